@@ -1,0 +1,54 @@
+/*
+ * limits.h - every fixed limit of Push, with its unit, its reason and what
+ * happens there.  Limits that an operator may choose are options (options.h);
+ * the bounds of those are here.
+ */
+#ifndef PUSH_CORE_LIMITS_H
+#define PUSH_CORE_LIMITS_H
+
+/* Depth of a JSON document: deeper ones are refused with 400.  Deep enough for any data made by hand or by
+ * a serialiser, shallow enough for every client's recursive parser. */
+#define PUSH_JSON_DEPTH_MAX 128
+
+/* One line of text that tells a person what is wrong; longer ones are cut. */
+#define PUSH_ERROR_TEXT_BYTES_MAX 384
+
+/* How much of a bad value an error repeats: enough to recognise it. */
+#define PUSH_ERROR_QUOTE_BYTES_MAX 64
+
+/* Text options.  lwsws mishandles a configuration value over about 250 bytes. */
+#define PUSH_OPTION_TEXT_BYTES_MAX 240
+
+/* Bounds of durations: a day is longer than any proxy keeps a connection, and sums of several stay far from
+ * the 64-bit microsecond range. */
+#define PUSH_DURATION_US_MAX (24ull * 3600 * 1000000)
+
+/* Bounds of sizes. */
+#define PUSH_SIZE_MAX (64ull * 1024 * 1024)
+
+/* The query of a subscribe request as a whole; lws keeps at most 4096 bytes of headers, so more never comes. */
+#define PUSH_QUERY_BYTES_MAX 4096
+
+/* Messages that one outbox may hold beside its limit in bytes: bounds the ring of pointers at 512 KB. */
+#define PUSH_OUTBOX_FRAMES_MAX 65536u
+
+/* Frames handed to the transport in one write, and so the length of the iovec on the stack. */
+#define PUSH_WRITE_FRAMES_MAX 64
+
+/* Bytes of small frames that are merged into one buffer before a write: one long copy is cheaper than an
+ * iovec of many short pieces (measured: 10 frames of 130 bytes, 0.42 against 0.54 us a delivery). */
+#define PUSH_COALESCE_BYTES_MAX 16384
+
+/* Subscribers written to before the event loop is given back to the other sockets: about 1 ms of work. */
+#define PUSH_FLUSH_SLICE_SUBSCRIBERS 256
+
+/* Timers fired in one go before the event loop is given back. */
+#define PUSH_WHEEL_SLICE_TIMERS 512
+
+/* Resolution of the timing wheel. */
+#define PUSH_TICK_US 10000ull
+
+/* Waiting publishes' answers, headers of a reply and other small texts on the stack. */
+#define PUSH_REPLY_BYTES_MAX 1024
+
+#endif

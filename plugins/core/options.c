@@ -1,0 +1,252 @@
+/* options.c - see options.h. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "push_assert.h"
+#include "units.h"
+
+enum option_type { DURATION, SIZE, COUNT, TEXT };
+
+static const struct push_option_info infos[] = {
+#define X(field, type, name, value, help) {name, value, help},
+	PUSH_OPTIONS_MAP(X)
+#undef X
+};
+
+static const struct {
+	enum option_type type;
+	size_t offset;
+} fields[] = {
+#define X(field, type, name, value, help) {type, offsetof(struct push_options, field)},
+	PUSH_OPTIONS_MAP(X)
+#undef X
+};
+
+#define OPTION_COUNT	   (sizeof(infos) / sizeof(infos[0]))
+#define OPTION_NAME_SIZE   64
+#define ENVIRONMENT_PREFIX "PUSH_"
+
+static enum push_status
+fail(struct push_error *error, enum push_status status, const char *label, const char *value, const char *why)
+{
+	snprintf(error->text, sizeof(error->text), "%s=%.*s: %s", label, PUSH_ERROR_QUOTE_BYTES_MAX, value,
+		why);
+	return status;
+}
+
+static enum push_status
+set_number(void *field, enum option_type type, const char *value)
+{
+	uint64_t number = 0;
+	enum push_status status;
+
+	switch (type) {
+	case DURATION: status = push_duration_parse(value, &number); break;
+	case SIZE: status = push_size_parse(value, &number); break;
+	default: status = push_count_parse(value, &number); break;
+	}
+	if (status == PUSH_OK)
+		memcpy(field, &number, sizeof(number));
+	return status;
+}
+
+/* `label` is the name to put in errors: the option's, or the variable's that overrides it. */
+static enum push_status
+set_option(struct push_options *options, size_t index, const char *label, const char *value,
+	struct push_error *error)
+{
+	static const char *const forms[] = {
+		[DURATION] = "not a duration (500ms, 30s, 2m, 1h or milliseconds, at most 24h)",
+		[SIZE] = "not a size (64kb, 1mb or bytes, at most 64mb)",
+		[COUNT] = "not a number",
+	};
+	enum option_type type = fields[index].type;
+	char *field = (char *)options + fields[index].offset;
+
+	if (type != TEXT)
+		return set_number(field, type, value) == PUSH_OK
+			       ? PUSH_OK
+			       : fail(error, PUSH_INVALID, label, value, forms[type]);
+
+	if (strlen(value) > PUSH_OPTION_TEXT_BYTES_MAX)
+		return fail(error, PUSH_INVALID, label, value, "longer than 240 bytes");
+	strcpy(field, value);
+	return PUSH_OK;
+}
+
+void
+push_options_init(struct push_options *options)
+{
+	struct push_error error;
+
+	memset(options, 0, sizeof(*options));
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		enum push_status status =
+			set_option(options, i, infos[i].name, infos[i].default_value, &error);
+
+		PUSH_ASSERT(status == PUSH_OK);
+	}
+}
+
+enum push_status
+push_options_set(struct push_options *options, const char *name, const char *value, struct push_error *error)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (!strcmp(infos[i].name, name))
+			return set_option(options, i, name, value, error);
+
+	return fail(error, PUSH_NOT_FOUND, name, value, "no such option");
+}
+
+void
+push_option_env_name(const char *option_name, char *to, size_t size)
+{
+	size_t i;
+
+	PUSH_ASSERT(size > 0);
+	for (i = 0; i + 1 < size && option_name[i]; i++)
+		to[i] = option_name[i] == '.' ? '_' : (char)toupper((unsigned char)option_name[i]);
+	to[i] = '\0';
+}
+
+/* variable: NAME=VALUE with the prefix checked by the caller. */
+static enum push_status
+set_from_variable(struct push_options *options, const char *variable, struct push_error *error)
+{
+	const char *equals = strchr(variable, '=');
+	char name[OPTION_NAME_SIZE], label[OPTION_NAME_SIZE];
+
+	if (!equals || !equals[1])
+		return PUSH_OK;
+	snprintf(label, sizeof(label), "%.*s", (int)(equals - variable), variable);
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		push_option_env_name(infos[i].name, name, sizeof(name));
+		if (!strcmp(name, label))
+			return set_option(options, i, label, equals + 1, error);
+	}
+	return fail(error, PUSH_NOT_FOUND, label, equals + 1, "no such option");
+}
+
+static const char *
+environment_value(char *const *environment, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *environment; environment++)
+		if (!strncmp(*environment, name, length) && (*environment)[length] == '=')
+			return (*environment)[length + 1] ? *environment + length + 1 : NULL;
+	return NULL;
+}
+
+/* The origin's names for the place of Redis. */
+static enum push_status
+set_redis_from_spring(struct push_options *options, char *const *environment, struct push_error *error)
+{
+	const char *host = environment_value(environment, "SPRING_REDIS_HOST");
+	const char *port = environment_value(environment, "SPRING_REDIS_PORT");
+	const char *database = environment_value(environment, "SPRING_REDIS_DATABASE");
+	char url[PUSH_OPTION_TEXT_BYTES_MAX + 2];
+
+	if (!host || options->redis_url[0])
+		return PUSH_OK;
+	snprintf(url, sizeof(url), "redis://%s:%s/%s", host, port ? port : "6379", database ? database : "0");
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (!strcmp(infos[i].name, "push.redis.url"))
+			return set_option(options, i, "SPRING_REDIS_HOST", url, error);
+	return PUSH_OK;
+}
+
+enum push_status
+push_options_set_from_environment(
+	struct push_options *options, char *const *environment, struct push_error *error)
+{
+	for (char *const *variable = environment; *variable; variable++) {
+		enum push_status status;
+
+		if (strncmp(*variable, ENVIRONMENT_PREFIX, strlen(ENVIRONMENT_PREFIX)))
+			continue;
+		status = set_from_variable(options, *variable, error);
+		if (status != PUSH_OK)
+			return status;
+	}
+	return set_redis_from_spring(options, environment, error);
+}
+
+static enum push_status
+check_at_least(const char *name, uint64_t value, uint64_t least, const char *unit, struct push_error *error)
+{
+	if (value >= least)
+		return PUSH_OK;
+	snprintf(error->text, sizeof(error->text), "%s: %" PRIu64 " %s, must be at least %" PRIu64, name,
+		value, unit, least);
+	return PUSH_INVALID;
+}
+
+/* Values that would make a server that cannot work, each by itself. */
+static enum push_status
+check_bounds(const struct push_options *o, struct push_error *error)
+{
+	const struct {
+		const char *name;
+		uint64_t value, least;
+		const char *unit;
+	} rows[] = {
+		{"push.reconnect.dither.min.duration", o->lifetime_min_us / 1000, 1, "ms"},
+		{"push.client.close.grace.period.duration", o->grace_us / 1000, 1, "ms"},
+		/* below the wheel's resolution there would be a heartbeat in every tick */
+		{"push.heartbeat.interval.duration", o->heartbeat_us / 1000, 10, "ms"},
+		{"push.message.max.size", o->message_bytes_max, 1, "bytes"},
+		{"push.client.message.max.size", o->client_message_bytes_max, 16, "bytes"},
+		{"push.client.queue.max.size", o->queue_bytes_max, 1, "bytes"},
+		{"push.channels.max", o->channels_max, 1, "channels"},
+		{"push.channel.name.max", o->channel_name_bytes_max, 1, "bytes"},
+		{"push.socket.send.buffer.size", o->send_buffer_bytes, 4096, "bytes"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (check_at_least(rows[i].name, rows[i].value, rows[i].least, rows[i].unit, error))
+			return PUSH_INVALID;
+
+	if (o->channel_name_bytes_max > PUSH_QUERY_BYTES_MAX || o->channels_max > PUSH_QUERY_BYTES_MAX) {
+		snprintf(error->text, sizeof(error->text),
+			"push.channels.max=%" PRIu64 ", push.channel.name.max=%" PRIu64
+			": at most %d, the longest request head",
+			o->channels_max, o->channel_name_bytes_max, PUSH_QUERY_BYTES_MAX);
+		return PUSH_INVALID;
+	}
+	return PUSH_OK;
+}
+
+enum push_status
+push_options_check(const struct push_options *o, struct push_error *error)
+{
+	if (check_bounds(o, error))
+		return PUSH_INVALID;
+
+	if (o->lifetime_min_us > o->lifetime_max_us) {
+		snprintf(error->text, sizeof(error->text),
+			"push.reconnect.dither.min.duration (%" PRIu64
+			" ms) is over push.reconnect.dither.max.duration (%" PRIu64 " ms)",
+			o->lifetime_min_us / 1000, o->lifetime_max_us / 1000);
+		return PUSH_INVALID;
+	}
+	if (o->grace_us >= o->lifetime_min_us) {
+		snprintf(error->text, sizeof(error->text),
+			"push.client.close.grace.period.duration (%" PRIu64
+			" ms) must be under push.reconnect.dither.min.duration (%" PRIu64 " ms)",
+			o->grace_us / 1000, o->lifetime_min_us / 1000);
+		return PUSH_INVALID;
+	}
+	return PUSH_OK;
+}
+
+const struct push_option_info *
+push_options_table(size_t *count)
+{
+	*count = OPTION_COUNT;
+	return infos;
+}

@@ -1,0 +1,114 @@
+/*
+ * options.h - what an operator may set, as one table.
+ *
+ * A row of PUSH_OPTIONS_MAP is the single source of an option's name, type,
+ * default and meaning: the parser, the environment names, `pushd --help`, the
+ * README's table (tested against it) and the struct's fields come from it.
+ * A new option needs a row here, and a line in check() of options.c if it can
+ * contradict another one.
+ *
+ * The name of an option's environment variable is its name in capitals with
+ * `_` for `.`: push.drain.duration is PUSH_DRAIN_DURATION.
+ */
+#ifndef PUSH_CORE_OPTIONS_H
+#define PUSH_CORE_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "limits.h"
+#include "status.h"
+
+/* X(field, type, name, default, meaning)
+ * type DURATION: uint64_t in microseconds; SIZE: uint64_t in bytes; COUNT: uint64_t; TEXT: char[] */
+#define PUSH_OPTIONS_MAP(X)                                                                                  \
+	X(lifetime_min_us, DURATION, "push.reconnect.dither.min.duration", "120s",                           \
+		"shortest lifetime of a connection; each one is drawn from [min, max]")                      \
+	X(lifetime_max_us, DURATION, "push.reconnect.dither.max.duration", "180s",                           \
+		"longest lifetime of a connection")                                                          \
+	X(grace_us, DURATION, "push.client.close.grace.period.duration", "4s",                               \
+		"how long a client has to answer a ping, or to close by itself")                             \
+	X(heartbeat_us, DURATION, "push.heartbeat.interval.duration", "30s", "pings and heartbeats")         \
+	X(redis_url, TEXT, "push.redis.url", "", "where Redis is; empty for the embedded broker")            \
+	X(message_bytes_max, SIZE, "push.message.max.size", "64kb", "a publish body")                        \
+	X(client_message_bytes_max, SIZE, "push.client.message.max.size", "4kb",                             \
+		"a message from a WebSocket client")                                                         \
+	X(queue_bytes_max, SIZE, "push.client.queue.max.size", "1mb", "what waits for one subscriber")       \
+	X(channels_max, COUNT, "push.channels.max", "128", "channels of one connection")                     \
+	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "bytes of a channel's name")        \
+	X(cors_origins, TEXT, "push.cors.allowed.origins", "*", "origins that browsers may call from")       \
+	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
+		"on SIGTERM, clients are asked to reconnect, spread over this time")                         \
+	X(send_buffer_bytes, SIZE, "push.socket.send.buffer.size", "128kb",                                  \
+		"what the kernel buffers for one subscriber, beside its queue")
+
+#define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
+#define PUSH_OPTION_FIELD_SIZE(field)     uint64_t field
+#define PUSH_OPTION_FIELD_COUNT(field)    uint64_t field
+#define PUSH_OPTION_FIELD_TEXT(field)     char field[PUSH_OPTION_TEXT_BYTES_MAX + 1]
+
+struct push_options {
+#define X(field, type, name, value, help) PUSH_OPTION_FIELD_##type(field);
+	PUSH_OPTIONS_MAP(X)
+#undef X
+};
+
+/* A row of the table, for help texts and tests. */
+struct push_option_info {
+	const char *name;	   /* push.drain.duration */
+	const char *default_value; /* as an operator would write it */
+	const char *help;
+};
+
+/* One line for a person: which option or variable, its value, and what is wrong with it. */
+struct push_error {
+	char text[PUSH_ERROR_TEXT_BYTES_MAX];
+};
+
+/* push_options_init - set every option to its default. */
+void
+push_options_init(struct push_options *options);
+
+/*
+ * push_options_set - set one option from text.
+ *
+ * @name: the dotted name.  @value: as in the configuration.
+ * Errors: PUSH_NOT_FOUND for a name that is no option, PUSH_INVALID for a
+ * value that is malformed or out of its bounds.  On error the option keeps its
+ * value and `error` tells what is wrong.
+ */
+enum push_status PUSH_MUST_USE
+push_options_set(
+	struct push_options *options, const char *name, const char *value, struct push_error *error);
+
+/*
+ * push_options_set_from_environment - apply the overrides of an environment.
+ *
+ * @environment: NAME=VALUE strings, NULL-terminated (the process' `environ`).
+ * Every variable that starts with PUSH_ must be one of the table's; others are
+ * ignored, except SPRING_REDIS_HOST, SPRING_REDIS_PORT and
+ * SPRING_REDIS_DATABASE, which make a redis:// URL if push.redis.url is empty
+ * otherwise.  An empty PUSH_ variable counts as not set.
+ * Errors: as push_options_set(); the text names the variable.
+ */
+enum push_status PUSH_MUST_USE
+push_options_set_from_environment(
+	struct push_options *options, char *const *environment, struct push_error *error);
+
+/*
+ * push_options_check - find contradictions between options.
+ *
+ * Errors: PUSH_INVALID, with both options and their values in `error`.
+ */
+enum push_status PUSH_MUST_USE
+push_options_check(const struct push_options *options, struct push_error *error);
+
+/* push_options_table - all rows, in the order of the documentation; *count is set to their number. */
+const struct push_option_info *
+push_options_table(size_t *count);
+
+/* push_option_env_name - write the name of an option's environment variable to `to`, cut at `size` bytes. */
+void
+push_option_env_name(const char *option_name, char *to, size_t size);
+
+#endif

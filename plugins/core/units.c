@@ -1,0 +1,73 @@
+/* units.c - see units.h.  One scanner for "digits, then a unit"; each kind brings its table of units. */
+#include <stddef.h>
+#include <strings.h>
+
+#include "limits.h"
+#include "units.h"
+
+struct unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+static enum push_status
+parse_with_units(const char *text, const struct unit *units, uint64_t max, uint64_t *ret)
+{
+	uint64_t value = 0;
+	const char *p = text;
+
+	for (; *p >= '0' && *p <= '9'; p++) {
+		value = value * 10 + (uint64_t)(*p - '0');
+		if (value > max)
+			return PUSH_TOO_LARGE;
+	}
+	if (p == text)
+		return PUSH_INVALID;
+
+	for (; units->suffix; units++) {
+		if (strcasecmp(p, units->suffix))
+			continue;
+		if (value > max / units->factor)
+			return PUSH_TOO_LARGE;
+		*ret = value * units->factor;
+		return PUSH_OK;
+	}
+	return PUSH_INVALID;
+}
+
+enum push_status
+push_duration_parse(const char *text, uint64_t *ret_us)
+{
+	static const struct unit units[] = {
+		{"", 1000},
+		{"ms", 1000},
+		{"s", 1000000},
+		{"m", 60000000},
+		{"h", 3600000000},
+		{NULL, 0},
+	};
+
+	return parse_with_units(text, units, PUSH_DURATION_US_MAX, ret_us);
+}
+
+enum push_status
+push_size_parse(const char *text, uint64_t *ret_bytes)
+{
+	static const struct unit units[] = {
+		{"", 1},
+		{"b", 1},
+		{"kb", 1024},
+		{"mb", 1024 * 1024},
+		{NULL, 0},
+	};
+
+	return parse_with_units(text, units, PUSH_SIZE_MAX, ret_bytes);
+}
+
+enum push_status
+push_count_parse(const char *text, uint64_t *ret_count)
+{
+	static const struct unit units[] = {{"", 1}, {NULL, 0}};
+
+	return parse_with_units(text, units, PUSH_SIZE_MAX, ret_count);
+}

@@ -1,0 +1,36 @@
+/*
+ * units.h - durations and sizes as people write them: `500ms`, `30s`, `2m`, `1h`; `64kb`, `1mb`.
+ *
+ * Integers only, no sign, no space, units in lower or upper case.  Results are bounded (limits.h), so that
+ * sums of several never overflow.
+ */
+#ifndef PUSH_CORE_UNITS_H
+#define PUSH_CORE_UNITS_H
+
+#include <stdint.h>
+
+#include "status.h"
+
+/*
+ * push_duration_parse - `500ms`, `30s`, `2m`, `1h`, or a bare number of milliseconds.
+ *
+ * Writes microseconds to *ret_us on success only.
+ * Errors: PUSH_INVALID (no such form), PUSH_TOO_LARGE (over PUSH_DURATION_US_MAX).
+ */
+enum push_status PUSH_MUST_USE
+push_duration_parse(const char *text, uint64_t *ret_us);
+
+/*
+ * push_size_parse - `64kb`, `1mb`, `10b` or bare bytes; 1kb is 1024 bytes.
+ *
+ * Writes bytes to *ret_bytes on success only.
+ * Errors: PUSH_INVALID (no such form), PUSH_TOO_LARGE (over PUSH_SIZE_MAX).
+ */
+enum push_status PUSH_MUST_USE
+push_size_parse(const char *text, uint64_t *ret_bytes);
+
+/* push_count_parse - a bare number up to PUSH_SIZE_MAX.  Errors as push_size_parse(). */
+enum push_status PUSH_MUST_USE
+push_count_parse(const char *text, uint64_t *ret_count);
+
+#endif
