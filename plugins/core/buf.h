@@ -1,0 +1,50 @@
+/*
+ * buf.h - a growing buffer of bytes that knows its cap from the start.
+ *
+ * Appending past the cap, or running out of memory, marks the buffer as failed; further appends do nothing.
+ * So a text is put together without a check after every piece, and asked once at the end.
+ *
+ * Invariants: size <= capacity <= max; failed buffers keep what they held.
+ */
+#ifndef PUSH_CORE_BUF_H
+#define PUSH_CORE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "status.h"
+
+/* The longest line that push_buf_printf() can make; longer ones are a bug. */
+#define PUSH_BUF_LINE_BYTES_MAX 1024
+
+struct push_buf {
+	char *bytes;
+	size_t size, capacity, max;
+	enum push_status status; /* PUSH_OK, PUSH_TOO_LARGE or PUSH_OUT_OF_MEMORY */
+};
+
+/* push_buf_init - an empty buffer that may hold up to `max` bytes; nothing is allocated yet. */
+void
+push_buf_init(struct push_buf *buf, size_t max);
+
+/* push_buf_fini - free the bytes; the buffer may be used again after push_buf_init() only. */
+void
+push_buf_fini(struct push_buf *buf);
+
+/* push_buf_clear - forget the content and a failure, keep the memory. */
+void
+push_buf_clear(struct push_buf *buf);
+
+/* push_buf_append - copy `size` bytes to the end. */
+void
+push_buf_append(struct push_buf *buf, const void *bytes, size_t size);
+
+/* push_buf_append_text - copy a NUL-terminated text, without its NUL. */
+void
+push_buf_append_text(struct push_buf *buf, const char *text);
+
+/* push_buf_printf - append formatted text. */
+void
+push_buf_printf(struct push_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,164 @@
+/* encoding.c - see encoding.h. */
+#include <string.h>
+
+#include "buf.h"
+#include "encoding.h"
+#include "json.h"
+#include "limits.h"
+#include "push_assert.h"
+#include "sse.h"
+#include "wsframe.h"
+
+static const char ws_message_head[] = "{\"event\":\"message\",\"data\":";
+static const char ws_message_tail[] = "}";
+
+const char *
+push_encoding_label(enum push_encoding encoding)
+{
+	static const char *const labels[] = {
+#define X(name, label) label,
+		PUSH_ENCODING_MAP(X)
+#undef X
+	};
+
+	return labels[encoding];
+}
+
+const char *
+push_close_reason_label(enum push_close_reason reason)
+{
+	static const char *const labels[] = {
+#define X(name, label, code) label,
+		PUSH_CLOSE_REASON_MAP(X)
+#undef X
+	};
+
+	return labels[reason];
+}
+
+static unsigned int
+close_code(enum push_close_reason reason)
+{
+	static const unsigned short codes[] = {
+#define X(name, label, code) code,
+		PUSH_CLOSE_REASON_MAP(X)
+#undef X
+	};
+
+	return codes[reason];
+}
+
+bool
+push_encoding_expects_pong(enum push_encoding encoding)
+{
+	return encoding == PUSH_ENCODING_WS;
+}
+
+static struct push_frame *
+ws_message(const char *data, size_t data_size, uint64_t accepted_us)
+{
+	unsigned char header[PUSH_WS_HEADER_BYTES_MAX];
+	size_t head = sizeof(ws_message_head) - 1, tail = sizeof(ws_message_tail) - 1;
+	size_t header_size = push_ws_put_header(header, PUSH_WS_TEXT, head + data_size + tail);
+	struct push_frame *frame = push_frame_create(header_size + head + data_size + tail, accepted_us);
+	unsigned char *p;
+
+	if (!frame)
+		return NULL;
+	p = frame->bytes;
+	memcpy(p, header, header_size);
+	memcpy(p += header_size, ws_message_head, head);
+	memcpy(p += head, data, data_size);
+	memcpy(p + data_size, ws_message_tail, tail);
+	return frame;
+}
+
+/* One frame of text; with `ping`, a protocol PING follows it in the same bytes. */
+static struct push_frame *
+ws_text(const char *text, size_t size, bool ping)
+{
+	unsigned char header[PUSH_WS_HEADER_BYTES_MAX], ping_header[PUSH_WS_HEADER_BYTES_MAX];
+	size_t header_size = push_ws_put_header(header, PUSH_WS_TEXT, size);
+	size_t ping_size = ping ? push_ws_put_header(ping_header, PUSH_WS_PING, 0) : 0;
+	struct push_frame *frame = push_frame_create(header_size + size + ping_size, 0);
+
+	if (!frame)
+		return NULL;
+	memcpy(frame->bytes, header, header_size);
+	memcpy(frame->bytes + header_size, text, size);
+	memcpy(frame->bytes + header_size + size, ping_header, ping_size);
+	return frame;
+}
+
+static struct push_frame *
+ws_control(enum push_control control)
+{
+	static const char *const texts[] = {
+		[PUSH_CONTROL_HEARTBEAT] = "{\"event\":\"ping\",\"data\":{}}",
+		[PUSH_CONTROL_RECONNECT] = "{\"event\":\"reconnect\",\"data\":{}}",
+		[PUSH_CONTROL_PONG] = "{\"event\":\"pong\",\"data\":{}}",
+	};
+
+	return ws_text(texts[control], strlen(texts[control]), control == PUSH_CONTROL_HEARTBEAT);
+}
+
+static struct push_frame *
+sse_control(enum push_control control)
+{
+	static const char *const names[] = {
+		[PUSH_CONTROL_HEARTBEAT] = "heartbeat",
+		[PUSH_CONTROL_RECONNECT] = "reconnect",
+		[PUSH_CONTROL_PONG] = NULL,
+	};
+
+	return names[control] ? push_sse_event(names[control], "{}", 2, 0) : NULL;
+}
+
+struct push_frame *
+push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, uint64_t accepted_us)
+{
+	return encoding == PUSH_ENCODING_WS ? ws_message(data, data_size, accepted_us)
+					    : push_sse_event("message", data, data_size, accepted_us);
+}
+
+struct push_frame *
+push_encoding_control(enum push_encoding encoding, enum push_control control)
+{
+	return encoding == PUSH_ENCODING_WS ? ws_control(control) : sse_control(control);
+}
+
+struct push_frame *
+push_encoding_close(enum push_encoding encoding, enum push_close_reason reason)
+{
+	unsigned char header[PUSH_WS_HEADER_BYTES_MAX];
+	unsigned int code = close_code(reason);
+	struct push_frame *frame;
+	size_t header_size;
+
+	if (encoding != PUSH_ENCODING_WS)
+		return NULL;
+	header_size = push_ws_put_header(header, PUSH_WS_CLOSE, 2);
+	frame = push_frame_create(header_size + 2, 0);
+	if (!frame)
+		return NULL;
+	memcpy(frame->bytes, header, header_size);
+	frame->bytes[header_size] = (unsigned char)(code >> 8);
+	frame->bytes[header_size + 1] = (unsigned char)code;
+	return frame;
+}
+
+struct push_frame *
+push_encoding_error(enum push_encoding encoding, const char *text)
+{
+	struct push_frame *frame = NULL;
+	struct push_buf json;
+
+	if (encoding != PUSH_ENCODING_WS)
+		return NULL;
+	push_buf_init(&json, PUSH_REPLY_BYTES_MAX * 4);
+	push_json_append_error(&json, text);
+	if (json.status == PUSH_OK)
+		frame = ws_text(json.bytes, json.size, false);
+	push_buf_fini(&json);
+	return frame;
+}

@@ -1,0 +1,96 @@
+/*
+ * encoding.h - what the clients of each transport read: messages and control frames as bytes.
+ *
+ * This is the one place that knows the texts of the contract.  A new kind of client needs a row in
+ * PUSH_ENCODING_MAP and its cases in encoding.c.
+ */
+#ifndef PUSH_CORE_ENCODING_H
+#define PUSH_CORE_ENCODING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "status.h"
+
+/* X(name, label in metrics) */
+#define PUSH_ENCODING_MAP(X)                                                                                 \
+	X(WS, "ws")                                                                                          \
+	X(SSE, "sse")
+
+enum push_encoding {
+#define X(name, label) PUSH_ENCODING_##name,
+	PUSH_ENCODING_MAP(X)
+#undef X
+	PUSH_ENCODING_COUNT
+};
+
+/* What the server says beside messages.  Not every transport has all of them. */
+enum push_control {
+	PUSH_CONTROL_HEARTBEAT, /* ws: a JSON ping and a protocol PING in one; sse: event:heartbeat */
+	PUSH_CONTROL_RECONNECT,
+	PUSH_CONTROL_PONG, /* ws only */
+	PUSH_CONTROL_COUNT
+};
+
+/*
+ * Why a connection ends.  X(name, label in metrics, WebSocket close code or 0 for none)
+ * Codes: RFC 6455, 7.4.1; 1013 "try again later" is in its IANA registry.
+ */
+#define PUSH_CLOSE_REASON_MAP(X)                                                                             \
+	X(CLIENT, "client", 1000)      /* the client closed */                                               \
+	X(LIFETIME, "lifetime", 1001)  /* the end of its lifetime */                                         \
+	X(DRAIN, "drain", 1001)	       /* the server is going away */                                        \
+	X(NO_PONG, "no_pong", 1001)    /* silent for longer than the grace period */                         \
+	X(SLOW, "slow", 1013)	       /* more waits for it than it may */                                   \
+	X(REFUSED, "refused", 1008)    /* its request names no channels, or bad ones */                      \
+	X(BAD_DATA, "error", 1007)     /* it sent what is not JSON */                                        \
+	X(BINARY, "error", 1003)       /* it sent a binary message */                                        \
+	X(TOO_LARGE, "error", 1009)    /* it sent too large a message */                                     \
+	X(FAULT, "error", 1011)	       /* memory is out, or the socket failed */
+
+enum push_close_reason {
+#define X(name, label, code) PUSH_CLOSE_##name,
+	PUSH_CLOSE_REASON_MAP(X)
+#undef X
+	PUSH_CLOSE_REASON_COUNT
+};
+
+/* push_encoding_label - "ws" or "sse", for metrics and logs. */
+const char *
+push_encoding_label(enum push_encoding encoding);
+
+/* push_close_reason_label - for metrics and logs; several reasons may share a label. */
+const char *
+push_close_reason_label(enum push_close_reason reason);
+
+/*
+ * push_encoding_expects_pong - whether a client of this kind must answer heartbeats.
+ * An EventSource cannot send anything.
+ */
+bool
+push_encoding_expects_pong(enum push_encoding encoding);
+
+/*
+ * push_encoding_message - a message as this kind of client reads it.
+ *
+ * @data: the JSON object with channel and message.
+ * Returns a frame with one reference, or NULL when memory is out.
+ */
+struct push_frame *
+push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, uint64_t accepted_us);
+
+/* push_encoding_control - likewise for a control frame; NULL also where the transport has no such frame. */
+struct push_frame *
+push_encoding_control(enum push_encoding encoding, enum push_control control);
+
+/* push_encoding_close - the frame that announces the end, with `reason`'s code; NULL where there is none. */
+struct push_frame *
+push_encoding_close(enum push_encoding encoding, enum push_close_reason reason);
+
+/* push_encoding_error - `{"error":"text"}` for a client that is about to be closed; NULL as above. */
+struct push_frame *
+push_encoding_error(enum push_encoding encoding, const char *text);
+
+#endif

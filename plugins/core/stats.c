@@ -1,0 +1,164 @@
+/* stats.c - see stats.h. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "stats.h"
+
+static const unsigned int publish_codes[] = {
+#define X(code) code,
+	PUSH_PUBLISH_STATUS_MAP(X)
+#undef X
+};
+
+void
+push_stats_published(struct push_stats *stats, unsigned int http_status)
+{
+	for (size_t i = 0; i < PUSH_PUBLISH_STATUS_COUNT; i++)
+		if (publish_codes[i] == http_status) {
+			stats->publish_statuses[i]++;
+			return;
+		}
+	stats->publish_statuses[PUSH_PUBLISH_STATUS_INDEX_500]++;
+}
+
+static void
+head(struct push_buf *to, const char *name, const char *type, const char *help)
+{
+	push_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+single(struct push_buf *to, const char *name, const char *type, const char *help, uint64_t value)
+{
+	head(to, name, type, help);
+	push_buf_printf(to, "%s %" PRIu64 "\n", name, value);
+}
+
+/* The names that dashboards made for the origin look for. */
+static void
+render_origin(const struct push_stats *stats, struct push_buf *to)
+{
+	single(to, "ws_connections_count", "gauge", "WebSocket connections.",
+		stats->by_encoding[PUSH_ENCODING_WS].connections);
+	single(to, "sse_connections_count", "gauge", "SSE connections.",
+		stats->by_encoding[PUSH_ENCODING_SSE].connections);
+	single(to, "ws_messages_total", "counter", "Messages written to WebSocket clients.",
+		stats->by_encoding[PUSH_ENCODING_WS].messages_out);
+	single(to, "sse_messages_total", "counter", "Messages written to SSE clients.",
+		stats->by_encoding[PUSH_ENCODING_SSE].messages_out);
+	single(to, "pub_messages_total", "counter", "Messages accepted from publishers.", stats->published);
+}
+
+/* One metric with a sample for each transport; `offset` is that of its counter in by_encoding. */
+static void
+per_transport(const struct push_stats *stats, struct push_buf *to, const char *name, const char *type,
+	const char *help, size_t offset)
+{
+	head(to, name, type, help);
+	for (int i = 0; i < PUSH_ENCODING_COUNT; i++) {
+		uint64_t value;
+
+		memcpy(&value, (const char *)&stats->by_encoding[i] + offset, sizeof(value));
+		push_buf_printf(to, "%s{transport=\"%s\"} %" PRIu64 "\n", name,
+			push_encoding_label((enum push_encoding)i), value);
+	}
+}
+
+#define PER_TRANSPORT(stats, to, name, type, help, field)                                                    \
+	per_transport(stats, to, name, type, help,                                                           \
+		offsetof(struct push_stats, by_encoding[0].field) - offsetof(struct push_stats, by_encoding))
+
+static void
+render_transports(const struct push_stats *stats, struct push_buf *to)
+{
+	PER_TRANSPORT(stats, to, "push_connections", "gauge", "Connections now.", connections);
+	PER_TRANSPORT(stats, to, "push_connections_opened_total", "counter", "Connections since the start.",
+		connections_total);
+	PER_TRANSPORT(stats, to, "push_messages_sent_total", "counter", "Messages written to subscribers.",
+		messages_out);
+	PER_TRANSPORT(stats, to, "push_sent_bytes_total", "counter", "Bytes written to subscribers.", bytes_out);
+	PER_TRANSPORT(stats, to, "push_messages_received_total", "counter", "Messages read from subscribers.",
+		messages_in);
+	PER_TRANSPORT(stats, to, "push_received_bytes_total", "counter", "Payload bytes read from subscribers.",
+		bytes_in);
+}
+
+/* Reasons that share a label are one sample. */
+static void
+render_disconnects(const struct push_stats *stats, struct push_buf *to)
+{
+	head(to, "push_disconnects_total", "counter", "Connections ended, by reason.");
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		for (int i = 0; i < PUSH_CLOSE_REASON_COUNT; i++) {
+			const char *label = push_close_reason_label((enum push_close_reason)i);
+			uint64_t sum = 0;
+
+			if (i > 0 && !strcmp(label, push_close_reason_label((enum push_close_reason)(i - 1))))
+				continue;
+			for (int j = i; j < PUSH_CLOSE_REASON_COUNT; j++)
+				if (!strcmp(label, push_close_reason_label((enum push_close_reason)j)))
+					sum += stats->by_encoding[e].closed[j];
+			push_buf_printf(to, "push_disconnects_total{transport=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+				push_encoding_label((enum push_encoding)e), label, sum);
+		}
+}
+
+static void
+render_publishes(const struct push_stats *stats, struct push_buf *to)
+{
+	head(to, "push_publishes_total", "counter", "Answers to publish requests, by HTTP status.");
+	for (size_t i = 0; i < PUSH_PUBLISH_STATUS_COUNT; i++)
+		push_buf_printf(to, "push_publishes_total{status=\"%u\"} %" PRIu64 "\n", publish_codes[i],
+			stats->publish_statuses[i]);
+	single(to, "push_published_bytes_total", "counter", "Bytes of accepted publish bodies.",
+		stats->published_bytes);
+	single(to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
+	single(to, "push_subscriptions", "gauge", "Subscriptions now, of all connections.",
+		stats->subscriptions);
+	single(to, "push_outbox_bytes", "gauge", "Bytes that wait for subscribers now.", stats->outbox_bytes);
+}
+
+static void
+render_latency(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char name[] = "push_delivery_latency_seconds";
+	uint64_t total = 0;
+
+	head(to, name, "histogram", "From a publish accepted to its message written to a subscriber's socket.");
+	for (int i = 0; i < PUSH_LATENCY_BUCKET_COUNT; i++) {
+		total += stats->latency_buckets[i];
+		push_buf_printf(to, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
+			(double)(1ull << (PUSH_LATENCY_FIRST_BITS + i)) / 1e6, total);
+	}
+	total += stats->latency_buckets[PUSH_LATENCY_BUCKET_COUNT];
+	push_buf_printf(to, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, total);
+	push_buf_printf(to, "%s_sum %.6f\n", name, (double)stats->latency_sum_us / 1e6);
+	push_buf_printf(to, "%s_count %" PRIu64 "\n", name, total);
+}
+
+/* The names that Prometheus' own client libraries use. */
+static void
+render_process(const struct push_process *process, const char *version, struct push_buf *to)
+{
+	head(to, "process_start_time_seconds", "gauge", "When the process started, since 1970.");
+	push_buf_printf(to, "process_start_time_seconds %.3f\n", process->start_time_s);
+	head(to, "process_cpu_seconds_total", "counter", "User and system CPU time.");
+	push_buf_printf(to, "process_cpu_seconds_total %.3f\n", process->cpu_s);
+	single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", process->resident_bytes);
+	single(to, "process_open_fds", "gauge", "Open file descriptors.", process->open_files);
+	single(to, "process_max_fds", "gauge", "Limit of open file descriptors.", process->open_files_max);
+	head(to, "push_build_info", "gauge", "Always 1; the labels tell what runs.");
+	push_buf_printf(to, "push_build_info{version=\"%s\",engine=\"memory\"} 1\n", version);
+}
+
+void
+push_stats_render(const struct push_stats *stats, const struct push_process *process, const char *version,
+	struct push_buf *to)
+{
+	render_origin(stats, to);
+	render_transports(stats, to);
+	render_disconnects(stats, to);
+	render_publishes(stats, to);
+	render_latency(stats, to);
+	render_process(process, version, to);
+}

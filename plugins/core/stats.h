@@ -1,0 +1,78 @@
+/*
+ * stats.h - what a running Push counts, and its form for Prometheus.
+ *
+ * Counters are plain integers that the owner adds to; there is one thread.  The texts follow the Prometheus
+ * exposition format 0.0.4; names that start with push_ are Push's own, the others are the origin's.
+ */
+#ifndef PUSH_CORE_STATS_H
+#define PUSH_CORE_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "encoding.h"
+
+/* The statuses that a publish can be answered with; a new one needs its number here. */
+#define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
+	X(202) X(400) X(404) X(405) X(408) X(411) X(413) X(415) X(431) X(500) X(503)
+
+enum {
+#define X(code) PUSH_PUBLISH_STATUS_INDEX_##code,
+	PUSH_PUBLISH_STATUS_MAP(X)
+#undef X
+	PUSH_PUBLISH_STATUS_COUNT
+};
+
+/* Latencies are counted by powers of two: bucket i holds those below 2^i * 64 us, 64 us to 16.8 s. */
+#define PUSH_LATENCY_BUCKET_COUNT 19
+#define PUSH_LATENCY_FIRST_BITS	  6
+
+struct push_stats {
+	struct {
+		uint64_t connections, connections_total; /* now; since the start */
+		uint64_t messages_out, bytes_out;
+		uint64_t messages_in, bytes_in;
+		uint64_t closed[PUSH_CLOSE_REASON_COUNT];
+	} by_encoding[PUSH_ENCODING_COUNT];
+	uint64_t published, published_bytes;
+	uint64_t publish_statuses[PUSH_PUBLISH_STATUS_COUNT];
+	uint64_t channels, subscriptions; /* now */
+	uint64_t outbox_bytes;		  /* now, all subscribers together */
+	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
+	uint64_t latency_sum_us;
+};
+
+/* What is read from the process when metrics are asked for. */
+struct push_process {
+	double start_time_s; /* since 1970 */
+	uint64_t resident_bytes;
+	uint64_t open_files, open_files_max;
+	double cpu_s;
+};
+
+/* push_stats_published - count an answer to a publish; an unknown status counts as 500. */
+void
+push_stats_published(struct push_stats *stats, unsigned int http_status);
+
+/* push_stats_latency - count one delivery, from accepted to written. */
+static inline void
+push_stats_latency(struct push_stats *stats, uint64_t us)
+{
+	uint64_t scaled = us >> PUSH_LATENCY_FIRST_BITS;
+	unsigned int bucket = scaled ? 64u - (unsigned int)__builtin_clzll(scaled) : 0;
+
+	stats->latency_buckets[bucket < PUSH_LATENCY_BUCKET_COUNT ? bucket : PUSH_LATENCY_BUCKET_COUNT]++;
+	stats->latency_sum_us += us;
+}
+
+/*
+ * push_stats_render - everything as Prometheus text, appended to `to`.
+ *
+ * @version: of Push.  Failure to append shows in to->status.
+ */
+void
+push_stats_render(const struct push_stats *stats, const struct push_process *process, const char *version,
+	struct push_buf *to);
+
+#endif

@@ -1,0 +1,70 @@
+/* utf8.c - see utf8.h.  ASCII goes eight bytes at a time, since nearly everything is ASCII. */
+#include <stdint.h>
+#include <string.h>
+
+#include "utf8.h"
+
+/* Length of the sequence at p, 0 if it is not well-formed; `left` > 0 bytes are readable. */
+static size_t
+sequence_length(const unsigned char *p, size_t left)
+{
+	unsigned char least = 0x80, most = 0xBF;
+	size_t length;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xC2 || p[0] > 0xF4)
+		return 0;
+	length = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+	if (left < length)
+		return 0;
+
+	/* the second byte's range excludes overlong forms, surrogates and what is past U+10FFFF */
+	switch (p[0]) {
+	case 0xE0: least = 0xA0; break;
+	case 0xED: most = 0x9F; break;
+	case 0xF0: least = 0x90; break;
+	case 0xF4: most = 0x8F; break;
+	default: break;
+	}
+	if (p[1] < least || p[1] > most)
+		return 0;
+	for (size_t i = 2; i < length; i++)
+		if ((p[i] & 0xC0) != 0x80)
+			return 0;
+	return length;
+}
+
+bool
+push_utf8_is_valid(const char *text, size_t size)
+{
+	const unsigned char *p = (const unsigned char *)text, *end = p + size;
+
+	while (p < end) {
+		uint64_t word;
+		size_t length;
+
+		if ((size_t)(end - p) >= sizeof(word)) {
+			memcpy(&word, p, sizeof(word));
+			if (!(word & 0x8080808080808080ull)) {
+				p += sizeof(word);
+				continue;
+			}
+		}
+		length = sequence_length(p, (size_t)(end - p));
+		if (!length)
+			return false;
+		p += length;
+	}
+	return true;
+}
+
+size_t
+push_utf8_cut(const char *text, size_t size, size_t max)
+{
+	if (size <= max)
+		return size;
+	while (max > 0 && ((unsigned char)text[max] & 0xC0) == 0x80)
+		max--;
+	return max;
+}

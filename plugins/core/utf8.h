@@ -1,0 +1,25 @@
+/*
+ * utf8.h - is this text well-formed UTF-8 (RFC 3629, the table of Unicode 3.9 D92)?
+ *
+ * Overlong forms, surrogates (U+D800..U+DFFF) and anything over U+10FFFF are not.  A WebSocket client must
+ * fail the connection at the first such byte (RFC 6455 8.1), so none may ever be passed on.
+ */
+#ifndef PUSH_CORE_UTF8_H
+#define PUSH_CORE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* push_utf8_is_valid - whether all `size` bytes are whole, well-formed sequences; true for no bytes. */
+bool
+push_utf8_is_valid(const char *text, size_t size);
+
+/*
+ * push_utf8_cut - the longest length up to `max` that does not end inside a sequence; `size` where that fits.
+ *
+ * For valid text only; used where a message for a person repeats part of a value.
+ */
+size_t
+push_utf8_cut(const char *text, size_t size, size_t max);
+
+#endif
