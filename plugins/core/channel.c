@@ -1,0 +1,130 @@
+/* channel.c - see channel.h. */
+#include <stdlib.h>
+#include <string.h>
+
+/* the hash is small and hot: compiled in, no library at run time */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "channel.h"
+#include "push_assert.h"
+
+#define MAP_FIRST_BUCKETS     64
+#define CHANNEL_FIRST_ENTRIES 1
+
+enum push_status
+push_channel_map_init(struct push_channel_map *map, uint64_t seed)
+{
+	*map = (struct push_channel_map){.bucket_count = MAP_FIRST_BUCKETS, .seed = seed};
+	map->buckets = calloc(map->bucket_count, sizeof(struct push_channel *));
+	return map->buckets ? PUSH_OK : PUSH_OUT_OF_MEMORY;
+}
+
+void
+push_channel_map_fini(struct push_channel_map *map)
+{
+	PUSH_ASSERT(map->count == 0);
+	free(map->buckets);
+}
+
+static struct push_channel **
+bucket(const struct push_channel_map *map, uint64_t hash)
+{
+	return &map->buckets[hash & (map->bucket_count - 1)];
+}
+
+static struct push_channel *
+find(const struct push_channel_map *map, const char *name, size_t size, uint64_t hash)
+{
+	struct push_channel *channel = *bucket(map, hash);
+
+	while (channel && (channel->hash != hash || channel->name_size != size ||
+				  memcmp(channel->name, name, size)))
+		channel = channel->next;
+	return channel;
+}
+
+struct push_channel *
+push_channel_map_find(const struct push_channel_map *map, const char *name, size_t size)
+{
+	return find(map, name, size, XXH3_64bits_withSeed(name, size, map->seed));
+}
+
+/* Doubles the buckets when there are as many channels; where memory is out, chains just grow longer. */
+static void
+grow(struct push_channel_map *map)
+{
+	struct push_channel_map bigger = *map;
+
+	if (map->count < map->bucket_count)
+		return;
+	bigger.bucket_count *= 2;
+	bigger.buckets = calloc(bigger.bucket_count, sizeof(struct push_channel *));
+	if (!bigger.buckets)
+		return;
+	for (size_t i = 0; i < map->bucket_count; i++)
+		while (map->buckets[i]) {
+			struct push_channel *channel = map->buckets[i];
+			struct push_channel **to = bucket(&bigger, channel->hash);
+
+			map->buckets[i] = channel->next;
+			channel->next = *to;
+			*to = channel;
+		}
+	free(map->buckets);
+	*map = bigger;
+}
+
+struct push_channel *
+push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t size)
+{
+	uint64_t hash = XXH3_64bits_withSeed(name, size, map->seed);
+	struct push_channel *channel = find(map, name, size, hash);
+	struct push_channel **to;
+
+	if (channel)
+		return channel;
+	PUSH_ASSERT(size <= UINT32_MAX);
+	grow(map);
+	channel = malloc(sizeof(*channel) + size);
+	if (!channel)
+		return NULL;
+	*channel = (struct push_channel){.hash = hash, .name_size = (uint32_t)size};
+	memcpy(channel->name, name, size);
+	to = bucket(map, hash);
+	channel->next = *to;
+	*to = channel;
+	map->count++;
+	return channel;
+}
+
+void
+push_channel_map_release(struct push_channel_map *map, struct push_channel *channel)
+{
+	struct push_channel **link = bucket(map, channel->hash);
+
+	if (channel->count)
+		return;
+	while (*link != channel)
+		link = &(*link)->next;
+	*link = channel->next;
+	map->count--;
+	free(channel->entries);
+	free(channel);
+}
+
+enum push_status
+push_channel_reserve(struct push_channel *channel)
+{
+	uint32_t capacity = channel->capacity ? channel->capacity * 2 : CHANNEL_FIRST_ENTRIES;
+	struct push_channel_entry *entries;
+
+	if (channel->count < channel->capacity)
+		return PUSH_OK;
+	entries = realloc(channel->entries, capacity * sizeof(*entries));
+	if (!entries)
+		return PUSH_OUT_OF_MEMORY;
+	channel->entries = entries;
+	channel->capacity = capacity;
+	return PUSH_OK;
+}

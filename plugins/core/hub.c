@@ -1,0 +1,196 @@
+/* hub.c - see hub.h. */
+#include <stdlib.h>
+
+#include "hub_private.h"
+#include "limits.h"
+
+/* A body's text, with the channel's name escaped at worst six times as long, and the braces around. */
+#define SCRATCH_BYTES_MAX (PUSH_SIZE_MAX + 6 * PUSH_QUERY_BYTES_MAX + 64)
+
+static enum push_status
+create_frames(struct push_hub *hub)
+{
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
+		enum push_encoding encoding = (enum push_encoding)e;
+
+		for (int i = 0; i < PUSH_CONTROL_COUNT; i++)
+			hub->controls[e][i] = push_encoding_control(encoding, (enum push_control)i);
+		for (int i = 0; i < PUSH_CLOSE_REASON_COUNT; i++)
+			hub->closes[e][i] = push_encoding_close(encoding, (enum push_close_reason)i);
+		if (!hub->controls[e][PUSH_CONTROL_HEARTBEAT] || !hub->controls[e][PUSH_CONTROL_RECONNECT])
+			return PUSH_OUT_OF_MEMORY;
+	}
+	return PUSH_OK;
+}
+
+static void
+destroy_frames(struct push_hub *hub)
+{
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
+		for (int i = 0; i < PUSH_CONTROL_COUNT; i++)
+			push_frame_unref(hub->controls[e][i]);
+		for (int i = 0; i < PUSH_CLOSE_REASON_COUNT; i++)
+			push_frame_unref(hub->closes[e][i]);
+	}
+}
+
+struct push_hub *
+push_hub_create(const struct push_options *options, struct push_stats *stats, uint64_t seed, uint64_t now_us,
+	void (*ready)(void *context), void *context)
+{
+	struct push_hub *hub = calloc(1, sizeof(*hub));
+
+	if (!hub)
+		return NULL;
+	hub->options = options;
+	hub->stats = stats;
+	hub->ready = ready;
+	hub->context = context;
+	hub->random = seed | 1; /* xorshift must not start at 0 */
+	push_list_init(&hub->all);
+	push_list_init(&hub->dirty);
+	push_wheel_init(&hub->wheel, now_us);
+	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
+	if (push_channel_map_init(&hub->channels, seed) != PUSH_OK)
+		goto fail_map;
+	if (create_frames(hub) != PUSH_OK)
+		goto fail_frames;
+	return hub;
+
+fail_frames:
+	destroy_frames(hub);
+	push_channel_map_fini(&hub->channels);
+fail_map:
+	free(hub);
+	return NULL;
+}
+
+void
+push_hub_destroy(struct push_hub *hub)
+{
+	PUSH_ASSERT(hub->subscriber_count == 0 && push_list_is_empty(&hub->all));
+	destroy_frames(hub);
+	push_channel_map_fini(&hub->channels);
+	push_buf_fini(&hub->scratch);
+	free(hub);
+}
+
+/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016). */
+uint64_t
+hub_random_upto(struct push_hub *hub, uint64_t limit)
+{
+	hub->random ^= hub->random >> 12;
+	hub->random ^= hub->random << 25;
+	hub->random ^= hub->random >> 27;
+	return limit == UINT64_MAX ? hub->random : (hub->random * 0x2545F4914F6CDD1Dull) % (limit + 1);
+}
+
+void
+hub_mark_dirty(struct push_subscriber *subscriber)
+{
+	struct push_hub *hub = subscriber->hub;
+	bool first = push_list_is_empty(&hub->dirty);
+
+	if (subscriber->blocked || !push_list_is_empty(&subscriber->dirty))
+		return;
+	push_list_append(&hub->dirty, &subscriber->dirty);
+	if (first)
+		hub->ready(hub->context);
+}
+
+/* `{"channel":"qwerty","message":"hello"}` */
+static enum push_status
+compose(struct push_buf *to, const struct push_channel *channel, const char *value, size_t value_size)
+{
+	push_buf_clear(to);
+	push_buf_append_text(to, "{\"channel\":");
+	push_json_append_string(to, channel->name, channel->name_size);
+	push_buf_append_text(to, ",\"message\":");
+	push_buf_append(to, value, value_size);
+	push_buf_append(to, "}", 1);
+	return to->status;
+}
+
+/* All that are needed are made before anyone is given one: all get the message or none does. */
+static enum push_status
+encode(struct push_hub *hub, const struct push_channel *channel, uint64_t now_us,
+	struct push_frame *frames[PUSH_ENCODING_COUNT])
+{
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
+		if (!channel->count_by_encoding[e])
+			continue;
+		frames[e] = push_encoding_message(
+			(enum push_encoding)e, hub->scratch.bytes, hub->scratch.size, now_us);
+		if (!frames[e])
+			return PUSH_OUT_OF_MEMORY;
+	}
+	return PUSH_OK;
+}
+
+enum push_status
+push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_size, const char *value,
+	size_t value_size, uint64_t now_us, uint64_t *ret_subscribers)
+{
+	struct push_frame *frames[PUSH_ENCODING_COUNT] = {NULL};
+	struct push_channel *channel = push_channel_map_find(&hub->channels, channel_name, channel_size);
+	enum push_status status;
+
+	if (!channel) {
+		*ret_subscribers = 0;
+		return PUSH_OK;
+	}
+	status = compose(&hub->scratch, channel, value, value_size);
+	if (status == PUSH_OK)
+		status = encode(hub, channel, now_us, frames);
+	if (status == PUSH_OK) {
+		*ret_subscribers = channel->count;
+		/* backwards: one that is closed as slow leaves the array, and its place is taken by one from
+		 * behind, which has had its turn; the channel itself goes with the last one, at i == 0 */
+		for (uint32_t i = channel->count; i-- > 0;) {
+			struct push_subscriber *subscriber = channel->entries[i].subscriber;
+
+			subscriber_enqueue(subscriber, frames[subscriber->encoding], now_us);
+		}
+	}
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		push_frame_unref(frames[e]);
+	return status;
+}
+
+bool
+push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max)
+{
+	while (!push_list_is_empty(&hub->dirty) && max-- > 0) {
+		struct push_subscriber *subscriber =
+			push_container_of(hub->dirty.next, struct push_subscriber, dirty);
+
+		push_list_remove(&subscriber->dirty);
+		subscriber_flush(subscriber, now_us);
+	}
+	return !push_list_is_empty(&hub->dirty);
+}
+
+bool
+push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
+{
+	return push_wheel_advance(&hub->wheel, now_us, max, subscriber_on_timer);
+}
+
+void
+push_hub_drain(struct push_hub *hub, uint64_t now_us)
+{
+	const struct push_options *options = hub->options;
+
+	if (hub->drain_end_us)
+		return;
+	hub->drain_end_us =
+		now_us + (options->drain_us > options->grace_us ? options->drain_us : options->grace_us);
+	for (struct push_list *item = hub->all.next; item != &hub->all; item = item->next)
+		subscriber_drain(push_container_of(item, struct push_subscriber, all), now_us);
+}
+
+size_t
+push_hub_subscriber_count(const struct push_hub *hub)
+{
+	return hub->subscriber_count;
+}

@@ -1,0 +1,82 @@
+/*
+ * hub.h - who is subscribed to what, and the way of a message from a channel to the transports.
+ *
+ *   push_hub_deliver()                              push_hub_flush()
+ *     channel ─▶ each subscriber's outbox ─▶ dirty list ─▶ one write per subscriber ─▶ transport
+ *
+ * A delivery only appends references to one shared frame and puts the subscriber on the dirty list.  Once the
+ * turn's input is used up, the owner flushes: what waits for a subscriber goes out in one write, so a burst
+ * of ten messages costs one system call per subscriber, not ten.  The flush works in slices, so that other
+ * sockets are served in between.  The only call that goes up is `ready`: "there is something to flush".
+ *
+ * Order: per channel, each subscriber sees messages in the order of push_hub_deliver(), and nothing is left
+ * out while it stays connected: one whose outbox is full is closed, never skipped.
+ *
+ * A connection is never freed in here.  It is marked, its transport is told to close, and the transport's
+ * owner destroys the subscriber when its socket is gone, from the event loop.
+ *
+ * There is one thread, and time comes in as an argument, in microseconds of a monotonic clock.
+ */
+#ifndef PUSH_CORE_HUB_H
+#define PUSH_CORE_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "stats.h"
+#include "status.h"
+
+struct push_hub;
+
+/*
+ * push_hub_create - an empty hub.
+ *
+ * @options: borrowed, must outlive the hub and not change.
+ * @stats: the hub's share of it is kept up to date; borrowed likewise.
+ * @seed: random; for lifetimes and for the hash of channel names.
+ * @ready: called, with `context`, when the first subscriber becomes dirty; it may neither write nor free,
+ *   and has to see to it that push_hub_flush() is called soon.
+ * Returns NULL when memory is out.
+ */
+struct push_hub *
+push_hub_create(const struct push_options *options, struct push_stats *stats, uint64_t seed, uint64_t now_us,
+	void (*ready)(void *context), void *context);
+
+/* push_hub_destroy - free the hub; every subscriber must have been destroyed before. */
+void
+push_hub_destroy(struct push_hub *hub);
+
+/*
+ * push_hub_deliver - give a message to all subscribers of a channel.
+ *
+ * @value: the message as compact JSON text (json.h).
+ * Sets *ret_subscribers to their number.  Errors: PUSH_OUT_OF_MEMORY; nobody has been given anything then.
+ */
+enum push_status PUSH_MUST_USE
+push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size, const char *value,
+	size_t value_size, uint64_t now_us, uint64_t *ret_subscribers);
+
+/* push_hub_flush - write what waits, for at most `max` subscribers.  Returns true if more wait. */
+bool
+push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max);
+
+/* push_hub_tick - do what is due by the clock, for at most `max` subscribers.  Returns true if more is due. */
+bool
+push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max);
+
+/*
+ * push_hub_drain - ask every client to reconnect elsewhere, each at a random moment, and close it a grace
+ * period later; all of it within push.drain.duration, or within the grace period where that is longer.
+ *
+ * Subscribers that still come are asked at once.
+ */
+void
+push_hub_drain(struct push_hub *hub, uint64_t now_us);
+
+/* push_hub_subscriber_count - connections, those that are being closed included. */
+size_t
+push_hub_subscriber_count(const struct push_hub *hub);
+
+#endif

@@ -1,0 +1,425 @@
+/*
+ * subscriber.c - see subscriber.h.
+ *
+ * One timer per subscriber, armed for whatever comes first: the next heartbeat, the end of the time to answer
+ * one, the request to reconnect, the end.  An answer does not move the timer, which would cost something with
+ * every message; it fires, finds that nothing is due, and is armed again.
+ */
+#include <stdlib.h>
+
+#include "hub_private.h"
+#include "limits.h"
+
+struct push_subscriber *
+push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
+	const struct push_transport *transport, void *connection)
+{
+	struct push_subscriber *subscriber = calloc(1, sizeof(*subscriber));
+
+	if (!subscriber)
+		return NULL;
+	subscriber->magic = SUBSCRIBER_MAGIC;
+	subscriber->encoding = (uint8_t)encoding;
+	subscriber->state = SUBSCRIBER_NEW;
+	subscriber->reason = PUSH_CLOSE_CLIENT;
+	subscriber->hub = hub;
+	subscriber->transport = transport;
+	subscriber->connection = connection;
+	push_outbox_init(&subscriber->outbox);
+	push_list_init(&subscriber->dirty);
+	push_timer_init(&subscriber->timer);
+	push_list_append(&hub->all, &subscriber->all);
+	hub->subscriber_count++;
+	hub->stats->by_encoding[encoding].connections++;
+	hub->stats->by_encoding[encoding].connections_total++;
+	return subscriber;
+}
+
+/* The last entry of the channel takes the place of the one that leaves. */
+static void
+leave(struct push_subscriber *subscriber, struct subscription *subscription)
+{
+	struct push_hub *hub = subscriber->hub;
+	struct push_channel *channel = subscription->channel;
+	struct push_channel_entry last = channel->entries[--channel->count];
+
+	if (subscription->position < channel->count) {
+		channel->entries[subscription->position] = last;
+		last.subscriber->subscriptions[last.index].position = subscription->position;
+	}
+	channel->count_by_encoding[subscriber->encoding]--;
+	hub->stats->subscriptions--;
+	push_channel_map_release(&hub->channels, channel);
+	hub->stats->channels = hub->channels.count;
+}
+
+static void
+unsubscribe_all(struct push_subscriber *subscriber)
+{
+	while (subscriber->subscription_count > 0)
+		leave(subscriber, &subscriber->subscriptions[--subscriber->subscription_count]);
+	free(subscriber->subscriptions);
+	subscriber->subscriptions = NULL;
+}
+
+static enum push_status
+join(struct push_subscriber *subscriber, const struct push_channel_name *name)
+{
+	struct push_hub *hub = subscriber->hub;
+	struct push_channel *channel = push_channel_map_obtain(&hub->channels, name->text, name->size);
+	uint32_t index = subscriber->subscription_count;
+
+	if (!channel)
+		return PUSH_OUT_OF_MEMORY;
+	if (push_channel_reserve(channel) != PUSH_OK) {
+		push_channel_map_release(&hub->channels, channel);
+		return PUSH_OUT_OF_MEMORY;
+	}
+	subscriber->subscriptions[index] = (struct subscription){channel, channel->count};
+	channel->entries[channel->count++] = (struct push_channel_entry){subscriber, index};
+	channel->count_by_encoding[subscriber->encoding]++;
+	subscriber->subscription_count++;
+	hub->stats->subscriptions++;
+	hub->stats->channels = hub->channels.count;
+	return PUSH_OK;
+}
+
+enum push_status
+push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels)
+{
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	PUSH_ASSERT(!subscriber->subscriptions && channels->count > 0);
+
+	subscriber->subscriptions = calloc(channels->count, sizeof(*subscriber->subscriptions));
+	if (!subscriber->subscriptions)
+		return PUSH_OUT_OF_MEMORY;
+	for (size_t i = 0; i < channels->count; i++)
+		if (join(subscriber, &channels->names[i]) != PUSH_OK) {
+			unsubscribe_all(subscriber);
+			return PUSH_OUT_OF_MEMORY;
+		}
+	return PUSH_OK;
+}
+
+static void
+arm(struct push_subscriber *subscriber)
+{
+	uint64_t due_us = subscriber->end_us;
+
+	if (subscriber->state == SUBSCRIBER_OPEN) {
+		if (!subscriber->asked_to_reconnect && subscriber->reconnect_us < due_us)
+			due_us = subscriber->reconnect_us;
+		if (subscriber->heartbeat_us < due_us)
+			due_us = subscriber->heartbeat_us;
+		if (subscriber->awaits_pong && subscriber->pong_us < due_us)
+			due_us = subscriber->pong_us;
+	}
+	push_wheel_arm(&subscriber->hub->wheel, &subscriber->timer, due_us);
+}
+
+static void
+send_control(struct push_subscriber *subscriber, enum push_control control, uint64_t now_us)
+{
+	struct push_frame *frame = subscriber->hub->controls[subscriber->encoding][control];
+
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+}
+
+/* Of several pings the first that is not answered counts, so that a short interval does not excuse silence. */
+static void
+send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	uint64_t interval_us = subscriber->hub->options->heartbeat_us;
+
+	/* from when it was due, or the ticks' delays would add up; after a halt it is not caught up on */
+	subscriber->heartbeat_us += interval_us;
+	if (subscriber->heartbeat_us <= now_us)
+		subscriber->heartbeat_us = now_us + interval_us;
+	if (push_encoding_expects_pong((enum push_encoding)subscriber->encoding) && !subscriber->awaits_pong) {
+		subscriber->awaits_pong = true;
+		subscriber->pong_us = now_us + subscriber->hub->options->grace_us;
+	}
+	send_control(subscriber, PUSH_CONTROL_HEARTBEAT, now_us);
+}
+
+void
+push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct push_hub *hub = subscriber->hub;
+	const struct push_options *options = hub->options;
+
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	subscriber->state = SUBSCRIBER_OPEN;
+	subscriber->end_us = now_us + options->lifetime_min_us +
+			     hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
+	subscriber->reconnect_us = subscriber->end_us - options->grace_us;
+	send_heartbeat(subscriber, now_us);
+	if (hub->drain_end_us)
+		subscriber_drain(subscriber, now_us);
+	else if (subscriber->state == SUBSCRIBER_OPEN)
+		arm(subscriber);
+}
+
+void
+subscriber_drain(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct push_hub *hub = subscriber->hub;
+	uint64_t grace_us = hub->options->grace_us, spread_us = 0, end_us;
+
+	if (subscriber->state != SUBSCRIBER_OPEN)
+		return;
+	if (hub->drain_end_us > now_us + grace_us)
+		spread_us = hub->drain_end_us - grace_us - now_us;
+	end_us = now_us + hub_random_upto(hub, spread_us) + grace_us;
+	if (end_us < subscriber->end_us) {
+		subscriber->reconnect_us = end_us - grace_us;
+		subscriber->end_us = end_us;
+	}
+	arm(subscriber);
+}
+
+/* From here on nothing happens to it but its destruction. */
+static void
+retire(struct push_subscriber *subscriber)
+{
+	subscriber->state = SUBSCRIBER_CLOSED;
+	unsubscribe_all(subscriber);
+	push_timer_disarm(&subscriber->timer);
+	push_list_remove(&subscriber->dirty);
+}
+
+static void
+finish(struct push_subscriber *subscriber, bool at_once)
+{
+	retire(subscriber);
+	subscriber->transport->close(subscriber->connection, at_once);
+}
+
+static void
+account(struct push_subscriber *subscriber, size_t bytes_before)
+{
+	subscriber->hub->stats->outbox_bytes += subscriber->outbox.bytes - bytes_before;
+}
+
+/*
+ * What a slow client has not read by now it may never read, and a Close frame behind it would come too late:
+ * everything but the rest of a frame that has begun gives way to the Close frame.
+ */
+void
+push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason reason, uint64_t now_us)
+{
+	struct push_frame *close_frame = subscriber->hub->closes[subscriber->encoding][reason];
+	size_t before = subscriber->outbox.bytes;
+	enum push_status status = PUSH_OK;
+
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	if (subscriber->state >= SUBSCRIBER_CLOSING)
+		return;
+	subscriber->state = SUBSCRIBER_CLOSING;
+	subscriber->reason = (uint8_t)reason;
+	unsubscribe_all(subscriber);
+	if (reason == PUSH_CLOSE_SLOW)
+		push_outbox_drop_unsent(&subscriber->outbox);
+	if (close_frame)
+		status = push_outbox_push(&subscriber->outbox, close_frame, SIZE_MAX);
+	account(subscriber, before);
+
+	if (status != PUSH_OK || (reason == PUSH_CLOSE_SLOW && !close_frame)) {
+		finish(subscriber, true);
+		return;
+	}
+	subscriber->end_us = now_us + subscriber->hub->options->grace_us;
+	arm(subscriber);
+	hub_mark_dirty(subscriber);
+}
+
+void
+subscriber_enqueue(struct push_subscriber *subscriber, struct push_frame *frame, uint64_t now_us)
+{
+	enum push_status status;
+
+	if (subscriber->state != SUBSCRIBER_OPEN)
+		return;
+	status = push_outbox_push(&subscriber->outbox, frame, subscriber->hub->options->queue_bytes_max);
+	if (status == PUSH_OK) {
+		subscriber->hub->stats->outbox_bytes += frame->size;
+		hub_mark_dirty(subscriber);
+		return;
+	}
+	push_subscriber_close(
+		subscriber, status == PUSH_TOO_LARGE ? PUSH_CLOSE_SLOW : PUSH_CLOSE_FAULT, now_us);
+}
+
+/* Counts what a write has taken; `skip` bytes of the first frame were taken before. */
+static void
+count_written(struct push_subscriber *subscriber, struct push_frame *const *frames, size_t skip, size_t taken,
+	uint64_t now_us)
+{
+	struct push_stats *stats = subscriber->hub->stats;
+
+	stats->by_encoding[subscriber->encoding].bytes_out += taken;
+	for (taken += skip; taken > 0 && taken >= (*frames)->size; frames++) {
+		taken -= (*frames)->size;
+		if (!(*frames)->accepted_us)
+			continue;
+		stats->by_encoding[subscriber->encoding].messages_out++;
+		push_stats_latency(stats, now_us - (*frames)->accepted_us);
+	}
+}
+
+/* Returns false when the connection is beyond use. */
+static bool
+write_once(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct push_frame *frames[PUSH_WRITE_FRAMES_MAX];
+	struct push_outbox *outbox = &subscriber->outbox;
+	size_t count = push_outbox_peek(outbox, frames, PUSH_WRITE_FRAMES_MAX), offered = 0, before;
+	ssize_t taken;
+
+	for (size_t i = 0; i < count; i++)
+		offered += frames[i]->size;
+	offered -= outbox->sent;
+	taken = subscriber->transport->write(subscriber->connection, frames, count, outbox->sent);
+	if (taken < 0)
+		return false;
+	PUSH_ASSERT((size_t)taken <= offered);
+
+	subscriber->blocked = (size_t)taken < offered;
+	count_written(subscriber, frames, outbox->sent, (size_t)taken, now_us);
+	before = outbox->bytes;
+	push_outbox_advance(outbox, (size_t)taken);
+	account(subscriber, before);
+	return true;
+}
+
+void
+subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	if (subscriber->state == SUBSCRIBER_CLOSED)
+		return;
+	if (subscriber->transport->is_blocked(subscriber->connection)) {
+		subscriber->blocked = true;
+		return;
+	}
+	if (!push_outbox_is_empty(&subscriber->outbox) && !write_once(subscriber, now_us)) {
+		finish(subscriber, true);
+		return;
+	}
+	if (!push_outbox_is_empty(&subscriber->outbox))
+		hub_mark_dirty(subscriber); /* behind the others; does nothing when blocked */
+	else if (subscriber->state == SUBSCRIBER_CLOSING &&
+		 !subscriber->hub->closes[subscriber->encoding][subscriber->reason])
+		finish(subscriber, false);
+}
+
+void
+subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
+{
+	struct push_subscriber *subscriber = push_container_of(timer, struct push_subscriber, timer);
+
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	if (subscriber->state == SUBSCRIBER_CLOSING) {
+		finish(subscriber, true);
+		return;
+	}
+	if (now_us >= subscriber->end_us) {
+		push_subscriber_close(subscriber,
+			subscriber->hub->drain_end_us ? PUSH_CLOSE_DRAIN : PUSH_CLOSE_LIFETIME, now_us);
+		return;
+	}
+	if (subscriber->awaits_pong && now_us >= subscriber->pong_us) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_NO_PONG, now_us);
+		return;
+	}
+	if (!subscriber->asked_to_reconnect && now_us >= subscriber->reconnect_us) {
+		subscriber->asked_to_reconnect = true;
+		send_control(subscriber, PUSH_CONTROL_RECONNECT, now_us);
+	}
+	if (now_us >= subscriber->heartbeat_us)
+		send_heartbeat(subscriber, now_us);
+	if (subscriber->state == SUBSCRIBER_OPEN)
+		arm(subscriber);
+}
+
+void
+push_subscriber_refuse(struct push_subscriber *subscriber, const char *text, uint64_t now_us)
+{
+	struct push_frame *frame = push_encoding_error((enum push_encoding)subscriber->encoding, text);
+
+	if (subscriber->state == SUBSCRIBER_NEW)
+		subscriber->state = SUBSCRIBER_OPEN;
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	push_frame_unref(frame);
+	push_subscriber_close(subscriber, PUSH_CLOSE_REFUSED, now_us);
+}
+
+void
+push_subscriber_heard(struct push_subscriber *subscriber)
+{
+	subscriber->awaits_pong = false;
+}
+
+void
+push_subscriber_receive(struct push_subscriber *subscriber, const char *text, size_t size, uint64_t now_us)
+{
+	struct push_stats *stats = subscriber->hub->stats;
+	enum push_command command;
+	struct push_error error;
+	struct push_frame *frame;
+
+	stats->by_encoding[subscriber->encoding].messages_in++;
+	stats->by_encoding[subscriber->encoding].bytes_in += size;
+	push_subscriber_heard(subscriber);
+	if (push_command_parse(&command, text, size, &error) == PUSH_OK) {
+		if (command == PUSH_COMMAND_PING)
+			send_control(subscriber, PUSH_CONTROL_PONG, now_us);
+		return;
+	}
+	frame = push_encoding_error((enum push_encoding)subscriber->encoding, error.text);
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	push_frame_unref(frame);
+	push_subscriber_close(subscriber, PUSH_CLOSE_BAD_DATA, now_us);
+}
+
+bool
+push_subscriber_peer_closed(struct push_subscriber *subscriber)
+{
+	bool announced = subscriber->state >= SUBSCRIBER_CLOSING;
+
+	retire(subscriber);
+	return announced;
+}
+
+void
+push_subscriber_writable(struct push_subscriber *subscriber)
+{
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	if (!subscriber->blocked)
+		return;
+	subscriber->blocked = false;
+	hub_mark_dirty(subscriber);
+}
+
+void
+push_subscriber_destroy(struct push_subscriber *subscriber)
+{
+	struct push_hub *hub;
+
+	if (!subscriber)
+		return;
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	hub = subscriber->hub;
+	retire(subscriber);
+	push_list_remove(&subscriber->all);
+	hub->stats->outbox_bytes -= subscriber->outbox.bytes;
+	push_outbox_fini(&subscriber->outbox);
+	hub->subscriber_count--;
+	hub->stats->by_encoding[subscriber->encoding].connections--;
+	hub->stats->by_encoding[subscriber->encoding].closed[subscriber->reason]++;
+	subscriber->magic = 0;
+	free(subscriber);
+}

@@ -1,0 +1,86 @@
+/*
+ * subscriber.h - one client's connection as the hub sees it, for the transport that carries it.
+ *
+ * Its life:
+ *
+ *   create ─▶ subscribe ─▶ start ─▶ OPEN ──(lifetime, no pong, slow, drain, bad data)──▶ CLOSING ─▶ CLOSED
+ *                  └▶ refuse ───────────────────────────────────────────────────────────▶ CLOSING ─▶ CLOSED
+ *
+ * OPEN: messages and heartbeats go to the outbox.  CLOSING: what is in the outbox is written, for a WebSocket
+ * with a Close frame at its end, and the client has the grace period to close by itself.  CLOSED: the
+ * transport has been told to close.  In whatever state, the transport ends it with push_subscriber_destroy()
+ * when the socket is gone.
+ */
+#ifndef PUSH_CORE_SUBSCRIBER_H
+#define PUSH_CORE_SUBSCRIBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "channels.h"
+#include "encoding.h"
+#include "hub.h"
+#include "json.h"
+#include "transport.h"
+
+struct push_subscriber;
+
+/*
+ * push_subscriber_create - a connection without channels yet.
+ *
+ * @connection: handed to every function of `transport`; both are borrowed.
+ * Returns NULL when memory is out.  The caller owes push_subscriber_destroy().
+ */
+struct push_subscriber *
+push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
+	const struct push_transport *transport, void *connection);
+
+/*
+ * push_subscriber_subscribe - add channels that it is not subscribed to.
+ *
+ * Errors: PUSH_OUT_OF_MEMORY; it is then subscribed to none of the hub's channels.
+ */
+enum push_status PUSH_MUST_USE
+push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels);
+
+/* push_subscriber_start - send the first heartbeat and let its lifetime begin. */
+void
+push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us);
+
+/* push_subscriber_refuse - instead of start: tell the client why, and close. */
+void
+push_subscriber_refuse(struct push_subscriber *subscriber, const char *text, uint64_t now_us);
+
+/* push_subscriber_heard - the client has shown that it is alive. */
+void
+push_subscriber_heard(struct push_subscriber *subscriber);
+
+/*
+ * push_subscriber_receive - the client has sent a whole text message.
+ *
+ * Answers a ping; closes with an error frame when it is not a JSON object.
+ */
+void
+push_subscriber_receive(struct push_subscriber *subscriber, const char *text, size_t size, uint64_t now_us);
+
+/* push_subscriber_close - begin to close it; does nothing once that has begun. */
+void
+push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason reason, uint64_t now_us);
+
+/*
+ * push_subscriber_peer_closed - the client has sent a Close frame.
+ *
+ * Returns true if that answers ours, so that nothing more is to be sent.
+ */
+bool
+push_subscriber_peer_closed(struct push_subscriber *subscriber);
+
+/* push_subscriber_writable - the transport can take bytes again. */
+void
+push_subscriber_writable(struct push_subscriber *subscriber);
+
+/* push_subscriber_destroy - the connection is gone: unsubscribe, count the reason, free.  NULL is allowed. */
+void
+push_subscriber_destroy(struct push_subscriber *subscriber);
+
+#endif
