@@ -395,13 +395,13 @@ push_subscriber_peer_closed(struct push_subscriber *subscriber)
 }
 
 void
-push_subscriber_writable(struct push_subscriber *subscriber)
+push_subscriber_writable(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	if (!subscriber->blocked)
 		return;
 	subscriber->blocked = false;
-	hub_mark_dirty(subscriber);
+	subscriber_flush(subscriber, now_us);
 }
 
 void

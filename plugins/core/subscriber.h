@@ -75,9 +75,9 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 bool
 push_subscriber_peer_closed(struct push_subscriber *subscriber);
 
-/* push_subscriber_writable - the transport can take bytes again. */
+/* push_subscriber_writable - the transport can take bytes again: one write follows at once. */
 void
-push_subscriber_writable(struct push_subscriber *subscriber);
+push_subscriber_writable(struct push_subscriber *subscriber, uint64_t now_us);
 
 /* push_subscriber_destroy - the connection is gone: unsubscribe, count the reason, free.  NULL is allowed. */
 void

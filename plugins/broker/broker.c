@@ -1,0 +1,247 @@
+/*
+ * broker.c - one broker: options, hub, engine and counters, and the table through which others use it.
+ *
+ * It knows neither lws nor sockets; the process around it is a struct push_broker_host.
+ */
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "broker.h"
+#include "core/hub.h"
+#include "core/limits.h"
+#include "core/push_assert.h"
+#include "core/subscriber.h"
+#include "process.h"
+
+/* Flushed between two looks at the clock: latencies are measured to within this many writes. */
+#define FLUSH_BATCH_SUBSCRIBERS 16
+
+struct push_broker {
+	struct push_options options;
+	struct push_stats stats;
+	struct push_broker_host host;
+	struct push_hub *hub;
+	struct push_engine *engine;
+	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
+};
+
+static uint64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void
+on_hub_ready(void *context)
+{
+	struct push_broker *broker = context;
+
+	if (!broker->orphaned)
+		broker->host.wake(broker->host.context);
+}
+
+static uint64_t
+random_seed(void)
+{
+	uint64_t seed;
+
+	/* before the kernel has entropy it would block, and only then: the time will do */
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != (ssize_t)sizeof(seed))
+		seed = now_us();
+	return seed;
+}
+
+struct push_broker *
+push_broker_create(const struct push_options *options, const struct push_broker_host *host)
+{
+	struct push_broker *broker = calloc(1, sizeof(*broker));
+
+	if (!broker)
+		return NULL;
+	broker->options = *options;
+	broker->host = *host;
+	broker->hub = push_hub_create(
+		&broker->options, &broker->stats, random_seed(), now_us(), on_hub_ready, broker);
+	if (!broker->hub)
+		goto fail_hub;
+	broker->engine = push_engine_memory_create(broker->hub);
+	if (!broker->engine)
+		goto fail_engine;
+	return broker;
+
+fail_engine:
+	push_hub_destroy(broker->hub);
+fail_hub:
+	free(broker);
+	return NULL;
+}
+
+static void
+free_if_unused(struct push_broker *broker)
+{
+	if (!broker->orphaned || push_hub_subscriber_count(broker->hub))
+		return;
+	broker->engine->destroy(broker->engine);
+	push_hub_destroy(broker->hub);
+	free(broker);
+}
+
+void
+push_broker_destroy(struct push_broker *broker)
+{
+	broker->orphaned = true;
+	free_if_unused(broker);
+}
+
+bool
+push_broker_flush(struct push_broker *broker)
+{
+	for (int done = 0; done < PUSH_FLUSH_SLICE_SUBSCRIBERS; done += FLUSH_BATCH_SUBSCRIBERS)
+		if (!push_hub_flush(broker->hub, now_us(), FLUSH_BATCH_SUBSCRIBERS))
+			return false;
+	return true;
+}
+
+static void
+check_drained(struct push_broker *broker)
+{
+	if (broker->draining && !broker->orphaned && !push_hub_subscriber_count(broker->hub))
+		broker->host.drained(broker->host.context);
+}
+
+/* What one slice leaves is due still at the next tick, so that thousands of timers never hold the loop. */
+void
+push_broker_tick(struct push_broker *broker)
+{
+	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
+	check_drained(broker);
+}
+
+void
+push_broker_drain(struct push_broker *broker)
+{
+	if (broker->draining)
+		return;
+	broker->draining = true;
+	push_hub_drain(broker->hub, now_us());
+}
+
+static const struct push_options *
+ops_options(const struct push_broker *broker)
+{
+	return &broker->options;
+}
+
+static void
+ops_publish(struct push_broker *broker, const struct push_publication *publication, push_publish_done_fn done,
+	void *context)
+{
+	broker->engine->publish(broker->engine, publication, now_us(), done, context);
+}
+
+static void
+ops_count_publish(struct push_broker *broker, unsigned int http_status, size_t body_bytes)
+{
+	push_stats_published(&broker->stats, http_status);
+	if (http_status != 202)
+		return;
+	broker->stats.published++;
+	broker->stats.published_bytes += body_bytes;
+}
+
+static bool
+ops_is_ready(const struct push_broker *broker)
+{
+	return !broker->draining && broker->engine->is_ready(broker->engine);
+}
+
+static bool
+ops_is_draining(const struct push_broker *broker)
+{
+	return broker->draining;
+}
+
+static void
+ops_render_metrics(struct push_broker *broker, struct push_buf *to)
+{
+	struct push_process process;
+
+	push_process_read(&process);
+	push_stats_render(&broker->stats, &process, PUSH_VERSION, to);
+}
+
+static struct push_subscriber *
+ops_subscriber_create(struct push_broker *broker, enum push_encoding encoding,
+	const struct push_transport *transport, void *connection)
+{
+	return push_subscriber_create(broker->hub, encoding, transport, connection);
+}
+
+static void
+ops_subscriber_start(struct push_subscriber *subscriber)
+{
+	push_subscriber_start(subscriber, now_us());
+}
+
+static void
+ops_subscriber_refuse(struct push_subscriber *subscriber, const char *text)
+{
+	push_subscriber_refuse(subscriber, text, now_us());
+}
+
+static void
+ops_subscriber_receive(struct push_subscriber *subscriber, const char *text, size_t size)
+{
+	push_subscriber_receive(subscriber, text, size, now_us());
+}
+
+static void
+ops_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason reason)
+{
+	push_subscriber_close(subscriber, reason, now_us());
+}
+
+static void
+ops_subscriber_writable(struct push_subscriber *subscriber)
+{
+	push_subscriber_writable(subscriber, now_us());
+}
+
+static void
+ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
+{
+	push_subscriber_destroy(subscriber);
+	free_if_unused(broker);
+}
+
+const struct push_broker_ops *
+push_broker_ops_table(void)
+{
+	static const struct push_broker_ops table = {
+		.abi_version = PUSH_BROKER_ABI_VERSION,
+		.size_bytes = sizeof(table),
+		.options = ops_options,
+		.now_us = now_us,
+		.publish = ops_publish,
+		.count_publish = ops_count_publish,
+		.is_ready = ops_is_ready,
+		.is_draining = ops_is_draining,
+		.render_metrics = ops_render_metrics,
+		.subscriber_create = ops_subscriber_create,
+		.subscriber_subscribe = push_subscriber_subscribe,
+		.subscriber_start = ops_subscriber_start,
+		.subscriber_refuse = ops_subscriber_refuse,
+		.subscriber_heard = push_subscriber_heard,
+		.subscriber_receive = ops_subscriber_receive,
+		.subscriber_close = ops_subscriber_close,
+		.subscriber_peer_closed = push_subscriber_peer_closed,
+		.subscriber_writable = ops_subscriber_writable,
+		.subscriber_destroy = ops_subscriber_destroy,
+	};
+
+	return &table;
+}

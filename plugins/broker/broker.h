@@ -1,0 +1,119 @@
+/*
+ * broker.h - how the plugins of one process meet.  The only header of broker/ that others include.
+ *
+ * push-broker puts a struct push_broker_link at the start of its per-vhost data.  The other plugins find it
+ * by the protocol's name (lwsio/find_broker.h), check magic and version, and call through the table: they are
+ * separate shared objects, loaded without each other's symbols, in an order nobody controls.
+ *
+ * The table is append-only: a new function goes to its end; a change of a signature or of a struct that
+ * passes through it raises PUSH_BROKER_ABI_VERSION.
+ */
+#ifndef PUSH_BROKER_BROKER_H
+#define PUSH_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/channels.h"
+#include "core/encoding.h"
+#include "core/json.h"
+#include "core/options.h"
+#include "core/stats.h"
+#include "core/transport.h"
+#include "engine.h"
+
+#define PUSH_BROKER_ABI_VERSION 1
+#define PUSH_BROKER_LINK_MAGIC	0x5075424cu /* "PuBL" */
+#define PUSH_BROKER_PROTOCOL	"push-broker"
+#define PUSH_MANAGEMENT_PROTOCOL "push-management"
+
+struct push_broker;
+struct push_listeners;
+struct push_subscriber;
+
+struct push_broker_ops {
+	uint32_t abi_version, size_bytes;
+
+	/* Settled before the first connection, unchanged afterwards; borrowed. */
+	const struct push_options *(*options)(const struct push_broker *broker);
+
+	/* Microseconds of the monotonic clock. */
+	uint64_t (*now_us)(void);
+
+	/* See push_engine.publish.  Counts the publish if it was accepted. */
+	void (*publish)(struct push_broker *broker, const struct push_publication *publication,
+		push_publish_done_fn done, void *context);
+
+	/* Count the answer to a publish request; `body_bytes` counts with 202 only. */
+	void (*count_publish)(struct push_broker *broker, unsigned int http_status, size_t body_bytes);
+
+	/* Whether a publish could succeed, and new clients are welcome. */
+	bool (*is_ready)(const struct push_broker *broker);
+	bool (*is_draining)(const struct push_broker *broker);
+
+	/* All metrics as Prometheus text, appended to `to`. */
+	void (*render_metrics)(struct push_broker *broker, struct push_buf *to);
+
+	/* core/subscriber.h, with the broker's clock where that takes a time. */
+	struct push_subscriber *(*subscriber_create)(struct push_broker *broker, enum push_encoding encoding,
+		const struct push_transport *transport, void *connection);
+	enum push_status (*subscriber_subscribe)(
+		struct push_subscriber *subscriber, const struct push_channels *channels);
+	void (*subscriber_start)(struct push_subscriber *subscriber);
+	void (*subscriber_refuse)(struct push_subscriber *subscriber, const char *text);
+	void (*subscriber_heard)(struct push_subscriber *subscriber);
+	void (*subscriber_receive)(struct push_subscriber *subscriber, const char *text, size_t size);
+	void (*subscriber_close)(struct push_subscriber *subscriber, enum push_close_reason reason);
+	bool (*subscriber_peer_closed)(struct push_subscriber *subscriber);
+	void (*subscriber_writable)(struct push_subscriber *subscriber);
+	void (*subscriber_destroy)(struct push_broker *broker, struct push_subscriber *subscriber);
+};
+
+struct push_broker_link {
+	uint32_t magic;
+	const struct push_broker_ops *ops;
+	struct push_broker *broker; /* NULL: not started, or gone */
+	struct push_listeners *listeners;
+	char shared_vhost[64]; /* push.broker.vhost: whose broker this vhost uses instead */
+};
+
+/*
+ * What the broker needs from the process around it; the lws adapter brings it.
+ * Both are called with `context`, from the event loop's thread.
+ */
+struct push_broker_host {
+	void (*wake)(void *context);	/* have push_broker_flush() called soon, after the turn's input */
+	void (*drained)(void *context); /* the last client has left while draining */
+	void *context;
+};
+
+/*
+ * push_broker_create - a broker with the embedded engine.
+ *
+ * @options: checked; copied.  Returns NULL when memory is out.
+ */
+struct push_broker *
+push_broker_create(const struct push_options *options, const struct push_broker_host *host);
+
+/* push_broker_destroy - free it now, or as soon as its last subscriber is destroyed. */
+void
+push_broker_destroy(struct push_broker *broker);
+
+/* push_broker_flush - write a slice of what waits.  Returns true if it is to be called again. */
+bool
+push_broker_flush(struct push_broker *broker);
+
+/* push_broker_tick - do a slice of what is due by the clock.  To be called every PUSH_TICK_US. */
+void
+push_broker_tick(struct push_broker *broker);
+
+/* push_broker_drain - ask all clients to reconnect elsewhere; ends in host.drained. */
+void
+push_broker_drain(struct push_broker *broker);
+
+/* push_broker_ops_table - what a struct push_broker_link points to. */
+const struct push_broker_ops *
+push_broker_ops_table(void);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * engine.h - where a publish goes, and where messages come from.
+ *
+ * The hub knows the clients of this process; an engine knows everybody else.  The embedded one (memory) hands
+ * a publish straight to the hub.  One with a server behind it sends the publish there, answers it later, and
+ * calls push_hub_deliver() for what it hears.  A new engine is a file with a `push_engine_NAME_create()`.
+ */
+#ifndef PUSH_BROKER_ENGINE_H
+#define PUSH_BROKER_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/hub.h"
+#include "core/json.h"
+#include "core/status.h"
+
+/*
+ * How a publish ended, called exactly once for each.
+ *
+ * @status: PUSH_OK; PUSH_UNAVAILABLE when the broker cannot be reached; PUSH_OUT_OF_MEMORY.
+ * @subscribers: clients that the message was accepted for; 0 unless PUSH_OK.
+ */
+typedef void (*push_publish_done_fn)(void *context, enum push_status status, uint64_t subscribers);
+
+struct push_engine {
+	/*
+	 * Publish a message.  `publication` is borrowed until the call returns; `done` may be called before
+	 * that or later.
+	 */
+	void (*publish)(struct push_engine *engine, const struct push_publication *publication,
+		uint64_t now_us, push_publish_done_fn done, void *context);
+
+	/* Whether a publish could succeed now. */
+	bool (*is_ready)(const struct push_engine *engine);
+
+	void (*destroy)(struct push_engine *engine);
+};
+
+/* push_engine_memory_create - the embedded engine over a hub, which is borrowed.  NULL when memory is out. */
+struct push_engine *
+push_engine_memory_create(struct push_hub *hub);
+
+#endif

@@ -1,0 +1,60 @@
+/* notify.c - see notify.h.  The protocol is three lines long, so no library for it. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/limits.h"
+#include "notify.h"
+
+static void
+notify(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t length = path ? strlen(path) : 0;
+	int fd;
+
+	if (!length || length >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(address.sun_path, path, length);
+	if (path[0] == '@')
+		address.sun_path[0] = '\0'; /* Linux' abstract namespace, unix(7) */
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	/* a supervisor that does not listen is no reason to stop serving */
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+		fprintf(stderr, "push: cannot notify %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+void
+push_notify_ready(void)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d\n", (int)getpid());
+	notify(text);
+}
+
+void
+push_notify_stopping(void)
+{
+	notify("STOPPING=1\n");
+}
+
+void
+push_notify_failed(const char *why)
+{
+	char text[PUSH_ERROR_TEXT_BYTES_MAX + 64];
+
+	snprintf(text, sizeof(text), "STATUS=%s\nERRNO=%d\n", why, EINVAL);
+	notify(text);
+}

@@ -1,0 +1,20 @@
+/*
+ * notify.h - tell a supervisor how it goes: sd_notify(3)'s protocol, datagrams of NAME=VALUE lines to the
+ * socket that $NOTIFY_SOCKET names.  pushd listens there, and systemd does.  Without the variable, nothing.
+ */
+#ifndef PUSH_BROKER_NOTIFY_H
+#define PUSH_BROKER_NOTIFY_H
+
+/* push_notify_ready - clients are served by this process. */
+void
+push_notify_ready(void);
+
+/* push_notify_stopping - draining has begun. */
+void
+push_notify_stopping(void);
+
+/* push_notify_failed - it will not start; one line for a person. */
+void
+push_notify_failed(const char *why);
+
+#endif

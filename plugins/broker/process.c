@@ -1,0 +1,84 @@
+/* process.c - see process.h.  Fields and units: proc(5). */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process.h"
+
+static uint64_t
+count_open_files(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	uint64_t count = 0;
+
+	if (!directory)
+		return 0;
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count > 3 ? count - 3 : 0; /* without ".", ".." and the directory's own */
+}
+
+static uint64_t
+read_resident_bytes(void)
+{
+	unsigned long long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*s %llu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Field 22 of stat is the start in clock ticks since boot; the name in field 2 may hold spaces. */
+static double
+read_start_time_s(void)
+{
+	struct timespec now, since_boot;
+	unsigned long long start_ticks = 0;
+	char line[1024], *after_name;
+	FILE *file = fopen("/proc/self/stat", "re");
+
+	if (!file)
+		return 0;
+	after_name = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	if (!after_name ||
+		sscanf(after_name + 1,
+			" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			&start_ticks) != 1)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &since_boot);
+	return (double)(now.tv_sec - since_boot.tv_sec) + (double)(now.tv_nsec - since_boot.tv_nsec) / 1e9 +
+	       (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double
+seconds(struct timeval time)
+{
+	return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+void
+push_process_read(struct push_process *process)
+{
+	struct rlimit limit = {0};
+	struct rusage usage = {0};
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	getrusage(RUSAGE_SELF, &usage);
+	*process = (struct push_process){
+		.start_time_s = read_start_time_s(),
+		.resident_bytes = read_resident_bytes(),
+		.open_files = count_open_files(),
+		.open_files_max = limit.rlim_cur,
+		.cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime),
+	};
+}

@@ -1,0 +1,221 @@
+/*
+ * protocol_push_broker.c - the broker as an lws protocol plugin: its options come from the vhost, its wake-ups
+ * from lws' event loop.
+ *
+ * Three things make it run:
+ *   - an eventfd, written when the first subscriber becomes dirty.  The loop serves it after the input that
+ *     was ready in the same turn, so everything that this input publishes is flushed together.  A timer of
+ *     lws' own would add up to a millisecond.
+ *   - one timer of lws', every PUSH_TICK_US, for the wheel.
+ *   - a signalfd for SIGTERM, which begins the drain.  lwsws itself would die of the signal.
+ */
+#include <libwebsockets.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "broker/notify.h"
+#include "core/limits.h"
+#include "lwsio/listeners.h"
+#include "lwsio/plugin.h"
+#include "lwsio/vhost_options.h"
+
+/* Of one vhost; lws frees it with the vhost. */
+struct broker_vhost {
+	struct push_broker_link link; /* first: other plugins look for it here */
+	struct push_listeners listeners;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct lws *wake_wsi, *signal_wsi;
+	int wake_fd;
+	bool announced;
+	lws_sorted_usec_list_t tick;
+};
+
+static void
+wake(void *context)
+{
+	struct broker_vhost *self = context;
+
+	if (self->wake_wsi)
+		eventfd_write(self->wake_fd, 1);
+}
+
+/* lwsws ends cleanly on SIGINT, and only then. */
+static void
+drained(void *context)
+{
+	(void)context;
+	lwsl_user("push: drained, ending\n");
+	kill(getpid(), SIGINT);
+}
+
+static void
+on_tick(lws_sorted_usec_list_t *tick)
+{
+	struct broker_vhost *self = lws_container_of(tick, struct broker_vhost, tick);
+
+	/* the first tick comes once the loop turns, when all vhosts listen */
+	if (!self->announced) {
+		self->announced = true;
+		push_notify_ready();
+	}
+	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
+	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
+	if (lws_context_is_deprecated(self->context))
+		push_broker_drain(self->link.broker);
+	push_broker_tick(self->link.broker);
+}
+
+static void
+on_wake(struct broker_vhost *self)
+{
+	eventfd_t count;
+
+	eventfd_read(self->wake_fd, &count);
+	if (self->link.broker && push_broker_flush(self->link.broker))
+		wake(self);
+}
+
+static void
+on_sigterm(struct broker_vhost *self, int fd)
+{
+	struct signalfd_siginfo info;
+
+	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || !self->link.broker)
+		return;
+	lwsl_user("push: SIGTERM, draining\n");
+	push_notify_stopping();
+	if (!lws_context_is_deprecated(self->context))
+		push_listeners_close(&self->listeners);
+	push_broker_drain(self->link.broker);
+}
+
+static int
+on_readable(struct lws *wsi, struct broker_vhost *self)
+{
+	if (wsi == self->wake_wsi)
+		on_wake(self);
+	else if (wsi == self->signal_wsi)
+		on_sigterm(self, (int)lws_get_socket_fd(wsi));
+	return 0;
+}
+
+static int
+on_file_closed(struct lws *wsi, struct broker_vhost *self)
+{
+	if (self && wsi == self->wake_wsi)
+		self->wake_wsi = NULL;
+	if (self && wsi == self->signal_wsi)
+		self->signal_wsi = NULL;
+	return 0;
+}
+
+/* Hands a descriptor to lws, which closes it in the end. */
+static struct lws *
+watch(struct broker_vhost *self, int fd)
+{
+	lws_sock_file_fd_type descriptor = {.filefd = fd};
+
+	if (fd < 0)
+		return NULL;
+	return lws_adopt_descriptor_vhost(
+		self->vhost, LWS_ADOPT_RAW_FILE_DESC, descriptor, PUSH_BROKER_PROTOCOL, NULL);
+}
+
+static bool
+watch_all(struct broker_vhost *self)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL))
+		return false;
+	self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	self->wake_wsi = watch(self, self->wake_fd);
+	self->signal_wsi = watch(self, signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+	return self->wake_wsi && self->signal_wsi;
+}
+
+static int
+refuse(const char *why)
+{
+	lwsl_err("push: %s\n", why);
+	push_notify_failed(why);
+	return -1;
+}
+
+/* `given` is NULL where the vhost has no options for the protocol: some vhosts are lws' own. */
+static int
+on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
+{
+	struct lws_vhost *vhost = lws_get_vhost(wsi);
+	struct broker_vhost *self;
+	struct push_options options;
+	struct push_error error;
+
+	if (!given)
+		return 0;
+	self = lws_protocol_vh_priv_zalloc(vhost, lws_get_protocol(wsi), sizeof(*self));
+	if (!self)
+		return refuse("out of memory");
+	self->context = lws_get_context(wsi);
+	self->vhost = vhost;
+	self->link = (struct push_broker_link){.magic = PUSH_BROKER_LINK_MAGIC,
+		.ops = push_broker_ops_table(),
+		.listeners = &self->listeners};
+	if (push_vhost_options_read(&options, given, self->link.shared_vhost, sizeof(self->link.shared_vhost),
+		    &error) != PUSH_OK)
+		return refuse(error.text);
+	if (self->link.shared_vhost[0])
+		return 0;
+
+	self->link.broker = push_broker_create(
+		&options, &(struct push_broker_host){.wake = wake, .drained = drained, .context = self});
+	if (!self->link.broker)
+		return refuse("out of memory");
+	if (!watch_all(self))
+		return refuse("cannot watch an eventfd and a signalfd");
+	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
+	return 0;
+}
+
+/* Also called after an init that failed half-way. */
+static int
+on_vhost_destroy(struct broker_vhost *self)
+{
+	if (!self || !self->link.broker)
+		return 0;
+	lws_sul_cancel(&self->tick);
+	push_broker_destroy(self->link.broker);
+	self->link.broker = NULL;
+	self->link.magic = 0;
+	return 0;
+}
+
+static int
+push_broker_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct broker_vhost *self = lws_protocol_vh_priv_get(lws_get_vhost(wsi), lws_get_protocol(wsi));
+
+	(void)user;
+	(void)len;
+	switch (reason) {
+	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi, in);
+	case LWS_CALLBACK_PROTOCOL_DESTROY: return on_vhost_destroy(self);
+	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return push_listeners_on_connection(wsi);
+	case LWS_CALLBACK_RAW_RX_FILE: return on_readable(wsi, self);
+	case LWS_CALLBACK_RAW_CLOSE_FILE: return on_file_closed(wsi, self);
+	default: return 0;
+	}
+}
+
+static const struct lws_protocols protocols[] = {
+	{.name = PUSH_BROKER_PROTOCOL, .callback = push_broker_callback},
+};
+
+PUSH_PLUGIN(push_broker, "push-broker", protocols);

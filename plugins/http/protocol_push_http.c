@@ -1,0 +1,50 @@
+/* protocol_push_http.c - publishing by HTTP, as an lws protocol plugin.  All decisions are in publish_conn.c. */
+#include "http/publish_conn.h"
+#include "lwsio/listeners.h"
+#include "lwsio/plugin.h"
+
+static int
+on_close(struct publish **session)
+{
+	if (session) {
+		publish_conn_close(*session);
+		*session = NULL;
+	}
+	return 0;
+}
+
+static int
+on_request(struct lws *wsi, struct publish **session, const char *rest)
+{
+	on_close(session); /* of the last request on this connection */
+	return publish_conn_request(wsi, rest, session);
+}
+
+static int
+push_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct publish **session = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return push_listeners_on_connection(wsi);
+	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
+	case LWS_CALLBACK_HTTP_BODY: return *session ? publish_conn_body(*session, in, len) : 0;
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return *session ? publish_conn_complete(*session) : 0;
+	case LWS_CALLBACK_TIMER: return *session ? publish_conn_timeout(*session) : 0;
+	case LWS_CALLBACK_HTTP_WRITEABLE: return *session ? publish_conn_writeable(*session) : 0;
+	case LWS_CALLBACK_CLOSED_HTTP:
+	case LWS_CALLBACK_HTTP_DROP_PROTOCOL: return on_close(session);
+	default: return 0;
+	}
+}
+
+static const struct lws_protocols protocols[] = {
+	{
+		.name = "push-http",
+		.callback = push_http_callback,
+		.per_session_data_size = sizeof(struct publish *),
+		.tx_packet_size = PUSH_TX_PACKET_BYTES,
+	},
+};
+
+PUSH_PLUGIN(push_http, "push-http", protocols);

@@ -1,0 +1,300 @@
+/* connection.c - see connection.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "core/limits.h"
+#include "core/push_assert.h"
+#include "core/wsframe.h"
+#include "lwsio/connection.h"
+
+/* A piece of HTTP/2 DATA: below the 16,384 bytes that every peer accepts (RFC 9113, 6.5.2). */
+#define MUX_PIECE_BYTES_MAX 16000
+
+static size_t
+total_size(struct push_frame *const *frames, size_t count, size_t skip)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += frames[i]->size;
+	return size - skip;
+}
+
+/* Copies up to `max` bytes; returns how many. */
+static size_t
+gather(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count && size < max; i++, skip = 0) {
+		size_t piece = frames[i]->size - skip;
+
+		if (piece > max - size)
+			piece = max - size;
+		memcpy(to + size, frames[i]->bytes + skip, piece);
+		size += piece;
+	}
+	return size;
+}
+
+static ssize_t
+send_vector(int fd, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	struct iovec pieces[PUSH_WRITE_FRAMES_MAX];
+	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+
+	for (size_t i = 0; i < count; i++, skip = 0)
+		pieces[i] = (struct iovec){frames[i]->bytes + skip, frames[i]->size - skip};
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t
+send_frames(int fd, struct push_frame *const *frames, size_t count, size_t skip, size_t size)
+{
+	unsigned char merged[PUSH_COALESCE_BYTES_MAX];
+
+	if (count == 1)
+		return send(fd, frames[0]->bytes + skip, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (size > sizeof(merged))
+		return send_vector(fd, frames, count, skip);
+	gather(merged, sizeof(merged), frames, count, skip);
+	return send(fd, merged, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Gives lws what is left of the frame in which a write of `taken` bytes has ended; returns its size or -1. */
+static ssize_t
+hand_over_rest(struct lws *wsi, struct push_frame *const *frames, size_t skip, size_t taken)
+{
+	size_t rest;
+
+	for (taken += skip; taken >= (*frames)->size; frames++)
+		taken -= (*frames)->size;
+	if (!taken)
+		return 0;
+	rest = (*frames)->size - taken;
+	return lws_write(wsi, (*frames)->bytes + taken, rest, LWS_WRITE_RAW) < 0 ? -1 : (ssize_t)rest;
+}
+
+static ssize_t
+write_plain(struct lws *wsi, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	size_t size = total_size(frames, count, skip);
+	ssize_t taken, rest;
+
+	do
+		taken = send_frames((int)lws_get_socket_fd(wsi), frames, count, skip, size);
+	while (taken < 0 && errno == EINTR);
+	if (taken < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
+		return -1;
+	if (taken < 0)
+		taken = 0;
+	if ((size_t)taken == size)
+		return taken;
+
+	lws_callback_on_writable(wsi);
+	rest = hand_over_rest(wsi, frames, skip, (size_t)taken);
+	return rest < 0 ? -1 : taken + rest;
+}
+
+/* lws keeps what the socket does not take, so everything that it is given counts as taken. */
+static ssize_t
+write_tls(struct lws *wsi, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	unsigned char merged[LWS_PRE + PUSH_COALESCE_BYTES_MAX];
+	size_t size = gather(merged + LWS_PRE, PUSH_COALESCE_BYTES_MAX, frames, count, skip);
+
+	if (lws_write(wsi, merged + LWS_PRE, size, LWS_WRITE_RAW) < 0)
+		return -1;
+	lws_callback_on_writable(wsi);
+	return (ssize_t)size;
+}
+
+static ssize_t
+write_mux_sse(struct lws *wsi, const struct push_frame *frame, size_t skip, size_t allowance)
+{
+	unsigned char piece[LWS_PRE + MUX_PIECE_BYTES_MAX];
+	size_t size = frame->size - skip;
+
+	if (size > allowance)
+		size = allowance;
+	memcpy(piece + LWS_PRE, frame->bytes + skip, size);
+	return lws_write(wsi, piece + LWS_PRE, size, LWS_WRITE_HTTP) < 0 ? -1 : (ssize_t)size;
+}
+
+/* What lws calls a frame of ours: a whole one, or a piece of one, which it makes a fragment. */
+static enum lws_write_protocol
+mux_kind(enum push_ws_opcode opcode, bool first, bool last)
+{
+	unsigned int kind = LWS_WRITE_TEXT;
+
+	if (opcode == PUSH_WS_PING)
+		return LWS_WRITE_PING;
+	if (!first)
+		kind = LWS_WRITE_CONTINUATION;
+	if (!last)
+		kind |= LWS_WRITE_NO_FIN;
+	return (enum lws_write_protocol)kind;
+}
+
+/*
+ * One WebSocket frame of the bytes, or as much of it as fits; `skip` tells where the last call stopped.
+ * The header of ours counts as taken with the first piece of its payload.
+ */
+static ssize_t
+write_mux_ws(struct push_connection *connection, const struct push_frame *frame, size_t skip, size_t allowance)
+{
+	struct lws *wsi = connection->wsi;
+	unsigned char piece[LWS_PRE + MUX_PIECE_BYTES_MAX];
+	size_t start = 0, header, payload, done, size;
+	enum push_ws_opcode opcode;
+
+	for (;;) {
+		header = push_ws_take_header(frame->bytes + start, &opcode, &payload);
+		if (skip < start + header + payload || start + header + payload == frame->size)
+			break;
+		start += header + payload;
+	}
+	done = skip > start ? skip - start - header : 0;
+	if (opcode == PUSH_WS_CLOSE) {
+		const unsigned char *code = frame->bytes + start + header;
+
+		/* a Close frame is lws' to send, when the callback returns -1 */
+		lws_close_reason(wsi, (enum lws_close_status)(code[0] << 8 | code[1]), NULL, 0);
+		connection->closing = true;
+		return (ssize_t)(frame->size - skip);
+	}
+	if (allowance <= PUSH_WS_HEADER_BYTES_MAX)
+		return 0;
+	allowance -= PUSH_WS_HEADER_BYTES_MAX; /* for the header that lws puts before it */
+	size = payload - done < allowance ? payload - done : allowance;
+	memcpy(piece + LWS_PRE, frame->bytes + start + header + done, size);
+	if (lws_write(wsi, piece + LWS_PRE, size, mux_kind(opcode, !done, done + size == payload)) < 0)
+		return -1;
+	return (ssize_t)(start + header + done + size - skip);
+}
+
+static ssize_t
+write_mux(struct push_connection *connection, const struct push_frame *frame, size_t skip)
+{
+	lws_fileofs_t window = lws_get_peer_write_allowance(connection->wsi);
+	size_t allowance = window < 0 || window > MUX_PIECE_BYTES_MAX ? MUX_PIECE_BYTES_MAX : (size_t)window;
+
+	connection->writing = false; /* one piece in one callback */
+	lws_callback_on_writable(connection->wsi);
+	if (!allowance)
+		return 0;
+	return connection->encoding == PUSH_ENCODING_WS
+		       ? write_mux_ws(connection, frame, skip, allowance)
+		       : write_mux_sse(connection->wsi, frame, skip, allowance);
+}
+
+static ssize_t
+connection_write(void *context, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	struct push_connection *connection = context;
+
+	PUSH_ASSERT(count > 0 && count <= PUSH_WRITE_FRAMES_MAX);
+	switch (connection->way) {
+	case PUSH_WAY_PLAIN: return write_plain(connection->wsi, frames, count, skip);
+	case PUSH_WAY_TLS: return write_tls(connection->wsi, frames, count, skip);
+	default: return write_mux(connection, frames[0], skip);
+	}
+}
+
+static bool
+connection_is_blocked(void *context)
+{
+	struct push_connection *connection = context;
+	bool blocked = connection->way == PUSH_WAY_MUX ? !connection->writing
+						       : lws_partial_buffered(connection->wsi);
+
+	if (blocked)
+		lws_callback_on_writable(connection->wsi);
+	return blocked;
+}
+
+static void
+connection_close(void *context, bool at_once)
+{
+	struct push_connection *connection = context;
+
+	connection->closing = true;
+	if (at_once)
+		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+	else
+		lws_callback_on_writable(connection->wsi);
+}
+
+static const struct push_transport lws_transport = {
+	.write = connection_write,
+	.is_blocked = connection_is_blocked,
+	.close = connection_close,
+};
+
+static enum push_connection_way
+way_of(struct lws *wsi)
+{
+	if (lws_get_network_wsi(wsi) != wsi)
+		return PUSH_WAY_MUX;
+	return lws_is_ssl(wsi) ? PUSH_WAY_TLS : PUSH_WAY_PLAIN;
+}
+
+/* Without it the kernel's own tuning buffers megabytes for a client that does not read. */
+static void
+bound_send_buffer(struct lws *wsi, uint64_t bytes)
+{
+	int size = (int)bytes;
+
+	(void)setsockopt((int)lws_get_socket_fd(wsi), SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+struct push_connection *
+push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum push_encoding encoding)
+{
+	struct push_connection *connection = calloc(1, sizeof(*connection));
+	const struct push_options *options = link->ops->options(link->broker);
+
+	if (!connection)
+		return NULL;
+	connection->wsi = wsi;
+	connection->ops = link->ops;
+	connection->broker = link->broker;
+	connection->encoding = (uint8_t)encoding;
+	connection->way = (uint8_t)way_of(wsi);
+	push_buf_init(&connection->received, options->client_message_bytes_max);
+	connection->subscriber =
+		link->ops->subscriber_create(link->broker, encoding, &lws_transport, connection);
+	if (!connection->subscriber) {
+		free(connection);
+		return NULL;
+	}
+	if (connection->way != PUSH_WAY_MUX)
+		bound_send_buffer(wsi, options->send_buffer_bytes);
+	return connection;
+}
+
+void
+push_connection_destroy(struct push_connection *connection)
+{
+	if (!connection)
+		return;
+	connection->ops->subscriber_destroy(connection->broker, connection->subscriber);
+	push_buf_fini(&connection->received);
+	free(connection);
+}
+
+int
+push_connection_on_writeable(struct push_connection *connection)
+{
+	if (!connection)
+		return 0;
+	if (!connection->closing) {
+		connection->writing = true;
+		connection->ops->subscriber_writable(connection->subscriber);
+		connection->writing = false;
+	}
+	return connection->closing ? -1 : 0;
+}

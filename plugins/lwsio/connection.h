@@ -1,0 +1,51 @@
+/*
+ * connection.h - one client's connection on lws' own sockets: the transport below the outbox, and the object
+ * that a WebSocket or SSE session points to.
+ *
+ * Three ways to write, chosen when it opens:
+ *   plain  HTTP/1.1 over TCP.  Frames go straight to the descriptor: lws' write path would copy and account
+ *          for nothing that is needed here.  When the kernel takes only a part, lws is given the rest of the
+ *          frame that was begun, since lws may answer a PING at any time and a PONG must not land inside it.
+ *   TLS    lws_write() of many frames at once, raw, so that a burst makes one TLS record.
+ *   mux    a stream of HTTP/2.  lws frames each piece itself, only in the writeable callback, as far as the
+ *          peer's window allows; a WebSocket's frames are taken apart again for it.
+ */
+#ifndef PUSH_LWSIO_CONNECTION_H
+#define PUSH_LWSIO_CONNECTION_H
+
+#include <libwebsockets.h>
+
+#include "broker/broker.h"
+
+enum push_connection_way { PUSH_WAY_PLAIN, PUSH_WAY_TLS, PUSH_WAY_MUX };
+
+struct push_connection {
+	struct lws *wsi;
+	const struct push_broker_ops *ops;
+	struct push_broker *broker;
+	struct push_subscriber *subscriber; /* owned */
+	uint8_t encoding;		    /* enum push_encoding */
+	uint8_t way;			    /* enum push_connection_way */
+	bool writing : 1;		    /* mux: inside the writeable callback */
+	bool closing : 1;		    /* to be closed by the next writeable callback */
+	bool receiving : 1;		    /* a message from the client has begun */
+	struct push_buf received;	    /* what has come of it */
+};
+
+/*
+ * push_connection_open - a connection with its subscriber, which has no channels yet.
+ *
+ * Returns NULL when memory is out.  The caller owes push_connection_destroy().
+ */
+struct push_connection *
+push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum push_encoding encoding);
+
+/* push_connection_destroy - lws has let go of the socket.  NULL is allowed. */
+void
+push_connection_destroy(struct push_connection *connection);
+
+/* push_connection_on_writeable - lws says that the socket takes bytes.  Returns what lws is to be told. */
+int
+push_connection_on_writeable(struct push_connection *connection);
+
+#endif

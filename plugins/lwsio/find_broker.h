@@ -1,0 +1,21 @@
+/*
+ * find_broker.h - how a plugin finds the broker of a connection.
+ */
+#ifndef PUSH_LWSIO_FIND_BROKER_H
+#define PUSH_LWSIO_FIND_BROKER_H
+
+#include <libwebsockets.h>
+
+#include "broker/broker.h"
+
+/*
+ * push_find_broker - the broker that serves a connection's vhost: its own, or the one it shares by
+ * push.broker.vhost.
+ *
+ * Looked up when it is needed, since plugins are initialised in an order of lws' own.  Returns NULL while
+ * there is none, or none of this build's version; otherwise link->broker is set.
+ */
+struct push_broker_link *
+push_find_broker(struct lws *wsi);
+
+#endif

@@ -1,0 +1,234 @@
+/* request.c - see request.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/limits.h"
+#include "core/push_assert.h"
+#include "lwsio/request.h"
+
+/* Head of an answer: our own headers, and what the vhost's configuration adds. */
+#define HEAD_BYTES_MAX 2048
+
+/* Answers up to this go out in one write with their head. */
+#define SMALL_BODY_BYTES_MAX PUSH_REPLY_BYTES_MAX
+
+enum push_method
+push_request_method(struct lws *wsi)
+{
+	static const struct {
+		enum lws_token_indexes token;
+		enum push_method method;
+	} uris[] = {
+		{WSI_TOKEN_GET_URI, PUSH_METHOD_GET},
+		{WSI_TOKEN_POST_URI, PUSH_METHOD_POST},
+		{WSI_TOKEN_OPTIONS_URI, PUSH_METHOD_OPTIONS},
+		{WSI_TOKEN_HEAD_URI, PUSH_METHOD_HEAD},
+	};
+	char name[8];
+
+	for (size_t i = 0; i < LWS_ARRAY_SIZE(uris); i++)
+		if (lws_hdr_total_length(wsi, uris[i].token))
+			return uris[i].method;
+	/* HTTP/2 */
+	if (!push_request_header(wsi, WSI_TOKEN_HTTP_COLON_METHOD, name, sizeof(name)))
+		return PUSH_METHOD_OTHER;
+	return !strcmp(name, "GET")	  ? PUSH_METHOD_GET
+	       : !strcmp(name, "POST")	  ? PUSH_METHOD_POST
+	       : !strcmp(name, "OPTIONS") ? PUSH_METHOD_OPTIONS
+	       : !strcmp(name, "HEAD")	  ? PUSH_METHOD_HEAD
+					  : PUSH_METHOD_OTHER;
+}
+
+void
+push_request_path(struct lws *wsi, char *to, size_t size)
+{
+	char *path;
+	int length = 0;
+
+	to[0] = '\0';
+	if (lws_http_get_uri_and_method(wsi, &path, &length) < 0 || (size_t)length >= size)
+		return;
+	memcpy(to, path, (size_t)length);
+	to[length] = '\0';
+}
+
+bool
+push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, size_t size)
+{
+	int length = lws_hdr_total_length(wsi, token);
+
+	to[0] = '\0';
+	return length > 0 && (size_t)length < size && lws_hdr_copy(wsi, to, (int)size, token) > 0;
+}
+
+bool
+push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
+{
+	char argument[PUSH_QUERY_BYTES_MAX + 1];
+	size_t name_size = strlen(name);
+	bool found = false;
+	int size;
+
+	for (int i = 0; (size = lws_hdr_copy_fragment(
+				 wsi, argument, sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
+		i++) {
+		if ((size_t)size < name_size + 1 || memcmp(argument, name, name_size) ||
+			argument[name_size] != '=')
+			continue;
+		if (found)
+			push_buf_append(to, ",", 1);
+		push_buf_append(to, argument + name_size + 1, (size_t)size - name_size - 1);
+		found = true;
+	}
+	return found;
+}
+
+struct head {
+	struct lws *wsi;
+	unsigned char *start, *p, *end;
+	bool failed;
+};
+
+static void
+add(struct head *head, const char *name, const char *value)
+{
+	if (value && lws_add_http_header_by_name(head->wsi, (const unsigned char *)name,
+			     (const unsigned char *)value, (int)strlen(value), &head->p, head->end))
+		head->failed = true;
+}
+
+/* lws knows no words for 202 and leaves "HTTP/1.1 202 ". */
+static void
+add_status(struct head *head, unsigned int status)
+{
+	static const char bare[] = "202 \r\n", word[] = "Accepted";
+	unsigned char *place;
+
+	if (lws_add_http_header_status(head->wsi, status, &head->p, head->end)) {
+		head->failed = true;
+		return;
+	}
+	place = status == 202 ? memmem(head->start, (size_t)(head->p - head->start), bare, sizeof(bare) - 1)
+			      : NULL;
+	if (!place || (size_t)(head->end - head->p) < sizeof(word))
+		return;
+	place += sizeof(bare) - 1 - 2;
+	memmove(place + sizeof(word) - 1, place, (size_t)(head->p - place));
+	memcpy(place, word, sizeof(word) - 1);
+	head->p += sizeof(word) - 1;
+}
+
+static void
+add_optional(struct head *head, const struct push_reply *reply)
+{
+	char seconds[16];
+
+	add(head, "allow:", reply->allow);
+	add(head, "access-control-allow-origin:", reply->allow_origin);
+	if (reply->allow_origin && strcmp(reply->allow_origin, "*"))
+		add(head, "vary:", "Origin");
+	if (reply->allow_methods) {
+		add(head, "access-control-allow-methods:", reply->allow_methods);
+		add(head, "access-control-allow-headers:", "Content-Type, Authorization, Cache-Control, Last-Event-ID");
+		add(head, "access-control-max-age:", "86400");
+	}
+	if (reply->retry_after_s) {
+		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after_s);
+		add(head, "retry-after:", seconds);
+	}
+	if (reply->stream || reply->no_store)
+		add(head, "cache-control:", reply->stream ? "no-cache, no-store" : "no-store");
+	if (reply->stream)
+		add(head, "x-accel-buffering:", "no");
+	if (reply->close && lws_get_network_wsi(head->wsi) == head->wsi)
+		add(head, "connection:", "close");
+}
+
+static void
+build_head(struct head *head, const struct push_reply *reply)
+{
+	const char *type = reply->content_type ? reply->content_type : "application/json";
+
+	add_status(head, reply->status);
+	if (reply->body_size || reply->stream)
+		add(head, "content-type:", type);
+	if (!reply->stream && reply->status != 204 &&
+		lws_add_http_header_content_length(head->wsi, reply->body_size, &head->p, head->end))
+		head->failed = true;
+	add_optional(head, reply);
+	if (lws_finalize_http_header(head->wsi, &head->p, head->end))
+		head->failed = true;
+}
+
+static bool
+write_bytes(struct lws *wsi, unsigned char *bytes, size_t size, unsigned int kind)
+{
+	return lws_write(wsi, bytes, size, (enum lws_write_protocol)kind) >= 0;
+}
+
+/* A body that does not fit beside the head; lws wants writable bytes before what it is given. */
+static bool
+write_large_body(struct lws *wsi, const struct push_reply *reply)
+{
+	unsigned char *copy = malloc(LWS_PRE + reply->body_size);
+	bool written;
+
+	if (!copy)
+		return false;
+	memcpy(copy + LWS_PRE, reply->body, reply->body_size);
+	written = write_bytes(wsi, copy + LWS_PRE, reply->body_size, LWS_WRITE_HTTP_FINAL);
+	free(copy);
+	return written;
+}
+
+static bool
+write_reply(struct lws *wsi, const struct push_reply *reply)
+{
+	unsigned char buffer[LWS_PRE + HEAD_BYTES_MAX + SMALL_BODY_BYTES_MAX];
+	struct head head = {.wsi = wsi, .start = buffer + LWS_PRE, .p = buffer + LWS_PRE,
+		.end = buffer + LWS_PRE + HEAD_BYTES_MAX};
+	bool mux = lws_get_network_wsi(wsi) != wsi;
+
+	build_head(&head, reply);
+	if (head.failed)
+		return false;
+	if (!mux && reply->body_size <= SMALL_BODY_BYTES_MAX) {
+		memcpy(head.p, reply->body ? reply->body : "", reply->body_size);
+		return write_bytes(wsi, head.start, (size_t)(head.p - head.start) + reply->body_size,
+			LWS_WRITE_HTTP_HEADERS);
+	}
+	if (!write_bytes(wsi, head.start, (size_t)(head.p - head.start),
+		    LWS_WRITE_HTTP_HEADERS |
+			    (reply->body_size || reply->stream ? 0u : (unsigned int)LWS_WRITE_H2_STREAM_END)))
+		return false;
+	return !reply->body_size || write_large_body(wsi, reply);
+}
+
+int
+push_reply_send(struct lws *wsi, const struct push_reply *reply)
+{
+	if (!write_reply(wsi, reply))
+		return -1;
+	if (reply->stream)
+		return 0;
+	if (reply->close)
+		return -1;
+	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+int
+push_reply_error(struct lws *wsi, struct push_reply reply, const char *text)
+{
+	struct push_buf body;
+	int result;
+
+	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
+	push_json_append_error(&body, text);
+	reply.body = body.bytes;
+	reply.body_size = body.size;
+	result = push_reply_send(wsi, &reply);
+	push_buf_fini(&body);
+	return result;
+}

@@ -1,0 +1,67 @@
+/*
+ * request.h - what a plugin wants to know of an HTTP request, and how it answers one.
+ *
+ * Works for HTTP/1.1 and HTTP/2, with and without TLS.
+ */
+#ifndef PUSH_LWSIO_REQUEST_H
+#define PUSH_LWSIO_REQUEST_H
+
+#include <libwebsockets.h>
+#include <stdbool.h>
+
+#include "core/buf.h"
+
+enum push_method { PUSH_METHOD_GET, PUSH_METHOD_HEAD, PUSH_METHOD_POST, PUSH_METHOD_OPTIONS, PUSH_METHOD_OTHER };
+
+/* push_request_method - of the request whose headers lws has now. */
+enum push_method
+push_request_method(struct lws *wsi);
+
+/* push_request_path - its path without the query, NUL-terminated; the empty text where it does not fit. */
+void
+push_request_path(struct lws *wsi, char *to, size_t size);
+
+/*
+ * push_request_header - the value of a header as a NUL-terminated text.
+ *
+ * Returns false where there is none, or it is longer than the buffer, which is then the empty text.
+ */
+bool
+push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, size_t size);
+
+/*
+ * push_request_query - append the values of all query arguments `name`, percent-decoded, joined by commas.
+ *
+ * Returns false where the query has none.
+ */
+bool
+push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
+
+/* What is said in an answer.  Unset members are left out. */
+struct push_reply {
+	unsigned int status;
+	const char *content_type; /* default: application/json */
+	const char *body;
+	size_t body_size;
+	const char *allow;	      /* 405 and preflights */
+	const char *allow_origin;     /* Access-Control-Allow-Origin */
+	const char *allow_methods;    /* a preflight's Access-Control-Allow-Methods */
+	unsigned int retry_after_s;
+	bool close;  /* HTTP/1.1: say `connection: close` and do so */
+	bool stream; /* the body follows: no content-length, and the request goes on */
+	bool no_store;
+};
+
+/*
+ * push_reply_send - write an answer.
+ *
+ * Returns what the lws callback is to return: 0, or -1 where the connection is to be closed.
+ */
+int
+push_reply_send(struct lws *wsi, const struct push_reply *reply);
+
+/* push_reply_error - `{"error":"text"}`, with everything else from `reply`.  Returns as push_reply_send(). */
+int
+push_reply_error(struct lws *wsi, struct push_reply reply, const char *text);
+
+#endif

@@ -1,0 +1,42 @@
+/* vhost_options.c - see vhost_options.h. */
+#include <stdbool.h>
+#include <string.h>
+
+#include "lwsio/vhost_options.h"
+
+extern char **environ;
+
+/* What lws itself understands in a protocol's options. */
+static bool
+is_of_lws(const char *name)
+{
+	return !strcmp(name, "status") || !strcmp(name, "default") || !strcmp(name, "raw");
+}
+
+enum push_status
+push_vhost_options_read(struct push_options *options, const struct lws_protocol_vhost_options *given,
+	char *shared_vhost, size_t shared_vhost_size, struct push_error *error)
+{
+	enum push_status status = PUSH_OK;
+
+	push_options_init(options);
+	for (; given && status == PUSH_OK; given = given->next) {
+		if (is_of_lws(given->name))
+			continue;
+		if (!strcmp(given->name, "push.broker.vhost"))
+			lws_strncpy(shared_vhost, given->value, shared_vhost_size);
+		else
+			status = push_options_set(options, given->name, given->value, error);
+	}
+	if (status == PUSH_OK)
+		status = push_options_set_from_environment(options, environ, error);
+	if (status == PUSH_OK)
+		status = push_options_check(options, error);
+	if (status == PUSH_OK && options->redis_url[0]) {
+		lws_snprintf(error->text, sizeof(error->text),
+			"push.redis.url=%.*s: this version has the embedded broker only; leave it empty",
+			PUSH_ERROR_QUOTE_BYTES_MAX, options->redis_url);
+		status = PUSH_INVALID;
+	}
+	return status;
+}

@@ -1,0 +1,108 @@
+/* sse_conn.c - see sse_conn.h. */
+#include <string.h>
+
+#include "core/cors.h"
+#include "core/limits.h"
+#include "lwsio/find_broker.h"
+#include "lwsio/request.h"
+#include "sse/sse_conn.h"
+
+#define ORIGIN_BYTES_MAX 256
+#define RETRY_AFTER_S	 1
+
+/* Answers whatever is no request for a stream; returns true where it is one. */
+static bool
+is_stream_request(struct lws *wsi, const char *rest, struct push_reply reply, int *ret)
+{
+	enum push_method method = push_request_method(wsi);
+
+	if (*rest) {
+		reply.status = 404;
+		*ret = push_reply_error(wsi, reply, "not found");
+	} else if (method == PUSH_METHOD_OPTIONS) {
+		reply.status = 204;
+		reply.allow = reply.allow_methods = "GET, OPTIONS";
+		*ret = push_reply_send(wsi, &reply);
+	} else if (method != PUSH_METHOD_GET) {
+		reply.status = 405;
+		reply.allow = "GET, OPTIONS";
+		reply.close = true; /* it may bring a body that nobody reads */
+		*ret = push_reply_error(wsi, reply, "method not allowed, use GET");
+	} else {
+		return true;
+	}
+	return false;
+}
+
+/* From here on the response is a stream that lasts; its headers are no longer needed. */
+static int
+start_stream(struct lws *wsi, struct push_broker_link *link, const struct push_channels *channels,
+	struct push_reply reply, struct push_connection **ret_connection)
+{
+	struct push_connection *connection = push_connection_open(wsi, link, PUSH_ENCODING_SSE);
+
+	if (!connection || link->ops->subscriber_subscribe(connection->subscriber, channels) != PUSH_OK) {
+		push_connection_destroy(connection);
+		reply.status = 503;
+		reply.retry_after_s = RETRY_AFTER_S;
+		return push_reply_error(wsi, reply, "out of memory");
+	}
+	reply.status = 200;
+	reply.content_type = "text/event-stream";
+	reply.stream = true;
+	if (push_reply_send(wsi, &reply)) {
+		push_connection_destroy(connection);
+		return -1;
+	}
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	lws_http_mark_sse(wsi);
+	*ret_connection = connection;
+	link->ops->subscriber_start(connection->subscriber);
+	return 0;
+}
+
+static int
+open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply reply,
+	struct push_connection **ret_connection)
+{
+	struct push_channels channels;
+	struct push_error error = {"out of memory"};
+	struct push_buf list;
+	int result;
+
+	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
+	if (!push_request_query(wsi, "channels", &list)) {
+		reply.status = 400;
+		result = push_reply_error(wsi, reply, "'channels' query parameter required");
+	} else if (push_channels_parse(&channels, list.bytes ? list.bytes : "", list.size,
+			   link->ops->options(link->broker), &error) != PUSH_OK) {
+		reply.status = 400;
+		result = push_reply_error(wsi, reply, error.text);
+	} else {
+		result = start_stream(wsi, link, &channels, reply, ret_connection);
+		push_channels_fini(&channels);
+	}
+	push_buf_fini(&list);
+	return result;
+}
+
+int
+sse_conn_request(struct lws *wsi, const char *rest, struct push_connection **ret_connection)
+{
+	struct push_broker_link *link = push_find_broker(wsi);
+	struct push_reply reply = {0};
+	char origin[ORIGIN_BYTES_MAX];
+	int result = -1;
+
+	if (!link || link->ops->is_draining(link->broker)) {
+		reply.status = 503;
+		reply.retry_after_s = RETRY_AFTER_S;
+		reply.close = true;
+		return push_reply_error(wsi, reply, link ? "the server is draining" : "no broker");
+	}
+	reply.allow_origin = push_cors_allowed_origin(link->ops->options(link->broker)->cors_origins,
+		push_request_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) ? origin : NULL);
+	if (!is_stream_request(wsi, rest, reply, &result))
+		return result;
+	return open_stream(wsi, link, reply, ret_connection);
+}

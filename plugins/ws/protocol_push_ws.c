@@ -1,0 +1,72 @@
+/* protocol_push_ws.c - WebSocket subscribers, as an lws protocol plugin.  All decisions are in ws_conn.c. */
+#include "lwsio/listeners.h"
+#include "lwsio/plugin.h"
+#include "ws/ws_conn.h"
+
+static int
+on_open(struct lws *wsi, struct push_connection **session)
+{
+	*session = ws_conn_open(wsi);
+	return *session ? 0 : -1;
+}
+
+static int
+on_receive(struct push_connection **session, const void *bytes, size_t size)
+{
+	ws_conn_receive(*session, bytes, size);
+	return 0;
+}
+
+static int
+on_pong(struct push_connection **session)
+{
+	(*session)->ops->subscriber_heard((*session)->subscriber);
+	return 0;
+}
+
+/* Non-zero: closed without the answer that lws would send, since ours is out already. */
+static int
+on_peer_close(struct push_connection **session)
+{
+	return (*session)->ops->subscriber_peer_closed((*session)->subscriber) ? -1 : 0;
+}
+
+static int
+on_close(struct push_connection **session)
+{
+	push_connection_destroy(*session);
+	*session = NULL;
+	return 0;
+}
+
+static int
+push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct push_connection **session = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return push_listeners_on_connection(wsi);
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return ws_conn_admit(wsi) ? 0 : -1;
+	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
+	case LWS_CALLBACK_HTTP: return ws_conn_plain_request(wsi, in);
+	case LWS_CALLBACK_ESTABLISHED: return on_open(wsi, session);
+	case LWS_CALLBACK_RECEIVE: return on_receive(session, in, len);
+	case LWS_CALLBACK_RECEIVE_PONG: return on_pong(session);
+	case LWS_CALLBACK_SERVER_WRITEABLE: return push_connection_on_writeable(*session);
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(session);
+	case LWS_CALLBACK_CLOSED: return on_close(session);
+	default: return 0;
+	}
+}
+
+static const struct lws_protocols protocols[] = {
+	{
+		.name = "push-ws",
+		.callback = push_ws_callback,
+		.per_session_data_size = sizeof(struct push_connection *),
+		.rx_buffer_size = PUSH_WS_RX_BYTES,
+		.tx_packet_size = PUSH_TX_PACKET_BYTES,
+	},
+};
+
+PUSH_PLUGIN(push_ws, "push-ws", protocols);

@@ -1,0 +1,122 @@
+/* ws_conn.c - see ws_conn.h. */
+#include <string.h>
+
+#include "core/limits.h"
+#include "lwsio/find_broker.h"
+#include "lwsio/request.h"
+#include "ws/ws_conn.h"
+
+#define WS_PATH "/ws/messages"
+
+bool
+ws_conn_admit(struct lws *wsi)
+{
+	char path[sizeof(WS_PATH) + 1], version[8];
+
+	push_request_path(wsi, path, sizeof(path));
+	if (strcmp(path, WS_PATH)) {
+		(void)push_reply_error(wsi, (struct push_reply){.status = 404, .close = true},
+			"no WebSocket here; it is at " WS_PATH);
+		return false;
+	}
+	/* RFC 6455, 4.4; lws would take any version for 13 */
+	if (lws_get_network_wsi(wsi) == wsi &&
+		(!push_request_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)) ||
+			strcmp(version, "13"))) {
+		(void)push_reply_error(wsi, (struct push_reply){.status = 426, .close = true},
+			"Sec-WebSocket-Version must be 13");
+		return false;
+	}
+	return true;
+}
+
+/* Returns PUSH_OK, or why the client is not subscribed, with words for it in `error`. */
+static enum push_status
+subscribe(struct push_connection *connection, const char *list, size_t size, struct push_error *error)
+{
+	const struct push_options *options = connection->ops->options(connection->broker);
+	struct push_channels channels;
+	enum push_status status = push_channels_parse(&channels, list, size, options, error);
+
+	if (status != PUSH_OK)
+		return status;
+	status = connection->ops->subscriber_subscribe(connection->subscriber, &channels);
+	push_channels_fini(&channels);
+	return status;
+}
+
+struct push_connection *
+ws_conn_open(struct lws *wsi)
+{
+	struct push_broker_link *link = push_find_broker(wsi);
+	struct push_connection *connection = link ? push_connection_open(wsi, link, PUSH_ENCODING_WS) : NULL;
+	struct push_error error = {"out of memory"};
+	struct push_buf list;
+
+	if (!connection)
+		return NULL;
+	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
+	if (!push_request_query(wsi, "channels", &list))
+		link->ops->subscriber_refuse(connection->subscriber, "'channels' query parameter required");
+	else if (subscribe(connection, list.bytes ? list.bytes : "", list.size, &error) != PUSH_OK)
+		link->ops->subscriber_refuse(connection->subscriber, error.text);
+	else
+		link->ops->subscriber_start(connection->subscriber);
+	push_buf_fini(&list);
+	return connection;
+}
+
+/* The memory for a message is there only while one is coming. */
+static void
+forget_received(struct push_connection *connection)
+{
+	size_t max = connection->received.max;
+
+	push_buf_fini(&connection->received);
+	push_buf_init(&connection->received, max);
+}
+
+void
+ws_conn_receive(struct push_connection *connection, const char *bytes, size_t size)
+{
+	struct push_subscriber *subscriber = connection->subscriber;
+
+	if (lws_frame_is_binary(connection->wsi)) {
+		connection->ops->subscriber_close(subscriber, PUSH_CLOSE_BINARY);
+		return;
+	}
+	push_buf_append(&connection->received, bytes, size);
+	if (connection->received.status == PUSH_OK && !lws_is_final_fragment(connection->wsi))
+		return;
+	switch (connection->received.status) {
+	case PUSH_OK:
+		connection->ops->subscriber_receive(subscriber,
+			connection->received.bytes ? connection->received.bytes : "",
+			connection->received.size);
+		break;
+	case PUSH_TOO_LARGE: connection->ops->subscriber_close(subscriber, PUSH_CLOSE_TOO_LARGE); break;
+	default: connection->ops->subscriber_close(subscriber, PUSH_CLOSE_FAULT); break;
+	}
+	forget_received(connection);
+}
+
+/*
+ * This protocol is the vhost's default, so that clients need no subprotocol, and with that it gets every
+ * request that no mount serves.
+ */
+int
+ws_conn_plain_request(struct lws *wsi, const char *path)
+{
+	struct push_reply reply = {.status = 404, .close = true};
+
+	if (!strcmp(path, WS_PATH) || !*path) {
+		reply.status = 426;
+		return push_reply_error(wsi, reply, "this is a WebSocket: send an Upgrade");
+	}
+	if (push_request_method(wsi) != PUSH_METHOD_GET) {
+		reply.status = 405;
+		reply.allow = "GET, HEAD";
+		return push_reply_error(wsi, reply, "method not allowed");
+	}
+	return push_reply_error(wsi, reply, "not found");
+}
