@@ -75,7 +75,7 @@ struct push_broker_link {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker; /* NULL: not started, or gone */
 	struct push_listeners *listeners;
-	char shared_vhost[64]; /* push.broker.vhost: whose broker this vhost uses instead */
+	char shared_vhost[64]; /* push-broker-vhost: whose broker this vhost uses instead */
 };
 
 /*

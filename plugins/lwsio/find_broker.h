@@ -10,7 +10,7 @@
 
 /*
  * push_find_broker - the broker that serves a connection's vhost: its own, or the one it shares by
- * push.broker.vhost.
+ * push-broker-vhost.
  *
  * Looked up when it is needed, since plugins are initialised in an order of lws' own.  Returns NULL while
  * there is none, or none of this build's version; otherwise link->broker is set.

@@ -12,7 +12,7 @@
  * push_vhost_options_read - all options of a vhost's broker, checked.
  *
  * @given: what lws hands to LWS_CALLBACK_PROTOCOL_INIT.
- * @shared_vhost: receives push.broker.vhost, or stays as it is.
+ * @shared_vhost: receives push-broker-vhost, or stays as it is.
  * Errors: PUSH_INVALID or PUSH_NOT_FOUND, with one line that names the option in `error`.
  */
 enum push_status PUSH_MUST_USE
