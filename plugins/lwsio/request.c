@@ -99,25 +99,36 @@ add(struct head *head, const char *name, const char *value)
 		head->failed = true;
 }
 
-/* lws knows no words for 202 and leaves "HTTP/1.1 202 ". */
+/* The words that lws does not know: it would leave "HTTP/1.1 202 ". */
+static const char *
+missing_words(unsigned int status)
+{
+	switch (status) {
+	case 202: return "Accepted";
+	case 204: return "No Content";
+	case 426: return "Upgrade Required";
+	default: return NULL;
+	}
+}
+
 static void
 add_status(struct head *head, unsigned int status)
 {
-	static const char bare[] = "202 \r\n", word[] = "Accepted";
+	const char *words = missing_words(status);
+	size_t size = words ? strlen(words) : 0;
 	unsigned char *place;
 
 	if (lws_add_http_header_status(head->wsi, status, &head->p, head->end)) {
 		head->failed = true;
 		return;
 	}
-	place = status == 202 ? memmem(head->start, (size_t)(head->p - head->start), bare, sizeof(bare) - 1)
-			      : NULL;
-	if (!place || (size_t)(head->end - head->p) < sizeof(word))
+	place = words ? memmem(head->start, (size_t)(head->p - head->start), " \r\n", 3) : NULL;
+	if (!place || (size_t)(head->end - head->p) < size)
 		return;
-	place += sizeof(bare) - 1 - 2;
-	memmove(place + sizeof(word) - 1, place, (size_t)(head->p - place));
-	memcpy(place, word, sizeof(word) - 1);
-	head->p += sizeof(word) - 1;
+	place++;
+	memmove(place + size, place, (size_t)(head->p - place));
+	memcpy(place, words, size);
+	head->p += size;
 }
 
 static void
