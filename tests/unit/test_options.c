@@ -1,0 +1,193 @@
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "core/options.h"
+
+static void
+defaults_are_those_of_the_contract(void **state)
+{
+	struct push_options o;
+	struct push_error error;
+
+	(void)state;
+	push_options_init(&o);
+	assert_int_equal(o.lifetime_min_us, 120000000);
+	assert_int_equal(o.lifetime_max_us, 180000000);
+	assert_int_equal(o.grace_us, 4000000);
+	assert_int_equal(o.heartbeat_us, 30000000);
+	assert_string_equal(o.redis_url, "");
+	assert_int_equal(o.message_bytes_max, 65536);
+	assert_int_equal(o.client_message_bytes_max, 4096);
+	assert_int_equal(o.queue_bytes_max, 1048576);
+	assert_int_equal(o.channels_max, 128);
+	assert_int_equal(o.channel_name_bytes_max, 255);
+	assert_string_equal(o.cors_origins, "*");
+	assert_int_equal(o.drain_us, 30000000);
+	assert_int_equal(push_options_check(&o, &error), PUSH_OK);
+}
+
+static void
+each_option_is_overridden_by_its_variable(void **state)
+{
+	char *environment[] = {"HOME=/root", "PUSH_HEARTBEAT_INTERVAL_DURATION=500ms",
+		"PUSH_MESSAGE_MAX_SIZE=1mb", "PUSH_CHANNELS_MAX=7",
+		"PUSH_CORS_ALLOWED_ORIGINS=https://a.example,https://b.example", "PUSH_DRAIN_DURATION=",
+		NULL};
+	struct push_options o;
+	struct push_error error;
+
+	(void)state;
+	push_options_init(&o);
+	assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_OK);
+	assert_int_equal(o.heartbeat_us, 500000);
+	assert_int_equal(o.message_bytes_max, 1048576);
+	assert_int_equal(o.channels_max, 7);
+	assert_string_equal(o.cors_origins, "https://a.example,https://b.example");
+	assert_int_equal(o.drain_us, 30000000); /* an empty variable counts as not set */
+}
+
+static void
+every_option_has_a_variable_that_is_understood(void **state)
+{
+	size_t count;
+	const struct push_option_info *table = push_options_table(&count);
+
+	(void)state;
+	assert_true(count >= 13);
+	for (size_t i = 0; i < count; i++) {
+		char variable[512], name[64], *environment[] = {variable, NULL};
+		struct push_options o;
+		struct push_error error;
+
+		push_options_init(&o);
+		push_option_env_name(table[i].name, name, sizeof(name));
+		snprintf(variable, sizeof(variable), "%s=%s", name, table[i].default_value);
+		assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_OK);
+		assert_true(strlen(table[i].help) > 0);
+	}
+}
+
+static void
+a_bad_option_is_named_with_its_value(void **state)
+{
+	static const struct {
+		const char *name, *value, *expected;
+		enum push_status status;
+	} rows[] = {
+		{"push.heartbeat.interval", "30s", "push.heartbeat.interval=30s: no such option", PUSH_NOT_FOUND},
+		{"push.drain.duration", "soon", "push.drain.duration=soon: not a duration", PUSH_INVALID},
+		{"push.drain.duration", "", "push.drain.duration=: not a duration", PUSH_INVALID},
+		{"push.message.max.size", "1tb", "push.message.max.size=1tb: not a size", PUSH_INVALID},
+		{"push.channels.max", "many", "push.channels.max=many: not a number", PUSH_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_options o, before;
+		struct push_error error;
+
+		push_options_init(&o);
+		before = o;
+		assert_int_equal(push_options_set(&o, rows[i].name, rows[i].value, &error), rows[i].status);
+		assert_memory_equal(error.text, rows[i].expected, strlen(rows[i].expected));
+		assert_memory_equal(&o, &before, sizeof(o));
+	}
+}
+
+static void
+an_unknown_variable_is_refused_by_its_name(void **state)
+{
+	char *environment[] = {"PUSH_HEARTBEAT=30s", NULL};
+	struct push_options o;
+	struct push_error error;
+
+	(void)state;
+	push_options_init(&o);
+	assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_NOT_FOUND);
+	assert_string_equal(error.text, "PUSH_HEARTBEAT=30s: no such option");
+}
+
+static void
+an_overlong_text_is_refused(void **state)
+{
+	char value[PUSH_OPTION_TEXT_BYTES_MAX + 2];
+	struct push_options o;
+	struct push_error error;
+
+	(void)state;
+	push_options_init(&o);
+	memset(value, 'x', sizeof(value));
+	value[PUSH_OPTION_TEXT_BYTES_MAX] = '\0';
+	assert_int_equal(push_options_set(&o, "push.cors.allowed.origins", value, &error), PUSH_OK);
+	value[PUSH_OPTION_TEXT_BYTES_MAX] = 'x';
+	value[PUSH_OPTION_TEXT_BYTES_MAX + 1] = '\0';
+	assert_int_equal(push_options_set(&o, "push.cors.allowed.origins", value, &error), PUSH_INVALID);
+}
+
+static void
+contradictions_name_both_options(void **state)
+{
+	static const struct {
+		const char *name, *value, *first, *second;
+	} rows[] = {
+		{"push.reconnect.dither.min.duration", "181s", "push.reconnect.dither.min.duration",
+			"push.reconnect.dither.max.duration"},
+		{"push.client.close.grace.period.duration", "120s", "push.client.close.grace.period.duration",
+			"push.reconnect.dither.min.duration"},
+		{"push.heartbeat.interval.duration", "0", "push.heartbeat.interval.duration", "at least"},
+		{"push.channels.max", "0", "push.channels.max", "at least"},
+		{"push.channel.name.max", "5000", "push.channel.name.max", "at most"},
+		{"push.message.max.size", "0", "push.message.max.size", "at least"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_options o;
+		struct push_error error;
+
+		push_options_init(&o);
+		assert_int_equal(push_options_set(&o, rows[i].name, rows[i].value, &error), PUSH_OK);
+		assert_int_equal(push_options_check(&o, &error), PUSH_INVALID);
+		assert_non_null(strstr(error.text, rows[i].first));
+		assert_non_null(strstr(error.text, rows[i].second));
+	}
+}
+
+static void
+the_origins_names_for_redis_make_a_url(void **state)
+{
+	char *full[] = {"SPRING_REDIS_HOST=db", "SPRING_REDIS_PORT=7000", "SPRING_REDIS_DATABASE=3", NULL};
+	char *host_only[] = {"SPRING_REDIS_HOST=db", NULL};
+	char *both[] = {"SPRING_REDIS_HOST=db", "PUSH_REDIS_URL=redis://other:1/0", NULL};
+	struct push_options o;
+	struct push_error error;
+
+	(void)state;
+	push_options_init(&o);
+	assert_int_equal(push_options_set_from_environment(&o, full, &error), PUSH_OK);
+	assert_string_equal(o.redis_url, "redis://db:7000/3");
+	push_options_init(&o);
+	assert_int_equal(push_options_set_from_environment(&o, host_only, &error), PUSH_OK);
+	assert_string_equal(o.redis_url, "redis://db:6379/0");
+	push_options_init(&o);
+	assert_int_equal(push_options_set_from_environment(&o, both, &error), PUSH_OK);
+	assert_string_equal(o.redis_url, "redis://other:1/0");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_those_of_the_contract),
+		cmocka_unit_test(each_option_is_overridden_by_its_variable),
+		cmocka_unit_test(every_option_has_a_variable_that_is_understood),
+		cmocka_unit_test(a_bad_option_is_named_with_its_value),
+		cmocka_unit_test(an_unknown_variable_is_refused_by_its_name),
+		cmocka_unit_test(an_overlong_text_is_refused),
+		cmocka_unit_test(contradictions_name_both_options),
+		cmocka_unit_test(the_origins_names_for_redis_make_a_url),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
