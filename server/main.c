@@ -1,0 +1,143 @@
+/*
+ * main.c - pushd, Push's supervisor: command line and exit codes.
+ *
+ * It checks the configuration, writes a copy of it with the environment's overrides, runs lwsws on that, and
+ * sees to it that it goes on.  The broker itself is a plugin; lwsws can run it without pushd.
+ */
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "ports.h"
+#include "supervisor.h"
+
+#define EXIT_USAGE 2
+#define WORKERS_ASKED_MAX 1024
+
+static void
+print_help(void)
+{
+	size_t count;
+	const struct push_option_info *options = push_options_table(&count);
+
+	printf("usage: pushd [options]\n"
+	       "\n"
+	       "Runs Push: checks the configuration, starts lwsws with Push's plugins, restarts it when it dies.\n"
+	       "\n"
+	       "  --config DIR    folder with conf and conf.d/           (default /etc/push)\n"
+	       "  --plugins DIR   folder with libprotocol_push_*.so      (default: as conf says)\n"
+	       "  --mounts DIR    folder with the console                (default: as conf.d says)\n"
+	       "  --lwsws FILE    lwsws to run                           (default: lwsws from PATH)\n"
+	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, $TMPDIR, /tmp)\n"
+	       "  --workers N     processes; the embedded broker lives in one\n"
+	       "  --check         check configuration and environment, say what is wrong, and end\n"
+	       "  --version, --help\n"
+	       "\n"
+	       "Signals: SIGTERM and SIGINT drain and end (a second one ends at once), SIGHUP reloads.\n"
+	       "Exit codes: 0 ended as asked, 1 could not run, 2 bad command line.\n"
+	       "\n"
+	       "Environment:\n"
+	       "  SERVER_PORT, MANAGEMENT_SERVER_PORT: ports of the vhosts \"push\" and \"management\".\n"
+	       "  Options, each also a member of push-broker in conf.d:\n");
+	for (size_t i = 0; i < count; i++) {
+		char name[64];
+
+		push_option_env_name(options[i].name, name, sizeof(name));
+		printf("  %-42s %-6s %s\n", name, options[i].default_value, options[i].help);
+	}
+	printf("\n(In bash, pushd alone is the shell's own command: give its path, or say: env pushd --help)\n");
+}
+
+static bool
+parse_workers(const char *text, int *ret)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (!*text || *end || value < 1 || value > WORKERS_ASKED_MAX) {
+		fprintf(stderr, "pushd: --workers %s: not a number from 1 to %d\n", text, WORKERS_ASKED_MAX);
+		return false;
+	}
+	*ret = (int)value;
+	return true;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int
+parse_arguments(int argc, char **argv, struct settings *settings)
+{
+	static const struct option known[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"plugins", required_argument, NULL, 'p'},
+		{"mounts", required_argument, NULL, 'm'},
+		{"lwsws", required_argument, NULL, 'l'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"workers", required_argument, NULL, 'w'},
+		{"check", no_argument, NULL, 'k'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+
+	for (;;) {
+		switch (getopt_long(argc, argv, "h", known, NULL)) {
+		case -1:
+			if (optind == argc)
+				return -1;
+			fprintf(stderr, "pushd: %s: unexpected; see pushd --help\n", argv[optind]);
+			return EXIT_USAGE;
+		case 'c': settings->config = optarg; break;
+		case 'p': settings->plugins = optarg; break;
+		case 'm': settings->mounts = optarg; break;
+		case 'l': settings->lwsws = optarg; break;
+		case 'r': settings->run_dir = optarg; break;
+		case 'w':
+			if (!parse_workers(optarg, &settings->workers))
+				return EXIT_USAGE;
+			break;
+		case 'k': settings->check = true; break;
+		case 'v': printf("pushd %s\n", PUSH_VERSION); return 0;
+		case 'h': print_help(); return 0;
+		default: fprintf(stderr, "pushd: see pushd --help\n"); return EXIT_USAGE;
+		}
+	}
+}
+
+/* lwsws runs with the same working folder, but its plugins and mounts are named in files elsewhere. */
+static const char *
+absolute(const char *path, char *buffer)
+{
+	return path && realpath(path, buffer) ? buffer : path;
+}
+
+int
+main(int argc, char **argv)
+{
+	char plugins[PATH_MAX], mounts[PATH_MAX];
+	struct settings settings = {.config = "/etc/push", .lwsws = "lwsws"};
+	struct push_error error;
+	struct config config;
+	int result = parse_arguments(argc, argv, &settings);
+
+	if (result >= 0)
+		return result;
+	settings.plugins = absolute(settings.plugins, plugins);
+	settings.mounts = absolute(settings.mounts, mounts);
+	if (config_load(&config, settings.config, &error) != PUSH_OK ||
+		config_override(&config, &settings, &error) != PUSH_OK ||
+		config_check(&config, &error) != PUSH_OK ||
+		(!settings.check && ports_check(&config, &error) != PUSH_OK)) {
+		fprintf(stderr, "pushd: %s\n", error.text);
+		result = 1;
+	} else if (settings.check) {
+		printf("the configuration in %s is valid\n", settings.config);
+		result = 0;
+	} else {
+		result = supervise(&settings, &config);
+	}
+	config_free(&config);
+	return result;
+}

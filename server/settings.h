@@ -1,0 +1,17 @@
+/* settings.h - what pushd's command line says. */
+#ifndef PUSHD_SETTINGS_H
+#define PUSHD_SETTINGS_H
+
+#include <stdbool.h>
+
+struct settings {
+	const char *config;  /* folder with conf and conf.d/ */
+	const char *plugins; /* NULL: as the configuration says */
+	const char *mounts;  /* NULL: likewise */
+	const char *lwsws;   /* program, looked for in PATH if it has no slash */
+	const char *run_dir; /* where the rendered configuration goes; NULL: the usual places */
+	int workers;	     /* 0: as many as fit */
+	bool check;
+};
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * supervisor.h - keeps workers running: starts, watches, restarts, replaces and drains them.
+ */
+#ifndef PUSHD_SUPERVISOR_H
+#define PUSHD_SUPERVISOR_H
+
+#include "config.h"
+#include "settings.h"
+
+/*
+ * supervise - run until SIGTERM or SIGINT.
+ *
+ * @config: loaded, overridden and checked.
+ * Returns the exit code: 0 after a drain, 1 when the first start failed.
+ */
+int
+supervise(const struct settings *settings, struct config *config);
+
+#endif

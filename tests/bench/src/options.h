@@ -1,0 +1,47 @@
+/*
+ * options.h - what is to be done: one table of options and one of presets (options.c).
+ *
+ * A preset is a list of options that stands before those of the command line, so that everything in it can be
+ * changed.  --help is made from the same tables.
+ */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OPTIONS_HEADERS_MAX 8
+
+enum transport { TRANSPORT_WS, TRANSPORT_SSE };
+
+/* What the crowd, if there is one, does in the middle of the measurement. */
+enum crowd_act { CROWD_LEAVES, CROWD_STALLS, CROWD_ARRIVES };
+
+/* Numbers are all of one type, so that the table can point at them. */
+struct options {
+	const char *preset, *label, *json;
+	const char *target, *ws_path, *sse_path;
+	const char *publish_path, *publish_body, *content_type, *channel_name;
+	const char *headers[OPTIONS_HEADERS_MAX];
+	const char *server_pid;
+	uint64_t transport; /* enum transport */
+	uint64_t subscribers, channels, connecting, connect_rate, receive_buffer, lazy_us;
+	uint64_t publishers, pipeline, size, window, burst, rate, messages;
+	uint64_t crowd, crowd_act; /* enum crowd_act */
+	uint64_t time_ns, warm_up_ns, settle_ns, hold_ns, drain_ns, connect_timeout_ns;
+	uint64_t reconnect, quiet; /* flags */
+};
+
+/*
+ * options_parse - defaults, then the preset's, then the command line's.
+ *
+ * Ends the program after --help (0) and after an error (2), which it names.
+ */
+void
+options_parse(struct options *ret_options, int argc, char **argv);
+
+/* options_transport_text - how people call it. */
+const char *
+options_transport_text(const struct options *options);
+
+#endif
