@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_BITS	  7
+#define HISTOGRAM_BITS    7
 #define HISTOGRAM_SLICES  (1u << HISTOGRAM_BITS)
 #define HISTOGRAM_BUCKETS ((64 - HISTOGRAM_BITS + 1) * HISTOGRAM_SLICES)
 
@@ -48,7 +48,6 @@ histogram_add(struct histogram *histogram, uint64_t value)
  *
  * Rounded up to the end of its bucket, never over the maximum.
  */
-uint64_t
-histogram_percentile(const struct histogram *histogram, double percent);
+uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 
 #endif

@@ -26,8 +26,10 @@ loop_init(struct loop *loop)
 void
 loop_fini(struct loop *loop)
 {
-	close(loop->readers_fd);
-	close(loop->fd);
+	if (loop->readers_fd > 0)
+		close(loop->readers_fd);
+	if (loop->fd > 0)
+		close(loop->fd);
 }
 
 static int
@@ -90,7 +92,8 @@ wait_until(const struct loop *loop, uint64_t due_ns, struct epoll_event *events)
 	int count = epoll_pwait2(loop->fd, events, MAIN_BATCH, &timeout, NULL);
 
 	if (count < 0 && (errno == ENOSYS || errno == EPERM))
-		count = epoll_wait(loop->fd, events, MAIN_BATCH, (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
+		count = epoll_wait(
+			loop->fd, events, MAIN_BATCH, (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
 	return count;
 }
 

@@ -14,8 +14,7 @@ struct target {
 };
 
 /* net_resolve - "HOST:PORT" or "[V6]:PORT".  Returns NULL, or what is wrong with it. */
-const char *
-net_resolve(const char *text, struct target *ret_target);
+const char *net_resolve(const char *text, struct target *ret_target);
 
 /*
  * net_connect - begin to connect without waiting.
@@ -26,15 +25,12 @@ net_resolve(const char *text, struct target *ret_target);
  * @receive_buffer: SO_RCVBUF in bytes, 0 for the system's default.
  * Returns the descriptor, non-blocking, or -1 with errno.
  */
-int
-net_connect(const struct target *target, uint32_t index, int receive_buffer);
+int net_connect(const struct target *target, uint32_t index, int receive_buffer);
 
 /* net_error - the outcome of a connect that was under way: 0 or an errno. */
-int
-net_error(int fd);
+int net_error(int fd);
 
 /* net_open_files_max - raise the soft limit of descriptors to the hard one; returns it. */
-uint64_t
-net_open_files_max(void);
+uint64_t net_open_files_max(void);
 
 #endif

@@ -28,60 +28,78 @@ static const struct row rows[] = {
 	{.kind = SECTION, .help = "Where"},
 	{"target", TEXT, AT(target), "127.0.0.1:8080", 0, 0, NULL, "HOST:PORT", "the server, plain TCP"},
 	{"transport", CHOICE, AT(transport), "ws", 0, 0, "ws,sse", "ws|sse", "how subscribers connect"},
-	{"ws-path", TEXT, AT(ws_path), "/ws/messages?channels=%c", 0, 0, "c", "PATH", "%c: the channel's name"},
+	{"ws-path", TEXT, AT(ws_path), "/ws/messages?channels=%c", 0, 0, "c", "PATH",
+		"%c: the channel's name"},
 	{"sse-path", TEXT, AT(sse_path), "/sse/messages?channels=%c", 0, 0, "c", "PATH", NULL},
 	{"publish-path", TEXT, AT(publish_path), "/messages", 0, 0, "c", "PATH", NULL},
-	{"publish-body", TEXT, AT(publish_body), "{\"channel\":\"%c\",\"message\":\"%m\"}", 0, 0, "cm", "TEXT",
-		"%m: the message"},
+	{"publish-body", TEXT, AT(publish_body), "{\"channel\":\"%c\",\"message\":\"%m\"}", 0, 0, "cm",
+		"TEXT", "%m: the message"},
 	{"content-type", TEXT, AT(content_type), "application/json", 0, 0, NULL, "TYPE", "of a publish"},
 	{"channel-name", TEXT, AT(channel_name), "ch%d", 0, 0, "d", "TEXT", "%d: its number, from 0"},
-	{"header", HEADER, AT(headers), NULL, 0, 0, NULL, "'NAME: VALUE'", "with every request; may be repeated"},
+	{"header", HEADER, AT(headers), NULL, 0, 0, NULL, "'NAME: VALUE'",
+		"with every request; may be repeated"},
 
 	{.kind = SECTION, .help = "Who listens"},
-	{"subscribers", COUNT, AT(subscribers), "100", 1, 1000000, NULL, "N", "number i listens to channel i mod M"},
+	{"subscribers", COUNT, AT(subscribers), "100", 1, 1000000, NULL, "N",
+		"number i listens to channel i mod M"},
 	{"channels", COUNT, AT(channels), "1", 1, PAYLOAD_CHANNELS_MAX, NULL, "M", NULL},
 	{"connecting", COUNT, AT(connecting), "128", 1, 100000, NULL, "N", "handshakes under way at a time"},
-	{"connect-rate", COUNT, AT(connect_rate), "0", 0, 1000000, NULL, "N", "connections a second; 0: no limit"},
+	{"connect-rate", COUNT, AT(connect_rate), "0", 0, 1000000, NULL, "N",
+		"connections a second; 0: no limit"},
 	{"connect-timeout", DURATION, AT(connect_timeout_ns), "10s", 0, 0, NULL, "TIME",
 		"give up when no connection has come about for so long"},
-	{"receive-buffer", COUNT, AT(receive_buffer), "0", 0, 1 << 30, NULL, "BYTES", "SO_RCVBUF; 0: the system's"},
+	{"receive-buffer", COUNT, AT(receive_buffer), "0", 0, 1 << 30, NULL, "BYTES",
+		"SO_RCVBUF; 0: the system's"},
 	{"lazy-us", COUNT, AT(lazy_us), "0", 0, 1000000, NULL, "US",
-		"read only every so many microseconds: a cheap receiver\nthat lets messages gather, for steady CPU figures"},
+		"read only every so many microseconds: a cheap receiver\nthat lets messages gather, for "
+		"steady CPU figures"},
 	{"reconnect", FLAG, AT(reconnect), NULL, 0, 0, NULL, NULL,
 		"connect again after a close that the server announced"},
 
 	{.kind = SECTION, .help = "Who publishes what"},
 	{"publishers", COUNT, AT(publishers), "1", 1, 10000, NULL, "P", "keep-alive connections"},
-	{"pipeline", COUNT, AT(pipeline), "1", 1, 1024, NULL, "N", "requests under way on each; 1: no pipelining"},
-	{"size", COUNT, AT(size), "100", PAYLOAD_HEAD_BYTES, PAYLOAD_BYTES_MAX, NULL, "BYTES", "of a message"},
-	{"rate", COUNT, AT(rate), "0", 0, 1000000, NULL, "N", "messages a second; 0: a closed loop, each publisher sends\n"
+	{"pipeline", COUNT, AT(pipeline), "1", 1, 1024, NULL, "N",
+		"requests under way on each; 1: no pipelining"},
+	{"size", COUNT, AT(size), "100", PAYLOAD_HEAD_BYTES, PAYLOAD_BYTES_MAX, NULL, "BYTES",
+		"of a message"},
+	{"rate", COUNT, AT(rate), "0", 0, 1000000, NULL, "N",
+		"messages a second; 0: a closed loop, each publisher sends\n"
 		"the next message when the answer has come"},
-	{"burst", COUNT, AT(burst), "1", 1, 10000, NULL, "N", "closed loop: messages go out in groups of N, back to back"},
-	{"window", COUNT, AT(window), "0", 0, 10000, NULL, "N", "closed loop: at most N groups are not delivered to all\n"
+	{"burst", COUNT, AT(burst), "1", 1, 10000, NULL, "N",
+		"closed loop: messages go out in groups of N, back to back"},
+	{"window", COUNT, AT(window), "0", 0, 10000, NULL, "N",
+		"closed loop: at most N groups are not delivered to all\n"
 		"yet; 1: one at a time; 0: answers alone set the pace"},
-	{"messages", COUNT, AT(messages), "0", 0, 1ull << 31, NULL, "N", "measure N messages, not a time; 0: by --time"},
+	{"messages", COUNT, AT(messages), "0", 0, 1ull << 31, NULL, "N",
+		"measure N messages, not a time; 0: by --time"},
 
-	{.kind = SECTION, .help = "The crowd: subscribers beside the measured ones, in a process of their own"},
+	{.kind = SECTION,
+		.help = "The crowd: subscribers beside the measured ones, in a process of their own"},
 	{"crowd", COUNT, AT(crowd), "0", 0, 1000000, NULL, "N", NULL},
 	{"crowd-act", CHOICE, AT(crowd_act), "leaves", 0, 0, "leaves,stalls,arrives", "leaves|stalls|arrives",
-		"what it does at half time, all at once; a crowd that\nstalls listens to the published channels, others do not"},
+		"what it does at half time, all at once; a crowd that\nstalls listens to the published "
+		"channels, others do not"},
 
 	{.kind = SECTION, .help = "Phases (durations: 500ms, 3s, 2m)"},
 	{"settle", DURATION, AT(settle_ns), "200ms", 0, 0, NULL, "TIME", "wait after connecting"},
 	{"warm-up", DURATION, AT(warm_up_ns), "500ms", 0, 0, NULL, "TIME", "publish without measuring"},
 	{"time", DURATION, AT(time_ns), "3s", 0, 0, NULL, "TIME", "measure so long"},
-	{"drain", DURATION, AT(drain_ns), "3s", 0, 0, NULL, "TIME", "give up on what is missing after so long without any"},
-	{"hold", DURATION, AT(hold_ns), "0", 0, 0, NULL, "TIME", "stay connected at the end, then look at memory again"},
+	{"drain", DURATION, AT(drain_ns), "3s", 0, 0, NULL, "TIME",
+		"give up on what is missing after so long without any"},
+	{"hold", DURATION, AT(hold_ns), "0", 0, 0, NULL, "TIME",
+		"stay connected at the end, then look at memory again"},
 
 	{.kind = SECTION, .help = "What is reported"},
-	{"server-pid", TEXT, AT(server_pid), NULL, 0, 0, NULL, "PID[,PID]", "take CPU and memory of these and their children"},
+	{"server-pid", TEXT, AT(server_pid), NULL, 0, 0, NULL, "PID[,PID]",
+		"take CPU and memory of these and their children"},
 	{"label", TEXT, AT(label), "", 0, 0, NULL, "TEXT", "a name for this run in the report"},
-	{"json", TEXT, AT(json), NULL, 0, 0, NULL, "FILE", "append one line; - writes it to stdout, the table to stderr"},
+	{"json", TEXT, AT(json), NULL, 0, 0, NULL, "FILE",
+		"append one line; - writes it to stdout, the table to stderr"},
 	{"quiet", FLAG, AT(quiet), NULL, 0, 0, NULL, NULL, "no word about progress"},
 	{"help", HELP, 0, NULL, 0, 0, NULL, NULL, NULL},
 };
 
-#define ROW_COUNT	(sizeof(rows) / sizeof(rows[0]))
+#define ROW_COUNT       (sizeof(rows) / sizeof(rows[0]))
 #define PRESET_ARGS_MAX 24
 
 static const struct preset {
@@ -89,7 +107,8 @@ static const struct preset {
 	const char *args[PRESET_ARGS_MAX];
 } presets[] = {
 	{"idle", "15,000 connections that wait, one message to all, and what they cost in memory",
-		{"--subscribers", "15000", "--messages", "1", "--warm-up", "0", "--settle", "2s", "--hold", "2s"}},
+		{"--subscribers", "15000", "--messages", "1", "--warm-up", "0", "--settle", "2s", "--hold",
+			"2s"}},
 	{"fanout", "one channel, 1,000 subscribers, 100 bytes, one message at a time",
 		{"--subscribers", "1000", "--window", "1"}},
 	{"burst", "the same, ten messages back to back, so that ten wait for each subscriber",
@@ -104,14 +123,14 @@ static const struct preset {
 		{"--subscribers", "10000", "--channels", "1000", "--connecting", "256", "--publishers", "4",
 			"--messages", "1000", "--warm-up", "0"}},
 	{"leave", "10,000 leave at once while 100 subscribers watch a steady publisher",
-		{"--subscribers", "100", "--channels", "10", "--publishers", "4", "--rate", "200", "--crowd", "10000",
-			"--crowd-act", "leaves", "--time", "4s"}},
+		{"--subscribers", "100", "--channels", "10", "--publishers", "4", "--rate", "200", "--crowd",
+			"10000", "--crowd-act", "leaves", "--time", "4s"}},
 	{"arrive", "10,000 arrive at once while 100 subscribers watch a steady publisher",
-		{"--subscribers", "100", "--channels", "10", "--publishers", "4", "--rate", "200", "--crowd", "10000",
-			"--crowd-act", "arrives", "--connecting", "256", "--time", "4s"}},
+		{"--subscribers", "100", "--channels", "10", "--publishers", "4", "--rate", "200", "--crowd",
+			"10000", "--crowd-act", "arrives", "--connecting", "256", "--time", "4s"}},
 	{"slow", "5 of 55 subscribers stop to read while 4 MB/s pass each; the others are watched",
-		{"--subscribers", "50", "--publishers", "2", "--size", "16384", "--rate", "250", "--crowd", "5",
-			"--crowd-act", "stalls", "--time", "6s"}},
+		{"--subscribers", "50", "--publishers", "2", "--size", "16384", "--rate", "250", "--crowd",
+			"5", "--crowd-act", "stalls", "--time", "6s"}},
 };
 
 #define PRESET_COUNT (sizeof(presets) / sizeof(presets[0]))
@@ -119,7 +138,8 @@ static const struct preset {
 _Noreturn static void
 refuse(const char *what, const char *value, const char *why)
 {
-	fprintf(stderr, "pushload: %s%s%s: %s (pushload --help)\n", what, value ? " " : "", value ? value : "", why);
+	fprintf(stderr, "pushload: %s%s%s: %s (pushload --help)\n", what, value ? " " : "",
+		value ? value : "", why);
 	exit(2);
 }
 
@@ -133,7 +153,8 @@ print_row(const struct row *row)
 		printf("\n%s\n", row->help);
 		return;
 	}
-	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->value ? " " : "", row->value ? row->value : "");
+	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->value ? " " : "",
+		row->value ? row->value : "");
 	if (strlen(left) > 24) {
 		printf("  %s\n", left);
 		left[0] = 0;
@@ -155,18 +176,21 @@ print_help(void)
 	printf("pushload - load and measure a push server: WebSocket or SSE subscribers, HTTP publishers\n\n"
 	       "usage: pushload [--preset NAME] [OPTION...]\n\n"
 	       "Connects the subscribers, publishes, and checks that each subscriber gets each message of\n"
-	       "its channel once, whole and in order. Reports deliveries, latency, and what the server costs.\n"
+	       "its channel once, whole and in order. Reports deliveries, latency, and what the server "
+	       "costs.\n"
 	       "In brackets: the default. Options after a preset change it.\n\nPresets\n");
 	for (size_t i = 0; i < PRESET_COUNT; i++)
 		printf("  %-9s%s\n", presets[i].name, presets[i].help);
 	for (size_t i = 0; i < ROW_COUNT; i++)
 		print_row(&rows[i]);
-	printf("\nExit code: 0 all is well; 1 something was lost, doubled, out of order, damaged or refused, or a\n"
+	printf("\nExit code: 0 all is well; 1 something was lost, doubled, out of order, damaged or refused, "
+	       "or a\n"
 	       "connection failed or was closed without notice; 2 it could not run.\n\n"
 	       "Examples\n"
 	       "  pushload --preset fanout --server-pid \"$(pidof pushd)\"\n"
 	       "  pushload --transport sse --subscribers 500 --rate 100 --time 10s --json results.jsonl\n"
-	       "  pushload --target 127.0.0.1:80 --ws-path /sub/%%c --publish-path /pub/%%c --publish-body %%m\n");
+	       "  pushload --target 127.0.0.1:80 --ws-path /sub/%%c --publish-path /pub/%%c --publish-body "
+	       "%%m\n");
 	exit(0);
 }
 
@@ -193,8 +217,8 @@ set_count(uint64_t *to, const struct row *row, const char *text)
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || value < row->min || value > row->max) {
-		snprintf(why, sizeof(why), "it has to be a number from %llu to %llu", (unsigned long long)row->min,
-			(unsigned long long)row->max);
+		snprintf(why, sizeof(why), "it has to be a number from %llu to %llu",
+			(unsigned long long)row->min, (unsigned long long)row->max);
 		refuse(row->name, text, why);
 	}
 	*to = value;

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "payload.h"
 
 #define MARK '~'
 
-/* Where each field stands behind the opening mark; each is followed by one byte, a dot or the closing mark. */
+/* Where each field stands behind the opening mark; each is followed by one byte, a dot or the closing mark.
+ */
 enum field { RUN, CHANNEL, STREAM, NUMBER, SENT, FIELD_COUNT };
 
 static const struct {
@@ -26,6 +28,7 @@ payload_init(struct payload *payload, uint32_t run, size_t size)
 	size_t rest = size - PAYLOAD_HEAD_BYTES;
 
 	payload->run = run & 0xffff;
+	payload->epoch_ns = clock_ns();
 	payload->size = size;
 	payload->filling = malloc(rest + 1);
 	if (!payload->filling)
@@ -59,7 +62,7 @@ payload_write(const struct payload *payload, char *to, const struct stamp *stamp
 	put_field(to, CHANNEL, stamp->channel);
 	put_field(to, STREAM, stamp->stream);
 	put_field(to, NUMBER, stamp->number);
-	put_field(to, SENT, stamp->sent_ns);
+	put_field(to, SENT, stamp->sent_ns - payload->epoch_ns);
 	to[0] = to[PAYLOAD_HEAD_BYTES - 1] = MARK;
 	memcpy(to + PAYLOAD_HEAD_BYTES, payload->filling, payload->size - PAYLOAD_HEAD_BYTES);
 }
@@ -116,7 +119,7 @@ payload_read(const struct payload *payload, const char *text, size_t size, struc
 		.channel = (uint32_t)values[CHANNEL],
 		.stream = (uint32_t)values[STREAM],
 		.number = (uint32_t)values[NUMBER],
-		.sent_ns = values[SENT],
+		.sent_ns = values[SENT] + payload->epoch_ns,
 	};
 	return PAYLOAD_READ;
 }

@@ -28,30 +28,28 @@ struct stamp {
 };
 
 struct payload {
-	uint32_t run; /* 16 bits */
+	uint32_t run;      /* 16 bits */
+	uint64_t epoch_ns; /* times are written relative to it, so that they fit */
 	size_t size;
 	char *filling; /* what a message of `size` bytes ends with */
 };
 
 enum payload_verdict {
 	PAYLOAD_READ,
-	PAYLOAD_ABSENT,	 /* nothing in the text looks like a message of this tool */
+	PAYLOAD_ABSENT,  /* nothing in the text looks like a message of this tool */
 	PAYLOAD_DAMAGED, /* something does, but it is not whole */
 };
 
 /* payload_init - for messages of `size` bytes, at least PAYLOAD_HEAD_BYTES.  Returns -1 if memory is out. */
-int
-payload_init(struct payload *payload, uint32_t run, size_t size);
+int payload_init(struct payload *payload, uint32_t run, size_t size);
 
-void
-payload_fini(struct payload *payload);
+void payload_fini(struct payload *payload);
 
 /* payload_write - put a message of payload->size bytes to `to`, without a NUL. */
-void
-payload_write(const struct payload *payload, char *to, const struct stamp *stamp);
+void payload_write(const struct payload *payload, char *to, const struct stamp *stamp);
 
 /* payload_read - find the message in `text`; *ret_stamp is written for PAYLOAD_READ only. */
-enum payload_verdict
-payload_read(const struct payload *payload, const char *text, size_t size, struct stamp *ret_stamp);
+enum payload_verdict payload_read(
+	const struct payload *payload, const char *text, size_t size, struct stamp *ret_stamp);
 
 #endif

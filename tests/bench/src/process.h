@@ -2,9 +2,9 @@
  * process.h - what the server costs: CPU time and resident memory, out of /proc.
  *
  * A server is one or more process ids and everything they have started (a supervisor's workers).  CPU time
- * is utime + stime of /proc/PID/stat; the kernel keeps their sum exact and shows it in hundredths of a second.
- * Memory is that of smaps_rollup, which is exact where `status` may be some hundred kilobytes behind; `status`
- * steps in where smaps_rollup may not be read.
+ * is utime + stime of /proc/PID/stat; the kernel keeps their sum exact and shows it in hundredths of a
+ * second. Memory is that of smaps_rollup, which is exact where `status` may be some hundred kilobytes behind;
+ * `status` steps in where smaps_rollup may not be read.
  */
 #ifndef BENCH_PROCESS_H
 #define BENCH_PROCESS_H
@@ -30,15 +30,12 @@ struct process_sample {
 };
 
 /* process_list_parse - "PID[,PID...]".  Returns -1 if it is none, or if one does not run. */
-int
-process_list_parse(const char *text, struct process_list *ret_list);
+int process_list_parse(const char *text, struct process_list *ret_list);
 
 /* process_sample - add up the listed processes and all their descendants. */
-void
-process_sample(const struct process_list *list, struct process_sample *ret_sample);
+void process_sample(const struct process_list *list, struct process_sample *ret_sample);
 
 /* process_own_cpu_s - user and system time of the calling process. */
-double
-process_own_cpu_s(void);
+double process_own_cpu_s(void);
 
 #endif

@@ -46,7 +46,8 @@ take_header(struct response *response, const char *line, size_t size)
 	} else if (is_named(line, name_size, "Connection")) {
 		response->closes = !strcasecmp(text, "close");
 	} else if (is_named(line, name_size, "Content-Type")) {
-		copy_value(response->content_type, sizeof(response->content_type), value, (size_t)(end - value));
+		copy_value(
+			response->content_type, sizeof(response->content_type), value, (size_t)(end - value));
 	} else if (is_named(line, name_size, "Sec-WebSocket-Accept")) {
 		copy_value(response->accept, sizeof(response->accept), value, (size_t)(end - value));
 	}
@@ -105,7 +106,8 @@ take_framing(struct chunked *chunked, char byte)
 			return chunked->left >> 40 == 0;
 		}
 		chunked->state = CHUNK_EXTENSION;
-		return byte == '\n' ? take_framing(chunked, byte) : byte == ';' || byte == '\r' || byte == ' ';
+		return byte == '\n' ? take_framing(chunked, byte)
+				    : byte == ';' || byte == '\r' || byte == ' ';
 	case CHUNK_EXTENSION:
 		if (byte == '\n')
 			chunked->state = chunked->left ? CHUNK_DATA : CHUNK_TRAILER;

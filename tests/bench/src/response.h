@@ -23,8 +23,7 @@ struct response {
  *
  * Returns the bytes it takes up; 0 if it is not whole yet; -1 if this is no answer in HTTP/1.
  */
-long
-response_parse(const char *bytes, size_t size, struct response *ret_response);
+long response_parse(const char *bytes, size_t size, struct response *ret_response);
 
 /* Decodes a chunked body piece by piece; all zero is where it begins. */
 struct chunked {
@@ -36,10 +35,9 @@ struct chunked {
 /*
  * chunked_decode - take the framing out of `bytes`, in place.
  *
- * Returns the bytes of body that now stand at the front, -1 if the framing is broken.  *ret_used: the bytes that
- * were taken in, all of them unless the body has ended (state CHUNK_DONE).
+ * Returns the bytes of body that now stand at the front, -1 if the framing is broken.  *ret_used: the bytes
+ * that were taken in, all of them unless the body has ended (state CHUNK_DONE).
  */
-long
-chunked_decode(struct chunked *chunked, char *bytes, size_t size, size_t *ret_used);
+long chunked_decode(struct chunked *chunked, char *bytes, size_t size, size_t *ret_used);
 
 #endif

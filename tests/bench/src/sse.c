@@ -3,7 +3,8 @@
 
 #include "sse.h"
 
-/* The length of the line, its end not included, and of its end; 0 for `*ret_end_size` if there is none yet. */
+/* The length of the line, its end not included, and of its end; 0 for `*ret_end_size` if there is none yet.
+ */
 static size_t
 line_measure(const char *line, size_t size, size_t *ret_end_size)
 {

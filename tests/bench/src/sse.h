@@ -19,10 +19,9 @@ struct sse_event {
 /*
  * sse_event_parse - the event at the start of `bytes`, up to its blank line.
  *
- * Returns the bytes it takes up, 0 if it is not whole yet.  A block of comments alone is an event without name
- * and data.  The event points into `bytes`, where several data lines are joined in place.
+ * Returns the bytes it takes up, 0 if it is not whole yet.  A block of comments alone is an event without
+ * name and data.  The event points into `bytes`, where several data lines are joined in place.
  */
-size_t
-sse_event_parse(char *bytes, size_t size, struct sse_event *ret_event);
+size_t sse_event_parse(char *bytes, size_t size, struct sse_event *ret_event);
 
 #endif

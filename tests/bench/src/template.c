@@ -9,7 +9,8 @@ template_check(const char *text, const char *letters)
 {
 	for (; (text = strchr(text, '%')); text += 2)
 		if (!text[1] || (text[1] != '%' && !strchr(letters, text[1])))
-			return "a % in it stands before a letter that means nothing there (%% is a percent sign)";
+			return "a % in it stands before a letter that means nothing there (%% is a percent "
+			       "sign)";
 	return NULL;
 }
 

@@ -12,19 +12,16 @@
 #define TEMPLATE_NAME_BYTES_MAX 256
 
 /* template_check - NULL, or what is wrong: an unknown letter behind a %. */
-const char *
-template_check(const char *text, const char *letters);
+const char *template_check(const char *text, const char *letters);
 
 /* template_channel - write the name of channel `number`, with its NUL; at most TEMPLATE_NAME_BYTES_MAX. */
-void
-template_channel(const char *text, uint32_t number, char *to);
+void template_channel(const char *text, uint32_t number, char *to);
 
 /* template_fill - write `text` with its holes filled; `to` holds at least template_size() bytes. */
-size_t
-template_fill(const char *text, const char *channel, const char *message, size_t message_size, char *to);
+size_t template_fill(
+	const char *text, const char *channel, const char *message, size_t message_size, char *to);
 
 /* template_size - the most that template_fill() may write. */
-size_t
-template_size(const char *text, size_t message_size);
+size_t template_size(const char *text, size_t message_size);
 
 #endif

@@ -14,7 +14,7 @@
 struct tracker {
 	uint32_t highest; /* 0: none yet; numbers begin with 1 */
 	uint32_t missing; /* below `highest` */
-	uint64_t seen;	  /* bit i: highest - i has come */
+	uint64_t seen;    /* bit i: highest - i has come */
 };
 
 /* Of a subscriber that joined while messages were under way: the first that comes is where it begins. */
@@ -29,11 +29,9 @@ tracker_init(struct tracker *tracker, uint32_t sent)
 }
 
 /* tracker_take - a message has come. */
-enum tracker_verdict
-tracker_take(struct tracker *tracker, uint32_t number);
+enum tracker_verdict tracker_take(struct tracker *tracker, uint32_t number);
 
 /* tracker_lost - how many of the `sent` messages of the stream have not come. */
-uint32_t
-tracker_lost(const struct tracker *tracker, uint32_t sent);
+uint32_t tracker_lost(const struct tracker *tracker, uint32_t sent);
 
 #endif

@@ -1,0 +1,491 @@
+/* subscriber.c - see subscriber.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "sse.h"
+#include "subscriber.h"
+#include "template.h"
+#include "ws.h"
+
+#define REQUEST_BYTES_MAX 4096
+
+static void
+forget(struct subscriber *subscriber)
+{
+	if (subscriber->fd >= 0) {
+		loop_remove(subscriber->fleet->loop, LOOP_READERS, subscriber->fd);
+		close(subscriber->fd);
+	}
+	subscriber->fd = -1;
+	free(subscriber->rest);
+	free(subscriber->partial);
+	subscriber->rest = subscriber->partial = NULL;
+	subscriber->rest_size = subscriber->partial_size = 0;
+}
+
+void
+subscriber_fini(struct subscriber *subscriber)
+{
+	if (subscriber->state == SUBSCRIBER_CONNECTING || subscriber->state == SUBSCRIBER_OPEN)
+		forget(subscriber);
+	subscriber->state = SUBSCRIBER_NEW;
+}
+
+static void
+fail(struct subscriber *subscriber, const char *what, const char *detail, size_t detail_size)
+{
+	struct fleet *fleet = subscriber->fleet;
+
+	fleet_failed(fleet, what, detail, detail_size);
+	forget(subscriber);
+	subscriber->state = SUBSCRIBER_FAILED;
+	fleet->connecting--;
+	fleet->counts.failed++;
+}
+
+/* The connection was open and is over. */
+static void
+end(struct subscriber *subscriber, enum fleet_end how)
+{
+	struct fleet *fleet = subscriber->fleet;
+	uint32_t source = fleet->source + (uint32_t)(subscriber - fleet->all);
+
+	forget(subscriber);
+	subscriber->state = SUBSCRIBER_CLOSED;
+	fleet->open--;
+	fleet->changes++;
+	fleet->counts.closed++;
+	fleet->counts.ends[how]++;
+	if (subscriber->is_announced)
+		fleet->counts.closed_announced++;
+	if (subscriber->channel < fleet->streams->channels) {
+		uint64_t sent = streams_sent(fleet->streams, subscriber->channel);
+
+		fleet->channel_open[subscriber->channel]--;
+		if (sent > subscriber->received)
+			fleet->accounted += sent - subscriber->received;
+	}
+	if (subscriber->is_announced && fleet->options->reconnect)
+		subscriber_connect(subscriber, source);
+}
+
+static void
+opened(struct subscriber *subscriber, uint64_t now_ns)
+{
+	struct fleet *fleet = subscriber->fleet;
+
+	subscriber->state = SUBSCRIBER_OPEN;
+	fleet->connecting--;
+	fleet->open++;
+	fleet->changes++;
+	fleet->counts.opened++;
+	fleet->connect_until_ns = now_ns;
+	histogram_add(&fleet->connect_latency, now_ns - subscriber->started_ns);
+	if (subscriber->channel >= fleet->streams->channels)
+		return;
+	fleet->channel_open[subscriber->channel]++;
+	for (uint32_t i = 0; i < fleet->streams->per_channel; i++)
+		tracker_init(
+			&subscriber->trackers[i], streams_at(fleet->streams, subscriber->channel, i)->sent);
+	/* What was sent before it came is not owed to it: the same account as that of a message received. */
+	subscriber->received = streams_sent(fleet->streams, subscriber->channel);
+	subscriber->has_joined_late = subscriber->received != 0;
+}
+
+static void
+take_message(struct subscriber *subscriber, const struct stamp *stamp, uint64_t now_ns)
+{
+	struct fleet *fleet = subscriber->fleet;
+	enum tracker_verdict verdict;
+
+	if (stamp->channel != subscriber->channel || stamp->stream >= fleet->streams->per_channel) {
+		fleet->counts.misrouted++;
+		return;
+	}
+	verdict = tracker_take(&subscriber->trackers[stamp->stream], stamp->number);
+	if (verdict == TRACKER_DUPLICATE) {
+		fleet->counts.duplicates++;
+		return;
+	}
+	if (verdict == TRACKER_LATE)
+		fleet->counts.late++;
+	subscriber->order =
+		(subscriber->order ^ stamp->number ^ (uint64_t)stamp->stream << 32) * 0x9e3779b97f4a7c15ull;
+	subscriber->order ^= subscriber->order >> 29;
+	subscriber->received++;
+	fleet->counts.delivered++;
+	fleet->accounted++;
+	if (fleet->latency && stamp->sent_ns >= fleet->latency_from_ns)
+		histogram_add(fleet->latency, now_ns > stamp->sent_ns ? now_ns - stamp->sent_ns : 0);
+}
+
+static void
+send_frame(struct subscriber *subscriber, unsigned char opcode, const char *text, size_t size)
+{
+	char frame[WS_CLIENT_HEAD_BYTES + WS_CONTROL_BYTES_MAX];
+
+	/* A few bytes that a working connection always has room for; a broken one shows when it is read. */
+	(void)!write(subscriber->fd, frame, ws_frame_put(frame, opcode, text, size));
+}
+
+static bool
+has_event(const char *text, size_t size, const char *event)
+{
+	return memmem(text, size, event, strlen(event)) != NULL;
+}
+
+/* Anything that a WebSocket server says beside messages. */
+static void
+take_event(struct subscriber *subscriber, const char *text, size_t size)
+{
+	static const char pong[] = "{\"event\":\"pong\"}";
+	struct fleet_counts *counts = &subscriber->fleet->counts;
+
+	if (has_event(text, size, "\"event\":\"ping\"")) {
+		counts->pings++;
+		send_frame(subscriber, WS_TEXT, pong, sizeof(pong) - 1);
+	} else if (has_event(text, size, "\"event\":\"reconnect\"")) {
+		counts->reconnect_events++;
+		subscriber->is_announced = true;
+	} else if (has_event(text, size, "\"error\"")) {
+		counts->error_events++;
+		fleet_failed(subscriber->fleet, "a subscriber was told", text, size);
+	} else {
+		counts->unknown_events++;
+	}
+}
+
+/* Returns whether it was a message, whole or not. */
+static bool
+take_payload(struct subscriber *subscriber, const char *text, size_t size, uint64_t now_ns)
+{
+	struct stamp stamp;
+
+	switch (payload_read(subscriber->fleet->payload, text, size, &stamp)) {
+	case PAYLOAD_READ: take_message(subscriber, &stamp, now_ns); return true;
+	case PAYLOAD_DAMAGED: subscriber->fleet->counts.damaged++; return true;
+	case PAYLOAD_ABSENT: break;
+	}
+	return false;
+}
+
+static void
+take_text(struct subscriber *subscriber, const char *text, size_t size, uint64_t now_ns)
+{
+	if (!take_payload(subscriber, text, size, now_ns))
+		take_event(subscriber, text, size);
+}
+
+/* Gathers a fragmented message.  Returns -1 if it grows too long. */
+static int
+take_fragment(struct subscriber *subscriber, const struct ws_frame *frame, uint64_t now_ns)
+{
+	size_t size = subscriber->partial_size + frame->size;
+	char *grown = size <= SUBSCRIBER_SCRATCH_BYTES ? realloc(subscriber->partial, size + 1) : NULL;
+
+	if (!grown)
+		return -1;
+	memcpy(grown + subscriber->partial_size, frame->text, frame->size);
+	subscriber->partial = grown;
+	subscriber->partial_size = (uint32_t)size;
+	if (!frame->is_last)
+		return 0;
+	take_text(subscriber, grown, size, now_ns);
+	free(subscriber->partial);
+	subscriber->partial = NULL;
+	subscriber->partial_size = 0;
+	return 0;
+}
+
+static int
+take_frame(struct subscriber *subscriber, const struct ws_frame *frame, uint64_t now_ns)
+{
+	switch (frame->opcode) {
+	case WS_TEXT:
+		if (frame->is_last) {
+			take_text(subscriber, frame->text, frame->size, now_ns);
+			return 0;
+		}
+		return take_fragment(subscriber, frame, now_ns);
+	case WS_CONTINUATION: return take_fragment(subscriber, frame, now_ns);
+	case WS_PING: send_frame(subscriber, WS_PONG, frame->text, frame->size); return 0;
+	case WS_PONG: return 0;
+	case WS_CLOSE:
+		subscriber->close_code = 1005; /* none given, 7.1.5 */
+		if (frame->size >= 2)
+			subscriber->close_code = (uint16_t)((unsigned char)frame->text[0] << 8 |
+							    (unsigned char)frame->text[1]);
+		send_frame(subscriber, WS_CLOSE, frame->text, frame->size < 2 ? 0 : 2);
+		return 0;
+	default: return -1;
+	}
+}
+
+static void
+take_sse_event(struct subscriber *subscriber, const struct sse_event *event, uint64_t now_ns)
+{
+	struct fleet_counts *counts = &subscriber->fleet->counts;
+
+	if (!event->data)
+		return; /* a comment */
+	if (take_payload(subscriber, event->data, event->data_size, now_ns))
+		return;
+	if (event->name_size == 9 && !memcmp(event->name, "heartbeat", 9)) {
+		counts->heartbeats++;
+	} else if (event->name_size == 9 && !memcmp(event->name, "reconnect", 9)) {
+		counts->reconnect_events++;
+		subscriber->is_announced = true;
+	} else {
+		counts->unknown_events++;
+	}
+}
+
+/* Takes whole frames or events.  Returns the bytes used, -1 if the server breaks the protocol. */
+static long
+take_stream(struct subscriber *subscriber, char *bytes, size_t size, uint64_t now_ns)
+{
+	size_t used = 0;
+
+	while (used < size) {
+		struct sse_event event;
+		struct ws_frame frame;
+		long taken;
+
+		if (subscriber->fleet->options->transport == TRANSPORT_SSE) {
+			taken = (long)sse_event_parse(bytes + used, size - used, &event);
+			if (taken > 0)
+				take_sse_event(subscriber, &event, now_ns);
+		} else {
+			taken = ws_frame_parse(bytes + used, size - used, &frame);
+			if (taken > 0 && take_frame(subscriber, &frame, now_ns))
+				return -1;
+		}
+		if (taken < 0)
+			return -1;
+		if (!taken)
+			break;
+		used += (size_t)taken;
+	}
+	return (long)used;
+}
+
+/* NULL, or what is wrong with the answer to the handshake. */
+static const char *
+refusal(const struct subscriber *subscriber, const struct response *response)
+{
+	if (subscriber->fleet->options->transport == TRANSPORT_WS) {
+		if (response->status != 101)
+			return "the upgrade was refused";
+		return strcmp(response->accept, WS_ACCEPT) ? "wrong Sec-WebSocket-Accept in" : NULL;
+	}
+	if (response->status != 200)
+		return "the event stream was refused";
+	return strncasecmp(response->content_type, "text/event-stream", 17) ? "this is no event stream"
+									    : NULL;
+}
+
+/* Returns the bytes of the head, 0 if more are needed, -1 if it has failed (and is failed). */
+static long
+take_head(struct subscriber *subscriber, const char *bytes, size_t size, uint64_t now_ns)
+{
+	struct response response;
+	long head = response_parse(bytes, size, &response);
+	const char *error;
+
+	if (!head)
+		return 0;
+	error = head < 0 ? "this is no HTTP answer" : refusal(subscriber, &response);
+	if (error) {
+		fail(subscriber, error, bytes, size);
+		return -1;
+	}
+	subscriber->is_chunked = response.is_chunked;
+	opened(subscriber, now_ns);
+	return head;
+}
+
+/* Keeps what is not whole yet for the next read. */
+static int
+keep_rest(struct subscriber *subscriber, const char *bytes, size_t size)
+{
+	if (!size) {
+		free(subscriber->rest);
+		subscriber->rest = NULL;
+	} else {
+		char *kept = realloc(subscriber->rest, size);
+
+		if (!kept)
+			return -1;
+		memcpy(kept, bytes, size);
+		subscriber->rest = kept;
+	}
+	subscriber->rest_size = (uint32_t)size;
+	return 0;
+}
+
+/* Takes the chunk framing out of the bytes that are new; returns how many are left of them. */
+static long
+unchunk(struct subscriber *subscriber, char *bytes, size_t size)
+{
+	size_t used;
+
+	return subscriber->is_chunked ? chunked_decode(&subscriber->chunked, bytes, size, &used) : (long)size;
+}
+
+/* `fresh` bytes have come behind the rest in scratch.  Returns false if the connection is over. */
+static bool
+take_bytes(struct subscriber *subscriber, size_t fresh, uint64_t now_ns)
+{
+	char *bytes = subscriber->fleet->scratch;
+	size_t size = subscriber->rest_size;
+	long used;
+
+	if (subscriber->state == SUBSCRIBER_CONNECTING) {
+		used = take_head(subscriber, bytes, size + fresh, now_ns);
+		if (used < 0)
+			return false;
+		if (!used)
+			return !keep_rest(subscriber, bytes, size + fresh);
+		bytes += used;
+		fresh = size + fresh - (size_t)used;
+		size = 0;
+	}
+	used = unchunk(subscriber, bytes + size, fresh);
+	if (used >= 0) {
+		size += (size_t)used;
+		used = take_stream(subscriber, bytes, size, now_ns);
+	}
+	if (used < 0 || keep_rest(subscriber, bytes + used, size - (size_t)used)) {
+		fleet_failed(subscriber->fleet, "a subscriber could not make out what the server sent", bytes,
+			size < 80 ? size : 80);
+		subscriber->fleet->counts.damaged++;
+		end(subscriber, END_OTHER_CODE);
+		return false;
+	}
+	return true;
+}
+
+/* Nothing more will come: `error` is 0 for an end in order. */
+static void
+take_end(struct subscriber *subscriber, int error)
+{
+	uint16_t code = subscriber->close_code;
+
+	if (subscriber->state == SUBSCRIBER_CONNECTING)
+		fail(subscriber, error ? strerror(error) : "closed before its answer was whole",
+			subscriber->rest, subscriber->rest_size);
+	else if (code)
+		end(subscriber, code >= 1000 && code < 1016 ? (enum fleet_end)(code - 1000) : END_OTHER_CODE);
+	else
+		end(subscriber, error ? END_RESET : END_OF_STREAM);
+}
+
+void
+subscriber_read(struct subscriber *subscriber, bool to_the_end)
+{
+	struct fleet *fleet = subscriber->fleet;
+
+	for (;;) {
+		size_t room = SUBSCRIBER_SCRATCH_BYTES - subscriber->rest_size;
+		ssize_t got;
+
+		if (subscriber->rest_size)
+			memcpy(fleet->scratch, subscriber->rest, subscriber->rest_size);
+		got = read(subscriber->fd, fleet->scratch + subscriber->rest_size, room);
+		if (got < 0 && errno == EAGAIN)
+			return;
+		if (got <= 0) {
+			take_end(subscriber, got < 0 ? errno : 0);
+			return;
+		}
+		fleet->counts.reads++;
+		fleet->counts.read_bytes += (uint64_t)got;
+		if (!take_bytes(subscriber, (size_t)got, clock_ns()))
+			return;
+		/* A short read has emptied the socket: a further arrival is a new edge. */
+		if (!to_the_end && (size_t)got < room)
+			return;
+	}
+}
+
+static bool
+send_request(struct subscriber *subscriber)
+{
+	const struct options *options = subscriber->fleet->options;
+	bool is_ws = options->transport == TRANSPORT_WS;
+	char request[REQUEST_BYTES_MAX], channel[TEMPLATE_NAME_BYTES_MAX], path[2048];
+	const char *path_template = is_ws ? options->ws_path : options->sse_path;
+	int error = net_error(subscriber->fd);
+	size_t size;
+
+	if (error || template_size(path_template, 0) > sizeof(path)) {
+		fail(subscriber, error ? strerror(error) : "the path is too long", NULL, 0);
+		return false;
+	}
+	template_channel(options->channel_name, subscriber->channel, channel);
+	path[template_fill(path_template, channel, NULL, 0, path)] = 0;
+	size = (size_t)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n%s", path,
+		options->target,
+		is_ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+			"Sec-WebSocket-Key: " WS_KEY "\r\n"
+		      : "Accept: text/event-stream\r\n");
+	for (const char *const *header = options->headers; *header && size < sizeof(request); header++)
+		size += (size_t)snprintf(request + size, sizeof(request) - size, "%s\r\n", *header);
+	if (size + 3 > sizeof(request)) {
+		fail(subscriber, "the request is too long", NULL, 0);
+		return false;
+	}
+	memcpy(request + size, "\r\n", 2);
+	/* A new socket takes a request as a whole. */
+	if (write(subscriber->fd, request, size + 2) != (ssize_t)size + 2) {
+		fail(subscriber, strerror(errno), NULL, 0);
+		return false;
+	}
+	subscriber->has_sent_request = true;
+	return true;
+}
+
+static void
+ready(struct handler *handler, uint32_t events)
+{
+	struct subscriber *subscriber = (struct subscriber *)handler;
+
+	if (subscriber->fd < 0 || subscriber->is_stalled)
+		return;
+	if (!subscriber->has_sent_request) {
+		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+			send_request(subscriber);
+		return;
+	}
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		subscriber_read(subscriber, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+}
+
+void
+subscriber_connect(struct subscriber *subscriber, uint32_t source)
+{
+	struct fleet *fleet = subscriber->fleet;
+
+	subscriber->handler.ready = ready;
+	subscriber->state = SUBSCRIBER_CONNECTING;
+	subscriber->has_sent_request = subscriber->is_announced = subscriber->is_chunked = false;
+	subscriber->close_code = 0;
+	subscriber->order = 0;
+	subscriber->chunked = (struct chunked){0};
+	subscriber->started_ns = clock_ns();
+	fleet->connecting++;
+	subscriber->fd = net_connect(fleet->target, source, fleet->receive_buffer);
+	if (subscriber->fd < 0) {
+		fail(subscriber, "connect", strerror(errno), strlen(strerror(errno)));
+		return;
+	}
+	if (loop_add(fleet->loop, LOOP_READERS, subscriber->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+		    &subscriber->handler))
+		fail(subscriber, "epoll", strerror(errno), strlen(strerror(errno)));
+}
