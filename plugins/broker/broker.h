@@ -28,8 +28,10 @@
 #define PUSH_BROKER_PROTOCOL	"push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
 
+/* Ports of one broker: its own vhost's, and those that share it.  More of them go on listening in a drain. */
+#define PUSH_BROKER_PORTS_MAX 16
+
 struct push_broker;
-struct push_listeners;
 struct push_subscriber;
 
 struct push_broker_ops {
@@ -74,8 +76,9 @@ struct push_broker_link {
 	uint32_t magic;
 	const struct push_broker_ops *ops;
 	struct push_broker *broker; /* NULL: not started, or gone */
-	struct push_listeners *listeners;
 	char shared_vhost[64]; /* push-broker-vhost: whose broker this vhost uses instead */
+	int ports[PUSH_BROKER_PORTS_MAX]; /* where the broker's clients come in: closed by a drain */
+	size_t port_count;
 };
 
 /*

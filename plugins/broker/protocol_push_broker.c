@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -26,7 +27,6 @@
 /* Of one vhost; lws frees it with the vhost. */
 struct broker_vhost {
 	struct push_broker_link link; /* first: other plugins look for it here */
-	struct push_listeners listeners;
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct lws *wake_wsi, *signal_wsi;
@@ -58,9 +58,11 @@ on_tick(lws_sorted_usec_list_t *tick)
 {
 	struct broker_vhost *self = lws_container_of(tick, struct broker_vhost, tick);
 
-	/* the first tick comes once the loop turns, when all vhosts listen */
+	/* the first tick comes once the loop turns, when all vhosts listen and privileges are dropped */
 	if (!self->announced) {
 		self->announced = true;
+		/* lwsws' root process forwards no SIGTERM; when it is gone, this one has to drain */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		push_notify_ready();
 	}
 	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
@@ -89,8 +91,8 @@ on_sigterm(struct broker_vhost *self, int fd)
 		return;
 	lwsl_user("push: SIGTERM, draining\n");
 	push_notify_stopping();
-	if (!lws_context_is_deprecated(self->context))
-		push_listeners_close(&self->listeners);
+	for (size_t i = 0; i < self->link.port_count; i++)
+		push_listeners_close(self->link.ports[i]);
 	push_broker_drain(self->link.broker);
 }
 
@@ -166,8 +168,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	self->context = lws_get_context(wsi);
 	self->vhost = vhost;
 	self->link = (struct push_broker_link){.magic = PUSH_BROKER_LINK_MAGIC,
-		.ops = push_broker_ops_table(),
-		.listeners = &self->listeners};
+		.ops = push_broker_ops_table()};
 	if (push_vhost_options_read(&options, given, self->link.shared_vhost, sizeof(self->link.shared_vhost),
 		    &error) != PUSH_OK)
 		return refuse(error.text);
@@ -178,6 +179,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 		&options, &(struct push_broker_host){.wake = wake, .drained = drained, .context = self});
 	if (!self->link.broker)
 		return refuse("out of memory");
+	self->link.ports[self->link.port_count++] = lws_get_vhost_listen_port(vhost);
 	if (!watch_all(self))
 		return refuse("cannot watch an eventfd and a signalfd");
 	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
@@ -207,7 +209,6 @@ push_broker_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi, in);
 	case LWS_CALLBACK_PROTOCOL_DESTROY: return on_vhost_destroy(self);
-	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return push_listeners_on_connection(wsi);
 	case LWS_CALLBACK_RAW_RX_FILE: return on_readable(wsi, self);
 	case LWS_CALLBACK_RAW_CLOSE_FILE: return on_file_closed(wsi, self);
 	default: return 0;

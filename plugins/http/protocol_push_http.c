@@ -1,6 +1,5 @@
 /* protocol_push_http.c - publishing by HTTP, as an lws protocol plugin.  All decisions are in publish_conn.c. */
 #include "http/publish_conn.h"
-#include "lwsio/listeners.h"
 #include "lwsio/plugin.h"
 
 static int
@@ -26,7 +25,6 @@ push_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user
 	struct publish **session = user;
 
 	switch (reason) {
-	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return push_listeners_on_connection(wsi);
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_BODY: return *session ? publish_conn_body(*session, in, len) : 0;
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return *session ? publish_conn_complete(*session) : 0;

@@ -2,13 +2,24 @@
 #include "http/management.h"
 #include "lwsio/plugin.h"
 
+/* The vhost gets data of this protocol, which says that it is the operators' (lwsio/find_broker.c). */
+static int
+on_vhost_init(struct lws *wsi)
+{
+	return lws_protocol_vh_priv_zalloc(lws_get_vhost(wsi), lws_get_protocol(wsi), sizeof(int)) ? 0 : -1;
+}
+
 static int
 push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	(void)user;
 	(void)in;
 	(void)len;
-	return reason == LWS_CALLBACK_HTTP ? management_request(wsi) : 0;
+	switch (reason) {
+	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi);
+	case LWS_CALLBACK_HTTP: return management_request(wsi);
+	default: return 0;
+	}
 }
 
 /* A session's data is as large as in the other plugins: lws keeps the block when a connection changes them. */

@@ -10,6 +10,28 @@ link_of(struct lws_vhost *vhost)
 	return link && link->magic == PUSH_BROKER_LINK_MAGIC ? link : NULL;
 }
 
+/* Every protocol is listed in every vhost; only where it was initialised it has data. */
+static bool
+is_management(struct lws_vhost *vhost)
+{
+	const struct lws_protocols *protocol = lws_vhost_name_to_protocol(vhost, PUSH_MANAGEMENT_PROTOCOL);
+
+	return protocol && lws_protocol_vh_priv_get(vhost, protocol);
+}
+
+/* A client vhost that shares the broker has shown itself: a drain is to close its port, too. */
+static void
+note_port(struct push_broker_link *link, struct lws_vhost *vhost)
+{
+	int port = lws_get_vhost_listen_port(vhost);
+
+	for (size_t i = 0; i < link->port_count; i++)
+		if (link->ports[i] == port)
+			return;
+	if (link->port_count < PUSH_BROKER_PORTS_MAX && !is_management(vhost))
+		link->ports[link->port_count++] = port;
+}
+
 struct push_broker_link *
 push_find_broker(struct lws *wsi)
 {
@@ -19,6 +41,8 @@ push_find_broker(struct lws *wsi)
 		struct lws_vhost *owner = lws_get_vhost_by_name(lws_get_context(wsi), link->shared_vhost);
 
 		link = owner ? link_of(owner) : NULL;
+		if (link)
+			note_port(link, lws_get_vhost(wsi));
 	}
 	if (!link || !link->broker || link->ops->abi_version != PUSH_BROKER_ABI_VERSION ||
 		link->ops->size_bytes < sizeof(*link->ops))

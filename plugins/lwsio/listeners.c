@@ -1,37 +1,55 @@
 /* listeners.c - see listeners.h. */
-#include "lwsio/listeners.h"
-#include "lwsio/find_broker.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-/* Closes it from the loop, with lws' own timeout in the past. */
-static void
-close_soon(struct lws *listener)
+#include "lwsio/listeners.h"
+
+static bool
+listens_on(int fd, int port)
 {
-	lws_set_timeout(listener, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof(address), int_size = sizeof(int);
+	int listening = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) || !listening ||
+		getsockname(fd, (struct sockaddr *)&address, &size))
+		return false;
+	if (address.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *)&address)->sin_port) == port;
+	return address.ss_family == AF_INET6 && ntohs(((struct sockaddr_in6 *)&address)->sin6_port) == port;
+}
+
+static bool
+replace(int fd)
+{
+	int stand_in = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	bool replaced = stand_in >= 0 && dup3(stand_in, fd, O_CLOEXEC) == fd;
+
+	if (stand_in >= 0)
+		close(stand_in);
+	return replaced;
 }
 
 int
-push_listeners_on_connection(struct lws *listener)
+push_listeners_close(int port)
 {
-	struct push_broker_link *link = push_find_broker(listener);
-	struct push_listeners *listeners = link ? link->listeners : NULL;
+	DIR *directory = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int count = 0;
 
-	if (!listeners || lws_vhost_name_to_protocol(lws_get_vhost(listener), PUSH_MANAGEMENT_PROTOCOL))
-		return 0;
-	if (link->ops->is_draining(link->broker)) {
-		close_soon(listener);
-		return 1;
+	while (directory && (entry = readdir(directory))) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && fd != dirfd(directory) && listens_on(fd, port))
+			count += replace(fd);
 	}
-	for (size_t i = 0; i < listeners->count; i++)
-		if (listeners->wsi[i] == listener)
-			return 0;
-	if (listeners->count < PUSH_LISTENERS_MAX)
-		listeners->wsi[listeners->count++] = listener;
-	return 0;
-}
-
-void
-push_listeners_close(struct push_listeners *listeners)
-{
-	while (listeners->count > 0)
-		close_soon(listeners->wsi[--listeners->count]);
+	if (directory)
+		closedir(directory);
+	return count;
 }

@@ -1,5 +1,4 @@
 /* protocol_push_sse.c - EventSource subscribers, as an lws protocol plugin.  All decisions are in sse_conn.c. */
-#include "lwsio/listeners.h"
 #include "lwsio/plugin.h"
 #include "sse/sse_conn.h"
 
@@ -28,7 +27,6 @@ push_sse_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 
 	(void)len;
 	switch (reason) {
-	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return push_listeners_on_connection(wsi);
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_WRITEABLE: return push_connection_on_writeable(*session);
 	case LWS_CALLBACK_CLOSED_HTTP:

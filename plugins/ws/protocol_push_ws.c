@@ -1,5 +1,4 @@
 /* protocol_push_ws.c - WebSocket subscribers, as an lws protocol plugin.  All decisions are in ws_conn.c. */
-#include "lwsio/listeners.h"
 #include "lwsio/plugin.h"
 #include "ws/ws_conn.h"
 
@@ -45,7 +44,6 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	struct push_connection **session = user;
 
 	switch (reason) {
-	case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return push_listeners_on_connection(wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return ws_conn_admit(wsi) ? 0 : -1;
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
 	case LWS_CALLBACK_HTTP: return ws_conn_plain_request(wsi, in);

@@ -10,7 +10,7 @@
 
 /* The key of the example in RFC 6455, 1.3, with its answer: a load tool needs no SHA-1 of its own. */
 #define WS_KEY    "dGhlIHNhbXBsZSBub25jZQ=="
-#define WS_ACCEPT "s3pPLBmTxaQ9kYGzzhZRbK+xOo="
+#define WS_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 #define WS_CONTINUATION 0x0
 #define WS_TEXT         0x1
