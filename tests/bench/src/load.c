@@ -224,6 +224,7 @@ load_stop(struct load *load)
 {
 	load->is_running = false;
 	load->timer.due_ns = 0;
+	load->counts.skipped += load->backlog_count;
 	load->backlog_count = 0;
 }
 

@@ -28,7 +28,7 @@ struct load_counts {
 	uint64_t sent, answered; /* accepted or refused */
 	uint64_t refused;        /* answered with something else than 2xx */
 	uint64_t unanswered;     /* the connection was closed first */
-	uint64_t skipped;        /* paced: due, but the backlog was full */
+	uint64_t skipped;        /* paced: due, and not sent by the end or for a full backlog */
 	uint64_t wrong_counts;   /* {"subscribers":N} said another number than were connected */
 	uint64_t reconnects;
 	uint64_t stalls; /* a window waited in vain */

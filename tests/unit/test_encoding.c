@@ -1,0 +1,104 @@
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "core/encoding.h"
+#include "core/wsframe.h"
+
+static void
+assert_frame(struct push_frame *frame, const char *bytes, size_t size)
+{
+	assert_non_null(frame);
+	assert_int_equal(frame->size, size);
+	assert_memory_equal(frame->bytes, bytes, size);
+	push_frame_unref(frame);
+}
+
+#define ASSERT_FRAME(frame, bytes) assert_frame(frame, bytes, sizeof(bytes) - 1)
+
+static void
+clients_read_exactly_the_contracts_bytes(void **state)
+{
+	static const char data[] = "{\"channel\":\"qwerty\",\"message\":\"hello\"}";
+
+	(void)state;
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, data, sizeof(data) - 1, 1),
+		"event:message\ndata:{\"channel\":\"qwerty\",\"message\":\"hello\"}\n\n");
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, data, sizeof(data) - 1, 1),
+		"\x81\x41{\"event\":\"message\",\"data\":{\"channel\":\"qwerty\",\"message\":\"hello\"}}");
+	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_HEARTBEAT),
+		"event:heartbeat\ndata:{}\n\n");
+	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_RECONNECT),
+		"event:reconnect\ndata:{}\n\n");
+	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_HEARTBEAT),
+		"\x81\x1a{\"event\":\"ping\",\"data\":{}}\x89\x00");
+	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_RECONNECT),
+		"\x81\x1f{\"event\":\"reconnect\",\"data\":{}}");
+	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_PONG),
+		"\x81\x1a{\"event\":\"pong\",\"data\":{}}");
+	ASSERT_FRAME(push_encoding_error(PUSH_ENCODING_WS, "a \"b\""), "\x81\x15{\"error\":\"a \\\"b\\\"\"}");
+}
+
+static void
+what_a_transport_does_not_have_is_no_frame(void **state)
+{
+	(void)state;
+	assert_null(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_PONG));
+	assert_null(push_encoding_close(PUSH_ENCODING_SSE, PUSH_CLOSE_SLOW));
+	assert_null(push_encoding_error(PUSH_ENCODING_SSE, "x"));
+}
+
+static void
+each_end_has_its_close_code(void **state)
+{
+	static const struct {
+		enum push_close_reason reason;
+		unsigned int code;
+	} rows[] = {
+		{PUSH_CLOSE_LIFETIME, 1001}, {PUSH_CLOSE_DRAIN, 1001}, {PUSH_CLOSE_NO_PONG, 1001},
+		{PUSH_CLOSE_SLOW, 1013}, {PUSH_CLOSE_REFUSED, 1008}, {PUSH_CLOSE_BAD_DATA, 1007},
+		{PUSH_CLOSE_BINARY, 1003}, {PUSH_CLOSE_TOO_LARGE, 1009}, {PUSH_CLOSE_FAULT, 1011},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_frame *frame = push_encoding_close(PUSH_ENCODING_WS, rows[i].reason);
+
+		assert_int_equal(frame->size, 4);
+		assert_int_equal(frame->bytes[0], 0x88);
+		assert_int_equal(frame->bytes[2] << 8 | frame->bytes[3], rows[i].code);
+		push_frame_unref(frame);
+	}
+}
+
+static void
+headers_of_every_length_read_back(void **state)
+{
+	static const size_t sizes[] = {0, 1, 125, 126, 65535, 65536, 1 << 20};
+	static const size_t headers[] = {2, 2, 2, 4, 4, 10, 10};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		unsigned char header[PUSH_WS_HEADER_BYTES_MAX];
+		enum push_ws_opcode opcode;
+		size_t size;
+
+		assert_int_equal(push_ws_put_header(header, PUSH_WS_TEXT, sizes[i]), headers[i]);
+		assert_int_equal(push_ws_take_header(header, &opcode, &size), headers[i]);
+		assert_int_equal(opcode, PUSH_WS_TEXT);
+		assert_int_equal(size, sizes[i]);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(clients_read_exactly_the_contracts_bytes),
+		cmocka_unit_test(what_a_transport_does_not_have_is_no_frame),
+		cmocka_unit_test(each_end_has_its_close_code),
+		cmocka_unit_test(headers_of_every_length_read_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,527 @@
+/*
+ * The hub with its subscribers, over a transport that keeps what is written and can be blocked.
+ * malloc, calloc and realloc are wrapped, so that the nth allocation can be made to fail.
+ */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/hub.h"
+#include "core/limits.h"
+#include "core/subscriber.h"
+
+#define SECOND_US 1000000ull
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+static long allocations_left = -1; /* -1: no limit */
+
+static bool
+may_allocate(void)
+{
+	if (allocations_left < 0)
+		return true;
+	return allocations_left-- > 0 || (allocations_left = 0, false);
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return may_allocate() ? __real_malloc(size) : NULL;
+}
+
+void *
+__wrap_calloc(size_t count, size_t size)
+{
+	return may_allocate() ? __real_calloc(count, size) : NULL;
+}
+
+void *
+__wrap_realloc(void *old, size_t size)
+{
+	return may_allocate() ? __real_realloc(old, size) : NULL;
+}
+
+struct client {
+	struct push_subscriber *subscriber;
+	char got[65536];
+	size_t size, room, writes; /* room: bytes that a write may take */
+	bool blocked, broken, closed, closed_at_once;
+};
+
+struct world {
+	struct push_options options;
+	struct push_stats stats;
+	struct push_hub *hub;
+	uint64_t now;
+	int readies;
+	struct client clients[8];
+};
+
+static ssize_t
+fake_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	struct client *client = connection;
+	size_t taken = 0;
+
+	client->writes++;
+	if (client->broken)
+		return -1;
+	for (size_t i = 0; i < count && client->room > 0; i++, skip = 0) {
+		size_t piece = frames[i]->size - skip;
+
+		if (piece > client->room)
+			piece = client->room;
+		if (client->size + piece < sizeof(client->got))
+			memcpy(client->got + client->size, frames[i]->bytes + skip, piece);
+		client->size += piece;
+		client->room -= piece;
+		taken += piece;
+	}
+	return (ssize_t)taken;
+}
+
+static bool
+fake_is_blocked(void *connection)
+{
+	return ((struct client *)connection)->blocked;
+}
+
+static void
+fake_close(void *connection, bool at_once)
+{
+	struct client *client = connection;
+
+	assert_false(client->closed);
+	client->closed = true;
+	client->closed_at_once = at_once;
+}
+
+static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close};
+
+static void
+on_ready(void *context)
+{
+	((struct world *)context)->readies++;
+}
+
+static int
+setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	push_options_init(&world->options);
+	world->now = 1000 * SECOND_US;
+	world->hub = push_hub_create(&world->options, &world->stats, 42, world->now, on_ready, world);
+	assert_non_null(world->hub);
+	*state = world;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *world = *state;
+
+	for (size_t i = 0; i < COUNT(world->clients); i++)
+		push_subscriber_destroy(world->clients[i].subscriber);
+	assert_int_equal(push_hub_subscriber_count(world->hub), 0);
+	assert_int_equal(world->stats.outbox_bytes, 0);
+	assert_int_equal(world->stats.subscriptions, 0);
+	assert_int_equal(world->stats.channels, 0);
+	push_hub_destroy(world->hub);
+	free(world);
+	return 0;
+}
+
+static struct client *
+join(struct world *world, int index, enum push_encoding encoding, const char *list)
+{
+	struct client *client = &world->clients[index];
+	struct push_channels channels;
+	struct push_error error;
+
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, encoding, &fake, client);
+	assert_non_null(client->subscriber);
+	assert_int_equal(
+		push_channels_parse(&channels, list, strlen(list), &world->options, &error), PUSH_OK);
+	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
+	push_channels_fini(&channels);
+	push_subscriber_start(client->subscriber, world->now);
+	return client;
+}
+
+static uint64_t
+deliver(struct world *world, const char *channel, const char *value)
+{
+	uint64_t subscribers = 99;
+
+	assert_int_equal(push_hub_deliver(world->hub, channel, strlen(channel), value, strlen(value),
+				 world->now, &subscribers),
+		PUSH_OK);
+	return subscribers;
+}
+
+static void
+flush(struct world *world)
+{
+	while (push_hub_flush(world->hub, world->now, 2))
+		;
+}
+
+/* Lets time pass in ticks, as the event loop does. */
+static void
+pass(struct world *world, uint64_t us)
+{
+	uint64_t end = world->now + us;
+
+	while (world->now < end) {
+		world->now += PUSH_TICK_US;
+		while (push_hub_tick(world->hub, world->now, 100))
+			;
+		flush(world);
+	}
+}
+
+static size_t
+count_of(const struct client *client, const char *text)
+{
+	size_t count = 0, length = strlen(text);
+	const char *p = client->got, *end = client->got + client->size;
+
+	while ((p = memmem(p, (size_t)(end - p), text, length))) {
+		count++;
+		p += length;
+	}
+	return count;
+}
+
+#define WS_PING	   "{\"event\":\"ping\",\"data\":{}}"
+#define SSE_BEAT   "event:heartbeat\ndata:{}\n\n"
+#define WS_MESSAGE "{\"event\":\"message\",\"data\":{\"channel\":\"a\",\"message\":1}}"
+
+static void
+a_message_reaches_the_subscribers_of_its_channel_and_nobody_else(void **state)
+{
+	struct world *world = *state;
+	struct client *ws = join(world, 0, PUSH_ENCODING_WS, "a,b");
+	struct client *sse = join(world, 1, PUSH_ENCODING_SSE, "a");
+	struct client *other = join(world, 2, PUSH_ENCODING_SSE, "c");
+
+	assert_int_equal(deliver(world, "a", "1"), 2);
+	assert_int_equal(deliver(world, "nobody", "1"), 0);
+	flush(world);
+	assert_int_equal(count_of(ws, WS_MESSAGE), 1);
+	assert_int_equal(count_of(sse, "event:message\ndata:{\"channel\":\"a\",\"message\":1}\n\n"), 1);
+	assert_int_equal(count_of(other, "message"), 0);
+	assert_int_equal(world->stats.by_encoding[PUSH_ENCODING_WS].messages_out, 1);
+}
+
+static void
+what_waits_goes_out_in_one_write_and_in_order(void **state)
+{
+	struct world *world = *state;
+	struct client *client = join(world, 0, PUSH_ENCODING_SSE, "a");
+
+	flush(world);
+	client->size = client->writes = 0;
+	world->readies = 0;
+	deliver(world, "a", "1");
+	deliver(world, "a", "2");
+	deliver(world, "a", "3");
+	assert_int_equal(client->writes, 0);
+	assert_int_equal(world->readies, 1);
+	flush(world);
+	assert_int_equal(client->writes, 1);
+	client->got[client->size] = '\0';
+	assert_string_equal(client->got, "event:message\ndata:{\"channel\":\"a\",\"message\":1}\n\n"
+					 "event:message\ndata:{\"channel\":\"a\",\"message\":2}\n\n"
+					 "event:message\ndata:{\"channel\":\"a\",\"message\":3}\n\n");
+}
+
+static void
+a_channels_name_cannot_break_out_of_its_string(void **state)
+{
+	struct world *world = *state;
+	struct client *client = join(world, 0, PUSH_ENCODING_SSE, "q\"}\\");
+
+	deliver(world, "q\"}\\", "1");
+	flush(world);
+	assert_int_equal(count_of(client, "data:{\"channel\":\"q\\\"}\\\\\",\"message\":1}\n\n"), 1);
+}
+
+static void
+a_partial_write_goes_on_where_it_stopped(void **state)
+{
+	struct world *world = *state;
+	struct client *client = join(world, 0, PUSH_ENCODING_SSE, "a");
+
+	flush(world);
+	client->size = 0;
+	client->room = 10;
+	deliver(world, "a", "1");
+	deliver(world, "a", "2");
+	flush(world);
+	assert_int_equal(client->size, 10);
+	client->room = 20;
+	push_subscriber_writable(client->subscriber, world->now);
+	assert_int_equal(client->size, 30);
+	client->room = SIZE_MAX;
+	push_subscriber_writable(client->subscriber, world->now);
+	client->got[client->size] = '\0';
+	assert_string_equal(client->got, "event:message\ndata:{\"channel\":\"a\",\"message\":1}\n\n"
+					 "event:message\ndata:{\"channel\":\"a\",\"message\":2}\n\n");
+}
+
+static void
+a_slow_client_is_closed_and_others_get_everything(void **state)
+{
+	struct world *world = *state;
+	struct client *slow, *slow_sse, *good;
+	int published = 0;
+
+	world->options.queue_bytes_max = 2000;
+	slow = join(world, 0, PUSH_ENCODING_WS, "a");
+	slow_sse = join(world, 1, PUSH_ENCODING_SSE, "a");
+	good = join(world, 2, PUSH_ENCODING_WS, "a");
+	flush(world);
+	slow->room = 20; /* half of a message */
+	slow_sse->room = 20;
+	for (; published < 100; published++) {
+		deliver(world, "a", "1");
+		flush(world);
+	}
+	assert_int_equal(count_of(good, WS_MESSAGE), 100);
+	assert_true(slow_sse->closed && slow_sse->closed_at_once);
+	assert_false(slow->closed);
+	assert_int_equal(deliver(world, "a", "1"), 1);
+	/* it reads again: the rest of what had begun, then the Close frame, nothing else */
+	slow->room = SIZE_MAX;
+	push_subscriber_writable(slow->subscriber, world->now);
+	assert_int_equal(count_of(slow, WS_MESSAGE), 1);
+	assert_memory_equal(slow->got + slow->size - 4, "\x88\x02\x03\xf5", 4); /* 1013 */
+	push_subscriber_destroy(slow->subscriber);
+	slow->subscriber = NULL;
+	assert_int_equal(world->stats.by_encoding[PUSH_ENCODING_WS].closed[PUSH_CLOSE_SLOW], 1);
+}
+
+static void
+heartbeats_come_at_once_and_every_interval(void **state)
+{
+	struct world *world = *state;
+	struct client *ws = join(world, 0, PUSH_ENCODING_WS, "a");
+	struct client *sse = join(world, 1, PUSH_ENCODING_SSE, "a");
+
+	flush(world);
+	assert_int_equal(count_of(ws, WS_PING), 1);
+	assert_int_equal(count_of(sse, SSE_BEAT), 1);
+	for (int i = 0; i < 3; i++) {
+		push_subscriber_heard(ws->subscriber);
+		pass(world, 30 * SECOND_US);
+		push_subscriber_heard(ws->subscriber);
+	}
+	pass(world, SECOND_US);
+	assert_int_equal(count_of(ws, WS_PING), 4);
+	assert_int_equal(count_of(sse, SSE_BEAT), 4);
+}
+
+static void
+a_websocket_that_answers_no_ping_is_closed_after_the_grace_period(void **state)
+{
+	struct world *world = *state;
+	struct client *silent = join(world, 0, PUSH_ENCODING_WS, "a");
+	struct client *sse = join(world, 1, PUSH_ENCODING_SSE, "a");
+	struct client *answering = join(world, 2, PUSH_ENCODING_WS, "a");
+
+	push_subscriber_receive(answering->subscriber, "{\"event\":\"pong\"}", 16, world->now);
+	pass(world, 4 * SECOND_US - 2 * PUSH_TICK_US);
+	assert_int_equal(count_of(silent, "\x88\x02"), 0);
+	pass(world, 4 * PUSH_TICK_US);
+	assert_memory_equal(silent->got + silent->size - 4, "\x88\x02\x03\xe9", 4);
+	assert_false(silent->closed);
+	pass(world, 4 * SECOND_US + PUSH_TICK_US); /* it does not answer the Close either */
+	assert_true(silent->closed && silent->closed_at_once);
+	assert_false(sse->closed || answering->closed);
+}
+
+static void
+a_connection_ends_within_its_lifetime_after_one_request_to_reconnect(void **state)
+{
+	struct world *world = *state;
+	struct client *ws = join(world, 0, PUSH_ENCODING_WS, "a");
+	struct client *sse = join(world, 1, PUSH_ENCODING_SSE, "a");
+	uint64_t start = world->now, ws_end = 0, sse_asked = 0, sse_end = 0;
+
+	while (world->now < start + 190 * SECOND_US && !(ws_end && sse_end)) {
+		push_subscriber_heard(ws->subscriber);
+		pass(world, SECOND_US / 10);
+		if (!sse_asked && count_of(sse, "event:reconnect\ndata:{}\n\n"))
+			sse_asked = world->now;
+		if (!sse_end && sse->closed)
+			sse_end = world->now;
+		if (!ws_end && count_of(ws, "\x88\x02\x03\xe9"))
+			ws_end = world->now;
+	}
+	assert_true(ws_end >= start + 120 * SECOND_US && ws_end <= start + 181 * SECOND_US);
+	assert_true(sse_end >= start + 120 * SECOND_US && sse_end <= start + 181 * SECOND_US);
+	assert_true(sse_end - sse_asked >= 39 * SECOND_US / 10 && sse_end - sse_asked <= 42 * SECOND_US / 10);
+	assert_int_equal(count_of(ws, "\"reconnect\""), 1);
+	assert_int_equal(count_of(sse, "event:reconnect"), 1);
+	assert_false(sse->closed_at_once);
+	assert_true(push_subscriber_peer_closed(ws->subscriber));
+}
+
+static void
+a_drain_asks_everyone_and_ends_in_time(void **state)
+{
+	struct world *world = *state;
+	struct client *late, *early[6];
+
+	world->options.drain_us = 10 * SECOND_US;
+	for (int i = 0; i < 6; i++)
+		early[i] = join(world, i, PUSH_ENCODING_SSE, "a");
+	push_hub_drain(world->hub, world->now);
+	late = join(world, 6, PUSH_ENCODING_SSE, "a");
+	pass(world, 10 * SECOND_US + 2 * PUSH_TICK_US);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(count_of(early[i], "event:reconnect"), 1);
+		assert_true(early[i]->closed);
+	}
+	assert_true(late->closed);
+	push_subscriber_destroy(late->subscriber);
+	late->subscriber = NULL;
+	assert_int_equal(world->stats.by_encoding[PUSH_ENCODING_SSE].closed[PUSH_CLOSE_DRAIN], 1);
+}
+
+static void
+a_refused_client_is_told_why(void **state)
+{
+	struct world *world = *state;
+	struct client *client = &world->clients[0];
+
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
+	push_subscriber_refuse(client->subscriber, "'channels' query parameter required", world->now);
+	flush(world);
+	assert_int_equal(count_of(client, "{\"error\":\"'channels' query parameter required\"}"), 1);
+	assert_memory_equal(client->got + client->size - 4, "\x88\x02\x03\xf0", 4);
+}
+
+static void
+what_is_not_json_is_answered_and_closed_and_a_ping_is_ponged(void **state)
+{
+	struct world *world = *state;
+	struct client *client = join(world, 0, PUSH_ENCODING_WS, "a");
+
+	push_subscriber_receive(client->subscriber, "{\"event\":\"ping\"}", 16, world->now);
+	push_subscriber_receive(client->subscriber, "{\"event\":\"else\"}", 16, world->now);
+	flush(world);
+	assert_int_equal(count_of(client, "{\"event\":\"pong\",\"data\":{}}"), 1);
+	push_subscriber_receive(client->subscriber, "nope", 4, world->now);
+	push_subscriber_receive(client->subscriber, "nope", 4, world->now);
+	flush(world);
+	assert_int_equal(count_of(client, "{\"error\":\"not JSON"), 1);
+	assert_memory_equal(client->got + client->size - 4, "\x88\x02\x03\xef", 4);
+}
+
+static void
+a_broken_socket_ends_only_its_own_connection(void **state)
+{
+	struct world *world = *state;
+	struct client *broken = join(world, 0, PUSH_ENCODING_WS, "a");
+	struct client *good = join(world, 1, PUSH_ENCODING_WS, "a");
+
+	broken->broken = true;
+	flush(world);
+	assert_true(broken->closed && broken->closed_at_once);
+	assert_int_equal(deliver(world, "a", "1"), 1);
+	flush(world);
+	assert_int_equal(count_of(good, WS_MESSAGE), 1);
+}
+
+static void
+leaving_in_any_order_leaves_the_others_subscribed(void **state)
+{
+	struct world *world = *state;
+	static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}};
+
+	for (size_t o = 0; o < COUNT(orders); o++) {
+		for (int i = 0; i < 4; i++) {
+			memset(&world->clients[i], 0, sizeof(world->clients[i]));
+			join(world, i, i % 2 ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, "a,b,c");
+		}
+		for (uint64_t left = 4; left > 0; left--) {
+			assert_int_equal(deliver(world, "a", "1"), left);
+			assert_int_equal(deliver(world, "c", "1"), left);
+			push_subscriber_destroy(world->clients[orders[o][4 - left]].subscriber);
+			world->clients[orders[o][4 - left]].subscriber = NULL;
+		}
+		assert_int_equal(world->stats.channels, 0);
+	}
+}
+
+/* Whichever allocation fails, nothing leaks or breaks, and either everybody got the message or nobody. */
+static void
+running_out_of_memory_anywhere_is_survived(void **state)
+{
+	struct world *world = *state;
+
+	for (long limit = 0; limit < 40; limit++) {
+		struct push_channels channels;
+		struct push_error error;
+		struct client *client = &world->clients[0];
+		uint64_t subscribers = 0;
+		enum push_status status;
+
+		memset(client, 0, sizeof(*client));
+		client->room = SIZE_MAX;
+		assert_int_equal(push_channels_parse(&channels, "a,b,c", 5, &world->options, &error), PUSH_OK);
+		allocations_left = limit;
+		client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
+		if (client->subscriber && push_subscriber_subscribe(client->subscriber, &channels) == PUSH_OK) {
+			push_subscriber_start(client->subscriber, world->now);
+			for (int i = 0; i < 12; i++)
+				status = push_hub_deliver(
+					world->hub, "a", 1, "1", 1, world->now, &subscribers);
+			(void)status;
+			push_subscriber_receive(client->subscriber, "nope", 4, world->now);
+		}
+		allocations_left = -1;
+		flush(world);
+		push_subscriber_destroy(client->subscriber);
+		client->subscriber = NULL;
+		push_channels_fini(&channels);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(a_message_reaches_the_subscribers_of_its_channel_and_nobody_else),
+		T(what_waits_goes_out_in_one_write_and_in_order),
+		T(a_channels_name_cannot_break_out_of_its_string),
+		T(a_partial_write_goes_on_where_it_stopped),
+		T(a_slow_client_is_closed_and_others_get_everything),
+		T(heartbeats_come_at_once_and_every_interval),
+		T(a_websocket_that_answers_no_ping_is_closed_after_the_grace_period),
+		T(a_connection_ends_within_its_lifetime_after_one_request_to_reconnect),
+		T(a_drain_asks_everyone_and_ends_in_time),
+		T(a_refused_client_is_told_why),
+		T(what_is_not_json_is_answered_and_closed_and_a_ping_is_ponged),
+		T(a_broken_socket_ends_only_its_own_connection),
+		T(leaving_in_any_order_leaves_the_others_subscribed),
+		T(running_out_of_memory_anywhere_is_survived),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,215 @@
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/json.h"
+#include "core/limits.h"
+
+static struct push_options options;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	push_options_init(&options);
+	return 0;
+}
+
+static void
+the_value_arrives_as_it_was_written_without_its_white_space(void **state)
+{
+	static const struct {
+		const char *body, *channel, *value;
+	} rows[] = {
+		{"{\"channel\":\"qwerty\",\"message\":\"hello\"}", "qwerty", "\"hello\""},
+		{"\r\n{ \"message\" :\t{ \"a\" : [ 1 , 2 ] } , \"channel\" : \"c\" }\n", "c", "{\"a\":[1,2]}"},
+		{"{\"channel\":\"c\",\"message\":null}", "c", "null"},
+		{"{\"channel\":\"c\",\"message\":false}", "c", "false"},
+		{"{\"channel\":\"c\",\"message\":12345678901234567890123}", "c", "12345678901234567890123"},
+		{"{\"channel\":\"c\",\"message\":-0.10e+05}", "c", "-0.10e+05"},
+		{"{\"channel\":\"c\",\"message\":\"a\\u0041\\n\\/\"}", "c", "\"a\\u0041\\n\\/\""},
+		{"{\"channel\":\"c\",\"message\":\" spaces  stay \"}", "c", "\" spaces  stay \""},
+		{"{\"channel\":\"a\\u0062\",\"message\":1}", "ab", "1"},
+		{"{\"ch\\u0061nnel\":\"c\",\"m\\u0065ssage\":7}", "c", "7"},   /* keys may be spelt so */
+		{"{\"channel\":\"a\",\"message\":1,\"message\":2,\"channel\":\"b\"}", "b", "2"}, /* the last counts */
+		{"{\"channel\":\"c\",\"message\":{\"message\":3},\"x\":{\"message\":4}}", "c", "{\"message\":3}"},
+		{"{\"channel\":\"c\",\"message\":[],\"extra\":[{}]}", "c", "[]"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_publication publication;
+		struct push_error error;
+
+		assert_int_equal(push_publication_parse(&publication, rows[i].body, strlen(rows[i].body),
+					 &options, &error),
+			PUSH_OK);
+		assert_int_equal(publication.channel_size, strlen(rows[i].channel));
+		assert_memory_equal(publication.channel, rows[i].channel, publication.channel_size);
+		assert_int_equal(publication.value.size, strlen(rows[i].value));
+		assert_memory_equal(publication.value.bytes, rows[i].value, publication.value.size);
+		push_publication_fini(&publication);
+	}
+}
+
+static void
+what_is_wrong_is_said(void **state)
+{
+	static const struct {
+		const char *body, *error;
+	} rows[] = {
+		{"", "not JSON"}, {"hello", "not JSON"}, {"{", "not JSON: ends too early"},
+		{"[]", "not a JSON object"}, {"null", "not JSON"}, {"\"x\"", "not a JSON object"},
+		{"{}", "missing"}, {"{\"channel\":\"c\"}", "'message' is missing"},
+		{"{\"message\":1}", "'channel' is missing"},
+		{"{\"channel\":1,\"message\":1}", "'channel' must be a string"},
+		{"{\"channel\":null,\"message\":1}", "'channel' must be a string"},
+		{"{\"channel\":\"\",\"message\":1}", "bad channel name '': empty"},
+		{"{\"channel\":\"a\\nb\",\"message\":1}", "control character"},
+		{"{\"channel\":\"a\\u0000b\",\"message\":1}", "control character"},
+		{"{\"channel\":\"c\",\"message\":1} x", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":1}{}", "not JSON"},
+		/* what json-c lets pass */
+		{"{\"channel\":\"c\",\"message\":NaN}", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":Infinity}", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":1.}", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":-01}", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":\"a\nb\"}", "not JSON"},
+		{"{'channel':\"c\",\"message\":1}", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":\"\xED\xA0\x80\"}", "not valid UTF-8"},
+		{"{\"channel\":\"c\",\"message\":\"\xFF\"}", "not valid UTF-8"},
+		{"{\"channel\":\"c\",\"message\":[1,]}", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":1,}", "not JSON"},
+		{"{\"channel\":\"c\",\"message\":TRUE}", "not JSON"},
+		{"/**/{\"channel\":\"c\",\"message\":1}", "not JSON"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_publication publication;
+		struct push_error error;
+
+		assert_int_equal(push_publication_parse(&publication, rows[i].body, strlen(rows[i].body),
+					 &options, &error),
+			PUSH_INVALID);
+		if (!strstr(error.text, rows[i].error))
+			fail_msg("%s: \"%s\", not \"%s\"", rows[i].body, error.text, rows[i].error);
+	}
+}
+
+static void
+a_byte_zero_ends_nothing(void **state)
+{
+	static const char body[] = "{\"channel\":\"c\",\"message\":1}\0{";
+	struct push_publication publication;
+	struct push_error error;
+
+	(void)state;
+	assert_int_equal(
+		push_publication_parse(&publication, body, sizeof(body) - 1, &options, &error), PUSH_INVALID);
+}
+
+/* The body itself is one level. */
+static char *
+nested(int depth)
+{
+	char *body = malloc((size_t)(2 * depth + 64)), *p = body;
+
+	p += sprintf(p, "{\"channel\":\"c\",\"message\":");
+	for (int i = 0; i < depth; i++)
+		*p++ = '[';
+	*p++ = '1';
+	for (int i = 0; i < depth; i++)
+		*p++ = ']';
+	strcpy(p, "}");
+	return body;
+}
+
+static void
+nesting_is_bounded(void **state)
+{
+	static const struct {
+		int depth;
+		enum push_status status;
+	} rows[] = {
+		{1, PUSH_OK}, {PUSH_JSON_DEPTH_MAX - 1, PUSH_OK}, {PUSH_JSON_DEPTH_MAX, PUSH_INVALID},
+		{30000, PUSH_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char *body = nested(rows[i].depth);
+		struct push_publication publication;
+		struct push_error error;
+
+		assert_int_equal(push_publication_parse(&publication, body, strlen(body), &options, &error),
+			rows[i].status);
+		if (rows[i].status == PUSH_OK)
+			push_publication_fini(&publication);
+		else
+			assert_non_null(strstr(error.text, "nested deeper than 128"));
+		free(body);
+	}
+}
+
+static void
+commands_are_told_apart(void **state)
+{
+	static const struct {
+		const char *text;
+		enum push_status status;
+		enum push_command command;
+	} rows[] = {
+		{"{\"event\":\"ping\"}", PUSH_OK, PUSH_COMMAND_PING},
+		{"{\"event\":\"pong\",\"data\":{}}", PUSH_OK, PUSH_COMMAND_PONG},
+		{"{\"event\":\"subscribe\"}", PUSH_OK, PUSH_COMMAND_UNKNOWN},
+		{"{}", PUSH_OK, PUSH_COMMAND_UNKNOWN},
+		{"{\"event\":7}", PUSH_OK, PUSH_COMMAND_UNKNOWN},
+		{"ping", PUSH_INVALID, PUSH_COMMAND_PING},
+		{"", PUSH_INVALID, PUSH_COMMAND_PING},
+		{"[]", PUSH_INVALID, PUSH_COMMAND_PING},
+		{"{\"event\":\"ping\"", PUSH_INVALID, PUSH_COMMAND_PING},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		enum push_command command = PUSH_COMMAND_PING;
+		struct push_error error;
+
+		assert_int_equal(
+			push_command_parse(&command, rows[i].text, strlen(rows[i].text), &error), rows[i].status);
+		assert_int_equal(command, rows[i].command);
+	}
+}
+
+static void
+strings_are_escaped(void **state)
+{
+	struct push_buf buf;
+
+	(void)state;
+	push_buf_init(&buf, 1000);
+	push_json_append_string(&buf, "a\"b\\c\n\x01\x1f\x7f\xC3\xA9", 11);
+	assert_int_equal(buf.size, strlen("\"a\\\"b\\\\c\\n\\u0001\\u001f\x7f\xC3\xA9\""));
+	assert_memory_equal(buf.bytes, "\"a\\\"b\\\\c\\n\\u0001\\u001f\x7f\xC3\xA9\"", buf.size);
+	push_buf_clear(&buf);
+	push_json_append_error(&buf, "no");
+	assert_memory_equal(buf.bytes, "{\"error\":\"no\"}", buf.size);
+	push_buf_fini(&buf);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_value_arrives_as_it_was_written_without_its_white_space),
+		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(a_byte_zero_ends_nothing),
+		cmocka_unit_test(nesting_is_bounded),
+		cmocka_unit_test(commands_are_told_apart),
+		cmocka_unit_test(strings_are_escaped),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
