@@ -106,6 +106,7 @@ push_channels_parse(struct push_channels *ret_channels, const char *list, size_t
 		most += *p == ',';
 	if (most > options->channels_max)
 		most = options->channels_max;
+	PUSH_ASSERT(most > 0);
 	channels.names = calloc(most, sizeof(*channels.names));
 	if (!channels.names)
 		return PUSH_OUT_OF_MEMORY;

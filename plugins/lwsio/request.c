@@ -64,6 +64,12 @@ push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, siz
 }
 
 bool
+push_request_is_whole(struct lws *wsi)
+{
+	return lws_get_network_wsi(wsi) != wsi || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP) > 0;
+}
+
+bool
 push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 {
 	char argument[PUSH_QUERY_BYTES_MAX + 1];

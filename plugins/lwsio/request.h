@@ -30,6 +30,15 @@ bool
 push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, size_t size);
 
 /*
+ * push_request_is_whole - whether the request line was read to its end.
+ *
+ * lws 4.3 decodes %0A and %0D before it looks for the end of the line: `?channels=a%0Ab` looks like
+ * `?channels=a`, and the rest like a header.  What tells is that the version is missing.
+ */
+bool
+push_request_is_whole(struct lws *wsi);
+
+/*
  * push_request_query - append the values of all query arguments `name`, percent-decoded, joined by commas.
  *
  * Returns false where the query has none.

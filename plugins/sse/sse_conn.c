@@ -71,7 +71,11 @@ open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply re
 	int result;
 
 	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
-	if (!push_request_query(wsi, "channels", &list)) {
+	if (!push_request_is_whole(wsi)) {
+		reply.status = 400;
+		reply.close = true; /* what lws took for headers is not */
+		result = push_reply_error(wsi, reply, "the query has a control character");
+	} else if (!push_request_query(wsi, "channels", &list)) {
 		reply.status = 400;
 		result = push_reply_error(wsi, reply, "'channels' query parameter required");
 	} else if (push_channels_parse(&channels, list.bytes ? list.bytes : "", list.size,

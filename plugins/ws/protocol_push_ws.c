@@ -1,5 +1,6 @@
 /* protocol_push_ws.c - WebSocket subscribers, as an lws protocol plugin.  All decisions are in ws_conn.c. */
 #include "lwsio/plugin.h"
+#include "ws/subprotocol.h"
 #include "ws/ws_conn.h"
 
 static int
@@ -39,11 +40,27 @@ on_close(struct push_connection **session)
 }
 
 static int
+on_upgrade(struct lws *wsi)
+{
+	subprotocol_on_upgrade(wsi);
+	return 0;
+}
+
+static int
+on_headers(struct lws *wsi, struct lws_process_html_args *headers)
+{
+	subprotocol_on_headers(wsi, headers);
+	return 0;
+}
+
+static int
 push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct push_connection **session = user;
 
 	switch (reason) {
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi);
+	case LWS_CALLBACK_ADD_HEADERS: return on_headers(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return ws_conn_admit(wsi) ? 0 : -1;
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
 	case LWS_CALLBACK_HTTP: return ws_conn_plain_request(wsi, in);
@@ -57,14 +74,18 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	}
 }
 
+#define WS_PROTOCOL(protocol_name)                                                                           \
+	{                                                                                                    \
+		.name = (protocol_name),                                                                     \
+		.callback = push_ws_callback,                                                                \
+		.per_session_data_size = sizeof(struct push_connection *),                                   \
+		.rx_buffer_size = PUSH_WS_RX_BYTES,                                                          \
+		.tx_packet_size = PUSH_TX_PACKET_BYTES,                                                      \
+	}
+
 static const struct lws_protocols protocols[] = {
-	{
-		.name = "push-ws",
-		.callback = push_ws_callback,
-		.per_session_data_size = sizeof(struct push_connection *),
-		.rx_buffer_size = PUSH_WS_RX_BYTES,
-		.tx_packet_size = PUSH_TX_PACKET_BYTES,
-	},
+	WS_PROTOCOL(SUBPROTOCOL_NAME),
+	WS_PROTOCOL(SUBPROTOCOL_ALIAS),
 };
 
 PUSH_PLUGIN(push_ws, "push-ws", protocols);

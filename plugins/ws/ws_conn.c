@@ -56,7 +56,9 @@ ws_conn_open(struct lws *wsi)
 	if (!connection)
 		return NULL;
 	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
-	if (!push_request_query(wsi, "channels", &list))
+	if (!push_request_is_whole(wsi))
+		link->ops->subscriber_refuse(connection->subscriber, "the query has a control character");
+	else if (!push_request_query(wsi, "channels", &list))
 		link->ops->subscriber_refuse(connection->subscriber, "'channels' query parameter required");
 	else if (subscribe(connection, list.bytes ? list.bytes : "", list.size, &error) != PUSH_OK)
 		link->ops->subscriber_refuse(connection->subscriber, error.text);

@@ -36,7 +36,7 @@ clients_read_exactly_the_contracts_bytes(void **state)
 		"\x81\x1f{\"event\":\"reconnect\",\"data\":{}}");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_PONG),
 		"\x81\x1a{\"event\":\"pong\",\"data\":{}}");
-	ASSERT_FRAME(push_encoding_error(PUSH_ENCODING_WS, "a \"b\""), "\x81\x15{\"error\":\"a \\\"b\\\"\"}");
+	ASSERT_FRAME(push_encoding_error(PUSH_ENCODING_WS, "a \"b\""), "\x81\x13{\"error\":\"a \\\"b\\\"\"}");
 }
 
 static void

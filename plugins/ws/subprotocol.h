@@ -1,0 +1,25 @@
+/*
+ * subprotocol.h - an upgrade that offers subprotocols which Push does not know goes on without one.
+ *
+ * RFC 6455, 4.2.2: a server that agrees to none leaves the header out, and that is what the origin does.  lws
+ * 4.3 closes the connection instead, and lets no callback decide.  So an offer without a name of ours is
+ * overwritten, in lws' own copy of the headers, with the shortest name of ours, an alias that nobody would
+ * offer, and the answer's header, which then names the alias, is taken out again.
+ */
+#ifndef PUSH_WS_SUBPROTOCOL_H
+#define PUSH_WS_SUBPROTOCOL_H
+
+#include <libwebsockets.h>
+
+#define SUBPROTOCOL_NAME  "push-ws"
+#define SUBPROTOCOL_ALIAS "p"
+
+/* subprotocol_on_upgrade - LWS_CALLBACK_HTTP_CONFIRM_UPGRADE. */
+void
+subprotocol_on_upgrade(struct lws *wsi);
+
+/* subprotocol_on_headers - LWS_CALLBACK_ADD_HEADERS of the answer to an upgrade. */
+void
+subprotocol_on_headers(struct lws *wsi, struct lws_process_html_args *headers);
+
+#endif
