@@ -23,28 +23,39 @@ as_root() {
 
 # missing_packages NAME... - print those that are not installed.
 missing_packages() {
+	# one dpkg-query for all: this runs at every start
+	{ dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true; } |
+		awk -v wanted="$*" '
+			$2 == "installed" { installed[$1] = 1 }
+			END { n = split(wanted, names, " "); for (i = 1; i <= n; i++) if (!installed[names[i]]) print names[i] }'
+}
+
+# unknown_packages NAME... - print those that apt could not install, going by its lists.
+unknown_packages() {
 	local name
 	for name in "$@"; do
-		dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || printf '%s\n' "$name"
+		apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]' || printf '%s\n' "$name"
 	done
 }
 
 # need_packages NAME... - install what is missing; end with an error that names what cannot be had.
 need_packages() {
-	local missing name
+	local missing unknown
 	command -v dpkg-query >/dev/null ||
-		die "this is no Debian: dpkg-query is missing" "install what the README lists by hand"
+		die "this is no Debian: dpkg-query is missing" "install by hand what the README lists"
 	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
 	say "installing from Debian:" $missing
 	# an old or empty package list is the usual reason why a package cannot be had
-	apt_install $missing || { as_root apt-get update -qq >&2 && apt_install $missing; } || {
-		for name in $(missing_packages $missing); do
-			apt-cache show "$name" >/dev/null 2>&1 || die "Debian package '$name' is not to be had here" \
-				"check the machine's package sources (apt-cache policy $name)"
-		done
-		die "apt could not install: $(missing_packages $missing | tr '\n' ' ')" "apt's own words are above"
-	}
+	if [ -n "$(unknown_packages $missing)" ] || ! apt_install $missing; then
+		as_root apt-get update -qq >&2 </dev/null || true
+		unknown=$(unknown_packages $missing)
+		[ -z "$unknown" ] || die "Debian package not to be had here: ${unknown//$'\n'/, }" \
+			"check the machine's package sources: apt-cache policy ${unknown%%$'\n'*}"
+		apt_install $missing || true
+	fi
+	missing=$(missing_packages $missing)
+	[ -z "$missing" ] || die "apt could not install: ${missing//$'\n'/, }" "apt's own words are above"
 }
 
 apt_install() {
