@@ -35,6 +35,7 @@ COLUMNS = (
      lambda r: r["server"]["processes"] and r["preset"] == "idle"),
     ("msgs/read", "deliveries_per_read", "{:.1f}", lambda r: not has_crowd(r)),
     ("tool cores", "tool_cores", "{:.2f}", ALWAYS),
+    ("others", "others_cores", "{:.2f}", lambda r: r["server"]["processes"] and not has_crowd(r)),
     ("faults", "faults", "{:.0f}", ALWAYS),
 )
 

@@ -173,6 +173,24 @@ process_sample(const struct process_list *list, struct process_sample *ret_sampl
 	}
 }
 
+/* proc(5): "cpu  user nice system idle iowait irq softirq steal ..." in ticks. */
+double
+process_machine_cpu_s(void)
+{
+	unsigned long user, nice, system, idle, iowait, irq, softirq, steal;
+	FILE *file = fopen("/proc/stat", "re");
+	int fields;
+
+	if (!file)
+		return 0;
+	fields = fscanf(file, "cpu %lu %lu %lu %lu %lu %lu %lu %lu", &user, &nice, &system, &idle, &iowait,
+		&irq, &softirq, &steal);
+	fclose(file);
+	if (fields != 8)
+		return 0;
+	return (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK);
+}
+
 double
 process_own_cpu_s(void)
 {

@@ -35,6 +35,10 @@ int process_list_parse(const char *text, struct process_list *ret_list);
 /* process_sample - add up the listed processes and all their descendants. */
 void process_sample(const struct process_list *list, struct process_sample *ret_sample);
 
+/* process_machine_cpu_s - what all cores together have spent on anything, also for other guests of the host.
+ */
+double process_machine_cpu_s(void);
+
 /* process_own_cpu_s - user and system time of the calling process. */
 double process_own_cpu_s(void);
 

@@ -7,18 +7,24 @@
 
 /* What lies between two marks. */
 struct span {
-	double seconds, user_s, system_s, own_cpu_s;
+	double seconds, user_s, system_s, own_cpu_s, others_cpu_s;
 	double sent, delivered, reads;
 };
 
 static struct span
 between(const struct mark *from, const struct mark *to)
 {
+	double user_s = to->server.user_s - from->server.user_s;
+	double system_s = to->server.system_s - from->server.system_s;
+	double own_cpu_s = to->own_cpu_s - from->own_cpu_s;
+	double others_cpu_s = to->machine_cpu_s - from->machine_cpu_s - user_s - system_s - own_cpu_s;
+
 	return (struct span){
 		.seconds = seconds(to->at_ns - from->at_ns),
-		.user_s = to->server.user_s - from->server.user_s,
-		.system_s = to->server.system_s - from->server.system_s,
-		.own_cpu_s = to->own_cpu_s - from->own_cpu_s,
+		.user_s = user_s,
+		.system_s = system_s,
+		.own_cpu_s = own_cpu_s,
+		.others_cpu_s = others_cpu_s > 0 ? others_cpu_s : 0,
 		.sent = (double)(to->sent - from->sent),
 		.delivered = (double)(to->delivered - from->delivered),
 		.reads = (double)(to->reads - from->reads),
@@ -163,6 +169,12 @@ print_cost(FILE *to, const struct scenario *scenario, const struct span *span)
 			(double)histogram_percentile(&scenario->load.wake_latency, 50) / 1e3,
 			(double)histogram_percentile(&scenario->load.wake_latency, 99) / 1e3);
 	fprintf(to, "\n");
+	/* Without the server's processes they would be among the others, and a crowd is. */
+	if (scenario->server.count && !scenario->options->crowd)
+		fprintf(to, "  %-12s%.2f cores%s\n", "others", ratio(span->others_cpu_s, span->seconds),
+			ratio(span->others_cpu_s, span->seconds) > 0.2
+				? ": the machine has something else to do, do not trust these figures"
+				: "");
 }
 
 /* "1013 (try again later)" and the like: RFC 6455, 7.4.1, and the IANA registry. */
@@ -472,6 +484,7 @@ report_json(FILE *to, const struct scenario *scenario)
 	json_latency(&json, "latency_before_us", &scenario->before);
 	json_latency(&json, "tool_wake_us", &scenario->load.wake_latency);
 	json_number(&json, "tool_cores", ratio(span.own_cpu_s, span.seconds));
+	json_number(&json, "others_cores", ratio(span.others_cpu_s, span.seconds));
 	json_server(&json, scenario, &span);
 	json_fleet(&json, "subscribers", &scenario->fleet.counts);
 	json_load(&json, &scenario->load.counts, scenario->load.dead);

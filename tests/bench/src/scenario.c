@@ -57,6 +57,7 @@ mark(struct scenario *scenario, struct mark *ret)
 {
 	process_sample(&scenario->server, &ret->server);
 	ret->own_cpu_s = process_own_cpu_s();
+	ret->machine_cpu_s = process_machine_cpu_s();
 	ret->at_ns = clock_ns();
 	ret->sent = scenario->load.counts.sent;
 	ret->delivered = scenario->fleet.counts.delivered;

@@ -17,7 +17,7 @@
 struct mark {
 	uint64_t at_ns;
 	struct process_sample server;
-	double own_cpu_s;
+	double own_cpu_s, machine_cpu_s;
 	uint64_t sent, delivered, reads;
 };
 
