@@ -34,7 +34,10 @@ missing_packages() {
 unknown_packages() {
 	local name
 	for name in "$@"; do
-		apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]' || printf '%s\n' "$name"
+		# words, not a pipe: with pipefail a grep that stops reading early would look like a failure
+		case $(apt-cache policy "$name" 2>/dev/null) in
+		*'Candidate: (none)'* | '') printf '%s\n' "$name" ;;
+		esac
 	done
 }
 
