@@ -25,6 +25,7 @@
 #include "src/ws.h"
 
 #define CHANNELS_MAX 65536
+#define FILES_MAX    65536
 #define READ_BYTES   (2u << 20)
 #define BATCH        256
 
@@ -44,6 +45,7 @@ struct channel {
 	bool is_dirty;
 };
 
+static struct connection *connections[FILES_MAX]; /* by descriptor */
 static struct channel channels[CHANNELS_MAX];
 static struct channel *dirty[CHANNELS_MAX];
 static size_t dirty_count;
@@ -243,10 +245,12 @@ accept_all(int listener)
 	int yes = 1, fd;
 
 	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		struct connection *connection = grow(NULL, sizeof(*connection));
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+		struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
-		*connection = (struct connection){.fd = fd};
+		if (fd >= FILES_MAX)
+			die("too many connections");
+		connections[fd] = grow(NULL, sizeof(struct connection));
+		*connections[fd] = (struct connection){.fd = fd};
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event))
 			die("epoll_ctl");
@@ -259,10 +263,11 @@ static int
 listen_somewhere(void)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+	struct epoll_event event = {.events = EPOLLIN};
 	socklen_t size = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	event.data.fd = fd;
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) || listen(fd, 4096) ||
 		getsockname(fd, (struct sockaddr *)&address, &size) ||
@@ -289,8 +294,8 @@ main(void)
 		int count = epoll_wait(epoll_fd, events, BATCH, -1);
 
 		for (int i = 0; i < count; i++) {
-			if (events[i].data.ptr)
-				serve(events[i].data.ptr);
+			if (events[i].data.fd != listener)
+				serve(connections[events[i].data.fd]);
 			else
 				accept_all(listener);
 		}

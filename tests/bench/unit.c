@@ -139,14 +139,14 @@ a_message_is_read_back_and_any_changed_byte_is_noticed(void)
 	struct stamp stamp = {0xabcdef, 0x1234, 0x89abcdef, 0}, got;
 	struct payload payload;
 	char text[100], wrapped[120];
+	size_t wrapped_size;
 
 	CHECK(!payload_init(&payload, 0xbeef, sizeof(text)));
 	stamp.sent_ns = payload.epoch_ns + 123456789;
 	payload_write(&payload, text, &stamp);
-	memcpy(wrapped, "{\"m\":\"", 6);
-	memcpy(wrapped + 6, text, sizeof(text));
-	memcpy(wrapped + 106, "\"}", 2);
-	CHECK(payload_read(&payload, wrapped, 108, &got) == PAYLOAD_READ);
+	wrapped_size =
+		(size_t)snprintf(wrapped, sizeof(wrapped), "{\"m\":\"%.*s\"}", (int)sizeof(text), text);
+	CHECK(payload_read(&payload, wrapped, wrapped_size, &got) == PAYLOAD_READ);
 	CHECK(got.channel == stamp.channel && got.stream == stamp.stream && got.number == stamp.number &&
 		got.sent_ns == stamp.sent_ns);
 	for (size_t i = 0; i < sizeof(text); i++) {

@@ -165,7 +165,7 @@ compare_order(struct fleet *fleet, const struct subscriber **firsts, const struc
 void
 fleet_verify(struct fleet *fleet)
 {
-	const struct subscriber **firsts = calloc(fleet->streams->channels, sizeof(*firsts));
+	const struct subscriber **firsts = calloc(fleet->streams->channels, sizeof(void *));
 	bool is_ordered = fleet->streams->per_channel > 1;
 
 	fleet->counts.lost = fleet->counts.other_order = fleet->counts.unverified = 0;

@@ -47,8 +47,8 @@ load_init(struct load *load, struct fleet *fleet)
 		.interval_ns = options->rate ? (double)NS_PER_S / (double)options->rate : 0,
 	};
 	load->all = calloc(options->publishers, sizeof(*load->all));
-	load->queue = calloc(options->publishers, sizeof(*load->queue));
-	load->touched = calloc(options->publishers, sizeof(*load->touched));
+	load->queue = calloc(options->publishers, sizeof(void *));
+	load->touched = calloc(options->publishers, sizeof(void *));
 	load->message = malloc(options->size);
 	load->needed = calloc(options->window + 1, sizeof(*load->needed));
 	load->backlog = calloc(options->rate ? LOAD_BACKLOG_MAX : 1, sizeof(*load->backlog));

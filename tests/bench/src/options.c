@@ -312,7 +312,7 @@ take_option(struct options *options, const char *const *args)
 		refuse(args[0], NULL, "it needs a value");
 	if (!has_value && equals)
 		refuse(args[0], NULL, "it takes no value");
-	set(options, row, !has_value ? NULL : equals ? equals + 1 : args[1]);
+	set(options, row, !has_value ? "" : equals ? equals + 1 : args[1]);
 	return has_value && !equals ? 2 : 1;
 }
 

@@ -1,6 +1,7 @@
 /* process.c - see process.h. */
 #include <ctype.h>
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,13 +79,13 @@ process_list_parse(const char *text, struct process_list *ret_list)
 	}
 }
 
-static int
+static bool
 is_listed(const struct process_list *list, pid_t id)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (list->ids[i] == id)
-			return 1;
-	return 0;
+			return true;
+	return false;
 }
 
 /* Adds children until a look through /proc finds no more: ids may run in any order. */
@@ -102,7 +103,7 @@ add_descendants(struct process_list *list)
 			return;
 		while ((entry = readdir(proc))) {
 			struct stat_fields fields;
-			pid_t id = (pid_t)atol(entry->d_name);
+			pid_t id = (pid_t)strtol(entry->d_name, NULL, 10);
 
 			if (!isdigit((unsigned char)entry->d_name[0]) || list->count == PROCESS_IDS_MAX)
 				continue;
@@ -173,22 +174,24 @@ process_sample(const struct process_list *list, struct process_sample *ret_sampl
 	}
 }
 
-/* proc(5): "cpu  user nice system idle iowait irq softirq steal ..." in ticks. */
 double
 process_machine_cpu_s(void)
 {
-	unsigned long user, nice, system, idle, iowait, irq, softirq, steal;
+	/* proc(5): "cpu", then user, nice, system, idle, iowait, irq, softirq, steal in ticks */
+	enum { IDLE = 3, IOWAIT = 4, FIELDS = 8 };
+	char text[256], *at = text + strlen("cpu");
 	FILE *file = fopen("/proc/stat", "re");
-	int fields;
+	unsigned long long ticks = 0;
+	bool is_read = file && fgets(text, sizeof(text), file) && !strncmp(text, "cpu ", 4);
 
-	if (!file)
-		return 0;
-	fields = fscanf(file, "cpu %lu %lu %lu %lu %lu %lu %lu %lu", &user, &nice, &system, &idle, &iowait,
-		&irq, &softirq, &steal);
-	fclose(file);
-	if (fields != 8)
-		return 0;
-	return (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK);
+	if (file)
+		fclose(file);
+	for (int i = 0; is_read && i < FIELDS; i++) {
+		unsigned long long value = strtoull(at, &at, 10);
+
+		ticks += i == IDLE || i == IOWAIT ? 0 : value;
+	}
+	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 double

@@ -209,10 +209,9 @@ put_head(const struct options *options, const char *channel, size_t body_size, c
 		options->content_type, body_size);
 	for (const char *const *header = options->headers; *header && size < room; header++)
 		size += (size_t)snprintf(to + size, room - size, "%s\r\n", *header);
-	if (size + 3 > room)
+	if (size + sizeof("\r\n") > room)
 		return 0;
-	memcpy(to + size, "\r\n", 2);
-	return size + 2;
+	return size + (size_t)sprintf(to + size, "\r\n");
 }
 
 static bool

@@ -437,13 +437,13 @@ send_request(struct subscriber *subscriber)
 		      : "Accept: text/event-stream\r\n");
 	for (const char *const *header = options->headers; *header && size < sizeof(request); header++)
 		size += (size_t)snprintf(request + size, sizeof(request) - size, "%s\r\n", *header);
-	if (size + 3 > sizeof(request)) {
+	if (size + sizeof("\r\n") > sizeof(request)) {
 		fail(subscriber, "the request is too long", NULL, 0);
 		return false;
 	}
-	memcpy(request + size, "\r\n", 2);
+	size += (size_t)sprintf(request + size, "\r\n");
 	/* A new socket takes a request as a whole. */
-	if (write(subscriber->fd, request, size + 2) != (ssize_t)size + 2) {
+	if (write(subscriber->fd, request, size) != (ssize_t)size) {
 		fail(subscriber, strerror(errno), NULL, 0);
 		return false;
 	}

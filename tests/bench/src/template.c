@@ -17,17 +17,18 @@ template_check(const char *text, const char *letters)
 void
 template_channel(const char *text, uint32_t number, char *to)
 {
-	char *end = to + TEMPLATE_NAME_BYTES_MAX - 16;
+	size_t size = 0;
 
-	for (; *text && to < end; text++) {
+	/* A number takes ten digits. */
+	for (; *text && size + 11 < TEMPLATE_NAME_BYTES_MAX; text++) {
 		if (*text != '%')
-			*to++ = *text;
+			to[size++] = *text;
 		else if (*++text == 'd')
-			to += sprintf(to, "%u", number);
+			size += (size_t)sprintf(to + size, "%u", number);
 		else
-			*to++ = '%';
+			to[size++] = '%';
 	}
-	*to = 0;
+	to[size] = 0;
 }
 
 size_t
