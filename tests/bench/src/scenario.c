@@ -82,8 +82,8 @@ is_over(void *arg)
 	struct scenario *scenario = arg;
 
 	scenario->is_interrupted |= interrupted;
-	scenario->is_cut_short |=
-		scenario->load.dead == scenario->options->publishers || !scenario->fleet.open;
+	scenario->is_cut_short |= scenario->load.dead == scenario->options->publishers ||
+				  (!scenario->fleet.open && !scenario->fleet.connecting);
 	return scenario->is_interrupted || scenario->is_cut_short;
 }
 
