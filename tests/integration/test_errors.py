@@ -108,7 +108,7 @@ def test_sse_without_channels_is_the_origins_error(server):
 
 
 @pytest.mark.parametrize("channels,word", [
-    ("", "''"), ("a,", "''"), ("a,,b", "''"), ("a%0Ab", "control"), ("a%00b", "control"), ("%FF", "UTF-8"),
+    ("", "''"), ("a,", "''"), ("a,,b", "''"), ("a%01b", "control"), ("a%00b", "control"), ("%FF", "UTF-8"),
     ("n" * 256, "256"), (",".join(f"c{n}" for n in range(129)), "'c128'"),
 ])
 def test_a_bad_channel_refuses_the_whole_request_and_is_named(server, channels, word):
@@ -117,6 +117,16 @@ def test_a_bad_channel_refuses_the_whole_request_and_is_named(server, channels, 
         assert ws.status == 101
         assert word in ws.event()["error"]
         assert ws.close_code() == 1008
+
+
+@pytest.mark.parametrize("ending", ["%0A", "%0D", "%0D%0A"])
+def test_an_encoded_line_break_is_refused_and_makes_no_header(server, ending):
+    assert_json_error(get(server.port, f"/sse/messages?channels=a{ending}b"), 400, "control")
+    try:
+        with WebSocket(server.port, f"a{ending}b") as ws:
+            assert "control" in ws.event()["error"]
+    except EOFError:
+        pass  # the upgrade was refused
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
