@@ -1,0 +1,246 @@
+"""Nothing that a client sends, or does not, stops or slows the others."""
+
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+from http1 import Connection, get, post
+from server import Server
+from sseclient import EventStream
+from wsclient import CLOSE, TEXT, WebSocket, frame
+
+LATENCY_S = 2
+
+
+@pytest.fixture(scope="module")
+def bounded():
+    """Small queues and buffers, so that a slow reader is found soon."""
+    with Server(PUSH_CLIENT_QUEUE_MAX_SIZE="100kb", PUSH_SOCKET_SEND_BUFFER_SIZE="16kb") as running:
+        yield running
+
+
+class Watch:
+    """A well-behaved publisher and subscriber; every message must arrive in time while the block runs."""
+
+    def __init__(self, server):
+        self.server, self.stop, self.worst, self.failure = server, threading.Event(), 0, None
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        try:
+            with WebSocket(self.server.port, "watch") as ws, Connection(self.server.port) as publisher:
+                count = 0
+                while not self.stop.is_set():
+                    start = time.monotonic()
+                    publisher.send(post('{"channel":"watch","message":%d}' % count))
+                    assert publisher.read_answer().status == 202
+                    assert ws.message() == ("watch", count)
+                    self.worst = max(self.worst, time.monotonic() - start)
+                    count += 1
+                    self.stop.wait(0.01)
+        except Exception as error:
+            self.failure = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        assert self.failure is None, self.failure
+        assert self.worst < LATENCY_S
+
+
+def slow_socket(port, request):
+    """A connection that sends a request and then does not read; its receive buffer is small."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect(("127.0.0.1", port))
+    s.settimeout(15)
+    s.sendall(request)
+    return s
+
+
+def read_to_end(s):
+    data = b""
+    try:
+        while piece := s.recv(65536):
+            data += piece
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def test_a_subscriber_that_does_not_read_is_disconnected_and_slows_nobody(bounded):
+    ws = slow_socket(bounded.port, b"GET /ws/messages?channels=slow HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                     b"Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                     b"Sec-WebSocket-Version: 13\r\n\r\n")
+    sse = slow_socket(bounded.port, b"GET /sse/messages?channels=slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    with EventStream(bounded.port, "slow") as good, Watch(bounded):
+        bounded.wait_metric("push_subscriptions", 4)
+        for n in range(60):
+            assert bounded.publish("slow", str(n) + "x" * 10000).status == 202
+            assert good.message()[1] == str(n) + "x" * 10000
+        for kind in ("ws", "sse"):
+            bounded.wait_metric(f'push_disconnects_total{{transport="{kind}",reason="slow"}}', 1)
+        bounded.wait_metric("push_outbox_bytes", 0)
+    received = read_to_end(sse)
+    count = received.count(b'data:{"channel":"slow"')
+    # what came before the end has no hole
+    for n in range(count - 1):
+        assert b'"message":"%dx' % n in received
+    assert count < 60
+    ws.close()
+
+
+def test_a_slow_websocket_that_reads_again_finds_1013(bounded):
+    with WebSocket(bounded.port, "slow1013") as ws:
+        ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        before = bounded.metric('push_messages_sent_total{transport="ws"}')
+        sent = 0
+        while bounded.publish("slow1013", "x" * 20000).json["subscribers"]:
+            sent += 1
+            assert sent < 2000
+        got = []
+        while (event := ws.next()) and event[0] == TEXT:
+            got.append(event)
+        assert event == (CLOSE, b"\x03\xf5")
+        assert len(got) == bounded.metric('push_messages_sent_total{transport="ws"}') - before
+
+
+def test_a_large_message_reaches_a_reader_that_is_slow_but_reads(bounded):
+    text = "y" * 60000
+    with WebSocket(bounded.port, "big") as ws:
+        ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(5):
+            bounded.publish("big", text)
+            assert ws.message() == ("big", text)
+
+
+def test_a_body_that_stalls_is_408(server):
+    with Watch(server), Connection(server.port) as silent, Connection(server.port) as slow:
+        silent.send(post(b"", length=100))
+        slow.send(post(b'{"channel"', length=100))
+        for connection in (silent, slow):
+            answer = connection.read_answer()
+            assert answer.status == 408
+            assert "error" in answer.json
+            assert connection.is_closed()
+
+
+def test_half_open_connections_are_closed_in_time(server):
+    with Watch(server), Connection(server.port) as silent, Connection(server.port) as half, \
+            Connection(server.port) as trickle:
+        half.send("POST /messages HTTP/1.1\r\nHost: x\r\n")
+        start = time.monotonic()
+        trickle.send("GET / HTTP/1.1\r\nX: ")
+        for connection in (half, silent, trickle):
+            assert connection.is_closed()
+        assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("head", [
+    "GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + "y" * 100_000 + "\r\n\r\n",
+    "GET /" + "y" * 100_000 + " HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n" + "X-Many: y\r\n" * 10_000 + "\r\n",
+    "GET /sse/messages?channels=" + ",".join(f"channel{n}" for n in range(5000)) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+], ids=["header", "path", "headers", "channels"])
+def test_a_request_head_over_the_limit_is_refused_or_closed(server, head):
+    with Watch(server), Connection(server.port) as connection:
+        try:
+            connection.send(head)
+            status = connection.read_answer().status
+            assert 400 <= status < 500
+        except (EOFError, ConnectionError):
+            pass
+
+
+def test_an_endless_body_is_cut_off(server):
+    with Watch(server), Connection(server.port) as connection:
+        connection.send(post(b"", length=10 ** 12))
+        assert connection.read_answer().status == 413
+        with pytest.raises(OSError):
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                connection.send(b"x" * 65536)
+
+
+def test_junk_instead_of_http_is_closed(server):
+    for junk in (b"\x00" * 1000, b"\x16\x03\x01\x02\x00" + b"\x01" * 500, b"\r\n\r\n" * 500, b"NONSENSE\r\n\r\n",
+                 b"GET\r\n\r\n", b"GET / HTTP/9.9\r\nContent-Length: -5\r\n\r\n"):
+        with Watch(server), Connection(server.port) as connection:
+            connection.send(junk)
+            connection.socket.settimeout(20)
+            try:
+                connection.read_head()
+            except (EOFError, ValueError, IndexError):
+                pass
+
+
+def test_clients_that_come_and_go_leave_nothing_behind(server):
+    def one(n):
+        if n % 4 == 0:
+            WebSocket(server.port, "churn").close()
+        elif n % 4 == 1:
+            EventStream(server.port, "churn").close()
+        elif n % 4 == 2:
+            with WebSocket(server.port, "churn") as ws:
+                ws.send(frame(CLOSE, b"\x03\xe8"))
+        else:
+            s = EventStream(server.port, "churn").socket
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            s.close()
+
+    files = server.metric("process_open_fds")
+    with Watch(server):
+        for n in range(400):
+            one(n)
+    server.wait_metric('push_connections{transport="ws"}', 0)
+    server.wait_metric('push_connections{transport="sse"}', 0)
+    server.wait_metric("push_subscriptions", 0)
+    assert server.metric("process_open_fds") <= files + 2
+
+
+def test_idle_connections_cost_less_than_3_kb_each_also_after_a_broadcast():
+    count = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+    for kind in (WebSocket, EventStream):
+        with Server() as server:
+            server.publish("warm", 1)
+            before = server.metric("process_resident_memory_bytes")
+            clients = [kind(server.port, "idle") for _ in range(count)]
+            assert server.publish("idle", "x" * 100).json == {"subscribers": count}
+            for client in clients:
+                client.message()
+            each = (server.metric("process_resident_memory_bytes") - before) / count
+            for client in clients:
+                client.close()
+            assert each < 3072 * (20 if __import__("server").SANITIZED else 1)
+
+
+def test_when_descriptors_are_used_up_it_recovers():
+    with Server(limit_files=100) as server:
+        clients = []
+        for _ in range(150):
+            try:
+                clients.append(EventStream(server.port, "full", timeout=0.5))
+            except (OSError, EOFError):
+                break
+        assert 40 < len(clients) < 100
+        clients[0].socket.settimeout(15)
+        for client in clients[:50]:
+            client.close()
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                if get(server.port, "/sse/messages", timeout=1).status == 400:
+                    break
+            except (OSError, EOFError):
+                time.sleep(0.1)
+        assert server.publish("full", 1).json["subscribers"] == len(clients) - 50
+        assert clients[-1].message() == ("full", 1)
+        for client in clients:
+            client.close()
