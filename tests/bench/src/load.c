@@ -238,7 +238,8 @@ load_is_settled(const struct load *load)
 static void
 fill_backlog(struct load *load, uint64_t now_ns)
 {
-	for (;;) {
+	load->timer.due_ns = 0;
+	while (load->counts.sent + load->backlog_count < load->limit) {
 		uint64_t due_ns =
 			load->paced_from_ns + (uint64_t)((double)load->paced_count * load->interval_ns);
 
