@@ -128,20 +128,29 @@ has_crowd_reported(void *arg)
 	return crowd_has_reported(&scenario->crowd) || interrupted;
 }
 
-/* Runs until it is done, or until nothing has moved for `patience_ns`.  Returns whether it is done. */
+static uint64_t
+movement(const struct scenario *scenario)
+{
+	const struct fleet_counts *counts = &scenario->fleet.counts;
+
+	return counts->opened + counts->failed + counts->delivered + scenario->load.counts.answered;
+}
+
+/*
+ * Runs until it is done, or until nothing has moved for `patience_ns`; that is looked at in quarters of it.
+ * Returns whether it is done.
+ */
 static bool
 run_while_moving(struct scenario *scenario, uint64_t patience_ns, bool (*is_done)(void *arg))
 {
-	uint64_t moved;
+	for (int idle = 0; idle < 4; idle++) {
+		uint64_t before = movement(scenario);
 
-	do {
-		const struct fleet_counts *counts = &scenario->fleet.counts;
-
-		moved = counts->opened + counts->failed + counts->delivered + scenario->load.counts.answered;
-		if (loop_run(&scenario->loop, clock_ns() + patience_ns, is_done, scenario))
+		if (loop_run(&scenario->loop, clock_ns() + patience_ns / 4, is_done, scenario))
 			return true;
-		moved -= counts->opened + counts->failed + counts->delivered + scenario->load.counts.answered;
-	} while (moved);
+		if (movement(scenario) != before)
+			idle = -1;
+	}
 	return false;
 }
 
@@ -314,7 +323,9 @@ publish_and_check(struct scenario *scenario)
 		say(scenario, "measuring for %.1f s", seconds(options->time_ns));
 	measure(scenario);
 	load_stop(&scenario->load);
-	run_while_moving(scenario, options->drain_ns, is_settled);
+	/* A number of messages has been waited for already. */
+	if (!options->messages)
+		run_while_moving(scenario, options->drain_ns, is_settled);
 	crowd_finish(&scenario->crowd);
 	loop_run(&scenario->loop, UINT64_MAX, has_crowd_reported, scenario);
 	run_for(scenario, options->hold_ns);
