@@ -73,20 +73,25 @@ ws_message(const char *data, size_t data_size, uint64_t accepted_us)
 	return frame;
 }
 
+/* The PING's payload, which comes back in the PONG: lws 4.3 keeps an empty PONG to itself. */
+static const char ping_payload[] = "push";
+
 /* One frame of text; with `ping`, a protocol PING follows it in the same bytes. */
 static struct push_frame *
 ws_text(const char *text, size_t size, bool ping)
 {
 	unsigned char header[PUSH_WS_HEADER_BYTES_MAX], ping_header[PUSH_WS_HEADER_BYTES_MAX];
 	size_t header_size = push_ws_put_header(header, PUSH_WS_TEXT, size);
-	size_t ping_size = ping ? push_ws_put_header(ping_header, PUSH_WS_PING, 0) : 0;
-	struct push_frame *frame = push_frame_create(header_size + size + ping_size, 0);
+	size_t payload_size = ping ? sizeof(ping_payload) - 1 : 0;
+	size_t ping_size = ping ? push_ws_put_header(ping_header, PUSH_WS_PING, payload_size) : 0;
+	struct push_frame *frame = push_frame_create(header_size + size + ping_size + payload_size, 0);
 
 	if (!frame)
 		return NULL;
 	memcpy(frame->bytes, header, header_size);
 	memcpy(frame->bytes + header_size, text, size);
 	memcpy(frame->bytes + header_size + size, ping_header, ping_size);
+	memcpy(frame->bytes + header_size + size + ping_size, ping_payload, payload_size);
 	return frame;
 }
 

@@ -8,7 +8,7 @@ def test_the_first_frames_are_a_ping_in_json_and_one_of_the_protocol(server):
     with WebSocket(server.port, "a") as ws:
         assert ws.status == 101
         assert ws.read_frame() == (TEXT, PING_TEXT.encode())
-        assert ws.read_frame() == (PING, b"")
+        assert ws.read_frame() == (PING, b"push")
 
 
 def test_a_message_is_byte_for_byte_that_of_the_contract(server):

@@ -60,9 +60,9 @@ class WebSocket(Connection):
             got = self.read_frame()
             if got is None:
                 return None
-            if got == (PING, b"") or got == (TEXT, PING_TEXT.encode()):
-                if self.answer and got[0] == TEXT:
-                    self.send(frame(TEXT, '{"event":"pong"}'))
+            if got[0] == PING or got == (TEXT, PING_TEXT.encode()):
+                if self.answer and got[0] == PING:
+                    self.send(frame(PONG, got[1]))
                 continue
             return got
 

@@ -31,7 +31,7 @@ clients_read_exactly_the_contracts_bytes(void **state)
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_RECONNECT),
 		"event:reconnect\ndata:{}\n\n");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_HEARTBEAT),
-		"\x81\x1a{\"event\":\"ping\",\"data\":{}}\x89\x00");
+		"\x81\x1a{\"event\":\"ping\",\"data\":{}}\x89\x04push");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_RECONNECT),
 		"\x81\x1f{\"event\":\"reconnect\",\"data\":{}}");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_PONG),
