@@ -2,9 +2,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #include "config.h"
 
@@ -14,16 +17,17 @@ blank_comments(char *text)
 {
 	bool in_string = false;
 
-	for (char *p = text; *p; p++) {
-		if (in_string && *p == '\\' && p[1])
-			p++;
-		else if (*p == '"')
+	while (*text) {
+		if (*text == '#' && !in_string) {
+			while (*text && *text != '\n')
+				*text++ = ' ';
+			continue;
+		}
+		if (*text == '"')
 			in_string = !in_string;
-		else if (*p == '#' && !in_string)
-			while (*p && *p != '\n')
-				*p++ = ' ';
-		if (!*p)
-			break;
+		else if (*text == '\\' && text[1])
+			text++;
+		text++;
 	}
 }
 
@@ -41,9 +45,9 @@ read_file(const char *path, struct push_error *error)
 	}
 	size = fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, file);
 	fclose(file);
-	if (size > CONFIG_FILE_BYTES_MAX) {
-		snprintf(error->text, sizeof(error->text), "%s: longer than %d bytes", path,
-			CONFIG_FILE_BYTES_MAX);
+	if (size > CONFIG_FILE_BYTES_MAX || memchr(text, '\0', size)) {
+		snprintf(error->text, sizeof(error->text),
+			"%s: longer than %d bytes, or with a byte that is 0", path, CONFIG_FILE_BYTES_MAX);
 		free(text);
 		return NULL;
 	}
@@ -62,28 +66,29 @@ line_at(const char *text, size_t offset)
 }
 
 static struct json_object *
-parse_file(const char *path, struct push_error *error)
+parse_text(const char *path, const char *text, struct push_error *error)
 {
-	struct json_tokener *tokener;
+	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *tree;
-	char *text = read_file(path, error);
 
-	if (!text)
+	if (!tokener) {
+		snprintf(error->text, sizeof(error->text), "%s: out of memory", path);
 		return NULL;
-	blank_comments(text);
-	tokener = json_tokener_new();
+	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	tree = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
-	if (json_tokener_get_error(tokener) != json_tokener_success ||
-		!json_object_is_type(tree, json_type_object)) {
-		snprintf(error->text, sizeof(error->text), "%s:%d: not a JSON object: %s", path,
+	if (json_tokener_get_error(tokener) != json_tokener_success) {
+		snprintf(error->text, sizeof(error->text), "%s:%d: not JSON: %s", path,
 			line_at(text, json_tokener_get_parse_end(tokener)),
 			json_tokener_error_desc(json_tokener_get_error(tokener)));
 		json_object_put(tree);
 		tree = NULL;
+	} else if (!json_object_is_type(tree, json_type_object)) {
+		snprintf(error->text, sizeof(error->text), "%s: not a JSON object", path);
+		json_object_put(tree);
+		tree = NULL;
 	}
 	json_tokener_free(tokener);
-	free(text);
 	return tree;
 }
 
@@ -91,53 +96,57 @@ static enum push_status
 add_file(struct config *config, const char *folder, const char *name, struct push_error *error)
 {
 	struct config_file *file = &config->files[config->file_count];
-	char path[4096];
+	char path[PATH_MAX], *text;
 
 	if (config->file_count == CONFIG_FILES_MAX || strlen(name) >= sizeof(file->name)) {
-		snprintf(error->text, sizeof(error->text), "%s/%s: more than %d files, or too long a name",
-			folder, name, CONFIG_FILES_MAX);
+		snprintf(error->text, sizeof(error->text),
+			"%s/%s: one file too many (at most %d), or too long a name", folder, name,
+			CONFIG_FILES_MAX);
 		return PUSH_INVALID;
 	}
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	strcpy(file->name, name);
-	file->tree = parse_file(path, error);
+	text = read_file(path, error);
+	file->tree = NULL;
+	if (text) {
+		blank_comments(text);
+		file->tree = parse_text(path, text, error);
+		free(text);
+	}
 	if (!file->tree)
 		return PUSH_INVALID;
 	config->file_count++;
 	return PUSH_OK;
 }
 
+/* Like lwsws, all files whatever their names, sorted; unlike lwsws, not what editors hide behind a dot. */
 static int
-is_config_file(const struct dirent *entry)
+is_visible(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
 }
 
-enum push_status
-config_load(struct config *config, const char *folder, struct push_error *error)
+static enum push_status
+add_conf_d(struct config *config, const char *folder, struct push_error *error)
 {
-	enum push_status status;
+	enum push_status status = PUSH_OK;
 	struct dirent **entries;
-	char path[4096];
+	char path[PATH_MAX];
 	int count;
 
-	memset(config, 0, sizeof(*config));
-	push_options_init(&config->options);
-	status = add_file(config, folder, "conf", error);
-	if (status != PUSH_OK)
-		return status;
-
 	snprintf(path, sizeof(path), "%s/conf.d", folder);
-	count = scandir(path, &entries, is_config_file, alphasort);
+	count = scandir(path, &entries, is_visible, alphasort);
 	if (count < 0) {
-		snprintf(error->text, sizeof(error->text), "%.200s: %s", path, strerror(errno));
+		snprintf(error->text, sizeof(error->text), "%s: %s", path, strerror(errno));
 		return PUSH_INVALID;
 	}
 	for (int i = 0; i < count; i++) {
-		char name[300];
+		char name[sizeof(entries[i]->d_name) + 8];
+		struct stat about;
 
 		snprintf(name, sizeof(name), "conf.d/%s", entries[i]->d_name);
-		if (status == PUSH_OK)
+		snprintf(path, sizeof(path), "%s/%s", folder, name);
+		if (status == PUSH_OK && (stat(path, &about) || !S_ISDIR(about.st_mode)))
 			status = add_file(config, folder, name, error);
 		free(entries[i]);
 	}
@@ -145,18 +154,36 @@ config_load(struct config *config, const char *folder, struct push_error *error)
 	return status;
 }
 
-void
-config_free(struct config *config)
+struct config *
+config_open(const struct settings *settings, struct push_error *error)
 {
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config) {
+		snprintf(error->text, sizeof(error->text), "out of memory");
+		return NULL;
+	}
+	push_options_init(&config->options);
+	if (add_file(config, settings->config, "conf", error) == PUSH_OK &&
+		add_conf_d(config, settings->config, error) == PUSH_OK &&
+		config_override(config, settings, error) == PUSH_OK && config_check(config, error) == PUSH_OK)
+		return config;
+	config_close(config);
+	return NULL;
+}
+
+void
+config_close(struct config *config)
+{
+	if (!config)
+		return;
 	for (size_t i = 0; i < config->file_count; i++)
 		json_object_put(config->files[i].tree);
-	config->file_count = 0;
+	free(config);
 }
 
 enum push_status
-config_for_each_vhost(struct config *config,
-	enum push_status (*visit)(struct config_file *file, struct json_object *vhost, void *context),
-	void *context)
+config_for_each_vhost(const struct config *config, config_visitor *visit, void *context)
 {
 	for (size_t i = 0; i < config->file_count; i++) {
 		struct json_object *vhosts;
@@ -183,36 +210,54 @@ config_text(struct json_object *object, const char *name)
 	return json_object_object_get_ex(object, name, &member) ? json_object_get_string(member) : NULL;
 }
 
+bool
+config_flag(struct json_object *object, const char *name)
+{
+	const char *text = config_text(object, name);
+
+	return text && (strtol(text, NULL, 10) || !strcasecmp(text, "on") || !strcasecmp(text, "yes") ||
+			       !strcasecmp(text, "true"));
+}
+
+int
+config_parse_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	long port = digits > 0 && digits <= 5 && !text[digits] ? strtol(text, NULL, 10) : 0;
+
+	return port <= 65535 ? (int)port : 0;
+}
+
 int
 config_port(struct json_object *vhost)
 {
 	const char *port = config_text(vhost, "port");
 
-	return port && !config_text(vhost, "unix-socket") ? atoi(port) : 0;
+	return port && !config_flag(vhost, "unix-socket") ? config_parse_port(port) : 0;
 }
 
-struct port_search {
+struct search {
 	const char *name;
-	int port;
+	struct json_object *found;
 };
 
 static enum push_status
-match_name(struct config_file *file, struct json_object *vhost, void *context)
+match_name(const struct config_file *file, struct json_object *vhost, void *context)
 {
-	struct port_search *search = context;
+	struct search *search = context;
 	const char *name = config_text(vhost, "name");
 
 	(void)file;
 	if (name && !strcmp(name, search->name))
-		search->port = config_port(vhost);
+		search->found = vhost;
 	return PUSH_OK;
 }
 
-int
-config_find_port(struct config *config, const char *vhost_name)
+struct json_object *
+config_find_vhost(const struct config *config, const char *name)
 {
-	struct port_search search = {.name = vhost_name};
+	struct search search = {.name = name};
 
 	(void)config_for_each_vhost(config, match_name, &search);
-	return search.port;
+	return search.found;
 }

@@ -3,6 +3,9 @@
  *
  * lwsws reads it with a parser that ignores what it does not know and misreads what is too long.  pushd reads
  * it first, says what is wrong, and hands lwsws a copy with the overrides of the environment in it.
+ *
+ *   config_open = read and parse (config.c), override (config_override.c), check (config_check.c)
+ *   config_render = write the copy (config_render.c)
  */
 #ifndef PUSHD_CONFIG_H
 #define PUSHD_CONFIG_H
@@ -15,7 +18,7 @@
 struct json_object;
 
 #define CONFIG_FILES_MAX      64
-#define CONFIG_FILE_BYTES_MAX (256 * 1024)
+#define CONFIG_FILE_BYTES_MAX (64 * 1024)
 #define CONFIG_NAME_BYTES_MAX 64
 
 struct config_file {
@@ -30,25 +33,14 @@ struct config {
 };
 
 /*
- * config_load - read and parse all files of a folder.
+ * config_open - read the configuration that `settings` name, with all overrides, and check it.
  *
- * Errors: PUSH_INVALID with the file, the line and what is wrong.  config_free() is due in any case.
+ * Returns the caller's to config_close(), or NULL with one line in `error` that names file, key and value.
  */
-enum push_status PUSH_MUST_USE
-config_load(struct config *config, const char *folder, struct push_error *error);
+struct config *config_open(const struct settings *settings, struct push_error *error);
 
-void
-config_free(struct config *config);
-
-/* config_for_each_vhost - call `visit` for each vhost until it returns something else than PUSH_OK. */
-enum push_status
-config_for_each_vhost(struct config *config,
-	enum push_status (*visit)(struct config_file *file, struct json_object *vhost, void *context),
-	void *context);
-
-/* config_text - the text of a member of an object; NULL where there is none. */
-const char *
-config_text(struct json_object *object, const char *name);
+/* config_close - NULL is allowed. */
+void config_close(struct config *config);
 
 /*
  * config_override - put the command line's folders and the environment's ports into the trees.
@@ -56,27 +48,36 @@ config_text(struct json_object *object, const char *name);
  * SERVER_PORT is that of the vhost "push", MANAGEMENT_SERVER_PORT that of the vhost "management".
  * Errors: PUSH_INVALID for a port that is none.
  */
-enum push_status PUSH_MUST_USE
-config_override(struct config *config, const struct settings *settings, struct push_error *error);
+enum push_status PUSH_MUST_USE config_override(
+	struct config *config, const struct settings *settings, struct push_error *error);
 
-/*
- * config_check - everything that can be known to be wrong before lwsws starts; fills in config->options.
- *
- * Errors: PUSH_INVALID with one line that names file, key and value.
- */
-enum push_status PUSH_MUST_USE
-config_check(struct config *config, struct push_error *error);
+/* config_check - everything that can be known to be wrong before lwsws starts; fills in config->options. */
+enum push_status PUSH_MUST_USE config_check(struct config *config, struct push_error *error);
 
-/* config_render - write the trees as lwsws wants them below `folder`.  Errors: PUSH_INVALID. */
-enum push_status PUSH_MUST_USE
-config_render(struct config *config, const char *folder, struct push_error *error);
+/* config_render - write the trees as lwsws wants them to `folder`, which exists.  Errors: PUSH_INVALID. */
+enum push_status PUSH_MUST_USE config_render(
+	const struct config *config, const char *folder, struct push_error *error);
 
-/* config_port - the port of a vhost; 0 where it listens on no TCP port. */
-int
-config_port(struct json_object *vhost);
+/* What config_for_each_vhost() calls; anything but PUSH_OK ends the walk. */
+typedef enum push_status config_visitor(
+	const struct config_file *file, struct json_object *vhost, void *context);
 
-/* config_find_port - the port of the vhost of that name; 0 where there is none. */
-int
-config_find_port(struct config *config, const char *vhost_name);
+/* config_for_each_vhost - returns PUSH_OK, or what ended the walk. */
+enum push_status config_for_each_vhost(const struct config *config, config_visitor *visit, void *context);
+
+/* config_text - the text of a member of an object; NULL where there is none. */
+const char *config_text(struct json_object *object, const char *name);
+
+/* config_flag - is a member set, as lwsws understands it (1, on, yes, true)? */
+bool config_flag(struct json_object *object, const char *name);
+
+/* config_parse_port - 1 to 65535 in plain digits; 0 for anything else. */
+int config_parse_port(const char *text);
+
+/* config_port - the TCP port of a vhost; 0 where it has none. */
+int config_port(struct json_object *vhost);
+
+/* config_find_vhost - the vhost of that name; NULL where there is none. */
+struct json_object *config_find_vhost(const struct config *config, const char *name);
 
 #endif

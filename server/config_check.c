@@ -1,258 +1,345 @@
 /*
- * config_check.c - what can be known to be wrong with a configuration; see config.h.
+ * config_check.c - what can be known to be wrong with a configuration before lwsws starts; see config.h.
  *
- * lwsws ignores keys that it does not know, so a misspelt one would silently mean its default.  The known
- * ones are those of libwebsockets 4.3's own reader.
+ * config_keys.c knows lwsws' keys; here is whether what they say fits together and is there.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "config_keys.h"
 
 extern char **environ;
 
-/* lwsws mishandles longer values. */
-#define VALUE_BYTES_MAX 250
+#define BROKER          "push-broker"
+#define SHARED_WITH     "push.broker.vhost"
+#define PLUGIN_DIRS_MAX 9 /* lwsws takes no more */
 
-static const char *const file_keys[] = {"global", "vhosts", NULL};
-static const char *const global_keys[] = {"uid", "gid", "username", "groupname", "count-threads", "init-ssl",
-	"server-string", "plugin-dir", "ws-pingpong-secs", "timeout-secs", "reject-service-keywords",
-	"default-alpn", "ip-limit-ah", "ip-limit-wsi", "rlimit-nofile", NULL};
-static const char *const vhost_keys[] = {"name", "port", "interface", "unix-socket", "unix-socket-perms",
-	"sts", "host-ssl-key", "host-ssl-cert", "host-ssl-ca", "access-log", "mounts", "ws-protocols",
-	"keepalive_timeout", "enable-client-ssl", "ciphers", "ecdh-curve", "noipv6", "ipv6only",
-	"ssl-option-set", "ssl-option-clear", "headers", "client-ssl-key", "client-ssl-cert",
-	"client-ssl-ca", "client-ssl-ciphers", "onlyraw", "client-cert-required", "ignore-missing-cert",
-	"error-document-404", "alpn", "fo-listen-queue", "ssl-client-option-set", "ssl-client-option-clear",
-	"tls13-ciphers", "client-tls13-ciphers", "strict-host-check", "listen-accept-role",
-	"listen-accept-protocol", "apply-listen-accept", "fallback-listen-accept", "allow-non-tls",
-	"redirect-http", "allow-http-on-https", "disable-no-protocol-ws-upgrades",
-	"h2-half-closed-long-poll", NULL};
-static const char *const mount_keys[] = {"mountpoint", "origin", "protocol", "default", "auth-mask",
-	"cgi-timeout", "cgi-env", "cache-max-age", "cache-reuse", "cache-revalidate", "basic-auth",
-	"cache-intermediaries", "extra-mimetypes", "interpret", "pmo", NULL};
-
-static enum push_status
-fail(struct push_error *error, const struct config_file *file, const char *key, const char *value,
-	const char *why)
-{
-	snprintf(error->text, sizeof(error->text), "%s: %s=%.*s: %s", file->name, key,
-		PUSH_ERROR_QUOTE_BYTES_MAX, value ? value : "", why);
-	return PUSH_INVALID;
-}
-
-static enum push_status
-check_keys(const struct config_file *file, struct json_object *object, const char *const *known,
-	const char *where, struct push_error *error)
-{
-	if (!json_object_is_type(object, json_type_object))
-		return fail(error, file, where, json_object_to_json_string(object), "not an object");
-
-	struct json_object_iterator it = json_object_iter_begin(object), end = json_object_iter_end(object);
-
-	for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-		const char *key = json_object_iter_peek_name(&it);
-		const char *value = json_object_get_string(json_object_iter_peek_value(&it));
-		const char *const *name = known;
-
-		while (*name && strcmp(*name, key))
-			name++;
-		if (!*name)
-			return fail(error, file, key, value, "lwsws knows no such key here");
-		if (json_object_is_type(json_object_iter_peek_value(&it), json_type_string) &&
-			strlen(value) > VALUE_BYTES_MAX)
-			return fail(error, file, key, value, "longer than 250 bytes");
-	}
-	return PUSH_OK;
-}
-
-static enum push_status
-check_file(const struct config_file *file, const char *key, const char *path, struct push_error *error)
-{
-	if (path && access(path, R_OK))
-		return fail(error, file, key, path, strerror(errno));
-	return PUSH_OK;
-}
-
-static enum push_status
-check_mount(const struct config_file *file, struct json_object *mount, struct push_error *error)
-{
-	enum push_status status = check_keys(file, mount, mount_keys, "mounts", error);
-	const char *origin = status == PUSH_OK ? config_text(mount, "origin") : NULL;
-
-	if (status != PUSH_OK)
-		return status;
-	if (!config_text(mount, "mountpoint") || !origin)
-		return fail(error, file, "mounts", json_object_to_json_string(mount),
-			"needs a mountpoint and an origin");
-	if (!strncmp(origin, "file://", 7))
-		return check_file(file, "origin", origin + 7, error);
-	return PUSH_OK;
-}
-
-/* libprotocol_push_ws.so for "push-ws"; protocols that are not Push's are left to lwsws. */
-static enum push_status
-check_plugin(const struct config_file *file, const char *protocol, const char *plugins, struct push_error *error)
-{
-	char path[4096], *p;
-	size_t start;
-
-	if (strncmp(protocol, "push-", 5) || !plugins)
-		return PUSH_OK;
-	start = strlen(plugins) + strlen("/libprotocol_");
-	snprintf(path, sizeof(path), "%s/libprotocol_%s.so", plugins, protocol);
-	for (p = path + start; *p; p++)
-		if (*p == '-')
-			*p = '_';
-	return check_file(file, protocol, path, error);
-}
-
-/* Of the vhost that owns the broker; one that shares another's has no options of its own. */
-static enum push_status
-read_broker_options(struct config *config, const struct config_file *file, struct json_object *given,
-	struct push_error *error)
-{
-	struct json_object_iterator it = json_object_iter_begin(given), end = json_object_iter_end(given);
-
-	for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-		const char *key = json_object_iter_peek_name(&it);
-		const char *value = json_object_get_string(json_object_iter_peek_value(&it));
-		struct push_error why;
-		char name[128];
-
-		if (!strcmp(key, "status") || !strcmp(key, "default") || !strcmp(key, "push-broker-vhost") ||
-			!strcmp(key, "push.broker.vhost"))
-			continue;
-		snprintf(name, sizeof(name), "%s", key);
-		for (char *p = name; *p; p++)
-			if (*p == '-')
-				*p = '.';
-		if (push_options_set(&config->options, name, value ? value : "", &why) != PUSH_OK) {
-			snprintf(error->text, sizeof(error->text), "%s: %.300s", file->name, why.text);
-			return PUSH_INVALID;
-		}
-	}
-	return PUSH_OK;
-}
+struct listen {
+	int port;
+	const char *interface; /* NULL: all */
+};
 
 struct check {
 	struct config *config;
-	const char *plugins;
 	struct push_error *error;
-	struct {
-		int port;
-		const char *interface;
-	} listens[CONFIG_FILES_MAX];
+	const char *plugin_dirs[PLUGIN_DIRS_MAX];
+	size_t plugin_dir_count;
+	struct listen listens[CONFIG_FILES_MAX];
 	size_t listen_count;
-	bool has_broker;
+	const char *broker_vhost; /* the one that has the broker */
 };
 
 static enum push_status
-check_protocols(struct check *check, struct config_file *file, struct json_object *protocols)
+check_readable(const struct check *check, const struct config_file *file, const char *key, const char *path)
 {
-	for (size_t i = 0; i < json_object_array_length(protocols); i++) {
-		struct json_object *entry = json_object_array_get_idx(protocols, i);
+	struct stat about;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), failed = errno;
 
-		if (!json_object_is_type(entry, json_type_object))
-			return fail(check->error, file, "ws-protocols", json_object_to_json_string(entry),
-				"not an object");
+	if (fd < 0)
+		return config_fail(check->error, file, key, path, strerror(failed));
+	failed = fstat(fd, &about) || !S_ISREG(about.st_mode);
+	close(fd);
+	return failed ? config_fail(check->error, file, key, path, "not a file") : PUSH_OK;
+}
 
-		struct json_object_iterator it = json_object_iter_begin(entry), end = json_object_iter_end(entry);
+static enum push_status
+check_folder(const struct check *check, const struct config_file *file, const char *key, const char *path)
+{
+	struct stat about;
 
-		for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-			const char *name = json_object_iter_peek_name(&it);
-			struct json_object *given = json_object_iter_peek_value(&it);
+	if (stat(path, &about) || access(path, R_OK | X_OK))
+		return config_fail(check->error, file, key, path, strerror(errno));
+	return S_ISDIR(about.st_mode) ? PUSH_OK : config_fail(check->error, file, key, path, "not a folder");
+}
 
-			if (check_plugin(file, name, check->plugins, check->error) != PUSH_OK)
-				return PUSH_INVALID;
-			if (strcmp(name, "push-broker"))
-				continue;
-			if (!json_object_is_type(given, json_type_object) ||
-				!json_object_object_length(given))
-				return fail(check->error, file, name, json_object_to_json_string(given),
-					"lwsws needs at least one option: write {\"status\":\"ok\"}");
-			check->has_broker = true;
-			if (read_broker_options(check->config, file, given, check->error) != PUSH_OK)
-				return PUSH_INVALID;
+/* The options that a vhost gives a protocol; NULL where it does not have it. */
+static struct json_object *
+find_protocol(struct json_object *vhost, const char *name)
+{
+	struct json_object *protocols, *options = NULL;
+
+	if (!json_object_object_get_ex(vhost, "ws-protocols", &protocols))
+		return NULL;
+	for (size_t i = 0; i < json_object_array_length(protocols) && !options; i++)
+		json_object_object_get_ex(json_object_array_get_idx(protocols, i), name, &options);
+	return options;
+}
+
+static enum push_status
+check_mount(const struct check *check, const struct config_file *file, struct json_object *vhost,
+	struct json_object *mount)
+{
+	const char *mountpoint = config_text(mount, "mountpoint"), *origin = config_text(mount, "origin");
+
+	if (!mountpoint || !origin)
+		return config_fail(check->error, file, "mounts", json_object_to_json_string(mount),
+			"needs a mountpoint and an origin");
+	if (!strncmp(origin, "file://", 7))
+		return check_folder(check, file, "origin", origin + 7);
+	if (!strncmp(origin, "callback://", 11) && !find_protocol(vhost, origin + 11))
+		return config_fail(check->error, file, "origin", origin, "the vhost's ws-protocols lack it");
+	return PUSH_OK;
+}
+
+/* libprotocol_push_ws.so for "push-ws"; where protocols that are not Push's come from, only lwsws knows. */
+static enum push_status
+check_plugin(const struct check *check, const struct config_file *file, const char *protocol)
+{
+	char name[64], path[PATH_MAX] = "";
+
+	if (!check->plugin_dir_count)
+		return config_fail(
+			check->error, file, "ws-protocols", protocol, "no \"plugin-dir\" in \"global\"");
+	snprintf(name, sizeof(name), "%s", protocol);
+	for (char *p = name; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	for (size_t i = 0; i < check->plugin_dir_count; i++) {
+		snprintf(path, sizeof(path), "%s/libprotocol_%s.so", check->plugin_dirs[i], name);
+		if (!access(path, R_OK))
+			return PUSH_OK;
+	}
+	snprintf(check->error->text, sizeof(check->error->text),
+		"%s: ws-protocols=%.64s: no plugin %.200s: %s", file->name, protocol, path, strerror(errno));
+	return PUSH_INVALID;
+}
+
+static bool
+is_of_lws(const char *option)
+{
+	return !strcmp(option, "status") || !strcmp(option, "default") || !strcmp(option, "raw");
+}
+
+static enum push_status
+check_option_names(const struct check *check, const struct config_file *file, const char *protocol,
+	struct json_object *options)
+{
+	bool is_push = !strncmp(protocol, "push-", 5);
+
+	json_object_object_foreach(options, name, value)
+	{
+		if (is_of_lws(name))
+			continue;
+		if (is_push)
+			return config_fail(check->error, file, name, json_object_get_string(value),
+				"only push-broker has options");
+		if (strchr(name, '.'))
+			return config_fail(check->error, file, name, json_object_get_string(value),
+				"lwsws cuts a name at its dot");
+	}
+	return PUSH_OK;
+}
+
+/* Dots count as dashes in the names of options, and the other way round. */
+static void
+with_dots(const char *name, char *to, size_t size)
+{
+	snprintf(to, size, "%s", name);
+	for (; *to; to++)
+		if (*to == '-')
+			*to = '.';
+}
+
+/* The vhost whose broker this one uses; NULL where it has its own. */
+static const char *
+shares_with(struct json_object *broker)
+{
+	json_object_object_foreach(broker, name, value)
+	{
+		char dotted[128];
+
+		with_dots(name, dotted, sizeof(dotted));
+		if (!strcmp(dotted, SHARED_WITH))
+			return json_object_get_string(value);
+	}
+	return NULL;
+}
+
+static enum push_status
+read_options(struct check *check, const struct config_file *file, struct json_object *broker)
+{
+	json_object_object_foreach(broker, name, value)
+	{
+		char dotted[128];
+		struct push_error why;
+
+		with_dots(name, dotted, sizeof(dotted));
+		if (is_of_lws(name))
+			continue;
+		if (push_options_set(&check->config->options, dotted, json_object_get_string(value), &why) !=
+			PUSH_OK) {
+			snprintf(check->error->text, sizeof(check->error->text), "%s: %.300s", file->name,
+				why.text);
+			return PUSH_INVALID;
 		}
 	}
 	return PUSH_OK;
 }
 
 static enum push_status
-check_port(struct check *check, struct config_file *file, struct json_object *vhost)
+check_shared(struct check *check, const struct config_file *file, struct json_object *broker,
+	const char *shared_with)
+{
+	struct json_object *vhost = config_find_vhost(check->config, shared_with);
+	struct json_object *owners = vhost ? find_protocol(vhost, BROKER) : NULL;
+
+	if (!owners || shares_with(owners))
+		return config_fail(check->error, file, SHARED_WITH, shared_with,
+			"no vhost of that name has a broker of its own");
+	json_object_object_foreach(broker, name, value)
+	{
+		char dotted[128];
+
+		with_dots(name, dotted, sizeof(dotted));
+		if (!is_of_lws(name) && strcmp(dotted, SHARED_WITH))
+			return config_fail(check->error, file, name, json_object_get_string(value),
+				"belongs where the broker is, as this vhost shares that of another");
+	}
+	return PUSH_OK;
+}
+
+/* One process has one broker: it is one that SIGTERM drains. */
+static enum push_status
+check_broker(struct check *check, const struct config_file *file, struct json_object *vhost,
+	struct json_object *broker)
+{
+	const char *shared_with = shares_with(broker), *owner = check->broker_vhost;
+
+	if (shared_with)
+		return check_shared(check, file, broker, shared_with);
+	if (owner) {
+		snprintf(check->error->text, sizeof(check->error->text),
+			"%s: vhost '%.64s': vhost '%.64s' has a broker already: share it by "
+			"\"push-broker\": {\"" SHARED_WITH "\": \"%.64s\"}",
+			file->name, config_text(vhost, "name"), owner, owner);
+		return PUSH_INVALID;
+	}
+	check->broker_vhost = config_text(vhost, "name");
+	return read_options(check, file, broker);
+}
+
+static enum push_status
+check_protocols(struct check *check, const struct config_file *file, struct json_object *vhost)
+{
+	struct json_object *protocols, *broker = find_protocol(vhost, BROKER);
+
+	if (!json_object_object_get_ex(vhost, "ws-protocols", &protocols))
+		return PUSH_OK;
+	for (size_t i = 0; i < json_object_array_length(protocols); i++) {
+		json_object_object_foreach(json_object_array_get_idx(protocols, i), name, options)
+		{
+			bool is_push = !strncmp(name, "push-", 5);
+
+			if (is_push && check_plugin(check, file, name) != PUSH_OK)
+				return PUSH_INVALID;
+			if (is_push && !broker)
+				return config_fail(check->error, file, "ws-protocols", name,
+					"needs push-broker in the same vhost");
+			if (strcmp(name, BROKER) && check_option_names(check, file, name, options) != PUSH_OK)
+				return PUSH_INVALID;
+		}
+	}
+	return broker ? check_broker(check, file, vhost, broker) : PUSH_OK;
+}
+
+static enum push_status
+check_port(struct check *check, const struct config_file *file, struct json_object *vhost)
 {
 	const char *text = config_text(vhost, "port"), *interface = config_text(vhost, "interface");
-	char *end;
-	long port;
+	int port = config_port(vhost);
 
-	if (config_text(vhost, "unix-socket"))
+	if (config_flag(vhost, "unix-socket"))
 		return PUSH_OK;
-	port = text ? strtol(text, &end, 10) : 0;
-	if (!text || !*text || *end || port < 1 || port > 65535)
-		return fail(check->error, file, "port", text, "not a port (1 to 65535)");
-	for (size_t i = 0; i < check->listen_count; i++)
-		if (check->listens[i].port == port &&
-			(!interface || !check->listens[i].interface ||
-				!strcmp(interface, check->listens[i].interface)))
-			return fail(check->error, file, "port", text, "another vhost listens there already");
+	if (!port)
+		return config_fail(check->error, file, "port", text, "not a port (1 to 65535)");
+	for (size_t i = 0; i < check->listen_count; i++) {
+		const struct listen *other = &check->listens[i];
+
+		if (other->port == port &&
+			(!interface || !other->interface || !strcmp(interface, other->interface)))
+			return config_fail(check->error, file, "port", text, "another vhost listens there");
+	}
 	if (check->listen_count == CONFIG_FILES_MAX)
-		return fail(check->error, file, "port", text, "too many vhosts");
-	check->listens[check->listen_count].port = (int)port;
-	check->listens[check->listen_count++].interface = interface;
+		return config_fail(check->error, file, "port", text, "too many vhosts");
+	check->listens[check->listen_count++] = (struct listen){port, interface};
 	return PUSH_OK;
 }
 
 static enum push_status
-check_vhost(struct config_file *file, struct json_object *vhost, void *context)
+check_tls(const struct check *check, const struct config_file *file, struct json_object *vhost)
 {
-	struct check *check = context;
-	struct json_object *part;
-	enum push_status status = check_keys(file, vhost, vhost_keys, "vhosts", check->error);
+	static const char *const keys[] = {"host-ssl-cert", "host-ssl-key", "host-ssl-ca", "client-ssl-cert",
+		"client-ssl-key", "client-ssl-ca"};
+	const char *cert = config_text(vhost, "host-ssl-cert"), *key = config_text(vhost, "host-ssl-key");
 
-	if (status == PUSH_OK && !config_text(vhost, "name"))
-		status = fail(check->error, file, "name", "", "every vhost needs one");
-	if (status == PUSH_OK)
-		status = check_port(check, file, vhost);
-	if (status == PUSH_OK)
-		status = check_file(
-			file, "host-ssl-cert", config_text(vhost, "host-ssl-cert"), check->error);
-	if (status == PUSH_OK)
-		status = check_file(file, "host-ssl-key", config_text(vhost, "host-ssl-key"), check->error);
-	if (status == PUSH_OK && json_object_object_get_ex(vhost, "mounts", &part))
-		for (size_t i = 0; i < json_object_array_length(part) && status == PUSH_OK; i++)
-			status = check_mount(file, json_object_array_get_idx(part, i), check->error);
-	if (status == PUSH_OK && json_object_object_get_ex(vhost, "ws-protocols", &part))
-		status = check_protocols(check, file, part);
-	return status;
+	if (config_flag(vhost, "ignore-missing-cert"))
+		return PUSH_OK;
+	if (!cert != !key)
+		return config_fail(check->error, file, cert ? "host-ssl-key" : "host-ssl-cert", "",
+			"a certificate needs its key, and a key its certificate");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const char *path = config_text(vhost, keys[i]);
+
+		if (path && check_readable(check, file, keys[i], path) != PUSH_OK)
+			return PUSH_INVALID;
+	}
+	return PUSH_OK;
 }
 
 static enum push_status
-check_globals(struct check *check)
+check_vhost(const struct config_file *file, struct json_object *vhost, void *context)
 {
-	for (size_t i = 0; i < check->config->file_count; i++) {
-		struct config_file *file = &check->config->files[i];
-		struct json_object *global, *vhosts;
+	struct check *check = context;
+	const char *name = config_text(vhost, "name");
+	struct json_object *mounts;
 
-		if (check_keys(file, file->tree, file_keys, file->name, check->error) != PUSH_OK)
+	if (!name || !*name)
+		return config_fail(check->error, file, "name", "", "every vhost needs one");
+	if (config_find_vhost(check->config, name) != vhost)
+		return config_fail(check->error, file, "name", name, "two vhosts have this name");
+	if (check_port(check, file, vhost) != PUSH_OK || check_tls(check, file, vhost) != PUSH_OK ||
+		check_protocols(check, file, vhost) != PUSH_OK)
+		return PUSH_INVALID;
+	if (json_object_object_get_ex(vhost, "mounts", &mounts))
+		for (size_t i = 0; i < json_object_array_length(mounts); i++)
+			if (check_mount(check, file, vhost, json_object_array_get_idx(mounts, i)) != PUSH_OK)
+				return PUSH_INVALID;
+	return PUSH_OK;
+}
+
+static enum push_status
+check_files(struct check *check)
+{
+	size_t weight = 0;
+
+	for (size_t i = 0; i < check->config->file_count; i++) {
+		const struct config_file *file = &check->config->files[i];
+		struct json_object *global;
+		const char *threads, *plugins;
+
+		if (config_check_keys(file, check->error) != PUSH_OK)
 			return PUSH_INVALID;
-		if (json_object_object_get_ex(file->tree, "vhosts", &vhosts) &&
-			!json_object_is_type(vhosts, json_type_array))
-			return fail(check->error, file, "vhosts", "", "not an array");
+		weight += config_weigh(file->tree);
+		if (weight > CONFIG_WEIGHT_MAX)
+			return config_fail(check->error, file, "vhosts", "", "more than lwsws has room for");
 		if (!json_object_object_get_ex(file->tree, "global", &global))
 			continue;
-		if (check_keys(file, global, global_keys, "global", check->error) != PUSH_OK)
-			return PUSH_INVALID;
-		if (config_text(global, "count-threads") && strcmp(config_text(global, "count-threads"), "1"))
-			return fail(check->error, file, "count-threads", config_text(global, "count-threads"),
+		threads = config_text(global, "count-threads");
+		if (threads && strcmp(threads, "1"))
+			return config_fail(check->error, file, "count-threads", threads,
 				"lwsws runs one thread: must be 1");
-		if (config_text(global, "plugin-dir"))
-			check->plugins = config_text(global, "plugin-dir");
+		plugins = config_text(global, "plugin-dir");
+		if (plugins && check_folder(check, file, "plugin-dir", plugins) != PUSH_OK)
+			return PUSH_INVALID;
+		if (plugins && check->plugin_dir_count < PLUGIN_DIRS_MAX)
+			check->plugin_dirs[check->plugin_dir_count++] = plugins;
 	}
 	return PUSH_OK;
 }
@@ -261,23 +348,21 @@ enum push_status
 config_check(struct config *config, struct push_error *error)
 {
 	struct check check = {.config = config, .error = error};
-	enum push_status status = check_globals(&check);
 
-	if (status == PUSH_OK)
-		status = config_for_each_vhost(config, check_vhost, &check);
-	if (status == PUSH_OK && !check.has_broker) {
+	if (check_files(&check) != PUSH_OK || config_for_each_vhost(config, check_vhost, &check) != PUSH_OK)
+		return PUSH_INVALID;
+	if (!check.broker_vhost) {
 		snprintf(error->text, sizeof(error->text), "conf.d: no vhost has the protocol push-broker");
-		status = PUSH_INVALID;
+		return PUSH_INVALID;
 	}
-	if (status == PUSH_OK)
-		status = push_options_set_from_environment(&config->options, environ, error);
-	if (status == PUSH_OK)
-		status = push_options_check(&config->options, error);
-	if (status == PUSH_OK && config->options.redis_url[0]) {
+	if (push_options_set_from_environment(&config->options, environ, error) != PUSH_OK ||
+		push_options_check(&config->options, error) != PUSH_OK)
+		return PUSH_INVALID;
+	if (config->options.redis_url[0]) {
 		snprintf(error->text, sizeof(error->text),
 			"push.redis.url=%.*s: this version has the embedded broker only; leave it empty",
 			PUSH_ERROR_QUOTE_BYTES_MAX, config->options.redis_url);
-		status = PUSH_INVALID;
+		return PUSH_INVALID;
 	}
-	return status == PUSH_OK ? PUSH_OK : PUSH_INVALID;
+	return PUSH_OK;
 }

@@ -14,7 +14,7 @@
 #include "ports.h"
 #include "supervisor.h"
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE        2
 #define WORKERS_ASKED_MAX 1024
 
 static void
@@ -25,13 +25,15 @@ print_help(void)
 
 	printf("usage: pushd [options]\n"
 	       "\n"
-	       "Runs Push: checks the configuration, starts lwsws with Push's plugins, restarts it when it dies.\n"
+	       "Runs Push: checks the configuration, starts lwsws with Push's plugins, restarts it when it "
+	       "dies.\n"
 	       "\n"
 	       "  --config DIR    folder with conf and conf.d/           (default /etc/push)\n"
 	       "  --plugins DIR   folder with libprotocol_push_*.so      (default: as conf says)\n"
 	       "  --mounts DIR    folder with the console                (default: as conf.d says)\n"
 	       "  --lwsws FILE    lwsws to run                           (default: lwsws from PATH)\n"
-	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, $TMPDIR, /tmp)\n"
+	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, /run, "
+	       "$TMPDIR or /tmp)\n"
 	       "  --workers N     processes; the embedded broker lives in one\n"
 	       "  --check         check configuration and environment, say what is wrong, and end\n"
 	       "  --version, --help\n"
@@ -48,7 +50,8 @@ print_help(void)
 		push_option_env_name(options[i].name, name, sizeof(name));
 		printf("  %-42s %-6s %s\n", name, options[i].default_value, options[i].help);
 	}
-	printf("\n(In bash, pushd alone is the shell's own command: give its path, or say: env pushd --help)\n");
+	printf("\n(In bash, pushd alone is the shell's own command: give its path, or say: env pushd "
+	       "--help)\n");
 }
 
 static bool
@@ -119,25 +122,22 @@ main(int argc, char **argv)
 	char plugins[PATH_MAX], mounts[PATH_MAX];
 	struct settings settings = {.config = "/etc/push", .lwsws = "lwsws"};
 	struct push_error error;
-	struct config config;
+	struct config *config;
 	int result = parse_arguments(argc, argv, &settings);
 
 	if (result >= 0)
 		return result;
 	settings.plugins = absolute(settings.plugins, plugins);
 	settings.mounts = absolute(settings.mounts, mounts);
-	if (config_load(&config, settings.config, &error) != PUSH_OK ||
-		config_override(&config, &settings, &error) != PUSH_OK ||
-		config_check(&config, &error) != PUSH_OK ||
-		(!settings.check && ports_check(&config, &error) != PUSH_OK)) {
+	config = config_open(&settings, &error);
+	if (!config || (!settings.check && ports_check(config, NULL, &error) != PUSH_OK)) {
 		fprintf(stderr, "pushd: %s\n", error.text);
-		result = 1;
-	} else if (settings.check) {
-		printf("the configuration in %s is valid\n", settings.config);
-		result = 0;
-	} else {
-		result = supervise(&settings, &config);
+		config_close(config);
+		return 1;
 	}
-	config_free(&config);
-	return result;
+	if (!settings.check)
+		return supervise(&settings, config);
+	printf("%s: configuration is valid\n", settings.config);
+	config_close(config);
+	return 0;
 }

@@ -1,6 +1,8 @@
 /* ports.c - see ports.h. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,18 +13,71 @@
 #include "ports.h"
 
 static int
-try_bind(int port)
+try_bind(const struct sockaddr *address, socklen_t size)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, failed;
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, failed;
 
 	if (fd < 0)
 		return errno;
 	/* connections of an earlier server that linger are no hindrance, a listener is */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	failed = bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1) ? errno : 0;
+	/* as lws does: it listens on IPv4 and IPv6 apart */
+	if (address->sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	failed = bind(fd, address, size) || listen(fd, 1) ? errno : 0;
 	close(fd);
 	return failed;
+}
+
+static int
+try_ipv4(struct in_addr host, int port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr = host, .sin_port = htons((unsigned short)port)};
+
+	return try_bind((struct sockaddr *)&address, sizeof(address));
+}
+
+/* Where there is no IPv6, lws has none either. */
+static int
+try_ipv6(struct in6_addr host, int port)
+{
+	struct sockaddr_in6 address = {
+		.sin6_family = AF_INET6, .sin6_addr = host, .sin6_port = htons((unsigned short)port)};
+	int failed = try_bind((struct sockaddr *)&address, sizeof(address));
+
+	return failed == EAFNOSUPPORT || failed == EADDRNOTAVAIL ? 0 : failed;
+}
+
+/* All addresses of a network interface, by its name.  One that is not up yet is lws' to wait for. */
+static int
+try_interface(const char *name, int port)
+{
+	struct ifaddrs *all;
+	int failed = 0;
+
+	if (getifaddrs(&all))
+		return 0;
+	for (struct ifaddrs *one = all; one && !failed; one = one->ifa_next)
+		if (one->ifa_addr && one->ifa_addr->sa_family == AF_INET && !strcmp(one->ifa_name, name))
+			failed = try_ipv4(((struct sockaddr_in *)(void *)one->ifa_addr)->sin_addr, port);
+	freeifaddrs(all);
+	return failed;
+}
+
+static int
+try_port(const char *interface, int port)
+{
+	struct in_addr host = {.s_addr = INADDR_ANY};
+	struct in6_addr host6 = IN6ADDR_ANY_INIT;
+	int failed;
+
+	if (interface && inet_pton(AF_INET6, interface, &host6) == 1)
+		return try_ipv6(host6, port);
+	if (interface && inet_pton(AF_INET, interface, &host) != 1)
+		return try_interface(interface, port);
+	failed = try_ipv4(host, port);
+	return failed || interface ? failed : try_ipv6(host6, port);
 }
 
 /* The inode of the socket that listens on a port, by /proc/net/tcp and tcp6 (proc(5)); 0: not found. */
@@ -37,8 +92,8 @@ listener_inode(const char *table, int port)
 	if (!file)
 		return 0;
 	while (!found && fgets(line, sizeof(line), file))
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local_port,
-			    &state, &inode) == 3 &&
+		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
+			    &local_port, &state, &inode) == 3 &&
 			state == 0x0A && (int)local_port == port)
 			found = inode;
 	fclose(file);
@@ -100,7 +155,7 @@ describe_holder(int port, char *to, size_t size)
 }
 
 static const char *
-variable_of(const char *vhost)
+advice(const char *vhost)
 {
 	if (!strcmp(vhost, "push"))
 		return "set SERVER_PORT to another one";
@@ -109,25 +164,45 @@ variable_of(const char *vhost)
 	return "change the vhost's \"port\"";
 }
 
+struct port_check {
+	const struct config *ours;
+	struct push_error *error;
+};
+
 static enum push_status
-check_vhost(struct config_file *file, struct json_object *vhost, void *context)
+is_not_ours(const struct config_file *file, struct json_object *vhost, void *context)
 {
-	struct push_error *error = context;
-	int port = config_port(vhost), failed = port ? try_bind(port) : 0;
+	const int *port = context;
+
+	(void)file;
+	return config_port(vhost) == *port ? PUSH_INVALID : PUSH_OK;
+}
+
+static enum push_status
+check_vhost(const struct config_file *file, struct json_object *vhost, void *context)
+{
+	const struct port_check *check = context;
+	const char *name = config_text(vhost, "name");
+	int port = config_port(vhost), failed;
 	char holder[80] = "";
 
+	if (!port || (check->ours && config_for_each_vhost(check->ours, is_not_ours, &port) != PUSH_OK))
+		return PUSH_OK;
+	failed = try_port(config_text(vhost, "interface"), port);
 	if (!failed)
 		return PUSH_OK;
 	if (failed == EADDRINUSE)
 		describe_holder(port, holder, sizeof(holder));
-	snprintf(error->text, sizeof(error->text), "port %d of vhost '%s' (%s): %s%s; %s", port,
-		config_text(vhost, "name"), file->name, failed == EADDRINUSE ? "is taken" : strerror(failed), holder,
-		variable_of(config_text(vhost, "name")));
+	snprintf(check->error->text, sizeof(check->error->text), "port %d of vhost '%.64s' (%s): %s%s; %s",
+		port, name, file->name, failed == EADDRINUSE ? "is taken" : strerror(failed), holder,
+		advice(name));
 	return PUSH_INVALID;
 }
 
 enum push_status
-ports_check(struct config *config, struct push_error *error)
+ports_check(const struct config *config, const struct config *ours, struct push_error *error)
 {
-	return config_for_each_vhost(config, check_vhost, error);
+	struct port_check check = {ours, error};
+
+	return config_for_each_vhost(config, check_vhost, &check);
 }

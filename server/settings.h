@@ -10,7 +10,7 @@ struct settings {
 	const char *mounts;  /* NULL: likewise */
 	const char *lwsws;   /* program, looked for in PATH if it has no slash */
 	const char *run_dir; /* where the rendered configuration goes; NULL: the usual places */
-	int workers;	     /* 0: as many as fit */
+	int workers;         /* 0: as many as fit */
 	bool check;
 };
 

@@ -1,55 +1,57 @@
 /*
  * supervisor.c - see supervisor.h.
  *
- * One poll() over a signalfd, the socket that workers notify, and each worker's output and pidfd.
+ * One poll() over a signalfd, the socket that workers notify, and each worker's output and pidfd; after each
+ * turn every worker is looked at.  Nothing blocks but the wait for a process that was just killed.
  *
- * There are at most two generations of workers: the one that serves and, after SIGHUP, the one before, which
- * drains.  A new generation is started beside the old one, on the same ports, and only when it is ready is
- * the old one told to drain; if it does not become ready, the old one stays.
+ * SIGHUP starts a new generation beside the one that serves, on the same ports, and only when the new one is
+ * ready is the old one told to drain.  If it does not become ready, the old one stays.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "broker/notify.h"
+#include "generation.h"
+#include "notify_socket.h"
+#include "ports.h"
 #include "supervisor.h"
-#include "worker.h"
+#include "welcome.h"
 
-/* The embedded broker lives in one process. */
-#define GENERATION_WORKERS_MAX 1
-#define WORKERS_MAX	       (2 * GENERATION_WORKERS_MAX)
+#define GENERATIONS_MAX 2
+#define WORKERS_MAX     (GENERATIONS_MAX * GENERATION_WORKERS_MAX)
 
-#define START_TIMEOUT_US   10000000ull
-#define BACKOFF_FIRST_US   100000ull
-#define BACKOFF_MAX_US	   10000000ull
-#define BACKOFF_RESET_US   60000000ull
-#define STOP_MARGIN_US	   5000000ull
-#define FILES_LOW	   4096
-#define RUN_PATH_BYTES_MAX 90 /* lwsws cuts a path at 127 */
+#define START_TIMEOUT_US 10000000ull
+#define BACKOFF_FIRST_US 100000ull
+#define BACKOFF_MAX_US   10000000ull
+#define BACKOFF_RESET_US 60000000ull
+
+/* While it waits for a worker's child to appear, and otherwise. */
+#define TURN_STARTING_MS 10
+#define TURN_MS          1000
+
+/* lws keeps two tables as long as the limit of open files, 16 bytes an entry, and takes fright above ten
+ * million. */
+#define FILES_MAX 1048576u
+#define FILES_LOW 4096u
 
 struct supervisor {
 	const struct settings *settings;
-	struct config *config;
-	struct worker workers[WORKERS_MAX];
-	int current; /* index of the worker that serves */
-	bool ever_ready, stopping;
-	uint64_t stop_by_us, restart_at_us, backoff_us;
-	int signal_fd, notify_fd, exit_code;
+	struct generation generations[GENERATIONS_MAX];
+	struct generation *serving; /* NULL until the first one is ready */
+	char run_dir[RUN_DIR_PATH_BYTES_MAX], notify_path[RUN_DIR_PATH_BYTES_MAX + 8];
+	int signal_fd, notify_fd;
+	bool stopping; /* asked to end */
 	bool running;
-	char run_dir[RUN_PATH_BYTES_MAX], notify_path[RUN_PATH_BYTES_MAX + 16];
+	int exit_code;
 };
 
 static uint64_t
@@ -69,292 +71,192 @@ end(struct supervisor *self, int exit_code)
 }
 
 static bool
-make_run_dir(struct supervisor *self)
+start_generation(struct supervisor *self, struct generation *generation, struct config *config)
 {
-	const char *bases[] = {self->settings->run_dir, getenv("RUNTIME_DIRECTORY"), getenv("TMPDIR"), "/tmp"};
-
-	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
-		if (!bases[i] || !*bases[i] ||
-			snprintf(self->run_dir, sizeof(self->run_dir), "%s/pushd-XXXXXX", bases[i]) >=
-				(int)sizeof(self->run_dir))
-			continue;
-		if (mkdtemp(self->run_dir)) {
-			snprintf(self->notify_path, sizeof(self->notify_path), "%s/notify", self->run_dir);
-			return true;
-		}
-		if (i == 0)
-			break; /* it was asked for: do not go elsewhere */
-	}
-	fprintf(stderr, "pushd: cannot make a folder for the running configuration: %s; give one with --run-dir\n",
-		strerror(errno));
-	return false;
-}
-
-static void
-remove_run_dir(struct supervisor *self)
-{
-	char path[RUN_PATH_BYTES_MAX + CONFIG_NAME_BYTES_MAX + 2];
-
-	for (size_t i = 0; i < self->config->file_count; i++) {
-		snprintf(path, sizeof(path), "%s/%s", self->run_dir, self->config->files[i].name);
-		unlink(path);
-	}
-	snprintf(path, sizeof(path), "%s/conf.d", self->run_dir);
-	rmdir(path);
-	unlink(self->notify_path);
-	rmdir(self->run_dir);
-}
-
-static bool
-open_notify_socket(struct supervisor *self)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int on = 1;
-
-	memcpy(address.sun_path, self->notify_path, strlen(self->notify_path) + 1);
-	self->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (self->notify_fd >= 0 && !bind(self->notify_fd, (struct sockaddr *)&address, sizeof(address)) &&
-		!setsockopt(self->notify_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
-		return true;
-	fprintf(stderr, "pushd: %s: %s\n", self->notify_path, strerror(errno));
-	return false;
-}
-
-static bool
-open_signals(struct supervisor *self)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	self->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	return self->signal_fd >= 0;
-}
-
-/* Each client is an open file. */
-static void
-raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max < FILES_LOW)
-		fprintf(stderr, "pushd: at most %llu files may be open, so fewer clients fit (ulimit -Hn)\n",
-			(unsigned long long)limit.rlim_max);
-}
-
-static bool
-start(struct supervisor *self, int index)
-{
+	static const char *const names[GENERATIONS_MAX] = {"a", "b"};
+	const struct generation_host host = {
+		.lwsws = self->settings->lwsws, .run_dir = self->run_dir, .notify_path = self->notify_path};
 	struct push_error error;
 
-	if (config_render(self->config, self->run_dir, &error) != PUSH_OK) {
-		fprintf(stderr, "pushd: %s\n", error.text);
-		return false;
-	}
-	if (!worker_start(&self->workers[index], self->settings->lwsws, self->run_dir, self->notify_path, now_us())) {
-		fprintf(stderr, "pushd: cannot start %s: %s\n", self->settings->lwsws, strerror(errno));
-		return false;
-	}
-	return true;
+	if (generation_start(
+		    generation, &host, names[generation - self->generations], config, now_us(), &error))
+		return true;
+	fprintf(stderr, "pushd: %s\n", error.text);
+	return false;
 }
 
+/* All of a new generation's workers are ready. */
 static void
-print_ways_in(struct supervisor *self)
+take_over(struct supervisor *self, struct generation *generation)
 {
-	int port = config_find_port(self->config, "push");
-	int management = config_find_port(self->config, "management");
+	struct generation *before = self->serving;
 
-	fprintf(stderr,
-		"\n"
-		"Push is ready.\n"
-		"  publish     curl -H 'Content-Type: application/json' http://localhost:%d/messages \\\n"
-		"                   -d '{\"channel\":\"qwerty\",\"message\":\"hello\"}'\n"
-		"  subscribe   curl -N 'http://localhost:%d/sse/messages?channels=qwerty'\n"
-		"              websocat 'ws://localhost:%d/ws/messages?channels=qwerty'\n"
-		"  look        http://localhost:%d/                     the console\n"
-		"              http://localhost:%d/actuator/health      is it well\n"
-		"              http://localhost:%d/actuator/prometheus  metrics\n"
-		"  stop        Ctrl-C, or kill %d: clients are asked to reconnect within push.drain.duration\n\n",
-		port, port, port, port, management, management, (int)getpid());
-}
-
-static struct worker *
-find_worker(struct supervisor *self, pid_t pid)
-{
-	pid_t group = getpgid(pid);
-
-	for (int i = 0; i < WORKERS_MAX; i++)
-		if (self->workers[i].state != WORKER_NONE && self->workers[i].root == group)
-			return &self->workers[i];
-	return NULL;
-}
-
-static void
-on_ready(struct supervisor *self, struct worker *worker, pid_t child)
-{
-	int index = (int)(worker - self->workers);
-
-	if (worker->state != WORKER_STARTING)
-		return;
-	worker_is_ready(worker, child, now_us());
-	fprintf(stderr, "pushd: worker %d serves\n", (int)child);
-	if (self->stopping) {
-		worker_drain(worker, now_us());
-		return;
-	}
-	if (index != self->current && self->workers[self->current].state == WORKER_READY) {
-		fprintf(stderr, "pushd: draining worker %d\n", (int)self->workers[self->current].child);
-		worker_drain(&self->workers[self->current], now_us());
-	}
-	self->current = index;
-	if (!self->ever_ready) {
-		print_ways_in(self);
+	generation->has_served = true;
+	self->serving = generation;
+	if (before) {
+		fprintf(stderr,
+			"pushd: the new configuration is in use; clients of the old worker are asked to "
+			"reconnect\n");
+		generation_drain(before, now_us());
+	} else {
+		welcome_print(generation->config);
 		push_notify_ready();
 	}
-	self->ever_ready = true;
-}
-
-/* One datagram of NAME=VALUE lines, from a process whose group is known to be a worker's. */
-static void
-on_notification(struct supervisor *self, struct worker *worker, char *text, pid_t sender)
-{
-	bool ready = false;
-
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		if (!strcmp(line, "READY=1"))
-			ready = true;
-		else if (!strncmp(line, "STATUS=", 7))
-			snprintf(worker->failure, sizeof(worker->failure), "%s", line + 7);
-	}
-	if (ready)
-		on_ready(self, worker, sender);
 }
 
 static void
-read_notifications(struct supervisor *self)
+on_notification(struct supervisor *self, const struct notification *notification)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
-		struct cmsghdr align;
-	} control;
-	char text[2048];
-	ssize_t size;
+	for (size_t i = 0; i < GENERATIONS_MAX; i++) {
+		struct generation *generation = &self->generations[i];
 
-	for (;;) {
-		struct iovec piece = {text, sizeof(text) - 1};
-		struct msghdr message = {.msg_iov = &piece,
-			.msg_iovlen = 1,
-			.msg_control = control.bytes,
-			.msg_controllen = sizeof(control.bytes)};
-		struct cmsghdr *header;
-		struct ucred sender;
-		struct worker *worker;
+		for (size_t k = 0; k < GENERATION_WORKERS_MAX; k++) {
+			struct worker *worker = &generation->workers[k];
 
-		size = recvmsg(self->notify_fd, &message, MSG_DONTWAIT);
-		if (size < 0)
-			return;
-		text[size] = '\0';
-		header = CMSG_FIRSTHDR(&message);
-		if (!header || header->cmsg_type != SCM_CREDENTIALS)
-			continue;
-		memcpy(&sender, CMSG_DATA(header), sizeof(sender));
-		worker = find_worker(self, sender.pid);
-		if (worker)
-			on_notification(self, worker, text, sender.pid);
+			if (!worker_owns(worker, notification->sender) || worker->state != WORKER_STARTING)
+				continue;
+			if (notification->status[0])
+				snprintf(
+					worker->failure, sizeof(worker->failure), "%s", notification->status);
+			if (!notification->ready)
+				continue;
+			worker_is_ready(worker, notification->sender, now_us());
+			fprintf(stderr, "pushd: worker %d serves\n", (int)worker->child);
+			if (!generation->has_served && generation_is_ready(generation))
+				take_over(self, generation);
+		}
 	}
 }
 
-/* A start that failed: the end if there was never a worker, else the old one stays or another try follows. */
+/* `served_us`: how long it was ready before. */
 static void
-on_start_failed(struct supervisor *self, struct worker *worker, const char *why)
+schedule_restart(struct worker *worker, uint64_t served_us)
 {
-	int index = (int)(worker - self->workers);
-	uint64_t now = now_us();
+	if (!worker->backoff_us || served_us > BACKOFF_RESET_US)
+		worker->backoff_us = BACKOFF_FIRST_US;
+	worker->restart_at_us = now_us() + worker->backoff_us;
+	fprintf(stderr, "pushd: starting another in %llu ms\n",
+		(unsigned long long)(worker->backoff_us / 1000));
+	worker->backoff_us =
+		worker->backoff_us * 2 < BACKOFF_MAX_US ? worker->backoff_us * 2 : BACKOFF_MAX_US;
+}
 
-	(void)worker_read_output(worker);
-	fprintf(stderr, "pushd: the worker did not start: %s\n",
-		worker->failure[0]     ? worker->failure
-		: worker->last_line[0] ? worker->last_line
-				       : why);
+/* The very first start decides whether pushd runs at all; a new generation's whether there will be one. */
+static void
+on_start_failed(
+	struct supervisor *self, struct generation *generation, struct worker *worker, const char *why)
+{
 	worker_kill(worker);
-	if (!self->ever_ready) {
-		end(self, 1);
-	} else if (index != self->current && self->workers[self->current].state == WORKER_READY) {
-		fprintf(stderr, "pushd: keeping the worker that serves\n");
+	if (worker->failure[0])
+		fprintf(stderr, "pushd: the worker did not start: %s\n", worker->failure);
+	else
+		fprintf(stderr, "pushd: the worker did not start: it %s%s%s\n", why,
+			worker->last_line[0] ? "; its last words: " : "", worker->last_line);
+
+	if (generation->has_served) {
+		schedule_restart(worker, 0);
+	} else if (self->serving) {
+		fprintf(stderr, "pushd: not reloading, the worker before goes on\n");
+		generation_end(generation);
 	} else {
-		self->restart_at_us = now + self->backoff_us;
-		self->backoff_us =
-			self->backoff_us * 2 < BACKOFF_MAX_US ? self->backoff_us * 2 : BACKOFF_MAX_US;
+		end(self, 1);
 	}
 }
 
 static void
-on_child_ended(struct supervisor *self, struct worker *worker)
+on_worker_ended(
+	struct supervisor *self, struct generation *generation, struct worker *worker, const char *why)
 {
-	bool drained = worker->state == WORKER_DRAINING;
-	uint64_t now = now_us(), age_us = now - worker->since_us;
-	pid_t child = worker->child;
+	uint64_t age_us = now_us() - worker->since_us;
+	enum worker_state state = worker->state;
+	int child = (int)worker->child;
 
-	worker_kill(worker);
-	if (drained) {
-		fprintf(stderr, "pushd: worker %d has drained\n", (int)child);
+	if (state == WORKER_STARTING) {
+		on_start_failed(self, generation, worker, why);
 		return;
 	}
-	if (age_us > BACKOFF_RESET_US)
-		self->backoff_us = BACKOFF_FIRST_US;
-	fprintf(stderr, "pushd: worker %d died after %llu s, starting another in %llu ms\n", (int)child,
-		(unsigned long long)(age_us / 1000000), (unsigned long long)(self->backoff_us / 1000));
-	self->restart_at_us = now + self->backoff_us;
-	self->backoff_us = self->backoff_us * 2 < BACKOFF_MAX_US ? self->backoff_us * 2 : BACKOFF_MAX_US;
+	worker_kill(worker);
+	if (state == WORKER_DRAINING) {
+		fprintf(stderr, "pushd: worker %d %s after draining for %llu ms\n", child, why,
+			(unsigned long long)(age_us / 1000));
+		return;
+	}
+	fprintf(stderr, "pushd: worker %d %s after %llu s of service\n", child, why,
+		(unsigned long long)(age_us / 1000000));
+	schedule_restart(worker, age_us);
 }
 
-static bool
-reload_config(struct supervisor *self)
+static void
+restart(struct supervisor *self, struct generation *generation, struct worker *worker)
 {
-	struct config fresh;
-	struct push_error error;
+	worker->restart_at_us = 0;
+	if (worker_start(worker, self->settings->lwsws, generation->folder, self->notify_path, now_us()))
+		return;
+	fprintf(stderr, "pushd: cannot start a process: %s\n", strerror(errno));
+	schedule_restart(worker, 0);
+}
 
-	if (config_load(&fresh, self->settings->config, &error) != PUSH_OK ||
-		config_override(&fresh, self->settings, &error) != PUSH_OK ||
-		config_check(&fresh, &error) != PUSH_OK) {
-		fprintf(stderr, "pushd: not reloading, the configuration is bad: %s\n", error.text);
-		config_free(&fresh);
-		return false;
+static void
+watch_worker(struct supervisor *self, struct generation *generation, struct worker *worker)
+{
+	char why[128];
+
+	worker_look_for_child(worker);
+	if (worker->state == WORKER_NONE) {
+		if (worker->restart_at_us && now_us() >= worker->restart_at_us)
+			restart(self, generation, worker);
+	} else if (worker_has_ended(worker, why, sizeof(why))) {
+		on_worker_ended(self, generation, worker, why);
+	} else if (worker->state == WORKER_STARTING && worker->failure[0]) {
+		on_start_failed(self, generation, worker, "");
+	} else if (worker->state == WORKER_STARTING && now_us() - worker->since_us > START_TIMEOUT_US) {
+		on_start_failed(self, generation, worker, "did not say within 10 s that it serves");
 	}
-	config_free(self->config);
-	*self->config = fresh;
-	return true;
+}
+
+static void
+watch_generation(struct supervisor *self, struct generation *generation)
+{
+	for (size_t i = 0; i < GENERATION_WORKERS_MAX && generation->config && self->running; i++)
+		watch_worker(self, generation, &generation->workers[i]);
+	if (!generation->config || !generation->stop_by_us)
+		return;
+	if (generation_is_gone(generation)) {
+		generation_end(generation);
+	} else if (now_us() > generation->stop_by_us) {
+		fprintf(stderr, "pushd: a worker did not drain in time, killing it\n");
+		generation_end(generation);
+	}
 }
 
 static void
 on_sighup(struct supervisor *self)
 {
-	int other = 1 - self->current;
+	struct generation *free_one = NULL;
+	struct config *config;
+	struct push_error error;
 
-	if (self->stopping || !self->ever_ready)
+	for (size_t i = 0; i < GENERATIONS_MAX; i++)
+		if (!self->generations[i].config)
+			free_one = &self->generations[i];
+	if (self->stopping || !self->serving || !free_one) {
+		fprintf(stderr, "pushd: not reloading: the last start, reload or stop is still under way\n");
 		return;
-	if (self->workers[other].state != WORKER_NONE) {
-		fprintf(stderr, "pushd: not reloading, the last reload is still under way\n");
+	}
+	config = config_open(self->settings, &error);
+	if (!config || ports_check(config, self->serving->config, &error) != PUSH_OK) {
+		fprintf(stderr, "pushd: not reloading, the worker before goes on: %s\n", error.text);
+		config_close(config);
 		return;
 	}
 	fprintf(stderr, "pushd: reloading\n");
-	if (reload_config(self))
-		(void)start(self, other);
+	(void)start_generation(self, free_one, config);
 }
 
 static void
 on_stop(struct supervisor *self)
 {
-	const struct push_options *options = &self->config->options;
-	uint64_t now = now_us();
+	uint64_t now = now_us(), stop_by = now;
 
 	if (self->stopping) {
 		fprintf(stderr, "pushd: asked again, ending at once\n");
@@ -362,43 +264,40 @@ on_stop(struct supervisor *self)
 		return;
 	}
 	self->stopping = true;
-	self->restart_at_us = 0;
-	self->stop_by_us = now + options->drain_us + 2 * options->grace_us + STOP_MARGIN_US;
-	fprintf(stderr, "pushd: draining, for at most %llu s\n",
-		(unsigned long long)((self->stop_by_us - now) / 1000000));
 	push_notify_stopping();
-	for (int i = 0; i < WORKERS_MAX; i++)
-		worker_drain(&self->workers[i], now);
+	for (size_t i = 0; i < GENERATIONS_MAX; i++) {
+		generation_drain(&self->generations[i], now);
+		if (self->generations[i].stop_by_us > stop_by)
+			stop_by = self->generations[i].stop_by_us;
+	}
+	fprintf(stderr, "pushd: draining, for at most %llu s; ask again to end at once\n",
+		(unsigned long long)((stop_by - now) / 1000000));
 }
 
-/* A root that ended by itself could not be run, or was killed. */
+static bool
+is_ours(const struct supervisor *self, pid_t pid)
+{
+	for (size_t i = 0; i < GENERATIONS_MAX; i++)
+		for (size_t k = 0; k < GENERATION_WORKERS_MAX; k++) {
+			const struct worker *worker = &self->generations[i].workers[k];
+
+			if (worker->state != WORKER_NONE && (worker->root == pid || worker->child == pid))
+				return true;
+		}
+	return false;
+}
+
+/* Orphans come to us as their subreaper.  Workers are reaped where they are killed: until then their end can
+ * be read. */
 static void
-reap(struct supervisor *self)
+reap_orphans(const struct supervisor *self)
 {
 	siginfo_t info;
 
-	for (int i = 0; i < WORKERS_MAX; i++) {
-		struct worker *worker = &self->workers[i];
-
-		info.si_pid = 0;
-		if (worker->state == WORKER_NONE ||
-			waitid(P_PID, (id_t)worker->root, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
-			continue;
-		if (worker->state == WORKER_STARTING)
-			on_start_failed(self, worker, "lwsws ended");
-		else if (worker->state == WORKER_READY)
-			on_child_ended(self, worker);
-	}
-	/* grandchildren that came to us as their subreaper; workers' own roots are reaped where they are killed */
 	for (;;) {
-		bool ours = false;
-
 		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
-			return;
-		for (int i = 0; i < WORKERS_MAX; i++)
-			ours = ours || (self->workers[i].state != WORKER_NONE && self->workers[i].root == info.si_pid);
-		if (ours)
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid ||
+			is_ours(self, info.si_pid))
 			return;
 		waitpid(info.si_pid, NULL, WNOHANG);
 	}
@@ -409,116 +308,149 @@ read_signals(struct supervisor *self)
 {
 	struct signalfd_siginfo info;
 
-	while (read(self->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+	while (self->running && read(self->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
 			on_sighup(self);
 		else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			on_stop(self);
 		else
-			reap(self);
-	}
-}
-
-static void
-check_times(struct supervisor *self)
-{
-	uint64_t now = now_us();
-	bool any = false;
-
-	for (int i = 0; i < WORKERS_MAX; i++) {
-		struct worker *worker = &self->workers[i];
-
-		if (worker->state == WORKER_STARTING &&
-			(worker->failure[0] || now - worker->since_us > START_TIMEOUT_US))
-			on_start_failed(self, worker, "it did not say that it is ready within 10 s");
-		any = any || worker->state != WORKER_NONE;
-	}
-	if (self->stopping && any && now > self->stop_by_us) {
-		fprintf(stderr, "pushd: the worker did not drain in time, killing it\n");
-		any = false;
-	}
-	if (self->stopping && !any)
-		end(self, 0);
-	if (self->restart_at_us && now >= self->restart_at_us && self->running) {
-		self->restart_at_us = 0;
-		if (!start(self, self->current))
-			self->restart_at_us = now + BACKOFF_MAX_US;
+			reap_orphans(self);
 	}
 }
 
 static int
-fill_poll(struct supervisor *self, struct pollfd *fds)
+turn_ms(const struct supervisor *self)
 {
-	int count = 0;
+	uint64_t now = now_us();
+	int turn = TURN_MS;
 
-	fds[count++] = (struct pollfd){.fd = self->signal_fd, .events = POLLIN};
-	fds[count++] = (struct pollfd){.fd = self->notify_fd, .events = POLLIN};
-	for (int i = 0; i < WORKERS_MAX; i++) {
-		bool used = self->workers[i].state != WORKER_NONE;
+	for (size_t i = 0; i < GENERATIONS_MAX; i++)
+		for (size_t k = 0; k < GENERATION_WORKERS_MAX; k++) {
+			const struct worker *worker = &self->generations[i].workers[k];
+			int wait = TURN_MS;
 
-		fds[count++] = (struct pollfd){.fd = used ? self->workers[i].output_fd : -1, .events = POLLIN};
-		fds[count++] = (struct pollfd){.fd = used ? self->workers[i].child_fd : -1, .events = POLLIN};
-	}
-	return count;
-}
-
-static void
-serve_worker(struct supervisor *self, struct worker *worker, bool output, bool ended)
-{
-	if (output && worker->state != WORKER_NONE && !worker_read_output(worker)) {
-		close(worker->output_fd);
-		worker->output_fd = -1;
-		if (worker->state == WORKER_STARTING)
-			on_start_failed(self, worker, "it ended");
-	}
-	if (ended && worker->state != WORKER_NONE)
-		on_child_ended(self, worker);
+			if (worker->state == WORKER_STARTING && !worker->child)
+				wait = TURN_STARTING_MS;
+			else if (worker->state == WORKER_NONE && worker->restart_at_us > now)
+				wait = (int)((worker->restart_at_us - now) / 1000) + 1;
+			else if (worker->state == WORKER_NONE && worker->restart_at_us)
+				wait = 0;
+			turn = wait < turn ? wait : turn;
+		}
+	return turn;
 }
 
 static void
 run(struct supervisor *self)
 {
-	struct pollfd fds[2 + 2 * WORKERS_MAX];
-
 	while (self->running) {
-		int count = fill_poll(self, fds), wait_ms = 1000;
+		struct pollfd fds[2 + 2 * WORKERS_MAX] = {
+			{.fd = self->signal_fd, .events = POLLIN}, {.fd = self->notify_fd, .events = POLLIN}};
+		struct worker *workers[WORKERS_MAX];
+		struct notification notification;
+		nfds_t count = 2;
 
-		if (self->restart_at_us)
-			wait_ms = 20;
-		if (poll(fds, (nfds_t)count, wait_ms) < 0 && errno != EINTR)
-			break;
-		read_notifications(self);
-		for (int i = 0; i < WORKERS_MAX; i++)
-			serve_worker(self, &self->workers[i], fds[2 + 2 * i].fd >= 0 && fds[2 + 2 * i].revents,
-				fds[3 + 2 * i].fd >= 0 && fds[3 + 2 * i].revents);
+		for (size_t i = 0; i < WORKERS_MAX; i++) {
+			workers[i] = &self->generations[i / GENERATION_WORKERS_MAX]
+					      .workers[i % GENERATION_WORKERS_MAX];
+			bool used = workers[i]->state != WORKER_NONE;
+
+			fds[count++] =
+				(struct pollfd){.fd = used ? workers[i]->output_fd : -1, .events = POLLIN};
+			fds[count++] =
+				(struct pollfd){.fd = used ? workers[i]->child_fd : -1, .events = POLLIN};
+		}
+		if (poll(fds, count, turn_ms(self)) < 0 && errno != EINTR)
+			return;
+		for (size_t i = 0; i < WORKERS_MAX; i++)
+			if (workers[i]->state != WORKER_NONE)
+				worker_read_output(workers[i]);
+		while (notify_socket_receive(self->notify_fd, &notification))
+			on_notification(self, &notification);
 		read_signals(self);
-		check_times(self);
+		for (size_t i = 0; i < GENERATIONS_MAX; i++)
+			watch_generation(self, &self->generations[i]);
+		if (self->stopping && !self->generations[0].config && !self->generations[1].config)
+			end(self, 0);
 	}
+}
+
+/* Each client is an open file. */
+static void
+set_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < FILES_LOW)
+		fprintf(stderr,
+			"pushd: only %llu files may be open, which limits the number of clients: raise the "
+			"hard limit (ulimit -Hn, systemd's LimitNOFILE)\n",
+			(unsigned long long)limit.rlim_cur);
+}
+
+static bool
+open_signals(struct supervisor *self)
+{
+	sigset_t signals;
+
+	/* whoever reads our log may go away without taking the clients along */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	self->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (self->signal_fd < 0)
+		fprintf(stderr, "pushd: signalfd: %s\n", strerror(errno));
+	return self->signal_fd >= 0;
+}
+
+static bool
+open_run_dir(struct supervisor *self)
+{
+	if (!run_dir_create(self->run_dir, self->settings->run_dir)) {
+		fprintf(stderr,
+			"pushd: cannot make a folder for the running configuration%s%s: %s; give one with "
+			"--run-dir\n",
+			self->settings->run_dir ? " in " : "",
+			self->settings->run_dir ? self->settings->run_dir : "", strerror(errno));
+		self->run_dir[0] = '\0';
+		return false;
+	}
+	snprintf(self->notify_path, sizeof(self->notify_path), "%s/notify", self->run_dir);
+	self->notify_fd = notify_socket_open(self->notify_path);
+	if (self->notify_fd < 0)
+		fprintf(stderr, "pushd: %s: %s\n", self->notify_path, strerror(errno));
+	return self->notify_fd >= 0;
 }
 
 int
 supervise(const struct settings *settings, struct config *config)
 {
-	struct supervisor self = {.settings = settings,
-		.config = config,
-		.backoff_us = BACKOFF_FIRST_US,
-		.running = true,
-		.notify_fd = -1,
-		.signal_fd = -1,
-		.exit_code = 1};
+	struct supervisor self = {
+		.settings = settings, .running = true, .notify_fd = -1, .signal_fd = -1, .exit_code = 1};
 
 	if (settings->workers > GENERATION_WORKERS_MAX)
-		fprintf(stderr, "pushd: --workers %d: the embedded broker lives in one process, so one worker runs\n",
+		fprintf(stderr,
+			"pushd: --workers %d: the embedded broker lives in one process, so one worker runs\n",
 			settings->workers);
-	raise_file_limit();
+	set_file_limit();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (!make_run_dir(&self))
-		return 1;
-	if (open_signals(&self) && open_notify_socket(&self) && start(&self, 0))
+	if (!open_signals(&self) || !open_run_dir(&self))
+		config_close(config);
+	else if (start_generation(&self, &self.generations[0], config))
 		run(&self);
-	for (int i = 0; i < WORKERS_MAX; i++)
-		worker_kill(&self.workers[i]);
-	remove_run_dir(&self);
+
+	for (size_t i = 0; i < GENERATIONS_MAX; i++)
+		generation_end(&self.generations[i]);
+	if (self.run_dir[0])
+		run_dir_remove(self.run_dir);
 	if (self.notify_fd >= 0)
 		close(self.notify_fd);
 	if (self.signal_fd >= 0)

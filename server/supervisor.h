@@ -1,6 +1,4 @@
-/*
- * supervisor.h - keeps workers running: starts, watches, restarts, replaces and drains them.
- */
+/* supervisor.h - keeps workers running: starts, watches, restarts, replaces and drains them. */
 #ifndef PUSHD_SUPERVISOR_H
 #define PUSHD_SUPERVISOR_H
 
@@ -10,10 +8,9 @@
 /*
  * supervise - run until SIGTERM or SIGINT.
  *
- * @config: loaded, overridden and checked.
+ * @config: taken over.
  * Returns the exit code: 0 after a drain, 1 when the first start failed.
  */
-int
-supervise(const struct settings *settings, struct config *config);
+int supervise(const struct settings *settings, struct config *config);
 
 #endif

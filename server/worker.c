@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,21 +16,29 @@
  * other kinds at will. */
 #define LWSWS_LOG_LEVEL "1025"
 
+/* Lines passed on before other work has its turn, should a worker never stop talking. */
+#define READS_PER_TURN_MAX 16
+
 static void
-exec_lwsws(const char *lwsws, const char *folder, const char *notify_path, int output)
+exec_lwsws(const char *lwsws, const char *folder, const char *notify_path, int output, pid_t parent)
 {
 	sigset_t none;
 
-	/* dies with pushd; its child follows it, by the broker plugin's own request */
+	/* dies with pushd; its child then drains, by the broker plugin's own request */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(127);
 	setpgid(0, 0);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
 	setenv("NOTIFY_SOCKET", notify_path, 1);
 	execlp(lwsws, lwsws, "-n", "-c", folder, "-d", LWSWS_LOG_LEVEL, (char *)NULL);
-	fprintf(stderr, "cannot run %s: %s\n", lwsws, strerror(errno));
+	dprintf(STDERR_FILENO, "cannot run %s: %s; give its place with --lwsws\n", lwsws, strerror(errno));
 	_exit(127);
 }
 
@@ -38,14 +46,14 @@ bool
 worker_start(struct worker *worker, const char *lwsws, const char *folder, const char *notify_path,
 	uint64_t now_us)
 {
+	pid_t pid, parent = getpid();
 	int pipe_fds[2];
-	pid_t pid;
 
 	if (pipe2(pipe_fds, O_CLOEXEC))
 		return false;
 	pid = fork();
 	if (pid == 0)
-		exec_lwsws(lwsws, folder, notify_path, pipe_fds[1]);
+		exec_lwsws(lwsws, folder, notify_path, pipe_fds[1], parent);
 	close(pipe_fds[1]);
 	if (pid < 0) {
 		close(pipe_fds[0]);
@@ -57,8 +65,45 @@ worker_start(struct worker *worker, const char *lwsws, const char *folder, const
 		.root = pid,
 		.child_fd = -1,
 		.output_fd = pipe_fds[0],
-		.since_us = now_us};
+		.since_us = now_us,
+		.backoff_us = worker->backoff_us};
 	return true;
+}
+
+bool
+worker_owns(const struct worker *worker, pid_t pid)
+{
+	return worker->state != WORKER_NONE && pid > 0 && getpgid(pid) == worker->root;
+}
+
+static void
+set_child(struct worker *worker, pid_t child)
+{
+	if (worker->child == child)
+		return;
+	if (worker->child_fd >= 0)
+		close(worker->child_fd);
+	worker->child = child;
+	worker->child_fd =
+		pidfd_open(child, 0); /* -1 where it may not be used: then worker_has_ended() is asked */
+}
+
+void
+worker_look_for_child(struct worker *worker)
+{
+	char path[64];
+	int child = 0;
+	FILE *file;
+
+	if (worker->state != WORKER_STARTING || worker->child)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)worker->root, (int)worker->root);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	if (fscanf(file, "%9d", &child) == 1 && child > 0)
+		set_child(worker, child);
+	fclose(file);
 }
 
 void
@@ -66,41 +111,63 @@ worker_is_ready(struct worker *worker, pid_t child, uint64_t now_us)
 {
 	worker->state = WORKER_READY;
 	worker->since_us = now_us;
-	worker->child = child;
-	worker->child_fd = (int)syscall(SYS_pidfd_open, child, 0);
-	if (worker->child_fd >= 0)
-		fcntl(worker->child_fd, F_SETFD, FD_CLOEXEC);
+	set_child(worker, child);
+}
+
+/* How a process that nobody has waited for has ended: fields 3 and 52 of its stat, proc(5). */
+static bool
+read_zombie(pid_t pid, int *ret_status)
+{
+	char path[64], text[1024], *after_name, *last;
+	size_t size;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	size = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[size] = '\0';
+	after_name = strrchr(text, ')');
+	last = strrchr(text, ' ');
+	if (!after_name || !last || last <= after_name || (after_name[2] != 'Z' && after_name[2] != 'X'))
+		return false;
+	*ret_status = (int)strtol(last, NULL, 10);
+	return true;
+}
+
+bool
+worker_has_ended(const struct worker *worker, char *why, size_t size)
+{
+	pid_t pid = worker->child ? worker->child : worker->root;
+	int status;
+
+	if (read_zombie(pid, &status)) {
+		if (WIFSIGNALED(status))
+			snprintf(why, size, "was killed by signal %d (%s)", WTERMSIG(status),
+				strsignal(WTERMSIG(status)));
+		else
+			snprintf(why, size, "ended with exit code %d", WEXITSTATUS(status));
+		return true;
+	}
+	if (!kill(pid, 0) || errno != ESRCH)
+		return false;
+	snprintf(why, size, "ended"); /* and lwsws' root has already taken the reason with it */
+	return true;
 }
 
 void
 worker_drain(struct worker *worker, uint64_t now_us)
 {
-	if (worker->state == WORKER_STARTING) {
+	worker->restart_at_us = 0;
+	if (worker->state == WORKER_STARTING)
 		worker_kill(worker);
-		return;
-	}
 	if (worker->state != WORKER_READY)
 		return;
 	worker->state = WORKER_DRAINING;
 	worker->since_us = now_us;
 	kill(worker->child, SIGTERM);
-}
-
-void
-worker_kill(struct worker *worker)
-{
-	if (worker->state == WORKER_NONE)
-		return;
-	(void)worker_read_output(worker);
-	kill(-worker->root, SIGKILL);
-	waitpid(worker->root, NULL, 0);
-	if (worker->child_fd >= 0)
-		close(worker->child_fd);
-	if (worker->output_fd >= 0)
-		close(worker->output_fd);
-	worker->state = WORKER_NONE;
-	worker->child_fd = worker->output_fd = -1;
-	worker->child = worker->root = 0;
 }
 
 /* What lwsws says about its own processes, which pushd says better. */
@@ -127,22 +194,53 @@ take_line(struct worker *worker)
 	worker->line_size = 0;
 	if (!worker->line[0] || is_chatter(worker->line))
 		return;
-	snprintf(worker->last_line, sizeof(worker->last_line), "%s", worker->line);
+	strcpy(worker->last_line, worker->line);
 	fprintf(stderr, "%s\n", worker->line);
 }
 
-bool
+void
 worker_read_output(struct worker *worker)
 {
 	char bytes[4096];
-	ssize_t size;
+	ssize_t size = 0;
 
-	while ((size = read(worker->output_fd, bytes, sizeof(bytes))) > 0)
+	if (worker->output_fd < 0)
+		return;
+	for (int turn = 0; turn < READS_PER_TURN_MAX; turn++) {
+		size = read(worker->output_fd, bytes, sizeof(bytes));
+		if (size <= 0)
+			break;
 		for (ssize_t i = 0; i < size; i++) {
 			if (bytes[i] == '\n' || worker->line_size == sizeof(worker->line) - 1)
 				take_line(worker);
 			if (bytes[i] != '\n')
 				worker->line[worker->line_size++] = bytes[i];
 		}
-	return size < 0 && (errno == EAGAIN || errno == EINTR);
+	}
+	if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	take_line(worker);
+	close(worker->output_fd);
+	worker->output_fd = -1;
+}
+
+void
+worker_kill(struct worker *worker)
+{
+	if (worker->state == WORKER_NONE)
+		return;
+	kill(-worker->root, SIGKILL);
+	/* the root's children come to pushd when it is gone, as pushd is their subreaper */
+	waitpid(worker->root, NULL, 0);
+	if (worker->child)
+		waitpid(worker->child, NULL, 0);
+	worker_read_output(worker);
+	take_line(worker);
+	if (worker->child_fd >= 0)
+		close(worker->child_fd);
+	if (worker->output_fd >= 0)
+		close(worker->output_fd);
+	worker->state = WORKER_NONE;
+	worker->child_fd = worker->output_fd = -1;
+	worker->child = worker->root = 0;
 }

@@ -1,0 +1,80 @@
+/* generation.c - see generation.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "generation.h"
+
+/* Beside what clients may take: the drain itself, their grace after the reconnect event and after the close.
+ */
+#define STOP_MARGIN_US 5000000ull
+
+bool
+generation_start(struct generation *generation, const struct generation_host *host, const char *name,
+	struct config *config, uint64_t now_us, struct push_error *error)
+{
+	*generation = (struct generation){.config = config};
+	snprintf(generation->folder, sizeof(generation->folder), "%s/%s", host->run_dir, name);
+	if (mkdir(generation->folder, 0700)) {
+		snprintf(error->text, sizeof(error->text), "%s: %s", generation->folder, strerror(errno));
+		generation_end(generation);
+		return false;
+	}
+	if (config_render(config, generation->folder, error) != PUSH_OK) {
+		generation_end(generation);
+		return false;
+	}
+	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+		if (!worker_start(&generation->workers[i], host->lwsws, generation->folder, host->notify_path,
+			    now_us)) {
+			snprintf(error->text, sizeof(error->text), "cannot start a process: %s",
+				strerror(errno));
+			generation_end(generation);
+			return false;
+		}
+	return true;
+}
+
+bool
+generation_is_ready(const struct generation *generation)
+{
+	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+		if (generation->workers[i].state != WORKER_READY)
+			return false;
+	return true;
+}
+
+void
+generation_drain(struct generation *generation, uint64_t now_us)
+{
+	const struct push_options *options;
+
+	if (!generation->config)
+		return;
+	options = &generation->config->options;
+	generation->stop_by_us = now_us + options->drain_us + 2 * options->grace_us + STOP_MARGIN_US;
+	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+		worker_drain(&generation->workers[i], now_us);
+}
+
+bool
+generation_is_gone(const struct generation *generation)
+{
+	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+		if (generation->workers[i].state != WORKER_NONE || generation->workers[i].restart_at_us)
+			return false;
+	return true;
+}
+
+void
+generation_end(struct generation *generation)
+{
+	if (!generation->config)
+		return;
+	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+		worker_kill(&generation->workers[i]);
+	run_dir_remove(generation->folder);
+	config_close(generation->config);
+	memset(generation, 0, sizeof(*generation));
+}

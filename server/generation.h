@@ -1,0 +1,51 @@
+/*
+ * generation.h - the workers that run on one configuration.
+ *
+ * There are at most two: the one that serves and, after SIGHUP, one that starts, or the one before, which
+ * drains.  A generation owns its configuration and the folder where lwsws reads it.
+ */
+#ifndef PUSHD_GENERATION_H
+#define PUSHD_GENERATION_H
+
+#include "config.h"
+#include "run_dir.h"
+#include "worker.h"
+
+/* The embedded broker lives in one process. */
+#define GENERATION_WORKERS_MAX 1
+
+struct generation {
+	struct config *config; /* NULL: not in use */
+	char folder[RUN_DIR_PATH_BYTES_MAX + 2];
+	struct worker workers[GENERATION_WORKERS_MAX];
+	bool has_served;     /* all its workers have been ready */
+	uint64_t stop_by_us; /* it drains, and is killed then; 0: not draining */
+};
+
+/* Where a generation's workers find things. */
+struct generation_host {
+	const char *lwsws;
+	const char *run_dir, *notify_path;
+};
+
+/*
+ * generation_start - write the configuration to the folder `name` of the run dir and start the workers.
+ *
+ * Takes the configuration over in any case.  Returns false with the reason in `error`; nothing runs then.
+ */
+bool generation_start(struct generation *generation, const struct generation_host *host, const char *name,
+	struct config *config, uint64_t now_us, struct push_error *error);
+
+/* generation_is_ready - are all workers ready? */
+bool generation_is_ready(const struct generation *generation);
+
+/* generation_drain - let all workers drain; kills those that have not started. */
+void generation_drain(struct generation *generation, uint64_t now_us);
+
+/* generation_is_gone - has it no worker left, and none to be started again? */
+bool generation_is_gone(const struct generation *generation);
+
+/* generation_end - kill what is left and give everything back.  Does nothing when it is not in use. */
+void generation_end(struct generation *generation);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * notify_socket.h - where workers say how they are: sd_notify(3)'s protocol, seen from the supervisor's side.
+ *
+ * The kernel attaches the sender's process id to each datagram; whom to believe is the caller's to decide.
+ */
+#ifndef PUSHD_NOTIFY_SOCKET_H
+#define PUSHD_NOTIFY_SOCKET_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define NOTIFICATION_STATUS_BYTES_MAX 1024
+
+struct notification {
+	pid_t sender;
+	bool ready;                                 /* READY=1 */
+	bool stopping;                              /* STOPPING=1 */
+	char status[NOTIFICATION_STATUS_BYTES_MAX]; /* STATUS=..., or empty */
+};
+
+/* notify_socket_open - a socket at `path`; anyone may write to it.  Returns -1 with errno set. */
+int notify_socket_open(const char *path);
+
+/* notify_socket_receive - the next one; false when there is none. */
+bool notify_socket_receive(int fd, struct notification *notification);
+
+#endif
