@@ -209,6 +209,7 @@ push_broker_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi, in);
 	case LWS_CALLBACK_PROTOCOL_DESTROY: return on_vhost_destroy(self);
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_RAW_RX_FILE: return on_readable(wsi, self);
 	case LWS_CALLBACK_RAW_CLOSE_FILE: return on_file_closed(wsi, self);
 	default: return 0;

@@ -101,3 +101,10 @@ management_request(struct lws *wsi)
 	reply.close = method != PUSH_METHOD_GET;
 	return push_reply_error(wsi, reply, "not found");
 }
+
+int
+management_upgrade(struct lws *wsi)
+{
+	(void)push_reply_error(wsi, (struct push_reply){.status = 404, .close = true}, "no WebSocket here");
+	return -1;
+}

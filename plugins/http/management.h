@@ -10,4 +10,8 @@
 int
 management_request(struct lws *wsi);
 
+/* management_upgrade - there is no WebSocket on this port: answer so.  Returns what refuses the upgrade. */
+int
+management_upgrade(struct lws *wsi);
+
 #endif

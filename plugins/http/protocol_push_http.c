@@ -25,6 +25,7 @@ push_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user
 	struct publish **session = user;
 
 	switch (reason) {
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_BODY: return *session ? publish_conn_body(*session, in, len) : 0;
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return *session ? publish_conn_complete(*session) : 0;

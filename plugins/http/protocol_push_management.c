@@ -17,6 +17,7 @@ push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	(void)len;
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi);
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return management_upgrade(wsi);
 	case LWS_CALLBACK_HTTP: return management_request(wsi);
 	default: return 0;
 	}

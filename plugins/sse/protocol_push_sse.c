@@ -27,6 +27,7 @@ push_sse_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 
 	(void)len;
 	switch (reason) {
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_WRITEABLE: return push_connection_on_writeable(*session);
 	case LWS_CALLBACK_CLOSED_HTTP:
