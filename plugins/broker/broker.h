@@ -23,9 +23,9 @@
 #include "core/transport.h"
 #include "engine.h"
 
-#define PUSH_BROKER_ABI_VERSION 1
-#define PUSH_BROKER_LINK_MAGIC	0x5075424cu /* "PuBL" */
-#define PUSH_BROKER_PROTOCOL	"push-broker"
+#define PUSH_BROKER_ABI_VERSION  1
+#define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
+#define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
 
 /* Ports of one broker: its own vhost's, and those that share it.  More of them go on listening in a drain. */
@@ -75,8 +75,8 @@ struct push_broker_ops {
 struct push_broker_link {
 	uint32_t magic;
 	const struct push_broker_ops *ops;
-	struct push_broker *broker; /* NULL: not started, or gone */
-	char shared_vhost[64]; /* push-broker-vhost: whose broker this vhost uses instead */
+	struct push_broker *broker;       /* NULL: not started, or gone */
+	char shared_vhost[64];            /* push-broker-vhost: whose broker this vhost uses instead */
 	int ports[PUSH_BROKER_PORTS_MAX]; /* where the broker's clients come in: closed by a drain */
 	size_t port_count;
 };
@@ -86,7 +86,7 @@ struct push_broker_link {
  * Both are called with `context`, from the event loop's thread.
  */
 struct push_broker_host {
-	void (*wake)(void *context);	/* have push_broker_flush() called soon, after the turn's input */
+	void (*wake)(void *context);    /* have push_broker_flush() called soon, after the turn's input */
 	void (*drained)(void *context); /* the last client has left while draining */
 	void *context;
 };

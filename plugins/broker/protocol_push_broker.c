@@ -1,6 +1,6 @@
 /*
- * protocol_push_broker.c - the broker as an lws protocol plugin: its options come from the vhost, its wake-ups
- * from lws' event loop.
+ * protocol_push_broker.c - the broker as an lws protocol plugin: its options come from the vhost, its
+ * wake-ups from lws' event loop.
  *
  * Three things make it run:
  *   - an eventfd, written when the first subscriber becomes dirty.  The loop serves it after the input that
@@ -167,8 +167,8 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 		return refuse("out of memory");
 	self->context = lws_get_context(wsi);
 	self->vhost = vhost;
-	self->link = (struct push_broker_link){.magic = PUSH_BROKER_LINK_MAGIC,
-		.ops = push_broker_ops_table()};
+	self->link =
+		(struct push_broker_link){.magic = PUSH_BROKER_LINK_MAGIC, .ops = push_broker_ops_table()};
 	if (push_vhost_options_read(&options, given, self->link.shared_vhost, sizeof(self->link.shared_vhost),
 		    &error) != PUSH_OK)
 		return refuse(error.text);

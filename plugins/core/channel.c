@@ -38,8 +38,8 @@ find(const struct push_channel_map *map, const char *name, size_t size, uint64_t
 {
 	struct push_channel *channel = *bucket(map, hash);
 
-	while (channel && (channel->hash != hash || channel->name_size != size ||
-				  memcmp(channel->name, name, size)))
+	while (channel &&
+		(channel->hash != hash || channel->name_size != size || memcmp(channel->name, name, size)))
 		channel = channel->next;
 	return channel;
 }

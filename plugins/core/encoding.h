@@ -23,7 +23,7 @@ enum push_encoding {
 #define X(name, label) PUSH_ENCODING_##name,
 	PUSH_ENCODING_MAP(X)
 #undef X
-	PUSH_ENCODING_COUNT
+		PUSH_ENCODING_COUNT
 };
 
 /* What the server says beside messages.  Not every transport has all of them. */
@@ -39,22 +39,22 @@ enum push_control {
  * Codes: RFC 6455, 7.4.1; 1013 "try again later" is in its IANA registry.
  */
 #define PUSH_CLOSE_REASON_MAP(X)                                                                             \
-	X(CLIENT, "client", 1000)      /* the client closed */                                               \
-	X(LIFETIME, "lifetime", 1001)  /* the end of its lifetime */                                         \
-	X(DRAIN, "drain", 1001)	       /* the server is going away */                                        \
-	X(NO_PONG, "no_pong", 1001)    /* silent for longer than the grace period */                         \
-	X(SLOW, "slow", 1013)	       /* more waits for it than it may */                                   \
-	X(REFUSED, "refused", 1008)    /* its request names no channels, or bad ones */                      \
-	X(BAD_DATA, "error", 1007)     /* it sent what is not JSON */                                        \
-	X(BINARY, "error", 1003)       /* it sent a binary message */                                        \
-	X(TOO_LARGE, "error", 1009)    /* it sent too large a message */                                     \
-	X(FAULT, "error", 1011)	       /* memory is out, or the socket failed */
+	X(CLIENT, "client", 1000)     /* the client closed */                                                \
+	X(LIFETIME, "lifetime", 1001) /* the end of its lifetime */                                          \
+	X(DRAIN, "drain", 1001)       /* the server is going away */                                         \
+	X(NO_PONG, "no_pong", 1001)   /* silent for longer than the grace period */                          \
+	X(SLOW, "slow", 1013)         /* more waits for it than it may */                                    \
+	X(REFUSED, "refused", 1008)   /* its request names no channels, or bad ones */                       \
+	X(BAD_DATA, "error", 1007)    /* it sent what is not JSON */                                         \
+	X(BINARY, "error", 1003)      /* it sent a binary message */                                         \
+	X(TOO_LARGE, "error", 1009)   /* it sent too large a message */                                      \
+	X(FAULT, "error", 1011)       /* memory is out, or the socket failed */
 
 enum push_close_reason {
 #define X(name, label, code) PUSH_CLOSE_##name,
 	PUSH_CLOSE_REASON_MAP(X)
 #undef X
-	PUSH_CLOSE_REASON_COUNT
+		PUSH_CLOSE_REASON_COUNT
 };
 
 /* push_encoding_label - "ws" or "sse", for metrics and logs. */

@@ -12,8 +12,9 @@
 
 struct push_frame {
 	uint32_t refs;
-	uint32_t size;	      /* bytes */
-	uint64_t accepted_us; /* when the message was accepted; 0 for what is no message (heartbeats, closes) */
+	uint32_t size;        /* bytes */
+	uint64_t accepted_us; /* when the message was accepted; 0 for what is no message (heartbeats, closes)
+			       */
 	unsigned char bytes[];
 };
 

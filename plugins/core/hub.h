@@ -62,7 +62,8 @@ push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size,
 bool
 push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max);
 
-/* push_hub_tick - do what is due by the clock, for at most `max` subscribers.  Returns true if more is due. */
+/* push_hub_tick - do what is due by the clock, for at most `max` subscribers.  Returns true if more is due.
+ */
 bool
 push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max);
 

@@ -27,8 +27,8 @@ struct subscription {
 struct push_subscriber {
 	uint32_t magic;
 	uint8_t encoding; /* enum push_encoding */
-	uint8_t state;	  /* enum subscriber_state */
-	uint8_t reason;	  /* enum push_close_reason, from CLOSING on */
+	uint8_t state;    /* enum subscriber_state */
+	uint8_t reason;   /* enum push_close_reason, from CLOSING on */
 	bool blocked : 1; /* the transport calls push_subscriber_writable() */
 	bool awaits_pong : 1;
 	bool asked_to_reconnect : 1;

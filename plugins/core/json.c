@@ -158,13 +158,15 @@ key_is(const char *start, const char *end, const char *name)
 	if (!tokener)
 		return false;
 	key = json_tokener_parse_ex(tokener, start, (int)size);
-	same = key && json_object_is_type(key, json_type_string) && !strcmp(json_object_get_string(key), name);
+	same = key && json_object_is_type(key, json_type_string) &&
+	       !strcmp(json_object_get_string(key), name);
 	json_object_put(key);
 	json_tokener_free(tokener);
 	return same;
 }
 
-/* Goes over the whole object once; the value of the last member `name` ends up in `out`, if that is asked for. */
+/* Goes over the whole object once; the value of the last member `name` ends up in `out`, if that is asked
+ * for. */
 static bool
 copy_member(const char *text, size_t size, const char *name, struct push_buf *out)
 {
@@ -253,8 +255,8 @@ read_channel(
 		return invalid(error, "'channel' must be a string");
 	publication->channel = json_object_get_string(channel);
 	publication->channel_size = (size_t)json_object_get_string_len(channel);
-	return push_channel_name_check(publication->channel, publication->channel_size,
-		options->channel_name_bytes_max, error);
+	return push_channel_name_check(
+		publication->channel, publication->channel_size, options->channel_name_bytes_max, error);
 }
 
 static enum push_status
@@ -325,8 +327,13 @@ push_command_parse(enum push_command *ret_command, const char *text, size_t size
 static void
 append_escaped(struct push_buf *buf, unsigned char byte)
 {
-	static const char short_forms[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-		['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+	static const char short_forms[] = {['\b'] = 'b',
+		['\t'] = 't',
+		['\n'] = 'n',
+		['\f'] = 'f',
+		['\r'] = 'r',
+		['"'] = '"',
+		['\\'] = '\\'};
 
 	if (short_forms[byte])
 		push_buf_printf(buf, "\\%c", short_forms[byte]);

@@ -5,8 +5,8 @@
  * out again from its tree, though: json-c would turn 12345678901234567890123 into the largest number that
  * it can hold, and 1.0e2 into its own spelling.  Instead the text of the value is copied from the body,
  * without the white space between tokens, by a small lexer that also refuses what json-c lets pass even when
- * strict: control characters in strings, single quotes, NaN, Infinity, `1.` and `-01`.  So each message arrives as
- * the publisher wrote it, is valid by RFC 8259, and has no raw line break, which SSE relies on.
+ * strict: control characters in strings, single quotes, NaN, Infinity, `1.` and `-01`.  So each message
+ * arrives as the publisher wrote it, is valid by RFC 8259, and has no raw line break, which SSE relies on.
  */
 #ifndef PUSH_CORE_JSON_H
 #define PUSH_CORE_JSON_H
@@ -23,7 +23,7 @@ struct json_object;
 struct push_publication {
 	const char *channel; /* a valid name, borrowed from `tree` */
 	size_t channel_size;
-	struct push_buf value;	  /* JSON text, compact */
+	struct push_buf value;    /* JSON text, compact */
 	struct json_object *tree; /* internal */
 };
 

@@ -26,7 +26,8 @@
 /* Bounds of sizes. */
 #define PUSH_SIZE_MAX (64ull * 1024 * 1024)
 
-/* The query of a subscribe request as a whole; lws keeps at most 4096 bytes of headers, so more never comes. */
+/* The query of a subscribe request as a whole; lws keeps at most 4096 bytes of headers, so more never comes.
+ */
 #define PUSH_QUERY_BYTES_MAX 4096
 
 /* Messages that one outbox may hold beside its limit in bytes: bounds the ring of pointers at 512 KB. */

@@ -26,7 +26,7 @@ static const struct {
 #undef X
 };
 
-#define OPTION_COUNT	   (sizeof(infos) / sizeof(infos[0]))
+#define OPTION_COUNT       (sizeof(infos) / sizeof(infos[0]))
 #define OPTION_NAME_SIZE   64
 #define ENVIRONMENT_PREFIX "PUSH_"
 
@@ -81,7 +81,7 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 void
 push_options_init(struct push_options *options)
 {
-	struct push_error error;
+	struct push_error error = {""};
 
 	memset(options, 0, sizeof(*options));
 	for (size_t i = 0; i < OPTION_COUNT; i++) {

@@ -55,7 +55,7 @@ struct push_options {
 
 /* A row of the table, for help texts and tests. */
 struct push_option_info {
-	const char *name;	   /* push.drain.duration */
+	const char *name;          /* push.drain.duration */
 	const char *default_value; /* as an operator would write it */
 	const char *help;
 };
@@ -78,8 +78,7 @@ push_options_init(struct push_options *options);
  * value and `error` tells what is wrong.
  */
 enum push_status PUSH_MUST_USE
-push_options_set(
-	struct push_options *options, const char *name, const char *value, struct push_error *error);
+push_options_set(struct push_options *options, const char *name, const char *value, struct push_error *error);
 
 /*
  * push_options_set_from_environment - apply the overrides of an environment.

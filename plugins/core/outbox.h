@@ -30,8 +30,8 @@ struct push_outbox {
 		struct push_frame **ring;
 	};
 	uint32_t head, count, capacity; /* frames; capacity is 0 or a power of two */
-	uint32_t sent;			/* bytes of the first frame that the transport has taken */
-	size_t bytes;			/* waiting */
+	uint32_t sent;                  /* bytes of the first frame that the transport has taken */
+	size_t bytes;                   /* waiting */
 };
 
 /* push_outbox_init - an empty outbox. */

@@ -35,8 +35,8 @@ single(struct push_buf *to, const char *name, const char *type, const char *help
 }
 
 /*
- * The names that dashboards made for the origin look for.  The two gauges are called untyped: Prometheus keeps
- * the suffix _count for histograms and summaries, and its linter refuses a gauge that has it.
+ * The names that dashboards made for the origin look for.  The two gauges are called untyped: Prometheus
+ * keeps the suffix _count for histograms and summaries, and its linter refuses a gauge that has it.
  */
 static void
 render_origin(const struct push_stats *stats, struct push_buf *to)
@@ -69,7 +69,8 @@ per_transport(const struct push_stats *stats, struct push_buf *to, const char *n
 
 #define PER_TRANSPORT(stats, to, name, type, help, field)                                                    \
 	per_transport(stats, to, name, type, help,                                                           \
-		offsetof(struct push_stats, by_encoding[0].field) - offsetof(struct push_stats, by_encoding))
+		offsetof(struct push_stats, by_encoding[0].field) -                                          \
+			offsetof(struct push_stats, by_encoding))
 
 static void
 render_transports(const struct push_stats *stats, struct push_buf *to)
@@ -79,11 +80,12 @@ render_transports(const struct push_stats *stats, struct push_buf *to)
 		connections_total);
 	PER_TRANSPORT(stats, to, "push_messages_sent_total", "counter", "Messages written to subscribers.",
 		messages_out);
-	PER_TRANSPORT(stats, to, "push_sent_bytes_total", "counter", "Bytes written to subscribers.", bytes_out);
+	PER_TRANSPORT(
+		stats, to, "push_sent_bytes_total", "counter", "Bytes written to subscribers.", bytes_out);
 	PER_TRANSPORT(stats, to, "push_messages_received_total", "counter", "Messages read from subscribers.",
 		messages_in);
-	PER_TRANSPORT(stats, to, "push_received_bytes_total", "counter", "Payload bytes read from subscribers.",
-		bytes_in);
+	PER_TRANSPORT(stats, to, "push_received_bytes_total", "counter",
+		"Payload bytes read from subscribers.", bytes_in);
 }
 
 /* Reasons that share a label are one sample. */
@@ -101,7 +103,8 @@ render_disconnects(const struct push_stats *stats, struct push_buf *to)
 			for (int j = i; j < PUSH_CLOSE_REASON_COUNT; j++)
 				if (!strcmp(label, push_close_reason_label((enum push_close_reason)j)))
 					sum += stats->by_encoding[e].closed[j];
-			push_buf_printf(to, "push_disconnects_total{transport=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+			push_buf_printf(to,
+				"push_disconnects_total{transport=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
 				push_encoding_label((enum push_encoding)e), label, sum);
 		}
 }
@@ -127,7 +130,8 @@ render_latency(const struct push_stats *stats, struct push_buf *to)
 	static const char name[] = "push_delivery_latency_seconds";
 	uint64_t total = 0;
 
-	head(to, name, "histogram", "From a publish accepted to its message written to a subscriber's socket.");
+	head(to, name, "histogram",
+		"From a publish accepted to its message written to a subscriber's socket.");
 	for (int i = 0; i < PUSH_LATENCY_BUCKET_COUNT; i++) {
 		total += stats->latency_buckets[i];
 		push_buf_printf(to, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,

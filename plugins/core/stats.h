@@ -21,12 +21,12 @@ enum {
 #define X(code) PUSH_PUBLISH_STATUS_INDEX_##code,
 	PUSH_PUBLISH_STATUS_MAP(X)
 #undef X
-	PUSH_PUBLISH_STATUS_COUNT
+		PUSH_PUBLISH_STATUS_COUNT
 };
 
 /* Latencies are counted by powers of two: bucket i holds those below 2^i * 64 us, 64 us to 16.8 s. */
 #define PUSH_LATENCY_BUCKET_COUNT 19
-#define PUSH_LATENCY_FIRST_BITS	  6
+#define PUSH_LATENCY_FIRST_BITS   6
 
 struct push_stats {
 	struct {
@@ -37,8 +37,8 @@ struct push_stats {
 	} by_encoding[PUSH_ENCODING_COUNT];
 	uint64_t published, published_bytes;
 	uint64_t publish_statuses[PUSH_PUBLISH_STATUS_COUNT];
-	uint64_t channels, subscriptions; /* now */
-	uint64_t outbox_bytes;		  /* now, all subscribers together */
+	uint64_t channels, subscriptions;                        /* now */
+	uint64_t outbox_bytes;                                   /* now, all subscribers together */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
 	uint64_t latency_sum_us;
 };

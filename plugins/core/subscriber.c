@@ -126,7 +126,8 @@ send_control(struct push_subscriber *subscriber, enum push_control control, uint
 		subscriber_enqueue(subscriber, frame, now_us);
 }
 
-/* Of several pings the first that is not answered counts, so that a short interval does not excuse silence. */
+/* Of several pings the first that is not answered counts, so that a short interval does not excuse silence.
+ */
 static void
 send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 {
@@ -136,7 +137,8 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 	subscriber->heartbeat_us += interval_us;
 	if (subscriber->heartbeat_us <= now_us)
 		subscriber->heartbeat_us = now_us + interval_us;
-	if (push_encoding_expects_pong((enum push_encoding)subscriber->encoding) && !subscriber->awaits_pong) {
+	if (push_encoding_expects_pong((enum push_encoding)subscriber->encoding) &&
+		!subscriber->awaits_pong) {
 		subscriber->awaits_pong = true;
 		subscriber->pong_us = now_us + subscriber->hub->options->grace_us;
 	}

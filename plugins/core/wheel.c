@@ -3,10 +3,10 @@
 #include "push_assert.h"
 #include "wheel.h"
 
-#define SLOT_MASK  (PUSH_WHEEL_SLOT_COUNT - 1)
-#define REACH	   (1ull << (PUSH_WHEEL_SLOT_BITS * PUSH_WHEEL_LEVELS))
+#define SLOT_MASK (PUSH_WHEEL_SLOT_COUNT - 1)
+#define REACH     (1ull << (PUSH_WHEEL_SLOT_BITS * PUSH_WHEEL_LEVELS))
 
-_Static_assert(REACH * PUSH_TICK_US > PUSH_DURATION_US_MAX + PUSH_DURATION_US_MAX / 2,
+_Static_assert(REACH *PUSH_TICK_US > PUSH_DURATION_US_MAX + PUSH_DURATION_US_MAX / 2,
 	"the longest lifetime with its grace fits the wheel");
 
 void
@@ -36,8 +36,7 @@ place(struct push_wheel *wheel, struct push_timer *timer)
 	PUSH_ASSERT(timer->tick >= wheel->tick);
 	while (level < PUSH_WHEEL_LEVELS - 1 && distance >> (PUSH_WHEEL_SLOT_BITS * (level + 1)))
 		level++;
-	push_list_append(
-		&wheel->slots[level][(timer->tick >> (PUSH_WHEEL_SLOT_BITS * level)) & SLOT_MASK],
+	push_list_append(&wheel->slots[level][(timer->tick >> (PUSH_WHEEL_SLOT_BITS * level)) & SLOT_MASK],
 		&timer->link);
 }
 

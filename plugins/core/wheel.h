@@ -25,13 +25,13 @@
 
 struct push_timer {
 	struct push_list link; /* in a slot or in `due` */
-	uint64_t tick;	       /* when it fires */
+	uint64_t tick;         /* when it fires */
 };
 
 struct push_wheel {
 	struct push_list slots[PUSH_WHEEL_LEVELS][PUSH_WHEEL_SLOT_COUNT];
 	struct push_list due; /* expired, not yet fired: what a full slice left over */
-	uint64_t tick;	      /* all timers up to this one have been moved to `due` */
+	uint64_t tick;        /* all timers up to this one have been moved to `due` */
 };
 
 /* What is done with a timer that is due; it is disarmed by then and may be armed again. */

@@ -4,9 +4,9 @@
 #include "push_assert.h"
 #include "wsframe.h"
 
-#define FIN	   0x80
-#define LENGTH_16  126
-#define LENGTH_64  127
+#define FIN       0x80
+#define LENGTH_16 126
+#define LENGTH_64 127
 
 size_t
 push_ws_put_header(unsigned char *to, enum push_ws_opcode opcode, size_t size)

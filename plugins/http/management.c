@@ -6,7 +6,7 @@
 #include "lwsio/request.h"
 
 #define METRICS_BYTES_MAX (64 * 1024)
-#define PATH_BYTES_MAX	  64
+#define PATH_BYTES_MAX    64
 
 static int
 answer_health(struct lws *wsi, const char *down_because)

@@ -1,4 +1,5 @@
-/* protocol_push_http.c - publishing by HTTP, as an lws protocol plugin.  All decisions are in publish_conn.c. */
+/* protocol_push_http.c - publishing by HTTP, as an lws protocol plugin.  All decisions are in publish_conn.c.
+ */
 #include "http/publish_conn.h"
 #include "lwsio/plugin.h"
 

@@ -23,7 +23,8 @@ push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	}
 }
 
-/* A session's data is as large as in the other plugins: lws keeps the block when a connection changes them. */
+/* A session's data is as large as in the other plugins: lws keeps the block when a connection changes them.
+ */
 static const struct lws_protocols protocols[] = {
 	{
 		.name = "push-management",

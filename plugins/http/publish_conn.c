@@ -23,7 +23,7 @@
 #define BODY_TOTAL_US 30000000ull
 
 /* How long, and for how much, the rest of a refused body is read. */
-#define LINGER_S	 2
+#define LINGER_S         2
 #define LINGER_BYTES_MAX (4 * 1024 * 1024)
 
 #define RETRY_AFTER_S 1
@@ -39,13 +39,13 @@ struct publish {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker;
 	enum publish_state state;
-	bool in_call;	 /* the broker is being called: its answer is picked up behind the call */
+	bool in_call;    /* the broker is being called: its answer is picked up behind the call */
 	bool has_length; /* HTTP/2 may leave it out */
 	size_t length, received_size, discarded;
 	uint64_t started_us;
 	struct push_buf body;
 	struct push_reply reply; /* what every answer has, and an error that waits for the body's end */
-	const char *error;	 /* its text; static */
+	const char *error;       /* its text; static */
 	char origin[ORIGIN_BYTES_MAX];
 	bool done; /* the broker has answered: */
 	enum push_status done_status;
@@ -85,8 +85,7 @@ refuse_body(struct publish *publish, unsigned int status, const char *text)
 	publish->reply.close = true;
 	if (answer_error(publish, status, text) == 0 || is_mux(publish->wsi))
 		return 0;
-	if (lws_partial_buffered(publish->wsi) ||
-		shutdown((int)lws_get_socket_fd(publish->wsi), SHUT_WR))
+	if (lws_partial_buffered(publish->wsi) || shutdown((int)lws_get_socket_fd(publish->wsi), SHUT_WR))
 		return -1;
 	lws_set_timeout(publish->wsi, PENDING_TIMEOUT_HTTP_CONTENT, LINGER_S);
 	return 0;
@@ -250,8 +249,8 @@ answer_published(struct publish *publish)
 	publish->state = PUBLISH_ANSWERED;
 	reply.status = 202;
 	reply.body = body;
-	reply.body_size =
-		(size_t)lws_snprintf(body, sizeof(body), "{\"subscribers\":%" PRIu64 "}", publish->subscribers);
+	reply.body_size = (size_t)lws_snprintf(
+		body, sizeof(body), "{\"subscribers\":%" PRIu64 "}", publish->subscribers);
 	return push_reply_send(publish->wsi, &reply);
 }
 

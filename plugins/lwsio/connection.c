@@ -144,7 +144,8 @@ mux_kind(enum push_ws_opcode opcode, bool first, bool last)
  * The header of ours counts as taken with the first piece of its payload.
  */
 static ssize_t
-write_mux_ws(struct push_connection *connection, const struct push_frame *frame, size_t skip, size_t allowance)
+write_mux_ws(
+	struct push_connection *connection, const struct push_frame *frame, size_t skip, size_t allowance)
 {
 	struct lws *wsi = connection->wsi;
 	unsigned char piece[LWS_PRE + MUX_PIECE_BYTES_MAX];

@@ -24,12 +24,12 @@ struct push_connection {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker;
 	struct push_subscriber *subscriber; /* owned */
-	uint8_t encoding;		    /* enum push_encoding */
-	uint8_t way;			    /* enum push_connection_way */
-	bool writing : 1;		    /* mux: inside the writeable callback */
-	bool closing : 1;		    /* to be closed by the next writeable callback */
-	bool receiving : 1;		    /* a message from the client has begun */
-	struct push_buf received;	    /* what has come of it */
+	uint8_t encoding;                   /* enum push_encoding */
+	uint8_t way;                        /* enum push_connection_way */
+	bool writing : 1;                   /* mux: inside the writeable callback */
+	bool closing : 1;                   /* to be closed by the next writeable callback */
+	bool receiving : 1;                 /* a message from the client has begun */
+	struct push_buf received;           /* what has come of it */
 };
 
 /*

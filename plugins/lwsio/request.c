@@ -34,10 +34,10 @@ push_request_method(struct lws *wsi)
 	/* HTTP/2 */
 	if (!push_request_header(wsi, WSI_TOKEN_HTTP_COLON_METHOD, name, sizeof(name)))
 		return PUSH_METHOD_OTHER;
-	return !strcmp(name, "GET")	  ? PUSH_METHOD_GET
-	       : !strcmp(name, "POST")	  ? PUSH_METHOD_POST
+	return !strcmp(name, "GET")       ? PUSH_METHOD_GET
+	       : !strcmp(name, "POST")    ? PUSH_METHOD_POST
 	       : !strcmp(name, "OPTIONS") ? PUSH_METHOD_OPTIONS
-	       : !strcmp(name, "HEAD")	  ? PUSH_METHOD_HEAD
+	       : !strcmp(name, "HEAD")    ? PUSH_METHOD_HEAD
 					  : PUSH_METHOD_OTHER;
 }
 
@@ -148,7 +148,8 @@ add_optional(struct head *head, const struct push_reply *reply)
 		add(head, "vary:", "Origin");
 	if (reply->allow_methods) {
 		add(head, "access-control-allow-methods:", reply->allow_methods);
-		add(head, "access-control-allow-headers:", "Content-Type, Authorization, Cache-Control, Last-Event-ID");
+		add(head, "access-control-allow-headers:",
+			"Content-Type, Authorization, Cache-Control, Last-Event-ID");
 		add(head, "access-control-max-age:", "86400");
 	}
 	if (reply->retry_after_s) {
@@ -204,7 +205,9 @@ static bool
 write_reply(struct lws *wsi, const struct push_reply *reply)
 {
 	unsigned char buffer[LWS_PRE + HEAD_BYTES_MAX + SMALL_BODY_BYTES_MAX];
-	struct head head = {.wsi = wsi, .start = buffer + LWS_PRE, .p = buffer + LWS_PRE,
+	struct head head = {.wsi = wsi,
+		.start = buffer + LWS_PRE,
+		.p = buffer + LWS_PRE,
 		.end = buffer + LWS_PRE + HEAD_BYTES_MAX};
 	bool mux = lws_get_network_wsi(wsi) != wsi;
 

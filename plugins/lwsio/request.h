@@ -11,7 +11,13 @@
 
 #include "core/buf.h"
 
-enum push_method { PUSH_METHOD_GET, PUSH_METHOD_HEAD, PUSH_METHOD_POST, PUSH_METHOD_OPTIONS, PUSH_METHOD_OTHER };
+enum push_method {
+	PUSH_METHOD_GET,
+	PUSH_METHOD_HEAD,
+	PUSH_METHOD_POST,
+	PUSH_METHOD_OPTIONS,
+	PUSH_METHOD_OTHER
+};
 
 /* push_request_method - of the request whose headers lws has now. */
 enum push_method
@@ -52,9 +58,9 @@ struct push_reply {
 	const char *content_type; /* default: application/json */
 	const char *body;
 	size_t body_size;
-	const char *allow;	      /* 405 and preflights */
-	const char *allow_origin;     /* Access-Control-Allow-Origin */
-	const char *allow_methods;    /* a preflight's Access-Control-Allow-Methods */
+	const char *allow;         /* 405 and preflights */
+	const char *allow_origin;  /* Access-Control-Allow-Origin */
+	const char *allow_methods; /* a preflight's Access-Control-Allow-Methods */
 	unsigned int retry_after_s;
 	bool close;  /* HTTP/1.1: say `connection: close` and do so */
 	bool stream; /* the body follows: no content-length, and the request goes on */

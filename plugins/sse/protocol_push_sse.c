@@ -1,4 +1,5 @@
-/* protocol_push_sse.c - EventSource subscribers, as an lws protocol plugin.  All decisions are in sse_conn.c. */
+/* protocol_push_sse.c - EventSource subscribers, as an lws protocol plugin.  All decisions are in sse_conn.c.
+ */
 #include "lwsio/plugin.h"
 #include "sse/sse_conn.h"
 

@@ -8,7 +8,7 @@
 #include "sse/sse_conn.h"
 
 #define ORIGIN_BYTES_MAX 256
-#define RETRY_AFTER_S	 1
+#define RETRY_AFTER_S    1
 
 /* Answers whatever is no request for a stream; returns true where it is one. */
 static bool

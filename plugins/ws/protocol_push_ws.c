@@ -76,11 +76,9 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 
 #define WS_PROTOCOL(protocol_name)                                                                           \
 	{                                                                                                    \
-		.name = (protocol_name),                                                                     \
-		.callback = push_ws_callback,                                                                \
+		.name = (protocol_name), .callback = push_ws_callback,                                       \
 		.per_session_data_size = sizeof(struct push_connection *),                                   \
-		.rx_buffer_size = PUSH_WS_RX_BYTES,                                                          \
-		.tx_packet_size = PUSH_TX_PACKET_BYTES,                                                      \
+		.rx_buffer_size = PUSH_WS_RX_BYTES, .tx_packet_size = PUSH_TX_PACKET_BYTES,                  \
 	}
 
 static const struct lws_protocols protocols[] = {

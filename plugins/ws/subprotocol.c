@@ -31,8 +31,8 @@ subprotocol_on_upgrade(struct lws *wsi)
 	char offer[OFFER_BYTES_MAX], *path, *place;
 	int path_size;
 
-	if (!push_request_header(wsi, WSI_TOKEN_PROTOCOL, offer, sizeof(offer)) || offers(offer, SUBPROTOCOL_NAME) ||
-		lws_http_get_uri_and_method(wsi, &path, &path_size) < 0)
+	if (!push_request_header(wsi, WSI_TOKEN_PROTOCOL, offer, sizeof(offer)) ||
+		offers(offer, SUBPROTOCOL_NAME) || lws_http_get_uri_and_method(wsi, &path, &path_size) < 0)
 		return;
 	place = memmem(path, LWS_HEADER_BYTES, offer, strlen(offer));
 	if (!place)
@@ -47,6 +47,7 @@ subprotocol_on_headers(struct lws *wsi, struct lws_process_html_args *headers)
 	static const char named[] = "Sec-WebSocket-Protocol: " SUBPROTOCOL_ALIAS "\r\n";
 	size_t size = sizeof(named) - 1;
 
-	if (!strcmp(lws_get_protocol(wsi)->name, SUBPROTOCOL_ALIAS) && !memcmp(headers->p - size, named, size))
+	if (!strcmp(lws_get_protocol(wsi)->name, SUBPROTOCOL_ALIAS) &&
+		!memcmp(headers->p - size, named, size))
 		headers->p -= size;
 }

@@ -7,7 +7,8 @@
 #include "lwsio/connection.h"
 
 /*
- * ws_conn_admit - whether an upgrade request may become a WebSocket: its path, and the version that it speaks.
+ * ws_conn_admit - whether an upgrade request may become a WebSocket: its path, and the version that it
+ * speaks.
  *
  * Returns true, or answers the request and returns false.
  */

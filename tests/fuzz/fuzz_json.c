@@ -14,7 +14,8 @@
 #include "core/push_assert.h"
 #include "core/utf8.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 check_value(const struct push_publication *publication, const struct push_options *options)

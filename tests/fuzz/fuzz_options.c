@@ -6,7 +6,8 @@
 #include "core/options.h"
 #include "core/push_assert.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -25,7 +26,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)!push_options_check(&options, &error);
 	if (size > 0)
 		(void)!push_options_set(&options, table[data[0] % count].name, variable + 6, &error);
-	PUSH_ASSERT(options.lifetime_max_us <= PUSH_DURATION_US_MAX && options.queue_bytes_max <= PUSH_SIZE_MAX);
+	PUSH_ASSERT(
+		options.lifetime_max_us <= PUSH_DURATION_US_MAX && options.queue_bytes_max <= PUSH_SIZE_MAX);
 	free(variable);
 	return 0;
 }

@@ -22,8 +22,7 @@ a_list_is_split_and_duplicates_collapse(void **state)
 	struct push_error error;
 
 	(void)state;
-	assert_int_equal(
-		push_channels_parse(&channels, list, sizeof(list) - 1, &options, &error), PUSH_OK);
+	assert_int_equal(push_channels_parse(&channels, list, sizeof(list) - 1, &options, &error), PUSH_OK);
 	assert_int_equal(channels.count, 3);
 	assert_memory_equal(channels.names[0].text, "a", 1);
 	assert_int_equal(channels.names[1].size, 3);
@@ -39,9 +38,14 @@ a_bad_name_refuses_the_whole_list_and_is_named(void **state)
 		size_t size;
 		const char *error;
 	} rows[] = {
-		{"", 0, "'': empty"}, {"a,", 2, "'': empty"}, {",a", 2, "'': empty"}, {"a,,b", 4, "'': empty"},
-		{"a,b\nc", 5, "'b?c': has a control character"}, {"x\x7f", 2, "control character"},
-		{"x\xC2\x85", 3, "control character"}, {"x\0y", 3, "'x?y': has a control character"},
+		{"", 0, "'': empty"},
+		{"a,", 2, "'': empty"},
+		{",a", 2, "'': empty"},
+		{"a,,b", 4, "'': empty"},
+		{"a,b\nc", 5, "'b?c': has a control character"},
+		{"x\x7f", 2, "control character"},
+		{"x\xC2\x85", 3, "control character"},
+		{"x\0y", 3, "'x?y': has a control character"},
 		{"ok,\xFF", 4, "'?': not valid UTF-8"},
 	};
 

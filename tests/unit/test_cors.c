@@ -8,11 +8,15 @@ only_listed_origins_are_allowed(void **state)
 	static const struct {
 		const char *allowed, *origin, *answer;
 	} rows[] = {
-		{"*", "https://a.example", "*"}, {"*", NULL, "*"},
+		{"*", "https://a.example", "*"},
+		{"*", NULL, "*"},
 		{"https://a.example,https://b.example", "https://b.example", "https://b.example"},
 		{"https://a.example, https://b.example", "https://b.example", "https://b.example"},
-		{"https://a.example", "https://a.example.evil", NULL}, {"https://a.example", "https://a.exampl", NULL},
-		{"https://a.example", NULL, NULL}, {"", "https://a.example", NULL}, {"https://a.example", "", NULL},
+		{"https://a.example", "https://a.example.evil", NULL},
+		{"https://a.example", "https://a.exampl", NULL},
+		{"https://a.example", NULL, NULL},
+		{"", "https://a.example", NULL},
+		{"https://a.example", "", NULL},
 	};
 
 	(void)state;

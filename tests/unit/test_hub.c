@@ -13,12 +13,18 @@
 
 #define SECOND_US 1000000ull
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
+void *
+__real_malloc(size_t size);
+void *
+__real_calloc(size_t count, size_t size);
+void *
+__real_realloc(void *old, size_t size);
+void *
+__wrap_malloc(size_t size);
+void *
+__wrap_calloc(size_t count, size_t size);
+void *
+__wrap_realloc(void *old, size_t size);
 
 static long allocations_left = -1; /* -1: no limit */
 
@@ -203,7 +209,7 @@ count_of(const struct client *client, const char *text)
 	return count;
 }
 
-#define WS_PING	   "{\"event\":\"ping\",\"data\":{}}"
+#define WS_PING    "{\"event\":\"ping\",\"data\":{}}"
 #define SSE_BEAT   "event:heartbeat\ndata:{}\n\n"
 #define WS_MESSAGE "{\"event\":\"message\",\"data\":{\"channel\":\"a\",\"message\":1}}"
 
@@ -482,10 +488,12 @@ running_out_of_memory_anywhere_is_survived(void **state)
 
 		memset(client, 0, sizeof(*client));
 		client->room = SIZE_MAX;
-		assert_int_equal(push_channels_parse(&channels, "a,b,c", 5, &world->options, &error), PUSH_OK);
+		assert_int_equal(
+			push_channels_parse(&channels, "a,b,c", 5, &world->options, &error), PUSH_OK);
 		allocations_left = limit;
 		client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
-		if (client->subscriber && push_subscriber_subscribe(client->subscriber, &channels) == PUSH_OK) {
+		if (client->subscriber &&
+			push_subscriber_subscribe(client->subscriber, &channels) == PUSH_OK) {
 			push_subscriber_start(client->subscriber, world->now);
 			for (int i = 0; i < 12; i++)
 				status = push_hub_deliver(

@@ -23,7 +23,8 @@ the_value_arrives_as_it_was_written_without_its_white_space(void **state)
 		const char *body, *channel, *value;
 	} rows[] = {
 		{"{\"channel\":\"qwerty\",\"message\":\"hello\"}", "qwerty", "\"hello\""},
-		{"\r\n{ \"message\" :\t{ \"a\" : [ 1 , 2 ] } , \"channel\" : \"c\" }\n", "c", "{\"a\":[1,2]}"},
+		{"\r\n{ \"message\" :\t{ \"a\" : [ 1 , 2 ] } , \"channel\" : \"c\" }\n", "c",
+			"{\"a\":[1,2]}"},
 		{"{\"channel\":\"c\",\"message\":null}", "c", "null"},
 		{"{\"channel\":\"c\",\"message\":false}", "c", "false"},
 		{"{\"channel\":\"c\",\"message\":12345678901234567890123}", "c", "12345678901234567890123"},
@@ -31,9 +32,11 @@ the_value_arrives_as_it_was_written_without_its_white_space(void **state)
 		{"{\"channel\":\"c\",\"message\":\"a\\u0041\\n\\/\"}", "c", "\"a\\u0041\\n\\/\""},
 		{"{\"channel\":\"c\",\"message\":\" spaces  stay \"}", "c", "\" spaces  stay \""},
 		{"{\"channel\":\"a\\u0062\",\"message\":1}", "ab", "1"},
-		{"{\"ch\\u0061nnel\":\"c\",\"m\\u0065ssage\":7}", "c", "7"},   /* keys may be spelt so */
-		{"{\"channel\":\"a\",\"message\":1,\"message\":2,\"channel\":\"b\"}", "b", "2"}, /* the last counts */
-		{"{\"channel\":\"c\",\"message\":{\"message\":3},\"x\":{\"message\":4}}", "c", "{\"message\":3}"},
+		{"{\"ch\\u0061nnel\":\"c\",\"m\\u0065ssage\":7}", "c", "7"}, /* keys may be spelt so */
+		{"{\"channel\":\"a\",\"message\":1,\"message\":2,\"channel\":\"b\"}", "b",
+			"2"}, /* the last counts */
+		{"{\"channel\":\"c\",\"message\":{\"message\":3},\"x\":{\"message\":4}}", "c",
+			"{\"message\":3}"},
 		{"{\"channel\":\"c\",\"message\":[],\"extra\":[{}]}", "c", "[]"},
 	};
 
@@ -42,8 +45,8 @@ the_value_arrives_as_it_was_written_without_its_white_space(void **state)
 		struct push_publication publication;
 		struct push_error error;
 
-		assert_int_equal(push_publication_parse(&publication, rows[i].body, strlen(rows[i].body),
-					 &options, &error),
+		assert_int_equal(push_publication_parse(
+					 &publication, rows[i].body, strlen(rows[i].body), &options, &error),
 			PUSH_OK);
 		assert_int_equal(publication.channel_size, strlen(rows[i].channel));
 		assert_memory_equal(publication.channel, rows[i].channel, publication.channel_size);
@@ -59,9 +62,14 @@ what_is_wrong_is_said(void **state)
 	static const struct {
 		const char *body, *error;
 	} rows[] = {
-		{"", "not JSON"}, {"hello", "not JSON"}, {"{", "not JSON: ends too early"},
-		{"[]", "not a JSON object"}, {"null", "not JSON"}, {"\"x\"", "not a JSON object"},
-		{"{}", "missing"}, {"{\"channel\":\"c\"}", "'message' is missing"},
+		{"", "not JSON"},
+		{"hello", "not JSON"},
+		{"{", "not JSON: ends too early"},
+		{"[]", "not a JSON object"},
+		{"null", "not JSON"},
+		{"\"x\"", "not a JSON object"},
+		{"{}", "missing"},
+		{"{\"channel\":\"c\"}", "'message' is missing"},
 		{"{\"message\":1}", "'channel' is missing"},
 		{"{\"channel\":1,\"message\":1}", "'channel' must be a string"},
 		{"{\"channel\":null,\"message\":1}", "'channel' must be a string"},
@@ -90,8 +98,8 @@ what_is_wrong_is_said(void **state)
 		struct push_publication publication;
 		struct push_error error;
 
-		assert_int_equal(push_publication_parse(&publication, rows[i].body, strlen(rows[i].body),
-					 &options, &error),
+		assert_int_equal(push_publication_parse(
+					 &publication, rows[i].body, strlen(rows[i].body), &options, &error),
 			PUSH_INVALID);
 		if (!strstr(error.text, rows[i].error))
 			fail_msg("%s: \"%s\", not \"%s\"", rows[i].body, error.text, rows[i].error);
@@ -133,7 +141,9 @@ nesting_is_bounded(void **state)
 		int depth;
 		enum push_status status;
 	} rows[] = {
-		{1, PUSH_OK}, {PUSH_JSON_DEPTH_MAX - 1, PUSH_OK}, {PUSH_JSON_DEPTH_MAX, PUSH_INVALID},
+		{1, PUSH_OK},
+		{PUSH_JSON_DEPTH_MAX - 1, PUSH_OK},
+		{PUSH_JSON_DEPTH_MAX, PUSH_INVALID},
 		{30000, PUSH_INVALID},
 	};
 
@@ -177,8 +187,8 @@ commands_are_told_apart(void **state)
 		enum push_command command = PUSH_COMMAND_PING;
 		struct push_error error;
 
-		assert_int_equal(
-			push_command_parse(&command, rows[i].text, strlen(rows[i].text), &error), rows[i].status);
+		assert_int_equal(push_command_parse(&command, rows[i].text, strlen(rows[i].text), &error),
+			rows[i].status);
 		assert_int_equal(command, rows[i].command);
 	}
 }

@@ -32,8 +32,8 @@ each_option_is_overridden_by_its_variable(void **state)
 {
 	char *environment[] = {"HOME=/root", "PUSH_HEARTBEAT_INTERVAL_DURATION=500ms",
 		"PUSH_MESSAGE_MAX_SIZE=1mb", "PUSH_CHANNELS_MAX=7",
-		"PUSH_CORS_ALLOWED_ORIGINS=https://a.example,https://b.example", "PUSH_DRAIN_DURATION=",
-		NULL};
+		"PUSH_CORS_ALLOWED_ORIGINS=https://a.example,https://b.example",
+		"PUSH_DRAIN_DURATION=", NULL};
 	struct push_options o;
 	struct push_error error;
 
@@ -75,7 +75,8 @@ a_bad_option_is_named_with_its_value(void **state)
 		const char *name, *value, *expected;
 		enum push_status status;
 	} rows[] = {
-		{"push.heartbeat.interval", "30s", "push.heartbeat.interval=30s: no such option", PUSH_NOT_FOUND},
+		{"push.heartbeat.interval", "30s", "push.heartbeat.interval=30s: no such option",
+			PUSH_NOT_FOUND},
 		{"push.drain.duration", "soon", "push.drain.duration=soon: not a duration", PUSH_INVALID},
 		{"push.drain.duration", "", "push.drain.duration=: not a duration", PUSH_INVALID},
 		{"push.message.max.size", "1tb", "push.message.max.size=1tb: not a size", PUSH_INVALID},

@@ -10,8 +10,14 @@ durations_are_read_in_every_unit(void **state)
 		const char *text;
 		uint64_t us;
 	} rows[] = {
-		{"0", 0}, {"1", 1000}, {"500ms", 500000}, {"500MS", 500000}, {"30s", 30000000},
-		{"2m", 120000000}, {"1h", 3600000000}, {"24h", PUSH_DURATION_US_MAX}, /* the limit */
+		{"0", 0},
+		{"1", 1000},
+		{"500ms", 500000},
+		{"500MS", 500000},
+		{"30s", 30000000},
+		{"2m", 120000000},
+		{"1h", 3600000000},
+		{"24h", PUSH_DURATION_US_MAX}, /* the limit */
 		{"007s", 7000000},
 	};
 
@@ -31,10 +37,19 @@ what_is_no_duration_is_refused_and_changes_nothing(void **state)
 		const char *text;
 		enum push_status status;
 	} rows[] = {
-		{"", PUSH_INVALID}, {"s", PUSH_INVALID}, {"-1s", PUSH_INVALID}, {"+1s", PUSH_INVALID},
-		{"1 s", PUSH_INVALID}, {" 1s", PUSH_INVALID}, {"1s ", PUSH_INVALID}, {"1.5s", PUSH_INVALID},
-		{"1d", PUSH_INVALID}, {"0x10", PUSH_INVALID}, {"1kb", PUSH_INVALID},
-		{"25h", PUSH_TOO_LARGE}, {"86400001", PUSH_TOO_LARGE},
+		{"", PUSH_INVALID},
+		{"s", PUSH_INVALID},
+		{"-1s", PUSH_INVALID},
+		{"+1s", PUSH_INVALID},
+		{"1 s", PUSH_INVALID},
+		{" 1s", PUSH_INVALID},
+		{"1s ", PUSH_INVALID},
+		{"1.5s", PUSH_INVALID},
+		{"1d", PUSH_INVALID},
+		{"0x10", PUSH_INVALID},
+		{"1kb", PUSH_INVALID},
+		{"25h", PUSH_TOO_LARGE},
+		{"86400001", PUSH_TOO_LARGE},
 		{"99999999999999999999999999", PUSH_TOO_LARGE},
 	};
 
@@ -55,9 +70,15 @@ sizes_are_read_in_every_unit_up_to_the_limit(void **state)
 		enum push_status status;
 		uint64_t bytes;
 	} rows[] = {
-		{"0", PUSH_OK, 0}, {"10b", PUSH_OK, 10}, {"64kb", PUSH_OK, 65536}, {"1MB", PUSH_OK, 1048576},
-		{"64mb", PUSH_OK, PUSH_SIZE_MAX}, {"65mb", PUSH_TOO_LARGE, 42}, {"1gb", PUSH_INVALID, 42},
-		{"k", PUSH_INVALID, 42}, {"67108865", PUSH_TOO_LARGE, 42},
+		{"0", PUSH_OK, 0},
+		{"10b", PUSH_OK, 10},
+		{"64kb", PUSH_OK, 65536},
+		{"1MB", PUSH_OK, 1048576},
+		{"64mb", PUSH_OK, PUSH_SIZE_MAX},
+		{"65mb", PUSH_TOO_LARGE, 42},
+		{"1gb", PUSH_INVALID, 42},
+		{"k", PUSH_INVALID, 42},
+		{"67108865", PUSH_TOO_LARGE, 42},
 	};
 
 	(void)state;

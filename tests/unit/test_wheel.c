@@ -111,7 +111,8 @@ it_behaves_like_a_plain_list(void **state)
 		size_t i = (size_t)rand_r(&seed) % TIMERS;
 
 		if (rand_r(&seed) % 4) {
-			entries[i].due_us = now + (uint64_t)rand_r(&seed) % ((uint64_t)1 << (rand_r(&seed) % 33));
+			entries[i].due_us =
+				now + (uint64_t)rand_r(&seed) % ((uint64_t)1 << (rand_r(&seed) % 33));
 			entries[i].armed = true;
 			push_wheel_arm(&wheel, &entries[i].timer, entries[i].due_us);
 		} else {
