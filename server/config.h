@@ -37,10 +37,12 @@ struct config {
  *
  * Returns the caller's to config_close(), or NULL with one line in `error` that names file, key and value.
  */
-struct config *config_open(const struct settings *settings, struct push_error *error);
+struct config *
+config_open(const struct settings *settings, struct push_error *error);
 
 /* config_close - NULL is allowed. */
-void config_close(struct config *config);
+void
+config_close(struct config *config);
 
 /*
  * config_override - put the command line's folders and the environment's ports into the trees.
@@ -48,36 +50,43 @@ void config_close(struct config *config);
  * SERVER_PORT is that of the vhost "push", MANAGEMENT_SERVER_PORT that of the vhost "management".
  * Errors: PUSH_INVALID for a port that is none.
  */
-enum push_status PUSH_MUST_USE config_override(
-	struct config *config, const struct settings *settings, struct push_error *error);
+enum push_status PUSH_MUST_USE
+config_override(struct config *config, const struct settings *settings, struct push_error *error);
 
 /* config_check - everything that can be known to be wrong before lwsws starts; fills in config->options. */
-enum push_status PUSH_MUST_USE config_check(struct config *config, struct push_error *error);
+enum push_status PUSH_MUST_USE
+config_check(struct config *config, struct push_error *error);
 
 /* config_render - write the trees as lwsws wants them to `folder`, which exists.  Errors: PUSH_INVALID. */
-enum push_status PUSH_MUST_USE config_render(
-	const struct config *config, const char *folder, struct push_error *error);
+enum push_status PUSH_MUST_USE
+config_render(const struct config *config, const char *folder, struct push_error *error);
 
 /* What config_for_each_vhost() calls; anything but PUSH_OK ends the walk. */
-typedef enum push_status config_visitor(
-	const struct config_file *file, struct json_object *vhost, void *context);
+typedef enum push_status
+config_visitor(const struct config_file *file, struct json_object *vhost, void *context);
 
 /* config_for_each_vhost - returns PUSH_OK, or what ended the walk. */
-enum push_status config_for_each_vhost(const struct config *config, config_visitor *visit, void *context);
+enum push_status
+config_for_each_vhost(const struct config *config, config_visitor *visit, void *context);
 
 /* config_text - the text of a member of an object; NULL where there is none. */
-const char *config_text(struct json_object *object, const char *name);
+const char *
+config_text(struct json_object *object, const char *name);
 
 /* config_flag - is a member set, as lwsws understands it (1, on, yes, true)? */
-bool config_flag(struct json_object *object, const char *name);
+bool
+config_flag(struct json_object *object, const char *name);
 
 /* config_parse_port - 1 to 65535 in plain digits; 0 for anything else. */
-int config_parse_port(const char *text);
+int
+config_parse_port(const char *text);
 
 /* config_port - the TCP port of a vhost; 0 where it has none. */
-int config_port(struct json_object *vhost);
+int
+config_port(struct json_object *vhost);
 
 /* config_find_vhost - the vhost of that name; NULL where there is none. */
-struct json_object *config_find_vhost(const struct config *config, const char *name);
+struct json_object *
+config_find_vhost(const struct config *config, const char *name);
 
 #endif

@@ -54,9 +54,13 @@ check_folder(const struct check *check, const struct config_file *file, const ch
 {
 	struct stat about;
 
-	if (stat(path, &about) || access(path, R_OK | X_OK))
+	if (stat(path, &about))
 		return config_fail(check->error, file, key, path, strerror(errno));
-	return S_ISDIR(about.st_mode) ? PUSH_OK : config_fail(check->error, file, key, path, "not a folder");
+	if (!S_ISDIR(about.st_mode))
+		return config_fail(check->error, file, key, path, "not a folder");
+	if (access(path, R_OK | X_OK))
+		return config_fail(check->error, file, key, path, strerror(errno));
+	return PUSH_OK;
 }
 
 /* The options that a vhost gives a protocol; NULL where it does not have it. */
@@ -217,7 +221,7 @@ check_broker(struct check *check, const struct config_file *file, struct json_ob
 	if (owner) {
 		snprintf(check->error->text, sizeof(check->error->text),
 			"%s: vhost '%.64s': vhost '%.64s' has a broker already: share it by "
-			"\"push-broker\": {\"" SHARED_WITH "\": \"%.64s\"}",
+			"\"push-broker\": {\"push-broker-vhost\": \"%.64s\"}",
 			file->name, config_text(vhost, "name"), owner, owner);
 		return PUSH_INVALID;
 	}

@@ -121,8 +121,8 @@ check_protocols(const struct place *at, struct json_object *protocols)
 	return PUSH_OK;
 }
 
-static enum push_status check_object(
-	const struct place *at, struct json_object *object, const struct key *known);
+static enum push_status
+check_object(const struct place *at, struct json_object *object, const struct key *known);
 
 static enum push_status
 check_element(const struct place *at, struct json_object *value, enum config_kind kind)
@@ -199,7 +199,10 @@ config_weigh(struct json_object *tree)
 	size_t weight = OBJECT_WEIGHT;
 
 	if (json_object_is_type(tree, json_type_object)) {
-		json_object_object_foreach(tree, name, value) weight += strlen(name) + config_weigh(value);
+		json_object_object_foreach(tree, name, value)
+		{
+			weight += strlen(name) + config_weigh(value);
+		}
 	} else if (json_object_is_type(tree, json_type_array)) {
 		for (size_t i = 0; i < json_object_array_length(tree); i++)
 			weight += config_weigh(json_object_array_get_idx(tree, i));

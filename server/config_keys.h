@@ -27,18 +27,21 @@ enum config_kind {
  *
  * After it, all shapes are as the kinds say, and scalars are texts, numbers or booleans.
  */
-enum push_status PUSH_MUST_USE config_check_keys(const struct config_file *file, struct push_error *error);
+enum push_status PUSH_MUST_USE
+config_check_keys(const struct config_file *file, struct push_error *error);
 
 /*
  * config_weigh - about how many bytes lwsws needs to keep this tree.  It has CONFIG_WEIGHT_MAX for all files
  * together and does not look whether they are enough.
  */
-size_t config_weigh(struct json_object *tree);
+size_t
+config_weigh(struct json_object *tree);
 
 #define CONFIG_WEIGHT_MAX 60000u
 
 /* config_fail - write "file: key=value: why"; returns PUSH_INVALID. */
-enum push_status config_fail(struct push_error *error, const struct config_file *file, const char *key,
-	const char *value, const char *why);
+enum push_status
+config_fail(struct push_error *error, const struct config_file *file, const char *key, const char *value,
+	const char *why);
 
 #endif

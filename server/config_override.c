@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config.h"
 
@@ -100,11 +101,26 @@ override_plugins(struct config *config, const char *plugins)
 		json_object_object_add(global, "plugin-dir", json_object_new_string(plugins));
 }
 
+/* Said here, where it is known that the command line named it. */
+static enum push_status
+check_folder(const char *option, const char *path, struct push_error *error)
+{
+	struct stat about;
+
+	if (!path || (!stat(path, &about) && S_ISDIR(about.st_mode)))
+		return PUSH_OK;
+	snprintf(error->text, sizeof(error->text), "%s %.250s: no such folder", option, path);
+	return PUSH_INVALID;
+}
+
 enum push_status
 config_override(struct config *config, const struct settings *settings, struct push_error *error)
 {
 	struct override override = {settings, error};
 
+	if (check_folder("--plugins", settings->plugins, error) != PUSH_OK ||
+		check_folder("--mounts", settings->mounts, error) != PUSH_OK)
+		return PUSH_INVALID;
 	if (settings->plugins)
 		override_plugins(config, settings->plugins);
 	return config_for_each_vhost(config, override_vhost, &override);

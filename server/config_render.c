@@ -15,7 +15,8 @@
 
 #define OPTION_NAME_SIZE 128
 
-static struct json_object *as_lwsws_reads(struct json_object *given, bool dashes);
+static struct json_object *
+as_lwsws_reads(struct json_object *given, bool dashes);
 
 static void
 add_member(struct json_object *to, const char *name, struct json_object *value, bool dashes)
@@ -42,7 +43,10 @@ as_lwsws_reads(struct json_object *given, bool dashes)
 
 	if (json_object_is_type(given, json_type_object)) {
 		copy = json_object_new_object();
-		json_object_object_foreach(given, name, value) add_member(copy, name, value, dashes);
+		json_object_object_foreach(given, name, value)
+		{
+			add_member(copy, name, value, dashes);
+		}
 		return copy;
 	}
 	if (json_object_is_type(given, json_type_array)) {

@@ -33,19 +33,24 @@ struct generation_host {
  *
  * Takes the configuration over in any case.  Returns false with the reason in `error`; nothing runs then.
  */
-bool generation_start(struct generation *generation, const struct generation_host *host, const char *name,
+bool
+generation_start(struct generation *generation, const struct generation_host *host, const char *name,
 	struct config *config, uint64_t now_us, struct push_error *error);
 
 /* generation_is_ready - are all workers ready? */
-bool generation_is_ready(const struct generation *generation);
+bool
+generation_is_ready(const struct generation *generation);
 
 /* generation_drain - let all workers drain; kills those that have not started. */
-void generation_drain(struct generation *generation, uint64_t now_us);
+void
+generation_drain(struct generation *generation, uint64_t now_us);
 
 /* generation_is_gone - has it no worker left, and none to be started again? */
-bool generation_is_gone(const struct generation *generation);
+bool
+generation_is_gone(const struct generation *generation);
 
 /* generation_end - kill what is left and give everything back.  Does nothing when it is not in use. */
-void generation_end(struct generation *generation);
+void
+generation_end(struct generation *generation);
 
 #endif

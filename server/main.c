@@ -4,11 +4,13 @@
  * It checks the configuration, writes a copy of it with the environment's overrides, runs lwsws on that, and
  * sees to it that it goes on.  The broker itself is a plugin; lwsws can run it without pushd.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "ports.h"
@@ -116,6 +118,31 @@ absolute(const char *path, char *buffer)
 	return path && realpath(path, buffer) ? buffer : path;
 }
 
+/* Found out before anything is started: a worker could only say so from within. */
+static bool
+find_program(const char *name)
+{
+	const char *folders = getenv("PATH");
+	char path[PATH_MAX];
+
+	if (strchr(name, '/')) {
+		if (!access(name, X_OK))
+			return true;
+		fprintf(stderr, "pushd: --lwsws %s: %s\n", name, strerror(errno));
+		return false;
+	}
+	while (folders && *folders) {
+		size_t length = strcspn(folders, ":");
+
+		snprintf(path, sizeof(path), "%.*s/%s", (int)length, folders, name);
+		if (!access(path, X_OK))
+			return true;
+		folders += length + (folders[length] == ':');
+	}
+	fprintf(stderr, "pushd: no %s in PATH: give its place with --lwsws\n", name);
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -135,9 +162,10 @@ main(int argc, char **argv)
 		config_close(config);
 		return 1;
 	}
-	if (!settings.check)
+	if (!settings.check && find_program(settings.lwsws))
 		return supervise(&settings, config);
-	printf("%s: configuration is valid\n", settings.config);
+	if (settings.check)
+		printf("%s: configuration is valid\n", settings.config);
 	config_close(config);
-	return 0;
+	return settings.check ? 0 : 1;
 }

@@ -19,9 +19,11 @@ struct notification {
 };
 
 /* notify_socket_open - a socket at `path`; anyone may write to it.  Returns -1 with errno set. */
-int notify_socket_open(const char *path);
+int
+notify_socket_open(const char *path);
 
 /* notify_socket_receive - the next one; false when there is none. */
-bool notify_socket_receive(int fd, struct notification *notification);
+bool
+notify_socket_receive(int fd, struct notification *notification);
 
 #endif

@@ -15,7 +15,7 @@
  *
  * Errors: PUSH_INVALID with the port, where it comes from, and which process has it where that can be told.
  */
-enum push_status PUSH_MUST_USE ports_check(
-	const struct config *config, const struct config *ours, struct push_error *error);
+enum push_status PUSH_MUST_USE
+ports_check(const struct config *config, const struct config *ours, struct push_error *error);
 
 #endif

@@ -16,9 +16,11 @@
  *
  * Returns false, with errno set.
  */
-bool run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked);
+bool
+run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked);
 
 /* run_dir_remove - the folder and all in it, two levels deep. */
-void run_dir_remove(const char *path);
+void
+run_dir_remove(const char *path);
 
 #endif

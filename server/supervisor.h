@@ -11,6 +11,7 @@
  * @config: taken over.
  * Returns the exit code: 0 after a drain, 1 when the first start failed.
  */
-int supervise(const struct settings *settings, struct config *config);
+int
+supervise(const struct settings *settings, struct config *config);
 
 #endif

@@ -5,6 +5,7 @@
 #include "config.h"
 
 /* welcome_print - to stderr, with commands that can be pasted, for the ports and schemes of `config`. */
-void welcome_print(const struct config *config);
+void
+welcome_print(const struct config *config);
 
 #endif

@@ -73,7 +73,8 @@ worker_start(struct worker *worker, const char *lwsws, const char *folder, const
 bool
 worker_owns(const struct worker *worker, pid_t pid)
 {
-	return worker->state != WORKER_NONE && pid > 0 && getpgid(pid) == worker->root;
+	return worker->state != WORKER_NONE && pid > 0 &&
+	       (pid == worker->child || getpgid(pid) == worker->root);
 }
 
 static void

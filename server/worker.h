@@ -38,32 +38,40 @@ struct worker {
  *
  * Keeps backoff_us.  Returns false, with errno set, when there cannot be another process.
  */
-bool worker_start(struct worker *worker, const char *lwsws, const char *folder, const char *notify_path,
+bool
+worker_start(struct worker *worker, const char *lwsws, const char *folder, const char *notify_path,
 	uint64_t now_us);
 
 /* worker_owns - is this process one of the worker's? */
-bool worker_owns(const struct worker *worker, pid_t pid);
+bool
+worker_owns(const struct worker *worker, pid_t pid);
 
 /* worker_look_for_child - learn the child's pid from the system, so that its end shows before it is ready. */
-void worker_look_for_child(struct worker *worker);
+void
+worker_look_for_child(struct worker *worker);
 
 /* worker_is_ready - `child` says that it serves. */
-void worker_is_ready(struct worker *worker, pid_t child, uint64_t now_us);
+void
+worker_is_ready(struct worker *worker, pid_t child, uint64_t now_us);
 
 /*
  * worker_has_ended - is the child, or a root that has no child yet, gone?
  *
  * If so, writes how to `why`: "was killed by signal 11 (Segmentation fault)".
  */
-bool worker_has_ended(const struct worker *worker, char *why, size_t size);
+bool
+worker_has_ended(const struct worker *worker, char *why, size_t size);
 
 /* worker_drain - ask it to drain and end; one that is not ready is killed. */
-void worker_drain(struct worker *worker, uint64_t now_us);
+void
+worker_drain(struct worker *worker, uint64_t now_us);
 
 /* worker_kill - end both processes at once and forget them.  Does nothing where there are none. */
-void worker_kill(struct worker *worker);
+void
+worker_kill(struct worker *worker);
 
 /* worker_read_output - pass on what it has printed; at the end of it, closes output_fd. */
-void worker_read_output(struct worker *worker);
+void
+worker_read_output(struct worker *worker);
 
 #endif
