@@ -410,3 +410,53 @@ def test_websocat_receives_and_stays_alive_by_itself():
             assert line == b'{"event":"message","data":{"channel":"cat","message":"hello"}}\n'
         finally:
             process.kill()
+
+
+@pytest.mark.skipif(harness.SANITIZED, reason="server/run builds the release")
+def test_server_run_works_from_any_folder_says_where_to_go_and_ends_with_0(tmp_path):
+    port, management = free_port(), free_port()
+    process = Process(["env", "-C", tmp_path, (SOURCE / "server/run").resolve()],
+                      {"SERVER_PORT": port, "MANAGEMENT_SERVER_PORT": management, "PUSH_DRAIN_DURATION": "100ms"})
+    process.wait_for("Push is ready", 120)
+    for url in (f":{port}/messages", f":{port}/sse/messages", f":{port}/ws/messages", f":{management}/actuator/health"):
+        process.wait_for(re.escape(url))
+    assert publish(port, "a", 1).status == 202
+    process.process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+
+
+def test_server_run_says_which_setting_is_bad():
+    process = Process([SOURCE / "server/run"], {"SERVER_PORT": "x"})
+    assert process.wait(120) == 1
+    assert "SERVER_PORT=x" in process.output()
+
+
+def test_a_request_behind_an_event_streams_ends_only_that_stream(server):
+    for second in (b"GET /sse/messages?channels=b HTTP/1.1\r\nHost: x\r\n\r\n", post('{"channel":"a","message":1}'), b"\0" * 99):
+        with EventStream(server.port, "second") as sse:
+            sse.raw()
+            sse.send(second)
+            assert sse.is_closed()
+    server.wait_metric("push_subscriptions", 0)
+
+
+def test_a_page_and_an_event_stream_may_share_a_connection_one_after_the_other(server):
+    with Connection(server.port) as connection:
+        assert connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").read_answer().status == 200
+        assert connection.send(post('{"channel":"a","message":1}')).read_answer().status == 202
+        connection.send("GET /sse/messages?channels=a HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.read_head()[0] == 200
+        assert connection.read_until(b"\n\n") == HEARTBEAT
+
+
+@pytest.mark.parametrize("name", ["push-http", "push-sse", "push-broker", "http-only"])
+def test_other_protocols_are_no_subprotocols(server, name):
+    with Connection(server.port) as connection:
+        assert connection.send(post('{"channel":"a","message":1}')).read_answer().status == 202
+        connection.send("\r\n".join(["GET /ws/messages?channels=a HTTP/1.1", "Host: x", "Upgrade: websocket",
+                                     "Connection: Upgrade", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+                                     "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Protocol: {name}"]) + "\r\n\r\n")
+        try:
+            assert connection.read_head()[2].get("sec-websocket-protocol") is None
+        except EOFError:
+            pass
