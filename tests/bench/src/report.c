@@ -320,7 +320,7 @@ static void
 json_number(struct json *json, const char *name, double value)
 {
 	json_name(json, name);
-	fprintf(json->to, "%.10g", value);
+	fprintf(json->to, "%.15g", value);
 }
 
 static void

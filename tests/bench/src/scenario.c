@@ -108,7 +108,9 @@ is_settled(void *arg)
 {
 	struct scenario *scenario = arg;
 
-	return load_is_settled(&scenario->load) || is_over(arg);
+	/* Also after a Ctrl-C: what is on its way is not lost. */
+	is_over(arg);
+	return load_is_settled(&scenario->load) || scenario->is_cut_short;
 }
 
 static bool
@@ -324,7 +326,7 @@ publish_and_check(struct scenario *scenario)
 	measure(scenario);
 	load_stop(&scenario->load);
 	/* A number of messages has been waited for already. */
-	if (!options->messages)
+	if (!options->messages || scenario->is_interrupted)
 		run_while_moving(scenario, options->drain_ns, is_settled);
 	crowd_finish(&scenario->crowd);
 	loop_run(&scenario->loop, UINT64_MAX, has_crowd_reported, scenario);
