@@ -53,6 +53,13 @@ on_headers(struct lws *wsi, struct lws_process_html_args *headers)
 	return 0;
 }
 
+/* A file of a mount has been sent by the vhost's default protocol, this one: on to the next request. */
+static int
+on_file_sent(struct lws *wsi)
+{
+	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
 static int
 push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
@@ -63,6 +70,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	case LWS_CALLBACK_ADD_HEADERS: return on_headers(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return ws_conn_admit(wsi) ? 0 : -1;
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
+	case LWS_CALLBACK_HTTP_FILE_COMPLETION: return on_file_sent(wsi);
 	case LWS_CALLBACK_HTTP: return ws_conn_plain_request(wsi, in);
 	case LWS_CALLBACK_ESTABLISHED: return on_open(wsi, session);
 	case LWS_CALLBACK_RECEIVE: return on_receive(session, in, len);

@@ -460,3 +460,16 @@ def test_other_protocols_are_no_subprotocols(server, name):
             assert connection.read_head()[2].get("sec-websocket-protocol") is None
         except EOFError:
             pass
+
+
+def test_the_consoles_files_come_whole_over_one_connection(server):
+    files = [f for f in (SOURCE / "mounts").rglob("*") if f.is_file()]
+    assert len(files) > 3
+    with Connection(server.port) as connection:
+        for file in files * 2:
+            path = file.relative_to(SOURCE / "mounts")
+            answer = connection.send(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n").read_answer()
+            assert (answer.status, answer.body) == (200, file.read_bytes())
+            unchanged = connection.send(f"GET /{path} HTTP/1.1\r\nHost: x\r\n"
+                                        f"If-None-Match: {answer.headers['etag']}\r\n\r\n").read_answer()
+            assert unchanged.status == 304
