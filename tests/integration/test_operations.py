@@ -449,7 +449,7 @@ def test_a_page_and_an_event_stream_may_share_a_connection_one_after_the_other(s
         assert connection.read_until(b"\n\n") == HEARTBEAT
 
 
-@pytest.mark.parametrize("name", ["push-http", "push-sse", "push-broker", "http-only"])
+@pytest.mark.parametrize("name", ["push-http", "push-sse", "push-broker"])
 def test_other_protocols_are_no_subprotocols(server, name):
     with Connection(server.port) as connection:
         assert connection.send(post('{"channel":"a","message":1}')).read_answer().status == 202

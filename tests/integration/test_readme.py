@@ -59,8 +59,8 @@ def test_the_table_of_options_is_the_programs():
 
 @pytest.mark.skipif(SANITIZED, reason="the release build's business")
 def test_the_package_holds_everything_in_its_place(tmp_path):
-    subprocess.run(["cpack", "-B", tmp_path, "--config", BUILD / "CPackConfig.cmake"], check=True, capture_output=True,
-                   cwd=BUILD)
+    subprocess.run(["cpack", "-B", tmp_path, "--config", BUILD.resolve() / "CPackConfig.cmake"], check=True, capture_output=True,
+                   cwd=tmp_path)
     package = next(tmp_path.glob("*.deb"))
     listing = subprocess.run(["dpkg", "-c", package], capture_output=True, text=True, check=True).stdout
     for path in ("./usr/lib/push/plugins/libprotocol_push_ws.so", "./usr/bin/pushd", "./etc/push/conf",
