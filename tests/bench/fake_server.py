@@ -144,11 +144,14 @@ class FakeServer:
         async def finish():
             self.server.close()
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if tasks:
+                # What the client has sent before it left is read to the end.
+                _, stuck = await asyncio.wait(tasks, timeout=5)
+                for task in stuck:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(finish(), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(finish(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
         self.loop.close()
@@ -193,8 +196,8 @@ class FakeServer:
             for subscriber in listeners:
                 subscriber.deliver(body["message"])
         is_last = self.fault == "close after" and is_hit
-        self.answer(writer, "202 Accepted", b'{"subscribers":%d}' % count, is_last)
         self.injected["reconnects"] += bool(is_last)
+        self.answer(writer, "202 Accepted", b'{"subscribers":%d}' % count, is_last)
         return not is_last
 
     def reorder(self, listeners, message):
