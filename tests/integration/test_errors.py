@@ -140,10 +140,11 @@ def test_a_plain_get_on_the_websockets_path_is_answered(server):
     assert_json_error(get(server.port, "/ws/messages?channels=a"), 426)
 
 
-def test_a_post_on_the_consoles_files_is_answered(server):
-    assert get(server.port, "/nofile", method="POST", headers=["Content-Length: 0"]).status == 405
-    assert get(server.port, "/index.html", method="POST", headers=["Content-Length: 0"]).status in (200, 405)
-    assert get(server.port, "/index.html", method="DELETE").status == 405
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_another_method_on_the_consoles_files_is_answered(server, method):
+    assert get(server.port, "/nofile", method=method, headers=["Content-Length: 0"]).status == 405
+    # lws serves an existing file by any method
+    assert get(server.port, "/index.html", method=method, headers=["Content-Length: 0"]).status in (200, 405)
 
 
 def test_an_unknown_path_is_404(server):
