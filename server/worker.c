@@ -188,6 +188,23 @@ is_chatter(const char *line)
 	return false;
 }
 
+/* So many lines a second; what was left out is said with the next line that is not. */
+static bool
+may_print(struct worker *worker)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (now.tv_sec != worker->lines_second) {
+		if (worker->line_count > WORKER_LINES_A_SECOND_MAX)
+			fprintf(stderr, "pushd: %u more lines of that second are left out\n",
+				worker->line_count - WORKER_LINES_A_SECOND_MAX);
+		worker->lines_second = now.tv_sec;
+		worker->line_count = 0;
+	}
+	return ++worker->line_count <= WORKER_LINES_A_SECOND_MAX;
+}
+
 static void
 take_line(struct worker *worker)
 {
@@ -196,7 +213,8 @@ take_line(struct worker *worker)
 	if (!worker->line[0] || is_chatter(worker->line))
 		return;
 	strcpy(worker->last_line, worker->line);
-	fprintf(stderr, "%s\n", worker->line);
+	if (may_print(worker))
+		fprintf(stderr, "%s\n", worker->line);
 }
 
 void

@@ -14,8 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define WORKER_LINE_BYTES_MAX 1024
+
+/* lwsws has a line for some of what a client can do wrong; more of them than this are counted only. */
+#define WORKER_LINES_A_SECOND_MAX 20
 
 enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_READY, WORKER_DRAINING };
 
@@ -29,6 +33,8 @@ struct worker {
 	uint64_t restart_at_us; /* 0: not due */
 	char line[WORKER_LINE_BYTES_MAX];
 	size_t line_size;
+	time_t lines_second; /* the second that line_count is about */
+	unsigned int line_count;
 	char last_line[WORKER_LINE_BYTES_MAX]; /* the last that it said, for an error */
 	char failure[WORKER_LINE_BYTES_MAX];   /* why it will not start, in the plugin's words */
 };

@@ -31,6 +31,7 @@ struct push_subscriber {
 	uint8_t reason;   /* enum push_close_reason, from CLOSING on */
 	bool blocked : 1; /* the transport calls push_subscriber_writable() */
 	bool awaits_pong : 1;
+	bool pong_overdue : 1; /* the grace period is over, the second look is not */
 	bool asked_to_reconnect : 1;
 	struct push_hub *hub;
 	struct push_outbox outbox;

@@ -46,6 +46,10 @@
 /* Timers fired in one go before the event loop is given back. */
 #define PUSH_WHEEL_SLICE_TIMERS 512
 
+/* How much longer a silent client is waited for, and by how much the timer itself was late: on a busy server its
+ * answer may lie in the socket, and the loop reads that before it comes back to the timers. */
+#define PUSH_PONG_SECOND_LOOK_US 100000ull
+
 /* Resolution of the timing wheel. */
 #define PUSH_TICK_US 10000ull
 

@@ -316,6 +316,17 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 		finish(subscriber, false);
 }
 
+/* Once for each silence.  Returns false where that was done already. */
+static bool
+look_again(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	if (subscriber->pong_overdue)
+		return false;
+	subscriber->pong_overdue = true;
+	subscriber->pong_us = now_us + PUSH_PONG_SECOND_LOOK_US + (now_us - subscriber->pong_us);
+	return true;
+}
+
 void
 subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 {
@@ -331,7 +342,7 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 			subscriber->hub->drain_end_us ? PUSH_CLOSE_DRAIN : PUSH_CLOSE_LIFETIME, now_us);
 		return;
 	}
-	if (subscriber->awaits_pong && now_us >= subscriber->pong_us) {
+	if (subscriber->awaits_pong && now_us >= subscriber->pong_us && !look_again(subscriber, now_us)) {
 		push_subscriber_close(subscriber, PUSH_CLOSE_NO_PONG, now_us);
 		return;
 	}
@@ -362,6 +373,7 @@ void
 push_subscriber_heard(struct push_subscriber *subscriber)
 {
 	subscriber->awaits_pong = false;
+	subscriber->pong_overdue = false;
 }
 
 void

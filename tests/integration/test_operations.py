@@ -440,6 +440,16 @@ def test_a_request_behind_an_event_streams_ends_only_that_stream(server):
     server.wait_metric("push_subscriptions", 0)
 
 
+def test_a_client_cannot_flood_the_log():
+    with Server() as server:
+        for _ in range(100):
+            with EventStream(server.port, "a") as sse:
+                sse.raw()
+                sse.send("junk\r\n\r\n")
+                assert sse.is_closed()
+        assert len(server.process.lines) < 100
+
+
 def test_a_page_and_an_event_stream_may_share_a_connection_one_after_the_other(server):
     with Connection(server.port) as connection:
         assert connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").read_answer().status == 200

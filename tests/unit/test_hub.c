@@ -349,12 +349,26 @@ a_websocket_that_answers_no_ping_is_closed_after_the_grace_period(void **state)
 	push_subscriber_receive(answering->subscriber, "{\"event\":\"pong\"}", 16, world->now);
 	pass(world, 4 * SECOND_US - 2 * PUSH_TICK_US);
 	assert_int_equal(count_of(silent, "\x88\x02"), 0);
-	pass(world, 4 * PUSH_TICK_US);
+	pass(world, PUSH_PONG_SECOND_LOOK_US + 6 * PUSH_TICK_US);
 	assert_memory_equal(silent->got + silent->size - 4, "\x88\x02\x03\xe9", 4);
 	assert_false(silent->closed);
 	pass(world, 4 * SECOND_US + PUSH_TICK_US); /* it does not answer the Close either */
 	assert_true(silent->closed && silent->closed_at_once);
 	assert_false(sse->closed || answering->closed);
+}
+
+static void
+an_answer_that_a_busy_server_reads_late_still_counts(void **state)
+{
+	struct world *world = *state;
+	struct client *client = join(world, 0, PUSH_ENCODING_WS, "a");
+
+	/* the loop was away for a second when the timer was due; then it serves the sockets */
+	world->now += 5 * SECOND_US;
+	push_hub_tick(world->hub, world->now, 100);
+	push_subscriber_receive(client->subscriber, "{\"event\":\"pong\"}", 16, world->now);
+	pass(world, 10 * SECOND_US);
+	assert_int_equal(count_of(client, "\x88\x02"), 0);
 }
 
 static void
@@ -521,6 +535,7 @@ main(void)
 		T(a_slow_client_is_closed_and_others_get_everything),
 		T(heartbeats_come_at_once_and_every_interval),
 		T(a_websocket_that_answers_no_ping_is_closed_after_the_grace_period),
+		T(an_answer_that_a_busy_server_reads_late_still_counts),
 		T(a_connection_ends_within_its_lifetime_after_one_request_to_reconnect),
 		T(a_drain_asks_everyone_and_ends_in_time),
 		T(a_refused_client_is_told_why),
