@@ -3,7 +3,7 @@
  */
 import {parseChannels, publishUrl, readFragment, writeFragment} from './address.js';
 import {Activity} from './activity.js';
-import {say, sayMessage} from './announcer.js';
+import {sayMessage} from './announcer.js';
 import {byId, checkedValue, setText} from './dom.js';
 import {Feed} from './feed.js';
 import {formatCount, formatMs, plural} from './format.js';
@@ -65,7 +65,7 @@ function redraw() {
 	setText(byId('received'), formatCount(received));
 	if (latency.count) {
 		setText(byId('latency'), formatMs(latency.median()));
-		setText(byId('latency-note'), `median of ${plural(latency.count, 'own message')}`);
+		setText(byId('latency-note'), `median of ${formatCount(latency.count)}`);
 	}
 }
 
@@ -118,7 +118,6 @@ async function send() {
 
 	if (error) {
 		checkMessage();
-		say(error);
 		byId('message').focus();
 		return;
 	}

@@ -1,10 +1,11 @@
 /*
  * feed.js - the list of messages, newest first.
  *
- * Stays fast whatever comes: at most KEPT_MAX entries are kept and shown, and they go into the document once a
- * frame, in one piece.  In a tab in the background no frame is drawn, and what waits is bounded all the same.
+ * Stays fast whatever comes: at most KEPT_MAX entries are kept and shown, and they go into the document in one
+ * piece, with the next frame, but not more often than anyone could read.  In a tab in the background no frame is
+ * drawn, and what waits is bounded all the same.
  *
- *     add() -> waiting  --frame-->  entries (what the filter works on)  -->  rows
+ *     add() -> waiting  --flush-->  entries (what the filter works on)  -->  rows
  *               ^ paused: stays here
  *
  * The rows are one stop for the Tab key; the arrow keys go from one to the next.
@@ -14,7 +15,8 @@ import {copyWith} from './copy.js';
 import {formatCount, formatMs, formatTime, plural} from './format.js';
 import {appendJson, memberSource, prettyText} from './json.js';
 
-export const KEPT_MAX = 500;
+const KEPT_MAX = 500;
+const FLUSH_EVERY_MS = 100;
 
 /* A row shows the beginning; unfolded it shows all. */
 const PREVIEW_CHARACTERS = 300;
@@ -109,17 +111,19 @@ function noteRow({text, kind, date}) {
 export class Feed {
 	#entries = [];		// oldest first
 	#waiting = [];
-	#frame = 0;
+	#scheduled = false;
+	#flushedAt = 0;
 	#paused = false;
 	#filter = '';
 	#unread = 0;		// above what the reader looks at
+	#reading = false;	// scrolled away from the newest; kept, since to ask the scroller costs a layout
 	#scroller = byId('feed');
 	#rows = byId('rows');
 
 	constructor() {
 		this.#rows.addEventListener('keydown', (event) => this.#onKey(event));
 		this.#rows.addEventListener('focusin', ({target}) => this.#makeTabStop(target.closest('summary')));
-		this.#scroller.addEventListener('scroll', () => this.#showNewer(), {passive: true});
+		this.#scroller.addEventListener('scroll', () => this.#onScroll(), {passive: true});
 		byId('filter').addEventListener('input', ({target}) => this.#setFilter(target.value));
 		byId('pause').addEventListener('click', () => this.#setPaused(!this.#paused));
 		byId('clear').addEventListener('click', () => this.clear());
@@ -150,11 +154,24 @@ export class Feed {
 		// twice as much, so that cutting is rare
 		if (this.#waiting.length >= 2 * KEPT_MAX)
 			this.#waiting = this.#waiting.slice(-KEPT_MAX);
-		this.#frame ||= requestAnimationFrame(() => this.#flush());
+		if (!this.#scheduled)
+			this.#schedule();
+	}
+
+	#schedule() {
+		const draw = () => requestAnimationFrame(() => this.#flush());
+		const wait = this.#flushedAt + FLUSH_EVERY_MS - performance.now();
+
+		this.#scheduled = true;
+		if (wait <= 0)
+			draw();
+		else
+			setTimeout(draw, wait);
 	}
 
 	#flush() {
-		this.#frame = 0;
+		this.#scheduled = false;
+		this.#flushedAt = performance.now();
 		if (!this.#paused) {
 			const fresh = this.#waiting.slice(-KEPT_MAX);
 			this.#waiting = [];
@@ -167,13 +184,12 @@ export class Feed {
 	/* Rows go in above; who reads further down keeps the place. */
 	#insert(fresh) {
 		const matching = fresh.filter((entry) => this.#matches(entry));
-		const reading = this.#scroller.scrollTop > 0;
-		const height = reading ? this.#scroller.scrollHeight : 0;
+		const height = this.#reading ? this.#scroller.scrollHeight : 0;
 
 		if (!matching.length)
 			return;
 		this.#rows.prepend(...this.#rowsOf(matching));
-		if (reading) {
+		if (this.#reading) {
 			this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
 			this.#unread += matching.length;
 		}
@@ -221,7 +237,8 @@ export class Feed {
 	#setPaused(paused) {
 		this.#paused = paused;
 		byId('pause').setAttribute('aria-pressed', String(paused));
-		this.#flush();
+		if (!this.#scheduled)
+			this.#schedule();
 	}
 
 	#showCounts() {
@@ -241,9 +258,14 @@ export class Feed {
 		this.#showNewer();
 	}
 
-	#showNewer() {
-		if (this.#scroller.scrollTop < 4)
+	#onScroll() {
+		this.#reading = this.#scroller.scrollTop > 3;
+		if (!this.#reading)
 			this.#unread = 0;
+		this.#showNewer();
+	}
+
+	#showNewer() {
 		byId('newer').hidden = this.#unread === 0;
 		setText(byId('newer'), `↑ ${formatCount(this.#unread)} newer`);
 	}

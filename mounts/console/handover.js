@@ -11,11 +11,14 @@
  * content; where the content repeats itself (tick tick tick), the place that is nearest in time is taken.  From
  * there on the two are walked together: what both have is shown once, what only the new one has is shown too.
  *
+ * Best is to close the old one in a quiet moment, when nothing is under way on either: then what comes next is new,
+ * whatever it looks like.
+ *
  * A message here is {channel, key, at}: key is equal for equal values, at is when it arrived, in ms.
  */
 
 /* Copies of one message arrive much closer than this, if at all. */
-const APART_MS_MAX = 3000;
+const APART_MS_MAX = 500;
 
 function agrees(old, start, fresh) {
 	const length = Math.min(old.length - start, fresh.length);
@@ -43,6 +46,7 @@ export class Handover {
 	#old = new Map();	// channel -> messages of the old connection
 	#held = [];		// messages of the new one, of all channels, in order
 	#next = new Map();	// channel -> which of the old one's messages is expected next
+	#inStep = false;	// at the cut, both had brought the same
 
 	/* A message of the old connection: show it. */
 	fromOld(message) {
@@ -59,8 +63,9 @@ export class Handover {
 		this.#held.push(message);
 	}
 
-	/* The old connection is closed.  Returns what is to be shown of what was held. */
-	cut() {
+	/* The old connection is closed, in a quiet moment or not.  Returns what is to be shown of what was held. */
+	cut(quiet) {
+		this.#inStep = quiet;
 		const fresh = new Map();
 
 		for (const message of this.#held) {
@@ -80,7 +85,7 @@ export class Handover {
 	/* A message of the new connection, after the cut: is it to be shown? */
 	admit(message) {
 		const old = this.#old.get(message.channel) ?? [];
-		const next = this.#next.get(message.channel) ?? findStart(old, [message]);
+		const next = this.#next.get(message.channel) ?? (this.#inStep ? old.length : findStart(old, [message]));
 		const seen = next < old.length && old[next].key === message.key;
 
 		this.#next.set(message.channel, seen ? next + 1 : old.length);

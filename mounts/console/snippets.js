@@ -13,7 +13,7 @@ export function shellQuote(text) {
 
 const SNIPPETS = {
 	publish: ({origin, channel, source}) =>
-		`curl -X POST ${shellQuote(publishUrl(origin))} \\\n` +
+		`curl ${shellQuote(publishUrl(origin))} \\\n` +
 		'  -H \'Content-Type: application/json\' \\\n' +
 		`  -d ${shellQuote(publishBody(channel, source))}`,
 	curl: ({origin, channels}) => `curl -N ${shellQuote(subscribeUrl(origin, {channels, transport: 'sse'}))}`,

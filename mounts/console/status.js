@@ -34,7 +34,6 @@ function showBanner({phase, reason, words, nextTryAt}, now) {
 	byId('banner').hidden = !trouble;
 	if (!trouble)
 		return;
-	byId('banner').dataset.phase = phase;
 	if (phase === 'refused') {
 		setText(byId('banner-title'), words ? 'The server says:' : 'Refused:');
 		setText(byId('banner-text'), words ?? reason);
@@ -57,7 +56,7 @@ function stateNote({phase, since, nextTryAt}, request, now) {
 function beatsNote({beats, beatMs}) {
 	if (!beats)
 		return 'no heartbeat yet';
-	return plural(beats, 'heartbeat') + (beatMs ? `, every ${formatDuration(Math.round(beatMs / 1000) * 1000)}` : '');
+	return plural(beats, 'beat') + (beatMs ? `, every ${formatDuration(Math.round(beatMs / 1000) * 1000)}` : '');
 }
 
 function heardText({heardAt}, now) {
@@ -69,17 +68,15 @@ function heardText({heardAt}, now) {
 export function showStatus(state, request, now = performance.now()) {
 	const {phase, reconnects, reconnectReason, reconnectedAt} = state;
 
-	byId('pill').dataset.phase = phase;
+	document.documentElement.dataset.phase = phase;
 	setText(byId('pill-text'), NAMES[phase]);
 	setText(byId('state'), NAMES[phase]);
 	setText(byId('state-note'), stateNote(state, request, now));
 	setText(byId('heard'), heardText(state, now));
 	setText(byId('beats'), beatsNote(state));
 	setText(byId('reconnects'), String(reconnects));
-	setText(byId('reconnects-note'), reconnects
-		? `${formatTime(new Date(reconnectedAt))}, ${reconnectReason}`
-		: 'none so far');
-	byId('reconnects-note').title = reconnects ? reconnectReason : '';
+	setText(byId('reconnects-note'), reconnects ? reconnectReason : 'none so far');
+	byId('reconnects-note').title = reconnects ? `${reconnectReason}, at ${formatTime(reconnectedAt)}` : '';
 	showBanner(state, now);
 	announce(state);
 }

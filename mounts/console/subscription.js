@@ -24,7 +24,7 @@ const SILENT_MS_MIN = 5000;
 const SILENT_CHECK_MS = 1000;
 
 /* Moving: the old connection is closed when nothing has come for QUIET_MS, or after MOVE_MS_MAX. */
-const QUIET_MS = 60;
+const QUIET_MS = 150;
 const MOVE_MS_MAX = 1500;
 /* For how long after that a late copy may still come. */
 const SETTLE_MS = 3000;
@@ -44,7 +44,7 @@ function freshState() {
 		heardAt: null,
 		beats: 0,
 		beatMs: 0,		// between the last two heartbeats
-		wasOpen: false,
+		lostReason: '',		// why the last connection that was open is no more
 		reconnects: 0,
 		reconnectReason: '',
 		reconnectedAt: null,
@@ -166,18 +166,18 @@ export class Subscription {
 	}
 
 	#opened() {
-		const again = this.state.wasOpen;
+		const again = this.state.lostReason;
 
 		if (again)
-			this.#countReconnect(this.state.words ?? this.state.reason);
-		this.#setPhase('open', {reason: '', words: null, wasOpen: true});
+			this.#countReconnect(again);
+		this.#setPhase('open', {reason: '', words: null, lostReason: ''});
 		this.#on.note(again ? 'Connected again; what was published in between is not shown' : 'Connected', 'good');
 	}
 
 	#countReconnect(reason) {
 		this.state.reconnects++;
 		this.state.reconnectReason = reason;
-		this.state.reconnectedAt = Date.now();
+		this.state.reconnectedAt = new Date();
 	}
 
 	#beat(link, now) {
@@ -234,18 +234,18 @@ export class Subscription {
 		const quietIn = this.#messageAt + QUIET_MS - now;
 
 		if (quietIn <= 0 || now >= this.#moveBy)
-			this.#cut();
+			this.#cut(quietIn <= 0);
 		else
 			this.#moveTimer = setTimeout(() => this.#cutWhenQuiet(), Math.min(quietIn, this.#moveBy - now));
 	}
 
-	#cut() {
+	#cut(quiet) {
 		clearTimeout(this.#moveTimer);
 		this.#close(this.#current);
 		this.#current = this.#next;
 		this.#next = null;
 		this.#beatAt = 0;
-		for (const message of this.#handover.cut())
+		for (const message of this.#handover.cut(quiet))
 			this.#on.message(message);
 		this.#settleTimer = setTimeout(() => {
 			this.#handover = null;
@@ -283,9 +283,9 @@ export class Subscription {
 	#endedWhileMoving() {
 		const arrived = this.#next.alive;
 
-		this.#cut();
+		this.#cut(false);
 		if (!arrived)
-			this.#setPhase('connecting', {reason: 'asked by the server'});
+			this.#setPhase('connecting', {lostReason: 'asked by the server'});
 	}
 
 	#lost({reason, words, refused, waitMs}) {
@@ -302,8 +302,10 @@ export class Subscription {
 		const wait = this.#backoff.next(waitMs);
 		this.#tryTimer = setTimeout(() => this.#connect(), wait);
 		this.#setPhase('waiting', {reason, words, nextTryAt: performance.now() + wait});
-		if (alive)
+		if (alive) {
+			this.state.lostReason = words ?? reason;
 			this.#on.note(`Disconnected: ${words ?? reason}`, 'bad');
+		}
 	}
 
 	/* A connection can die without a word, as when a phone changes its network. */

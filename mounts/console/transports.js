@@ -15,7 +15,7 @@ const BEATS = {ping: 'beat', heartbeat: 'beat', message: 'message', reconnect: '
 /* Why a WebSocket ended (RFC 6455, 7.4.1).  Refused: the client is at fault, and would be again. */
 const CLOSES = {
 	1000: {reason: 'closed by the server'},
-	1001: {reason: 'the server ended the connection'},
+	1001: {reason: 'ended by the server'},
 	1003: {reason: 'the server refused binary', refused: true},
 	1006: {reason: 'connection lost'},
 	1007: {reason: 'the server refused the message', refused: true},

@@ -1,0 +1,79 @@
+/*
+ * browser.js - Chromium, and the console in it as a person uses it: by labels and roles, never by internals.
+ */
+import {existsSync} from 'node:fs';
+import {chromium} from 'playwright-core';
+
+const CHROMIUM = [process.env.TEST_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+	.find((path) => path && existsSync(path));
+const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking',
+	'--disable-component-update', '--disable-default-apps', '--disable-sync', '--no-first-run'];
+
+/* How long anything on the page may take. */
+const PATIENCE_MS = 15_000;
+
+export function launch() {
+	if (!CHROMIUM)
+		throw new Error('no Chromium: apt install chromium, or say where it is in TEST_CHROMIUM');
+	return chromium.launch({executablePath: CHROMIUM, args: ARGUMENTS});
+}
+
+export class Console {
+	/* `options` are a browser context's: viewport, colorScheme and so on. */
+	static async open(browser, server, {channels = ['demo'], transport = 'ws', ...options} = {}) {
+		const self = new Console();
+
+		self.context = await browser.newContext({viewport: {width: 1280, height: 860}, ...options});
+		self.context.setDefaultTimeout(PATIENCE_MS);
+		self.page = await self.context.newPage();
+		self.faults = [];
+		self.page.on('pageerror', (error) => self.faults.push(error.message));
+		await self.page.goto(`${server.origin}/#channels=${channels.map(encodeURIComponent).join(',')}` +
+			`&transport=${transport}`);
+		return self;
+	}
+
+	close() {
+		return this.context.close();
+	}
+
+	/* The state as it is written on the page: Connected, Reconnecting, Refused, … */
+	async state(name) {
+		await this.page.getByRole('definition').filter({hasText: new RegExp(`^${name}$`)}).waitFor();
+	}
+
+	get rows() {
+		return this.page.getByRole('list').locator('details');
+	}
+
+	row(text) {
+		return this.rows.filter({has: this.page.locator('.row-content').filter({hasText: text})});
+	}
+
+	/* What is in the rows, the oldest first. */
+	async contents() {
+		return (await this.page.locator('.row-content').allTextContents()).reverse();
+	}
+
+	async publish(text, {kind = 'Text', channel} = {}) {
+		const form = this.page.getByRole('region', {name: 'Publish'});
+
+		if (channel !== undefined)
+			await form.getByLabel('Channel').fill(channel);
+		await form.getByLabel(kind, {exact: true}).check();
+		await form.getByRole('textbox', {name: 'Message'}).fill(text);
+		await form.getByRole('button', {name: 'Publish'}).click();
+	}
+
+	/* What the console says about the last publish. */
+	answer(text) {
+		return this.page.getByRole('region', {name: 'Publish'}).getByRole('status').filter({hasText: text}).waitFor();
+	}
+
+	/* Reads a figure's value until it is as wanted. */
+	async figure(name, wanted) {
+		const figure = this.page.locator('.figure').filter({has: this.page.getByRole('term').filter({hasText: name})});
+
+		await figure.getByRole('definition').first().filter({hasText: wanted}).waitFor();
+	}
+}

@@ -1,0 +1,169 @@
+/*
+ * server.js - a real server on ports of its own, for a test to use, kill and start again.
+ *
+ * What to run comes from the environment (TEST_PUSHD and its like, set by ctest); run by hand it is the release
+ * build of this tree.  Timings are short, so that a connection's whole life goes by in a test.
+ */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {Agent, request} from 'node:http';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join, resolve} from 'node:path';
+import {setTimeout as wait} from 'node:timers/promises';
+import {fileURLToPath} from 'node:url';
+
+const root = resolve(fileURLToPath(import.meta.url), '../../../..');
+const paths = {
+	pushd: process.env.TEST_PUSHD ?? join(root, 'build/release/server/pushd'),
+	config: process.env.TEST_CONFIG ?? root,
+	plugins: process.env.TEST_PLUGINS ?? join(root, 'build/release/plugins'),
+	mounts: process.env.TEST_MOUNTS ?? join(root, 'mounts'),
+	lwsws: process.env.TEST_LWSWS ?? join(root, 'build/deps/bin/lwsws'),
+};
+
+const START_MS_MAX = 20_000;
+const STOP_MS_MAX = 10_000;
+const POLL_MS = 20;
+const SHORT = {
+	PUSH_HEARTBEAT_INTERVAL_DURATION: '500ms',
+	PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION: '4s',
+	PUSH_DRAIN_DURATION: '100ms',
+};
+
+async function freePort() {
+	const server = createServer().listen(0, '127.0.0.1');
+
+	await once(server, 'listening');
+	const {port} = server.address();
+	server.close();
+	await once(server, 'close');
+	return port;
+}
+
+/* The environment of the test, without options that are meant for another server. */
+function environment(more) {
+	const kept = Object.entries(process.env).filter(([name]) => !/^(PUSH_|SPRING_REDIS_)/.test(name));
+
+	return {...Object.fromEntries(kept), ...more};
+}
+
+/* The processes of a session (proc(5), stat: the sixth field; the second, in brackets, may hold anything). */
+function sessionOf(leader) {
+	return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+		try {
+			const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+			return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3]) === leader;
+		} catch {
+			return false;
+		}
+	});
+}
+
+export class Server {
+	#options;
+	#process = null;
+	#log = '';
+	#agent = new Agent({keepAlive: true});
+	#runDir = mkdtempSync(join(tmpdir(), 'push-browser-'));
+
+	/* `options` are PUSH_ variables. */
+	static async start(options = {}) {
+		const server = new Server();
+
+		server.#options = options;
+		server.port = await freePort();
+		server.managementPort = await freePort();
+		await server.start();
+		return server;
+	}
+
+	get origin() {
+		return `http://127.0.0.1:${this.port}`;
+	}
+
+	async start() {
+		const {pushd, config, plugins, mounts, lwsws} = paths;
+
+		// detached: a session of its own, so that signal() finds the workers
+		this.#process = spawn(pushd, ['--config', config, '--plugins', plugins, '--mounts', mounts,
+			'--lwsws', lwsws, '--run-dir', this.#runDir], {
+			detached: true,
+			stdio: ['ignore', 'pipe', 'pipe'],
+			env: environment({
+				...SHORT, ...this.#options,
+				SERVER_PORT: String(this.port), MANAGEMENT_SERVER_PORT: String(this.managementPort),
+			}),
+		});
+		for (const stream of [this.#process.stdout, this.#process.stderr]) {
+			stream.on('data', (data) => {
+				this.#log += data;
+			});
+		}
+		this.exited = once(this.#process, 'exit');
+		await this.#answers();
+	}
+
+	/* There is no event to wait for: it is ready when it answers. */
+	async #answers() {
+		for (const start = Date.now(); Date.now() - start < START_MS_MAX; await wait(POLL_MS)) {
+			if (this.#process.exitCode !== null)
+				throw new Error(`${paths.pushd} ended with ${this.#process.exitCode}:\n${this.#log}`);
+			const answer = await fetch(this.origin).catch(() => null);
+			if (answer?.ok)
+				return;
+		}
+		this.signal('SIGKILL');
+		throw new Error(`${paths.pushd} does not answer at ${this.origin}:\n${this.#log}`);
+	}
+
+	/* To it and to its workers: they share its session, and have process groups of their own. */
+	signal(name) {
+		for (const pid of sessionOf(this.#process.pid)) {
+			try {
+				process.kill(pid, name);
+			} catch (error) {
+				if (error.code !== 'ESRCH')
+					throw error;
+			}
+		}
+	}
+
+	/* As a crash would. */
+	async kill() {
+		this.signal('SIGKILL');
+		await this.exited;
+	}
+
+	/* As an operator would. */
+	async terminate() {
+		if (this.#process.exitCode === null && this.#process.signalCode === null)
+			this.#process.kill('SIGTERM');
+		await this.exited;
+	}
+
+	/* And whatever is left, also of one that does not end by itself. */
+	async stop() {
+		const late = setTimeout(() => this.signal('SIGKILL'), STOP_MS_MAX);
+
+		this.signal('SIGCONT');
+		await this.terminate();
+		clearTimeout(late);
+		this.signal('SIGKILL');
+		this.#agent.destroy();
+		rmSync(this.#runDir, {recursive: true, force: true});
+	}
+
+	/* Returns {status, body}. */
+	async publish(channel, message) {
+		const sent = request(`${this.origin}/messages`, {
+			method: 'POST', agent: this.#agent, headers: {'Content-Type': 'application/json'},
+		});
+
+		sent.end(JSON.stringify({channel, message}));
+		const [answer] = await once(sent, 'response');
+		const body = await answer.setEncoding('utf8').toArray();
+		return {status: answer.statusCode, body: JSON.parse(body.join(''))};
+	}
+}
