@@ -210,20 +210,22 @@ write_reply(struct lws *wsi, const struct push_reply *reply)
 		.p = buffer + LWS_PRE,
 		.end = buffer + LWS_PRE + HEAD_BYTES_MAX};
 	bool mux = lws_get_network_wsi(wsi) != wsi;
+	/* the answer to HEAD has the length of a body, and none (RFC 9110, 9.3.2) */
+	size_t body_size = push_request_method(wsi) == PUSH_METHOD_HEAD ? 0 : reply->body_size;
 
 	build_head(&head, reply);
 	if (head.failed)
 		return false;
-	if (!mux && reply->body_size <= SMALL_BODY_BYTES_MAX) {
-		memcpy(head.p, reply->body ? reply->body : "", reply->body_size);
-		return write_bytes(wsi, head.start, (size_t)(head.p - head.start) + reply->body_size,
-			LWS_WRITE_HTTP_HEADERS);
+	if (!mux && body_size <= SMALL_BODY_BYTES_MAX) {
+		memcpy(head.p, reply->body ? reply->body : "", body_size);
+		return write_bytes(
+			wsi, head.start, (size_t)(head.p - head.start) + body_size, LWS_WRITE_HTTP_HEADERS);
 	}
 	if (!write_bytes(wsi, head.start, (size_t)(head.p - head.start),
 		    LWS_WRITE_HTTP_HEADERS |
-			    (reply->body_size || reply->stream ? 0u : (unsigned int)LWS_WRITE_H2_STREAM_END)))
+			    (body_size || reply->stream ? 0u : (unsigned int)LWS_WRITE_H2_STREAM_END)))
 		return false;
-	return !reply->body_size || write_large_body(wsi, reply);
+	return !body_size || write_large_body(wsi, reply);
 }
 
 int
