@@ -132,16 +132,15 @@ UPGRADE = "\r\n".join(["GET /ws/messages?channels=cut HTTP/1.1", "Host: test", "
                        "Sec-WebSocket-Version: 13", "", ""]).encode()
 
 
-def first_frame(connection):
+def upgraded(connection):
     assert connection.read_head()[0] == 101
     connection.__class__, connection.answer = WebSocket, True
-    return connection.next()
+    return connection
 
 
 def test_an_upgrade_may_be_cut_anywhere(server):
     def ping(connection):
-        connection.send(PING_FRAME)
-        return first_frame(connection)
+        return upgraded(connection).send(PING_FRAME).next()
 
     assert set(in_two_segments(server, UPGRADE, ping)) == {(TEXT, b'{"event":"pong","data":{}}')}
 
@@ -149,7 +148,7 @@ def test_an_upgrade_may_be_cut_anywhere(server):
 def test_a_frame_in_the_segment_of_the_upgrade_is_not_lost(server):
     with Connection(server.port) as connection:
         connection.send(UPGRADE + PING_FRAME)
-        assert first_frame(connection) == (TEXT, b'{"event":"pong","data":{}}')
+        assert upgraded(connection).next() == (TEXT, b'{"event":"pong","data":{}}')
 
 
 def test_a_request_for_events_may_be_cut_anywhere(server):
@@ -194,7 +193,7 @@ def test_a_body_that_ends_early_publishes_nothing(server, missing):
 
 
 @pytest.mark.parametrize("headers", [
-    ["content-type:application/json"], ["CONTENT-TYPE:   application/json"], 
+    ["content-type:application/json"], ["CONTENT-TYPE:   application/json"],
     ["Content-Type: application/json  "], ["Content-Type: application/json ; charset=utf-8"],
     ["Content-Type: application/json", "X-Other: " + "y" * 1000, "Cookie: a=b; c=d", "User-Agent: t"],
 ], ids=["lower", "upper", "trailing", "parameter", "others"])
