@@ -5,38 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "run_dir.h"
 
-#define DEPTH_MAX 3 /* run folder, generation, conf.d */
-
-static bool
-create_below(char path[RUN_DIR_PATH_BYTES_MAX], const char *base, size_t length)
-{
-	if (snprintf(path, RUN_DIR_PATH_BYTES_MAX, "%.*s/pushd-XXXXXX", (int)length, base) >=
-		RUN_DIR_PATH_BYTES_MAX) {
-		errno = ENAMETOOLONG;
-		return false;
-	}
-	/* a worker that gave up root still has to reach the socket in it */
-	return mkdtemp(path) && !chmod(path, 0711);
-}
-
-bool
-run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked)
-{
-	const char *bases[] = {getenv("RUNTIME_DIRECTORY"), "/run", getenv("TMPDIR"), "/tmp"};
-
-	if (asked)
-		return create_below(path, asked, strlen(asked));
-	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++)
-		/* systemd separates several with colons */
-		if (bases[i] && *bases[i] && create_below(path, bases[i], strcspn(bases[i], ":")))
-			return true;
-	return false;
-}
+#define NAME_PREFIX "pushd-"
+#define DEPTH_MAX   3 /* run folder, generation, conf.d */
 
 static void
 remove_tree(const char *path, int depth)
@@ -56,6 +33,74 @@ remove_tree(const char *path, int depth)
 	if (directory)
 		closedir(directory);
 	rmdir(path);
+}
+
+/* Its socket is there, and connect(2) is refused: nobody has it open any more. */
+static bool
+is_abandoned(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat about;
+	bool refused;
+	int fd;
+
+	if (lstat(path, &about) || !S_ISDIR(about.st_mode) || about.st_uid != geteuid() ||
+		snprintf(address.sun_path, sizeof(address.sun_path), "%s/" RUN_DIR_SOCKET, path) >=
+			(int)sizeof(address.sun_path))
+		return false;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (struct sockaddr *)&address, sizeof(address)) && errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+static void
+remove_abandoned(const char *base, size_t length)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "%.*s", (int)length, base);
+	directory = opendir(path);
+	while (directory && (entry = readdir(directory))) {
+		if (strncmp(entry->d_name, NAME_PREFIX, strlen(NAME_PREFIX)))
+			continue;
+		snprintf(path, sizeof(path), "%.*s/%s", (int)length, base, entry->d_name);
+		if (is_abandoned(path))
+			remove_tree(path, DEPTH_MAX);
+	}
+	if (directory)
+		closedir(directory);
+}
+
+static bool
+create_below(char path[RUN_DIR_PATH_BYTES_MAX], const char *base, size_t length)
+{
+	if (snprintf(path, RUN_DIR_PATH_BYTES_MAX, "%.*s/" NAME_PREFIX "XXXXXX", (int)length, base) >=
+		RUN_DIR_PATH_BYTES_MAX) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	remove_abandoned(base, length);
+	/* a worker that gave up root still has to reach the socket in it */
+	return mkdtemp(path) && !chmod(path, 0711);
+}
+
+bool
+run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked)
+{
+	const char *bases[] = {getenv("RUNTIME_DIRECTORY"), "/run", getenv("TMPDIR"), "/tmp"};
+
+	if (asked)
+		return create_below(path, asked, strlen(asked));
+	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++)
+		/* systemd separates several with colons */
+		if (bases[i] && *bases[i] && create_below(path, bases[i], strcspn(bases[i], ":")))
+			return true;
+	return false;
 }
 
 void

@@ -7,6 +7,9 @@
 
 #include <stdbool.h>
 
+/* The socket's name in it; one that nobody listens on marks a folder that a killed pushd left. */
+#define RUN_DIR_SOCKET "notify"
+
 /* lwsws cuts the path of a configuration at 126 characters with its "/conf.d"; a socket's has at most 107. */
 #define RUN_DIR_PATH_BYTES_MAX 90
 
@@ -14,7 +17,7 @@
  * run_dir_create - make a folder below `asked`, or, if that is NULL, below the first that works of
  * $RUNTIME_DIRECTORY, /run, $TMPDIR and /tmp.
  *
- * Returns false, with errno set.
+ * What killed pushds of the same user left there goes.  Returns false, with errno set.
  */
 bool
 run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked);

@@ -423,7 +423,7 @@ open_run_dir(struct supervisor *self)
 		self->run_dir[0] = '\0';
 		return false;
 	}
-	snprintf(self->notify_path, sizeof(self->notify_path), "%s/notify", self->run_dir);
+	snprintf(self->notify_path, sizeof(self->notify_path), "%s/" RUN_DIR_SOCKET, self->run_dir);
 	self->notify_fd = notify_socket_open(self->notify_path);
 	if (self->notify_fd < 0)
 		fprintf(stderr, "pushd: %s: %s\n", self->notify_path, strerror(errno));
