@@ -234,6 +234,12 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 	}
 	if (publish->state == PUBLISH_READING)
 		lws_set_timer_usecs(wsi, BODY_STALL_US);
+	/*
+	 * lws 4.3, where it still has the length of an HTTP/2 body, takes a DATA frame that comes in several
+	 * reads for too long a body, and ends the connection with all its streams
+	 */
+	if (is_mux(wsi) && publish->length > 0)
+		lws_http_headers_detach(wsi);
 	*ret_publish = publish;
 	return 0;
 }

@@ -356,6 +356,20 @@ def test_publish_works_over_http_2(tls):
     assert out.endswith(b" 413 2"), out
 
 
+@pytest.mark.parametrize("size", [9_000, 20_000, 60_000])
+def test_a_large_publish_over_http_2_arrives_whole_and_ends_no_other_stream(tls, size, tmp_path):
+    body = tmp_path / "body"
+    body.write_text(json.dumps({"channel": "h2large", "message": "x" * size}))
+    url = f"https://localhost:{tls.tls_port}/messages"
+    with EventStream(tls.port, "h2large") as sse:
+        sse.raw()
+        for _ in range(10):
+            out = curl("--http2", "--cacert", tls.certificate, url, "-H", "Content-Type: application/json",
+                       "--data-binary", f"@{body}", "-w", " %{http_code} %{http_version}")
+            assert out == b'{"subscribers":1} 202 2'
+            assert sse.message() == ("h2large", "x" * size)
+
+
 def test_sse_works_over_http_2(tls):
     process = subprocess.Popen(["curl", "-sNv", "--http2", "--cacert", tls.certificate,
                                 f"https://localhost:{tls.tls_port}/sse/messages?channels=h2sse"],
