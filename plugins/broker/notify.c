@@ -1,5 +1,6 @@
 /* notify.c - see notify.h.  The protocol is three lines long, so no library for it. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,37 +12,42 @@
 #include "core/limits.h"
 #include "notify.h"
 
-static void
+/* Returns false when a supervisor was there and is gone: its socket is left, and nobody has it open. */
+static bool
 notify(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t length = path ? strlen(path) : 0;
+	bool refused = false;
 	int fd;
 
 	if (!length || length >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
+		return true;
 	memcpy(address.sun_path, path, length);
 	if (path[0] == '@')
 		address.sun_path[0] = '\0'; /* Linux' abstract namespace, unix(7) */
 
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return;
+		return true;
 	/* a supervisor that does not listen is no reason to stop serving */
 	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
-		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0) {
+		refused = errno == ECONNREFUSED;
 		fprintf(stderr, "push: cannot notify %s: %s\n", path, strerror(errno));
+	}
 	close(fd);
+	return !refused;
 }
 
-void
+bool
 push_notify_ready(void)
 {
 	char text[64];
 
 	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d\n", (int)getpid());
-	notify(text);
+	return notify(text);
 }
 
 void

@@ -5,8 +5,10 @@
 #ifndef PUSH_BROKER_NOTIFY_H
 #define PUSH_BROKER_NOTIFY_H
 
-/* push_notify_ready - clients are served by this process. */
-void
+#include <stdbool.h>
+
+/* push_notify_ready - clients are served by this process.  Returns false when the supervisor is gone. */
+bool
 push_notify_ready(void);
 
 /* push_notify_stopping - draining has begun. */

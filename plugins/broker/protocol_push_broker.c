@@ -63,7 +63,8 @@ on_tick(lws_sorted_usec_list_t *tick)
 		self->announced = true;
 		/* lwsws' root process forwards no SIGTERM; when it is gone, this one has to drain */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		push_notify_ready();
+		if (!push_notify_ready())
+			drained(self);
 	}
 	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
 	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
