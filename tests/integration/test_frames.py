@@ -252,7 +252,7 @@ BY_LWS = pytest.mark.xfail(strict=True, reason="lws lets it pass (README, 'What 
     pytest.param(frame(CLOSE, b"\x03\xe8\xff"), id="close with bad utf-8"),
 ])
 def test_a_breach_of_the_protocol_ends_the_connection(server, bad):
-    with WebSocket(server.port, "a", timeout=3) as ws:
+    with WebSocket(server.port, "a") as ws:
         after_the_first_ping(ws).send(bad)
         got = ws.next()
         assert got is None or got[0] == CLOSE

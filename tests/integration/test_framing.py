@@ -66,15 +66,7 @@ class Tally:
         self.stream.close()
 
 
-def pairs():
-    """A publish that comes in one segment behind a request which leaves the connection open."""
-    broken = pytest.mark.xfail(strict=True, reason="lws hands the body callback the second request's head, too")
-    for first, second in itertools.product(REQUESTS, REQUESTS):
-        fails = first in ("wrong method", "preflight", "no channels") and second == "publish"
-        yield pytest.param(first, second, marks=[broken] if fails else [])
-
-
-@pytest.mark.parametrize("first,second", pairs())
+@pytest.mark.parametrize("first,second", itertools.product(REQUESTS, REQUESTS))
 def test_two_requests_in_one_segment_are_answered_in_order_or_the_first_ends_the_connection(server, first, second):
     with Tally(server, "framing") as tally, Connection(server.port) as connection:
         connection.send(REQUESTS[first][0] + REQUESTS[second][0])
@@ -234,15 +226,13 @@ def test_a_refused_body_is_answered_to_a_client_that_sends_all_of_it_before_it_r
             assert connection.read_answer().status == status
 
 
-@pytest.mark.xfail(strict=True, reason="lws takes a tab for a part of the value")
 def test_a_tab_before_a_headers_value_is_white_space(server):
     answer = request(server.port, post(JSON_PUBLISH, content_type=None, headers=["Content-Type:\tapplication/json"]))
     assert answer.status == 202
 
 
 OF_LWS = pytest.mark.xfail(strict=True, reason="lws answers methods that it does not know itself, with 403")
-NO_BODY = pytest.mark.xfail(strict=True, reason="a body is sent to HEAD")
-OTHER_METHODS = [pytest.param("HEAD", marks=NO_BODY), "PUT", "DELETE", "PATCH",
+OTHER_METHODS = ["HEAD", "PUT", "DELETE", "PATCH",
                  pytest.param("TRACE", marks=OF_LWS), pytest.param("PROPFIND", marks=OF_LWS)]
 
 
