@@ -3,7 +3,7 @@
  */
 import {byId, setText} from './dom.js';
 import {say} from './announcer.js';
-import {formatDuration, formatTime, plural} from './format.js';
+import {formatDuration, formatInterval, formatTime, plural} from './format.js';
 
 const NAMES = {
 	idle: 'Not connected', connecting: 'Connecting', open: 'Connected', moving: 'Moving over',
@@ -56,7 +56,7 @@ function stateNote({phase, since, nextTryAt}, request, now) {
 function beatsNote({beats, beatMs}) {
 	if (!beats)
 		return 'no heartbeat yet';
-	return plural(beats, 'beat') + (beatMs ? `, every ${formatDuration(Math.round(beatMs / 1000) * 1000)}` : '');
+	return plural(beats, 'beat') + (beatMs ? `, every ${formatInterval(beatMs)}` : '');
 }
 
 function heardText({heardAt}, now) {

@@ -1,13 +1,19 @@
 /* The console's parts that need no browser, each for itself. */
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
-import {describe, it} from 'node:test';
-import {pathToFileURL} from 'node:url';
-import {resolve} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {cpSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join, resolve} from 'node:path';
+import {after, describe, it} from 'node:test';
+import {fileURLToPath, pathToFileURL} from 'node:url';
 
+// node 18 takes .js for a module only where a package.json says so, and the console's folder has none
 const mounts = process.env.TEST_MOUNTS ?? resolve(fileURLToPath(import.meta.url), '../../../mounts');
-const part = (name) => import(pathToFileURL(resolve(mounts, 'console', name)));
+const copy = mkdtempSync(join(tmpdir(), 'push-console-'));
+cpSync(join(mounts, 'console'), copy, {recursive: true});
+writeFileSync(join(copy, 'package.json'), '{"type": "module"}');
+after(() => rmSync(copy, {recursive: true}));
+const part = (name) => import(pathToFileURL(join(copy, name)));
 
 const {parseChannels, readFragment, subscribeUrl, writeFragment} = await part('address.js');
 const {Backoff} = await part('backoff.js');
