@@ -41,7 +41,7 @@ struct publish {
 	enum publish_state state;
 	bool in_call;    /* the broker is being called: its answer is picked up behind the call */
 	bool has_length; /* HTTP/2 may leave it out */
-	bool replayed;   /* see is_whole_request() */
+	bool behind_another, skip_stale; /* see head_before_body() */
 	size_t length, received_size, discarded;
 	uint64_t started_us;
 	struct push_buf body;
@@ -323,53 +323,67 @@ finish_pipelined(struct publish *publish)
 	return 0;
 }
 
-static void
-watch_progress(struct publish *publish)
+/* All bytes that have come are the body's: is it whole? */
+static int
+check_progress(struct publish *publish)
 {
 	uint64_t age_us = publish->ops->now_us() - publish->started_us;
 	uint64_t left_us = age_us < BODY_TOTAL_US ? BODY_TOTAL_US - age_us : 1;
 
-	lws_set_timer_usecs(publish->wsi, (lws_usec_t)(left_us < BODY_STALL_US ? left_us : BODY_STALL_US));
+	if (!publish->has_length || publish->received_size < publish->length) {
+		lws_set_timer_usecs(
+			publish->wsi, (lws_usec_t)(left_us < BODY_STALL_US ? left_us : BODY_STALL_US));
+		return 0;
+	}
+	if (publish->behind_another)
+		return finish_pipelined(publish);
+	/* lws 4.3 does not always see the end of a body that came in several DATA frames */
+	return is_mux(publish->wsi) ? finish(publish) : 0;
 }
 
 /*
- * lws 4.3, given a publish behind another request in one segment, hands over all of it, head and body, before
- * the body itself, and then does not see the body's end.
+ * lws 4.3, given a publish behind another request in one segment, hands over all of it, head and body, then
+ * the body again from memory that it has freed, and does not see the body's end.  So the body is taken from
+ * the first call, and the second one's bytes are not looked at.  No JSON begins like a request.
+ *
+ * Returns the size of the head in front of the body, 0 where there is none.
  */
-static bool
-is_whole_request(const struct publish *publish, const char *bytes, size_t size)
+static size_t
+head_before_body(const struct publish *publish, const char *bytes, size_t size)
 {
-	static const char start[] = "POST /";
+	static const char start[] = "POST /", end[] = "\r\n\r\n";
+	const char *found;
 
-	return !publish->received_size && publish->has_length && size > publish->length &&
-	       size >= sizeof(start) && !memcmp(bytes, start, sizeof(start) - 1);
+	if (publish->received_size || !publish->has_length || size < sizeof(start) ||
+		memcmp(bytes, start, sizeof(start) - 1) != 0)
+		return 0;
+	found = memmem(bytes, size, end, sizeof(end) - 1);
+	return found ? (size_t)(found - bytes) + sizeof(end) - 1 : 0;
 }
 
 int
 publish_conn_body(struct publish *publish, const char *bytes, size_t size)
 {
-	size_t wanted = size;
+	size_t wanted, head;
 
 	if (publish->state != PUBLISH_READING)
 		return discard(publish, size);
-	if (is_whole_request(publish, bytes, size)) {
-		publish->replayed = true;
+	if (publish->skip_stale) {
+		publish->skip_stale = false;
 		return 0;
 	}
+	head = head_before_body(publish, bytes, size);
+	if (head)
+		publish->behind_another = publish->skip_stale = true;
+	bytes += head;
+	wanted = size -= head;
 	if (publish->has_length && wanted > publish->length - publish->received_size)
 		wanted = publish->length - publish->received_size;
 	push_buf_append(&publish->body, bytes, wanted);
 	publish->received_size += wanted;
 	if (publish->body.status == PUSH_TOO_LARGE)
 		return refuse_body(publish, 413, "the body is over push.message.max.size");
-	if (wanted < size || (publish->replayed && publish->received_size == publish->length))
-		return finish_pipelined(publish);
-	if (!publish->has_length || publish->received_size < publish->length) {
-		watch_progress(publish);
-		return 0;
-	}
-	/* lws 4.3 does not always see the end of a body that came in several DATA frames */
-	return is_mux(publish->wsi) ? finish(publish) : 0;
+	return wanted < size ? finish_pipelined(publish) : check_progress(publish);
 }
 
 int

@@ -208,7 +208,7 @@ def test_clients_that_come_and_go_leave_nothing_behind(server):
 def test_idle_connections_cost_less_than_3_kb_each_also_after_a_broadcast():
     count = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
     for kind in (WebSocket, EventStream):
-        with Server() as server:
+        with Server(PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="60s") as server:
             server.publish("warm", 1)
             before = server.metric("process_resident_memory_bytes")
             clients = [kind(server.port, "idle") for _ in range(count)]

@@ -270,7 +270,7 @@ def test_help_names_every_option_and_bad_arguments_are_refused():
 
 
 def test_stock_lwsws_hosts_all_plugins_without_pushd():
-    with Server(stock=True, PUSH_DRAIN_DURATION="300ms", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="200ms") as server:
+    with Server(stock=True, PUSH_DRAIN_DURATION="300ms", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="3s") as server:
         with WebSocket(server.port, "stock") as ws, EventStream(server.port, "stock") as sse:
             sse.raw()
             assert publish(server.port, "stock", {"a": 1}).json == {"subscribers": 2}
@@ -322,7 +322,7 @@ def tls(tmp_path_factory):
                     "-out", folder / "cert.pem"], check=True, capture_output=True)
     port = free_port()
     vhost = TLS_VHOST % (port, folder / "cert.pem", folder / "key.pem")
-    with Server(conf_d={"30-tls": vhost}, PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="2s",
+    with Server(conf_d={"30-tls": vhost}, PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="10s",
                 PUSH_HEARTBEAT_INTERVAL_DURATION="500ms", PUSH_DRAIN_DURATION="1s") as running:
         running.tls_port, running.certificate = port, folder / "cert.pem"
         context = ssl.create_default_context(cafile=running.certificate)
