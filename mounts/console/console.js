@@ -26,7 +26,7 @@ let channelTyped = false;	// until then, publish to the first channel that is su
 const subscription = new Subscription(origin, {
 	change: redraw,
 	beat: showBeat,
-	note: (text, kind) => feed.addNote(text, kind, new Date()),
+	note: (text, kind) => feed.add({text, kind, date: new Date()}),
 	message: showMessage,
 });
 const showSnippet = initSnippets(() => ({
@@ -52,7 +52,8 @@ function showMessage(message) {
 	received++;
 	activity.count();
 	sayMessage();
-	feed.addMessage({...message, latency: latency.match(message)});
+	message.latency = latency.match(message);
+	feed.add(message);
 }
 
 function redraw() {
@@ -171,7 +172,10 @@ byId('skip').addEventListener('click', (event) => {
 	byId('messages').scrollIntoView();
 });
 addEventListener('hashchange', readAddress);
-addEventListener('online', () => subscription.tryNow());
+addEventListener('online', () => {
+	if (subscription.state.phase === 'waiting')
+		subscription.tryNow();
+});
 
 setText(byId('origin'), location.host);
 if (/Mac|iPhone|iPad/.test(navigator.platform))

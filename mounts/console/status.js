@@ -21,8 +21,8 @@ function seconds(ms) {
 function announce({phase, reason, words}) {
 	const text = phase === 'waiting' || phase === 'refused' ? `${NAMES[phase]}: ${words ?? reason}` : NAMES[phase];
 
-	// moving goes by in a moment and needs nobody's attention
-	if (text === said || phase === 'moving')
+	// these go by in a moment, and come again with each try
+	if (text === said || phase === 'moving' || phase === 'connecting')
 		return;
 	said = text;
 	say(text);

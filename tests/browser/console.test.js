@@ -268,6 +268,7 @@ describe('the console', () => {
 		};
 
 		await console.state('Connected');
+		await console.page.getByText('From a terminal or a page').click();
 		await console.publish('say "it\'s" $HOME `id`', {channel: 'b c'});
 		await console.row('$HOME').waitFor();
 		const answer = execFileSync('sh', ['-c', await snippet('publish')], {encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore']});

@@ -84,6 +84,21 @@ describe('handover', () => {
 		assert.equal(play([['old', at('t', 100)], ['quiet'], ['new', at('t', 300)]]), 'tt');
 	});
 
+	it('knows whether the new connection has caught up with the old one', () => {
+		const handover = new Handover();
+
+		handover.fromOld(at('a', 1));
+		assert.equal(handover.inStep, false, 'the new one is not even open');
+		handover.opened();
+		assert.equal(handover.inStep, true);
+		handover.fromOld(at('b', 2));
+		assert.equal(handover.inStep, false);
+		handover.hold(at('x', 3, 'another'));
+		assert.equal(handover.inStep, false);
+		handover.hold(at('b', 3));
+		assert.equal(handover.inStep, true);
+	});
+
 	it('keeps channels apart', () => {
 		assert.equal(play([['old', at('x', 1, 'a')], ['old', at('x', 2, 'b')], ['new', at('x', 2, 'b')], ['cut'],
 			['new', at('y', 3, 'a')]]), 'xxy');
