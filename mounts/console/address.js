@@ -25,8 +25,7 @@ export function readFragment(hash) {
 	const state = {...DEFAULTS};
 
 	for (const part of hash.replace(/^#/, '').split('&')) {
-		const [name] = part.split('=', 1);
-		const value = part.slice(name.length + 1);
+		const [name, value = ''] = part.split('=', 2);
 		if (name === 'channels' && value)
 			state.channels = value.split(',').map(decode);
 		if (name === 'transport' && (value === 'ws' || value === 'sse'))

@@ -26,7 +26,7 @@ let channelTyped = false;	// until then, publish to the first channel that is su
 const subscription = new Subscription(origin, {
 	change: redraw,
 	beat: showBeat,
-	note: (text, kind) => feed.add({text, kind, date: new Date()}),
+	note: (text, kind) => feed.addNote(text, kind, new Date()),
 	message: showMessage,
 });
 const showSnippet = initSnippets(() => ({
@@ -52,8 +52,7 @@ function showMessage(message) {
 	received++;
 	activity.count();
 	sayMessage();
-	message.latency = latency.match(message);
-	feed.add(message);
+	feed.addMessage({...message, latency: latency.match(message)});
 }
 
 function redraw() {
@@ -172,10 +171,7 @@ byId('skip').addEventListener('click', (event) => {
 	byId('messages').scrollIntoView();
 });
 addEventListener('hashchange', readAddress);
-addEventListener('online', () => {
-	if (subscription.state.phase === 'waiting')
-		subscription.tryNow();
-});
+addEventListener('online', () => subscription.tryNow());
 
 setText(byId('origin'), location.host);
 if (/Mac|iPhone|iPad/.test(navigator.platform))

@@ -10,13 +10,103 @@
  *
  * The rows are one stop for the Tab key; the arrow keys go from one to the next.
  */
-import {byId, setText} from './dom.js';
-import {formatCount, plural} from './format.js';
-import {Message} from './message.js';
-import {rowOf} from './rows.js';
+import {byId, element, setText} from './dom.js';
+import {copyWith} from './copy.js';
+import {formatCount, formatMs, formatTime, plural} from './format.js';
+import {appendJson, memberSource, prettyText} from './json.js';
 
 const KEPT_MAX = 500;
 const FLUSH_EVERY_MS = 100;
+
+/* A row shows the beginning; unfolded it shows all. */
+const PREVIEW_CHARACTERS = 300;
+const HUES = 8;
+
+/* One colour for a channel, the same in every console. */
+function hueOf(channel) {
+	let hash = 0;
+
+	for (const character of channel)
+		hash = (hash * 31 + character.codePointAt(0)) >>> 0;
+	return hash % HUES;
+}
+
+/* The JSON text of the value, as it came. */
+function sourceOf(message) {
+	return memberSource(message.source, message.transport === 'ws' ? ['data', 'message'] : ['message']);
+}
+
+/* What is searched, and cut for the row. */
+function contentOf(message) {
+	if (typeof message.value === 'string')
+		return message.value;
+	return message.content ??= sourceOf(message);
+}
+
+function fullText(message) {
+	return typeof message.value === 'string' ? message.value : prettyText(contentOf(message));
+}
+
+function previewNode(message) {
+	const node = element('span', {className: 'row-content mono'});
+	const text = contentOf(message);
+
+	if (typeof message.value !== 'string')
+		appendJson(node, text.slice(0, PREVIEW_CHARACTERS));
+	else if (text)
+		node.append(text.slice(0, PREVIEW_CHARACTERS));
+	else
+		node.append(element('em', {textContent: 'empty text'}));
+	if (text.length > PREVIEW_CHARACTERS)
+		node.append('…');
+	return node;
+}
+
+function detailNodes(message) {
+	const value = element('pre', {className: 'row-value mono'});
+	const copy = element('button', {className: 'button small', type: 'button', textContent: 'Copy'});
+	const size = new TextEncoder().encode(contentOf(message)).length;
+
+	if (typeof message.value === 'string')
+		value.append(message.value);
+	else
+		appendJson(value, contentOf(message), {pretty: true});
+	copyWith(copy, () => fullText(message));
+	return [value, element('div', {className: 'row-facts'},
+		element('span', {textContent: plural(size, 'byte')}),
+		element('span', {textContent: `by ${message.transport === 'ws' ? 'WebSocket' : 'EventSource'}`}),
+		element('span', {textContent: message.date.toISOString()}), copy)];
+}
+
+function messageRow(message) {
+	const time = element('time', {
+		className: 'row-time', dateTime: message.date.toISOString(),
+		textContent: formatTime(message.date, {milliseconds: true}),
+	});
+	const channel = element('span', {
+		className: `row-channel hue-${hueOf(message.channel)}`, textContent: message.channel, title: message.channel,
+	});
+	const latency = element('span', {
+		className: 'row-latency', textContent: message.latency === null ? '' : formatMs(message.latency),
+	});
+	const summary = element('summary', {tabIndex: -1}, time, channel, previewNode(message), latency);
+	const details = element('details', {}, summary);
+
+	details.addEventListener('toggle', () => {
+		if (details.open && details.childElementCount === 1)
+			details.append(element('div', {className: 'row-detail'}, ...detailNodes(message)));
+	});
+	return element('li', {className: 'row'}, details);
+}
+
+function noteRow({text, kind, date}) {
+	return element('li', {className: `row note ${kind}`},
+		element('time', {
+			className: 'row-time', dateTime: date.toISOString(),
+			textContent: formatTime(date, {milliseconds: true}),
+		}),
+		element('span', {className: 'note-text', textContent: text}));
+}
 
 export class Feed {
 	#entries = [];		// oldest first
@@ -44,14 +134,22 @@ export class Feed {
 		this.#showCounts();
 	}
 
+	/* {channel, value, source, transport, latency, date} */
+	addMessage(message) {
+		this.#add({...message, row: messageRow});
+	}
+
+	addNote(text, kind, date) {
+		this.#add({text, kind, date, row: noteRow});
+	}
+
 	clear() {
 		this.#entries = [];
 		this.#waiting = [];
 		this.#render();
 	}
 
-	/* A Message, or a note: {text, kind: good, bad or quiet, date}. */
-	add(entry) {
+	#add(entry) {
 		this.#waiting.push(entry);
 		// twice as much, so that cutting is rare
 		if (this.#waiting.length >= 2 * KEPT_MAX)
@@ -99,7 +197,7 @@ export class Feed {
 	}
 
 	#rowsOf(entries) {
-		return entries.map(rowOf).reverse();
+		return entries.map((entry) => entry.row(entry)).reverse();
 	}
 
 	#prune() {
@@ -125,10 +223,10 @@ export class Feed {
 	#matches(entry) {
 		if (!this.#filter)
 			return true;
-		if (!(entry instanceof Message))
+		if (entry.row === noteRow)
 			return false;
 		return entry.channel.toLowerCase().includes(this.#filter) ||
-			entry.content.toLowerCase().includes(this.#filter);
+			contentOf(entry).toLowerCase().includes(this.#filter);
 	}
 
 	#setFilter(text) {
@@ -144,10 +242,9 @@ export class Feed {
 	}
 
 	#showCounts() {
-		const count = (entries) => entries.filter((entry) => entry instanceof Message).length;
-		const messages = count(this.#entries);
+		const messages = this.#entries.filter((entry) => entry.row === messageRow).length;
 		const shown = this.#rows.getElementsByTagName('details').length;
-		const waiting = count(this.#waiting);
+		const waiting = this.#waiting.filter((entry) => entry.row === messageRow).length;
 
 		setText(byId('shown'), this.#filter
 			? `${formatCount(shown)} of ${formatCount(messages)}`

@@ -28,11 +28,6 @@ export function formatDuration(ms) {
 	return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} m`;
 }
 
-/* What was measured and is meant to be round. */
-export function formatInterval(ms) {
-	return ms < 950 ? `${Math.round(ms / 100) * 100} ms` : formatDuration(Math.round(ms / 1000) * 1000);
-}
-
 function pad(number, width = 2) {
 	return String(number).padStart(width, '0');
 }

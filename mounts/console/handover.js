@@ -11,8 +11,8 @@
  * content; where the content repeats itself (tick tick tick), the place that is nearest in time is taken.  From
  * there on the two are walked together: what both have is shown once, what only the new one has is shown too.
  *
- * Best is to close the old one in a quiet moment, when nothing is under way on either and the new one has brought
- * all that the old one has: then what comes next is new, whatever it looks like.
+ * Best is to close the old one in a quiet moment, when nothing is under way on either: then what comes next is new,
+ * whatever it looks like.
  *
  * A message here is {channel, key, at}: key is equal for equal values, at is when it arrived, in ms.
  */
@@ -46,21 +46,10 @@ export class Handover {
 	#old = new Map();	// channel -> messages of the old connection
 	#held = [];		// messages of the new one, of all channels, in order
 	#next = new Map();	// channel -> which of the old one's messages is expected next
-	#ahead = null;		// channel -> by how many messages the old one is ahead since the new one is open
-	#quiet = false;		// the cut was in a quiet moment
-
-	/* The new connection is open: from here on both bring the same. */
-	opened() {
-		this.#ahead = new Map();
-	}
-
-	#count(channel, difference) {
-		this.#ahead?.set(channel, (this.#ahead.get(channel) ?? 0) + difference);
-	}
+	#inStep = false;	// at the cut, both had brought the same
 
 	/* A message of the old connection: show it. */
 	fromOld(message) {
-		this.#count(message.channel, 1);
 		const messages = this.#old.get(message.channel);
 
 		if (messages)
@@ -71,18 +60,12 @@ export class Handover {
 
 	/* A message of the new connection, while the old one is still open: not shown yet. */
 	hold(message) {
-		this.#count(message.channel, -1);
 		this.#held.push(message);
-	}
-
-	/* Has the new connection brought all that the old one has? */
-	get inStep() {
-		return this.#ahead !== null && [...this.#ahead.values()].every((count) => count <= 0);
 	}
 
 	/* The old connection is closed, in a quiet moment or not.  Returns what is to be shown of what was held. */
 	cut(quiet) {
-		this.#quiet = quiet;
+		this.#inStep = quiet;
 		const fresh = new Map();
 
 		for (const message of this.#held) {
@@ -102,7 +85,7 @@ export class Handover {
 	/* A message of the new connection, after the cut: is it to be shown? */
 	admit(message) {
 		const old = this.#old.get(message.channel) ?? [];
-		const next = this.#next.get(message.channel) ?? (this.#quiet ? old.length : findStart(old, [message]));
+		const next = this.#next.get(message.channel) ?? (this.#inStep ? old.length : findStart(old, [message]));
 		const seen = next < old.length && old[next].key === message.key;
 
 		this.#next.set(message.channel, seen ? next + 1 : old.length);

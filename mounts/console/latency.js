@@ -23,14 +23,9 @@ export class Latency {
 	}
 
 	/* A message: its latency in ms, or null where it was published by someone else. */
-	match(message) {
-		const {channel, at} = message;
-
+	match({channel, key, at}) {
 		while (this.#waiting.length && at - this.#waiting[0].at > WAIT_MS_MAX)
 			this.#waiting.shift();
-		if (!this.#waiting.length)
-			return null;
-		const {key} = message;
 		const index = this.#waiting.findIndex((entry) => entry.channel === channel && entry.key === key);
 		if (index < 0)
 			return null;

@@ -39,6 +39,6 @@ export function initSnippets(subject) {
 	details.addEventListener('change', show);
 	copyWith(byId('snippet-copy'), () => code.textContent);
 	// where there is room, it is open from the start
-	details.open = matchMedia('(min-width: 60em) and (min-height: 60em)').matches;
+	details.open = matchMedia('(min-width: 60em) and (min-height: 46em)').matches;
 	return show;
 }

@@ -3,7 +3,7 @@
  */
 import {byId, setText} from './dom.js';
 import {say} from './announcer.js';
-import {formatDuration, formatInterval, formatTime, plural} from './format.js';
+import {formatDuration, formatTime, plural} from './format.js';
 
 const NAMES = {
 	idle: 'Not connected', connecting: 'Connecting', open: 'Connected', moving: 'Moving over',
@@ -21,8 +21,8 @@ function seconds(ms) {
 function announce({phase, reason, words}) {
 	const text = phase === 'waiting' || phase === 'refused' ? `${NAMES[phase]}: ${words ?? reason}` : NAMES[phase];
 
-	// these go by in a moment, and come again with each try
-	if (text === said || phase === 'moving' || phase === 'connecting')
+	// moving goes by in a moment and needs nobody's attention
+	if (text === said || phase === 'moving')
 		return;
 	said = text;
 	say(text);
@@ -56,7 +56,7 @@ function stateNote({phase, since, nextTryAt}, request, now) {
 function beatsNote({beats, beatMs}) {
 	if (!beats)
 		return 'no heartbeat yet';
-	return plural(beats, 'beat') + (beatMs ? `, every ${formatInterval(beatMs)}` : '');
+	return plural(beats, 'beat') + (beatMs ? `, every ${formatDuration(Math.round(beatMs / 1000) * 1000)}` : '');
 }
 
 function heardText({heardAt}, now) {

@@ -14,7 +14,6 @@
 import {subscribeUrl} from './address.js';
 import {Backoff} from './backoff.js';
 import {Handover} from './handover.js';
-import {Message} from './message.js';
 import {connect} from './transports.js';
 
 /* A connection that says nothing for so long is given up before it is open… */
@@ -26,7 +25,6 @@ const SILENT_CHECK_MS = 1000;
 
 /* Moving: the old connection is closed when nothing has come for QUIET_MS, or after MOVE_MS_MAX. */
 const QUIET_MS = 150;
-const QUIET_CHECK_MS = 30;
 const MOVE_MS_MAX = 1500;
 /* For how long after that a late copy may still come. */
 const SETTLE_MS = 3000;
@@ -193,7 +191,10 @@ export class Subscription {
 	}
 
 	#message(link, data, source, now) {
-		const message = new Message(this.#request.transport, data, source, now);
+		const message = {
+			channel: String(data?.channel), value: data?.message, key: JSON.stringify(data?.message),
+			source, at: now, date: new Date(), transport: this.#request.transport,
+		};
 
 		this.#messageAt = now;
 		if (link === this.#next) {
@@ -222,7 +223,6 @@ export class Subscription {
 	}
 
 	#startOverlap(now) {
-		this.#handover.opened();
 		this.#moveBy = now + MOVE_MS_MAX;
 		this.#messageAt = now;
 		this.#cutWhenQuiet();
@@ -231,12 +231,12 @@ export class Subscription {
 	/* In a quiet moment nothing is under way on either, and there is nothing to guess. */
 	#cutWhenQuiet() {
 		const now = performance.now();
-		const quiet = now >= this.#messageAt + QUIET_MS && this.#handover.inStep;
+		const quietIn = this.#messageAt + QUIET_MS - now;
 
-		if (quiet || now >= this.#moveBy)
-			this.#cut(quiet);
+		if (quietIn <= 0 || now >= this.#moveBy)
+			this.#cut(quietIn <= 0);
 		else
-			this.#moveTimer = setTimeout(() => this.#cutWhenQuiet(), QUIET_CHECK_MS);
+			this.#moveTimer = setTimeout(() => this.#cutWhenQuiet(), Math.min(quietIn, this.#moveBy - now));
 	}
 
 	#cut(quiet) {
