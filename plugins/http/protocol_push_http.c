@@ -2,6 +2,7 @@
  */
 #include "http/publish_conn.h"
 #include "lwsio/plugin.h"
+#include "lwsio/request.h"
 
 static int
 on_close(struct publish **session)
@@ -21,6 +22,14 @@ on_request(struct lws *wsi, struct publish **session, const char *rest)
 }
 
 static int
+on_body(struct lws *wsi, struct publish *session, const char *bytes, size_t size)
+{
+	if (push_request_body_is_stuck(wsi, size))
+		return -1;
+	return session ? publish_conn_body(session, bytes, size) : 0;
+}
+
+static int
 push_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct publish **session = user;
@@ -28,7 +37,7 @@ push_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user
 	switch (reason) {
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
-	case LWS_CALLBACK_HTTP_BODY: return *session ? publish_conn_body(*session, in, len) : 0;
+	case LWS_CALLBACK_HTTP_BODY: return on_body(wsi, *session, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return *session ? publish_conn_complete(*session) : 0;
 	case LWS_CALLBACK_TIMER: return *session ? publish_conn_timeout(*session) : 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE: return *session ? publish_conn_writeable(*session) : 0;

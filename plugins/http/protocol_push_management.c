@@ -1,6 +1,7 @@
 /* protocol_push_management.c - the operators' port, as an lws protocol plugin.  See management.c. */
 #include "http/management.h"
 #include "lwsio/plugin.h"
+#include "lwsio/request.h"
 
 /* The vhost gets data of this protocol, which says that it is the operators' (lwsio/find_broker.c). */
 static int
@@ -14,11 +15,11 @@ push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 {
 	(void)user;
 	(void)in;
-	(void)len;
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return management_upgrade(wsi);
 	case LWS_CALLBACK_HTTP: return management_request(wsi);
+	case LWS_CALLBACK_HTTP_BODY: return push_request_body_is_stuck(wsi, len) ? -1 : 0;
 	default: return 0;
 	}
 }

@@ -91,6 +91,12 @@ push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 	return found;
 }
 
+bool
+push_request_body_is_stuck(struct lws *wsi, size_t size)
+{
+	return !size && lws_get_network_wsi(wsi) != wsi;
+}
+
 struct head {
 	struct lws *wsi;
 	unsigned char *start, *p, *end;

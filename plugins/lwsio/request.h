@@ -52,6 +52,16 @@ push_request_is_whole(struct lws *wsi);
 bool
 push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
 
+/*
+ * push_request_body_is_stuck - whether lws would hand over this piece of a body for ever.
+ *
+ * lws 4.3, given an HTTP/2 request without content-length whose body comes with its head, takes the unknown
+ * length for 0 and repeats an empty piece without end, in which no other connection of the process is served.
+ * Every LWS_CALLBACK_HTTP_BODY has to ask, and where it is so, return -1.
+ */
+bool
+push_request_body_is_stuck(struct lws *wsi, size_t size);
+
 /* What is said in an answer.  Unset members are left out. */
 struct push_reply {
 	unsigned int status;

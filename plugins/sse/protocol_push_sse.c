@@ -1,6 +1,7 @@
 /* protocol_push_sse.c - EventSource subscribers, as an lws protocol plugin.  All decisions are in sse_conn.c.
  */
 #include "lwsio/plugin.h"
+#include "lwsio/request.h"
 #include "sse/sse_conn.h"
 
 static int
@@ -26,13 +27,13 @@ push_sse_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 {
 	struct push_connection **session = user;
 
-	(void)len;
 	switch (reason) {
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_WRITEABLE: return push_connection_on_writeable(*session);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL: return on_close(session);
+	case LWS_CALLBACK_HTTP_BODY: return push_request_body_is_stuck(wsi, len) ? -1 : 0;
 	default: return 0;
 	}
 }

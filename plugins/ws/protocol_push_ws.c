@@ -1,5 +1,6 @@
 /* protocol_push_ws.c - WebSocket subscribers, as an lws protocol plugin.  All decisions are in ws_conn.c. */
 #include "lwsio/plugin.h"
+#include "lwsio/request.h"
 #include "ws/subprotocol.h"
 #include "ws/ws_conn.h"
 
@@ -78,6 +79,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	case LWS_CALLBACK_SERVER_WRITEABLE: return push_connection_on_writeable(*session);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(session);
 	case LWS_CALLBACK_CLOSED: return on_close(session);
+	case LWS_CALLBACK_HTTP_BODY: return push_request_body_is_stuck(wsi, len) ? -1 : 0;
 	default: return 0;
 	}
 }
