@@ -35,10 +35,10 @@ sequence_length(const unsigned char *p, size_t left)
 	return length;
 }
 
-bool
-push_utf8_is_valid(const char *text, size_t size)
+/* How far the whole sequences go. */
+static const unsigned char *
+skip_valid(const unsigned char *p, const unsigned char *end)
 {
-	const unsigned char *p = (const unsigned char *)text, *end = p + size;
 
 	while (p < end) {
 		uint64_t word;
@@ -53,10 +53,44 @@ push_utf8_is_valid(const char *text, size_t size)
 		}
 		length = sequence_length(p, (size_t)(end - p));
 		if (!length)
-			return false;
+			break;
 		p += length;
 	}
-	return true;
+	return p;
+}
+
+bool
+push_utf8_is_valid(const char *text, size_t size)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	return skip_valid(p, p + size) == p + size;
+}
+
+/* Whether a sequence of up to three bytes could be completed: with the lowest or the highest bytes it is one.
+ */
+static bool
+is_beginning(const unsigned char *p, size_t size)
+{
+	unsigned char low[4] = {0}, high[4] = {0};
+
+	if (size >= sizeof(low))
+		return false;
+	memset(low, 0x80, sizeof(low));
+	memset(high, 0xBF, sizeof(high));
+	memcpy(low, p, size);
+	memcpy(high, p, size);
+	return sequence_length(low, sizeof(low)) > size || sequence_length(high, sizeof(high)) > size;
+}
+
+bool
+push_utf8_take(const char *text, size_t size, size_t *ret_size)
+{
+	const unsigned char *p = (const unsigned char *)text, *end = p + size;
+	const unsigned char *stop = skip_valid(p, end);
+
+	*ret_size = (size_t)(stop - p);
+	return stop == end || is_beginning(stop, (size_t)(end - stop));
 }
 
 size_t

@@ -15,6 +15,15 @@ bool
 push_utf8_is_valid(const char *text, size_t size);
 
 /*
+ * push_utf8_take - how much of a text that still grows is valid.
+ *
+ * Sets *ret_size to the length of its whole sequences.  Returns false where what follows them is not the
+ * beginning of a sequence, so that nothing that could come would make the text valid.
+ */
+bool
+push_utf8_take(const char *text, size_t size, size_t *ret_size);
+
+/*
  * push_utf8_cut - the longest length up to `max` that does not end inside a sequence; `size` where that fits.
  *
  * For valid text only; used where a message for a person repeats part of a value.

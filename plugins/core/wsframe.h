@@ -11,6 +11,7 @@
 /* RFC 6455, 11.8. */
 enum push_ws_opcode {
 	PUSH_WS_TEXT = 0x1,
+	PUSH_WS_BINARY = 0x2,
 	PUSH_WS_CLOSE = 0x8,
 	PUSH_WS_PING = 0x9,
 	PUSH_WS_PONG = 0xA,
