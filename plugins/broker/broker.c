@@ -12,6 +12,7 @@
 #include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/subscriber.h"
+#include "direct/direct.h"
 #include "process.h"
 
 /* Flushed between two looks at the clock: latencies are measured to within this many writes. */
@@ -23,7 +24,8 @@ struct push_broker {
 	struct push_broker_host host;
 	struct push_hub *hub;
 	struct push_engine *engine;
-	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
+	struct push_direct *direct; /* borrowed; NULL: none */
+	bool draining, orphaned;    /* orphaned: to be freed with its last subscriber */
 };
 
 static uint64_t
@@ -95,6 +97,12 @@ push_broker_destroy(struct push_broker *broker)
 {
 	broker->orphaned = true;
 	free_if_unused(broker);
+}
+
+void
+push_broker_set_direct(struct push_broker *broker, struct push_direct *direct)
+{
+	broker->direct = direct;
 }
 
 bool
@@ -212,6 +220,19 @@ ops_subscriber_writable(struct push_subscriber *subscriber)
 }
 
 static void
+ops_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, size_t size)
+{
+	push_subscriber_pinged(subscriber, payload, size, now_us());
+}
+
+static bool
+ops_direct_claim(struct push_broker *broker, int lws_fd, enum push_direct_kind kind, const char *extra,
+	size_t extra_size)
+{
+	return broker->direct && push_direct_claim(broker->direct, lws_fd, kind, extra, extra_size);
+}
+
+static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
 	push_subscriber_destroy(subscriber);
@@ -241,6 +262,9 @@ push_broker_ops_table(void)
 		.subscriber_peer_closed = push_subscriber_peer_closed,
 		.subscriber_writable = ops_subscriber_writable,
 		.subscriber_destroy = ops_subscriber_destroy,
+		.subscriber_greet = push_subscriber_greet,
+		.subscriber_pinged = ops_subscriber_pinged,
+		.direct_claim = ops_direct_claim,
 	};
 
 	return &table;

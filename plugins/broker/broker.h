@@ -27,12 +27,16 @@
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
+#define PUSH_WS_PROTOCOL         "push-ws"
 
 /* Ports of one broker: its own vhost's, and those that share it.  More of them go on listening in a drain. */
 #define PUSH_BROKER_PORTS_MAX 16
 
 struct push_broker;
 struct push_subscriber;
+
+/* Requests that Push serves, with direct sockets by itself (direct/direct.h). */
+enum push_direct_kind { PUSH_DIRECT_NONE, PUSH_DIRECT_PUBLISH, PUSH_DIRECT_SSE, PUSH_DIRECT_WS };
 
 struct push_broker_ops {
 	uint32_t abi_version, size_bytes;
@@ -70,6 +74,13 @@ struct push_broker_ops {
 	bool (*subscriber_peer_closed)(struct push_subscriber *subscriber);
 	void (*subscriber_writable)(struct push_subscriber *subscriber);
 	void (*subscriber_destroy)(struct push_broker *broker, struct push_subscriber *subscriber);
+	enum push_status (*subscriber_greet)(
+		struct push_subscriber *subscriber, const void *bytes, size_t size);
+	void (*subscriber_pinged)(struct push_subscriber *subscriber, const void *payload, size_t size);
+
+	/* push_direct_claim(), false where there are no direct sockets. */
+	bool (*direct_claim)(struct push_broker *broker, int lws_fd, enum push_direct_kind kind,
+		const char *extra, size_t extra_size);
 };
 
 struct push_broker_link {
@@ -102,6 +113,12 @@ push_broker_create(const struct push_options *options, const struct push_broker_
 /* push_broker_destroy - free it now, or as soon as its last subscriber is destroyed. */
 void
 push_broker_destroy(struct push_broker *broker);
+
+struct push_direct;
+
+/* push_broker_set_direct - who answers ops.direct_claim from now on; NULL: nobody. */
+void
+push_broker_set_direct(struct push_broker *broker, struct push_direct *direct);
 
 /* push_broker_flush - write a slice of what waits.  Returns true if it is to be called again. */
 bool

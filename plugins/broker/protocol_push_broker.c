@@ -2,16 +2,20 @@
  * protocol_push_broker.c - the broker as an lws protocol plugin: its options come from the vhost, its
  * wake-ups from lws' event loop.
  *
- * Three things make it run:
+ * Four things make it run:
  *   - an eventfd, written when the first subscriber becomes dirty.  The loop serves it after the input that
  *     was ready in the same turn, so everything that this input publishes is flushed together.  A timer of
  *     lws' own would add up to a millisecond.
+ *   - the epoll set of direct sockets, watched as one file.  What its turn has published is flushed at its
+ * end.
  *   - one timer of lws', every PUSH_TICK_US, for the wheel.
  *   - a signalfd for SIGTERM, which begins the drain.  lwsws itself would die of the signal.
  */
+#include <fcntl.h>
 #include <libwebsockets.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -20,18 +24,24 @@
 #include "broker/broker.h"
 #include "broker/notify.h"
 #include "core/limits.h"
+#include "direct/direct.h"
 #include "lwsio/listeners.h"
 #include "lwsio/plugin.h"
 #include "lwsio/vhost_options.h"
+
+/* Of a Sec-WebSocket-Key, at most. */
+#define PUSH_WS_KEY_TEXT_BYTES 64
 
 /* Of one vhost; lws frees it with the vhost. */
 struct broker_vhost {
 	struct push_broker_link link; /* first: other plugins look for it here */
 	struct lws_context *context;
 	struct lws_vhost *vhost;
-	struct lws *wake_wsi, *signal_wsi;
+	struct push_direct *direct; /* NULL: push.direct=off */
+	struct lws *wake_wsi, *signal_wsi, *direct_wsi;
 	int wake_fd;
 	bool announced;
+	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
 	lws_sorted_usec_list_t tick;
 };
 
@@ -40,7 +50,7 @@ wake(void *context)
 {
 	struct broker_vhost *self = context;
 
-	if (self->wake_wsi)
+	if (self->wake_wsi && !self->in_turn)
 		eventfd_write(self->wake_fd, 1);
 }
 
@@ -54,6 +64,76 @@ drained(void *context)
 }
 
 static void
+flush(struct broker_vhost *self)
+{
+	if (self->link.broker && push_broker_flush(self->link.broker))
+		eventfd_write(self->wake_fd, 1);
+}
+
+static void
+on_direct(struct broker_vhost *self)
+{
+	self->in_turn = true;
+	push_direct_ready(self->direct);
+	self->in_turn = false;
+	flush(self);
+}
+
+static struct lws_vhost *
+vhost_of(const struct broker_vhost *self, int port)
+{
+	(void)port;
+	return self->vhost;
+}
+
+/* lws closes what it does not take. */
+static void
+hand_over(void *context, int fd, int port)
+{
+	(void)lws_adopt_socket_vhost(vhost_of(context, port), fd);
+}
+
+static void
+accept_key(const char *key, size_t key_size, char *to, size_t size)
+{
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	unsigned char text[PUSH_WS_KEY_TEXT_BYTES + sizeof(guid)], hash[20];
+
+	to[0] = '\0';
+	if (key_size > PUSH_WS_KEY_TEXT_BYTES)
+		return;
+	memcpy(text, key, key_size);
+	memcpy(text + key_size, guid, sizeof(guid) - 1);
+	lws_SHA1(text, key_size + sizeof(guid) - 1, hash);
+	lws_b64_encode_string((const char *)hash, sizeof(hash), to, (int)size);
+}
+
+static void
+on_taken(void *owner, int fd, int port)
+{
+	struct broker_vhost *self = owner;
+
+	(void)push_direct_listen(self->direct, fd, port);
+}
+
+/* Once the loop turns: all vhosts listen by then. */
+static void
+take_listeners(struct broker_vhost *self)
+{
+	if (self->direct && !push_listeners_take(self->context, self->link.ports[0], on_taken, self))
+		lwsl_warn("push: port %d could not be taken over, its clients are served by lws' sockets\n",
+			self->link.ports[0]);
+}
+
+static void
+drain(struct broker_vhost *self)
+{
+	if (self->direct)
+		push_direct_stop(self->direct);
+	push_broker_drain(self->link.broker);
+}
+
+static void
 on_tick(lws_sorted_usec_list_t *tick)
 {
 	struct broker_vhost *self = lws_container_of(tick, struct broker_vhost, tick);
@@ -61,6 +141,7 @@ on_tick(lws_sorted_usec_list_t *tick)
 	/* the first tick comes once the loop turns, when all vhosts listen and privileges are dropped */
 	if (!self->announced) {
 		self->announced = true;
+		take_listeners(self);
 		/* lwsws' root process forwards no SIGTERM; when it is gone, this one has to drain */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (!push_notify_ready())
@@ -69,8 +150,10 @@ on_tick(lws_sorted_usec_list_t *tick)
 	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
 	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
 	if (lws_context_is_deprecated(self->context))
-		push_broker_drain(self->link.broker);
+		drain(self);
 	push_broker_tick(self->link.broker);
+	if (self->direct)
+		push_direct_tick(self->direct);
 }
 
 static void
@@ -79,8 +162,7 @@ on_wake(struct broker_vhost *self)
 	eventfd_t count;
 
 	eventfd_read(self->wake_fd, &count);
-	if (self->link.broker && push_broker_flush(self->link.broker))
-		wake(self);
+	flush(self);
 }
 
 static void
@@ -94,7 +176,7 @@ on_sigterm(struct broker_vhost *self, int fd)
 	push_notify_stopping();
 	for (size_t i = 0; i < self->link.port_count; i++)
 		push_listeners_close(self->link.ports[i]);
-	push_broker_drain(self->link.broker);
+	drain(self);
 }
 
 static int
@@ -102,6 +184,8 @@ on_readable(struct lws *wsi, struct broker_vhost *self)
 {
 	if (wsi == self->wake_wsi)
 		on_wake(self);
+	else if (wsi == self->direct_wsi)
+		on_direct(self);
 	else if (wsi == self->signal_wsi)
 		on_sigterm(self, (int)lws_get_socket_fd(wsi));
 	return 0;
@@ -114,6 +198,8 @@ on_file_closed(struct lws *wsi, struct broker_vhost *self)
 		self->wake_wsi = NULL;
 	if (self && wsi == self->signal_wsi)
 		self->signal_wsi = NULL;
+	if (self && wsi == self->direct_wsi)
+		self->direct_wsi = NULL;
 	return 0;
 }
 
@@ -142,6 +228,20 @@ watch_all(struct broker_vhost *self)
 	self->wake_wsi = watch(self, self->wake_fd);
 	self->signal_wsi = watch(self, signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
 	return self->wake_wsi && self->signal_wsi;
+}
+
+static bool
+start_direct(struct broker_vhost *self)
+{
+	const struct push_direct_host host = {hand_over, accept_key, self};
+
+	self->direct = push_direct_create(push_broker_ops_table(), self->link.broker, &host);
+	if (!self->direct)
+		return false;
+	push_broker_set_direct(self->link.broker, self->direct);
+	/* a second number for the set, since lws closes what it is given */
+	self->direct_wsi = watch(self, fcntl(push_direct_fd(self->direct), F_DUPFD_CLOEXEC, 0));
+	return self->direct_wsi;
 }
 
 static int
@@ -183,6 +283,8 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	self->link.ports[self->link.port_count++] = lws_get_vhost_listen_port(vhost);
 	if (!watch_all(self))
 		return refuse("cannot watch an eventfd and a signalfd");
+	if (options.direct && !start_direct(self))
+		return refuse("cannot watch an epoll set");
 	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
 	return 0;
 }
@@ -194,6 +296,9 @@ on_vhost_destroy(struct broker_vhost *self)
 	if (!self || !self->link.broker)
 		return 0;
 	lws_sul_cancel(&self->tick);
+	push_broker_set_direct(self->link.broker, NULL);
+	push_direct_destroy(self->direct);
+	self->direct = NULL;
 	push_broker_destroy(self->link.broker);
 	self->link.broker = NULL;
 	self->link.magic = 0;

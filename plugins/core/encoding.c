@@ -153,6 +153,25 @@ push_encoding_close(enum push_encoding encoding, enum push_close_reason reason)
 }
 
 struct push_frame *
+push_encoding_pong(enum push_encoding encoding, const void *payload, size_t size)
+{
+	unsigned char header[PUSH_WS_HEADER_BYTES_MAX];
+	struct push_frame *frame;
+	size_t header_size;
+
+	if (encoding != PUSH_ENCODING_WS)
+		return NULL;
+	PUSH_ASSERT(size <= PUSH_WS_CONTROL_BYTES_MAX);
+	header_size = push_ws_put_header(header, PUSH_WS_PONG, size);
+	frame = push_frame_create(header_size + size, 0);
+	if (!frame)
+		return NULL;
+	memcpy(frame->bytes, header, header_size);
+	memcpy(frame->bytes + header_size, payload, size);
+	return frame;
+}
+
+struct push_frame *
 push_encoding_error(enum push_encoding encoding, const char *text)
 {
 	struct push_frame *frame = NULL;

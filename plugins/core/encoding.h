@@ -48,6 +48,7 @@ enum push_control {
 	X(BAD_DATA, "error", 1007)    /* it sent what is not JSON */                                         \
 	X(BINARY, "error", 1003)      /* it sent a binary message */                                         \
 	X(TOO_LARGE, "error", 1009)   /* it sent too large a message */                                      \
+	X(PROTOCOL, "error", 1002)    /* it broke the rules of the WebSocket protocol */                     \
 	X(FAULT, "error", 1011)       /* memory is out, or the socket failed */
 
 enum push_close_reason {
@@ -88,6 +89,10 @@ push_encoding_control(enum push_encoding encoding, enum push_control control);
 /* push_encoding_close - the frame that announces the end, with `reason`'s code; NULL where there is none. */
 struct push_frame *
 push_encoding_close(enum push_encoding encoding, enum push_close_reason reason);
+
+/* push_encoding_pong - the answer to a client's protocol PING, with its payload; NULL as above. */
+struct push_frame *
+push_encoding_pong(enum push_encoding encoding, const void *payload, size_t size);
 
 /* push_encoding_error - `{"error":"text"}` for a client that is about to be closed; NULL as above. */
 struct push_frame *

@@ -9,7 +9,7 @@
 #include "push_assert.h"
 #include "units.h"
 
-enum option_type { DURATION, SIZE, COUNT, TEXT };
+enum option_type { DURATION, SIZE, COUNT, SWITCH, TEXT };
 
 static const struct push_option_info infos[] = {
 #define X(field, type, name, value, help) {name, value, help},
@@ -54,6 +54,17 @@ set_number(void *field, enum option_type type, const char *value)
 	return status;
 }
 
+static enum push_status
+set_switch(bool *field, const char *value)
+{
+	bool on = !strcmp(value, "on");
+
+	if (!on && strcmp(value, "off"))
+		return PUSH_INVALID;
+	*field = on;
+	return PUSH_OK;
+}
+
 /* `label` is the name to put in errors: the option's, or the variable's that overrides it. */
 static enum push_status
 set_option(struct push_options *options, size_t index, const char *label, const char *value,
@@ -63,15 +74,17 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 		[DURATION] = "not a duration (500ms, 30s, 2m, 1h or milliseconds, at most 24h)",
 		[SIZE] = "not a size (64kb, 1mb or bytes, at most 64mb)",
 		[COUNT] = "not a number",
+		[SWITCH] = "neither on nor off",
 	};
 	enum option_type type = fields[index].type;
 	char *field = (char *)options + fields[index].offset;
 
-	if (type != TEXT)
-		return set_number(field, type, value) == PUSH_OK
-			       ? PUSH_OK
-			       : fail(error, PUSH_INVALID, label, value, forms[type]);
+	enum push_status status;
 
+	if (type != TEXT) {
+		status = type == SWITCH ? set_switch((bool *)field, value) : set_number(field, type, value);
+		return status == PUSH_OK ? PUSH_OK : fail(error, PUSH_INVALID, label, value, forms[type]);
+	}
 	if (strlen(value) > PUSH_OPTION_TEXT_BYTES_MAX)
 		return fail(error, PUSH_INVALID, label, value, "longer than 240 bytes");
 	strcpy(field, value);

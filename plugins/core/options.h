@@ -13,6 +13,7 @@
 #ifndef PUSH_CORE_OPTIONS_H
 #define PUSH_CORE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,8 @@
 #include "status.h"
 
 /* X(field, type, name, default, meaning)
- * type DURATION: uint64_t in microseconds; SIZE: uint64_t in bytes; COUNT: uint64_t; TEXT: char[] */
+ * type DURATION: uint64_t in microseconds; SIZE: uint64_t in bytes; COUNT: uint64_t; SWITCH: bool; TEXT:
+ * char[] */
 #define PUSH_OPTIONS_MAP(X)                                                                                  \
 	X(lifetime_min_us, DURATION, "push.reconnect.dither.min.duration", "120s",                           \
 		"shortest lifetime of a connection; each one is drawn from [min, max]")                      \
@@ -40,11 +42,18 @@
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
 		"on SIGTERM, clients are asked to reconnect, spread over this time")                         \
 	X(send_buffer_bytes, SIZE, "push.socket.send.buffer.size", "128kb",                                  \
-		"what the kernel buffers for one subscriber, beside its queue")
+		"what the kernel buffers for one subscriber, beside its queue")                              \
+	X(tcp_no_delay, SWITCH, "push.tcp.nodelay", "on",                                                    \
+		"off: the kernel may hold back a small message while another one is on its way")             \
+	X(flush_delay_us, DURATION, "push.flush.delay", "0",                                                 \
+		"how long messages may wait for others, to go out together")                                 \
+	X(direct, SWITCH, "push.direct", "on",                                                               \
+		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")
 
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
 #define PUSH_OPTION_FIELD_SIZE(field)     uint64_t field
 #define PUSH_OPTION_FIELD_COUNT(field)    uint64_t field
+#define PUSH_OPTION_FIELD_SWITCH(field)   bool field
 #define PUSH_OPTION_FIELD_TEXT(field)     char field[PUSH_OPTION_TEXT_BYTES_MAX + 1]
 
 struct push_options {

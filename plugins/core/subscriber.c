@@ -6,6 +6,7 @@
  * every message; it fires, finds that nothing is due, and is armed again.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "hub_private.h"
 #include "limits.h"
@@ -143,6 +144,25 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 		subscriber->pong_us = now_us + subscriber->hub->options->grace_us;
 	}
 	send_control(subscriber, PUSH_CONTROL_HEARTBEAT, now_us);
+}
+
+enum push_status
+push_subscriber_greet(struct push_subscriber *subscriber, const void *bytes, size_t size)
+{
+	struct push_frame *frame = push_frame_create(size, 0);
+	enum push_status status;
+
+	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW && push_outbox_is_empty(&subscriber->outbox));
+	if (!frame)
+		return PUSH_OUT_OF_MEMORY;
+	memcpy(frame->bytes, bytes, size);
+	status = push_outbox_push(&subscriber->outbox, frame, SIZE_MAX);
+	push_frame_unref(frame);
+	if (status != PUSH_OK)
+		return status;
+	subscriber->hub->stats->outbox_bytes += size;
+	hub_mark_dirty(subscriber);
+	return PUSH_OK;
 }
 
 void
@@ -374,6 +394,18 @@ push_subscriber_heard(struct push_subscriber *subscriber)
 {
 	subscriber->awaits_pong = false;
 	subscriber->pong_overdue = false;
+}
+
+void
+push_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, size_t size, uint64_t now_us)
+{
+	struct push_frame *frame =
+		push_encoding_pong((enum push_encoding)subscriber->encoding, payload, size);
+
+	push_subscriber_heard(subscriber);
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	push_frame_unref(frame);
 }
 
 void

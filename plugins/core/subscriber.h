@@ -43,6 +43,15 @@ push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
 enum push_status PUSH_MUST_USE
 push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels);
 
+/*
+ * push_subscriber_greet - before start: bytes that go out in front of everything else, such as the head of a
+ * response, so that they and the first heartbeat are one write.
+ *
+ * Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_subscriber_greet(struct push_subscriber *subscriber, const void *bytes, size_t size);
+
 /* push_subscriber_start - send the first heartbeat and let its lifetime begin. */
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us);
@@ -50,6 +59,10 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us);
 /* push_subscriber_refuse - instead of start: tell the client why, and close. */
 void
 push_subscriber_refuse(struct push_subscriber *subscriber, const char *text, uint64_t now_us);
+
+/* push_subscriber_pinged - the client has sent a protocol PING, which its PONG answers. */
+void
+push_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, size_t size, uint64_t now_us);
 
 /* push_subscriber_heard - the client has shown that it is alive. */
 void

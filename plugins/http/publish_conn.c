@@ -3,13 +3,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "core/cors.h"
 #include "core/limits.h"
+#include "core/mediatype.h"
 #include "core/push_assert.h"
 #include "http/publish_conn.h"
+#include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 
@@ -109,17 +110,13 @@ parse_length(const char *text, size_t *ret)
 	return true;
 }
 
-/* `application/json`, with parameters or without. */
 static bool
 is_json(struct lws *wsi)
 {
-	static const char json[] = "application/json";
-	char header[CONTENT_TYPE_BYTES_MAX], *type = header;
+	char type[CONTENT_TYPE_BYTES_MAX];
 
-	if (!push_request_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, header, sizeof(header)))
-		return false;
-	type += strspn(type, " \t");
-	return !strncasecmp(type, json, sizeof(json) - 1) && strchr("; \t", type[sizeof(json) - 1]);
+	return push_request_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, type, sizeof(type)) &&
+	       push_media_type_is_json(type, strlen(type));
 }
 
 /* lws never answers it (RFC 9110, 10.1.1). */
@@ -227,7 +224,7 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 		publish_conn_close(publish);
 		return result;
 	}
-	result = check_head(publish);
+	result = push_claim(wsi, link, PUSH_DIRECT_PUBLISH) ? -1 : check_head(publish);
 	if (result) {
 		publish_conn_close(publish);
 		return result;

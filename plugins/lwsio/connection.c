@@ -1,68 +1,16 @@
 /* connection.c - see connection.h. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/wsframe.h"
+#include "direct/send.h"
 #include "lwsio/connection.h"
 
 /* A piece of HTTP/2 DATA: below the 16,384 bytes that every peer accepts (RFC 9113, 6.5.2). */
 #define MUX_PIECE_BYTES_MAX 16000
-
-static size_t
-total_size(struct push_frame *const *frames, size_t count, size_t skip)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < count; i++)
-		size += frames[i]->size;
-	return size - skip;
-}
-
-/* Copies up to `max` bytes; returns how many. */
-static size_t
-gather(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count, size_t skip)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < count && size < max; i++, skip = 0) {
-		size_t piece = frames[i]->size - skip;
-
-		if (piece > max - size)
-			piece = max - size;
-		memcpy(to + size, frames[i]->bytes + skip, piece);
-		size += piece;
-	}
-	return size;
-}
-
-static ssize_t
-send_vector(int fd, struct push_frame *const *frames, size_t count, size_t skip)
-{
-	struct iovec pieces[PUSH_WRITE_FRAMES_MAX];
-	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-
-	for (size_t i = 0; i < count; i++, skip = 0)
-		pieces[i] = (struct iovec){frames[i]->bytes + skip, frames[i]->size - skip};
-	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-static ssize_t
-send_frames(int fd, struct push_frame *const *frames, size_t count, size_t skip, size_t size)
-{
-	unsigned char merged[PUSH_COALESCE_BYTES_MAX];
-
-	if (count == 1)
-		return send(fd, frames[0]->bytes + skip, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (size > sizeof(merged))
-		return send_vector(fd, frames, count, skip);
-	gather(merged, sizeof(merged), frames, count, skip);
-	return send(fd, merged, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
 
 /* Gives lws what is left of the frame in which a write of `taken` bytes has ended; returns its size or -1. */
 static ssize_t
@@ -81,17 +29,10 @@ hand_over_rest(struct lws *wsi, struct push_frame *const *frames, size_t skip, s
 static ssize_t
 write_plain(struct lws *wsi, struct push_frame *const *frames, size_t count, size_t skip)
 {
-	size_t size = total_size(frames, count, skip);
-	ssize_t taken, rest;
+	size_t size = push_frames_size(frames, count, skip);
+	ssize_t taken = push_send_frames((int)lws_get_socket_fd(wsi), frames, count, skip), rest;
 
-	do
-		taken = send_frames((int)lws_get_socket_fd(wsi), frames, count, skip, size);
-	while (taken < 0 && errno == EINTR);
-	if (taken < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
-		return -1;
-	if (taken < 0)
-		taken = 0;
-	if ((size_t)taken == size)
+	if (taken < 0 || (size_t)taken == size)
 		return taken;
 
 	lws_callback_on_writable(wsi);
@@ -104,7 +45,7 @@ static ssize_t
 write_tls(struct lws *wsi, struct push_frame *const *frames, size_t count, size_t skip)
 {
 	unsigned char merged[LWS_PRE + PUSH_COALESCE_BYTES_MAX];
-	size_t size = gather(merged + LWS_PRE, PUSH_COALESCE_BYTES_MAX, frames, count, skip);
+	size_t size = push_frames_gather(merged + LWS_PRE, PUSH_COALESCE_BYTES_MAX, frames, count, skip);
 
 	if (lws_write(wsi, merged + LWS_PRE, size, LWS_WRITE_RAW) < 0)
 		return -1;

@@ -4,11 +4,16 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "lwsio/listeners.h"
+
+/* Addresses of one port. */
+#define PUSH_LISTENERS_MAX 8
 
 static bool
 listens_on(int fd, int port)
@@ -36,8 +41,11 @@ replace(int fd)
 	return replaced;
 }
 
-int
-push_listeners_close(int port)
+/* What is done with each listening socket of a port; true where it was. */
+typedef bool (*listener_fn)(int fd, int port, void *context);
+
+static int
+for_each(int port, listener_fn act, void *context)
 {
 	DIR *directory = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -47,9 +55,79 @@ push_listeners_close(int port)
 		int fd = atoi(entry->d_name);
 
 		if (entry->d_name[0] != '.' && fd != dirfd(directory) && listens_on(fd, port))
-			count += replace(fd);
+			count += act(fd, port, context);
 	}
 	if (directory)
 		closedir(directory);
 	return count;
+}
+
+static bool
+close_one(int fd, int port, void *context)
+{
+	(void)port;
+	(void)context;
+	return replace(fd);
+}
+
+int
+push_listeners_close(int port)
+{
+	return for_each(port, close_one, NULL);
+}
+
+/* Sockets that were taken are listed in /proc, too, while the folder is being read: so first all are found.
+ */
+struct taking {
+	int epoll_fd;
+	int fds[PUSH_LISTENERS_MAX];
+	int count;
+};
+
+static bool
+take_one(int fd, int port, void *context)
+{
+	struct taking *taking = context;
+	int copy;
+
+	(void)port;
+	if (taking->count == PUSH_LISTENERS_MAX)
+		return false;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0 || epoll_ctl(taking->epoll_fd, EPOLL_CTL_DEL, fd, NULL) || !replace(fd)) {
+		if (copy >= 0)
+			close(copy);
+		return false;
+	}
+	taking->fds[taking->count++] = copy;
+	return true;
+}
+
+static bool
+collect(int fd, int port, void *context)
+{
+	struct taking *taking = context;
+
+	(void)port;
+	if (taking->count == PUSH_LISTENERS_MAX)
+		return false;
+	taking->fds[taking->count++] = fd;
+	return true;
+}
+
+int
+push_listeners_take(
+	struct lws_context *context, int port, void (*taken)(void *owner, int fd, int port), void *owner)
+{
+	uv_loop_t *loop = lws_uv_getloop(context, 0);
+	struct taking found = {0}, taking = {.epoll_fd = loop ? uv_backend_fd(loop) : -1};
+
+	if (taking.epoll_fd < 0)
+		return 0;
+	for_each(port, collect, &found);
+	for (int i = 0; i < found.count; i++)
+		(void)take_one(found.fds[i], port, &taking);
+	for (int i = 0; i < taking.count; i++)
+		taken(owner, taking.fds[i], port);
+	return taking.count;
 }

@@ -3,6 +3,7 @@
 
 #include "core/cors.h"
 #include "core/limits.h"
+#include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 #include "sse/sse_conn.h"
@@ -108,5 +109,7 @@ sse_conn_request(struct lws *wsi, const char *rest, struct push_connection **ret
 		push_request_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) ? origin : NULL);
 	if (!is_stream_request(wsi, rest, reply, &result))
 		return result;
+	if (push_claim(wsi, link, PUSH_DIRECT_SSE))
+		return -1;
 	return open_stream(wsi, link, reply, ret_connection);
 }

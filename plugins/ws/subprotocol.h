@@ -11,7 +11,9 @@
 
 #include <libwebsockets.h>
 
-#define SUBPROTOCOL_NAME  "push-ws"
+#include "broker/broker.h"
+
+#define SUBPROTOCOL_NAME  PUSH_WS_PROTOCOL
 #define SUBPROTOCOL_ALIAS "p"
 
 /* subprotocol_on_upgrade - LWS_CALLBACK_HTTP_CONFIRM_UPGRADE. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 #include "ws/ws_conn.h"
@@ -11,6 +12,7 @@
 bool
 ws_conn_admit(struct lws *wsi)
 {
+	struct push_broker_link *link = push_find_broker(wsi);
 	char path[sizeof(WS_PATH) + 1], version[8];
 
 	push_request_path(wsi, path, sizeof(path));
@@ -27,7 +29,7 @@ ws_conn_admit(struct lws *wsi)
 			"Sec-WebSocket-Version must be 13");
 		return false;
 	}
-	return true;
+	return !link || !push_claim(wsi, link, PUSH_DIRECT_WS);
 }
 
 /* Returns PUSH_OK, or why the client is not subscribed, with words for it in `error`. */

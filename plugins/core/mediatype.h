@@ -1,0 +1,14 @@
+/*
+ * mediatype.h - is this body JSON, by its Content-Type (RFC 9110, 8.3.1)?
+ */
+#ifndef PUSH_CORE_MEDIATYPE_H
+#define PUSH_CORE_MEDIATYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* push_media_type_is_json - `application/json` in any case, with parameters or without.  NULL is no type. */
+bool
+push_media_type_is_json(const char *type, size_t size);
+
+#endif

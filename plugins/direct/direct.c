@@ -1,0 +1,104 @@
+/* direct.c - see direct.h. */
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "direct/direct_private.h"
+
+static uint64_t
+seed(void)
+{
+	uint64_t random = 0;
+
+	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+	return random;
+}
+
+static int
+files_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX)
+		return INT32_MAX;
+	return (int)limit.rlim_cur;
+}
+
+struct push_direct *
+push_direct_create(
+	const struct push_broker_ops *ops, struct push_broker *broker, const struct push_direct_host *host)
+{
+	struct push_direct *direct = calloc(1, sizeof(*direct));
+
+	if (!direct)
+		return NULL;
+	if (!push_sources_init(&direct->sources)) {
+		free(direct);
+		return NULL;
+	}
+	direct->ops = ops;
+	direct->broker = broker;
+	direct->host = *host;
+	direct->files_max = files_max();
+	push_wheel_init(&direct->wheel, ops->now_us());
+	push_routes_init(&direct->routes, seed());
+	push_list_init(&direct->probes);
+	push_list_init(&direct->doors);
+	push_list_init(&direct->requests);
+	return direct;
+}
+
+void
+push_direct_destroy(struct push_direct *direct)
+{
+	if (!direct)
+		return;
+	push_sources_fini(&direct->sources);
+	push_routes_fini(&direct->routes);
+	free(direct);
+}
+
+int
+push_direct_fd(const struct push_direct *direct)
+{
+	return direct->sources.epoll_fd;
+}
+
+bool
+push_direct_listen(struct push_direct *direct, int fd, int port)
+{
+	if (direct->stopped) {
+		close(fd);
+		return false;
+	}
+	return direct_door_open(direct, fd, port);
+}
+
+void
+push_direct_stop(struct push_direct *direct)
+{
+	if (direct->stopped)
+		return;
+	direct->stopped = true;
+	direct_doors_close(direct);
+	direct_requests_stop(direct);
+}
+
+void
+push_direct_ready(struct push_direct *direct)
+{
+	(void)push_sources_dispatch(&direct->sources);
+}
+
+/* What one slice of timers leaves is due still at the next tick. */
+void
+push_direct_tick(struct push_direct *direct)
+{
+	uint64_t now_us = direct->ops->now_us();
+
+	(void)push_wheel_advance(&direct->wheel, now_us, PUSH_WHEEL_SLICE_TIMERS, direct_request_on_timer);
+	direct_probes_tick(direct, now_us);
+	direct_doors_tick(direct, now_us);
+	push_sources_reap(&direct->sources);
+}

@@ -1,0 +1,84 @@
+/*
+ * direct.h - clients on Push's own sockets: plain TCP and HTTP/1.1, without lws in between.
+ *
+ * lws binds, knows TLS, HTTP/2, files, mounts, virtual hosts and passwords; but a connection costs it two
+ * kilobytes, an upgrade walks a list of all others, and a publish takes it 30 us.  So the listening sockets
+ * of the clients' port are taken over (door.c), and each request head is looked at before lws sees it
+ * (http_conn.c), with MSG_PEEK, so that it stays in the kernel:
+ *
+ *                       ┌─ a publish, a stream or a WebSocket, and right ─▶ served here, then read
+ *   accept ─▶ peek ─▶ ──┤
+ *                       └─ anything else: files, errors, TLS, HTTP/2 ─────▶ the descriptor goes to lws,
+ * unread
+ *
+ * Whether lws would have given the request to Push's plugins, or to nobody, or asked for a password, is
+ * learned once per route, by showing it the head (probe.c).  What a client gets is thus the same with direct
+ * sockets and without, but for what lws cannot do: chunked bodies, any pipelining, 431.
+ *
+ * A WebSocket or SSE client is a stream (stream.c), a transport below the same hub as lws' connections.
+ * Everything waits in one epoll set, which lws watches as one file; all of it runs in lws' thread.
+ */
+#ifndef PUSH_DIRECT_DIRECT_H
+#define PUSH_DIRECT_DIRECT_H
+
+#include "broker/broker.h"
+
+struct push_direct;
+
+/* What is asked of lws; from its thread. */
+struct push_direct_host {
+	/*
+	 * Let lws serve a connection that came to `port` from its first byte on.  Owns the descriptor,
+	 * whatever happens.
+	 */
+	void (*hand_over)(void *context, int fd, int port);
+	/* The answer to a Sec-WebSocket-Key (RFC 6455, 4.2.2): NUL-terminated, `size` is enough. */
+	void (*accept_key)(const char *key, size_t key_size, char *to, size_t size);
+	void *context;
+};
+
+/* push_direct_create - nothing is listened to yet.  Returns NULL when memory or descriptors are out. */
+struct push_direct *
+push_direct_create(
+	const struct push_broker_ops *ops, struct push_broker *broker, const struct push_direct_host *host);
+
+/* push_direct_destroy - close everything.  NULL is allowed. */
+void
+push_direct_destroy(struct push_direct *direct);
+
+/* push_direct_fd - readable when push_direct_ready() has something to do. */
+int
+push_direct_fd(const struct push_direct *direct);
+
+/*
+ * push_direct_listen - accept from a listening socket, which is owned from here on.
+ *
+ * What is accepted inherits from it what is set here: non-blocking, the send buffer's bound, TCP_NODELAY.
+ * Returns false where that cannot be; the descriptor is closed then.
+ */
+bool
+push_direct_listen(struct push_direct *direct, int fd, int port);
+
+/* push_direct_stop - no longer accept, and end what idles between two requests. */
+void
+push_direct_stop(struct push_direct *direct);
+
+/* push_direct_ready - serve a batch of what is ready. */
+void
+push_direct_ready(struct push_direct *direct);
+
+/* push_direct_tick - do what is due by the clock. */
+void
+push_direct_tick(struct push_direct *direct);
+
+/*
+ * push_direct_claim - a plugin has been given a request that came to lws by the descriptor `lws_fd`.
+ *
+ * Returns true where that is a probe, which is over with it: nothing is to be answered.
+ * @extra: header lines that the vhost adds to its answers.
+ */
+bool
+push_direct_claim(struct push_direct *direct, int lws_fd, enum push_direct_kind kind, const char *extra,
+	size_t extra_size);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * direct_private.h - what the files of direct/ share.  Nobody else includes this.
+ */
+#ifndef PUSH_DIRECT_PRIVATE_H
+#define PUSH_DIRECT_PRIVATE_H
+
+#include "core/wheel.h"
+#include "direct/direct.h"
+#include "direct/limits.h"
+#include "direct/routes.h"
+#include "direct/source.h"
+
+struct push_direct {
+	const struct push_broker_ops *ops;
+	struct push_broker *broker;
+	struct push_direct_host host;
+	struct push_sources sources;
+	struct push_wheel wheel; /* of requests; subscribers have the hub's */
+	struct push_routes routes;
+	struct push_list probes, doors, requests;
+	unsigned int probe_count;
+	int files_max;
+	uint64_t accept_again_us; /* 0: accepting does not rest */
+	bool stopped;
+	/* What is being read.  Of one connection only until its `ready` returns. */
+	char scratch[PUSH_READ_BYTES];
+};
+
+/* A connection on which requests come (http_conn.c). */
+void
+direct_request_open(struct push_direct *direct, int fd, int port);
+
+/* direct_request_on_timer - the wheel's callback. */
+void
+direct_request_on_timer(struct push_timer *timer, uint64_t now_us);
+
+/* direct_requests_stop - end those that wait for a request. */
+void
+direct_requests_stop(struct push_direct *direct);
+
+/* One that waits for a probe: it is over, look again, or give the connection to lws. */
+struct push_http_conn;
+void
+direct_request_resume(struct push_http_conn *conn, bool ours);
+
+/* A listening socket (door.c). */
+bool
+direct_door_open(struct push_direct *direct, int fd, int port);
+void
+direct_doors_close(struct push_direct *direct);
+void
+direct_doors_tick(struct push_direct *direct, uint64_t now_us);
+
+/*
+ * direct_probe - ask lws what it would do with this head; `conn` is resumed when it is known.
+ *
+ * Returns false where it cannot be asked.
+ */
+bool
+direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
+	int port, const char *head, size_t head_size);
+
+/* direct_probe_forget - the connection is gone. */
+void
+direct_probe_forget(struct push_http_conn *conn);
+void
+direct_probes_tick(struct push_direct *direct, uint64_t now_us);
+
+/*
+ * direct_stream_open - make a subscriber of a request's connection, and greet it with `head`.
+ *
+ * On success `request` is closed without its descriptor.  Returns false when memory is out; nothing has
+ * changed then.
+ */
+bool
+direct_stream_open(struct push_direct *direct, struct push_source *request, enum push_encoding encoding,
+	const struct push_channels *channels, const char *head, size_t head_size);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * door.c - accepting, in batches, so that ten thousand who come at once do not hold up those who are there.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "direct/direct_private.h"
+
+struct door {
+	struct push_source source;
+	struct push_direct *direct;
+	struct push_list link; /* in direct->doors */
+	int port;
+};
+
+static void
+rest(struct door *door)
+{
+	struct push_direct *direct = door->direct;
+
+	direct->accept_again_us = direct->ops->now_us() + PUSH_ACCEPT_REST_US;
+	push_source_want(&direct->sources, &door->source, 0);
+}
+
+static bool
+is_passing(int error)
+{
+	/* the client has gone again, or the network reports what befell it (accept(2)) */
+	return error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN ||
+	       error == EHOSTUNREACH || error == ENETUNREACH || error == EPERM;
+}
+
+static void
+door_ready(struct push_source *source, uint32_t events)
+{
+	struct door *door = push_container_of(source, struct door, source);
+
+	(void)events;
+	for (int i = 0; i < PUSH_ACCEPT_BATCH; i++) {
+		int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && is_passing(errno))
+			continue;
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != EWOULDBLOCK)
+				rest(door);
+			return;
+		}
+		if (fd >= door->direct->files_max - PUSH_RESERVED_FILES) {
+			close(fd);
+			rest(door);
+			return;
+		}
+		direct_request_open(door->direct, fd, door->port);
+	}
+}
+
+static void
+door_destroy(struct push_source *source)
+{
+	struct door *door = push_container_of(source, struct door, source);
+
+	push_list_remove(&door->link);
+	free(door);
+}
+
+static const struct push_source_kind door_kind = {door_ready, door_destroy};
+
+/* Set once, on the listening socket: Linux hands all of it down to what is accepted. */
+static void
+set_options(int fd, const struct push_options *options)
+{
+	int size = (int)options->send_buffer_bytes, no_delay = options->tcp_no_delay;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof(no_delay));
+}
+
+bool
+direct_door_open(struct push_direct *direct, int fd, int port)
+{
+	struct door *door = calloc(1, sizeof(*door));
+
+	if (!door || !push_source_open(&direct->sources, &door->source, &door_kind, fd, EPOLLIN)) {
+		free(door);
+		close(fd);
+		return false;
+	}
+	door->direct = direct;
+	door->port = port;
+	push_list_append(&direct->doors, &door->link);
+	set_options(fd, direct->ops->options(direct->broker));
+	return true;
+}
+
+void
+direct_doors_close(struct push_direct *direct)
+{
+	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
+		push_source_close(&direct->sources, &push_container_of(item, struct door, link)->source);
+}
+
+void
+direct_doors_tick(struct push_direct *direct, uint64_t now_us)
+{
+	if (!direct->accept_again_us || now_us < direct->accept_again_us)
+		return;
+	direct->accept_again_us = 0;
+	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
+		push_source_want(
+			&direct->sources, &push_container_of(item, struct door, link)->source, EPOLLIN);
+}

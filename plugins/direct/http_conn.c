@@ -1,0 +1,692 @@
+/* http_conn.c - see http_conn.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/cors.h"
+#include "core/mediatype.h"
+#include "core/push_assert.h"
+#include "direct/http_conn.h"
+#include "direct/query.h"
+
+#define READING (EPOLLIN | EPOLLRDHUP)
+
+static void
+begin_head(struct push_http_conn *conn);
+
+static void
+arm(struct push_http_conn *conn, uint64_t us)
+{
+	push_wheel_arm(&conn->direct->wheel, &conn->timer, conn->direct->ops->now_us() + us);
+}
+
+static void
+conn_close(struct push_http_conn *conn)
+{
+	push_source_close(&conn->direct->sources, &conn->source);
+}
+
+/* What belongs to one request. */
+static void
+forget_request(struct push_http_conn *conn)
+{
+	size_t max = conn->body.max;
+
+	push_buf_fini(&conn->body);
+	push_buf_init(&conn->body, max);
+	push_route_unref(conn->route);
+	conn->route = NULL;
+	free(conn->allow_origin);
+	conn->allow_origin = NULL;
+}
+
+/* While the broker is asked, its answer still comes here (on_published). */
+static void
+conn_destroy(struct push_source *source)
+{
+	struct push_http_conn *conn = push_container_of(source, struct push_http_conn, source);
+
+	push_timer_disarm(&conn->timer);
+	push_list_remove(&conn->link);
+	direct_probe_forget(conn);
+	if (conn->state == CONN_WAITING && !conn->published) {
+		conn->direct = NULL;
+		return;
+	}
+	forget_request(conn);
+	push_buf_fini(&conn->body);
+	push_buf_fini(&conn->answers);
+	free(conn);
+}
+
+static void
+set_low_water(struct push_http_conn *conn, size_t bytes)
+{
+	int value = (int)bytes;
+
+	if (bytes == 1 && !conn->low_water)
+		return;
+	conn->low_water = bytes > 1;
+	(void)setsockopt(conn->source.fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+}
+
+static void
+give_to_lws(struct push_http_conn *conn)
+{
+	struct push_direct *direct = conn->direct;
+	int port = conn->port;
+
+	set_low_water(conn, 1);
+	direct->host.hand_over(
+		direct->host.context, push_source_release(&direct->sources, &conn->source), port);
+}
+
+/* Takes from the socket what was only looked at. */
+static void
+take(struct push_http_conn *conn, size_t size)
+{
+	if (size)
+		(void)recv(conn->source.fd, NULL, size, MSG_TRUNC | MSG_DONTWAIT);
+}
+
+/* Until the client has seen the answer and closed: what it still sends would make a reset of our close. */
+static void
+linger(struct push_http_conn *conn)
+{
+	conn->state = CONN_LINGER;
+	set_low_water(conn, 1);
+	(void)shutdown(conn->source.fd, SHUT_WR);
+	push_source_want(&conn->direct->sources, &conn->source, READING);
+	arm(conn, PUSH_LINGER_US);
+}
+
+static void
+send_answers(struct push_http_conn *conn)
+{
+	struct push_buf *answers = &conn->answers;
+	size_t left = answers->size - conn->answers_sent;
+	ssize_t sent;
+
+	if (!left || conn->source.fd < 0)
+		return;
+	do
+		sent = send(conn->source.fd, answers->bytes + conn->answers_sent, left,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
+		conn_close(conn);
+		return;
+	}
+	conn->answers_sent += sent > 0 ? (size_t)sent : 0;
+	if (conn->answers_sent < answers->size) {
+		push_source_want(&conn->direct->sources, &conn->source, EPOLLOUT);
+		return;
+	}
+	push_buf_clear(answers);
+	conn->answers_sent = 0;
+	if (!conn->keep_alive && (conn->state == CONN_HEAD || conn->state == CONN_LINGER))
+		linger(conn);
+	else
+		push_source_want(
+			&conn->direct->sources, &conn->source, conn->state == CONN_WAITING ? 0 : READING);
+}
+
+static const char *
+words_of(unsigned int status)
+{
+	switch (status) {
+	case 202: return "202 Accepted";
+	case 400: return "400 Bad Request";
+	case 408: return "408 Request Timeout";
+	case 413: return "413 Content Too Large";
+	case 431: return "431 Request Header Fields Too Large";
+	default: return "503 Service Unavailable\r\nretry-after: 1";
+	}
+}
+
+/* Appends an answer; it goes out when this turn's requests are done with. */
+static void
+answer(struct push_http_conn *conn, unsigned int status, const char *body, size_t size)
+{
+	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins;
+	const char *origin = push_cors_allowed_origin(allowed, conn->allow_origin);
+	struct push_buf *to = &conn->answers;
+
+	conn->direct->ops->count_publish(conn->direct->broker, status, conn->body.size);
+	push_buf_append_text(to, "HTTP/1.1 ");
+	push_buf_append_text(to, words_of(status));
+	push_buf_append_text(to, "\r\n");
+	if (conn->route)
+		push_buf_append(to, conn->route->extra, conn->route->extra_size);
+	push_buf_printf(to, "content-type: application/json\r\ncontent-length: %zu\r\n", size);
+	if (origin)
+		push_buf_printf(to, "access-control-allow-origin: %s\r\n%s", origin,
+			strcmp(origin, "*") ? "vary: Origin\r\n" : "");
+	push_buf_append_text(to, conn->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
+	push_buf_append(to, body, size);
+	if (to->status != PUSH_OK)
+		conn_close(conn);
+}
+
+static void
+answer_error(struct push_http_conn *conn, unsigned int status, const char *text)
+{
+	struct push_buf body;
+
+	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
+	push_json_append_error(&body, text);
+	answer(conn, status, body.bytes ? body.bytes : "", body.size);
+	push_buf_fini(&body);
+}
+
+/* An answer after which nothing on this connection can be trusted to be where it should. */
+static void
+refuse(struct push_http_conn *conn, unsigned int status, const char *text)
+{
+	conn->keep_alive = false;
+	conn->state = CONN_LINGER;
+	answer_error(conn, status, text);
+	forget_request(conn);
+	send_answers(conn);
+}
+
+static void
+end_request(struct push_http_conn *conn)
+{
+	forget_request(conn);
+	conn->state = CONN_HEAD;
+	conn->probed = false;
+	if (conn->keep_alive)
+		begin_head(conn);
+}
+
+static void
+answer_published(struct push_http_conn *conn)
+{
+	char body[64];
+	int size;
+
+	if (conn->publish_status != PUSH_OK) {
+		answer_error(conn, 503, push_status_text(conn->publish_status));
+	} else {
+		size = snprintf(body, sizeof(body), "{\"subscribers\":%" PRIu64 "}", conn->subscribers);
+		answer(conn, 202, body, (size_t)size);
+	}
+	end_request(conn);
+}
+
+static void
+on_published(void *context, enum push_status status, uint64_t subscribers)
+{
+	struct push_http_conn *conn = context;
+
+	conn->published = true;
+	conn->publish_status = status;
+	conn->subscribers = subscribers;
+	if (conn->in_call)
+		return;
+	if (!conn->direct) { /* closed in the meantime */
+		forget_request(conn);
+		push_buf_fini(&conn->body);
+		push_buf_fini(&conn->answers);
+		free(conn);
+		return;
+	}
+	answer_published(conn);
+	send_answers(conn);
+}
+
+static void
+publish(struct push_http_conn *conn, const char *body, size_t size)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_publication publication;
+	struct push_error error = {"out of memory"};
+	enum push_status status = push_publication_parse(
+		&publication, body, size, direct->ops->options(direct->broker), &error);
+
+	if (status != PUSH_OK) {
+		answer_error(conn, status == PUSH_INVALID ? 400 : 503, error.text);
+		end_request(conn);
+		return;
+	}
+	conn->state = CONN_WAITING;
+	conn->published = false;
+	conn->in_call = true;
+	direct->ops->publish(direct->broker, &publication, on_published, conn);
+	conn->in_call = false;
+	push_publication_fini(&publication);
+	if (conn->published)
+		answer_published(conn);
+	else
+		push_source_want(&direct->sources, &conn->source, 0);
+}
+
+static void
+publish_body(struct push_http_conn *conn)
+{
+	struct push_buf body = conn->body;
+
+	if (body.status == PUSH_OUT_OF_MEMORY) {
+		refuse(conn, 503, "out of memory");
+		return;
+	}
+	push_timer_disarm(&conn->timer);
+	push_buf_init(&conn->body, body.max); /* its bytes are `body`'s now */
+	publish(conn, body.bytes ? body.bytes : "", body.size);
+	push_buf_fini(&body);
+}
+
+/* The time until the client has to send more of a body. */
+static void
+arm_body(struct push_http_conn *conn)
+{
+	uint64_t age_us = conn->direct->ops->now_us() - conn->started_us;
+	uint64_t left_us = age_us < PUSH_BODY_TOTAL_US ? PUSH_BODY_TOTAL_US - age_us : 1;
+
+	arm(conn, left_us < PUSH_BODY_STALL_US ? left_us : PUSH_BODY_STALL_US);
+}
+
+static int
+on_chunk(llhttp_t *parser, const char *bytes, size_t size)
+{
+	struct push_http_conn *conn = parser->data;
+
+	push_buf_append(&conn->body, bytes, size);
+	return conn->body.status == PUSH_OK ? 0 : HPE_USER;
+}
+
+static int
+on_chunks_end(llhttp_t *parser)
+{
+	(void)parser;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t chunk_settings = {.on_body = on_chunk, .on_message_complete = on_chunks_end};
+
+/* Part of a chunked body.  Returns how many bytes were its; trailers are read and not looked at. */
+static size_t
+read_chunks(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	llhttp_errno_t result;
+
+	conn->parser.settings = (void *)(uintptr_t)&chunk_settings;
+	conn->parser.data = conn;
+	if (llhttp_get_errno(&conn->parser) == HPE_PAUSED)
+		llhttp_resume(&conn->parser);
+	result = llhttp_execute(&conn->parser, bytes, size);
+	if (result == HPE_OK) {
+		arm_body(conn);
+		return size;
+	}
+	if (result == HPE_PAUSED) {
+		size = (size_t)(llhttp_get_error_pos(&conn->parser) - bytes);
+		publish_body(conn);
+		return size;
+	}
+	if (conn->body.status == PUSH_TOO_LARGE)
+		refuse(conn, 413, "the body is over push.message.max.size");
+	else if (conn->body.status != PUSH_OK)
+		refuse(conn, 503, "out of memory");
+	else
+		refuse(conn, 400, "the chunks of the body are malformed");
+	return size;
+}
+
+/* Part of a body with a length.  Returns how many bytes were its. */
+static size_t
+read_length(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	if (size > conn->body_left)
+		size = (size_t)conn->body_left;
+	if (size == conn->body_left && !conn->body.size) {
+		conn->body_left = 0;
+		push_timer_disarm(&conn->timer);
+		publish(conn, bytes, size);
+		return size;
+	}
+	push_buf_append(&conn->body, bytes, size);
+	conn->body_left -= size;
+	if (conn->body_left)
+		arm_body(conn);
+	else
+		publish_body(conn);
+	return size;
+}
+
+static size_t
+read_body(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	return conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
+}
+
+/* `size` bytes of the body have come with the head. */
+static void
+begin_body(struct push_http_conn *conn, const struct push_head *head, const llhttp_t *parser, size_t size)
+{
+	conn->state = CONN_BODY;
+	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
+	conn->chunked = head->chunked;
+	conn->body_left = head->length;
+	conn->started_us = conn->direct->ops->now_us();
+	if (head->chunked)
+		conn->parser = *parser;
+	if (head->origin.bytes)
+		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
+	/* RFC 9110, 10.1.1: not where the body is on its way already */
+	if (head->expect.bytes && !size && push_span_is(head->expect, "100-continue"))
+		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+static void
+append_answer_head(struct push_http_conn *conn, const struct push_head *head, struct push_buf *to)
+{
+	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins, *allow;
+	char *origin = head->origin.bytes ? strndup(head->origin.bytes, head->origin.size) : NULL;
+
+	allow = push_cors_allowed_origin(allowed, origin);
+	push_buf_append_text(to, "HTTP/1.1 200 OK\r\n");
+	push_buf_append(to, conn->route->extra, conn->route->extra_size);
+	push_buf_append_text(to, "content-type: text/event-stream\r\n");
+	if (allow)
+		push_buf_printf(to, "access-control-allow-origin: %s\r\n%s", allow,
+			strcmp(allow, "*") ? "vary: Origin\r\n" : "");
+	push_buf_append_text(to, "cache-control: no-cache, no-store\r\nx-accel-buffering: no\r\n\r\n");
+	free(origin);
+}
+
+static void
+append_upgrade_head(struct push_http_conn *conn, const struct push_head *head, struct push_buf *to)
+{
+	const struct push_direct_host *host = &conn->direct->host;
+	char key[32];
+
+	host->accept_key(head->ws_key.bytes, head->ws_key.size, key, sizeof(key));
+	push_buf_append_text(to,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: ");
+	push_buf_append_text(to, key);
+	if (push_span_has_token(head->ws_protocols, PUSH_WS_PROTOCOL))
+		push_buf_append_text(to, "\r\nSec-WebSocket-Protocol: " PUSH_WS_PROTOCOL);
+	push_buf_append_text(to, "\r\n\r\n");
+}
+
+/* Returns false where nothing was done. */
+static bool
+open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head,
+	const struct push_channels *channels)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_buf answer_head;
+	bool opened;
+
+	push_buf_init(&answer_head, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
+	if (kind == PUSH_DIRECT_WS)
+		append_upgrade_head(conn, head, &answer_head);
+	else
+		append_answer_head(conn, head, &answer_head);
+	take(conn, head->size);
+	opened = answer_head.status == PUSH_OK &&
+		 direct_stream_open(direct, &conn->source,
+			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels,
+			 answer_head.bytes, answer_head.size);
+	if (!opened)
+		refuse(conn, 503, "out of memory");
+	push_buf_fini(&answer_head);
+	return opened;
+}
+
+/* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */
+static enum push_direct_kind
+kind_of(const struct push_http_conn *conn, const struct push_head *head, const llhttp_t *parser)
+{
+	const struct push_options *options = conn->direct->ops->options(conn->direct->broker);
+
+	if (head->odd || !head->http_1_1 || !head->host.bytes || conn->direct->stopped ||
+		memchr(head->path.bytes, '%', head->path.size))
+		return PUSH_DIRECT_NONE;
+	if (head->method == HTTP_POST)
+		return !parser->upgrade && !head->content_encoding.bytes &&
+				       push_media_type_is_json(
+					       head->content_type.bytes, head->content_type.size) &&
+				       (head->chunked || (head->has_length &&
+								 head->length <= options->message_bytes_max))
+			       ? PUSH_DIRECT_PUBLISH
+			       : PUSH_DIRECT_NONE;
+	if (head->method != HTTP_GET || head->chunked || head->length || !head->query.bytes)
+		return PUSH_DIRECT_NONE;
+	if (!head->upgrade.bytes)
+		return PUSH_DIRECT_SSE;
+	return parser->upgrade && push_span_is(head->upgrade, "websocket") &&
+			       push_span_is(head->ws_version, "13") && head->ws_key.size == PUSH_WS_KEY_BYTES
+		       ? PUSH_DIRECT_WS
+		       : PUSH_DIRECT_NONE;
+}
+
+enum next { GO_ON, STOP };
+
+/* A stream's request.  Where its channels are not right, lws' path says so. */
+static enum next
+serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head)
+{
+	const struct push_options *options = conn->direct->ops->options(conn->direct->broker);
+	struct push_channels channels;
+	struct push_error error;
+	struct push_buf list;
+	bool right;
+
+	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
+	right = push_query_values(head->query, "channels", &list) && list.size &&
+		push_channels_parse(&channels, list.bytes, list.size, options, &error) == PUSH_OK;
+	if (right) {
+		(void)open_stream(conn, kind, head, &channels);
+		push_channels_fini(&channels);
+	} else {
+		give_to_lws(conn);
+	}
+	push_buf_fini(&list);
+	return STOP;
+}
+
+/*
+ * One request at the start of `bytes`.  `*used` is moved past what was taken of them; `first`: nothing before
+ * it is still in the socket, so that the connection may change hands.
+ */
+static enum next
+serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, size_t *used)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_route_key key;
+	struct push_head head;
+	llhttp_t parser;
+	enum push_direct_kind kind;
+	enum push_head_result result = push_head_read(&head, &parser, bytes, size, PUSH_HEAD_BYTES_MAX);
+
+	if (result == PUSH_HEAD_PARTIAL) {
+		if (first)
+			set_low_water(conn, size + 1);
+		return STOP;
+	}
+	if (result == PUSH_HEAD_TOO_LARGE) {
+		refuse(conn, 431, "the head of the request is over 8 kB");
+		return STOP;
+	}
+	kind = result == PUSH_HEAD_WHOLE ? kind_of(conn, &head, &parser) : PUSH_DIRECT_NONE;
+	if (kind != PUSH_DIRECT_PUBLISH && !first)
+		return STOP; /* what is before it is taken away first */
+	if (kind == PUSH_DIRECT_NONE ||
+		!push_route_key_make(&key, &direct->routes, kind, conn->port, &head)) {
+		give_to_lws(conn);
+		return STOP;
+	}
+	conn->route = push_routes_find(&direct->routes, &key);
+	if (!conn->route) {
+		if (!first)
+			return STOP;
+		if (conn->probed || !direct_probe(direct, conn, &key, conn->port, bytes, head.size)) {
+			give_to_lws(conn);
+			return STOP;
+		}
+		conn->state = CONN_PROBING;
+		conn->probed = true;
+		push_source_want(&direct->sources, &conn->source, 0);
+		return STOP;
+	}
+	set_low_water(conn, 1);
+	if (kind != PUSH_DIRECT_PUBLISH)
+		return serve_stream(conn, kind, &head);
+	begin_body(conn, &head, &parser, size - head.size);
+	*used += head.size + read_body(conn, bytes + head.size, size - head.size);
+	return conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
+}
+
+/* All whole requests of what has come, in order; what is left of it stays in the socket. */
+static void
+look(struct push_http_conn *conn)
+{
+	char *bytes = conn->direct->scratch;
+	ssize_t size = recv(conn->source.fd, bytes, PUSH_READ_BYTES, MSG_PEEK | MSG_DONTWAIT);
+	size_t used = 0;
+
+	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (size <= 0) {
+		conn_close(conn);
+		return;
+	}
+	while (used < (size_t)size && conn->answers.size < PUSH_ANSWERS_BYTES_MAX &&
+		serve(conn, bytes + used, (size_t)size - used, !used, &used) == GO_ON)
+		;
+	if (conn->source.fd < 0)
+		return;
+	take(conn, used);
+	send_answers(conn);
+}
+
+/* More of a body.  A chunked one may end inside of what is there, so that it is only looked at first. */
+static void
+read_more(struct push_http_conn *conn)
+{
+	char *bytes = conn->direct->scratch;
+	size_t wanted = PUSH_READ_BYTES;
+	ssize_t size;
+
+	if (!conn->chunked && conn->body_left < wanted)
+		wanted = (size_t)conn->body_left;
+	size = recv(conn->source.fd, bytes, wanted, MSG_DONTWAIT | (conn->chunked ? MSG_PEEK : 0));
+	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (size <= 0) {
+		conn_close(conn);
+		return;
+	}
+	size = (ssize_t)read_body(conn, bytes, (size_t)size);
+	if (conn->source.fd < 0)
+		return;
+	if (conn->chunked)
+		take(conn, (size_t)size);
+	send_answers(conn);
+}
+
+static void
+discard(struct push_http_conn *conn)
+{
+	ssize_t size = recv(conn->source.fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
+
+	if (!size || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+		conn_close(conn);
+}
+
+static void
+conn_ready(struct push_source *source, uint32_t events)
+{
+	struct push_http_conn *conn = push_container_of(source, struct push_http_conn, source);
+
+	if (events & EPOLLOUT)
+		send_answers(conn);
+	else if (events & EPOLLERR)
+		conn_close(conn);
+	else if (conn->state == CONN_HEAD)
+		look(conn);
+	else if (conn->state == CONN_BODY)
+		read_more(conn);
+	else if (conn->state == CONN_LINGER)
+		discard(conn);
+	else if (events & EPOLLHUP)
+		conn_close(conn);
+}
+
+static const struct push_source_kind conn_kind = {conn_ready, conn_destroy};
+
+/* From here on the client has a time to send the next head. */
+static void
+begin_head(struct push_http_conn *conn)
+{
+	arm(conn, PUSH_KEEP_ALIVE_US);
+}
+
+void
+direct_request_open(struct push_direct *direct, int fd, int port)
+{
+	struct push_http_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn || !push_source_open(&direct->sources, &conn->source, &conn_kind, fd, READING)) {
+		free(conn);
+		close(fd);
+		return;
+	}
+	conn->direct = direct;
+	conn->port = port;
+	conn->keep_alive = true;
+	push_list_append(&direct->requests, &conn->link);
+	push_list_init(&conn->probe_link);
+	push_timer_init(&conn->timer);
+	push_buf_init(&conn->body, direct->ops->options(direct->broker)->message_bytes_max);
+	push_buf_init(&conn->answers, PUSH_ANSWERS_BYTES_MAX + PUSH_ANSWER_BYTES_MAX);
+	arm(conn, PUSH_HEAD_US);
+}
+
+void
+direct_request_on_timer(struct push_timer *timer, uint64_t now_us)
+{
+	struct push_http_conn *conn = push_container_of(timer, struct push_http_conn, timer);
+
+	(void)now_us;
+	if (conn->state == CONN_BODY)
+		refuse(conn, 408, "the body did not come in time");
+	else
+		conn_close(conn);
+}
+
+void
+direct_request_resume(struct push_http_conn *conn, bool ours)
+{
+	if (conn->source.fd < 0)
+		return;
+	conn->state = CONN_HEAD;
+	if (ours)
+		push_source_want(&conn->direct->sources, &conn->source, READING);
+	else
+		give_to_lws(conn);
+}
+
+void
+direct_requests_stop(struct push_direct *direct)
+{
+	struct push_list *item = direct->requests.next;
+
+	while (item != &direct->requests) {
+		struct push_http_conn *conn = push_container_of(item, struct push_http_conn, link);
+
+		item = item->next;
+		if (conn->source.fd >= 0 && conn->state == CONN_HEAD && !conn->answers.size)
+			give_to_lws(conn);
+		else
+			conn->keep_alive = false;
+	}
+}

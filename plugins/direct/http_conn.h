@@ -1,0 +1,48 @@
+/*
+ * http_conn.h - a connection on which requests come: from accept until it is a stream, lws' or gone.
+ *
+ *            ┌──────────── the answer is out, the connection stays ───────────┐
+ *            ▼                                                                │
+ *   HEAD ──▶ whole and ours? ──▶ BODY ──▶ WAITING for the broker ──▶ answer ──┤
+ *    │  ▲         │  └─ WebSocket, SSE ─▶ stream.c                            └─▶ LINGER ─▶ closed
+ *    │  └─ PROBING ◀┘ not known yet
+ *    └─ anything else ─▶ lws
+ *
+ * In HEAD nothing is taken from the socket until it is decided who serves the request; what waits for its
+ * rest waits in the kernel (SO_RCVLOWAT), so that a slow sender costs no memory here and can still be given
+ * to lws. One request at a time; the answers of pipelined ones go out together, in order.
+ */
+#ifndef PUSH_DIRECT_HTTP_CONN_H
+#define PUSH_DIRECT_HTTP_CONN_H
+
+#include "direct/direct_private.h"
+
+enum conn_state { CONN_HEAD, CONN_PROBING, CONN_BODY, CONN_WAITING, CONN_LINGER };
+
+struct push_http_conn {
+	struct push_source source;
+	struct push_direct *direct;
+	struct push_list link;       /* in direct->requests */
+	struct push_list probe_link; /* in a probe's waiting */
+	struct push_timer timer;
+	uint8_t state;   /* enum conn_state */
+	bool keep_alive; /* of the request that is being read */
+	bool chunked;    /* its body is: the parser reads it */
+	bool low_water;  /* SO_RCVLOWAT is set */
+	bool probed;     /* lws was asked about this request already */
+	bool published;  /* the broker's answer is there */
+	bool in_call;    /* the broker is being asked */
+	int port;
+	uint64_t started_us; /* of the body */
+	uint64_t body_left;  /* bytes of a body with a length */
+	llhttp_t parser;     /* of a chunked body */
+	struct push_buf body;
+	struct push_buf answers; /* not yet sent, from `answers_sent` on */
+	size_t answers_sent;
+	struct push_route *route; /* of this request */
+	char *allow_origin;       /* owned; NULL: `*` or none, as cors says */
+	enum push_status publish_status;
+	uint64_t subscribers;
+};
+
+#endif

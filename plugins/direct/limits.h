@@ -1,0 +1,58 @@
+/*
+ * limits.h - the fixed limits of direct sockets, with their units, their reasons and what happens there.
+ */
+#ifndef PUSH_DIRECT_LIMITS_H
+#define PUSH_DIRECT_LIMITS_H
+
+/* Events taken in one look at the epoll set, before everybody else in the process has a turn. */
+#define PUSH_EVENTS_BATCH 128
+
+/* Connections accepted in one turn: about a millisecond; the others wait in the kernel's queue. */
+#define PUSH_ACCEPT_BATCH 64
+
+/* Descriptors that clients leave to the operators' port and to everything else: past them, a new connection
+ * is closed at once. */
+#define PUSH_RESERVED_FILES 64
+
+/* How long accepting rests when there are no descriptors left. */
+#define PUSH_ACCEPT_REST_US 100000ull
+
+/* The longest head of a request; longer ones are answered with 431. */
+#define PUSH_HEAD_BYTES_MAX 8192
+
+/* What is read in one call: any head, and most bodies with it. */
+#define PUSH_READ_BYTES (16 * 1024)
+
+/* The time for a request's head, from the connection or from its first byte on. */
+#define PUSH_HEAD_US 5000000ull
+
+/* A body that brings nothing for so long is answered with 408, and however it comes, one after the total. */
+#define PUSH_BODY_STALL_US 4000000ull
+#define PUSH_BODY_TOTAL_US 30000000ull
+
+/* How long a publisher may keep a connection that it does not use. */
+#define PUSH_KEEP_ALIVE_US 75000000ull
+
+/* How long an answered connection that is to end is read, so that the client sees the answer and no reset. */
+#define PUSH_LINGER_US 2000000ull
+
+/* Routes learned, and probes at a time; beyond, requests go through lws as if this were not here. */
+#define PUSH_ROUTES_MAX 128
+#define PUSH_PROBES_MAX 32
+
+/* How long lws may take for a probe. */
+#define PUSH_PROBE_US 2000000ull
+
+/* Headers that a vhost adds to every answer. */
+#define PUSH_EXTRA_HEADERS_BYTES_MAX 2048
+
+/* Answers to pipelined requests that wait for a client to read: past it, no further request is looked at. */
+#define PUSH_ANSWERS_BYTES_MAX (64 * 1024)
+
+/* One answer: the vhost's headers, our own, and a body. */
+#define PUSH_ANSWER_BYTES_MAX (8 * 1024)
+
+/* Sixteen bytes in base64 (RFC 6455, 4.1). */
+#define PUSH_WS_KEY_BYTES 24
+
+#endif

@@ -1,0 +1,63 @@
+/* query.c - see query.h. */
+#include <string.h>
+
+#include "direct/query.h"
+
+static int
+hex(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	digit = (char)(digit | 0x20);
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+static bool
+append_decoded(struct push_buf *to, const char *p, const char *end)
+{
+	while (p < end) {
+		const char *plain = p;
+		int high, low;
+		char byte;
+
+		while (p < end && *p != '%')
+			p++;
+		push_buf_append(to, plain, (size_t)(p - plain));
+		if (p == end)
+			break;
+		if (end - p < 3)
+			return false;
+		high = hex(p[1]);
+		low = hex(p[2]);
+		if (high < 0 || low < 0 || (!high && !low))
+			return false;
+		byte = (char)(high << 4 | low);
+		push_buf_append(to, &byte, 1);
+		p += 3;
+	}
+	return to->status == PUSH_OK;
+}
+
+bool
+push_query_values(struct push_span query, const char *name, struct push_buf *to)
+{
+	const char *p = query.bytes, *end = p ? p + query.size : NULL;
+	size_t name_size = strlen(name);
+	bool found = false;
+
+	if (!p || memchr(p, '+', query.size) || memchr(p, ';', query.size))
+		return false;
+	for (; p < end; p++) {
+		const char *mark = memchr(p, '&', (size_t)(end - p)), *stop = mark ? mark : end;
+
+		if ((size_t)(stop - p) > name_size && !memcmp(p, name, name_size) && p[name_size] == '=') {
+			if (found)
+				push_buf_append(to, ",", 1);
+			found = true;
+			if (!append_decoded(to, p + name_size + 1, stop))
+				return false;
+		}
+		p = stop;
+	}
+	return found;
+}

@@ -1,0 +1,124 @@
+/* routes.c - see routes.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "core/push_assert.h"
+#include "direct/limits.h"
+#include "direct/routes.h"
+
+void
+push_routes_init(struct push_routes *routes, uint64_t seed)
+{
+	push_list_init(&routes->all);
+	routes->count = 0;
+	routes->seed = seed;
+}
+
+static void
+forget(struct push_routes *routes, struct push_route *route)
+{
+	push_list_remove(&route->link);
+	routes->count--;
+	push_route_unref(route);
+}
+
+void
+push_routes_fini(struct push_routes *routes)
+{
+	while (!push_list_is_empty(&routes->all))
+		forget(routes, push_container_of(routes->all.next, struct push_route, link));
+}
+
+static bool
+put(struct push_route_key *key, struct push_span span)
+{
+	/* no header has a NUL in it, so that it parts them; a missing header is not the same as an empty one
+	 */
+	if (key->size + span.size + 2 > sizeof(key->bytes))
+		return false;
+	key->bytes[key->size++] = span.bytes ? '+' : '-';
+	if (span.size)
+		memcpy(key->bytes + key->size, span.bytes, span.size);
+	key->size = (uint16_t)(key->size + span.size);
+	key->bytes[key->size++] = '\0';
+	return true;
+}
+
+bool
+push_route_key_make(struct push_route_key *key, const struct push_routes *routes, enum push_direct_kind kind,
+	int port, const struct push_head *head)
+{
+	key->size = 0;
+	key->bytes[key->size++] = (char)kind;
+	key->bytes[key->size++] = (char)(port >> 8);
+	key->bytes[key->size++] = (char)port;
+	if (!put(key, head->host) || !put(key, head->path) || !put(key, head->authorization))
+		return false;
+	key->hash = XXH3_64bits_withSeed(key->bytes, key->size, routes->seed);
+	return true;
+}
+
+bool
+push_route_key_is(const struct push_route_key *a, const struct push_route_key *b)
+{
+	return a->hash == b->hash && a->size == b->size && !memcmp(a->bytes, b->bytes, a->size);
+}
+
+struct push_route *
+push_routes_find(struct push_routes *routes, const struct push_route_key *key)
+{
+	for (struct push_list *item = routes->all.next; item != &routes->all; item = item->next) {
+		struct push_route *route = push_container_of(item, struct push_route, link);
+
+		if (!push_route_key_is(&route->key, key))
+			continue;
+		if (routes->all.next != item) {
+			push_list_remove(item);
+			item->prev = &routes->all;
+			item->next = routes->all.next;
+			item->next->prev = item;
+			routes->all.next = item;
+		}
+		route->refs++;
+		return route;
+	}
+	return NULL;
+}
+
+void
+push_routes_add(
+	struct push_routes *routes, const struct push_route_key *key, const char *extra, size_t extra_size)
+{
+	struct push_route *route = calloc(1, sizeof(*route));
+	char *copy = malloc(extra_size + 1);
+
+	if (!route || !copy) {
+		free(route);
+		free(copy);
+		return;
+	}
+	memcpy(copy, extra, extra_size);
+	route->refs = 1;
+	route->extra = copy;
+	route->extra_size = (uint32_t)extra_size;
+	route->key = *key;
+	if (routes->count == PUSH_ROUTES_MAX)
+		forget(routes, push_container_of(routes->all.prev, struct push_route, link));
+	push_list_append(&routes->all, &route->link);
+	routes->count++;
+}
+
+void
+push_route_unref(struct push_route *route)
+{
+	if (!route)
+		return;
+	PUSH_ASSERT(route->refs > 0);
+	if (--route->refs)
+		return;
+	free(route->extra);
+	free(route);
+}

@@ -1,0 +1,70 @@
+/*
+ * routes.h - which requests lws would give to which plugin, learned from lws itself.
+ *
+ * Mounts, virtual hosts and passwords are lws' business, and no API tells of them.  So the first request of a
+ * kind is shown to lws (probe.h); what it decides holds for all requests that agree in everything that lws
+ * decides by: method and upgrade (the kind), Host, path, Authorization.  A request that differs in one of
+ * them is another route.
+ */
+#ifndef PUSH_DIRECT_ROUTES_H
+#define PUSH_DIRECT_ROUTES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+#include "core/list.h"
+#include "direct/head.h"
+
+/* The longest key; a request with a longer one goes to lws. */
+#define PUSH_ROUTE_KEY_BYTES_MAX 1024
+
+struct push_route_key {
+	uint64_t hash;
+	uint16_t size;
+	char bytes[PUSH_ROUTE_KEY_BYTES_MAX];
+};
+
+struct push_route {
+	struct push_list link; /* most recently used first */
+	uint32_t refs;
+	uint32_t extra_size;
+	char *extra; /* header lines that the vhost adds to its answers, each with CRLF */
+	struct push_route_key key;
+};
+
+struct push_routes {
+	struct push_list all;
+	unsigned int count;
+	uint64_t seed;
+};
+
+void
+push_routes_init(struct push_routes *routes, uint64_t seed);
+
+void
+push_routes_fini(struct push_routes *routes);
+
+/* push_route_key_make - the key of a request that came to a port.  Returns false where it is too long. */
+bool
+push_route_key_make(struct push_route_key *key, const struct push_routes *routes, enum push_direct_kind kind,
+	int port, const struct push_head *head);
+
+bool
+push_route_key_is(const struct push_route_key *a, const struct push_route_key *b);
+
+/* push_routes_find - the route, with a reference for the caller, or NULL. */
+struct push_route *
+push_routes_find(struct push_routes *routes, const struct push_route_key *key);
+
+/* push_routes_add - remember a route; the one that was not used for longest makes room.  No memory:
+ * forgotten. */
+void
+push_routes_add(
+	struct push_routes *routes, const struct push_route_key *key, const char *extra, size_t extra_size);
+
+/* push_route_unref - give a reference back.  NULL is allowed. */
+void
+push_route_unref(struct push_route *route);
+
+#endif

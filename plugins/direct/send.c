@@ -1,0 +1,73 @@
+/* send.c - see send.h. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "core/limits.h"
+#include "direct/send.h"
+
+size_t
+push_frames_size(struct push_frame *const *frames, size_t count, size_t skip)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += frames[i]->size;
+	return size - skip;
+}
+
+size_t
+push_frames_gather(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count && size < max; i++, skip = 0) {
+		size_t piece = frames[i]->size - skip;
+
+		if (piece > max - size)
+			piece = max - size;
+		memcpy(to + size, frames[i]->bytes + skip, piece);
+		size += piece;
+	}
+	return size;
+}
+
+static ssize_t
+send_vector(int fd, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	struct iovec pieces[PUSH_WRITE_FRAMES_MAX];
+	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+
+	for (size_t i = 0; i < count; i++, skip = 0)
+		pieces[i] = (struct iovec){frames[i]->bytes + skip, frames[i]->size - skip};
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t
+send_once(int fd, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	unsigned char merged[PUSH_COALESCE_BYTES_MAX];
+	size_t size;
+
+	if (count == 1)
+		return send(fd, frames[0]->bytes + skip, frames[0]->size - skip, MSG_NOSIGNAL | MSG_DONTWAIT);
+	size = push_frames_size(frames, count, skip);
+	if (size > sizeof(merged))
+		return send_vector(fd, frames, count, skip);
+	push_frames_gather(merged, sizeof(merged), frames, count, skip);
+	return send(fd, merged, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+ssize_t
+push_send_frames(int fd, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	ssize_t taken;
+
+	do
+		taken = send_once(fd, frames, count, skip);
+	while (taken < 0 && errno == EINTR);
+	if (taken < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -1;
+	return taken;
+}

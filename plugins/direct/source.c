@@ -1,0 +1,138 @@
+/* source.c - see source.h. */
+#include <unistd.h>
+
+#include "core/push_assert.h"
+#include "direct/limits.h"
+#include "direct/source.h"
+
+bool
+push_sources_init(struct push_sources *sources)
+{
+	push_list_init(&sources->live);
+	push_list_init(&sources->closed);
+	sources->live_count = 0;
+	sources->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return sources->epoll_fd >= 0;
+}
+
+void
+push_sources_fini(struct push_sources *sources)
+{
+	while (!push_list_is_empty(&sources->live))
+		push_source_close(sources, push_container_of(sources->live.next, struct push_source, link));
+	push_sources_reap(sources);
+	if (sources->epoll_fd >= 0)
+		close(sources->epoll_fd);
+}
+
+static bool
+control(struct push_sources *sources, int operation, int fd, struct push_source *source, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = source};
+
+	return !epoll_ctl(sources->epoll_fd, operation, fd, &event);
+}
+
+static void
+start(struct push_sources *sources, struct push_source *source, const struct push_source_kind *kind, int fd,
+	uint32_t events)
+{
+	*source = (struct push_source){.kind = kind, .fd = fd, .events = events};
+	push_list_append(&sources->live, &source->link);
+	sources->live_count++;
+}
+
+static void
+stop(struct push_sources *sources, struct push_source *source)
+{
+	source->fd = -1;
+	push_list_remove(&source->link);
+	push_list_append(&sources->closed, &source->link);
+	sources->live_count--;
+}
+
+bool
+push_source_open(struct push_sources *sources, struct push_source *source,
+	const struct push_source_kind *kind, int fd, uint32_t events)
+{
+	if (!control(sources, EPOLL_CTL_ADD, fd, source, events))
+		return false;
+	start(sources, source, kind, fd, events);
+	return true;
+}
+
+void
+push_source_want(struct push_sources *sources, struct push_source *source, uint32_t events)
+{
+	if (source->fd < 0 || source->events == events)
+		return;
+	/* of a descriptor that is in the set it cannot fail but for want of memory, and then it stays as it
+	 * is */
+	if (control(sources, EPOLL_CTL_MOD, source->fd, source, events))
+		source->events = events;
+}
+
+bool
+push_source_move(struct push_sources *sources, struct push_source *from, struct push_source *to,
+	const struct push_source_kind *kind, uint32_t events)
+{
+	int fd = from->fd;
+
+	PUSH_ASSERT(fd >= 0);
+	if (!control(sources, EPOLL_CTL_MOD, fd, to, events))
+		return false;
+	stop(sources, from);
+	start(sources, to, kind, fd, events);
+	return true;
+}
+
+int
+push_source_release(struct push_sources *sources, struct push_source *source)
+{
+	int fd = source->fd;
+
+	PUSH_ASSERT(fd >= 0);
+	(void)control(sources, EPOLL_CTL_DEL, fd, source, 0);
+	stop(sources, source);
+	return fd;
+}
+
+void
+push_source_close(struct push_sources *sources, struct push_source *source)
+{
+	int fd = source->fd;
+
+	if (fd < 0)
+		return;
+	/* nobody else has it open, so that it leaves the set with this */
+	close(fd);
+	stop(sources, source);
+}
+
+int
+push_sources_dispatch(struct push_sources *sources)
+{
+	struct epoll_event events[PUSH_EVENTS_BATCH];
+	int count = epoll_wait(sources->epoll_fd, events, PUSH_EVENTS_BATCH, 0);
+
+	for (int i = 0; i < count; i++) {
+		struct push_source *source = events[i].data.ptr;
+
+		if (source->fd >= 0)
+			source->kind->ready(source, events[i].events);
+	}
+	push_sources_reap(sources);
+	return count;
+}
+
+void
+push_sources_reap(struct push_sources *sources)
+{
+	while (!push_list_is_empty(&sources->closed)) {
+		struct push_source *source =
+			push_container_of(sources->closed.next, struct push_source, link);
+
+		push_list_remove(&source->link);
+		source->kind->destroy(source);
+	}
+}

@@ -1,0 +1,239 @@
+/*
+ * stream.c - a WebSocket or SSE client on its own socket: a transport below its subscriber.
+ *
+ * Idle it is 64 bytes, beside the subscriber's; what it reads is parsed where it was read, and only a frame
+ * that has begun and not ended is kept.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/push_assert.h"
+#include "core/wsreader.h"
+#include "direct/direct_private.h"
+#include "direct/send.h"
+
+#define READING (EPOLLIN | EPOLLRDHUP)
+
+struct stream {
+	struct push_source source; /* 40 bytes */
+	struct push_direct *direct;
+	struct push_subscriber *subscriber; /* owned */
+	struct push_ws_reader *reader;      /* owned; NULL while no frame has begun */
+	bool is_ws;
+	bool failing; /* its frames could not be read: after our Close frame it hears nothing more */
+};
+
+static void
+stream_end(struct stream *stream)
+{
+	push_source_close(&stream->direct->sources, &stream->source);
+}
+
+static ssize_t
+stream_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	struct stream *stream = connection;
+	size_t size = push_frames_size(frames, count, skip);
+	ssize_t taken;
+
+	if (stream->source.fd < 0)
+		return -1;
+	taken = push_send_frames(stream->source.fd, frames, count, skip);
+	if (taken >= 0 && (size_t)taken < size)
+		push_source_want(&stream->direct->sources, &stream->source, READING | EPOLLOUT);
+	else if (stream->failing)
+		(void)shutdown(stream->source.fd, SHUT_WR);
+	return taken;
+}
+
+/* The hub asks nobody whom it has not seen stop short, and is called back then (stream_ready). */
+static bool
+stream_is_blocked(void *connection)
+{
+	const struct stream *stream = connection;
+
+	return stream->source.events & EPOLLOUT;
+}
+
+/* What was read and not asked for would make a reset of the close, and the client could lose what was sent.
+ */
+static void
+drop_input(const struct stream *stream)
+{
+	if (stream->source.fd >= 0)
+		(void)recv(stream->source.fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
+}
+
+static void
+stream_close(void *connection, bool at_once)
+{
+	struct stream *stream = connection;
+
+	if (!at_once)
+		drop_input(stream);
+	stream_end(stream);
+}
+
+static const struct push_transport direct_transport = {stream_write, stream_is_blocked, stream_close};
+
+static void
+free_reader(struct stream *stream)
+{
+	if (!stream->reader)
+		return;
+	push_ws_reader_fini(stream->reader);
+	free(stream->reader);
+	stream->reader = NULL;
+}
+
+static void
+stream_destroy(struct push_source *source)
+{
+	struct stream *stream = push_container_of(source, struct stream, source);
+
+	stream->direct->ops->subscriber_destroy(stream->direct->broker, stream->subscriber);
+	free_reader(stream);
+	free(stream);
+}
+
+static enum push_close_reason
+reason_of(unsigned int code)
+{
+	switch (code) {
+	case 1003: return PUSH_CLOSE_BINARY;
+	case 1007: return PUSH_CLOSE_BAD_DATA;
+	case 1009: return PUSH_CLOSE_TOO_LARGE;
+	case 1011: return PUSH_CLOSE_FAULT;
+	default: return PUSH_CLOSE_PROTOCOL;
+	}
+}
+
+/* Ours, if it was first, was the last word; else the client's is answered with its own code (RFC
+ * 6455, 5.5.1). */
+static void
+on_peer_close(struct stream *stream, unsigned int code)
+{
+	unsigned char answer[PUSH_WS_HEADER_BYTES_MAX + 2];
+	size_t size = push_ws_put_header(answer, PUSH_WS_CLOSE, 2);
+	bool mid_frame = stream->source.events & EPOLLOUT;
+
+	if (!stream->direct->ops->subscriber_peer_closed(stream->subscriber) && !mid_frame) {
+		answer[size++] = (unsigned char)(code >> 8);
+		answer[size++] = (unsigned char)code;
+		(void)send(stream->source.fd, answer, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	drop_input(stream);
+	stream_end(stream);
+}
+
+static void
+on_event(struct stream *stream, const struct push_ws_event *event)
+{
+	const struct push_broker_ops *ops = stream->direct->ops;
+	struct push_subscriber *subscriber = stream->subscriber;
+
+	switch (event->kind) {
+	case PUSH_WS_EVENT_MESSAGE:
+		ops->subscriber_receive(subscriber, (const char *)event->bytes, event->size);
+		break;
+	case PUSH_WS_EVENT_PING: ops->subscriber_pinged(subscriber, event->bytes, event->size); break;
+	case PUSH_WS_EVENT_PONG: ops->subscriber_heard(subscriber); break;
+	case PUSH_WS_EVENT_CLOSE: on_peer_close(stream, event->code); break;
+	case PUSH_WS_EVENT_FAULT:
+		stream->failing = true;
+		ops->subscriber_close(subscriber, reason_of(event->code));
+		break;
+	default: break;
+	}
+}
+
+/* A reader that has something in hand moves to the heap, one that has nothing goes away. */
+static void
+keep_reader(struct stream *stream, struct push_ws_reader *reader)
+{
+	if (push_ws_reader_is_idle(reader)) {
+		if (stream->reader)
+			free_reader(stream);
+		return;
+	}
+	if (stream->reader)
+		return;
+	stream->reader = malloc(sizeof(*reader));
+	if (stream->reader) {
+		*stream->reader = *reader;
+		return;
+	}
+	push_ws_reader_fini(reader);
+	stream_end(stream);
+}
+
+static void
+read_frames(struct stream *stream, unsigned char *bytes, size_t size)
+{
+	struct push_direct *direct = stream->direct;
+	struct push_ws_reader fresh, *reader = stream->reader;
+	struct push_ws_event event;
+
+	if (!reader) {
+		reader = &fresh;
+		push_ws_reader_init(reader, direct->ops->options(direct->broker)->client_message_bytes_max);
+	}
+	while ((event = push_ws_reader_next(reader, &bytes, &size)).kind != PUSH_WS_EVENT_NONE)
+		if (stream->source.fd >= 0)
+			on_event(stream, &event);
+	keep_reader(stream, reader);
+}
+
+static void
+stream_ready(struct push_source *source, uint32_t events)
+{
+	struct stream *stream = push_container_of(source, struct stream, source);
+	struct push_direct *direct = stream->direct;
+	ssize_t size;
+
+	if (events & EPOLLOUT) {
+		push_source_want(&direct->sources, source, READING);
+		direct->ops->subscriber_writable(stream->subscriber);
+	}
+	if (!(events & ~(uint32_t)EPOLLOUT) || source->fd < 0)
+		return;
+	size = recv(source->fd, direct->scratch, PUSH_READ_BYTES, MSG_DONTWAIT);
+	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (size <= 0)
+		stream_end(stream);
+	else if (stream->is_ws)
+		read_frames(stream, (unsigned char *)direct->scratch, (size_t)size);
+}
+
+static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};
+
+bool
+direct_stream_open(struct push_direct *direct, struct push_source *request, enum push_encoding encoding,
+	const struct push_channels *channels, const char *head, size_t head_size)
+{
+	const struct push_broker_ops *ops = direct->ops;
+	struct stream *stream = calloc(1, sizeof(*stream));
+
+	if (!stream)
+		return false;
+	stream->direct = direct;
+	stream->is_ws = encoding == PUSH_ENCODING_WS;
+	stream->source.fd = -1;
+	stream->subscriber = ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
+	if (!stream->subscriber)
+		goto fail;
+	if (ops->subscriber_subscribe(stream->subscriber, channels) != PUSH_OK ||
+		ops->subscriber_greet(stream->subscriber, head, head_size) != PUSH_OK ||
+		!push_source_move(&direct->sources, request, &stream->source, &stream_kind, READING))
+		goto fail;
+	ops->subscriber_start(stream->subscriber);
+	return true;
+
+fail:
+	ops->subscriber_destroy(direct->broker, stream->subscriber);
+	free(stream);
+	return false;
+}

@@ -1,0 +1,38 @@
+/* claim.c - see claim.h. */
+#include <string.h>
+
+#include "lwsio/claim.h"
+
+#define HEADERS_BYTES_MAX 2048
+
+/*
+ * What the vhost's configuration adds to an answer: lws puts it behind the status line.  Returns the size, 0
+ * where that fails.
+ */
+static size_t
+vhost_headers(struct lws *wsi, char *to, size_t size)
+{
+	unsigned char head[LWS_PRE + HEADERS_BYTES_MAX], *start = head + LWS_PRE, *p = start;
+	char *line_end;
+
+	if (lws_add_http_header_status(wsi, HTTP_STATUS_OK, &p, head + sizeof(head)))
+		return 0;
+	line_end = memmem(start, (size_t)(p - start), "\r\n", 2);
+	if (!line_end || (size_t)(p - (unsigned char *)line_end) - 2 > size)
+		return 0;
+	size = (size_t)(p - (unsigned char *)line_end) - 2;
+	memcpy(to, line_end + 2, size);
+	return size;
+}
+
+bool
+push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_direct_kind kind)
+{
+	char headers[HEADERS_BYTES_MAX];
+	const struct push_options *options = link->ops->options(link->broker);
+
+	if (!options->direct || lws_get_network_wsi(wsi) != wsi || lws_is_ssl(wsi))
+		return false;
+	return link->ops->direct_claim(link->broker, (int)lws_get_socket_fd(wsi), kind, headers,
+		vhost_headers(wsi, headers, sizeof(headers)));
+}

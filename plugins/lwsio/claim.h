@@ -1,0 +1,19 @@
+/*
+ * claim.h - a plugin's answer to a probe of direct sockets (direct/probe.c).
+ */
+#ifndef PUSH_LWSIO_CLAIM_H
+#define PUSH_LWSIO_CLAIM_H
+
+#include <libwebsockets.h>
+
+#include "broker/broker.h"
+
+/*
+ * push_claim - lws has called this plugin with a request that it would serve.
+ *
+ * Returns true where that was a probe: the callback returns -1, without an answer.
+ */
+bool
+push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_direct_kind kind);
+
+#endif
