@@ -42,15 +42,37 @@ struct broker_vhost {
 	int wake_fd;
 	bool announced;
 	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
-	lws_sorted_usec_list_t tick;
+	lws_sorted_usec_list_t tick, flush_timer;
 };
 
+static uint64_t
+flush_delay(const struct broker_vhost *self)
+{
+	return self->link.ops->options(self->link.broker)->flush_delay_us;
+}
+
+static void
+flush(struct broker_vhost *self)
+{
+	if (self->link.broker && push_broker_flush(self->link.broker))
+		eventfd_write(self->wake_fd, 1);
+}
+
+static void
+on_flush_timer(lws_sorted_usec_list_t *timer)
+{
+	flush(lws_container_of(timer, struct broker_vhost, flush_timer));
+}
+
+/* Something waits to be written, after nothing did. */
 static void
 wake(void *context)
 {
 	struct broker_vhost *self = context;
 
-	if (self->wake_wsi && !self->in_turn)
+	if (flush_delay(self))
+		lws_sul_schedule(self->context, 0, &self->flush_timer, on_flush_timer, (lws_usec_t)flush_delay(self));
+	else if (self->wake_wsi && !self->in_turn)
 		eventfd_write(self->wake_fd, 1);
 }
 
@@ -64,19 +86,13 @@ drained(void *context)
 }
 
 static void
-flush(struct broker_vhost *self)
-{
-	if (self->link.broker && push_broker_flush(self->link.broker))
-		eventfd_write(self->wake_fd, 1);
-}
-
-static void
 on_direct(struct broker_vhost *self)
 {
 	self->in_turn = true;
 	push_direct_ready(self->direct);
 	self->in_turn = false;
-	flush(self);
+	if (!flush_delay(self))
+		flush(self);
 }
 
 static struct lws_vhost *
@@ -296,6 +312,7 @@ on_vhost_destroy(struct broker_vhost *self)
 	if (!self || !self->link.broker)
 		return 0;
 	lws_sul_cancel(&self->tick);
+	lws_sul_cancel(&self->flush_timer);
 	push_broker_set_direct(self->link.broker, NULL);
 	push_direct_destroy(self->direct);
 	self->direct = NULL;

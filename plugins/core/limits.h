@@ -43,6 +43,9 @@
 /* Subscribers written to before the event loop is given back to the other sockets: about 1 ms of work. */
 #define PUSH_FLUSH_SLICE_SUBSCRIBERS 256
 
+/* The longest flush delay: beyond, it is no trade for throughput any more but a slow server. */
+#define PUSH_FLUSH_DELAY_US_MAX 1000000ull
+
 /* Timers fired in one go before the event loop is given back. */
 #define PUSH_WHEEL_SLICE_TIMERS 512
 

@@ -122,11 +122,12 @@ read_length(struct push_ws_reader *reader)
 
 	for (size_t i = 0; i < bytes; i++)
 		value = value << 8 | reader->header[2 + i];
-	if (value >> 63 || (length == LENGTH_16 && value < LENGTH_16) ||
-		(length == LENGTH_64 && value <= UINT16_MAX))
+	if (value >> 63)
 		return PROTOCOL_ERROR;
 	if (!is_control(reader) && value > reader->text.max - reader->text.size)
 		return TOO_LARGE;
+	if ((length == LENGTH_16 && value < LENGTH_16) || (length == LENGTH_64 && value <= UINT16_MAX))
+		return PROTOCOL_ERROR;
 	reader->left = value;
 	return 0;
 }

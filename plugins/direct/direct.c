@@ -15,14 +15,17 @@ seed(void)
 	return random;
 }
 
+/* The number from which on a descriptor is too many for a client. */
 static int
 files_max(void)
 {
 	struct rlimit limit;
+	int reserved;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX)
 		return INT32_MAX;
-	return (int)limit.rlim_cur;
+	reserved = (int)limit.rlim_cur / PUSH_RESERVED_FILES_SHARE;
+	return (int)limit.rlim_cur - (reserved < PUSH_RESERVED_FILES_MAX ? reserved : PUSH_RESERVED_FILES_MAX);
 }
 
 struct push_direct *

@@ -50,7 +50,7 @@ door_ready(struct push_source *source, uint32_t events)
 				rest(door);
 			return;
 		}
-		if (fd >= door->direct->files_max - PUSH_RESERVED_FILES) {
+		if (fd >= door->direct->files_max) {
 			close(fd);
 			rest(door);
 			return;

@@ -10,9 +10,10 @@
 /* Connections accepted in one turn: about a millisecond; the others wait in the kernel's queue. */
 #define PUSH_ACCEPT_BATCH 64
 
-/* Descriptors that clients leave to the operators' port and to everything else: past them, a new connection
- * is closed at once. */
-#define PUSH_RESERVED_FILES 64
+/* Descriptors that clients leave to the operators' port and to everything else, of few a smaller share: past
+ * them, a new connection is closed at once. */
+#define PUSH_RESERVED_FILES_MAX   64
+#define PUSH_RESERVED_FILES_SHARE 8
 
 /* How long accepting rests when there are no descriptors left. */
 #define PUSH_ACCEPT_REST_US 100000ull

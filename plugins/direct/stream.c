@@ -206,6 +206,8 @@ stream_ready(struct push_source *source, uint32_t events)
 		stream_end(stream);
 	else if (stream->is_ws)
 		read_frames(stream, (unsigned char *)direct->scratch, (size_t)size);
+	else
+		stream_end(stream); /* a request behind one whose answer does not end */
 }
 
 static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};

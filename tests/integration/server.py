@@ -19,6 +19,7 @@ BUILD = Path(os.environ.get("TEST_BUILD_DIR", "build/release"))
 SOURCE = Path(os.environ.get("TEST_SOURCE_DIR", "."))
 DEPS = Path(os.environ.get("TEST_DEPS", SOURCE / "build/deps"))
 TOOLS = Path(os.environ.get("TEST_TOOLS", SOURCE / "build/tools"))
+DIRECT = os.environ.get("TEST_DIRECT", "on") == "on"
 SANITIZED = os.environ.get("TEST_SANITIZE") == "1"
 
 LWSWS = DEPS / "bin/lwsws"
@@ -44,6 +45,8 @@ def environment(extra):
         # lws keeps what it allocated once until the process ends; leaks of core are valgrind's to find
         env["ASAN_OPTIONS"] = "detect_leaks=0:abort_on_error=1"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
+    if not DIRECT:
+        env["PUSH_DIRECT"] = "off"
     env.update({k: str(v) for k, v in extra.items()})
     return env
 
