@@ -47,7 +47,6 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	hub->ready = ready;
 	hub->context = context;
 	hub->random = seed | 1; /* xorshift must not start at 0 */
-	push_list_init(&hub->all);
 	push_list_init(&hub->dirty);
 	push_wheel_init(&hub->wheel, now_us);
 	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
@@ -68,7 +67,7 @@ fail_map:
 void
 push_hub_destroy(struct push_hub *hub)
 {
-	PUSH_ASSERT(hub->subscriber_count == 0 && push_list_is_empty(&hub->all));
+	PUSH_ASSERT(hub->subscriber_count == 0);
 	destroy_frames(hub);
 	push_channel_map_fini(&hub->channels);
 	push_buf_fini(&hub->scratch);
@@ -180,13 +179,21 @@ void
 push_hub_drain(struct push_hub *hub, uint64_t now_us)
 {
 	const struct push_options *options = hub->options;
+	struct push_list timers;
 
 	if (hub->drain_end_us)
 		return;
 	hub->drain_end_us =
 		now_us + (options->drain_us > options->grace_us ? options->drain_us : options->grace_us);
-	for (struct push_list *item = hub->all.next; item != &hub->all; item = item->next)
-		subscriber_drain(push_container_of(item, struct push_subscriber, all), now_us);
+	/* everybody who is open or closing has a timer in the wheel */
+	push_list_init(&timers);
+	push_wheel_take_all(&hub->wheel, &timers);
+	while (!push_list_is_empty(&timers)) {
+		struct push_timer *timer = push_container_of(timers.next, struct push_timer, link);
+
+		push_wheel_arm_tick(&hub->wheel, timer, timer->tick);
+		subscriber_drain(push_container_of(timer, struct push_subscriber, timer), now_us);
+	}
 }
 
 size_t

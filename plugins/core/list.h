@@ -59,4 +59,17 @@ push_list_take_all(struct push_list *to, struct push_list *from)
 	push_list_init(from);
 }
 
+/* push_list_move_all - move every item of `from` to the end of `to`, in order. */
+static inline void
+push_list_move_all(struct push_list *to, struct push_list *from)
+{
+	if (push_list_is_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	push_list_init(from);
+}
+
 #endif

@@ -6,21 +6,29 @@
 #include "outbox.h"
 #include "push_assert.h"
 
-#define OUTBOX_FIRST_CAPACITY 8
+#define RING_MARK           1u
+#define RING_FIRST_CAPACITY 8
 
-_Static_assert((OUTBOX_FIRST_CAPACITY & (OUTBOX_FIRST_CAPACITY - 1)) == 0, "the ring is indexed by a mask");
+struct ring {
+	uint32_t head, count, capacity; /* frames; capacity is a power of two */
+	struct push_frame *frames[];
+};
+
+_Static_assert((RING_FIRST_CAPACITY & (RING_FIRST_CAPACITY - 1)) == 0, "the ring is indexed by a mask");
 _Static_assert((PUSH_OUTBOX_FRAMES_MAX & (PUSH_OUTBOX_FRAMES_MAX - 1)) == 0, "the ring doubles up to this");
+/* what may wait, the frame that an empty outbox takes whatever its size, and a Close frame */
+_Static_assert(8ull * PUSH_SIZE_MAX < UINT32_MAX, "bytes are counted in 32 bits");
 
-static struct push_frame **
-slot(const struct push_outbox *outbox, uint32_t index)
+static struct ring *
+ring_of(const struct push_outbox *outbox)
 {
-	return &outbox->ring[(outbox->head + index) & (outbox->capacity - 1)];
+	return outbox->item & RING_MARK ? (struct ring *)(outbox->item - RING_MARK) : NULL;
 }
 
-static struct push_frame *
-first(const struct push_outbox *outbox)
+static struct push_frame **
+slot(struct ring *ring, uint32_t index)
 {
-	return outbox->capacity ? *slot(outbox, 0) : outbox->frame;
+	return &ring->frames[(ring->head + index) & (ring->capacity - 1)];
 }
 
 void
@@ -29,25 +37,53 @@ push_outbox_init(struct push_outbox *outbox)
 	memset(outbox, 0, sizeof(*outbox));
 }
 
+uint32_t
+push_outbox_count(const struct push_outbox *outbox)
+{
+	const struct ring *ring = ring_of(outbox);
+
+	return ring ? ring->count : outbox->item != 0;
+}
+
+static struct push_frame *
+first(const struct push_outbox *outbox)
+{
+	struct ring *ring = ring_of(outbox);
+
+	return ring ? *slot(ring, 0) : (struct push_frame *)outbox->item;
+}
+
+/* What is left is nothing, and owns nothing. */
+static void
+let_go(struct push_outbox *outbox)
+{
+	PUSH_ASSERT(outbox->sent == 0 && outbox->bytes == 0);
+	free(ring_of(outbox));
+	outbox->item = 0;
+}
+
 static void
 drop_from(struct push_outbox *outbox, uint32_t index)
 {
-	while (outbox->count > index) {
-		struct push_frame *frame =
-			outbox->capacity ? *slot(outbox, outbox->count - 1) : outbox->frame;
+	struct ring *ring = ring_of(outbox);
+	uint32_t count = push_outbox_count(outbox);
 
-		outbox->count--;
+	if (count <= index)
+		return;
+	while (count > index) {
+		struct push_frame *frame = ring ? *slot(ring, count - 1) : first(outbox);
+
 		outbox->bytes -= frame->size;
-		if (!outbox->count) {
+		if (!--count) {
 			outbox->bytes += outbox->sent;
 			outbox->sent = 0;
 		}
 		push_frame_unref(frame);
 	}
-	if (!outbox->count && outbox->capacity) {
-		free(outbox->ring);
-		push_outbox_init(outbox);
-	}
+	if (ring)
+		ring->count = count;
+	if (!count)
+		let_go(outbox);
 }
 
 void
@@ -61,43 +97,44 @@ push_outbox_fini(struct push_outbox *outbox)
 static enum push_status
 grow(struct push_outbox *outbox)
 {
-	uint32_t capacity = outbox->capacity ? outbox->capacity * 2 : OUTBOX_FIRST_CAPACITY;
-	struct push_frame **ring;
+	struct ring *old = ring_of(outbox), *ring;
+	uint32_t capacity = old ? old->capacity * 2 : RING_FIRST_CAPACITY;
 
 	if (capacity > PUSH_OUTBOX_FRAMES_MAX)
 		return PUSH_TOO_LARGE;
-	ring = malloc(capacity * sizeof(struct push_frame *));
+	ring = malloc(sizeof(*ring) + capacity * sizeof(struct push_frame *));
 	if (!ring)
 		return PUSH_OUT_OF_MEMORY;
-	push_outbox_peek(outbox, ring, outbox->count);
-	if (outbox->capacity)
-		free(outbox->ring);
-	outbox->ring = ring;
-	outbox->head = 0;
-	outbox->capacity = capacity;
+	ring->head = 0;
+	ring->capacity = capacity;
+	ring->count = (uint32_t)push_outbox_peek(outbox, ring->frames, capacity);
+	free(old);
+	outbox->item = (uintptr_t)ring + RING_MARK;
 	return PUSH_OK;
 }
 
 enum push_status
 push_outbox_push(struct push_outbox *outbox, struct push_frame *frame, size_t bytes_max)
 {
-	if (!outbox->count) {
-		PUSH_ASSERT(outbox->capacity == 0 && outbox->bytes == 0);
-		outbox->frame = push_frame_ref(frame);
-		outbox->count = 1;
+	struct ring *ring;
+
+	if (!outbox->item) {
+		PUSH_ASSERT(outbox->bytes == 0);
+		outbox->item = (uintptr_t)push_frame_ref(frame);
 		outbox->bytes = frame->size;
 		return PUSH_OK;
 	}
-	if (outbox->bytes + frame->size > bytes_max)
+	if ((size_t)outbox->bytes + frame->size > bytes_max)
 		return PUSH_TOO_LARGE;
-	if (!outbox->capacity || outbox->count == outbox->capacity) {
+	ring = ring_of(outbox);
+	if (!ring || ring->count == ring->capacity) {
 		enum push_status status = grow(outbox);
 
 		if (status != PUSH_OK)
 			return status;
+		ring = ring_of(outbox);
 	}
-	*slot(outbox, outbox->count) = push_frame_ref(frame);
-	outbox->count++;
+	*slot(ring, ring->count++) = push_frame_ref(frame);
 	outbox->bytes += frame->size;
 	return PUSH_OK;
 }
@@ -105,43 +142,42 @@ push_outbox_push(struct push_outbox *outbox, struct push_frame *frame, size_t by
 size_t
 push_outbox_peek(const struct push_outbox *outbox, struct push_frame **frames, size_t max)
 {
-	size_t count = outbox->count < max ? outbox->count : max;
+	struct ring *ring = ring_of(outbox);
+	size_t count = push_outbox_count(outbox);
 
-	if (!count)
-		return 0;
-	if (!outbox->capacity) {
-		frames[0] = outbox->frame;
-		return 1;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		frames[i] = *slot(outbox, i);
+	if (count > max)
+		count = max;
+	if (!ring && count)
+		frames[0] = first(outbox);
+	for (uint32_t i = 0; ring && i < count; i++)
+		frames[i] = *slot(ring, i);
 	return count;
 }
 
 void
 push_outbox_advance(struct push_outbox *outbox, size_t bytes)
 {
+	struct ring *ring = ring_of(outbox);
+	uint32_t count = push_outbox_count(outbox);
+
 	PUSH_ASSERT(bytes <= outbox->bytes);
-	outbox->bytes -= bytes;
+	outbox->bytes -= (uint32_t)bytes;
 	bytes += outbox->sent;
 	outbox->sent = 0;
-
-	while (outbox->count && bytes >= first(outbox)->size) {
+	while (count && bytes >= first(outbox)->size) {
 		struct push_frame *frame = first(outbox);
 
 		bytes -= frame->size;
-		outbox->count--;
-		if (outbox->capacity)
-			outbox->head = (outbox->head + 1) & (outbox->capacity - 1);
+		count--;
+		if (ring) {
+			ring->head = (ring->head + 1) & (ring->capacity - 1);
+			ring->count = count;
+		}
 		push_frame_unref(frame);
 	}
 	outbox->sent = (uint32_t)bytes;
-	if (!outbox->count) {
-		PUSH_ASSERT(outbox->sent == 0 && outbox->bytes == 0);
-		if (outbox->capacity)
-			free(outbox->ring);
-		push_outbox_init(outbox);
-	}
+	if (!count && outbox->item)
+		let_go(outbox);
 }
 
 void

@@ -4,15 +4,16 @@
  * Empty, it owns no memory; a single waiting frame, which is the usual case, needs none either, since its
  * pointer stands where the ring's would.  More than one go into a ring that doubles and is freed when empty.
  *
- *   frame | ring ──▶ [ f3 | f4 |    | f2 ]     head = 3, count = 3, capacity = 4
- *                                    ▲ `sent` bytes of this one are on the socket already
+ *   item ──▶ f2                                    one frame
+ *   item ──▶ {head, count, capacity} [ f3 | f4 |    | f2 ]     marked by the pointer's lowest bit
+ *                                                     ▲ `sent` bytes of this one are on the socket already
  *
  * "Full" means: something waits already and the new frame would take the bytes over the caller's limit, or
  * there are PUSH_OUTBOX_FRAMES_MAX frames.  An empty outbox takes any frame, so that a limit below the size
  * of one message still delivers messages one by one.
  *
- * Invariants: capacity == 0 means at most one frame, in `frame`; bytes is the sum of the frames' sizes less
- * `sent`; count == 0 means nothing is owned.
+ * Invariants: bytes is the sum of the frames' sizes less `sent`; item == 0 means nothing is owned; a ring
+ * holds at least one frame.
  */
 #ifndef PUSH_CORE_OUTBOX_H
 #define PUSH_CORE_OUTBOX_H
@@ -24,14 +25,11 @@
 #include "frame.h"
 #include "status.h"
 
+/* 16 bytes, of which every subscriber has one. */
 struct push_outbox {
-	union {
-		struct push_frame *frame;
-		struct push_frame **ring;
-	};
-	uint32_t head, count, capacity; /* frames; capacity is 0 or a power of two */
-	uint32_t sent;                  /* bytes of the first frame that the transport has taken */
-	size_t bytes;                   /* waiting */
+	uintptr_t item; /* 0, a struct push_frame, or a ring + 1 */
+	uint32_t sent;  /* bytes of the first frame that the transport has taken */
+	uint32_t bytes; /* waiting */
 };
 
 /* push_outbox_init - an empty outbox. */
@@ -77,7 +75,11 @@ push_outbox_drop_unsent(struct push_outbox *outbox);
 static inline bool
 push_outbox_is_empty(const struct push_outbox *outbox)
 {
-	return outbox->count == 0;
+	return !outbox->item;
 }
+
+/* push_outbox_count - frames that wait. */
+uint32_t
+push_outbox_count(const struct push_outbox *outbox);
 
 #endif

@@ -29,24 +29,30 @@ push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
 	push_outbox_init(&subscriber->outbox);
 	push_list_init(&subscriber->dirty);
 	push_timer_init(&subscriber->timer);
-	push_list_append(&hub->all, &subscriber->all);
 	hub->subscriber_count++;
 	hub->stats->by_encoding[encoding].connections++;
 	hub->stats->by_encoding[encoding].connections_total++;
 	return subscriber;
 }
 
+/* Where an entry of a channel says that the subscriber's position in it is kept. */
+static uint32_t *
+position_of(struct push_subscriber *subscriber, uint32_t index)
+{
+	return subscriber->subscription_count > 1 ? &subscriber->subscriptions[index].position
+						  : &subscriber->position;
+}
+
 /* The last entry of the channel takes the place of the one that leaves. */
 static void
-leave(struct push_subscriber *subscriber, struct subscription *subscription)
+leave(struct push_subscriber *subscriber, struct push_channel *channel, uint32_t position)
 {
 	struct push_hub *hub = subscriber->hub;
-	struct push_channel *channel = subscription->channel;
 	struct push_channel_entry last = channel->entries[--channel->count];
 
-	if (subscription->position < channel->count) {
-		channel->entries[subscription->position] = last;
-		last.subscriber->subscriptions[last.index].position = subscription->position;
+	if (position < channel->count) {
+		channel->entries[position] = last;
+		*position_of(last.subscriber, last.index) = position;
 	}
 	channel->count_by_encoding[subscriber->encoding]--;
 	hub->stats->subscriptions--;
@@ -57,18 +63,26 @@ leave(struct push_subscriber *subscriber, struct subscription *subscription)
 static void
 unsubscribe_all(struct push_subscriber *subscriber)
 {
-	while (subscriber->subscription_count > 0)
-		leave(subscriber, &subscriber->subscriptions[--subscriber->subscription_count]);
-	free(subscriber->subscriptions);
-	subscriber->subscriptions = NULL;
+	uint32_t count = subscriber->subscription_count;
+
+	if (count == 1)
+		leave(subscriber, subscriber->channel, subscriber->position);
+	for (uint32_t i = 0; count > 1 && i < count; i++)
+		leave(subscriber, subscriber->subscriptions[i].channel,
+			subscriber->subscriptions[i].position);
+	if (count > 1)
+		free(subscriber->subscriptions);
+	subscriber->channel = NULL;
+	subscriber->subscription_count = 0;
 }
 
+/* Puts the subscriber into a channel as the `index`-th of its own; writes where to `ret`. */
 static enum push_status
-join(struct push_subscriber *subscriber, const struct push_channel_name *name)
+join(struct push_subscriber *subscriber, const struct push_channel_name *name, uint32_t index,
+	struct subscription *ret)
 {
 	struct push_hub *hub = subscriber->hub;
 	struct push_channel *channel = push_channel_map_obtain(&hub->channels, name->text, name->size);
-	uint32_t index = subscriber->subscription_count;
 
 	if (!channel)
 		return PUSH_OUT_OF_MEMORY;
@@ -76,46 +90,79 @@ join(struct push_subscriber *subscriber, const struct push_channel_name *name)
 		push_channel_map_release(&hub->channels, channel);
 		return PUSH_OUT_OF_MEMORY;
 	}
-	subscriber->subscriptions[index] = (struct subscription){channel, channel->count};
+	*ret = (struct subscription){channel, channel->count};
 	channel->entries[channel->count++] = (struct push_channel_entry){subscriber, index};
 	channel->count_by_encoding[subscriber->encoding]++;
-	subscriber->subscription_count++;
 	hub->stats->subscriptions++;
 	hub->stats->channels = hub->channels.count;
+	return PUSH_OK;
+}
+
+/* Nothing of it is visible before all of it is done. */
+static enum push_status
+join_all(
+	struct push_subscriber *subscriber, const struct push_channels *channels, struct subscription *places)
+{
+	for (uint32_t i = 0; i < channels->count; i++) {
+		enum push_status status = join(subscriber, &channels->names[i], i, &places[i]);
+
+		if (status == PUSH_OK)
+			continue;
+		while (i-- > 0)
+			leave(subscriber, places[i].channel, places[i].position);
+		return status;
+	}
 	return PUSH_OK;
 }
 
 enum push_status
 push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels)
 {
-	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
-	PUSH_ASSERT(!subscriber->subscriptions && channels->count > 0);
+	struct subscription only, *places = &only;
+	enum push_status status;
 
-	subscriber->subscriptions = calloc(channels->count, sizeof(*subscriber->subscriptions));
-	if (!subscriber->subscriptions)
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	PUSH_ASSERT(!subscriber->subscription_count && channels->count > 0);
+	if (channels->count > 1)
+		places = calloc(channels->count, sizeof(*places));
+	if (!places)
 		return PUSH_OUT_OF_MEMORY;
-	for (size_t i = 0; i < channels->count; i++)
-		if (join(subscriber, &channels->names[i]) != PUSH_OK) {
-			unsubscribe_all(subscriber);
-			return PUSH_OUT_OF_MEMORY;
-		}
+	status = join_all(subscriber, channels, places);
+	if (status != PUSH_OK) {
+		if (places != &only)
+			free(places);
+		return status;
+	}
+	subscriber->subscription_count = (uint32_t)channels->count;
+	if (places == &only) {
+		subscriber->channel = only.channel;
+		subscriber->position = only.position;
+	} else {
+		subscriber->subscriptions = places;
+	}
 	return PUSH_OK;
 }
 
 static void
 arm(struct push_subscriber *subscriber)
 {
-	uint64_t due_us = subscriber->end_us;
+	uint32_t due = subscriber->end;
 
 	if (subscriber->state == SUBSCRIBER_OPEN) {
-		if (!subscriber->asked_to_reconnect && subscriber->reconnect_us < due_us)
-			due_us = subscriber->reconnect_us;
-		if (subscriber->heartbeat_us < due_us)
-			due_us = subscriber->heartbeat_us;
-		if (subscriber->awaits_pong && subscriber->pong_us < due_us)
-			due_us = subscriber->pong_us;
+		if (!subscriber->asked_to_reconnect && push_tick_is_before(subscriber->reconnect, due))
+			due = subscriber->reconnect;
+		if (push_tick_is_before(subscriber->heartbeat, due))
+			due = subscriber->heartbeat;
+		if (subscriber->awaits_pong && push_tick_is_before(subscriber->pong, due))
+			due = subscriber->pong;
 	}
-	push_wheel_arm(&subscriber->hub->wheel, &subscriber->timer, due_us);
+	push_wheel_arm_tick(&subscriber->hub->wheel, &subscriber->timer, due);
+}
+
+static bool
+is_due(uint32_t tick, uint64_t now_us)
+{
+	return !push_tick_is_before(push_tick_now(now_us), tick);
 }
 
 static void
@@ -135,13 +182,13 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 	uint64_t interval_us = subscriber->hub->options->heartbeat_us;
 
 	/* from when it was due, or the ticks' delays would add up; after a halt it is not caught up on */
-	subscriber->heartbeat_us += interval_us;
-	if (subscriber->heartbeat_us <= now_us)
-		subscriber->heartbeat_us = now_us + interval_us;
+	subscriber->heartbeat += push_tick_at(interval_us);
+	if (is_due(subscriber->heartbeat, now_us))
+		subscriber->heartbeat = push_tick_at(now_us + interval_us);
 	if (push_encoding_expects_pong((enum push_encoding)subscriber->encoding) &&
 		!subscriber->awaits_pong) {
 		subscriber->awaits_pong = true;
-		subscriber->pong_us = now_us + subscriber->hub->options->grace_us;
+		subscriber->pong = push_tick_at(now_us + subscriber->hub->options->grace_us);
 	}
 	send_control(subscriber, PUSH_CONTROL_HEARTBEAT, now_us);
 }
@@ -170,12 +217,15 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct push_hub *hub = subscriber->hub;
 	const struct push_options *options = hub->options;
+	uint64_t end_us;
 
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	subscriber->state = SUBSCRIBER_OPEN;
-	subscriber->end_us = now_us + options->lifetime_min_us +
-			     hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
-	subscriber->reconnect_us = subscriber->end_us - options->grace_us;
+	end_us = now_us + options->lifetime_min_us +
+		 hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
+	subscriber->end = push_tick_at(end_us);
+	subscriber->reconnect = push_tick_at(end_us - options->grace_us);
+	subscriber->heartbeat = push_tick_at(now_us);
 	send_heartbeat(subscriber, now_us);
 	if (hub->drain_end_us)
 		subscriber_drain(subscriber, now_us);
@@ -194,9 +244,9 @@ subscriber_drain(struct push_subscriber *subscriber, uint64_t now_us)
 	if (hub->drain_end_us > now_us + grace_us)
 		spread_us = hub->drain_end_us - grace_us - now_us;
 	end_us = now_us + hub_random_upto(hub, spread_us) + grace_us;
-	if (end_us < subscriber->end_us) {
-		subscriber->reconnect_us = end_us - grace_us;
-		subscriber->end_us = end_us;
+	if (push_tick_is_before(push_tick_at(end_us), subscriber->end)) {
+		subscriber->reconnect = push_tick_at(end_us - grace_us);
+		subscriber->end = push_tick_at(end_us);
 	}
 	arm(subscriber);
 }
@@ -219,9 +269,9 @@ finish(struct push_subscriber *subscriber, bool at_once)
 }
 
 static void
-account(struct push_subscriber *subscriber, size_t bytes_before)
+account(struct push_subscriber *subscriber, uint32_t bytes_before)
 {
-	subscriber->hub->stats->outbox_bytes += subscriber->outbox.bytes - bytes_before;
+	subscriber->hub->stats->outbox_bytes += (uint64_t)subscriber->outbox.bytes - bytes_before;
 }
 
 /*
@@ -232,7 +282,7 @@ void
 push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason reason, uint64_t now_us)
 {
 	struct push_frame *close_frame = subscriber->hub->closes[subscriber->encoding][reason];
-	size_t before = subscriber->outbox.bytes;
+	uint32_t before = subscriber->outbox.bytes;
 	enum push_status status = PUSH_OK;
 
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
@@ -251,7 +301,7 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 		finish(subscriber, true);
 		return;
 	}
-	subscriber->end_us = now_us + subscriber->hub->options->grace_us;
+	subscriber->end = push_tick_at(now_us + subscriber->hub->options->grace_us);
 	arm(subscriber);
 	hub_mark_dirty(subscriber);
 }
@@ -296,7 +346,8 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct push_frame *frames[PUSH_WRITE_FRAMES_MAX];
 	struct push_outbox *outbox = &subscriber->outbox;
-	size_t count = push_outbox_peek(outbox, frames, PUSH_WRITE_FRAMES_MAX), offered = 0, before;
+	size_t count = push_outbox_peek(outbox, frames, PUSH_WRITE_FRAMES_MAX), offered = 0;
+	uint32_t before;
 	ssize_t taken;
 
 	for (size_t i = 0; i < count; i++)
@@ -343,7 +394,8 @@ look_again(struct push_subscriber *subscriber, uint64_t now_us)
 	if (subscriber->pong_overdue)
 		return false;
 	subscriber->pong_overdue = true;
-	subscriber->pong_us = now_us + PUSH_PONG_SECOND_LOOK_US + (now_us - subscriber->pong_us);
+	subscriber->pong =
+		2 * push_tick_now(now_us) + push_tick_at(PUSH_PONG_SECOND_LOOK_US) - subscriber->pong;
 	return true;
 }
 
@@ -357,20 +409,20 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 		finish(subscriber, true);
 		return;
 	}
-	if (now_us >= subscriber->end_us) {
+	if (is_due(subscriber->end, now_us)) {
 		push_subscriber_close(subscriber,
 			subscriber->hub->drain_end_us ? PUSH_CLOSE_DRAIN : PUSH_CLOSE_LIFETIME, now_us);
 		return;
 	}
-	if (subscriber->awaits_pong && now_us >= subscriber->pong_us && !look_again(subscriber, now_us)) {
+	if (subscriber->awaits_pong && is_due(subscriber->pong, now_us) && !look_again(subscriber, now_us)) {
 		push_subscriber_close(subscriber, PUSH_CLOSE_NO_PONG, now_us);
 		return;
 	}
-	if (!subscriber->asked_to_reconnect && now_us >= subscriber->reconnect_us) {
+	if (!subscriber->asked_to_reconnect && is_due(subscriber->reconnect, now_us)) {
 		subscriber->asked_to_reconnect = true;
 		send_control(subscriber, PUSH_CONTROL_RECONNECT, now_us);
 	}
-	if (now_us >= subscriber->heartbeat_us)
+	if (is_due(subscriber->heartbeat, now_us))
 		send_heartbeat(subscriber, now_us);
 	if (subscriber->state == SUBSCRIBER_OPEN)
 		arm(subscriber);
@@ -460,7 +512,6 @@ push_subscriber_destroy(struct push_subscriber *subscriber)
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	hub = subscriber->hub;
 	retire(subscriber);
-	push_list_remove(&subscriber->all);
 	hub->stats->outbox_bytes -= subscriber->outbox.bytes;
 	push_outbox_fini(&subscriber->outbox);
 	hub->subscriber_count--;

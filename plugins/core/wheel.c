@@ -1,12 +1,11 @@
 /* wheel.c - see wheel.h. */
-#include "limits.h"
 #include "push_assert.h"
 #include "wheel.h"
 
 #define SLOT_MASK (PUSH_WHEEL_SLOT_COUNT - 1)
-#define REACH     (1ull << (PUSH_WHEEL_SLOT_BITS * PUSH_WHEEL_LEVELS))
+#define REACH     (1u << (PUSH_WHEEL_SLOT_BITS * PUSH_WHEEL_LEVELS))
 
-_Static_assert(REACH *PUSH_TICK_US > PUSH_DURATION_US_MAX + PUSH_DURATION_US_MAX / 2,
+_Static_assert((uint64_t)REACH *PUSH_TICK_US > PUSH_DURATION_US_MAX + PUSH_DURATION_US_MAX / 2,
 	"the longest lifetime with its grace fits the wheel");
 
 void
@@ -30,10 +29,10 @@ push_timer_init(struct push_timer *timer)
 static void
 place(struct push_wheel *wheel, struct push_timer *timer)
 {
-	uint64_t distance = timer->tick - wheel->tick;
+	uint32_t distance = timer->tick - (uint32_t)wheel->tick;
 	int level = 0;
 
-	PUSH_ASSERT(timer->tick >= wheel->tick);
+	PUSH_ASSERT(distance < REACH);
 	while (level < PUSH_WHEEL_LEVELS - 1 && distance >> (PUSH_WHEEL_SLOT_BITS * (level + 1)))
 		level++;
 	push_list_append(&wheel->slots[level][(timer->tick >> (PUSH_WHEEL_SLOT_BITS * level)) & SLOT_MASK],
@@ -45,13 +44,33 @@ push_wheel_arm(struct push_wheel *wheel, struct push_timer *timer, uint64_t due_
 {
 	uint64_t tick = (due_us + PUSH_TICK_US - 1) / PUSH_TICK_US;
 
-	if (tick <= wheel->tick)
-		tick = wheel->tick + 1;
-	if (tick - wheel->tick >= REACH)
-		tick = wheel->tick + REACH - 1;
+	/* so far away that 32 bits could not tell */
+	if (tick > wheel->tick + REACH)
+		tick = wheel->tick + REACH;
+	push_wheel_arm_tick(wheel, timer, (uint32_t)tick);
+}
+
+void
+push_wheel_arm_tick(struct push_wheel *wheel, struct push_timer *timer, uint32_t tick)
+{
+	uint32_t now = (uint32_t)wheel->tick;
+
+	if (!push_tick_is_before(now, tick))
+		tick = now + 1;
+	if (tick - now >= REACH)
+		tick = now + REACH - 1;
 	push_list_remove(&timer->link);
 	timer->tick = tick;
 	place(wheel, timer);
+}
+
+void
+push_wheel_take_all(struct push_wheel *wheel, struct push_list *timers)
+{
+	for (int level = 0; level < PUSH_WHEEL_LEVELS; level++)
+		for (int slot = 0; slot < PUSH_WHEEL_SLOT_COUNT; slot++)
+			push_list_move_all(timers, &wheel->slots[level][slot]);
+	push_list_move_all(timers, &wheel->due);
 }
 
 void

@@ -8,6 +8,9 @@
  *
  *   level 0  [64 x 10 ms]  level 1 [64 x 640 ms]  level 2 [64 x 41 s]  level 3 [64 x 44 min]
  *
+ * Ticks are counted in 32 bits where there are many of them and compared by their distance, which is right as
+ * long as that is below 2^31, 248 days; the count itself may wrap.
+ *
  * Timers never fire early, and at most one tick late plus what the caller adds.  Time only comes in as an
  * argument; it is the monotonic clock's, so a clock that is set back changes nothing.
  */
@@ -17,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "limits.h"
 #include "list.h"
 
 #define PUSH_WHEEL_LEVELS     4
@@ -25,7 +29,7 @@
 
 struct push_timer {
 	struct push_list link; /* in a slot or in `due` */
-	uint64_t tick;         /* when it fires */
+	uint32_t tick;         /* when it fires */
 };
 
 struct push_wheel {
@@ -52,6 +56,35 @@ push_timer_init(struct push_timer *timer);
  */
 void
 push_wheel_arm(struct push_wheel *wheel, struct push_timer *timer, uint64_t due_us);
+
+/* push_tick_at - the first tick at which `us` has passed. */
+static inline uint32_t
+push_tick_at(uint64_t us)
+{
+	return (uint32_t)((us + PUSH_TICK_US - 1) / PUSH_TICK_US);
+}
+
+/* push_tick_now - the tick that has been reached at `us`. */
+static inline uint32_t
+push_tick_now(uint64_t us)
+{
+	return (uint32_t)(us / PUSH_TICK_US);
+}
+
+/* push_tick_is_before - whether a comes before b. */
+static inline bool
+push_tick_is_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* push_wheel_arm_tick - as push_wheel_arm(), by the tick. */
+void
+push_wheel_arm_tick(struct push_wheel *wheel, struct push_timer *timer, uint32_t tick);
+
+/* push_wheel_take_all - disarm all timers and append them to an empty list, by their links. */
+void
+push_wheel_take_all(struct push_wheel *wheel, struct push_list *timers);
 
 /* push_timer_disarm - it will not fire; harmless when not armed. */
 void

@@ -25,7 +25,8 @@ files_max(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX)
 		return INT32_MAX;
 	reserved = (int)limit.rlim_cur / PUSH_RESERVED_FILES_SHARE;
-	return (int)limit.rlim_cur - (reserved < PUSH_RESERVED_FILES_MAX ? reserved : PUSH_RESERVED_FILES_MAX);
+	return (int)limit.rlim_cur -
+	       (reserved < PUSH_RESERVED_FILES_MAX ? reserved : PUSH_RESERVED_FILES_MAX);
 }
 
 struct push_direct *

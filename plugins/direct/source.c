@@ -5,6 +5,8 @@
 #include "direct/limits.h"
 #include "direct/source.h"
 
+_Static_assert((EPOLLIN | EPOLLOUT | EPOLLRDHUP) <= UINT16_MAX, "what is waited for fits");
+
 bool
 push_sources_init(struct push_sources *sources)
 {
@@ -37,7 +39,8 @@ static void
 start(struct push_sources *sources, struct push_source *source, const struct push_source_kind *kind, int fd,
 	uint32_t events)
 {
-	*source = (struct push_source){.kind = kind, .fd = fd, .events = events};
+	*source = (struct push_source){
+		.kind = kind, .flags = source->flags, .fd = fd, .events = (uint16_t)events};
 	push_list_append(&sources->live, &source->link);
 	sources->live_count++;
 }
@@ -69,7 +72,7 @@ push_source_want(struct push_sources *sources, struct push_source *source, uint3
 	/* of a descriptor that is in the set it cannot fail but for want of memory, and then it stays as it
 	 * is */
 	if (control(sources, EPOLL_CTL_MOD, source->fd, source, events))
-		source->events = events;
+		source->events = (uint16_t)events;
 }
 
 bool

@@ -27,7 +27,8 @@ struct push_source {
 	const struct push_source_kind *kind;
 	struct push_list link; /* in sources.live, then in sources.closed */
 	int fd;                /* -1: closed */
-	uint32_t events;       /* waited for now */
+	uint16_t events;       /* waited for now */
+	uint8_t flags;         /* whatever its owner wants to remember: the bytes would be lost */
 };
 
 struct push_sources {

@@ -1,7 +1,7 @@
 /*
  * stream.c - a WebSocket or SSE client on its own socket: a transport below its subscriber.
  *
- * Idle it is 64 bytes, beside the subscriber's; what it reads is parsed where it was read, and only a frame
+ * Idle it is 56 bytes, beside the subscriber's; what it reads is parsed where it was read, and only a frame
  * that has begun and not ended is kept.
  */
 #include <errno.h>
@@ -17,13 +17,19 @@
 #define READING (EPOLLIN | EPOLLRDHUP)
 
 struct stream {
-	struct push_source source; /* 40 bytes */
+	struct push_source source;
 	struct push_direct *direct;
 	struct push_subscriber *subscriber; /* owned */
 	struct push_ws_reader *reader;      /* owned; NULL while no frame has begun */
-	bool is_ws;
-	bool failing; /* its frames could not be read: after our Close frame it hears nothing more */
 };
+
+/* In source.flags. */
+enum {
+	IS_WS = 1,
+	FAILING = 2, /* its frames could not be read: after our Close frame it hears nothing more */
+};
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes with malloc's own");
 
 static void
 stream_end(struct stream *stream)
@@ -43,7 +49,7 @@ stream_write(void *connection, struct push_frame *const *frames, size_t count, s
 	taken = push_send_frames(stream->source.fd, frames, count, skip);
 	if (taken >= 0 && (size_t)taken < size)
 		push_source_want(&stream->direct->sources, &stream->source, READING | EPOLLOUT);
-	else if (stream->failing)
+	else if ((stream->source.flags & FAILING))
 		(void)shutdown(stream->source.fd, SHUT_WR);
 	return taken;
 }
@@ -142,7 +148,7 @@ on_event(struct stream *stream, const struct push_ws_event *event)
 	case PUSH_WS_EVENT_PONG: ops->subscriber_heard(subscriber); break;
 	case PUSH_WS_EVENT_CLOSE: on_peer_close(stream, event->code); break;
 	case PUSH_WS_EVENT_FAULT:
-		stream->failing = true;
+		stream->source.flags |= FAILING;
 		ops->subscriber_close(subscriber, reason_of(event->code));
 		break;
 	default: break;
@@ -204,7 +210,7 @@ stream_ready(struct push_source *source, uint32_t events)
 		return;
 	if (size <= 0)
 		stream_end(stream);
-	else if (stream->is_ws)
+	else if (source->flags & IS_WS)
 		read_frames(stream, (unsigned char *)direct->scratch, (size_t)size);
 	else
 		stream_end(stream); /* a request behind one whose answer does not end */
@@ -222,7 +228,7 @@ direct_stream_open(struct push_direct *direct, struct push_source *request, enum
 	if (!stream)
 		return false;
 	stream->direct = direct;
-	stream->is_ws = encoding == PUSH_ENCODING_WS;
+	stream->source.flags = encoding == PUSH_ENCODING_WS ? IS_WS : 0;
 	stream->source.fd = -1;
 	stream->subscriber = ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
 	if (!stream->subscriber)
