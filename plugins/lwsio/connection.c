@@ -238,5 +238,8 @@ push_connection_on_writeable(struct push_connection *connection)
 		connection->ops->subscriber_writable(connection->subscriber);
 		connection->writing = false;
 	}
-	return connection->closing ? -1 : 0;
+	if (!connection->closing || connection->told)
+		return 0;
+	connection->told = true;
+	return -1;
 }

@@ -28,7 +28,7 @@ struct push_connection {
 	uint8_t way;                        /* enum push_connection_way */
 	bool writing : 1;                   /* mux: inside the writeable callback */
 	bool closing : 1;                   /* to be closed by the next writeable callback */
-	bool receiving : 1;                 /* a message from the client has begun */
+	bool told : 1;                      /* lws is to close; told twice, it awaits no Close */
 	struct push_buf received;           /* what has come of it */
 };
 
