@@ -20,7 +20,7 @@ memory_publish(struct push_engine *engine, const struct push_publication *public
 	uint64_t subscribers = 0;
 	enum push_status status =
 		push_hub_deliver(memory->hub, publication->channel, publication->channel_size,
-			publication->value.bytes, publication->value.size, now_us, &subscribers);
+			publication->value, publication->value_size, now_us, &subscribers);
 
 	done(context, status, status == PUSH_OK ? subscribers : 0);
 }

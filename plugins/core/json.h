@@ -1,12 +1,8 @@
 /*
  * json.h - JSON that comes in from clients, and the little that goes out.
  *
- * json-c checks the grammar, bounds the depth and decodes strings.  The value of a message is not written
- * out again from its tree, though: json-c would turn 12345678901234567890123 into the largest number that
- * it can hold, and 1.0e2 into its own spelling.  Instead the text of the value is copied from the body,
- * without the white space between tokens, by a small lexer that also refuses what json-c lets pass even when
- * strict: control characters in strings, single quotes, NaN, Infinity, `1.` and `-01`.  So each message
- * arrives as the publisher wrote it, is valid by RFC 8259, and has no raw line break, which SSE relies on.
+ * The value of a message is passed on as the publisher wrote it, without the white space between tokens: it
+ * is valid by RFC 8259 (jsonscan.h) and has no raw line break, which SSE relies on.
  */
 #ifndef PUSH_CORE_JSON_H
 #define PUSH_CORE_JSON_H
@@ -17,14 +13,14 @@
 #include "options.h"
 #include "status.h"
 
-struct json_object;
-
-/* What one publish asks for.  Owned by whoever called push_publication_parse(). */
+/* What one publish asks for.  Owned by whoever called push_publication_parse(), as long as the body is there.
+ */
 struct push_publication {
-	const char *channel; /* a valid name, borrowed from `tree` */
+	const char *channel; /* a valid name; in the body, or in channel_copy */
 	size_t channel_size;
-	struct push_buf value;    /* JSON text, compact */
-	struct json_object *tree; /* internal */
+	const char *value; /* JSON text, compact; in the body, or in value_copy */
+	size_t value_size;
+	struct push_buf channel_copy, value_copy; /* only where the body's text had to be changed */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/utf8.h"
 
@@ -24,19 +25,26 @@ check_value(const struct push_publication *publication, const struct push_option
 	struct push_error error;
 	struct push_buf body;
 
-	PUSH_ASSERT(push_utf8_is_valid(publication->value.bytes, publication->value.size));
-	for (size_t i = 0; i < publication->value.size; i++)
-		PUSH_ASSERT((unsigned char)publication->value.bytes[i] >= 0x20);
+	struct json_tokener *tokener = json_tokener_new_ex(PUSH_JSON_DEPTH_MAX + 1);
+	struct json_object *tree = json_tokener_parse_ex(tokener, publication->value, (int)publication->value_size);
+
+	/* NULL is json-c's null, and a number at the end could go on */
+	PUSH_ASSERT(tree || json_tokener_get_error(tokener) != json_tokener_error_parse_unexpected);
+	json_object_put(tree);
+	json_tokener_free(tokener);
+	PUSH_ASSERT(push_utf8_is_valid(publication->value, publication->value_size));
+	for (size_t i = 0; i < publication->value_size; i++)
+		PUSH_ASSERT((unsigned char)publication->value[i] >= 0x20);
 
 	push_buf_init(&body, 1 << 20);
 	push_buf_append_text(&body, "{\"channel\":");
 	push_json_append_string(&body, publication->channel, publication->channel_size);
 	push_buf_append_text(&body, ",\"message\":");
-	push_buf_append(&body, publication->value.bytes, publication->value.size);
+	push_buf_append(&body, publication->value, publication->value_size);
 	push_buf_append_text(&body, "}");
 	PUSH_ASSERT(push_publication_parse(&again, body.bytes, body.size, options, &error) == PUSH_OK);
-	PUSH_ASSERT(again.value.size == publication->value.size &&
-		    !memcmp(again.value.bytes, publication->value.bytes, again.value.size));
+	PUSH_ASSERT(again.value_size == publication->value_size &&
+		    !memcmp(again.value, publication->value, again.value_size));
 	push_publication_fini(&again);
 	push_buf_fini(&body);
 }

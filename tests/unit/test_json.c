@@ -50,8 +50,8 @@ the_value_arrives_as_it_was_written_without_its_white_space(void **state)
 			PUSH_OK);
 		assert_int_equal(publication.channel_size, strlen(rows[i].channel));
 		assert_memory_equal(publication.channel, rows[i].channel, publication.channel_size);
-		assert_int_equal(publication.value.size, strlen(rows[i].value));
-		assert_memory_equal(publication.value.bytes, rows[i].value, publication.value.size);
+		assert_int_equal(publication.value_size, strlen(rows[i].value));
+		assert_memory_equal(publication.value, rows[i].value, publication.value_size);
 		push_publication_fini(&publication);
 	}
 }
@@ -66,7 +66,7 @@ what_is_wrong_is_said(void **state)
 		{"hello", "not JSON"},
 		{"{", "not JSON: ends too early"},
 		{"[]", "not a JSON object"},
-		{"null", "not JSON"},
+		{"null", "not a JSON object"},
 		{"\"x\"", "not a JSON object"},
 		{"{}", "missing"},
 		{"{\"channel\":\"c\"}", "'message' is missing"},

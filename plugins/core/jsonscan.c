@@ -1,0 +1,363 @@
+/* jsonscan.c - see jsonscan.h. */
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "jsonscan.h"
+#include "limits.h"
+#include "utf8.h"
+
+_Static_assert(PUSH_JSON_DEPTH_MAX <= 128, "a bit for each level that is open");
+
+struct cursor {
+	const char *p, *end;
+	bool spaced; /* white space was skipped */
+	bool too_deep;
+	unsigned int depth;
+	uint64_t objects[2]; /* which open levels are objects */
+};
+
+static bool
+is_space(char byte)
+{
+	return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
+}
+
+static void
+skip_space(struct cursor *c)
+{
+	while (c->p < c->end && is_space(*c->p)) {
+		c->spaced = true;
+		c->p++;
+	}
+}
+
+static bool
+take_byte(struct cursor *c, char byte)
+{
+	if (c->p == c->end || *c->p != byte)
+		return false;
+	c->p++;
+	return true;
+}
+
+static bool
+is_hex(char byte)
+{
+	return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');
+}
+
+/* Behind a backslash. */
+static bool
+take_escape(struct cursor *c)
+{
+	if (c->p == c->end)
+		return false;
+	if (*c->p != 'u')
+		return *c->p && strchr("\"\\/bfnrt", *c->p) && c->p++;
+	c->p++;
+	for (int i = 0; i < 4; i++, c->p++)
+		if (c->p == c->end || !is_hex(*c->p))
+			return false;
+	return true;
+}
+
+static bool
+take_string(struct cursor *c)
+{
+	if (!take_byte(c, '"'))
+		return false;
+	while (c->p < c->end) {
+		unsigned char byte = (unsigned char)*c->p;
+
+		if (byte < 0x20)
+			return false;
+		c->p++;
+		if (byte == '"')
+			return true;
+		if (byte == '\\' && !take_escape(c))
+			return false;
+	}
+	return false;
+}
+
+static bool
+take_digits(struct cursor *c)
+{
+	const char *start = c->p;
+
+	while (c->p < c->end && *c->p >= '0' && *c->p <= '9')
+		c->p++;
+	return c->p > start;
+}
+
+/* RFC 8259, 6. */
+static bool
+take_number(struct cursor *c)
+{
+	(void)take_byte(c, '-');
+	if (!take_byte(c, '0') && !take_digits(c))
+		return false;
+	if (take_byte(c, '.') && !take_digits(c))
+		return false;
+	if (take_byte(c, 'e') || take_byte(c, 'E')) {
+		if (!take_byte(c, '+'))
+			(void)take_byte(c, '-');
+		return take_digits(c);
+	}
+	return true;
+}
+
+static bool
+take_literal(struct cursor *c, const char *literal)
+{
+	for (; *literal; literal++)
+		if (!take_byte(c, *literal))
+			return false;
+	return true;
+}
+
+static bool
+take_scalar(struct cursor *c)
+{
+	if (c->p == c->end)
+		return false;
+	switch (*c->p) {
+	case '"': return take_string(c);
+	case 't': return take_literal(c, "true");
+	case 'f': return take_literal(c, "false");
+	case 'n': return take_literal(c, "null");
+	default: return take_number(c);
+	}
+}
+
+static bool
+in_object(const struct cursor *c)
+{
+	return c->objects[(c->depth - 1) / 64] >> ((c->depth - 1) % 64) & 1;
+}
+
+/* Takes an opening bracket; the scanned object itself is the first level. */
+static bool
+open_level(struct cursor *c)
+{
+	uint64_t bit = 1ull << (c->depth % 64);
+
+	if (c->depth + 1 >= PUSH_JSON_DEPTH_MAX) {
+		c->too_deep = true;
+		return false;
+	}
+	if (*c->p == '{')
+		c->objects[c->depth / 64] |= bit;
+	else
+		c->objects[c->depth / 64] &= ~bit;
+	c->depth++;
+	c->p++;
+	return true;
+}
+
+/* In front of a value of an object, its key and colon. */
+static bool
+take_key(struct cursor *c)
+{
+	skip_space(c);
+	if (!take_string(c))
+		return false;
+	skip_space(c);
+	return take_byte(c, ':');
+}
+
+/* Takes the brackets that close here.  Sets *more where another value follows in what is still open. */
+static bool
+close_levels(struct cursor *c, bool *more)
+{
+	*more = false;
+	while (c->depth) {
+		skip_space(c);
+		if (take_byte(c, ',')) {
+			*more = true;
+			return !in_object(c) || take_key(c);
+		}
+		if (!take_byte(c, in_object(c) ? '}' : ']'))
+			return false;
+		c->depth--;
+	}
+	return true;
+}
+
+/* One whole value, however deep, without recursion. */
+static bool
+take_value(struct cursor *c)
+{
+	bool more = true;
+
+	while (more) {
+		skip_space(c);
+		if (c->p < c->end && (*c->p == '{' || *c->p == '[')) {
+			if (!open_level(c))
+				return false;
+			skip_space(c);
+			if (c->p < c->end && *c->p == (in_object(c) ? '}' : ']')) {
+				if (!close_levels(c, &more))
+					return false;
+				continue;
+			}
+			if (in_object(c) && !take_key(c))
+				return false;
+			continue;
+		}
+		if (!take_scalar(c) || !close_levels(c, &more))
+			return false;
+	}
+	return true;
+}
+
+void
+push_json_decode_string(struct push_buf *to, const char *text, size_t size)
+{
+	struct json_tokener *tokener;
+	struct json_object *string;
+
+	if (!memchr(text, '\\', size)) {
+		push_buf_append(to, text + 1, size - 2);
+		return;
+	}
+	tokener = json_tokener_new();
+	string = tokener ? json_tokener_parse_ex(tokener, text, (int)size) : NULL;
+	if (string)
+		push_buf_append(
+			to, json_object_get_string(string), (size_t)json_object_get_string_len(string));
+	else
+		to->status = PUSH_OUT_OF_MEMORY;
+	json_object_put(string);
+	if (tokener)
+		json_tokener_free(tokener);
+}
+
+/* A key may be spelt with escapes; then it is decoded, which nobody does who wants it to be quick. */
+static bool
+key_is(const char *key, size_t size, const char *name)
+{
+	struct push_buf decoded;
+	bool same;
+
+	if (!memchr(key, '\\', size))
+		return size == strlen(name) + 2 && !memcmp(key + 1, name, size - 2);
+	push_buf_init(&decoded, size);
+	push_json_decode_string(&decoded, key, size);
+	same = decoded.size == strlen(name) &&
+	       !memcmp(decoded.bytes ? decoded.bytes : "", name, decoded.size);
+	push_buf_fini(&decoded);
+	return same;
+}
+
+static void
+note(struct push_json_member *members, size_t count, const char *key, size_t key_size, const char *value,
+	const struct cursor *c)
+{
+	for (size_t i = 0; i < count; i++)
+		if (key_is(key, key_size, members[i].name)) {
+			members[i].text = value;
+			members[i].size = (size_t)(c->p - value);
+			members[i].is_compact = !c->spaced;
+		}
+}
+
+static bool
+take_members(struct cursor *c, struct push_json_member *members, size_t count)
+{
+	skip_space(c);
+	if (take_byte(c, '}'))
+		return true;
+	do {
+		const char *key, *value;
+		size_t key_size;
+
+		skip_space(c);
+		key = c->p;
+		if (!take_string(c))
+			return false;
+		key_size = (size_t)(c->p - key);
+		skip_space(c);
+		if (!take_byte(c, ':'))
+			return false;
+		skip_space(c);
+		value = c->p;
+		c->spaced = false;
+		if (!take_value(c))
+			return false;
+		note(members, count, key, key_size, value, c);
+		skip_space(c);
+	} while (take_byte(c, ','));
+	return take_byte(c, '}');
+}
+
+static enum push_status
+say(struct push_error *error, const struct cursor *c, const char *text)
+{
+	if (c->too_deep)
+		snprintf(error->text, sizeof(error->text), "not JSON: nested deeper than %d",
+			PUSH_JSON_DEPTH_MAX);
+	else if (c->p == c->end)
+		snprintf(error->text, sizeof(error->text), "not JSON: ends too early");
+	else
+		snprintf(error->text, sizeof(error->text), "not JSON: unexpected character at byte %zu",
+			(size_t)(c->p - text));
+	return PUSH_INVALID;
+}
+
+enum push_status
+push_json_scan_object(const char *text, size_t size, struct push_json_member *members, size_t count,
+	struct push_error *error)
+{
+	struct cursor c = {.p = text, .end = text + size};
+
+	if (size > INT_MAX || !push_utf8_is_valid(text, size)) {
+		snprintf(error->text, sizeof(error->text), "not JSON: not valid UTF-8");
+		return PUSH_INVALID;
+	}
+	for (size_t i = 0; i < count; i++)
+		members[i].text = NULL;
+	skip_space(&c);
+	if (take_byte(&c, '{')) {
+		if (!take_members(&c, members, count))
+			return say(error, &c, text);
+	} else {
+		if (!take_value(&c))
+			return say(error, &c, text);
+		skip_space(&c);
+		if (c.p < c.end)
+			return say(error, &c, text);
+		snprintf(error->text, sizeof(error->text), "not a JSON object");
+		return PUSH_INVALID;
+	}
+	skip_space(&c);
+	return c.p == c.end ? PUSH_OK : say(error, &c, text);
+}
+
+bool
+push_json_is_string(const struct push_json_member *member)
+{
+	return member->text && *member->text == '"';
+}
+
+void
+push_json_append_compact(struct push_buf *to, const char *text, size_t size)
+{
+	struct cursor c = {.p = text, .end = text + size};
+
+	while (c.p < c.end) {
+		const char *start;
+
+		skip_space(&c);
+		start = c.p;
+		while (c.p < c.end && !is_space(*c.p))
+			if (*c.p == '"')
+				(void)take_string(&c);
+			else
+				c.p++;
+		push_buf_append(to, start, (size_t)(c.p - start));
+	}
+}

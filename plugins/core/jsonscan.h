@@ -1,0 +1,52 @@
+/*
+ * jsonscan.h - goes over a JSON object once, checks all of it, and says where its members' values stand.
+ *
+ * No tree is made: of a publish nothing is needed but the text of one value and the name of a channel, and a
+ * tree would turn 12345678901234567890123 into the largest number that it can hold, and 1.0e2 into its own
+ * spelling.  The grammar is RFC 8259's and nothing beside it: no comments, no NaN, no `1.` and `-01`, no
+ * control characters in strings; and the text is UTF-8.
+ */
+#ifndef PUSH_CORE_JSONSCAN_H
+#define PUSH_CORE_JSONSCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+#include "options.h"
+#include "status.h"
+
+/* A member that is looked for at the top of the object; of one that comes twice the last one counts. */
+struct push_json_member {
+	const char *name;
+	const char *text; /* its value, in the scanned text; NULL where there is none */
+	size_t size;
+	bool is_compact; /* no white space between its tokens */
+};
+
+/*
+ * push_json_scan_object - check that `text` is one JSON object, and find members.
+ *
+ * Errors: PUSH_INVALID, with what is wrong in `error`, PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_json_scan_object(const char *text, size_t size, struct push_json_member *members, size_t count,
+	struct push_error *error);
+
+/* push_json_is_string - whether the member is there and a string. */
+bool
+push_json_is_string(const struct push_json_member *member);
+
+/*
+ * push_json_decode_string - append what a string's text, with its quotes, means.
+ *
+ * The text is one that was scanned.  Failure shows in to->status.
+ */
+void
+push_json_decode_string(struct push_buf *to, const char *text, size_t size);
+
+/* push_json_append_compact - append a scanned value without the white space between its tokens. */
+void
+push_json_append_compact(struct push_buf *to, const char *text, size_t size);
+
+#endif
