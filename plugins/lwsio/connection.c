@@ -12,6 +12,9 @@
 /* A piece of HTTP/2 DATA: below the 16,384 bytes that every peer accepts (RFC 9113, 6.5.2). */
 #define MUX_PIECE_BYTES_MAX 16000
 
+/* How long the end of an event stream may wait for a socket that takes nothing. */
+#define MUX_END_S 2
+
 /* Gives lws what is left of the frame in which a write of `taken` bytes has ended; returns its size or -1. */
 static ssize_t
 hand_over_rest(struct lws *wsi, struct push_frame *const *frames, size_t skip, size_t taken)
@@ -158,16 +161,26 @@ connection_is_blocked(void *context)
 	return blocked;
 }
 
+/* Whether the client learns of the end by END_STREAM only: lws forgets such a stream without a word to it. */
+static bool
+needs_end_stream(const struct push_connection *connection)
+{
+	return connection->way == PUSH_WAY_MUX && connection->encoding != PUSH_ENCODING_WS;
+}
+
 static void
 connection_close(void *context, bool at_once)
 {
 	struct push_connection *connection = context;
 
 	connection->closing = true;
-	if (at_once)
+	if (at_once && !needs_end_stream(connection)) {
 		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
-	else
-		lws_callback_on_writable(connection->wsi);
+		return;
+	}
+	if (at_once)
+		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, MUX_END_S);
+	lws_callback_on_writable(connection->wsi);
 }
 
 static const struct push_transport lws_transport = {
@@ -231,6 +244,8 @@ push_connection_destroy(struct push_connection *connection)
 int
 push_connection_on_writeable(struct push_connection *connection)
 {
+	unsigned char nothing[LWS_PRE];
+
 	if (!connection)
 		return 0;
 	if (!connection->closing) {
@@ -241,5 +256,7 @@ push_connection_on_writeable(struct push_connection *connection)
 	if (!connection->closing || connection->told)
 		return 0;
 	connection->told = true;
+	if (needs_end_stream(connection)) /* which fits into any window */
+		(void)lws_write(connection->wsi, nothing + LWS_PRE, 0, LWS_WRITE_HTTP_FINAL);
 	return -1;
 }
