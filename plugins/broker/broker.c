@@ -108,8 +108,10 @@ push_broker_set_direct(struct push_broker *broker, struct push_direct *direct)
 bool
 push_broker_flush(struct push_broker *broker)
 {
-	for (int done = 0; done < PUSH_FLUSH_SLICE_SUBSCRIBERS; done += FLUSH_BATCH_SUBSCRIBERS)
-		if (!push_hub_flush(broker->hub, now_us(), FLUSH_BATCH_SUBSCRIBERS))
+	uint64_t now = now_us(), end = now + PUSH_FLUSH_SLICE_US;
+
+	for (; now < end; now = now_us())
+		if (!push_hub_flush(broker->hub, now, FLUSH_BATCH_SUBSCRIBERS))
 			return false;
 	return true;
 }
@@ -179,6 +181,7 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 	struct push_process process;
 
 	push_process_read(&process);
+	process.direct_connections = broker->direct ? push_direct_count(broker->direct) : 0;
 	push_stats_render(&broker->stats, &process, PUSH_VERSION, to);
 }
 

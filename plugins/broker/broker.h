@@ -32,6 +32,7 @@
 /* Ports of one broker: its own vhost's, and those that share it.  More of them go on listening in a drain. */
 #define PUSH_BROKER_PORTS_MAX 16
 
+struct lws_vhost;
 struct push_broker;
 struct push_subscriber;
 
@@ -90,6 +91,8 @@ struct push_broker_link {
 	char shared_vhost[64];            /* push-broker-vhost: whose broker this vhost uses instead */
 	int ports[PUSH_BROKER_PORTS_MAX]; /* where the broker's clients come in: closed by a drain */
 	size_t port_count;
+	struct lws_vhost *vhosts[PUSH_BROKER_PORTS_MAX]; /* of each port, one that listens there */
+	bool plain[PUSH_BROKER_PORTS_MAX];               /* no TLS: direct sockets may serve it */
 };
 
 /*

@@ -18,9 +18,8 @@ memory_publish(struct push_engine *engine, const struct push_publication *public
 {
 	struct engine_memory *memory = (struct engine_memory *)engine;
 	uint64_t subscribers = 0;
-	enum push_status status =
-		push_hub_deliver(memory->hub, publication->channel, publication->channel_size,
-			publication->value, publication->value_size, now_us, &subscribers);
+	enum push_status status = push_hub_deliver(memory->hub, publication->channel,
+		publication->channel_size, publication->value, publication->value_size, now_us, &subscribers);
 
 	done(context, status, status == PUSH_OK ? subscribers : 0);
 }

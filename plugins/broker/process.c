@@ -3,17 +3,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "process.h"
 
+/* The size of the folder is their number since Linux 6.2; before, all are read, 5 ms for 20,000. */
 static uint64_t
 count_open_files(void)
 {
-	DIR *directory = opendir("/proc/self/fd");
+	DIR *directory;
 	uint64_t count = 0;
+	struct stat folder;
 
+	if (!stat("/proc/self/fd", &folder) && folder.st_size > 0)
+		return (uint64_t)folder.st_size;
+	directory = opendir("/proc/self/fd");
 	if (!directory)
 		return 0;
 	while (readdir(directory))

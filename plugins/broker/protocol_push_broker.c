@@ -40,6 +40,7 @@ struct broker_vhost {
 	struct push_direct *direct; /* NULL: push.direct=off */
 	struct lws *wake_wsi, *signal_wsi, *direct_wsi;
 	int wake_fd;
+	size_t taken_count; /* ports that were looked at for direct sockets */
 	bool announced;
 	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
 	lws_sorted_usec_list_t tick, flush_timer;
@@ -71,7 +72,8 @@ wake(void *context)
 	struct broker_vhost *self = context;
 
 	if (flush_delay(self))
-		lws_sul_schedule(self->context, 0, &self->flush_timer, on_flush_timer, (lws_usec_t)flush_delay(self));
+		lws_sul_schedule(
+			self->context, 0, &self->flush_timer, on_flush_timer, (lws_usec_t)flush_delay(self));
 	else if (self->wake_wsi && !self->in_turn)
 		eventfd_write(self->wake_fd, 1);
 }
@@ -98,7 +100,9 @@ on_direct(struct broker_vhost *self)
 static struct lws_vhost *
 vhost_of(const struct broker_vhost *self, int port)
 {
-	(void)port;
+	for (size_t i = 0; i < self->link.port_count; i++)
+		if (self->link.ports[i] == port)
+			return self->link.vhosts[i];
 	return self->vhost;
 }
 
@@ -132,13 +136,19 @@ on_taken(void *owner, int fd, int port)
 	(void)push_direct_listen(self->direct, fd, port);
 }
 
-/* Once the loop turns: all vhosts listen by then. */
+/* Not before the loop turns, when all vhosts listen; other vhosts of this broker show themselves later. */
 static void
 take_listeners(struct broker_vhost *self)
 {
-	if (self->direct && !push_listeners_take(self->context, self->link.ports[0], on_taken, self))
-		lwsl_warn("push: port %d could not be taken over, its clients are served by lws' sockets\n",
-			self->link.ports[0]);
+	for (; self->direct && self->taken_count < self->link.port_count; self->taken_count++) {
+		int port = self->link.ports[self->taken_count];
+
+		if (self->link.plain[self->taken_count] &&
+			!push_listeners_take(self->context, port, on_taken, self))
+			lwsl_warn("push: port %d could not be taken over, its clients are served by lws' "
+				  "sockets\n",
+				port);
+	}
 }
 
 static void
@@ -157,12 +167,12 @@ on_tick(lws_sorted_usec_list_t *tick)
 	/* the first tick comes once the loop turns, when all vhosts listen and privileges are dropped */
 	if (!self->announced) {
 		self->announced = true;
-		take_listeners(self);
 		/* lwsws' root process forwards no SIGTERM; when it is gone, this one has to drain */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (!push_notify_ready())
 			drained(self);
 	}
+	take_listeners(self);
 	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
 	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
 	if (lws_context_is_deprecated(self->context))
@@ -296,7 +306,10 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 		&options, &(struct push_broker_host){.wake = wake, .drained = drained, .context = self});
 	if (!self->link.broker)
 		return refuse("out of memory");
-	self->link.ports[self->link.port_count++] = lws_get_vhost_listen_port(vhost);
+	self->link.ports[0] = lws_get_vhost_listen_port(vhost);
+	self->link.vhosts[0] = vhost;
+	self->link.plain[0] = true; /* where it is not, the first bytes show it, and lws gets them */
+	self->link.port_count = 1;
 	if (!watch_all(self))
 		return refuse("cannot watch an eventfd and a signalfd");
 	if (options.direct && !start_direct(self))

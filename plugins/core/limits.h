@@ -40,8 +40,9 @@
  * iovec of many short pieces (measured: 10 frames of 130 bytes, 0.42 against 0.54 us a delivery). */
 #define PUSH_COALESCE_BYTES_MAX 16384
 
-/* Subscribers written to before the event loop is given back to the other sockets: about 1 ms of work. */
-#define PUSH_FLUSH_SLICE_SUBSCRIBERS 256
+/* How long subscribers are written to before the event loop is given back to the other sockets.  It may be short:
+ * publishes that come in between are merged with what waits. */
+#define PUSH_FLUSH_SLICE_US 1000ull
 
 /* The longest flush delay: beyond, it is no trade for throughput any more but a slow server. */
 #define PUSH_FLUSH_DELAY_US_MAX 1000000ull

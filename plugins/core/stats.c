@@ -154,6 +154,9 @@ render_process(const struct push_process *process, const char *version, struct p
 	single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", process->resident_bytes);
 	single(to, "process_open_fds", "gauge", "Open file descriptors.", process->open_files);
 	single(to, "process_max_fds", "gauge", "Limit of open file descriptors.", process->open_files_max);
+	single(to, "push_direct_connections", "gauge",
+		"Connections on Push's own sockets, of clients, publishers and those who have not said yet.",
+		process->direct_connections);
 	head(to, "push_build_info", "gauge", "Always 1; the labels tell what runs.");
 	push_buf_printf(to, "push_build_info{version=\"%s\",engine=\"memory\"} 1\n", version);
 }

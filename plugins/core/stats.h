@@ -49,6 +49,7 @@ struct push_process {
 	uint64_t resident_bytes;
 	uint64_t open_files, open_files_max;
 	double cpu_s;
+	uint64_t direct_connections; /* clients and publishers on Push's own sockets */
 };
 
 /* push_stats_published - count an answer to a publish; an unknown status counts as 500. */

@@ -89,6 +89,12 @@ push_direct_stop(struct push_direct *direct)
 	direct_requests_stop(direct);
 }
 
+size_t
+push_direct_count(const struct push_direct *direct)
+{
+	return direct->sources.live_count - direct->probe_count - direct->door_count;
+}
+
 void
 push_direct_ready(struct push_direct *direct)
 {

@@ -63,6 +63,10 @@ push_direct_listen(struct push_direct *direct, int fd, int port);
 void
 push_direct_stop(struct push_direct *direct);
 
+/* push_direct_count - connections that are open now. */
+size_t
+push_direct_count(const struct push_direct *direct);
+
 /* push_direct_ready - serve a batch of what is ready. */
 void
 push_direct_ready(struct push_direct *direct);

@@ -18,7 +18,7 @@ struct push_direct {
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
 	struct push_list probes, doors, requests;
-	unsigned int probe_count;
+	unsigned int probe_count, door_count;
 	int files_max;
 	uint64_t accept_again_us; /* 0: accepting does not rest */
 	bool stopped;

@@ -65,6 +65,7 @@ door_destroy(struct push_source *source)
 	struct door *door = push_container_of(source, struct door, source);
 
 	push_list_remove(&door->link);
+	door->direct->door_count--;
 	free(door);
 }
 
@@ -93,6 +94,7 @@ direct_door_open(struct push_direct *direct, int fd, int port)
 	door->direct = direct;
 	door->port = port;
 	push_list_append(&direct->doors, &door->link);
+	direct->door_count++;
 	set_options(fd, direct->ops->options(direct->broker));
 	return true;
 }

@@ -21,15 +21,19 @@ is_management(struct lws_vhost *vhost)
 
 /* A client vhost that shares the broker has shown itself: a drain is to close its port, too. */
 static void
-note_port(struct push_broker_link *link, struct lws_vhost *vhost)
+note_port(struct push_broker_link *link, struct lws *wsi)
 {
+	struct lws_vhost *vhost = lws_get_vhost(wsi);
 	int port = lws_get_vhost_listen_port(vhost);
 
 	for (size_t i = 0; i < link->port_count; i++)
 		if (link->ports[i] == port)
 			return;
-	if (link->port_count < PUSH_BROKER_PORTS_MAX && !is_management(vhost))
-		link->ports[link->port_count++] = port;
+	if (link->port_count == PUSH_BROKER_PORTS_MAX || is_management(vhost))
+		return;
+	link->vhosts[link->port_count] = vhost;
+	link->plain[link->port_count] = lws_get_network_wsi(wsi) == wsi && !lws_is_ssl(wsi);
+	link->ports[link->port_count++] = port;
 }
 
 struct push_broker_link *
@@ -42,7 +46,7 @@ push_find_broker(struct lws *wsi)
 
 		link = owner ? link_of(owner) : NULL;
 		if (link)
-			note_port(link, lws_get_vhost(wsi));
+			note_port(link, wsi);
 	}
 	if (!link || !link->broker || link->ops->abi_version != PUSH_BROKER_ABI_VERSION ||
 		link->ops->size_bytes < sizeof(*link->ops))
