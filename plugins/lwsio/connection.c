@@ -85,7 +85,7 @@ mux_kind(enum push_ws_opcode opcode, bool first, bool last)
 
 /*
  * One WebSocket frame of the bytes, or as much of it as fits; `skip` tells where the last call stopped.
- * The header of ours counts as taken with the first piece of its payload.
+ * The header of ours counts as taken with the first piece of its payload; lws puts one of its own before it.
  */
 static ssize_t
 write_mux_ws(
@@ -111,9 +111,6 @@ write_mux_ws(
 		connection->closing = true;
 		return (ssize_t)(frame->size - skip);
 	}
-	if (allowance <= PUSH_WS_HEADER_BYTES_MAX)
-		return 0;
-	allowance -= PUSH_WS_HEADER_BYTES_MAX; /* for the header that lws puts before it */
 	size = payload - done < allowance ? payload - done : allowance;
 	memcpy(piece + LWS_PRE, frame->bytes + start + header + done, size);
 	if (lws_write(wsi, piece + LWS_PRE, size, mux_kind(opcode, !done, done + size == payload)) < 0)
@@ -121,19 +118,25 @@ write_mux_ws(
 	return (ssize_t)(start + header + done + size - skip);
 }
 
+/*
+ * One piece in one callback, as much as the windows allow.  lws 4.3 does not tell the window of a stream that
+ * has become a WebSocket, only that of its connection.
+ */
 static ssize_t
 write_mux(struct push_connection *connection, const struct push_frame *frame, size_t skip)
 {
-	lws_fileofs_t window = lws_get_peer_write_allowance(connection->wsi);
-	size_t allowance = window < 0 || window > MUX_PIECE_BYTES_MAX ? MUX_PIECE_BYTES_MAX : (size_t)window;
+	struct lws *wsi = connection->wsi;
+	bool is_ws = connection->encoding == PUSH_ENCODING_WS;
+	lws_fileofs_t window = lws_get_peer_write_allowance(is_ws ? lws_get_network_wsi(wsi) : wsi);
 
-	connection->writing = false; /* one piece in one callback */
-	lws_callback_on_writable(connection->wsi);
-	if (!allowance)
-		return 0;
-	return connection->encoding == PUSH_ENCODING_WS
-		       ? write_mux_ws(connection, frame, skip, allowance)
-		       : write_mux_sse(connection->wsi, frame, skip, allowance);
+	connection->writing = false;
+	if (window <= (is_ws ? PUSH_WS_HEADER_BYTES_MAX : 0))
+		return 0; /* a larger window will call back */
+	if (window > MUX_PIECE_BYTES_MAX)
+		window = MUX_PIECE_BYTES_MAX;
+	lws_callback_on_writable(wsi);
+	return is_ws ? write_mux_ws(connection, frame, skip, (size_t)window - PUSH_WS_HEADER_BYTES_MAX)
+		     : write_mux_sse(wsi, frame, skip, (size_t)window);
 }
 
 static ssize_t
