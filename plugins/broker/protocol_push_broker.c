@@ -6,7 +6,7 @@
  *   - an eventfd, written when the first subscriber becomes dirty.  The loop serves it after the input that
  *     was ready in the same turn, so everything that this input publishes is flushed together.  A timer of
  *     lws' own would add up to a millisecond.
- *   - the epoll set of direct sockets, watched as one file.  What its turn has published is flushed at its
+ *   - the epoll sets of direct sockets, watched as files.  What its turn has published is flushed at its
  * end.
  *   - one timer of lws', every PUSH_TICK_US, for the wheel.
  *   - a signalfd for SIGTERM, which begins the drain.  lwsws itself would die of the signal.
@@ -38,7 +38,7 @@ struct broker_vhost {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct push_direct *direct; /* NULL: push.direct=off */
-	struct lws *wake_wsi, *signal_wsi, *direct_wsi;
+	struct lws *wake_wsi, *signal_wsi, *direct_wsi[PUSH_DIRECT_SET_COUNT];
 	int wake_fd;
 	size_t taken_count; /* ports that were looked at for direct sockets */
 	bool announced;
@@ -88,10 +88,10 @@ drained(void *context)
 }
 
 static void
-on_direct(struct broker_vhost *self)
+on_direct(struct broker_vhost *self, enum push_direct_set set)
 {
 	self->in_turn = true;
-	push_direct_ready(self->direct);
+	push_direct_ready(self->direct, set);
 	self->in_turn = false;
 	if (!flush_delay(self))
 		flush(self);
@@ -210,10 +210,11 @@ on_readable(struct lws *wsi, struct broker_vhost *self)
 {
 	if (wsi == self->wake_wsi)
 		on_wake(self);
-	else if (wsi == self->direct_wsi)
-		on_direct(self);
 	else if (wsi == self->signal_wsi)
 		on_sigterm(self, (int)lws_get_socket_fd(wsi));
+	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
+		if (wsi == self->direct_wsi[i])
+			on_direct(self, (enum push_direct_set)i);
 	return 0;
 }
 
@@ -224,8 +225,9 @@ on_file_closed(struct lws *wsi, struct broker_vhost *self)
 		self->wake_wsi = NULL;
 	if (self && wsi == self->signal_wsi)
 		self->signal_wsi = NULL;
-	if (self && wsi == self->direct_wsi)
-		self->direct_wsi = NULL;
+	for (int i = 0; self && i < PUSH_DIRECT_SET_COUNT; i++)
+		if (wsi == self->direct_wsi[i])
+			self->direct_wsi[i] = NULL;
 	return 0;
 }
 
@@ -265,9 +267,15 @@ start_direct(struct broker_vhost *self)
 	if (!self->direct)
 		return false;
 	push_broker_set_direct(self->link.broker, self->direct);
-	/* a second number for the set, since lws closes what it is given */
-	self->direct_wsi = watch(self, fcntl(push_direct_fd(self->direct), F_DUPFD_CLOEXEC, 0));
-	return self->direct_wsi;
+	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++) {
+		int fd = push_direct_fd(self->direct, (enum push_direct_set)i);
+
+		/* a second number for the set, since lws closes what it is given */
+		self->direct_wsi[i] = watch(self, fcntl(fd, F_DUPFD_CLOEXEC, 0));
+		if (!self->direct_wsi[i])
+			return false;
+	}
+	return true;
 }
 
 static int

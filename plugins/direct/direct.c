@@ -37,10 +37,13 @@ push_direct_create(
 
 	if (!direct)
 		return NULL;
-	if (!push_sources_init(&direct->sources)) {
-		free(direct);
-		return NULL;
-	}
+	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
+		if (!push_sources_init(&direct->sets[i])) {
+			while (i-- > 0)
+				push_sources_fini(&direct->sets[i]);
+			free(direct);
+			return NULL;
+		}
 	direct->ops = ops;
 	direct->broker = broker;
 	direct->host = *host;
@@ -58,15 +61,16 @@ push_direct_destroy(struct push_direct *direct)
 {
 	if (!direct)
 		return;
-	push_sources_fini(&direct->sources);
+	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
+		push_sources_fini(&direct->sets[i]);
 	push_routes_fini(&direct->routes);
 	free(direct);
 }
 
 int
-push_direct_fd(const struct push_direct *direct)
+push_direct_fd(const struct push_direct *direct, enum push_direct_set set)
 {
-	return direct->sources.epoll_fd;
+	return direct->sets[set].epoll_fd;
 }
 
 bool
@@ -89,16 +93,34 @@ push_direct_stop(struct push_direct *direct)
 	direct_requests_stop(direct);
 }
 
+static void
+reap(struct push_direct *direct)
+{
+	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
+		push_sources_reap(&direct->sets[i]);
+}
+
 size_t
 push_direct_count(const struct push_direct *direct)
 {
-	return direct->sources.live_count - direct->probe_count - direct->door_count;
+	size_t count = 0;
+
+	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
+		count += direct->sets[i].live_count;
+	return count - direct->probe_count - direct->door_count;
 }
 
 void
-push_direct_ready(struct push_direct *direct)
+push_direct_ready(struct push_direct *direct, enum push_direct_set set)
 {
-	(void)push_sources_dispatch(&direct->sources);
+	static const int batches[] = {
+		[PUSH_DIRECT_PUBLISHERS] = PUSH_PUBLISHERS_BATCH,
+		[PUSH_DIRECT_ARRIVALS] = PUSH_ARRIVALS_BATCH,
+		[PUSH_DIRECT_STREAMS] = PUSH_STREAMS_BATCH,
+	};
+
+	push_sources_dispatch(&direct->sets[set], batches[set]);
+	reap(direct);
 }
 
 /* What one slice of timers leaves is due still at the next tick. */
@@ -110,5 +132,5 @@ push_direct_tick(struct push_direct *direct)
 	(void)push_wheel_advance(&direct->wheel, now_us, PUSH_WHEEL_SLICE_TIMERS, direct_request_on_timer);
 	direct_probes_tick(direct, now_us);
 	direct_doors_tick(direct, now_us);
-	push_sources_reap(&direct->sources);
+	reap(direct);
 }

@@ -16,7 +16,7 @@
  * sockets and without, but for what lws cannot do: chunked bodies, any pipelining, 431.
  *
  * A WebSocket or SSE client is a stream (stream.c), a transport below the same hub as lws' connections.
- * Everything waits in one epoll set, which lws watches as one file; all of it runs in lws' thread.
+ * Everything waits in three epoll sets, which lws watches as three files; all of it runs in lws' thread.
  */
 #ifndef PUSH_DIRECT_DIRECT_H
 #define PUSH_DIRECT_DIRECT_H
@@ -46,9 +46,17 @@ push_direct_create(
 void
 push_direct_destroy(struct push_direct *direct);
 
-/* push_direct_fd - readable when push_direct_ready() has something to do. */
+/* What is served apart, so that none waits for a crowd in another. */
+enum push_direct_set {
+	PUSH_DIRECT_PUBLISHERS, /* connections that have published before */
+	PUSH_DIRECT_ARRIVALS,   /* listening sockets, new connections, probes */
+	PUSH_DIRECT_STREAMS,
+	PUSH_DIRECT_SET_COUNT
+};
+
+/* push_direct_fd - readable when push_direct_ready() has something to do for this set. */
 int
-push_direct_fd(const struct push_direct *direct);
+push_direct_fd(const struct push_direct *direct, enum push_direct_set set);
 
 /*
  * push_direct_listen - accept from a listening socket, which is owned from here on.
@@ -67,9 +75,9 @@ push_direct_stop(struct push_direct *direct);
 size_t
 push_direct_count(const struct push_direct *direct);
 
-/* push_direct_ready - serve a batch of what is ready. */
+/* push_direct_ready - serve a batch of what is ready in a set. */
 void
-push_direct_ready(struct push_direct *direct);
+push_direct_ready(struct push_direct *direct, enum push_direct_set set);
 
 /* push_direct_tick - do what is due by the clock. */
 void

@@ -14,7 +14,7 @@ struct push_direct {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker;
 	struct push_direct_host host;
-	struct push_sources sources;
+	struct push_sources sets[PUSH_DIRECT_SET_COUNT];
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
 	struct push_list probes, doors, requests;
@@ -73,7 +73,8 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us);
  * changed then.
  */
 bool
-direct_stream_open(struct push_direct *direct, struct push_source *request, enum push_encoding encoding,
-	const struct push_channels *channels, const char *head, size_t head_size);
+direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
+	enum push_encoding encoding, const struct push_channels *channels, const char *head,
+	size_t head_size);
 
 #endif

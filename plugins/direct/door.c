@@ -23,7 +23,7 @@ rest(struct door *door)
 	struct push_direct *direct = door->direct;
 
 	direct->accept_again_us = direct->ops->now_us() + PUSH_ACCEPT_REST_US;
-	push_source_want(&direct->sources, &door->source, 0);
+	(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS], &door->source, 0);
 }
 
 static bool
@@ -86,8 +86,7 @@ direct_door_open(struct push_direct *direct, int fd, int port)
 {
 	struct door *door = calloc(1, sizeof(*door));
 
-	if (!door || !push_source_open(&direct->sources, &door->source, &door_kind, fd, EPOLLIN)) {
-		free(door);
+	if (!door) {
 		close(fd);
 		return false;
 	}
@@ -96,14 +95,19 @@ direct_door_open(struct push_direct *direct, int fd, int port)
 	push_list_append(&direct->doors, &door->link);
 	direct->door_count++;
 	set_options(fd, direct->ops->options(direct->broker));
-	return true;
+	push_source_open(&direct->sets[PUSH_DIRECT_ARRIVALS], &door->source, &door_kind, fd);
+	if (push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS], &door->source, EPOLLIN))
+		return true;
+	push_source_close(&direct->sets[PUSH_DIRECT_ARRIVALS], &door->source);
+	return false;
 }
 
 void
 direct_doors_close(struct push_direct *direct)
 {
 	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
-		push_source_close(&direct->sources, &push_container_of(item, struct door, link)->source);
+		push_source_close(&direct->sets[PUSH_DIRECT_ARRIVALS],
+			&push_container_of(item, struct door, link)->source);
 }
 
 void
@@ -113,6 +117,6 @@ direct_doors_tick(struct push_direct *direct, uint64_t now_us)
 		return;
 	direct->accept_again_us = 0;
 	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
-		push_source_want(
-			&direct->sources, &push_container_of(item, struct door, link)->source, EPOLLIN);
+		(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS],
+			&push_container_of(item, struct door, link)->source, EPOLLIN);
 }

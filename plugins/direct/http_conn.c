@@ -27,7 +27,14 @@ arm(struct push_http_conn *conn, uint64_t us)
 static void
 conn_close(struct push_http_conn *conn)
 {
-	push_source_close(&conn->direct->sources, &conn->source);
+	push_source_close(conn->set, &conn->source);
+}
+
+static void
+wait_for(struct push_http_conn *conn, uint32_t events)
+{
+	if (!push_source_want(conn->set, &conn->source, events))
+		conn_close(conn);
 }
 
 /* What belongs to one request. */
@@ -81,8 +88,7 @@ give_to_lws(struct push_http_conn *conn)
 	int port = conn->port;
 
 	set_low_water(conn, 1);
-	direct->host.hand_over(
-		direct->host.context, push_source_release(&direct->sources, &conn->source), port);
+	direct->host.hand_over(direct->host.context, push_source_release(conn->set, &conn->source), port);
 }
 
 /* Takes from the socket what was only looked at. */
@@ -100,7 +106,7 @@ linger(struct push_http_conn *conn)
 	conn->state = CONN_LINGER;
 	set_low_water(conn, 1);
 	(void)shutdown(conn->source.fd, SHUT_WR);
-	push_source_want(&conn->direct->sources, &conn->source, READING);
+	wait_for(conn, READING);
 	arm(conn, PUSH_LINGER_US);
 }
 
@@ -123,7 +129,7 @@ send_answers(struct push_http_conn *conn)
 	}
 	conn->answers_sent += sent > 0 ? (size_t)sent : 0;
 	if (conn->answers_sent < answers->size) {
-		push_source_want(&conn->direct->sources, &conn->source, EPOLLOUT);
+		wait_for(conn, EPOLLOUT);
 		return;
 	}
 	push_buf_clear(answers);
@@ -131,8 +137,7 @@ send_answers(struct push_http_conn *conn)
 	if (!conn->keep_alive && (conn->state == CONN_HEAD || conn->state == CONN_LINGER))
 		linger(conn);
 	else
-		push_source_want(
-			&conn->direct->sources, &conn->source, conn->state == CONN_WAITING ? 0 : READING);
+		wait_for(conn, conn->state == CONN_WAITING ? 0 : READING);
 }
 
 static const char *
@@ -194,14 +199,23 @@ refuse(struct push_http_conn *conn, unsigned int status, const char *text)
 	send_answers(conn);
 }
 
+/* Who publishes a second time on a connection will go on. */
 static void
 end_request(struct push_http_conn *conn)
 {
+	struct push_sources *arrivals = &conn->direct->sets[PUSH_DIRECT_ARRIVALS];
+	struct push_sources *publishers = &conn->direct->sets[PUSH_DIRECT_PUBLISHERS];
+
 	forget_request(conn);
 	conn->state = CONN_HEAD;
 	conn->probed = false;
-	if (conn->keep_alive)
-		begin_head(conn);
+	if (!conn->keep_alive)
+		return;
+	begin_head(conn);
+	if (conn->has_published && conn->set == arrivals &&
+		push_source_change_set(arrivals, publishers, &conn->source))
+		conn->set = publishers;
+	conn->has_published = true;
 }
 
 static void
@@ -263,7 +277,7 @@ publish(struct push_http_conn *conn, const char *body, size_t size)
 	if (conn->published)
 		answer_published(conn);
 	else
-		push_source_want(&direct->sources, &conn->source, 0);
+		wait_for(conn, 0);
 }
 
 static void
@@ -432,7 +446,7 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 		append_answer_head(conn, head, &answer_head);
 	take(conn, head->size);
 	opened = answer_head.status == PUSH_OK &&
-		 direct_stream_open(direct, &conn->source,
+		 direct_stream_open(direct, conn->set, &conn->source,
 			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels,
 			 answer_head.bytes, answer_head.size);
 	if (!opened)
@@ -534,7 +548,7 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 		}
 		conn->state = CONN_PROBING;
 		conn->probed = true;
-		push_source_want(&direct->sources, &conn->source, 0);
+		wait_for(conn, 0);
 		return STOP;
 	}
 	set_low_water(conn, 1);
@@ -553,8 +567,10 @@ look(struct push_http_conn *conn)
 	ssize_t size = recv(conn->source.fd, bytes, PUSH_READ_BYTES, MSG_PEEK | MSG_DONTWAIT);
 	size_t used = 0;
 
-	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+		wait_for(conn, READING);
 		return;
+	}
 	if (size <= 0) {
 		conn_close(conn);
 		return;
@@ -566,6 +582,8 @@ look(struct push_http_conn *conn)
 		return;
 	take(conn, used);
 	send_answers(conn);
+	if (!conn->source.is_waiting && conn->state < CONN_WAITING && conn->state != CONN_PROBING)
+		wait_for(conn, READING);
 }
 
 /* More of a body.  A chunked one may end inside of what is there, so that it is only looked at first. */
@@ -635,8 +653,7 @@ direct_request_open(struct push_direct *direct, int fd, int port)
 {
 	struct push_http_conn *conn = calloc(1, sizeof(*conn));
 
-	if (!conn || !push_source_open(&direct->sources, &conn->source, &conn_kind, fd, READING)) {
-		free(conn);
+	if (!conn) {
 		close(fd);
 		return;
 	}
@@ -649,6 +666,10 @@ direct_request_open(struct push_direct *direct, int fd, int port)
 	push_buf_init(&conn->body, direct->ops->options(direct->broker)->message_bytes_max);
 	push_buf_init(&conn->answers, PUSH_ANSWERS_BYTES_MAX + PUSH_ANSWER_BYTES_MAX);
 	arm(conn, PUSH_HEAD_US);
+	conn->set = &direct->sets[PUSH_DIRECT_ARRIVALS];
+	push_source_open(conn->set, &conn->source, &conn_kind, fd);
+	/* when many come at once their requests are there already */
+	look(conn);
 }
 
 void
@@ -670,7 +691,7 @@ direct_request_resume(struct push_http_conn *conn, bool ours)
 		return;
 	conn->state = CONN_HEAD;
 	if (ours)
-		push_source_want(&conn->direct->sources, &conn->source, READING);
+		wait_for(conn, READING);
 	else
 		give_to_lws(conn);
 }

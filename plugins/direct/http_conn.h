@@ -22,16 +22,18 @@ enum conn_state { CONN_HEAD, CONN_PROBING, CONN_BODY, CONN_WAITING, CONN_LINGER 
 struct push_http_conn {
 	struct push_source source;
 	struct push_direct *direct;
+	struct push_sources *set;    /* one of direct's */
 	struct push_list link;       /* in direct->requests */
 	struct push_list probe_link; /* in a probe's waiting */
 	struct push_timer timer;
-	uint8_t state;   /* enum conn_state */
-	bool keep_alive; /* of the request that is being read */
-	bool chunked;    /* its body is: the parser reads it */
-	bool low_water;  /* SO_RCVLOWAT is set */
-	bool probed;     /* lws was asked about this request already */
-	bool published;  /* the broker's answer is there */
-	bool in_call;    /* the broker is being asked */
+	uint8_t state;      /* enum conn_state */
+	bool keep_alive;    /* of the request that is being read */
+	bool chunked;       /* its body is: the parser reads it */
+	bool low_water;     /* SO_RCVLOWAT is set */
+	bool probed;        /* lws was asked about this request already */
+	bool published;     /* the broker's answer is there */
+	bool has_published; /* an earlier request: it is a publisher's connection */
+	bool in_call;       /* the broker is being asked */
 	int port;
 	uint64_t started_us; /* of the body */
 	uint64_t body_left;  /* bytes of a body with a length */

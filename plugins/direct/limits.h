@@ -4,11 +4,15 @@
 #ifndef PUSH_DIRECT_LIMITS_H
 #define PUSH_DIRECT_LIMITS_H
 
-/* Events taken in one look at the epoll set, before everybody else in the process has a turn. */
-#define PUSH_EVENTS_BATCH 128
+/* Events taken in one look at an epoll set, before everybody else in the process has a turn: a millisecond or
+ * so each.  To take leave of a client costs most, 20 to 30 us in the kernel. */
+#define PUSH_EVENTS_BATCH_MAX 64
+#define PUSH_PUBLISHERS_BATCH 64
+#define PUSH_ARRIVALS_BATCH   32
+#define PUSH_STREAMS_BATCH    32
 
-/* Connections accepted in one turn: about a millisecond; the others wait in the kernel's queue. */
-#define PUSH_ACCEPT_BATCH 64
+/* Connections accepted in one turn; the others wait in the kernel's queue. */
+#define PUSH_ACCEPT_BATCH 32
 
 /* Descriptors that clients leave to the operators' port and to everything else, of few a smaller share: past
  * them, a new connection is closed at once. */

@@ -40,7 +40,7 @@ end(struct probe *probe, bool ours)
 {
 	push_list_remove(&probe->link);
 	probe->direct->probe_count--;
-	push_source_close(&probe->direct->sources, &probe->source);
+	push_source_close(&probe->direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source);
 	resume_all(probe, ours);
 }
 
@@ -97,8 +97,7 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
 		return NULL;
 	probe = calloc(1, sizeof(*probe));
-	if (!probe || send(ends[0], head, head_size, MSG_NOSIGNAL) != (ssize_t)head_size ||
-		!push_source_open(&direct->sources, &probe->source, &probe_kind, ends[0], EPOLLIN)) {
+	if (!probe || send(ends[0], head, head_size, MSG_NOSIGNAL) != (ssize_t)head_size) {
 		free(probe);
 		close(ends[0]);
 		close(ends[1]);
@@ -111,6 +110,9 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 	push_list_init(&probe->waiting);
 	push_list_append(&direct->probes, &probe->link);
 	direct->probe_count++;
+	push_source_open(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, &probe_kind, ends[0]);
+	/* where the set takes no more, the time limit ends it */
+	(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, EPOLLIN);
 	direct->host.hand_over(direct->host.context, ends[1], port);
 	return probe;
 }

@@ -36,16 +36,6 @@ control(struct push_sources *sources, int operation, int fd, struct push_source 
 }
 
 static void
-start(struct push_sources *sources, struct push_source *source, const struct push_source_kind *kind, int fd,
-	uint32_t events)
-{
-	*source = (struct push_source){
-		.kind = kind, .flags = source->flags, .fd = fd, .events = (uint16_t)events};
-	push_list_append(&sources->live, &source->link);
-	sources->live_count++;
-}
-
-static void
 stop(struct push_sources *sources, struct push_source *source)
 {
 	source->fd = -1;
@@ -54,38 +44,40 @@ stop(struct push_sources *sources, struct push_source *source)
 	sources->live_count--;
 }
 
-bool
-push_source_open(struct push_sources *sources, struct push_source *source,
-	const struct push_source_kind *kind, int fd, uint32_t events)
+void
+push_source_open(
+	struct push_sources *sources, struct push_source *source, const struct push_source_kind *kind, int fd)
 {
-	if (!control(sources, EPOLL_CTL_ADD, fd, source, events))
-		return false;
-	start(sources, source, kind, fd, events);
-	return true;
+	*source = (struct push_source){.kind = kind, .flags = source->flags, .fd = fd};
+	push_list_append(&sources->live, &source->link);
+	sources->live_count++;
 }
 
-void
+bool
 push_source_want(struct push_sources *sources, struct push_source *source, uint32_t events)
 {
 	if (source->fd < 0 || source->events == events)
-		return;
-	/* of a descriptor that is in the set it cannot fail but for want of memory, and then it stays as it
-	 * is */
-	if (control(sources, EPOLL_CTL_MOD, source->fd, source, events))
-		source->events = (uint16_t)events;
+		return true;
+	if (!control(sources, source->is_waiting ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, source->fd, source, events))
+		return source->is_waiting;
+	source->is_waiting = true;
+	source->events = (uint16_t)events;
+	return true;
 }
 
 bool
-push_source_move(struct push_sources *sources, struct push_source *from, struct push_source *to,
-	const struct push_source_kind *kind, uint32_t events)
+push_source_change_set(struct push_sources *from, struct push_sources *to, struct push_source *source)
 {
-	int fd = from->fd;
-
-	PUSH_ASSERT(fd >= 0);
-	if (!control(sources, EPOLL_CTL_MOD, fd, to, events))
-		return false;
-	stop(sources, from);
-	start(sources, to, kind, fd, events);
+	PUSH_ASSERT(source->fd >= 0);
+	if (source->is_waiting) {
+		if (!control(to, EPOLL_CTL_ADD, source->fd, source, source->events))
+			return false;
+		(void)control(from, EPOLL_CTL_DEL, source->fd, source, 0);
+	}
+	push_list_remove(&source->link);
+	push_list_append(&to->live, &source->link);
+	from->live_count--;
+	to->live_count++;
 	return true;
 }
 
@@ -95,7 +87,8 @@ push_source_release(struct push_sources *sources, struct push_source *source)
 	int fd = source->fd;
 
 	PUSH_ASSERT(fd >= 0);
-	(void)control(sources, EPOLL_CTL_DEL, fd, source, 0);
+	if (source->is_waiting)
+		(void)control(sources, EPOLL_CTL_DEL, fd, source, 0);
 	stop(sources, source);
 	return fd;
 }
@@ -112,20 +105,20 @@ push_source_close(struct push_sources *sources, struct push_source *source)
 	stop(sources, source);
 }
 
-int
-push_sources_dispatch(struct push_sources *sources)
+void
+push_sources_dispatch(struct push_sources *sources, int max)
 {
-	struct epoll_event events[PUSH_EVENTS_BATCH];
-	int count = epoll_wait(sources->epoll_fd, events, PUSH_EVENTS_BATCH, 0);
+	struct epoll_event events[PUSH_EVENTS_BATCH_MAX];
+	int count;
 
+	PUSH_ASSERT(max > 0 && max <= PUSH_EVENTS_BATCH_MAX);
+	count = epoll_wait(sources->epoll_fd, events, max, 0);
 	for (int i = 0; i < count; i++) {
 		struct push_source *source = events[i].data.ptr;
 
 		if (source->fd >= 0)
 			source->kind->ready(source, events[i].events);
 	}
-	push_sources_reap(sources);
-	return count;
 }
 
 void

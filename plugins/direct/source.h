@@ -1,5 +1,8 @@
 /*
- * source.h - what waits in Push's own epoll set: a descriptor and what is done when it is ready.
+ * source.h - what waits in Push's own epoll sets: a descriptor and what is done when it is ready.
+ *
+ * There are several sets, since the kernel hands out what is ready in the order in which it became so: in one
+ * set a publish would wait behind ten thousand clients who leave.
  *
  * A source dies in two steps.  push_source_close() closes its descriptor at once and may be called from
  * anywhere, also from inside a fan-out or from its own `ready`; its memory goes with push_sources_reap(),
@@ -28,6 +31,7 @@ struct push_source {
 	struct push_list link; /* in sources.live, then in sources.closed */
 	int fd;                /* -1: closed */
 	uint16_t events;       /* waited for now */
+	bool is_waiting;       /* in the epoll set; else only in the list */
 	uint8_t flags;         /* whatever its owner wants to remember: the bytes would be lost */
 };
 
@@ -46,27 +50,25 @@ void
 push_sources_fini(struct push_sources *sources);
 
 /*
- * push_source_open - wait for `events` of a descriptor, which the source owns from here on.
+ * push_source_open - take a descriptor, which the source owns from here on; nothing is waited for yet.
  *
- * Returns false, with errno, where the set takes no more; the descriptor is still the caller's then.
+ * source->flags is kept.
  */
-bool
-push_source_open(struct push_sources *sources, struct push_source *source,
-	const struct push_source_kind *kind, int fd, uint32_t events);
-
-/* push_source_want - wait for other events.  Does nothing where they are the same. */
 void
-push_source_want(struct push_sources *sources, struct push_source *source, uint32_t events);
+push_source_open(struct push_sources *sources, struct push_source *source,
+	const struct push_source_kind *kind, int fd);
 
 /*
- * push_source_move - let another source wait for this one's descriptor from now on; `from` is closed without
- * it.
+ * push_source_want - wait for these events and no others.
  *
- * Returns false where that cannot be; nothing has changed then.
+ * Returns false, with errno, where the set takes no more; that can only be the first time.
  */
 bool
-push_source_move(struct push_sources *sources, struct push_source *from, struct push_source *to,
-	const struct push_source_kind *kind, uint32_t events);
+push_source_want(struct push_sources *sources, struct push_source *source, uint32_t events);
+
+/* push_source_change_set - wait for the same in another set.  Returns false where that takes no more. */
+bool
+push_source_change_set(struct push_sources *from, struct push_sources *to, struct push_source *source);
 
 /* push_source_release - no longer wait for its descriptor, which is the caller's again; the source is closed.
  */
@@ -77,9 +79,9 @@ push_source_release(struct push_sources *sources, struct push_source *source);
 void
 push_source_close(struct push_sources *sources, struct push_source *source);
 
-/* push_sources_dispatch - serve what is ready, at most one batch.  Returns how many were. */
-int
-push_sources_dispatch(struct push_sources *sources);
+/* push_sources_dispatch - serve what is ready, at most `max`, which is at most PUSH_EVENTS_BATCH_MAX. */
+void
+push_sources_dispatch(struct push_sources *sources, int max);
 
 /* push_sources_reap - destroy what was closed. */
 void

@@ -34,7 +34,7 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes wit
 static void
 stream_end(struct stream *stream)
 {
-	push_source_close(&stream->direct->sources, &stream->source);
+	push_source_close(&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source);
 }
 
 static ssize_t
@@ -48,7 +48,8 @@ stream_write(void *connection, struct push_frame *const *frames, size_t count, s
 		return -1;
 	taken = push_send_frames(stream->source.fd, frames, count, skip);
 	if (taken >= 0 && (size_t)taken < size)
-		push_source_want(&stream->direct->sources, &stream->source, READING | EPOLLOUT);
+		(void)push_source_want(
+			&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source, READING | EPOLLOUT);
 	else if ((stream->source.flags & FAILING))
 		(void)shutdown(stream->source.fd, SHUT_WR);
 	return taken;
@@ -200,7 +201,7 @@ stream_ready(struct push_source *source, uint32_t events)
 	ssize_t size;
 
 	if (events & EPOLLOUT) {
-		push_source_want(&direct->sources, source, READING);
+		(void)push_source_want(&direct->sets[PUSH_DIRECT_STREAMS], source, READING);
 		direct->ops->subscriber_writable(stream->subscriber);
 	}
 	if (!(events & ~(uint32_t)EPOLLOUT) || source->fd < 0)
@@ -219,9 +220,10 @@ stream_ready(struct push_source *source, uint32_t events)
 static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};
 
 bool
-direct_stream_open(struct push_direct *direct, struct push_source *request, enum push_encoding encoding,
-	const struct push_channels *channels, const char *head, size_t head_size)
+direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
+	enum push_encoding encoding, const struct push_channels *channels, const char *head, size_t head_size)
 {
+	struct push_sources *set = &direct->sets[PUSH_DIRECT_STREAMS];
 	const struct push_broker_ops *ops = direct->ops;
 	struct stream *stream = calloc(1, sizeof(*stream));
 
@@ -234,10 +236,12 @@ direct_stream_open(struct push_direct *direct, struct push_source *request, enum
 	if (!stream->subscriber)
 		goto fail;
 	if (ops->subscriber_subscribe(stream->subscriber, channels) != PUSH_OK ||
-		ops->subscriber_greet(stream->subscriber, head, head_size) != PUSH_OK ||
-		!push_source_move(&direct->sources, request, &stream->source, &stream_kind, READING))
+		ops->subscriber_greet(stream->subscriber, head, head_size) != PUSH_OK)
 		goto fail;
+	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));
 	ops->subscriber_start(stream->subscriber);
+	if (!push_source_want(set, &stream->source, READING))
+		stream_end(stream);
 	return true;
 
 fail:
