@@ -75,10 +75,11 @@ static const struct push_source_kind door_kind = {door_ready, door_destroy};
 static void
 set_options(int fd, const struct push_options *options)
 {
-	int size = (int)options->send_buffer_bytes, no_delay = options->tcp_no_delay;
+	int size = (int)options->send_buffer_bytes, no_delay = options->tcp_no_delay, defer_s = PUSH_DEFER_S;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof(no_delay));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof(defer_s));
 }
 
 bool
