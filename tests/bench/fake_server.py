@@ -1,7 +1,7 @@
 """A push server that breaks its promises on purpose, and keeps count of how often.
 
-It speaks just enough of Push's protocols (POST /messages, WebSocket, SSE) for pushload, in the standard library
-alone.  What goes wrong is set per test; what went wrong is in `FakeServer.injected`, and pushload has to find
+It speaks just enough of Push's protocols (POST /messages, WebSocket, SSE) and of Redis' (SUBSCRIBE, PUBLISH) for
+pushload, in the standard library alone.  What goes wrong is set per test; what went wrong is in `FakeServer.injected`, and pushload has to find
 exactly that.  It also has the habits of other servers that a client must put up with: chunked bodies, fragmented
 frames, CRLF, one byte at a time.
 """
@@ -9,6 +9,7 @@ frames, CRLF, one byte at a time.
 import asyncio
 import base64
 import collections
+import functools
 import hashlib
 import json
 import threading
@@ -27,12 +28,18 @@ def frame(opcode, payload, fin=True):
     return head + payload
 
 
+def bulk(*texts):
+    """An array of bulk strings, as Redis writes it."""
+    return b"*%d\r\n" % len(texts) + b"".join(b"$%d\r\n%s\r\n" % (len(text), text) for text in texts)
+
+
 class Subscriber:
-    def __init__(self, server, writer, channel, is_ws):
+    def __init__(self, server, writer, channel, kind):
         self.server = server
         self.writer = writer
         self.channel = channel
-        self.is_ws = is_ws
+        self.kind = kind  # ws, sse, redis
+        self.is_ws = kind == "ws"
         self.seen = 0  # messages of its channel
         self.held = None  # a message that comes late
         self.is_gone = False
@@ -40,7 +47,7 @@ class Subscriber:
     def write(self, data):
         if self.is_gone:
             return
-        if self.server.chunked and not self.is_ws:
+        if self.server.chunked and self.kind == "sse":
             data = b"%x\r\n%s\r\n" % (len(data), data)
         if not self.server.dribble:
             self.writer.write(data)
@@ -63,6 +70,9 @@ class Subscriber:
             self.write(b"event:%s\ndata:%s\n\n" % (name, data))
 
     def message(self, text):
+        if self.kind == "redis":
+            self.write(bulk(b"message", self.channel.encode(), text.encode()))
+            return
         self.event(b"message", json.dumps({"channel": self.channel, "message": text},
                                           separators=(",", ":")).encode())
 
@@ -113,9 +123,11 @@ class Subscriber:
 class FakeServer:
     """Use as a context manager; .port is where it listens."""
 
-    def __init__(self, fault=None, every=0, dribble=False, fragment=False, chunked=False, crlf=False):
+    def __init__(self, fault=None, every=0, dribble=False, fragment=False, chunked=False, crlf=False,
+                 count_format=b'{"subscribers":%d}'):
         self.fault, self.every = fault, every
         self.dribble, self.fragment, self.chunked, self.crlf = dribble, fragment, chunked, crlf
+        self.count_format = count_format
         self.injected = collections.Counter()
         self.pongs = self.protocol_pongs = self.publishes = 0
         self.subscribers = []
@@ -159,13 +171,19 @@ class FakeServer:
     async def on_connection(self, reader, writer):
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                first = await reader.readexactly(1)
+                if first == b"*":
+                    if not await self.obey_redis(reader, writer):
+                        return
+                    continue
+                head = (first + await reader.readuntil(b"\r\n\r\n")).decode()
                 method, target, _ = head.split(" ", 2)
                 headers = {name.lower(): value.strip() for name, _, value in
                            (line.partition(":") for line in head.split("\r\n")[1:])}
                 if method == "POST":
                     body = await reader.readexactly(int(headers["content-length"]))
-                    if not await self.publish(writer, json.loads(body)):
+                    answer = functools.partial(self.answer_http, writer)
+                    if not self.publish(json.loads(body), answer):
                         return
                 else:
                     await self.subscribe(reader, writer, target, headers)
@@ -175,12 +193,31 @@ class FakeServer:
         finally:
             writer.close()
 
-    async def publish(self, writer, body):
+    async def obey_redis(self, reader, writer):
+        """One command, behind its asterisk."""
+        words = []
+        for _ in range(int(await reader.readline())):
+            size = int((await reader.readline())[1:])
+            words.append((await reader.readexactly(size + 2))[:-2].decode())
+        if words[0] == "PUBLISH":
+            answer = functools.partial(self.answer_redis, writer)
+            return self.publish({"channel": words[1], "message": words[2]}, answer)
+        if self.fault == "no upgrade":
+            self.injected["failed"] += 1
+            writer.write(b"-NOPERM not you\r\n")
+            await writer.drain()
+            return False
+        writer.write(bulk(b"subscribe", words[1].encode()).replace(b"*2", b"*3", 1) + b":1\r\n")
+        self.subscribers.append(Subscriber(self, writer, words[1], "redis"))
+        return True
+
+    def publish(self, body, answer):
+        """answer(status, count, is_last) says how it went.  Returns whether the connection goes on."""
         self.publishes += 1
         is_hit = self.every and self.publishes % self.every == 0
         if self.fault == "refuse" and is_hit:
             self.injected["refused"] += 1
-            self.answer(writer, "503 Service Unavailable", b'{"error":"not now"}')
+            answer("503 Service Unavailable")
             return True
         if self.fault == "hang up" and is_hit:
             self.injected["unanswered"] += 1
@@ -197,7 +234,7 @@ class FakeServer:
                 subscriber.deliver(body["message"])
         is_last = self.fault == "close after" and is_hit
         self.injected["reconnects"] += bool(is_last)
-        self.answer(writer, "202 Accepted", b'{"subscribers":%d}' % count, is_last)
+        answer("202 Accepted", count, is_last)
         return not is_last
 
     def reorder(self, listeners, message):
@@ -211,7 +248,12 @@ class FakeServer:
                 subscriber.message(text)
         self.waiting = []
 
-    def answer(self, writer, status, body, is_last=False):
+    def answer_redis(self, writer, status, count=None, _=False):
+        writer.write(b"-ERR %s\r\n" % status.encode() if count is None else b":%d\r\n" % count)
+
+    def answer_http(self, writer, status, count=None, is_last=False, body=b'{"error":"not now"}'):
+        if count is not None:
+            body = self.count_format % count
         head = "HTTP/1.1 %s\r\nContent-Type: application/json\r\n" % status
         if is_last:
             head += "Connection: close\r\n"
@@ -227,7 +269,7 @@ class FakeServer:
         is_ws = "upgrade" in headers
         if self.fault == "no upgrade":
             self.injected["failed"] += 1
-            self.answer(writer, "400 Bad Request", b'{"error":"no"}')
+            self.answer_http(writer, "400 Bad Request", body=b'{"error":"no"}')
             await writer.drain()
             return
         if is_ws:
@@ -237,7 +279,7 @@ class FakeServer:
         else:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" +
                          (b"Transfer-Encoding: chunked\r\n" if self.chunked else b"") + b"\r\n")
-        subscriber = Subscriber(self, writer, query["channels"][0], is_ws)
+        subscriber = Subscriber(self, writer, query["channels"][0], "ws" if is_ws else "sse")
         self.subscribers.append(subscriber)
         if is_ws:
             subscriber.event(b"ping", b"{}")

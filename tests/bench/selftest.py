@@ -30,6 +30,8 @@ def run(port, *args, transport="ws"):
 
     --drain is what a test with losses waits in vain; all others end as soon as everything has come.
     """
+    if transport == "redis":
+        args = ("--publish-by", "redis", "--publish-body", "%m", *args)
     done = subprocess.run(
         [PUSHLOAD, "--quiet", "--target", "127.0.0.1:%d" % port, "--transport", transport,
          "--subscribers", str(SUBSCRIBERS), "--channels", str(CHANNELS), "--messages", str(MESSAGES),
@@ -76,6 +78,14 @@ class CleanServer(Case):
     def test_chunked_bodies_are_clean(self):
         self.clean(transport="sse", chunked=True, crlf=True)
 
+    def test_redis_is_clean_with_pipelines_and_in_pieces(self):
+        self.clean(transport="redis")
+        self.clean("--publishers", "3", "--pipeline", "5", "--size", "5000", transport="redis")
+        self.clean(transport="redis", dribble=True)
+
+    def test_a_count_of_subscribers_in_words_is_understood(self):
+        self.clean(count_format=b"queued messages: 0\r\nactive subscribers: %d\r\n")
+
     def test_fragmented_frames_are_clean(self):
         self.clean(fragment=True)
 
@@ -120,9 +130,9 @@ class CleanServer(Case):
 class FaultyServer(Case):
     """What is wrong is found, all of it and nothing else, on both transports."""
 
-    def faulty(self, fault, every, args=(), counted=None):
+    def faulty(self, fault, every, args=(), counted=None, transports=("ws", "sse", "redis")):
         """`counted`: from what the server did to what pushload has to count."""
-        for transport in ("ws", "sse"):
+        for transport in transports:
             with self.subTest(transport=transport), FakeServer(fault=fault, every=every) as server:
                 outcome = run(server.port, *args, transport=transport)
                 self.assertTrue(any(server.injected.values()), "nothing went wrong")
@@ -162,6 +172,16 @@ class FaultyServer(Case):
     def test_a_wrong_count_of_subscribers_is_found(self):
         self.faulty("miscount", 10)
 
+    def test_a_wrong_count_in_words_is_found(self):
+        with FakeServer(fault="miscount", every=10, count_format=b"active subscribers: %d\r\n") as server:
+            self.expect(run(server.port), 1, wrong_counts=MESSAGES // 10)
+
+    def test_a_refused_subscription_to_redis_is_told_with_what_it_said(self):
+        with FakeServer(fault="no upgrade") as server:
+            code, report, text = run(server.port, transport="redis")
+        self.assertEqual((code, report), (2, None))
+        self.assertIn("NOPERM not you", text)
+
     def test_a_refused_handshake_is_told_with_what_the_server_said(self):
         with FakeServer(fault="no upgrade") as server:
             code, report, text = run(server.port)
@@ -187,7 +207,7 @@ class CommandLine(Case):
         for args, words in ((("--size", "3"), ("size", "3", "40")), (("--rate", "x"), ("rate", "x")),
                             (("--nonsense",), ("--nonsense",)), (("--preset", "x"), ("--preset", "x")),
                             (("--time", "5h"), ("time", "5h")), (("--ws-path", "/%z"), ("ws-path", "%z")),
-                            (("--transport", "tcp"), ("transport", "tcp", "ws|sse")), (("--json",), ("--json",)),
+                            (("--transport", "tcp"), ("transport", "tcp", "ws|sse|redis")), (("--json",), ("--json",)),
                             (("--server-pid", "1,x"), ("--server-pid", "1,x")),
                             (("--target", "nowhere"), ("--target", "nowhere", "HOST:PORT"))):
             with self.subTest(args):

@@ -142,19 +142,37 @@ write_off(struct load *load, const struct pending *pending)
 	load->fleet->accounted += pending->receivers;
 }
 
+/* The number of subscribers that an answer tells, or -1: as JSON, as Nchan's text, as Redis' number alone. */
+static int64_t
+told_count(const struct load *load, const char *body, size_t size)
+{
+	static const char name[] = "subscribers";
+	const char *at = body, *end = body + size;
+	int64_t count = 0;
+
+	if (load->options->publish_by == PUBLISH_BY_HTTP) {
+		at = memmem(body, size, name, sizeof(name) - 1);
+		if (!at)
+			return -1;
+		for (at += sizeof(name) - 1; at < end && strchr("\": ", *at); at++)
+			;
+	}
+	if (at == end || *at < '0' || *at > '9')
+		return -1;
+	for (; at < end && *at >= '0' && *at <= '9'; at++)
+		count = count * 10 + (*at - '0');
+	return count;
+}
+
 static void
 check_count(struct load *load, const struct pending *pending, const char *body, size_t size)
 {
-	static const char name[] = "\"subscribers\":";
-	const char *at = memmem(body, size, name, sizeof(name) - 1);
-	uint32_t count = 0;
+	int64_t count = told_count(load, body, size);
 	bool has_crowd = load->options->crowd && load->options->crowd_act == CROWD_STALLS;
 
 	/* Comparable only if nobody has come or gone while the request was under way. */
-	if (!at || pending->changes != load->fleet->changes || load->fleet->connecting || has_crowd)
+	if (count < 0 || pending->changes != load->fleet->changes || load->fleet->connecting || has_crowd)
 		return;
-	for (at += sizeof(name) - 1; at < body + size && *at >= '0' && *at <= '9'; at++)
-		count = count * 10 + (uint32_t)(*at - '0');
 	if (count != pending->receivers)
 		load->counts.wrong_counts++;
 }

@@ -2,7 +2,7 @@
  * pushload - a load tool for push servers, and their judge: it loads, measures and checks.
  *
  *   options    what to do             scenario   the phases, one after the other
- *   fleet      all subscribers        subscriber one of them; ws, sse, response, tracker: what it reads
+ *   fleet      all subscribers        subscriber one of them; ws, sse, resp, response, tracker: what it reads
  *   load       when to publish        publisher  one connection that does
  *   crowd      those that leave, stall or arrive in the middle, in a process of their own
  *   process    what the server costs  histogram, report: what is told

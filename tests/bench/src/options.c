@@ -27,7 +27,10 @@ struct row {
 static const struct row rows[] = {
 	{.kind = SECTION, .help = "Where"},
 	{"target", TEXT, AT(target), "127.0.0.1:8080", 0, 0, NULL, "HOST:PORT", "the server, plain TCP"},
-	{"transport", CHOICE, AT(transport), "ws", 0, 0, "ws,sse", "ws|sse", "how subscribers connect"},
+	{"transport", CHOICE, AT(transport), "ws", 0, 0, "ws,sse,redis", "ws|sse|redis",
+		"how subscribers connect; redis: SUBSCRIBE"},
+	{"publish-by", CHOICE, AT(publish_by), "http", 0, 0, "http,redis", "http|redis",
+		"how publishers publish: POST, or PUBLISH"},
 	{"ws-path", TEXT, AT(ws_path), "/ws/messages?channels=%c", 0, 0, "c", "PATH",
 		"%c: the channel's name"},
 	{"sse-path", TEXT, AT(sse_path), "/sse/messages?channels=%c", 0, 0, "c", "PATH", NULL},
@@ -173,7 +176,9 @@ print_row(const struct row *row)
 _Noreturn static void
 print_help(void)
 {
-	printf("pushload - load and measure a push server: WebSocket or SSE subscribers, HTTP publishers\n\n"
+	printf("pushload - load and measure a push server: WebSocket, SSE or Redis subscribers, HTTP or "
+	       "Redis\n"
+	       "publishers\n\n"
 	       "usage: pushload [--preset NAME] [OPTION...]\n\n"
 	       "Connects the subscribers, publishes, and checks that each subscriber gets each message of\n"
 	       "its channel once, whole and in order. Reports deliveries, latency, and what the server "
@@ -190,6 +195,8 @@ print_help(void)
 	       "  pushload --preset fanout --server-pid \"$(pidof pushd)\"\n"
 	       "  pushload --transport sse --subscribers 500 --rate 100 --time 10s --json results.jsonl\n"
 	       "  pushload --target 127.0.0.1:80 --ws-path /sub/%%c --publish-path /pub/%%c --publish-body "
+	       "%%m\n"
+	       "  pushload --target 127.0.0.1:6379 --transport redis --publish-by redis --publish-body "
 	       "%%m\n");
 	exit(0);
 }
@@ -381,5 +388,7 @@ options_parse(struct options *ret_options, int argc, char **argv)
 const char *
 options_transport_text(const struct options *options)
 {
-	return options->transport == TRANSPORT_WS ? "WebSocket" : "SSE";
+	static const char *const texts[] = {"WebSocket", "SSE", "Redis"};
+
+	return texts[options->transport];
 }

@@ -12,7 +12,10 @@
 
 #define OPTIONS_HEADERS_MAX 8
 
-enum transport { TRANSPORT_WS, TRANSPORT_SSE };
+enum transport { TRANSPORT_WS, TRANSPORT_SSE, TRANSPORT_REDIS };
+
+/* How a publisher speaks. */
+enum publish_by { PUBLISH_BY_HTTP, PUBLISH_BY_REDIS };
 
 /* What the crowd, if there is one, does in the middle of the measurement. */
 enum crowd_act { CROWD_LEAVES, CROWD_STALLS, CROWD_ARRIVES };
@@ -24,7 +27,7 @@ struct options {
 	const char *publish_path, *publish_body, *content_type, *channel_name;
 	const char *headers[OPTIONS_HEADERS_MAX];
 	const char *server_pid;
-	uint64_t transport; /* enum transport */
+	uint64_t transport, publish_by; /* enums of these names */
 	uint64_t subscribers, channels, connecting, connect_rate, receive_buffer, lazy_us;
 	uint64_t publishers, pipeline, size, window, burst, rate, messages;
 	uint64_t crowd, crowd_act; /* enum crowd_act */
@@ -37,9 +40,11 @@ struct options {
  *
  * Ends the program after --help (0) and after an error (2), which it names.
  */
-void options_parse(struct options *ret_options, int argc, char **argv);
+void
+options_parse(struct options *ret_options, int argc, char **argv);
 
 /* options_transport_text - how people call it. */
-const char *options_transport_text(const struct options *options);
+const char *
+options_transport_text(const struct options *options);
 
 #endif

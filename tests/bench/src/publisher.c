@@ -8,6 +8,7 @@
 
 #include "load.h"
 #include "publisher.h"
+#include "resp.h"
 #include "response.h"
 #include "template.h"
 
@@ -50,7 +51,7 @@ lose(struct publisher *publisher, const char *what, const char *detail)
 }
 
 static void
-answer(struct publisher *publisher, const struct response *response, const char *body, size_t size)
+answer(struct publisher *publisher, unsigned int status, const char *body, size_t size)
 {
 	struct pending pending = publisher->pending[publisher->pending_first];
 
@@ -58,7 +59,7 @@ answer(struct publisher *publisher, const struct response *response, const char 
 		(publisher->pending_first + 1) % (uint32_t)publisher->load->options->pipeline;
 	publisher->pending_count--;
 	publisher->answers++;
-	load_answered(publisher, &pending, response->status, body, size);
+	load_answered(publisher, &pending, status, body, size);
 }
 
 /*
@@ -89,6 +90,22 @@ take_body(const struct response *response, char *bytes, size_t size, char *copy,
 	return (long)used;
 }
 
+/* The returns are those of take_answer(). */
+static long
+take_redis_answer(struct publisher *publisher, const char *in, size_t size)
+{
+	struct resp reply;
+	long length = resp_parse(in, size, &reply);
+
+	if (length <= 0)
+		return length;
+	if (!publisher->pending_count || (reply.kind != ':' && reply.kind != '-'))
+		return -1;
+	/* Redis knows no codes: its refusals are told as HTTP's "bad request" is. */
+	answer(publisher, reply.kind == ':' ? 200 : 400, reply.parts[0].bytes, reply.parts[0].size);
+	return length;
+}
+
 /* Takes the first answer out of `in`.  Returns its length, 0 if it is not whole yet, -1 if it is none. */
 static long
 take_answer(struct publisher *publisher, char *in, size_t size, bool *ret_closes)
@@ -97,8 +114,11 @@ take_answer(struct publisher *publisher, char *in, size_t size, bool *ret_closes
 	struct response response;
 	const char *body;
 	size_t body_size;
-	long head = response_parse(in, size, &response), length;
+	long head, length;
 
+	if (publisher->load->options->publish_by == PUBLISH_BY_REDIS)
+		return take_redis_answer(publisher, in, size);
+	head = response_parse(in, size, &response);
 	if (head <= 0)
 		return head;
 	if (response.status < 200)
@@ -110,7 +130,7 @@ take_answer(struct publisher *publisher, char *in, size_t size, bool *ret_closes
 		return -1;
 	*ret_closes =
 		response.closes || (!response.has_length && !response.is_chunked && response.status != 204);
-	answer(publisher, &response, body, body_size);
+	answer(publisher, response.status, body, body_size);
 	return head + length;
 }
 
@@ -125,7 +145,7 @@ take_answers(struct publisher *publisher)
 		long taken = take_answer(publisher, publisher->in + used, publisher->in_size - used, &closes);
 
 		if (taken < 0) {
-			lose(publisher, "the answer to a publish is no HTTP", NULL);
+			lose(publisher, "the answer to a publish could not be made out", NULL);
 			return false;
 		}
 		if (!taken)
@@ -230,29 +250,60 @@ reserve(struct publisher *publisher, size_t more)
 	return true;
 }
 
-struct pending *
-publisher_put(struct publisher *publisher, const char *channel, const char *message, size_t size)
+/* Returns false if memory is out. */
+static bool
+put_redis(struct publisher *publisher, const char *channel, const char *message, size_t size)
+{
+	const char *body_template = publisher->load->options->publish_body;
+	size_t body_room = template_size(body_template, size);
+	struct resp_text words[] = {{"PUBLISH", 7}, {channel, strlen(channel)}, {NULL, body_room}};
+	size_t room = resp_size(words, 3);
+	char *to, *text;
+
+	if (!reserve(publisher, room + body_room))
+		return false;
+	/* The body is made behind the room for the command, which says its length first. */
+	to = publisher->out + publisher->out_size;
+	text = to + room;
+	words[2] = (struct resp_text){text, template_fill(body_template, channel, message, size, text)};
+	publisher->out_size += resp_put(to, words, 3);
+	return true;
+}
+
+static bool
+put_http(struct publisher *publisher, const char *channel, const char *message, size_t size)
 {
 	const struct options *options = publisher->load->options;
 	size_t head_room = template_size(options->publish_path, 0) + FIXED_HEAD_BYTES +
 			   strlen(options->target) + strlen(options->content_type);
 	size_t body_room = template_size(options->publish_body, size), head, body;
 	char *to, *text;
-	uint32_t place;
 
 	for (const char *const *header = options->headers; *header; header++)
 		head_room += strlen(*header) + 2;
 	if (!reserve(publisher, head_room + 2 * body_room))
-		return NULL;
+		return false;
 	/* The head says how long the body is, so the body is made first, where it will not be overwritten. */
 	to = publisher->out + publisher->out_size;
 	text = to + head_room + body_room;
 	body = template_fill(options->publish_body, channel, message, size, text);
 	head = put_head(options, channel, body, to, head_room);
 	if (!head)
-		return NULL;
+		return false;
 	memmove(to + head, text, body);
 	publisher->out_size += head + body;
+	return true;
+}
+
+struct pending *
+publisher_put(struct publisher *publisher, const char *channel, const char *message, size_t size)
+{
+	const struct options *options = publisher->load->options;
+	bool is_redis = options->publish_by == PUBLISH_BY_REDIS;
+	uint32_t place;
+
+	if (!(is_redis ? put_redis : put_http)(publisher, channel, message, size))
+		return NULL;
 	place = (publisher->pending_first + publisher->pending_count++) % (uint32_t)options->pipeline;
 	return &publisher->pending[place];
 }

@@ -1,5 +1,5 @@
 /*
- * publisher.h - one keep-alive HTTP connection that publishes.
+ * publisher.h - one connection that publishes: keep-alive HTTP, or Redis.
  *
  * Requests are put together first (publisher_put) and sent after (publisher_flush), so that a burst over many
  * connections leaves with nothing but one write each in between.  When the server closes a connection, it is

@@ -371,7 +371,10 @@ json_order(struct json *json, const struct options *options)
 {
 	json_text(json, "preset", options->preset);
 	json_text(json, "label", options->label);
-	json_text(json, "transport", options->transport == TRANSPORT_WS ? "ws" : "sse");
+	json_text(json, "transport",
+		options->transport == TRANSPORT_WS    ? "ws"
+		: options->transport == TRANSPORT_SSE ? "sse"
+						      : "redis");
 	json_open(json, "order");
 	json_number(json, "subscribers", (double)options->subscribers);
 	json_number(json, "channels", (double)options->channels);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "resp.h"
 #include "sse.h"
 #include "subscriber.h"
 #include "template.h"
@@ -246,26 +247,54 @@ take_sse_event(struct subscriber *subscriber, const struct sse_event *event, uin
 	}
 }
 
-/* Takes whole frames or events.  Returns the bytes used, -1 if the server breaks the protocol. */
+static int
+take_reply(struct subscriber *subscriber, const struct resp *reply, uint64_t now_ns)
+{
+	static const char message[] = "message";
+
+	if (reply->kind == '-')
+		return -1;
+	if (reply->count == 3 && reply->parts[0].size == sizeof(message) - 1 &&
+		!memcmp(reply->parts[0].bytes, message, sizeof(message) - 1) &&
+		take_payload(subscriber, reply->parts[2].bytes, reply->parts[2].size, now_ns))
+		return 0;
+	subscriber->fleet->counts.unknown_events++;
+	return 0;
+}
+
+/* Takes one frame, event or reply; the returns are those of take_stream(). */
+static long
+take_one(struct subscriber *subscriber, char *bytes, size_t size, uint64_t now_ns)
+{
+	struct sse_event event;
+	struct ws_frame frame;
+	struct resp reply;
+	long taken;
+
+	switch ((enum transport)subscriber->fleet->options->transport) {
+	case TRANSPORT_SSE:
+		taken = (long)sse_event_parse(bytes, size, &event);
+		if (taken > 0)
+			take_sse_event(subscriber, &event, now_ns);
+		return taken;
+	case TRANSPORT_REDIS:
+		taken = resp_parse(bytes, size, &reply);
+		return taken > 0 && take_reply(subscriber, &reply, now_ns) ? -1 : taken;
+	case TRANSPORT_WS: break;
+	}
+	taken = ws_frame_parse(bytes, size, &frame);
+	return taken > 0 && take_frame(subscriber, &frame, now_ns) ? -1 : taken;
+}
+
+/* Takes all that is whole.  Returns the bytes used, -1 if the server breaks the protocol. */
 static long
 take_stream(struct subscriber *subscriber, char *bytes, size_t size, uint64_t now_ns)
 {
 	size_t used = 0;
 
 	while (used < size) {
-		struct sse_event event;
-		struct ws_frame frame;
-		long taken;
+		long taken = take_one(subscriber, bytes + used, size - used, now_ns);
 
-		if (subscriber->fleet->options->transport == TRANSPORT_SSE) {
-			taken = (long)sse_event_parse(bytes + used, size - used, &event);
-			if (taken > 0)
-				take_sse_event(subscriber, &event, now_ns);
-		} else {
-			taken = ws_frame_parse(bytes + used, size - used, &frame);
-			if (taken > 0 && take_frame(subscriber, &frame, now_ns))
-				return -1;
-		}
 		if (taken < 0)
 			return -1;
 		if (!taken)
@@ -290,14 +319,36 @@ refusal(const struct subscriber *subscriber, const struct response *response)
 									    : NULL;
 }
 
+/* take_head() for Redis: the first reply is that to SUBSCRIBE. */
+static long
+take_subscribed(struct subscriber *subscriber, const char *bytes, size_t size, uint64_t now_ns)
+{
+	static const char subscribe[] = "subscribe";
+	struct resp reply;
+	long head = resp_parse(bytes, size, &reply);
+
+	if (!head)
+		return 0;
+	if (head < 0 || reply.count != 3 || reply.parts[0].size != sizeof(subscribe) - 1 ||
+		memcmp(reply.parts[0].bytes, subscribe, sizeof(subscribe) - 1)) {
+		fail(subscriber, head < 0 ? "this is no Redis" : "SUBSCRIBE was refused", bytes, size);
+		return -1;
+	}
+	opened(subscriber, now_ns);
+	return head;
+}
+
 /* Returns the bytes of the head, 0 if more are needed, -1 if it has failed (and is failed). */
 static long
 take_head(struct subscriber *subscriber, const char *bytes, size_t size, uint64_t now_ns)
 {
 	struct response response;
-	long head = response_parse(bytes, size, &response);
 	const char *error;
+	long head;
 
+	if (subscriber->fleet->options->transport == TRANSPORT_REDIS)
+		return take_subscribed(subscriber, bytes, size, now_ns);
+	head = response_parse(bytes, size, &response);
 	if (!head)
 		return 0;
 	error = head < 0 ? "this is no HTTP answer" : refusal(subscriber, &response);
@@ -414,34 +465,57 @@ subscriber_read(struct subscriber *subscriber, bool to_the_end)
 	}
 }
 
-static bool
-send_request(struct subscriber *subscriber)
+/* Puts the request of a WebSocket or of an event stream; returns its length, 0 if it is too long. */
+static size_t
+put_http(const struct options *options, const char *channel, char *request)
 {
-	const struct options *options = subscriber->fleet->options;
 	bool is_ws = options->transport == TRANSPORT_WS;
-	char request[REQUEST_BYTES_MAX], channel[TEMPLATE_NAME_BYTES_MAX], path[2048];
 	const char *path_template = is_ws ? options->ws_path : options->sse_path;
-	int error = net_error(subscriber->fd);
+	char path[REQUEST_BYTES_MAX / 2];
 	size_t size;
 
-	if (error || template_size(path_template, 0) > sizeof(path)) {
-		fail(subscriber, error ? strerror(error) : "the path is too long", NULL, 0);
-		return false;
-	}
-	template_channel(options->channel_name, subscriber->channel, channel);
+	if (template_size(path_template, 0) > sizeof(path))
+		return 0;
 	path[template_fill(path_template, channel, NULL, 0, path)] = 0;
-	size = (size_t)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n%s", path,
+	size = (size_t)snprintf(request, REQUEST_BYTES_MAX, "GET %s HTTP/1.1\r\nHost: %s\r\n%s", path,
 		options->target,
 		is_ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 			"Sec-WebSocket-Key: " WS_KEY "\r\n"
 		      : "Accept: text/event-stream\r\n");
-	for (const char *const *header = options->headers; *header && size < sizeof(request); header++)
-		size += (size_t)snprintf(request + size, sizeof(request) - size, "%s\r\n", *header);
-	if (size + sizeof("\r\n") > sizeof(request)) {
+	for (const char *const *header = options->headers; *header && size < REQUEST_BYTES_MAX; header++)
+		size += (size_t)snprintf(request + size, REQUEST_BYTES_MAX - size, "%s\r\n", *header);
+	if (size + sizeof("\r\n") > REQUEST_BYTES_MAX)
+		return 0;
+	return size + (size_t)sprintf(request + size, "\r\n");
+}
+
+static size_t
+put_subscribe(const char *channel, char *request)
+{
+	const struct resp_text words[] = {{"SUBSCRIBE", 9}, {channel, strlen(channel)}};
+
+	return resp_put(request, words, 2);
+}
+
+static bool
+send_request(struct subscriber *subscriber)
+{
+	const struct options *options = subscriber->fleet->options;
+	char request[REQUEST_BYTES_MAX], channel[TEMPLATE_NAME_BYTES_MAX];
+	int error = net_error(subscriber->fd);
+	size_t size;
+
+	if (error) {
+		fail(subscriber, strerror(error), NULL, 0);
+		return false;
+	}
+	template_channel(options->channel_name, subscriber->channel, channel);
+	size = options->transport == TRANSPORT_REDIS ? put_subscribe(channel, request)
+						     : put_http(options, channel, request);
+	if (!size) {
 		fail(subscriber, "the request is too long", NULL, 0);
 		return false;
 	}
-	size += (size_t)sprintf(request + size, "\r\n");
 	/* A new socket takes a request as a whole. */
 	if (write(subscriber->fd, request, size) != (ssize_t)size) {
 		fail(subscriber, strerror(errno), NULL, 0);
