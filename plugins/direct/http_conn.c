@@ -455,6 +455,15 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	return opened;
 }
 
+/* At a glance: whether it is worth to ask lws. */
+static bool
+names_channels(struct push_span query)
+{
+	static const char name[] = "channels=";
+
+	return query.bytes && memmem(query.bytes, query.size, name, sizeof(name) - 1);
+}
+
 /* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */
 static enum push_direct_kind
 kind_of(const struct push_http_conn *conn, const struct push_head *head, const llhttp_t *parser)
@@ -472,7 +481,7 @@ kind_of(const struct push_http_conn *conn, const struct push_head *head, const l
 								 head->length <= options->message_bytes_max))
 			       ? PUSH_DIRECT_PUBLISH
 			       : PUSH_DIRECT_NONE;
-	if (head->method != HTTP_GET || head->chunked || head->length || !head->query.bytes)
+	if (head->method != HTTP_GET || head->chunked || head->length || !names_channels(head->query))
 		return PUSH_DIRECT_NONE;
 	if (!head->upgrade.bytes)
 		return PUSH_DIRECT_SSE;
