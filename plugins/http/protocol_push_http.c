@@ -24,9 +24,15 @@ on_request(struct lws *wsi, struct publish **session, const char *rest)
 static int
 on_body(struct lws *wsi, struct publish *session, const char *bytes, size_t size)
 {
-	if (push_request_body_is_stuck(wsi, size))
+	if (push_request_on_body(wsi, size))
 		return -1;
 	return session ? publish_conn_body(session, bytes, size) : 0;
+}
+
+static int
+on_body_end(struct lws *wsi, struct publish *session)
+{
+	return session ? publish_conn_complete(session) : push_request_on_body_end(wsi);
 }
 
 static int
@@ -38,9 +44,10 @@ push_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_BODY: return on_body(wsi, *session, in, len);
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return *session ? publish_conn_complete(*session) : 0;
-	case LWS_CALLBACK_TIMER: return *session ? publish_conn_timeout(*session) : 0;
-	case LWS_CALLBACK_HTTP_WRITEABLE: return *session ? publish_conn_writeable(*session) : 0;
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return on_body_end(wsi, *session);
+	case LWS_CALLBACK_TIMER: return *session ? publish_conn_timeout(*session) : push_request_give_up(wsi);
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		return *session ? publish_conn_writeable(*session) : push_request_give_up(wsi);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL: return on_close(session);
 	default: return 0;

@@ -19,7 +19,9 @@ push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return management_upgrade(wsi);
 	case LWS_CALLBACK_HTTP: return management_request(wsi);
-	case LWS_CALLBACK_HTTP_BODY: return push_request_body_is_stuck(wsi, len) ? -1 : 0;
+	case LWS_CALLBACK_HTTP_BODY: return push_request_on_body(wsi, len);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return push_request_on_body_end(wsi);
+	case LWS_CALLBACK_TIMER: return push_request_give_up(wsi);
 	default: return 0;
 	}
 }

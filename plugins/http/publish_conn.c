@@ -40,10 +40,11 @@ struct publish {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker;
 	enum publish_state state;
-	bool in_call;    /* the broker is being called: its answer is picked up behind the call */
-	bool has_length; /* HTTP/2 may leave it out */
+	bool in_call; /* the broker is being called: its answer is picked up behind the call */
+	bool ended;   /* all of the body has come */
 	bool behind_another, skip_stale; /* see head_before_body() */
-	size_t length, received_size, discarded;
+	size_t length;                   /* of the body; SIZE_MAX: unknown */
+	size_t received_size, discarded;
 	uint64_t started_us;
 	struct push_buf body;
 	struct push_reply reply; /* what every answer has, and an error that waits for the body's end */
@@ -170,14 +171,13 @@ check_head(struct publish *publish)
 	size_t max = publish->ops->options(publish->broker)->message_bytes_max;
 	struct lws *wsi = publish->wsi;
 
-	if (!is_mux(wsi) && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
 		return refuse_body(publish, 411, "a chunked body is not accepted, send Content-Length");
-	publish->has_length = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
-	if (!publish->has_length && !is_mux(wsi))
+	/* HTTP/2 does not ask for it, but lws 4.3 does not always tell of the end of such a body */
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
 		return refuse_body(publish, 411, "Content-Length is missing");
-	if (publish->has_length &&
-		(!push_request_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)) ||
-			!parse_length(length, &publish->length)))
+	if (!push_request_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)) ||
+		!parse_length(length, &publish->length))
 		return refuse_body(publish, 400, "bad Content-Length");
 	if (publish->length > max)
 		return refuse_body(publish, 413, "the body is over push.message.max.size");
@@ -199,6 +199,7 @@ create(struct lws *wsi, const struct push_broker_link *link)
 	publish->wsi = wsi;
 	publish->ops = link->ops;
 	publish->broker = link->broker;
+	publish->length = SIZE_MAX;
 	publish->started_us = link->ops->now_us();
 	publish->reply.close = link->ops->is_draining(link->broker);
 	publish->reply.allow_origin = push_cors_allowed_origin(options->cors_origins,
@@ -231,12 +232,6 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 	}
 	if (publish->state == PUBLISH_READING)
 		lws_set_timer_usecs(wsi, BODY_STALL_US);
-	/*
-	 * lws 4.3, where it still has the length of an HTTP/2 body, takes a DATA frame that comes in several
-	 * reads for too long a body, and ends the connection with all its streams
-	 */
-	if (is_mux(wsi) && publish->length > 0)
-		lws_http_headers_detach(wsi);
 	*ret_publish = publish;
 	return 0;
 }
@@ -298,11 +293,13 @@ finish(struct publish *publish)
 	return publish->done ? answer_published(publish) : 0;
 }
 
-/* Throws away what comes behind an answer that ends the connection. */
+/* Throws away what comes behind an answer that ends the connection, or the stream. */
 static int
 discard(struct publish *publish, size_t size)
 {
 	publish->discarded += size;
+	if (publish->received_size + publish->discarded >= publish->length)
+		publish->ended = !push_request_on_body_end(publish->wsi);
 	return publish->discarded > LINGER_BYTES_MAX ? -1 : 0;
 }
 
@@ -327,7 +324,7 @@ check_progress(struct publish *publish)
 	uint64_t age_us = publish->ops->now_us() - publish->started_us;
 	uint64_t left_us = age_us < BODY_TOTAL_US ? BODY_TOTAL_US - age_us : 1;
 
-	if (!publish->has_length || publish->received_size < publish->length) {
+	if (publish->received_size < publish->length) {
 		lws_set_timer_usecs(
 			publish->wsi, (lws_usec_t)(left_us < BODY_STALL_US ? left_us : BODY_STALL_US));
 		return 0;
@@ -335,7 +332,7 @@ check_progress(struct publish *publish)
 	if (publish->behind_another)
 		return finish_pipelined(publish);
 	/* lws 4.3 does not always see the end of a body that came in several DATA frames */
-	return is_mux(publish->wsi) ? finish(publish) : 0;
+	return is_mux(publish->wsi) ? publish_conn_complete(publish) : 0;
 }
 
 /*
@@ -351,8 +348,7 @@ head_before_body(const struct publish *publish, const char *bytes, size_t size)
 	static const char start[] = "POST /", end[] = "\r\n\r\n";
 	const char *found;
 
-	if (publish->received_size || !publish->has_length || size < sizeof(start) ||
-		memcmp(bytes, start, sizeof(start) - 1) != 0)
+	if (publish->received_size || size < sizeof(start) || memcmp(bytes, start, sizeof(start) - 1) != 0)
 		return 0;
 	found = memmem(bytes, size, end, sizeof(end) - 1);
 	return found ? (size_t)(found - bytes) + sizeof(end) - 1 : 0;
@@ -374,7 +370,7 @@ publish_conn_body(struct publish *publish, const char *bytes, size_t size)
 		publish->behind_another = publish->skip_stale = true;
 	bytes += head;
 	wanted = size -= head;
-	if (publish->has_length && wanted > publish->length - publish->received_size)
+	if (wanted > publish->length - publish->received_size)
 		wanted = publish->length - publish->received_size;
 	push_buf_append(&publish->body, bytes, wanted);
 	publish->received_size += wanted;
@@ -383,16 +379,27 @@ publish_conn_body(struct publish *publish, const char *bytes, size_t size)
 	return wanted < size ? finish_pipelined(publish) : check_progress(publish);
 }
 
+/*
+ * An HTTP/2 stream is answered and forgotten at one go, in publish_conn_writeable(): a client that had the
+ * answer earlier would open another, the 25th perhaps, for which lws 4.3 ends the connection, and so it does
+ * for an empty frame with END_STREAM that follows in the same read.
+ */
 int
 publish_conn_complete(struct publish *publish)
 {
-	return publish->state == PUBLISH_READING ? finish(publish) : 0;
+	publish->ended = publish->length > 0; /* else the frame that ends the stream may be on its way */
+	push_request_on_body_end(publish->wsi);
+	if (publish->state != PUBLISH_READING)
+		return 0;
+	return is_mux(publish->wsi) && publish->ended ? 0 : finish(publish);
 }
 
 int
 publish_conn_timeout(struct publish *publish)
 {
-	if (publish->state != PUBLISH_READING)
+	if (publish->state == PUBLISH_ANSWERED)
+		return push_request_give_up(publish->wsi);
+	if (publish->state == PUBLISH_WAITING || publish->ended)
 		return 0;
 	publish->reply.close = true;
 	(void)answer_error(publish, 408, "the body did not come in time");
@@ -402,7 +409,15 @@ publish_conn_timeout(struct publish *publish)
 int
 publish_conn_writeable(struct publish *publish)
 {
-	return publish->state == PUBLISH_WAITING && publish->done ? answer_published(publish) : 0;
+	int result = 0;
+
+	if (publish->state == PUBLISH_READING && publish->ended)
+		result = finish(publish);
+	else if (publish->state == PUBLISH_WAITING && publish->done)
+		result = answer_published(publish);
+	return !result && publish->state == PUBLISH_ANSWERED && publish->ended
+		       ? push_request_give_up(publish->wsi)
+		       : result;
 }
 
 void

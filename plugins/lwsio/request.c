@@ -14,6 +14,15 @@
 /* Answers up to this go out in one write with their head. */
 #define SMALL_BODY_BYTES_MAX PUSH_REPLY_BYTES_MAX
 
+/* How long an HTTP/2 stream is kept for the body of a request that is answered already. */
+#define MUX_BODY_US 1000000
+
+static bool
+is_mux(struct lws *wsi)
+{
+	return lws_get_network_wsi(wsi) != wsi;
+}
+
 enum push_method
 push_request_method(struct lws *wsi)
 {
@@ -66,7 +75,7 @@ push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, siz
 bool
 push_request_is_whole(struct lws *wsi)
 {
-	return lws_get_network_wsi(wsi) != wsi || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP) > 0;
+	return is_mux(wsi) || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP) > 0;
 }
 
 bool
@@ -91,10 +100,33 @@ push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 	return found;
 }
 
-bool
-push_request_body_is_stuck(struct lws *wsi, size_t size)
+/*
+ * With the headers gone, lws can neither begin the request anew, as it does with one that has come whole, nor
+ * take a DATA frame in several reads for more than content-length.
+ */
+int
+push_request_on_body(struct lws *wsi, size_t size)
 {
-	return !size && lws_get_network_wsi(wsi) != wsi;
+	if (!is_mux(wsi))
+		return 0;
+	lws_http_headers_detach(wsi);
+	return size ? 0 : -1;
+}
+
+int
+push_request_on_body_end(struct lws *wsi)
+{
+	if (is_mux(wsi)) {
+		lws_http_headers_detach(wsi);
+		lws_callback_on_writable(wsi);
+	}
+	return 0;
+}
+
+int
+push_request_give_up(struct lws *wsi)
+{
+	return is_mux(wsi) ? -1 : 0;
 }
 
 struct head {
@@ -166,7 +198,7 @@ add_optional(struct head *head, const struct push_reply *reply)
 		add(head, "cache-control:", reply->stream ? "no-cache, no-store" : "no-store");
 	if (reply->stream)
 		add(head, "x-accel-buffering:", "no");
-	if (reply->close && lws_get_network_wsi(head->wsi) == head->wsi)
+	if (reply->close && !is_mux(head->wsi))
 		add(head, "connection:", "close");
 }
 
@@ -215,14 +247,13 @@ write_reply(struct lws *wsi, const struct push_reply *reply)
 		.start = buffer + LWS_PRE,
 		.p = buffer + LWS_PRE,
 		.end = buffer + LWS_PRE + HEAD_BYTES_MAX};
-	bool mux = lws_get_network_wsi(wsi) != wsi;
 	/* the answer to HEAD has the length of a body, and none (RFC 9110, 9.3.2) */
 	size_t body_size = push_request_method(wsi) == PUSH_METHOD_HEAD ? 0 : reply->body_size;
 
 	build_head(&head, reply);
 	if (head.failed)
 		return false;
-	if (!mux && body_size <= SMALL_BODY_BYTES_MAX) {
+	if (!is_mux(wsi) && body_size <= SMALL_BODY_BYTES_MAX) {
 		memcpy(head.p, reply->body ? reply->body : "", body_size);
 		return write_bytes(
 			wsi, head.start, (size_t)(head.p - head.start) + body_size, LWS_WRITE_HTTP_HEADERS);
@@ -241,6 +272,10 @@ push_reply_send(struct lws *wsi, const struct push_reply *reply)
 		return -1;
 	if (reply->stream)
 		return 0;
+	if (is_mux(wsi)) {
+		lws_set_timer_usecs(wsi, MUX_BODY_US);
+		return 0;
+	}
 	if (reply->close)
 		return -1;
 	return lws_http_transaction_completed(wsi) ? -1 : 0;

@@ -53,14 +53,32 @@ bool
 push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
 
 /*
- * push_request_body_is_stuck - whether lws would hand over this piece of a body for ever.
+ * The end of an HTTP/2 stream.
  *
- * lws 4.3, given an HTTP/2 request without content-length whose body comes with its head, takes the unknown
- * length for 0 and repeats an empty piece without end, in which no other connection of the process is served.
- * Every LWS_CALLBACK_HTTP_BODY has to ask, and where it is so, return -1.
+ * lws 4.3 ends the whole connection where a callback for the head of a POST, or for a body that came with it,
+ * returns -1, and where a body goes on for a stream that it has forgotten.  So push_reply_send() never
+ * returns -1 there.  The stream is given up once the body has come, from LWS_CALLBACK_HTTP_WRITEABLE, or
+ * after a while.  A plugin passes on four callbacks:
  */
-bool
-push_request_body_is_stuck(struct lws *wsi, size_t size);
+
+/*
+ * push_request_on_body - LWS_CALLBACK_HTTP_BODY.
+ *
+ * Returns what the callback is to return if it is -1: lws, given a request without content-length whose body
+ * comes with its head, takes the unknown length for 0 and repeats an empty piece without end, in which no
+ * other connection of the process is served.
+ */
+int
+push_request_on_body(struct lws *wsi, size_t size);
+
+/* push_request_on_body_end - LWS_CALLBACK_HTTP_BODY_COMPLETION, and where else the end is known.  Returns 0.
+ */
+int
+push_request_on_body_end(struct lws *wsi);
+
+/* push_request_give_up - LWS_CALLBACK_HTTP_WRITEABLE and LWS_CALLBACK_TIMER of an answered request. */
+int
+push_request_give_up(struct lws *wsi);
 
 /* What is said in an answer.  Unset members are left out. */
 struct push_reply {

@@ -23,6 +23,12 @@ on_close(struct push_connection **session)
 }
 
 static int
+on_writeable(struct lws *wsi, struct push_connection *session)
+{
+	return session ? push_connection_on_writeable(session) : push_request_give_up(wsi);
+}
+
+static int
 push_sse_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct push_connection **session = user;
@@ -30,10 +36,12 @@ push_sse_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	switch (reason) {
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
-	case LWS_CALLBACK_HTTP_WRITEABLE: return push_connection_on_writeable(*session);
+	case LWS_CALLBACK_HTTP_WRITEABLE: return on_writeable(wsi, *session);
 	case LWS_CALLBACK_CLOSED_HTTP:
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL: return on_close(session);
-	case LWS_CALLBACK_HTTP_BODY: return push_request_body_is_stuck(wsi, len) ? -1 : 0;
+	case LWS_CALLBACK_HTTP_BODY: return push_request_on_body(wsi, len);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return push_request_on_body_end(wsi);
+	case LWS_CALLBACK_TIMER: return push_request_give_up(wsi);
 	default: return 0;
 	}
 }

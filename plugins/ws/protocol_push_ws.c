@@ -79,7 +79,10 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	case LWS_CALLBACK_SERVER_WRITEABLE: return push_connection_on_writeable(*session);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(session);
 	case LWS_CALLBACK_CLOSED: return on_close(session);
-	case LWS_CALLBACK_HTTP_BODY: return push_request_body_is_stuck(wsi, len) ? -1 : 0;
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+	case LWS_CALLBACK_TIMER: return push_request_give_up(wsi);
+	case LWS_CALLBACK_HTTP_BODY: return push_request_on_body(wsi, len);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return push_request_on_body_end(wsi);
 	default: return 0;
 	}
 }
