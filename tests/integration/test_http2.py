@@ -1,0 +1,505 @@
+"""HTTP/2 over TLS, frame by frame: many streams of one connection, each with its own pace, flow control and end."""
+
+import json
+import os
+import random
+import struct
+from pathlib import Path
+
+import pytest
+
+from h2client import (END_HEADERS, ENABLE_CONNECT, H2, HEADERS, MAX_CONCURRENT_STREAMS, literal,
+                      make_certificate)
+from http1 import get
+from server import Server, free_port
+from sseclient import HEARTBEAT, RECONNECT
+from wsclient import CLOSE, PING, PING_TEXT, PONG, TEXT, frame
+
+VHOST = """
+{ "vhosts": [{
+  "name": "tls", "port": "%d", "host-ssl-cert": "%s", "host-ssl-key": "%s", "alpn": "h2,http/1.1",
+  "mounts": [
+    { "mountpoint": "/messages", "origin": "callback://push-http" },
+    { "mountpoint": "/sse/messages", "origin": "callback://push-sse" },
+    { "mountpoint": "/ws/messages", "origin": "callback://push-ws" }
+  ],
+  "ws-protocols": [{
+    "push-broker": { "%s": "push" },
+    "push-ws": { "status": "ok", "default": "1" }, "push-sse": { "status": "ok" }, "push-http": { "status": "ok" }
+  }]
+}] }
+"""
+BODY = b'{"channel":"h2","message":"x"}'
+PONG_TEXT = '{"event":"pong","data":{}}'
+RECONNECT_TEXT = '{"event":"reconnect","data":{}}'
+
+
+def start(folder, option="push.broker.vhost", **env):
+    certificate, key = make_certificate(folder)
+    port = free_port()
+    running = Server(conf_d={"30-tls": VHOST % (port, certificate, key, option)}, **env)
+    running.connect = lambda **options: H2(port, certificate, **options)
+    return running
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    with start(tmp_path_factory.mktemp("tls"), PUSH_CLIENT_QUEUE_MAX_SIZE="200kb") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory):
+    with start(tmp_path_factory.mktemp("tls"), option="push-broker-vhost", PUSH_RECONNECT_DITHER_MIN_DURATION="2s",
+               PUSH_RECONNECT_DITHER_MAX_DURATION="2500ms", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="700ms",
+               PUSH_HEARTBEAT_INTERVAL_DURATION="300ms") as running:
+        yield running
+
+
+def subscribed(stream):
+    assert stream.status == 200
+    assert stream.event() == HEARTBEAT
+    return stream
+
+
+def message(stream):
+    event = stream.event()
+    while event == HEARTBEAT:
+        event = stream.event()
+    assert event and event.startswith(b"event:message\ndata:"), event
+    return json.loads(event.split(b"data:", 1)[1])["message"]
+
+
+def opened(stream):
+    assert stream.status == 200
+    assert stream.frame() == (TEXT, PING_TEXT.encode())
+    return stream
+
+
+def next_frame(stream):
+    """The next frame that is no heartbeat."""
+    got = stream.frame()
+    while got and (got[0] == PING or got == (TEXT, PING_TEXT.encode())):
+        got = stream.frame()
+    return got
+
+
+def is_close(got, code):
+    return got and (got[0], got[1][:2]) == (CLOSE, struct.pack(">H", code))
+
+
+def test_the_heads_are_those_of_http_1(tls):
+    with tls.connect() as h2:
+        stream = subscribed(h2.get("/sse/messages?channels=a"))
+        assert stream.headers["content-type"] == "text/event-stream"
+        assert "no-cache" in stream.headers["cache-control"]
+        assert stream.headers["x-accel-buffering"] == "no"
+        assert "connection" not in stream.headers and "transfer-encoding" not in stream.headers
+        answer = h2.post(BODY)
+        assert answer.status == 202 and answer.headers["content-type"] == "application/json"
+        assert answer.whole() == b'{"subscribers":0}'
+
+
+def test_one_connection_carries_many_streams_and_publishes(tls):
+    with tls.connect() as h2:
+        streams = [subscribed(h2.get(f"/sse/messages?channels=h2,own{n}")) for n in range(10)]
+        for n in range(50):
+            assert h2.post(b'{"channel":"h2","message":%d}' % n).whole() == b'{"subscribers":10}'
+        for stream in streams:
+            assert [message(stream) for _ in range(50)] == list(range(50))
+        for n, stream in enumerate(streams):
+            assert h2.post(b'{"channel":"own%d","message":"mine"}' % n).whole() == b'{"subscribers":1}'
+            assert message(stream) == "mine"
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7, len(BODY)])
+def test_a_body_may_come_in_any_pieces(tls, pieces):
+    with tls.connect() as h2:
+        answer = h2.post(BODY, pieces=pieces)
+        assert answer.status == 202
+        assert answer.whole() == b'{"subscribers":0}'
+
+
+# frames 0 (the head) to 4, by the write in which they go out
+@pytest.mark.parametrize("writes", ["01234", "0 1 2 3 4", "01 234", "0 1234", "012 3 4", "0123 4", "01 2 3 4"])
+def test_the_frames_of_a_publish_may_come_in_any_segments(tls, writes):
+    with tls.connect() as h2:
+        h2.hold()
+        answer = h2.post(BODY, pieces=4)
+        frames = h2.release()
+        for group in writes.split():
+            h2.socket.sendall(b"".join(frames[int(n)] for n in group))
+            tls.publish("other", 1)
+        assert answer.status == 202
+        assert answer.whole() == b'{"subscribers":0}'
+
+
+@pytest.mark.parametrize("body", [BODY, b""], ids=["body", "empty"])
+def test_a_stream_may_be_ended_by_an_empty_frame(tls, body):
+    with tls.connect() as h2:
+        for _ in range(3):
+            h2.hold()
+            stream = h2.post(body, end=False).send(b"", end=True)
+            h2.socket.sendall(b"".join(h2.release()))
+            assert stream.status == (202 if body else 400)
+        assert h2.post(BODY).status == 202
+
+
+def test_all_the_streams_that_are_allowed_may_publish_at_once(tls):
+    with tls.connect() as h2:
+        allowed, streams = h2.settings[MAX_CONCURRENT_STREAMS], []
+        for n in range(20 * allowed):
+            streams.append(h2.post(BODY))
+            while sum(not stream.ended for stream in streams) >= allowed:
+                h2.read_frame()
+        assert all(stream.status == 202 for stream in streams)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_a_body_without_its_length_is_411_and_stops_nobody(tls, pieces, together):
+    with tls.connect() as h2:
+        h2.hold()
+        stream = h2.post(BODY, pieces=pieces, length=False)
+        frames = h2.release()
+        if together:  # then lws 4.3 loops over the body, unless the connection is ended
+            h2.socket.sendall(b"".join(frames))
+            assert stream.status == 411
+        else:
+            h2.socket.sendall(frames[0])
+            assert stream.status == 411
+            h2.socket.sendall(b"".join(frames[1:]))
+            assert h2.post(BODY).status == 202
+    assert get(tls.port, "/sse/messages", timeout=3).status == 400
+    assert tls.publish("other", 1).status == 202
+
+
+def test_errors_are_those_of_http_1_and_leave_the_connection_usable(tls):
+    with tls.connect() as h2:
+        sse = subscribed(h2.get("/sse/messages?channels=h2"))
+        for stream, status in (
+                (h2.post(b"nope"), 400), (h2.post(b""), 400), (h2.post(BODY, kind="text/plain"), 415),
+                (h2.post(b"{}"), 400), (h2.get("/messages"), 405), (h2.get("/sse/messages"), 400),
+                (h2.get("/sse/messages?channels=,"), 400), (h2.request("POST", "/messages"), 411),
+                (h2.request("DELETE", "/messages"), 405), (h2.post(BODY, path="/messages/sub"), 404),
+                (h2.request("POST", "/sse/messages?channels=a"), 405)):
+            assert stream.status == status
+            assert list(json.loads(stream.whole())) == ["error"]
+        assert h2.request("OPTIONS", "/messages").status == 204
+        assert h2.post(BODY).status == 202
+        assert message(sse) == "x"
+
+
+def test_a_body_over_the_limit_is_413_and_the_others_live_on(tls):
+    with tls.connect() as h2:
+        sse = subscribed(h2.get("/sse/messages?channels=h2"))
+        for _ in range(2):
+            stream = h2.post(b"x" * 65_537, pieces=5)
+            assert stream.status == 413
+        assert h2.post(BODY).status == 202
+        assert message(sse) == "x"
+
+
+def test_a_body_of_another_length_than_announced_publishes_nothing(tls):
+    with tls.connect() as watching, tls.connect() as h2:
+        sse = subscribed(watching.get("/sse/messages?channels=h2"))
+        for length in (len(BODY) - 1, len(BODY) + 1):
+            stream = h2.post(BODY, length=length)
+            try:
+                stream.wait(lambda: stream.headers or stream.ended or h2.goaway)
+                assert not stream.headers or int(stream.headers[":status"]) >= 400
+            except EOFError:
+                pass
+            h2.close()
+            h2 = tls.connect()
+        assert tls.publish("h2", "end").status == 202
+        assert message(sse) == "end"
+
+
+def test_a_cancelled_stream_disturbs_no_other(tls):
+    with tls.connect() as h2:
+        streams = [subscribed(h2.get("/sse/messages?channels=cancel")) for _ in range(3)]
+        streams[1].cancel()
+        for n in range(3):
+            assert tls.publish("cancel", n).status == 202
+            assert message(streams[0]) == message(streams[2]) == n
+
+
+@pytest.mark.parametrize("kind", ["ws", "sse"])
+def test_a_cancelled_stream_is_forgotten_at_the_end_of_its_lifetime(mortal, kind):
+    # lws 4.3 tells no one of RST_STREAM, and shows nothing by which it could be seen: until then the stream is
+    # counted as a subscriber, and takes one of its connection's 24 places
+    with mortal.connect() as h2:
+        if kind == "ws":
+            opened(h2.websocket("/ws/messages?channels=cancel")).cancel()
+        else:
+            subscribed(h2.get("/sse/messages?channels=cancel")).cancel()
+        assert mortal.publish("cancel", 1).json == {"subscribers": 1}
+        mortal.wait_metric("push_subscriptions", 0)
+        mortal.wait_metric(f"{kind}_connections_count", 0)
+        assert h2.post(BODY).whole() == b'{"subscribers":0}'
+
+
+def test_a_connection_that_ends_takes_its_streams_with_it(tls):
+    with tls.connect() as h2:
+        for _ in range(5):
+            subscribed(h2.get("/sse/messages?channels=gone"))
+        assert tls.publish("gone", 1).json == {"subscribers": 5}
+    tls.wait_metric("push_subscriptions", 0)
+    assert tls.publish("gone", 1).json == {"subscribers": 0}
+
+
+def test_a_stream_without_window_is_cut_off_at_its_limit_and_holds_up_no_other(tls):
+    with tls.connect(window=1000, auto_window=False) as h2:
+        h2.give_window(0, 50_000_000)
+        stuck = h2.get("/sse/messages?channels=stuck")
+        good = h2.get("/sse/messages?channels=stuck")
+        h2.give_window(good.number, 50_000_000)
+        subscribed(stuck), subscribed(good)
+        for n in range(60):
+            assert tls.publish("stuck", [n, "w" * 9000]).status == 202
+            assert message(good)[0] == n
+        tls.wait_metric('push_disconnects_total{transport="sse",reason="slow"}', 1)
+        assert tls.publish("stuck", "end").json == {"subscribers": 1}
+        assert message(good) == "end"
+        stuck.wait(lambda: stuck.ended)
+
+
+def cpu_seconds(server):
+    fields = Path(f"/proc/{server.worker()}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_large_message_crosses_a_small_window_piece_by_piece(tls):
+    with tls.connect(window=100) as h2:
+        sse = subscribed(h2.get("/sse/messages?channels=small"))
+        for n in range(3):
+            assert tls.publish("small", [n, "s" * 20_000]).json == {"subscribers": 1}
+            assert message(sse) == [n, "s" * 20_000]
+
+
+def test_a_websocket_stream_keeps_to_the_window_of_its_connection(tls):
+    # not to its own, which lws 4.3 does not tell once the stream is a WebSocket
+    with tls.connect(window=10_000_000, auto_window=False) as h2:
+        ws = opened(h2.websocket("/ws/messages?channels=small"))
+        for n in range(5):
+            assert tls.publish("small", [n, "s" * 30_000]).json == {"subscribers": 1}
+        ws.wait(lambda: len(ws.data) > 64_000)
+        assert h2.is_silent() and len(ws.data) < 65_536
+        h2.give_window(0, 1_000_000)
+        assert [json.loads(next_frame(ws)[1])["data"]["message"][0] for _ in range(5)] == list(range(5))
+
+
+@pytest.mark.parametrize("kind", ["ws", "sse"])
+def test_waiting_for_a_window_costs_nothing(tls, kind):
+    with tls.connect(window=10_000_000 if kind == "ws" else 100, auto_window=False) as h2:
+        path = f"/{kind}/messages?channels=idle"
+        stream = h2.websocket(path) if kind == "ws" else h2.get(path)
+        assert stream.status == 200
+        for _ in range(5):
+            assert tls.publish("idle", "i" * 30_000).json == {"subscribers": 1}
+        before = cpu_seconds(tls)
+        assert h2.is_silent(1)
+        assert cpu_seconds(tls) - before < 0.3
+
+
+def test_websockets_are_offered_over_http_2(tls):
+    with tls.connect() as h2:
+        assert h2.settings.get(ENABLE_CONNECT) == 1
+
+
+def test_a_websocket_stream_speaks_as_over_http_1(tls):
+    with tls.connect() as h2:
+        ws, sse = opened(h2.websocket("/ws/messages?channels=w")), subscribed(h2.get("/sse/messages?channels=w"))
+        ws.send(frame(TEXT, '{"event":"ping"}'))
+        assert next_frame(ws) == (TEXT, PONG_TEXT.encode())
+        ws.send(frame(PING, "p"))
+        assert next_frame(ws) == (PONG, b"p")
+        for n in range(20):
+            assert h2.post(b'{"channel":"w","message":%d}' % n).whole() == b'{"subscribers":2}'
+        assert [json.loads(next_frame(ws)[1])["data"]["message"] for _ in range(20)] == list(range(20))
+        assert [message(sse) for _ in range(20)] == list(range(20))
+
+
+def test_a_websocket_stream_without_channels_is_told_and_closed_with_1008(tls):
+    with tls.connect() as h2:
+        ws = h2.websocket("/ws/messages")
+        assert ws.status == 200
+        assert ws.frame() == (TEXT, b'{"error":"\'channels\' query parameter required"}')
+        assert is_close(ws.frame(), 1008)
+
+
+@pytest.mark.parametrize("bad,code", [(frame(TEXT, "junk"), 1007), (frame(2, "x"), 1003),
+                                      (frame(TEXT, "x" * 5000), 1009)], ids=["not JSON", "binary", "too large"])
+def test_a_websocket_stream_that_misbehaves_is_closed_and_the_others_live_on(tls, bad, code):
+    with tls.connect() as h2:
+        sse, ws = subscribed(h2.get("/sse/messages?channels=h2")), opened(h2.websocket("/ws/messages?channels=h2"))
+        ws.send(bad)
+        got = next_frame(ws)
+        if got[0] == TEXT:
+            assert b"error" in got[1]
+            got = next_frame(ws)
+        assert is_close(got, code)
+        ws.send(frame(CLOSE, got[1][:2]))
+        tls.wait_metric("push_subscriptions", 1)
+        assert h2.post(BODY).whole() == b'{"subscribers":1}'
+        assert message(sse) == "x"
+
+
+def test_a_websocket_stream_that_closes_is_answered_and_forgotten(tls):
+    with tls.connect() as h2:
+        ws = opened(h2.websocket("/ws/messages?channels=bye"))
+        ws.send(frame(CLOSE, b"\x03\xe8"))
+        assert next_frame(ws) == (CLOSE, b"\x03\xe8")
+        tls.wait_metric("push_subscriptions", 0)
+        assert h2.post(BODY).status == 202
+
+
+@pytest.mark.parametrize("path", ["/messages", "/sse/messages?channels=a", "/ws/messages/x?channels=a", "/other"],
+                         ids=["messages", "sse", "below", "other"])
+def test_a_websocket_stream_elsewhere_is_refused(tls, path):
+    with tls.connect() as h2:
+        stream = h2.websocket(path)
+        try:
+            stream.wait(lambda: stream.headers or stream.ended)
+            assert not stream.headers or int(stream.headers[":status"]) >= 400
+        except EOFError:
+            pass
+    with tls.connect() as h2:
+        assert h2.post(BODY).status == 202
+
+
+def test_streams_are_asked_to_reconnect_and_end_and_the_connection_stays(mortal):
+    with mortal.connect() as h2:
+        sse, ws = subscribed(h2.get("/sse/messages?channels=a")), opened(h2.websocket("/ws/messages?channels=a"))
+        got, texts = ws.frame(), []
+        while got and got[0] != CLOSE:
+            if got[0] == PING:
+                ws.send(frame(PONG, got[1]))
+            else:
+                texts.append(got[1].decode())
+            got = ws.frame()
+        assert is_close(got, 1001)
+        ws.send(frame(CLOSE, got[1]))
+        assert texts.count(RECONNECT_TEXT) == 1 and set(texts) == {PING_TEXT, RECONNECT_TEXT}
+        events = list(iter(sse.event, None))
+        assert events.count(RECONNECT) == 1 and set(events) == {HEARTBEAT, RECONNECT}
+        assert h2.post(BODY).whole() == b'{"subscribers":0}'
+
+
+def test_a_websocket_stream_that_answers_lives_and_a_silent_one_is_closed(mortal):
+    with mortal.connect() as h2:
+        silent, lively = (opened(h2.websocket("/ws/messages?channels=a")) for _ in range(2))
+        got = silent.frame()
+        while got and got[0] != CLOSE:
+            lively.send(frame(TEXT, '{"event":"pong"}'))
+            got = silent.frame()
+        assert is_close(got, 1001)
+        lively.send(frame(TEXT, '{"event":"ping"}'))
+        got = next_frame(lively)
+        while got == (TEXT, RECONNECT_TEXT.encode()):
+            got = next_frame(lively)
+        assert got == (TEXT, PONG_TEXT.encode())
+
+
+def test_junk_ends_only_its_own_connection(tls):
+    with tls.connect() as good:
+        sse = subscribed(good.get("/sse/messages?channels=h2"))
+        for junk in (b"\xff" * 1000, b"\x00\x00\x00\x01\x05\x00\x00\x00\x01",
+                     b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100, b"GET / HTTP/1.1\r\n\r\n"):
+            with tls.connect() as bad:
+                bad.socket.sendall(junk)
+                try:
+                    while not bad.goaway:
+                        bad.read_frame()
+                except (EOFError, OSError, AssertionError):
+                    pass
+            assert good.post(BODY).whole() == b'{"subscribers":1}'
+            assert message(sse) == "x"
+
+
+def test_a_head_over_the_limit_is_refused(tls):
+    with tls.connect() as h2:
+        block = literal(":method", "GET") + literal(":scheme", "https") + literal(":authority", "x")
+        block += literal(":path", "/sse/messages?channels=a") + literal("x-long", "y" * 10_000)
+        stream = h2.get("/sse/messages?channels=a")
+        h2.frame(HEADERS, END_HEADERS | 1, h2.next_stream, block)
+        try:
+            while not h2.goaway and not stream.ended and not h2.streams.get(h2.next_stream):
+                h2.socket.settimeout(3)
+                h2.read_frame()
+        except (EOFError, OSError):
+            pass
+    with tls.connect() as h2:
+        assert h2.post(BODY).status == 202
+
+
+def test_the_broker_is_the_one_of_the_plain_port(tls):
+    with tls.connect() as h2:
+        sse = subscribed(h2.get("/sse/messages?channels=shared"))
+        assert tls.publish("shared", {"a": [1]}).json == {"subscribers": 1}
+        assert message(sse) == {"a": [1]}
+        assert tls.metric("sse_connections_count") >= 1
+
+
+class Mix:
+    """A few streams and publishes whose frames are cut into writes at random."""
+
+    def __init__(self, h2, rng):
+        self.h2, self.rng = h2, rng
+        self.streams, self.sockets, self.posts, self.ends_early = [], [], [], False
+
+    def add(self):
+        kind = self.rng.choice(["sse", "ws", "post", "post", "no length"])
+        if kind == "sse":
+            self.streams.append(self.h2.get("/sse/messages?channels=h2"))
+        elif kind == "ws":
+            self.sockets.append(self.h2.websocket("/ws/messages?channels=h2"))
+        else:
+            body = b'{"channel":"h2","message":"%s"}' % (b"x" * self.rng.choice([1, 1, 300, 9000, 20_000, 60_000]))
+            pieces = max(self.rng.choice([1, 1, 2, 5]), -(-len(body) // 16_000))
+            length = False if kind == "no length" else None
+            self.ends_early = self.ends_early or length is False
+            self.posts.append(self.h2.post(body, pieces=pieces, length=length))
+
+    def cut(self, data):
+        cuts = sorted(self.rng.randrange(1, len(data)) for _ in range(self.rng.randrange(4)))
+        return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)])]
+
+    def run(self, pause):
+        self.h2.hold()
+        for _ in range(self.rng.randrange(1, 7)):
+            self.add()
+        for data in self.cut(b"".join(self.h2.release())):
+            self.h2.socket.sendall(data)
+            if self.rng.random() < 0.5:
+                pause()
+        self.misbehave()
+        if not self.ends_early:
+            assert [stream.status for stream in self.streams + self.sockets + self.posts] == (
+                [200] * len(self.streams + self.sockets) + [202] * len(self.posts))
+            self.h2.is_silent(0.01)
+
+    def misbehave(self):
+        for stream in self.streams:
+            if self.rng.random() < 0.3 and stream.status == 200:
+                stream.cancel()
+        for stream in self.sockets:
+            if self.rng.random() < 0.6 and stream.status == 200:
+                self.rng.choice([stream.cancel, lambda: stream.send(frame(CLOSE, b"\x03\xe8")),
+                                 lambda: stream.send(frame(TEXT, "junk")),
+                                 lambda: stream.send(frame(TEXT, '{"event":"ping"}'))])()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_mix_of_streams_stops_the_others_or_leaves_anything_behind(tls, seed):
+    rng = random.Random(seed)
+    for _ in range(12):
+        with tls.connect() as h2:
+            mix = Mix(h2, rng)
+            try:
+                mix.run(pause=lambda: tls.publish("other", 1))
+            except (EOFError, OSError):
+                assert mix.ends_early
+        assert tls.publish("other", 1).status == 202
+    tls.wait_metric("push_subscriptions", 0)
