@@ -2,12 +2,12 @@
  * protocol_push_broker.c - the broker as an lws protocol plugin: its options come from the vhost, its
  * wake-ups from lws' event loop.
  *
- * Four things make it run:
+ * Five things make it run:
  *   - an eventfd, written when the first subscriber becomes dirty.  The loop serves it after the input that
  *     was ready in the same turn, so everything that this input publishes is flushed together.  A timer of
  *     lws' own would add up to a millisecond.
- *   - the epoll sets of direct sockets, watched as files.  What its turn has published is flushed at its
- * end.
+ *   - the epoll sets of direct sockets, watched as files.  What a turn has published is flushed at its end.
+ *   - a timerfd, which takes the eventfd's place where push.flush.delay is set.
  *   - one timer of lws', every PUSH_TICK_US, for the wheel.
  *   - a signalfd for SIGTERM, which begins the drain.  lwsws itself would die of the signal.
  */
@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "broker/broker.h"
@@ -38,12 +39,12 @@ struct broker_vhost {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct push_direct *direct; /* NULL: push.direct=off */
-	struct lws *wake_wsi, *signal_wsi, *direct_wsi[PUSH_DIRECT_SET_COUNT];
-	int wake_fd;
-	size_t taken_count; /* ports that were looked at for direct sockets */
+	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *direct_wsi[PUSH_DIRECT_SET_COUNT];
+	int wake_fd, flush_fd; /* an eventfd and a timerfd */
+	size_t taken_count;    /* ports that were looked at for direct sockets */
 	bool announced;
 	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
-	lws_sorted_usec_list_t tick, flush_timer;
+	lws_sorted_usec_list_t tick;
 };
 
 static uint64_t
@@ -59,10 +60,16 @@ flush(struct broker_vhost *self)
 		eventfd_write(self->wake_fd, 1);
 }
 
+/* Of the kernel: lws' own timers, on libuv, count milliseconds and spin for what is left below one. */
 static void
-on_flush_timer(lws_sorted_usec_list_t *timer)
+start_flush_timer(struct broker_vhost *self)
 {
-	flush(lws_container_of(timer, struct broker_vhost, flush_timer));
+	uint64_t us = flush_delay(self);
+	const struct itimerspec once = {
+		.it_value = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000}};
+
+	if (self->flush_wsi)
+		timerfd_settime(self->flush_fd, 0, &once, NULL);
 }
 
 /* Something waits to be written, after nothing did. */
@@ -72,8 +79,7 @@ wake(void *context)
 	struct broker_vhost *self = context;
 
 	if (flush_delay(self))
-		lws_sul_schedule(
-			self->context, 0, &self->flush_timer, on_flush_timer, (lws_usec_t)flush_delay(self));
+		start_flush_timer(self);
 	else if (self->wake_wsi && !self->in_turn)
 		eventfd_write(self->wake_fd, 1);
 }
@@ -183,12 +189,12 @@ on_tick(lws_sorted_usec_list_t *tick)
 }
 
 static void
-on_wake(struct broker_vhost *self)
+on_wake(struct broker_vhost *self, int fd)
 {
-	eventfd_t count;
+	uint64_t count;
 
-	eventfd_read(self->wake_fd, &count);
-	flush(self);
+	if (read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+		flush(self);
 }
 
 static void
@@ -208,8 +214,8 @@ on_sigterm(struct broker_vhost *self, int fd)
 static int
 on_readable(struct lws *wsi, struct broker_vhost *self)
 {
-	if (wsi == self->wake_wsi)
-		on_wake(self);
+	if (wsi == self->wake_wsi || wsi == self->flush_wsi)
+		on_wake(self, (int)lws_get_socket_fd(wsi));
 	else if (wsi == self->signal_wsi)
 		on_sigterm(self, (int)lws_get_socket_fd(wsi));
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
@@ -223,6 +229,8 @@ on_file_closed(struct lws *wsi, struct broker_vhost *self)
 {
 	if (self && wsi == self->wake_wsi)
 		self->wake_wsi = NULL;
+	if (self && wsi == self->flush_wsi)
+		self->flush_wsi = NULL;
 	if (self && wsi == self->signal_wsi)
 		self->signal_wsi = NULL;
 	for (int i = 0; self && i < PUSH_DIRECT_SET_COUNT; i++)
@@ -255,7 +263,9 @@ watch_all(struct broker_vhost *self)
 	self->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	self->wake_wsi = watch(self, self->wake_fd);
 	self->signal_wsi = watch(self, signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
-	return self->wake_wsi && self->signal_wsi;
+	self->flush_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	self->flush_wsi = watch(self, self->flush_fd);
+	return self->wake_wsi && self->signal_wsi && self->flush_wsi;
 }
 
 static bool
@@ -319,7 +329,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	self->link.plain[0] = true; /* where it is not, the first bytes show it, and lws gets them */
 	self->link.port_count = 1;
 	if (!watch_all(self))
-		return refuse("cannot watch an eventfd and a signalfd");
+		return refuse("cannot watch an eventfd, a signalfd and a timerfd");
 	if (options.direct && !start_direct(self))
 		return refuse("cannot watch an epoll set");
 	lws_sul_schedule(self->context, 0, &self->tick, on_tick, PUSH_TICK_US);
@@ -333,7 +343,6 @@ on_vhost_destroy(struct broker_vhost *self)
 	if (!self || !self->link.broker)
 		return 0;
 	lws_sul_cancel(&self->tick);
-	lws_sul_cancel(&self->flush_timer);
 	push_broker_set_direct(self->link.broker, NULL);
 	push_direct_destroy(self->direct);
 	self->direct = NULL;
