@@ -63,6 +63,7 @@ each_end_has_its_close_code(void **state)
 		{PUSH_CLOSE_BAD_DATA, 1007},
 		{PUSH_CLOSE_BINARY, 1003},
 		{PUSH_CLOSE_TOO_LARGE, 1009},
+		{PUSH_CLOSE_PROTOCOL, 1002},
 		{PUSH_CLOSE_FAULT, 1011},
 	};
 
@@ -96,6 +97,25 @@ headers_of_every_length_read_back(void **state)
 	}
 }
 
+static void
+a_pong_repeats_the_pings_payload(void **state)
+{
+	char payload[PUSH_WS_CONTROL_BYTES_MAX];
+	struct push_frame *frame;
+
+	(void)state;
+	memset(payload, 'p', sizeof(payload));
+	for (size_t size = 0; size <= sizeof(payload); size += 25) {
+		frame = push_encoding_pong(PUSH_ENCODING_WS, payload, size);
+		assert_int_equal(frame->size, 2 + size);
+		assert_int_equal(frame->bytes[0], 0x8A);
+		assert_int_equal(frame->bytes[1], size);
+		assert_memory_equal(frame->bytes + 2, payload, size);
+		push_frame_unref(frame);
+	}
+	assert_null(push_encoding_pong(PUSH_ENCODING_SSE, payload, 1));
+}
+
 int
 main(void)
 {
@@ -104,6 +124,7 @@ main(void)
 		cmocka_unit_test(what_a_transport_does_not_have_is_no_frame),
 		cmocka_unit_test(each_end_has_its_close_code),
 		cmocka_unit_test(headers_of_every_length_read_back),
+		cmocka_unit_test(a_pong_repeats_the_pings_payload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

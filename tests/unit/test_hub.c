@@ -523,6 +523,51 @@ running_out_of_memory_anywhere_is_survived(void **state)
 	}
 }
 
+static void
+what_greets_goes_out_in_front_in_one_write(void **state)
+{
+	struct world *world = *state;
+	struct client *client = &world->clients[0];
+
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_SSE, &fake, client);
+	assert_int_equal(push_subscriber_greet(client->subscriber, "HEAD\r\n\r\n", 8), PUSH_OK);
+	push_subscriber_start(client->subscriber, world->now);
+	push_hub_flush(world->hub, world->now, 10);
+	assert_int_equal(client->writes, 1);
+	assert_string_equal(client->got, "HEAD\r\n\r\nevent:heartbeat\ndata:{}\n\n");
+	assert_int_equal(world->stats.outbox_bytes, 0);
+}
+
+static void
+a_greeting_without_memory_changes_nothing(void **state)
+{
+	struct world *world = *state;
+	struct client *client = &world->clients[0];
+
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
+	allocations_left = 0;
+	assert_int_equal(push_subscriber_greet(client->subscriber, "x", 1), PUSH_OUT_OF_MEMORY);
+	allocations_left = -1;
+	push_hub_flush(world->hub, world->now, 10);
+	assert_int_equal(client->size, 0);
+}
+
+static void
+a_protocol_ping_is_answered_with_its_payload(void **state)
+{
+	struct world *world = *state;
+	struct client *client = join(world, 0, PUSH_ENCODING_WS, "a");
+
+	push_hub_flush(world->hub, world->now, 10);
+	client->size = 0;
+	push_subscriber_pinged(client->subscriber, "hey", 3, world->now);
+	push_hub_flush(world->hub, world->now, 10);
+	assert_int_equal(client->size, 5);
+	assert_memory_equal(client->got, "\x8A\x03hey", 5);
+}
+
 int
 main(void)
 {
@@ -543,6 +588,9 @@ main(void)
 		T(a_broken_socket_ends_only_its_own_connection),
 		T(leaving_in_any_order_leaves_the_others_subscribed),
 		T(running_out_of_memory_anywhere_is_survived),
+		T(what_greets_goes_out_in_front_in_one_write),
+		T(a_greeting_without_memory_changes_nothing),
+		T(a_protocol_ping_is_answered_with_its_payload),
 #undef T
 	};
 

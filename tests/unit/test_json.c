@@ -106,6 +106,74 @@ what_is_wrong_is_said(void **state)
 	}
 }
 
+/* Every document up to three tokens beside "message", by a table of what each is. */
+static void
+tokens_stand_where_the_grammar_allows(void **state)
+{
+	static const struct {
+		const char *value;
+		bool valid;
+	} rows[] = {
+		{"{}", true},
+		{"[]", true},
+		{"[[],{}]", true},
+		{"{\"a\":{\"b\":[1,{}]}}", true},
+		{"[1,2]", true},
+		{"[1 2]", false},
+		{"[,1]", false},
+		{"[1,,2]", false},
+		{"{,}", false},
+		{"{\"a\"}", false},
+		{"{\"a\":}", false},
+		{"{\"a\":1,}", false},
+		{"{\"a\":1 \"b\":2}", false},
+		{"{1:2}", false},
+		{"[1}", false},
+		{"{\"a\":1]", false},
+		{"]", false},
+		{":", false},
+		{"", false},
+		{"[", false},
+		{"01", false},
+		{"-", false},
+		{"-0", true},
+		{"1e", false},
+		{"1e+", false},
+		{"1E-0", true},
+		{".5", false},
+		{"+1", false},
+		{"0.0", true},
+		{"tru", false},
+		{"truex", false},
+		{"nul", false},
+		{"\"\\x\"", false},
+		{"\"\\u12\"", false},
+		{"\"\\u12G4\"", false},
+		{"\"\\uD800\"", true},
+		{"\"\\\"\"", true},
+		{"\"\t\"", false},
+		{"\"\x7f\"", true},
+		{"\"", false},
+		{"\"\\", false},
+		{"'a'", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_publication publication;
+		struct push_error error;
+		char body[128];
+		int size = snprintf(body, sizeof(body), "{\"channel\":\"c\",\"message\":%s}", rows[i].value);
+		enum push_status status =
+			push_publication_parse(&publication, body, (size_t)size, &options, &error);
+
+		if ((status == PUSH_OK) != rows[i].valid)
+			fail_msg("%s: %s", body, status == PUSH_OK ? "accepted" : error.text);
+		if (status == PUSH_OK)
+			push_publication_fini(&publication);
+	}
+}
+
 static void
 a_byte_zero_ends_nothing(void **state)
 {
@@ -215,6 +283,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_value_arrives_as_it_was_written_without_its_white_space),
 		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(tokens_stand_where_the_grammar_allows),
 		cmocka_unit_test(a_byte_zero_ends_nothing),
 		cmocka_unit_test(nesting_is_bounded),
 		cmocka_unit_test(commands_are_told_apart),

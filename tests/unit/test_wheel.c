@@ -129,6 +129,50 @@ it_behaves_like_a_plain_list(void **state)
 	}
 }
 
+/* Ticks have 32 bits: on a machine that has been up for 497 days they begin again. */
+static void
+nothing_happens_when_the_count_of_ticks_wraps(void **state)
+{
+	uint64_t wrap_us = ((uint64_t)1 << 32) * PUSH_TICK_US, now = wrap_us - 5 * 1000000;
+	struct push_wheel wheel;
+
+	(void)state;
+	push_wheel_init(&wheel, now);
+	fired = 0;
+	for (size_t i = 0; i < 20; i++) {
+		push_timer_init(&entries[i].timer);
+		entries[i].armed = true;
+		entries[i].due_us = now + 1000000 * (uint64_t)i;
+		push_wheel_arm(&wheel, &entries[i].timer, entries[i].due_us);
+	}
+	assert_true(push_tick_is_before(push_tick_at(wrap_us - 1), push_tick_at(wrap_us + PUSH_TICK_US)));
+	for (; now < wrap_us + 20 * 1000000; now += 7777)
+		push_wheel_advance(&wheel, now, TIMERS, fire);
+	assert_int_equal(fired, 20);
+}
+
+static void
+all_timers_can_be_taken_out(void **state)
+{
+	struct push_wheel wheel;
+	struct push_list all;
+	int count = 0;
+
+	(void)state;
+	push_wheel_init(&wheel, 0);
+	for (size_t i = 0; i < TIMERS; i++) {
+		push_timer_init(&entries[i].timer);
+		entries[i].armed = false;
+		push_wheel_arm(&wheel, &entries[i].timer, (uint64_t)1 << (i % 38));
+	}
+	push_list_init(&all);
+	push_wheel_take_all(&wheel, &all);
+	for (; !push_list_is_empty(&all); count++)
+		push_list_remove(all.next);
+	assert_int_equal(count, TIMERS);
+	push_wheel_advance(&wheel, (uint64_t)1 << 38, TIMERS, fire); /* would fail: none is armed */
+}
+
 int
 main(void)
 {
@@ -137,6 +181,8 @@ main(void)
 		cmocka_unit_test(a_disarmed_timer_does_not_fire_and_a_moved_one_fires_once),
 		cmocka_unit_test(a_slice_leaves_the_rest_for_the_next),
 		cmocka_unit_test(it_behaves_like_a_plain_list),
+		cmocka_unit_test(nothing_happens_when_the_count_of_ticks_wraps),
+		cmocka_unit_test(all_timers_can_be_taken_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
