@@ -1,15 +1,10 @@
 #!/usr/bin/env python3
 """Prints the medians of pushload's JSON lines as a table: table.py FILE..."""
 
-import json
 import statistics
 import sys
 
-
-def dig(report, path):
-    for name in path.split("."):
-        report = report[name]
-    return report
+import figures
 
 
 def has_crowd(report):
@@ -22,10 +17,14 @@ COLUMNS = (
     ("deliveries/s", "deliveries_per_s", "{:,.0f}", lambda r: r["preset"] not in ("idle", "storm")),
     ("CPU µs each", "server.cpu_us_per_delivery", "{:.2f}",
      lambda r: r["server"]["processes"] and r["preset"] not in ("idle", "storm") and not has_crowd(r)),
+    ("publishes/s", "publishes_per_s", "{:,.0f}", lambda r: r["preset"] in ("publish", "rooms", "custom")),
+    ("answer p99 µs", "answer_us.p99", "{:,.0f}", lambda r: r["preset"] == "publish"),
     ("p50 µs", "latency_us.p50", "{:,.0f}", ALWAYS),
     ("p99 µs", "latency_us.p99", "{:,.0f}", ALWAYS),
     ("max µs", "latency_us.max", "{:,.0f}", ALWAYS),
     ("p99 before", "latency_before_us.p99", "{:,.0f}", has_crowd),
+    ("crowd/s", "crowd_connects_per_s", "{:,.0f}", lambda r: r["preset"] == "arrive"),
+    ("grown B", "server.grown_bytes", "{:,.0f}", lambda r: r["server"]["processes"] and r["preset"] == "slow"),
     ("connects/s", "connects_per_s", "{:,.0f}", lambda r: r["preset"] in ("idle", "storm")),
     ("CPU µs/connect", "server.cpu_us_per_connect", "{:.0f}",
      lambda r: r["server"]["processes"] and r["preset"] in ("idle", "storm")),
@@ -43,7 +42,7 @@ COLUMNS = (
 def cell(reports, path, form, applies):
     if not applies(reports[0]):
         return "–"
-    values = [dig(report, path) for report in reports]
+    values = [figures.at(path)(report) for report in reports]
     if path == "faults":
         return form.format(sum(values))
     middle = statistics.median(values)
@@ -54,16 +53,12 @@ def cell(reports, path, form, applies):
 
 
 def main():
-    groups = {}
-    for name in sys.argv[1:]:
-        with open(name, encoding="utf-8") as file:
-            for line in file:
-                report = json.loads(line)
-                groups.setdefault((report["preset"], report["label"], report["transport"]), []).append(report)
+    groups = figures.by_scenario(figures.read(sys.argv[1:])[1])
     rows = [["scenario"] + [heading for heading, *_ in COLUMNS]]
-    for (preset, label, transport), reports in groups.items():
-        rows.append([" ".join(filter(None, (preset, label, transport)))] +
-                    [cell(reports, *column) for _, *column in COLUMNS])
+    for preset, servers in groups.items():
+        for (label, transport), reports in servers.items():
+            rows.append([" ".join(filter(None, (preset, label, transport)))] +
+                        [cell(reports, *column) for _, *column in COLUMNS])
     # A column that says nothing in any row is left out.
     kept = [i for i in range(len(rows[0])) if i == 0 or any(row[i] != "–" for row in rows[1:])]
     widths = [max(len(row[i]) for row in rows) for i in kept]

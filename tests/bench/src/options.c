@@ -81,7 +81,7 @@ static const struct row rows[] = {
 	{"crowd", COUNT, AT(crowd), "0", 0, 1000000, NULL, "N", NULL},
 	{"crowd-act", CHOICE, AT(crowd_act), "leaves", 0, 0, "leaves,stalls,arrives", "leaves|stalls|arrives",
 		"what it does at half time, all at once; a crowd that\nstalls listens to the published "
-		"channels, others do not"},
+		"channels, others do not;\none that arrives is measured until it is there"},
 
 	{.kind = SECTION, .help = "Phases (durations: 500ms, 3s, 2m)"},
 	{"settle", DURATION, AT(settle_ns), "200ms", 0, 0, NULL, "TIME", "wait after connecting"},
@@ -109,31 +109,35 @@ static const struct preset {
 	const char *name, *help;
 	const char *args[PRESET_ARGS_MAX];
 } presets[] = {
-	{"idle", "15,000 connections that wait, one message to all, and what they cost in memory",
-		{"--subscribers", "15000", "--messages", "1", "--warm-up", "0", "--settle", "2s", "--hold",
+	{"idle", "18,000 connections that wait, one message to all, and what they cost in memory",
+		{"--subscribers", "18000", "--messages", "1", "--warm-up", "0", "--settle", "2s", "--hold",
 			"2s"}},
-	{"fanout", "one channel, 1,000 subscribers, 100 bytes, one message at a time",
+	{"broadcast", "one channel, 1,000 subscribers, 100 bytes, as fast as 4 publishers get answers",
+		{"--subscribers", "1000", "--publishers", "4"}},
+	{"single", "the same, one message at a time: the next one when all have the one before",
 		{"--subscribers", "1000", "--window", "1"}},
 	{"burst", "the same, ten messages back to back, so that ten wait for each subscriber",
 		{"--subscribers", "1000", "--publishers", "10", "--burst", "10", "--window", "2"}},
 	{"paced", "the same at 50 messages a second: what a delivery costs when nobody hurries",
-		{"--subscribers", "1000", "--rate", "50"}},
-	{"many", "10,000 channels with one subscriber each",
+		{"--subscribers", "1000", "--publishers", "4", "--rate", "50"}},
+	{"rooms", "many rooms: 10,000 channels with one subscriber each, 16 publishers",
 		{"--subscribers", "10000", "--channels", "10000", "--publishers", "16"}},
+	{"publish", "how many publishes 64 publishers get accepted, to 100 channels with one subscriber each",
+		{"--subscribers", "100", "--channels", "100", "--publishers", "64"}},
 	{"latency", "500 messages a second on 100 channels with 10 subscribers each",
 		{"--subscribers", "1000", "--channels", "100", "--publishers", "8", "--rate", "500"}},
 	{"storm", "10,000 connect as fast as they can; then one message on each of 1,000 channels",
 		{"--subscribers", "10000", "--channels", "1000", "--connecting", "256", "--publishers", "4",
 			"--messages", "1000", "--warm-up", "0"}},
-	{"leave", "10,000 leave at once while 100 subscribers watch a steady publisher",
+	{"leave", "19,000 leave at once; the latency of 100 others in the second after that",
 		{"--subscribers", "100", "--channels", "10", "--publishers", "4", "--rate", "200", "--crowd",
-			"10000", "--crowd-act", "leaves", "--time", "4s"}},
-	{"arrive", "10,000 arrive at once while 100 subscribers watch a steady publisher",
+			"19000", "--crowd-act", "leaves", "--time", "2s"}},
+	{"arrive", "19,000 arrive as fast as they can; the latency of 100 others meanwhile",
 		{"--subscribers", "100", "--channels", "10", "--publishers", "4", "--rate", "200", "--crowd",
-			"10000", "--crowd-act", "arrives", "--connecting", "256", "--time", "4s"}},
-	{"slow", "5 of 55 subscribers stop to read while 4 MB/s pass each; the others are watched",
-		{"--subscribers", "50", "--publishers", "2", "--size", "16384", "--rate", "250", "--crowd",
-			"5", "--crowd-act", "stalls", "--time", "6s"}},
+			"19000", "--crowd-act", "arrives", "--connecting", "256", "--time", "2s"}},
+	{"slow", "one client stops to read while 200 MB pass; what it costs, and the latency of 5 others",
+		{"--subscribers", "5", "--publishers", "2", "--size", "32768", "--rate", "1250", "--crowd",
+			"1", "--crowd-act", "stalls", "--time", "10s"}},
 };
 
 #define PRESET_COUNT (sizeof(presets) / sizeof(presets[0]))
@@ -185,14 +189,14 @@ print_help(void)
 	       "costs.\n"
 	       "In brackets: the default. Options after a preset change it.\n\nPresets\n");
 	for (size_t i = 0; i < PRESET_COUNT; i++)
-		printf("  %-9s%s\n", presets[i].name, presets[i].help);
+		printf("  %-11s%s\n", presets[i].name, presets[i].help);
 	for (size_t i = 0; i < ROW_COUNT; i++)
 		print_row(&rows[i]);
 	printf("\nExit code: 0 all is well; 1 something was lost, doubled, out of order, damaged or refused, "
 	       "or a\n"
 	       "connection failed or was closed without notice; 2 it could not run.\n\n"
 	       "Examples\n"
-	       "  pushload --preset fanout --server-pid \"$(pidof pushd)\"\n"
+	       "  pushload --preset broadcast --server-pid \"$(pidof pushd)\"\n"
 	       "  pushload --transport sse --subscribers 500 --rate 100 --time 10s --json results.jsonl\n"
 	       "  pushload --target 127.0.0.1:80 --ws-path /sub/%%c --publish-path /pub/%%c --publish-body "
 	       "%%m\n"

@@ -135,6 +135,8 @@ add_memory(pid_t id, struct process_sample *sample)
 		sample->resident_bytes += kilobytes_of(text, "\nVmRSS:");
 		sample->anonymous_bytes += kilobytes_of(text, "\nRssAnon:");
 	}
+	if (read_file(id, "status", text))
+		sample->peak_bytes += kilobytes_of(text, "\nVmHWM:");
 }
 
 static void

@@ -24,6 +24,7 @@ struct process_list {
 struct process_sample {
 	double user_s, system_s;
 	uint64_t resident_bytes;
+	uint64_t peak_bytes;      /* the most that was resident since they began */
 	uint64_t anonymous_bytes; /* of it, what is no file's: heap and stacks */
 	uint64_t open_files_max;  /* the lowest limit among them; 0: unknown */
 	size_t process_count;

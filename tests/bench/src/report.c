@@ -156,7 +156,7 @@ print_cost(FILE *to, const struct scenario *scenario, const struct span *span)
 			"memory", (double)scenario->unconnected.server.resident_bytes / 1e6,
 			(double)scenario->settled.server.resident_bytes / 1e6,
 			(double)scenario->held.server.resident_bytes / 1e6,
-			(double)scenario->peak.resident_bytes / 1e6);
+			(double)scenario->held.server.peak_bytes / 1e6);
 		fprintf(to, "  %-12s%s bytes a connection when idle, %s at the end\n", "",
 			grouped(bytes_each(scenario, &scenario->settled, false)),
 			grouped(bytes_each(scenario, &scenario->held, false)));
@@ -456,7 +456,9 @@ json_server(struct json *json, const struct scenario *scenario, const struct spa
 	json_number(json, "rss_before", (double)scenario->unconnected.server.resident_bytes);
 	json_number(json, "rss_connected", (double)scenario->settled.server.resident_bytes);
 	json_number(json, "rss_end", (double)scenario->held.server.resident_bytes);
-	json_number(json, "rss_peak", (double)scenario->peak.resident_bytes);
+	json_number(json, "rss_peak", (double)scenario->held.server.peak_bytes);
+	json_number(json, "grown_bytes",
+		(double)scenario->held.server.peak_bytes - (double)scenario->settled.server.resident_bytes);
 	json_number(json, "bytes_per_connection", bytes_each(scenario, &scenario->settled, false));
 	json_number(json, "bytes_per_connection_end", bytes_each(scenario, &scenario->held, false));
 	json_number(json, "anonymous_bytes_per_connection", bytes_each(scenario, &scenario->settled, true));
@@ -491,8 +493,12 @@ report_json(FILE *to, const struct scenario *scenario)
 	json_server(&json, scenario, &span);
 	json_fleet(&json, "subscribers", &scenario->fleet.counts);
 	json_load(&json, &scenario->load.counts, scenario->load.dead);
-	if (scenario->options->crowd)
+	if (scenario->options->crowd) {
+		json_number(&json, "crowd_connects_per_s",
+			ratio((double)scenario->crowd.report.counts.opened,
+				seconds(scenario->crowd.report.connect_ns)));
 		json_fleet(&json, "crowd", &scenario->crowd.report.counts);
+	}
 	json_text(&json, "note", scenario->note);
 	fputs("}\n", to);
 }

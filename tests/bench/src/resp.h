@@ -33,15 +33,12 @@ struct resp {
  * Returns the bytes it takes up; 0 if it is not whole yet; -1 if Redis says no such thing to this tool
  * (arrays in arrays, longer than RESP_PARTS_MAX, without a length).
  */
-long
-resp_parse(const char *bytes, size_t size, struct resp *ret_reply);
+long resp_parse(const char *bytes, size_t size, struct resp *ret_reply);
 
 /* resp_put - a command of `count` words, each a bulk string; returns its length. */
-size_t
-resp_put(char *to, const struct resp_text *words, size_t count);
+size_t resp_put(char *to, const struct resp_text *words, size_t count);
 
 /* resp_size - the most that resp_put() may write. */
-size_t
-resp_size(const struct resp_text *words, size_t count);
+size_t resp_size(const struct resp_text *words, size_t count);
 
 #endif

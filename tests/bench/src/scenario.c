@@ -62,8 +62,6 @@ mark(struct scenario *scenario, struct mark *ret)
 	ret->sent = scenario->load.counts.sent;
 	ret->delivered = scenario->fleet.counts.delivered;
 	ret->reads = scenario->fleet.counts.reads;
-	if (ret->server.resident_bytes > scenario->peak.resident_bytes)
-		scenario->peak = ret->server;
 }
 
 static void
@@ -128,6 +126,12 @@ has_crowd_reported(void *arg)
 	struct scenario *scenario = arg;
 
 	return crowd_has_reported(&scenario->crowd) || interrupted;
+}
+
+static bool
+has_crowd_arrived(void *arg)
+{
+	return has_crowd_reported(arg) || is_over(arg);
 }
 
 static uint64_t
@@ -300,7 +304,12 @@ measure(struct scenario *scenario)
 							     : "arrives");
 		listen_for_latency(scenario, &scenario->latency);
 		crowd_act(&scenario->crowd, options);
-		run_for(scenario, options->time_ns / 2);
+		/* Arriving takes as long as it takes; quiet time behind it would only hide what it does to
+		 * others. */
+		if (options->crowd_act == CROWD_ARRIVES)
+			loop_run(&scenario->loop, UINT64_MAX, has_crowd_arrived, scenario);
+		else
+			run_for(scenario, options->time_ns / 2);
 	} else {
 		run_for(scenario, options->time_ns);
 	}

@@ -40,7 +40,6 @@ struct scenario {
 
 	/* Message latency; with a crowd, `before` is until it acts and `latency` from then on. */
 	struct histogram latency, before;
-	struct process_sample peak; /* memory only */
 	char note[200];             /* a limit that changed the order, or empty */
 };
 

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Proves that what is drawn and compared is what was measured, and that a reader can open it."""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import chart  # noqa: E402
+import figures  # noqa: E402
+import machine  # noqa: E402
+
+SPEC = importlib.util.spec_from_loader("compare", importlib.machinery.SourceFileLoader(
+    "compare", os.path.join(HERE, "compare")))
+compare = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(compare)
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def report(label="Push", preset="broadcast", transport="ws", cpu=1.0, rate=1000.0, processes=2, faults=0):
+    return {"preset": preset, "label": label, "transport": transport, "faults": faults, "deliveries_per_s": rate,
+            "server": {"processes": processes, "cpu_us_per_delivery": cpu}}
+
+
+def draw(reports, heading=None, title="Title"):
+    return xml.etree.ElementTree.fromstring(chart.draw(heading or {}, reports, title))
+
+
+def words(tree):
+    return [element.text for element in tree.iter(SVG + "text")]
+
+
+def bars(tree, kind):
+    return [float(element.get("width")) for element in tree.iter(SVG + "rect") if element.get("class") == kind]
+
+
+class Chart(unittest.TestCase):
+    def test_it_is_well_formed_whatever_stands_in_names(self):
+        nasty = '<&">\'x'
+        tree = draw([report(nasty)], {"machine": nasty, "date": nasty, "versions": {nasty: nasty}}, nasty)
+        self.assertEqual(tree.tag, SVG + "svg")
+        self.assertIn(nasty, words(tree))
+
+    def test_it_says_title_unit_machine_date_and_versions(self):
+        heading = {"machine": "a machine", "date": "2001-02-03", "versions": {"Push": "v1"}}
+        said = " ".join(words(draw([report()], heading, "What it costs")))
+        for word in ("What it costs", "µs", "a machine", "2001-02-03", "Push v1", "less is better", "more is better"):
+            self.assertIn(word, said)
+
+    def test_lengths_are_in_the_ratio_of_the_medians(self):
+        tree = draw([report(cpu=1, rate=3), report(cpu=9, rate=3), report(cpu=2, rate=3),
+                     report("Nchan", cpu=4, rate=6)])
+        (push_rate, push_cpu), (peer_rate, peer_cpu) = bars(tree, "push"), bars(tree, "peer")
+        self.assertAlmostEqual(push_rate / peer_rate, 0.5, 2)
+        self.assertAlmostEqual(push_cpu / peer_cpu, 0.5, 2)
+
+    def test_nothing_is_drawn_outside_of_the_picture(self):
+        tree = draw([report(name, rate=10.0 ** i) for i, name in enumerate(("Push", "A long name", "floor"))])
+        width = float(tree.get("width"))
+        for element in tree.iter(SVG + "rect"):
+            self.assertLessEqual(float(element.get("x", 0)) + float(element.get("width")), width)
+        for element in tree.iter(SVG + "text"):
+            self.assertTrue(0 <= float(element.get("x")) <= width)
+
+    def test_it_follows_light_and_dark(self):
+        self.assertIn("prefers-color-scheme: dark", draw([report()]).find(SVG + "style").text)
+
+    def test_a_reader_without_eyes_gets_the_figures(self):
+        self.assertIn("Push 1,000", draw([report()]).find(SVG + "desc").text)
+
+    def test_transports_are_told_apart_where_there_are_two(self):
+        self.assertIn("Push, SSE", words(draw([report(), report(transport="sse")])))
+        self.assertIn("Push", words(draw([report()])))
+
+    def test_what_was_not_measured_is_not_drawn(self):
+        tree = draw([report(processes=0), report("Nchan", processes=0, rate=0)])
+        self.assertEqual((len(bars(tree, "push")), len(bars(tree, "peer"))), (1, 0))
+
+    def test_it_is_made_from_a_file_and_an_empty_one_is_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            lines, out = os.path.join(folder, "a.jsonl"), os.path.join(folder, "a.svg")
+            for content, code in (([machine.heading(), report()], 0), ([machine.heading()], 1)):
+                with open(lines, "w", encoding="utf-8") as file:
+                    file.writelines(json.dumps(entry) + "\n" for entry in content)
+                done = subprocess.run([sys.executable, "-B", os.path.join(HERE, "chart.py"), lines, "--out", out],
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual((done.returncode, lines in done.stderr), (code, bool(code)), done.stderr)
+            xml.etree.ElementTree.parse(out)
+
+
+class Comparison(unittest.TestCase):
+    def rows(self, reports, names):
+        return {row[1]: row[2:] for row in compare.rows_of(reports, names)}
+
+    def test_ratios_are_pushs_by_the_others(self):
+        rows = self.rows([report(cpu=1, rate=300), report("Nchan", cpu=4, rate=100), report("floor", cpu=0.5, rate=400)],
+                         ["Push", "Nchan", "floor"])
+        self.assertEqual(rows["CPU µs a delivery ↓"], ["1.00", "4.00", "0.50", "0.25", "2.00"])
+        self.assertEqual(rows["deliveries/s ↑"], ["300", "100", "400", "3.00", "0.75"])
+
+    def test_it_says_where_push_is_behind(self):
+        rows = self.rows([report(cpu=2, rate=50), report("Nchan", cpu=1, rate=100)], ["Push", "Nchan"])
+        self.assertEqual((rows["CPU µs a delivery ↓"][-1], rows["deliveries/s ↑"][-1]), ("2.00 ✗", "0.50 ✗"))
+
+    def test_figures_of_a_faulty_run_are_marked(self):
+        rows = self.rows([report(), report("Nchan", faults=3)], ["Push", "Nchan"])
+        self.assertEqual(rows["deliveries/s ↑"][:2], ["1,000", "1,000 !"])
+
+    def test_a_server_that_is_missing_leaves_a_gap(self):
+        rows = self.rows([report()], ["Push", "Nchan"])
+        self.assertEqual(rows["deliveries/s ↑"], ["1,000", "–", "–"])
+
+    def test_every_scenario_has_a_figure_and_every_figure_a_preset(self):
+        with open(os.path.join(HERE, "src/options.c"), encoding="utf-8") as file:
+            presets = set(re.findall(r'^\t\{"(\w+)", "[^"]*",\n\t\t\{"--', file.read(), re.M))
+        shown = {figure.preset for figure in figures.FIGURES}
+        self.assertEqual(presets, shown)
+        self.assertLessEqual(set(compare.SCENARIOS), shown)
+
+    def test_bad_options_name_option_and_value(self):
+        for args in (("--scenario", "nothing"), ("--runs", "0"), ("--server", "Push,Mercure"), ("--transport", "tcp")):
+            with self.subTest(args):
+                done = subprocess.run([sys.executable, "-B", os.path.join(HERE, "compare"), *args], capture_output=True,
+                                      text=True, check=False)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(args[0], done.stderr)
+                self.assertIn(args[1].split(",")[-1], done.stderr)
+
+    def test_the_table_is_one_that_markdown_understands(self):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            compare.print_table([report(), report("floor")], ["Push", "Nchan", "floor"])
+        lines = [line for line in out.getvalue().splitlines() if line.startswith("|")]
+        self.assertEqual({line.count("|") for line in lines}, {6})
+        self.assertNotIn("Nchan", lines[0])
+
+
+if __name__ == "__main__":
+    unittest.main()

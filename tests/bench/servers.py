@@ -1,0 +1,243 @@
+"""Starts a server, knows how pushload is to speak to it, and stops it: Push, Nchan, Redis and the floor.
+
+Each is started anew for each run, on a port of its own, in the setting that its documentation recommends for speed
+with the promises nearest to Push's: one process that serves, no persistence, no access log, no limit that a run
+would meet.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import peers
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+START_S, STOP_S = 30, 20
+FILES_MAX = 20000
+
+# Embedded store without buffered messages (Push has no history either), one worker.  nginx begins to close waiting
+# connections when a sixteenth of worker_connections is left: so there are more of them than files can be open.
+NCHAN_CONF = """\
+load_module {module};
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {files};
+error_log stderr error;
+pid {work}/nginx.pid;
+{user}
+events {{ worker_connections {connections}; multi_accept on; }}
+http {{
+  access_log off;
+  tcp_nodelay on;
+  keepalive_requests 2000000000;
+  keepalive_timeout 1h;
+  client_body_temp_path {work}/body;
+  proxy_temp_path {work}/proxy;
+  fastcgi_temp_path {work}/fastcgi;
+  uwsgi_temp_path {work}/uwsgi;
+  scgi_temp_path {work}/scgi;
+  client_body_buffer_size 128k;
+  nchan_shared_memory_size 512M;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location ~ ^/subscribe/(\\w+)$ {{
+      nchan_subscriber websocket eventsource;
+      nchan_channel_id $1;
+      nchan_subscriber_first_message newest;
+      nchan_store_messages off;
+    }}
+    location ~ ^/publish/(\\w+)$ {{
+      nchan_publisher http;
+      nchan_channel_id $1;
+      nchan_store_messages off;
+    }}
+  }}
+}}
+"""
+
+
+class Failed(Exception):
+    """A server did not come up; says what it said itself."""
+
+
+def free_ports(count):
+    """All are held until all are known, so that they differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+class Server:
+    """Use as a context manager: .pid and .options(transport) are for pushload."""
+
+    name = None
+    transports = ("ws", "sse")
+    ready_text = None  # what it says when it is ready; None: it answers a request
+
+    def __init__(self, build):
+        self.build = build
+        self.port = None
+        self.process = None
+        self.said = []
+        self.has_said_ready = threading.Event()
+
+    # What a server is.
+
+    def command(self):
+        raise NotImplementedError
+
+    def environment(self):
+        return dict(os.environ)
+
+    def options(self, transport):
+        return ["--transport", transport]
+
+    # The same for all.
+
+    def __enter__(self):
+        self.work = tempfile.TemporaryDirectory(prefix="push-bench-")
+        try:
+            self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.work.name)
+            self.reader = threading.Thread(target=self.listen, daemon=True)
+            self.reader.start()
+            if not self.wait_until_ready():
+                raise Failed("%s did not start:\n%s" % (self.name, "\n".join(self.said[-8:])))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.reader.join()
+            self.process.stdout.close()
+        self.work.cleanup()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def listen(self):
+        for line in self.process.stdout:
+            self.said.append(line.decode(errors="replace").rstrip())
+            if self.ready_text and self.ready_text in self.said[-1]:
+                self.has_said_ready.set()
+        self.has_said_ready.set()  # it never will
+
+    def wait_until_ready(self):
+        if self.ready_text:
+            self.has_said_ready.wait(START_S)
+            return any(self.ready_text in line for line in self.said)
+        until = time.monotonic() + START_S
+        while time.monotonic() < until and self.process.poll() is None:
+            if self.answers():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def answers(self):
+        """Whether its worker serves: an open port alone is its parent's."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                return bool(connection.recv(1))
+        except OSError:
+            return False
+
+
+class Push(Server):
+    name = "Push"
+    ready_text = "Push is ready"
+
+    def command(self):
+        return [os.path.join(self.build, "server/pushd"), "--config", peers.ROOT, "--plugins",
+                os.path.join(self.build, "plugins"), "--mounts", os.path.join(peers.ROOT, "mounts"), "--lwsws",
+                os.path.join(peers.ROOT, "build/deps/bin/lwsws"), "--run-dir", self.work.name]
+
+    def environment(self):
+        self.port, management = free_ports(2)
+        return {**os.environ, "SERVER_PORT": str(self.port), "MANAGEMENT_SERVER_PORT": str(management)}
+
+
+class Floor(Server):
+    name = "floor"
+    ready_text = "floor is ready"
+
+    def command(self):
+        return [os.path.join(self.build, "tests/bench/bench_floor")]
+
+    def wait_until_ready(self):
+        if not super().wait_until_ready():
+            return False
+        self.port = int(self.said[0].split()[-1])
+        return True
+
+
+class Nchan(Server):
+    name = "Nchan"
+
+    def command(self):
+        self.port = free_ports(1)[0]
+        conf = os.path.join(self.work.name, "nginx.conf")
+        with open(conf, "w", encoding="utf-8") as file:
+            file.write(NCHAN_CONF.format(
+                module=peers.path("usr/lib/nginx/modules/ngx_nchan_module.so"), work=self.work.name, port=self.port,
+                files=FILES_MAX, connections=FILES_MAX * 9 // 8, user="user root;" if os.geteuid() == 0 else ""))
+        nginx = [peers.path("usr/sbin/nginx"), "-p", self.work.name, "-c", conf]
+        if os.path.isdir("/var/lib/nginx"):
+            return nginx
+        # The module insists on that folder, and its directive to choose another one refuses every value: it is given
+        # one that only it sees.
+        private = "mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/nginx && exec \"$@\""
+        return ["unshare", "-m" if os.geteuid() == 0 else "-Urm", "sh", "-c", private, "sh", *nginx]
+
+    def environment(self):
+        return peers.environment()
+
+    def options(self, transport):
+        return super().options(transport) + [
+            "--ws-path", "/subscribe/%c", "--sse-path", "/subscribe/%c", "--publish-path", "/publish/%c",
+            "--publish-body", "%m", "--content-type", "text/plain"]
+
+
+class Redis(Server):
+    name = "Redis"
+    transports = ("redis",)
+    ready_text = "Ready to accept connections"
+
+    def command(self):
+        self.port = free_ports(1)[0]
+        return [peers.path("usr/bin/redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--protected-mode",
+                "no", "--save", "", "--appendonly", "no", "--maxclients", str(FILES_MAX - 100), "--tcp-backlog", "4096",
+                "--client-output-buffer-limit", "pubsub 0 0 0", "--dir", self.work.name]
+
+    def environment(self):
+        return peers.environment()
+
+    def options(self, transport):
+        return super().options("redis") + ["--publish-by", "redis", "--publish-body", "%m"]
+
+
+ALL = {server.name: server for server in (Push, Nchan, Redis, Floor)}
+
+
+def load(server, pushload, transport, extra, json_file):
+    """One run of pushload against a running server.  Returns its exit code and what it printed."""
+    done = subprocess.run(
+        [pushload, "--target", "127.0.0.1:%d" % server.port, "--server-pid", str(server.pid), "--label", server.name,
+         "--quiet", "--json", json_file, *extra, *server.options(transport)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
