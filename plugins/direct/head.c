@@ -179,6 +179,7 @@ push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, 
 	static const char blank[] = "\r\n\r\n";
 	struct reading reading = {.head = ret_head};
 	const char *start = bytes, *end;
+	llhttp_errno_t result;
 	size_t head_size;
 
 	/* empty lines before a request are none of it (RFC 9112, 2.2) */
@@ -194,12 +195,12 @@ push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, 
 	memset(ret_head, 0, sizeof(*ret_head));
 	llhttp_init(parser, HTTP_REQUEST, &settings);
 	parser->data = &reading;
-	if (llhttp_execute(parser, bytes, head_size) != HPE_PAUSED || !reading.url.size ||
-		llhttp_get_error_pos(parser) > bytes + head_size)
+	result = llhttp_execute(parser, bytes, head_size);
+	parser->data = NULL;
+	if (result != HPE_PAUSED || !reading.url.size || llhttp_get_error_pos(parser) > bytes + head_size)
 		return PUSH_HEAD_BAD;
 	ret_head->size = (size_t)(llhttp_get_error_pos(parser) - bytes);
 	split_url(ret_head, reading.url);
 	settle(ret_head, parser);
-	parser->data = NULL;
 	return PUSH_HEAD_WHOLE;
 }

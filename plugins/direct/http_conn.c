@@ -634,9 +634,11 @@ conn_ready(struct push_source *source, uint32_t events)
 {
 	struct push_http_conn *conn = push_container_of(source, struct push_http_conn, source);
 
+	bool reads = conn->state == CONN_HEAD || conn->state == CONN_BODY || conn->state == CONN_LINGER;
+
 	if (events & EPOLLOUT)
 		send_answers(conn);
-	else if (events & EPOLLERR)
+	else if (events & EPOLLERR || (events & EPOLLHUP && !reads))
 		conn_close(conn);
 	else if (conn->state == CONN_HEAD)
 		look(conn);
@@ -644,8 +646,6 @@ conn_ready(struct push_source *source, uint32_t events)
 		read_more(conn);
 	else if (conn->state == CONN_LINGER)
 		discard(conn);
-	else if (events & EPOLLHUP)
-		conn_close(conn);
 }
 
 static const struct push_source_kind conn_kind = {conn_ready, conn_destroy};

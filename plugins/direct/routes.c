@@ -12,24 +12,15 @@
 void
 push_routes_init(struct push_routes *routes, uint64_t seed)
 {
-	push_list_init(&routes->all);
 	routes->count = 0;
 	routes->seed = seed;
-}
-
-static void
-forget(struct push_routes *routes, struct push_route *route)
-{
-	push_list_remove(&route->link);
-	routes->count--;
-	push_route_unref(route);
 }
 
 void
 push_routes_fini(struct push_routes *routes)
 {
-	while (!push_list_is_empty(&routes->all))
-		forget(routes, push_container_of(routes->all.next, struct push_route, link));
+	while (routes->count)
+		push_route_unref(routes->recent[--routes->count]);
 }
 
 static bool
@@ -40,7 +31,7 @@ put(struct push_route_key *key, struct push_span span)
 	if (key->size + span.size + 2 > sizeof(key->bytes))
 		return false;
 	key->bytes[key->size++] = span.bytes ? '+' : '-';
-	if (span.size)
+	if (span.bytes)
 		memcpy(key->bytes + key->size, span.bytes, span.size);
 	key->size = (uint16_t)(key->size + span.size);
 	key->bytes[key->size++] = '\0';
@@ -67,21 +58,23 @@ push_route_key_is(const struct push_route_key *a, const struct push_route_key *b
 	return a->hash == b->hash && a->size == b->size && !memcmp(a->bytes, b->bytes, a->size);
 }
 
+/* The first `count` move back by one, over what is behind them, and `route` comes to the front. */
+static void
+put_first(struct push_routes *routes, unsigned int count, struct push_route *route)
+{
+	memmove(&routes->recent[1], &routes->recent[0], count * sizeof(routes->recent[0]));
+	routes->recent[0] = route;
+}
+
 struct push_route *
 push_routes_find(struct push_routes *routes, const struct push_route_key *key)
 {
-	for (struct push_list *item = routes->all.next; item != &routes->all; item = item->next) {
-		struct push_route *route = push_container_of(item, struct push_route, link);
+	for (unsigned int i = 0; i < routes->count; i++) {
+		struct push_route *route = routes->recent[i];
 
 		if (!push_route_key_is(&route->key, key))
 			continue;
-		if (routes->all.next != item) {
-			push_list_remove(item);
-			item->prev = &routes->all;
-			item->next = routes->all.next;
-			item->next->prev = item;
-			routes->all.next = item;
-		}
+		put_first(routes, i, route);
 		route->refs++;
 		return route;
 	}
@@ -106,9 +99,8 @@ push_routes_add(
 	route->extra_size = (uint32_t)extra_size;
 	route->key = *key;
 	if (routes->count == PUSH_ROUTES_MAX)
-		forget(routes, push_container_of(routes->all.prev, struct push_route, link));
-	push_list_append(&routes->all, &route->link);
-	routes->count++;
+		push_route_unref(routes->recent[--routes->count]);
+	put_first(routes, routes->count++, route);
 }
 
 void

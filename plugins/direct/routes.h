@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
-#include "core/list.h"
 #include "direct/head.h"
+#include "direct/limits.h"
 
 /* The longest key; a request with a longer one goes to lws. */
 #define PUSH_ROUTE_KEY_BYTES_MAX 1024
@@ -26,7 +26,6 @@ struct push_route_key {
 };
 
 struct push_route {
-	struct push_list link; /* most recently used first */
 	uint32_t refs;
 	uint32_t extra_size;
 	char *extra; /* header lines that the vhost adds to its answers, each with CRLF */
@@ -34,9 +33,9 @@ struct push_route {
 };
 
 struct push_routes {
-	struct push_list all;
 	unsigned int count;
-	uint64_t seed;
+	uint64_t seed; /* of the keys' hashes: nobody outside can make them collide */
+	struct push_route *recent[PUSH_ROUTES_MAX]; /* the one used last first */
 };
 
 void

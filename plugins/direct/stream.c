@@ -209,12 +209,10 @@ stream_ready(struct push_source *source, uint32_t events)
 	size = recv(source->fd, direct->scratch, PUSH_READ_BYTES, MSG_DONTWAIT);
 	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
-	if (size <= 0)
-		stream_end(stream);
-	else if (source->flags & IS_WS)
+	if (size > 0 && source->flags & IS_WS)
 		read_frames(stream, (unsigned char *)direct->scratch, (size_t)size);
 	else
-		stream_end(stream); /* a request behind one whose answer does not end */
+		stream_end(stream); /* gone, or with a request behind one whose answer does not end */
 }
 
 static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};

@@ -99,16 +99,17 @@ def test_a_websocket_that_ignores_the_close_is_dropped_after_the_grace_period(mo
 
 
 def test_lifetimes_are_spread_between_min_and_max(mortal):
+    first = time.monotonic()
     streams = [EventStream(mortal.port, "a") for _ in range(40)]
-    start = time.monotonic()
+    last = time.monotonic()
     ends = []
     for stream in streams:
         while stream.raw() is not None:
             pass
-        ends.append(time.monotonic() - start)
+        ends.append(time.monotonic())
         stream.close()
     # read one after the other, an end shows up no earlier than that of a stream before
-    assert ends[0] >= 1.8 and ends[-1] <= 3 + SLACK_S
+    assert ends[0] - first >= 1.8 and ends[-1] - last <= 3 + SLACK_S
     assert mortal.metric('push_disconnects_total{transport="sse",reason="lifetime"}') >= 40
 
 
