@@ -235,6 +235,12 @@ ops_direct_claim(struct push_broker *broker, int lws_fd, enum push_direct_kind k
 	return broker->direct && push_direct_claim(broker->direct, lws_fd, kind, extra, extra_size);
 }
 
+static bool
+ops_is_behind(const struct push_broker *broker)
+{
+	return push_hub_is_behind(broker->hub);
+}
+
 static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
@@ -268,6 +274,7 @@ push_broker_ops_table(void)
 		.subscriber_greet = push_subscriber_greet,
 		.subscriber_pinged = ops_subscriber_pinged,
 		.direct_claim = ops_direct_claim,
+		.is_behind = ops_is_behind,
 	};
 
 	return &table;

@@ -82,6 +82,9 @@ struct push_broker_ops {
 	/* push_direct_claim(), false where there are no direct sockets. */
 	bool (*direct_claim)(struct push_broker *broker, int lws_fd, enum push_direct_kind kind,
 		const char *extra, size_t extra_size);
+
+	/* push_hub_is_behind(): publishers should wait. */
+	bool (*is_behind)(const struct push_broker *broker);
 };
 
 struct push_broker_link {

@@ -99,7 +99,7 @@ on_direct(struct broker_vhost *self, enum push_direct_set set)
 	self->in_turn = true;
 	push_direct_ready(self->direct, set);
 	self->in_turn = false;
-	if (!flush_delay(self))
+	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
 		flush(self);
 }
 

@@ -93,8 +93,33 @@ hub_mark_dirty(struct push_subscriber *subscriber)
 	if (subscriber->blocked || !push_list_is_empty(&subscriber->dirty))
 		return;
 	push_list_append(&hub->dirty, &subscriber->dirty);
+	hub->dirty_count++;
+	hub->dirty_bytes += subscriber->outbox.bytes;
 	if (first)
 		hub->ready(hub->context);
+}
+
+void
+hub_mark_clean(struct push_subscriber *subscriber)
+{
+	struct push_hub *hub = subscriber->hub;
+
+	if (push_list_is_empty(&subscriber->dirty))
+		return;
+	push_list_remove(&subscriber->dirty);
+	hub->dirty_count--;
+	hub->dirty_bytes -= subscriber->outbox.bytes;
+}
+
+void
+hub_account(struct push_subscriber *subscriber, uint32_t bytes_before)
+{
+	struct push_hub *hub = subscriber->hub;
+	uint64_t more = (uint64_t)subscriber->outbox.bytes - bytes_before; /* modulo 2^64 */
+
+	hub->stats->outbox_bytes += more;
+	if (!push_list_is_empty(&subscriber->dirty))
+		hub->dirty_bytes += more;
 }
 
 /* `{"channel":"qwerty","message":"hello"}` */
@@ -143,6 +168,7 @@ push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_
 		status = encode(hub, channel, now_us, frames);
 	if (status == PUSH_OK) {
 		*ret_subscribers = channel->count;
+		hub->unflushed_deliveries += channel->count;
 		/* backwards: one that is closed as slow leaves the array, and its place is taken by one from
 		 * behind, which has had its turn; the channel itself goes with the last one, at i == 0 */
 		for (uint32_t i = channel->count; i-- > 0;) {
@@ -159,14 +185,18 @@ push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_
 bool
 push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
-	while (!push_list_is_empty(&hub->dirty) && max-- > 0) {
-		struct push_subscriber *subscriber =
-			push_container_of(hub->dirty.next, struct push_subscriber, dirty);
-
-		push_list_remove(&subscriber->dirty);
-		subscriber_flush(subscriber, now_us);
-	}
+	hub->unflushed_deliveries = 0;
+	while (!push_list_is_empty(&hub->dirty) && max-- > 0)
+		subscriber_flush(push_container_of(hub->dirty.next, struct push_subscriber, dirty), now_us);
+	PUSH_ASSERT(!push_list_is_empty(&hub->dirty) || (!hub->dirty_count && !hub->dirty_bytes));
 	return !push_list_is_empty(&hub->dirty);
+}
+
+bool
+push_hub_is_behind(const struct push_hub *hub)
+{
+	return hub->unflushed_deliveries > PUSH_TURN_DELIVERIES_MAX ||
+	       hub->dirty_bytes > hub->dirty_count * PUSH_BEHIND_BYTES;
 }
 
 bool

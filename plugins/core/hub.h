@@ -62,6 +62,15 @@ push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size,
 bool
 push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max);
 
+/*
+ * push_hub_is_behind - whether messages come faster than they can be written.
+ *
+ * Publishers should wait then, as far as they can be made to; nobody whose socket takes what it is given is
+ * closed for it (subscriber_enqueue).  Holds until push_hub_flush() has caught up.
+ */
+bool
+push_hub_is_behind(const struct push_hub *hub);
+
 /* push_hub_tick - do what is due by the clock, for at most `max` subscribers.  Returns true if more is due.
  */
 bool

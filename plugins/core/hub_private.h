@@ -70,6 +70,9 @@ struct push_hub {
 	void *context;
 	struct push_channel_map channels;
 	struct push_list dirty;
+	size_t dirty_count;
+	uint64_t dirty_bytes;          /* what waits for those that are dirty */
+	uint64_t unflushed_deliveries; /* since the flush had its last turn */
 	size_t subscriber_count;
 	struct push_wheel wheel;
 	uint64_t random;
@@ -86,6 +89,14 @@ hub_random_upto(struct push_hub *hub, uint64_t limit);
 /* hub_mark_dirty - let the next flush write what waits for a subscriber. */
 void
 hub_mark_dirty(struct push_subscriber *subscriber);
+
+/* hub_mark_clean - it has been written to, or will not be. */
+void
+hub_mark_clean(struct push_subscriber *subscriber);
+
+/* hub_account - what waits for a subscriber was `bytes_before`. */
+void
+hub_account(struct push_subscriber *subscriber, uint32_t bytes_before);
 
 /* subscriber_enqueue - queue a frame for an open subscriber; one that is full is closed as slow. */
 void

@@ -40,9 +40,16 @@
  * iovec of many short pieces (measured: 10 frames of 130 bytes, 0.42 against 0.54 us a delivery). */
 #define PUSH_COALESCE_BYTES_MAX 16384
 
-/* How long subscribers are written to before the event loop is given back to the other sockets.  It may be short:
- * publishes that come in between are merged with what waits. */
+/* How long subscribers are written to before the event loop is given back to the other sockets.  It may be
+ * short: publishes that come in between are merged with what waits. */
 #define PUSH_FLUSH_SLICE_US 1000ull
+
+/* Publishers wait when so much is to be written to each subscriber on average that one write takes most of
+ * it: more would not make it cheaper, only later. */
+#define PUSH_BEHIND_BYTES 16384ull
+
+/* Deliveries to outboxes, 10 ns each, before the flush has its turn. */
+#define PUSH_TURN_DELIVERIES_MAX 65536ull
 
 /* The longest flush delay: beyond, it is no trade for throughput any more but a slow server. */
 #define PUSH_FLUSH_DELAY_US_MAX 1000000ull
@@ -50,8 +57,8 @@
 /* Timers fired in one go before the event loop is given back. */
 #define PUSH_WHEEL_SLICE_TIMERS 512
 
-/* How much longer a silent client is waited for, and by how much the timer itself was late: on a busy server its
- * answer may lie in the socket, and the loop reads that before it comes back to the timers. */
+/* How much longer a silent client is waited for, and by how much the timer itself was late: on a busy server
+ * its answer may lie in the socket, and the loop reads that before it comes back to the timers. */
 #define PUSH_PONG_SECOND_LOOK_US 100000ull
 
 /* Resolution of the timing wheel. */

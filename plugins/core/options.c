@@ -241,8 +241,9 @@ push_options_check(const struct push_options *o, struct push_error *error)
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {
-		snprintf(error->text, sizeof(error->text), "push.flush.delay: %" PRIu64 " ms, must be at most %llu",
-			o->flush_delay_us / 1000, PUSH_FLUSH_DELAY_US_MAX / 1000);
+		snprintf(error->text, sizeof(error->text),
+			"push.flush.delay: %" PRIu64 " ms, must be at most %llu", o->flush_delay_us / 1000,
+			PUSH_FLUSH_DELAY_US_MAX / 1000);
 		return PUSH_INVALID;
 	}
 	if (o->lifetime_min_us > o->lifetime_max_us) {

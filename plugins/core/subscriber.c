@@ -207,7 +207,7 @@ push_subscriber_greet(struct push_subscriber *subscriber, const void *bytes, siz
 	push_frame_unref(frame);
 	if (status != PUSH_OK)
 		return status;
-	subscriber->hub->stats->outbox_bytes += size;
+	hub_account(subscriber, 0);
 	hub_mark_dirty(subscriber);
 	return PUSH_OK;
 }
@@ -258,7 +258,7 @@ retire(struct push_subscriber *subscriber)
 	subscriber->state = SUBSCRIBER_CLOSED;
 	unsubscribe_all(subscriber);
 	push_timer_disarm(&subscriber->timer);
-	push_list_remove(&subscriber->dirty);
+	hub_mark_clean(subscriber);
 }
 
 static void
@@ -266,12 +266,6 @@ finish(struct push_subscriber *subscriber, bool at_once)
 {
 	retire(subscriber);
 	subscriber->transport->close(subscriber->connection, at_once);
-}
-
-static void
-account(struct push_subscriber *subscriber, uint32_t bytes_before)
-{
-	subscriber->hub->stats->outbox_bytes += (uint64_t)subscriber->outbox.bytes - bytes_before;
 }
 
 /*
@@ -295,7 +289,7 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 		push_outbox_drop_unsent(&subscriber->outbox);
 	if (close_frame)
 		status = push_outbox_push(&subscriber->outbox, close_frame, SIZE_MAX);
-	account(subscriber, before);
+	hub_account(subscriber, before);
 
 	if (status != PUSH_OK || (reason == PUSH_CLOSE_SLOW && !close_frame)) {
 		finish(subscriber, true);
@@ -309,13 +303,23 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 void
 subscriber_enqueue(struct push_subscriber *subscriber, struct push_frame *frame, uint64_t now_us)
 {
+	size_t bytes_max = subscriber->hub->options->queue_bytes_max;
+	uint32_t before = subscriber->outbox.bytes;
 	enum push_status status;
 
 	if (subscriber->state != SUBSCRIBER_OPEN)
 		return;
-	status = push_outbox_push(&subscriber->outbox, frame, subscriber->hub->options->queue_bytes_max);
+	status = push_outbox_push(&subscriber->outbox, frame, bytes_max);
+	/* slow is who does not read, not who was not written to in a turn full of publishes */
+	while (status == PUSH_TOO_LARGE && !subscriber->blocked) {
+		subscriber_flush(subscriber, now_us);
+		if (subscriber->state != SUBSCRIBER_OPEN)
+			return;
+		before = subscriber->outbox.bytes;
+		status = push_outbox_push(&subscriber->outbox, frame, bytes_max);
+	}
 	if (status == PUSH_OK) {
-		subscriber->hub->stats->outbox_bytes += frame->size;
+		hub_account(subscriber, before);
 		hub_mark_dirty(subscriber);
 		return;
 	}
@@ -362,7 +366,7 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 	count_written(subscriber, frames, outbox->sent, (size_t)taken, now_us);
 	before = outbox->bytes;
 	push_outbox_advance(outbox, (size_t)taken);
-	account(subscriber, before);
+	hub_account(subscriber, before);
 	return true;
 }
 
@@ -370,6 +374,7 @@ void
 subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	hub_mark_clean(subscriber);
 	if (subscriber->state == SUBSCRIBER_CLOSED)
 		return;
 	if (subscriber->transport->is_blocked(subscriber->connection)) {

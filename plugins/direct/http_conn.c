@@ -568,6 +568,14 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	return conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
 }
 
+/* Backpressure: the flush comes first; what is not read fills the publisher's socket. */
+static bool
+has_to_wait(const struct push_http_conn *conn)
+{
+	return conn->set == &conn->direct->sets[PUSH_DIRECT_PUBLISHERS] &&
+	       conn->direct->ops->is_behind(conn->direct->broker);
+}
+
 /* All whole requests of what has come, in order; what is left of it stays in the socket. */
 static void
 look(struct push_http_conn *conn)
@@ -585,7 +593,7 @@ look(struct push_http_conn *conn)
 		return;
 	}
 	while (used < (size_t)size && conn->answers.size < PUSH_ANSWERS_BYTES_MAX &&
-		serve(conn, bytes + used, (size_t)size - used, !used, &used) == GO_ON)
+		serve(conn, bytes + used, (size_t)size - used, !used, &used) == GO_ON && !has_to_wait(conn))
 		;
 	if (conn->source.fd < 0)
 		return;
@@ -640,6 +648,8 @@ conn_ready(struct push_source *source, uint32_t events)
 		send_answers(conn);
 	else if (events & EPOLLERR || (events & EPOLLHUP && !reads))
 		conn_close(conn);
+	else if (reads && has_to_wait(conn))
+		return;
 	else if (conn->state == CONN_HEAD)
 		look(conn);
 	else if (conn->state == CONN_BODY)

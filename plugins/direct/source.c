@@ -13,6 +13,7 @@ push_sources_init(struct push_sources *sources)
 	push_list_init(&sources->live);
 	push_list_init(&sources->closed);
 	sources->live_count = 0;
+	sources->turn = 0;
 	sources->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return sources->epoll_fd >= 0;
 }
@@ -113,11 +114,15 @@ push_sources_dispatch(struct push_sources *sources, int max)
 
 	PUSH_ASSERT(max > 0 && max <= PUSH_EVENTS_BATCH_MAX);
 	count = epoll_wait(sources->epoll_fd, events, max, 0);
+	/* not always the same one first: what it does may make the others wait for the next turn */
+	sources->turn++;
 	for (int i = 0; i < count; i++) {
-		struct push_source *source = events[i].data.ptr;
+		const struct epoll_event *event =
+			&events[(sources->turn + (unsigned int)i) % (unsigned int)count];
+		struct push_source *source = event->data.ptr;
 
 		if (source->fd >= 0)
-			source->kind->ready(source, events[i].events);
+			source->kind->ready(source, event->events);
 	}
 }
 

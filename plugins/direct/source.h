@@ -39,6 +39,7 @@ struct push_sources {
 	int epoll_fd;
 	struct push_list live, closed;
 	size_t live_count;
+	unsigned int turn;
 };
 
 /* push_sources_init - an empty set.  Returns false, with errno, where the system gives none. */

@@ -1,5 +1,6 @@
 """Nothing that a client sends, or does not, stops or slows the others."""
 
+import contextlib
 import resource
 import socket
 import threading
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from http1 import Connection, get, post
-from server import Server
+from server import DIRECT, Server
 from sseclient import EventStream
 from wsclient import CLOSE, TEXT, WebSocket, frame
 
@@ -95,6 +96,22 @@ def test_a_subscriber_that_does_not_read_is_disconnected_and_slows_nobody(bounde
         assert b'"message":"%dx' % n in received
     assert count < 60
     ws.close()
+
+
+def test_publishes_that_come_all_at_once_make_no_subscriber_slow():
+    """Twenty times the queue at once; it fits into the sockets, so that nobody needs to read in between."""
+    with Server(PUSH_CLIENT_QUEUE_MAX_SIZE="1kb") as running, WebSocket(running.port, "flood") as ws, \
+            EventStream(running.port, "flood") as sse, contextlib.ExitStack() as publishers:
+        sse.raw(), ws.read_frame()
+        each = 100 if DIRECT else 1
+        connections = [publishers.enter_context(Connection(running.port)) for _ in range(300 // each)]
+        for connection in connections:
+            connection.send(post('{"channel":"flood","message":"x"}') * each)
+        for connection in connections:
+            for _ in range(each):
+                assert connection.read_answer().json == {"subscribers": 2}
+        for _ in range(300):
+            assert ws.message() == sse.message() == ("flood", "x")
 
 
 def test_a_slow_websocket_that_reads_again_finds_1013(bounded):

@@ -319,6 +319,49 @@ a_slow_client_is_closed_and_others_get_everything(void **state)
 }
 
 static void
+who_takes_what_comes_is_never_slow_however_much_one_turn_brings(void **state)
+{
+	struct world *world = *state;
+	struct client *client;
+
+	world->options.queue_bytes_max = 1000;
+	client = join(world, 0, PUSH_ENCODING_WS, "a");
+	for (int i = 0; i < 500; i++) /* and no flush */
+		assert_int_equal(deliver(world, "a", "1"), 1);
+	flush(world);
+	assert_int_equal(count_of(client, WS_MESSAGE), 500);
+	assert_true(client->writes < 50);
+	assert_int_equal(world->stats.outbox_bytes, 0);
+}
+
+static void
+a_hub_is_behind_until_its_flush_has_caught_up(void **state)
+{
+	struct world *world = *state;
+	struct client *reads = join(world, 0, PUSH_ENCODING_WS, "a"),
+		      *stalls = join(world, 1, PUSH_ENCODING_WS, "a");
+
+	assert_false(push_hub_is_behind(world->hub));
+	for (int i = 0; i < 400; i++)
+		deliver(world, "a", "1");
+	assert_true(push_hub_is_behind(world->hub));
+	stalls->room = 20;
+	flush(world);
+	/* who is blocked is waited for by nobody */
+	assert_false(push_hub_is_behind(world->hub));
+	for (int i = 0; i < 100; i++)
+		deliver(world, "a", "1");
+	assert_false(push_hub_is_behind(world->hub));
+	push_subscriber_destroy(reads->subscriber);
+	reads->subscriber = NULL;
+	stalls->room = SIZE_MAX;
+	push_subscriber_writable(stalls->subscriber, world->now);
+	flush(world);
+	assert_false(push_hub_is_behind(world->hub));
+	assert_int_equal(count_of(stalls, WS_MESSAGE), 500);
+}
+
+static void
 heartbeats_come_at_once_and_every_interval(void **state)
 {
 	struct world *world = *state;
@@ -578,6 +621,8 @@ main(void)
 		T(a_channels_name_cannot_break_out_of_its_string),
 		T(a_partial_write_goes_on_where_it_stopped),
 		T(a_slow_client_is_closed_and_others_get_everything),
+		T(who_takes_what_comes_is_never_slow_however_much_one_turn_brings),
+		T(a_hub_is_behind_until_its_flush_has_caught_up),
 		T(heartbeats_come_at_once_and_every_interval),
 		T(a_websocket_that_answers_no_ping_is_closed_after_the_grace_period),
 		T(an_answer_that_a_busy_server_reads_late_still_counts),
