@@ -8,8 +8,7 @@
  *
  *                       ┌─ a publish, a stream or a WebSocket, and right ─▶ served here, then read
  *   accept ─▶ peek ─▶ ──┤
- *                       └─ anything else: files, errors, TLS, HTTP/2 ─────▶ the descriptor goes to lws,
- * unread
+ *                       └─ anything else: files, errors, HTTP/2 ─▶ lws gets the descriptor, unread
  *
  * Whether lws would have given the request to Push's plugins, or to nobody, or asked for a password, is
  * learned once per route, by showing it the head (probe.c).  What a client gets is thus the same with direct

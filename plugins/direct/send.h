@@ -1,5 +1,17 @@
 /*
  * send.h - frames to a socket, in one call of the kernel.
+ *
+ * One call for each subscriber, and that call is most of what a delivery costs.  What was tried against it,
+ * measured over loopback on Linux 6.18, per subscriber:
+ *
+ *   - io_uring, a hundred sends to a submission: 4.6 to 6.1 us instead of 6.1 to 7.5 for 130 bytes, nothing
+ *     gained for 60 kB or where several messages wait.  Not kept: the seccomp profiles that containers run
+ *     under by default refuse it, so that most would go on paying for send(), and it would be a second way
+ *     for errors and partial writes to come back.
+ *   - MSG_ZEROCOPY for large frames (Linux, networking/msg_zerocopy): over loopback the kernel copies all the
+ *     same and reports each send on top, 50 to 60 % dearer.  Over a real network it may pay for those who
+ *     send frames of far more than the 10 kB that the kernel's documentation names; Push's are limited to
+ *     64 kB, and each would have to stay as it is until its last receiver has acknowledged it.
  */
 #ifndef PUSH_DIRECT_SEND_H
 #define PUSH_DIRECT_SEND_H
