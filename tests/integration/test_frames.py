@@ -80,7 +80,10 @@ def test_the_error_to_junk_is_the_last_frame_before_the_close(server):
     with WebSocket(server.port, "last") as ws:
         after_the_first_ping(ws).send(frame(TEXT, "junk") + frame(TEXT, PING_COMMAND) + frame(PING, "x"))
         publish(server.port, "last", 1)
-        assert "error" in ws.event()
+        event = ws.event()
+        if "data" in event:  # two connections: the publish may be read first
+            event = ws.event()
+        assert "error" in event
         assert ws.close_code() == 1007
 
 
