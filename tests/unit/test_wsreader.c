@@ -206,6 +206,8 @@ whole_frames_are_one_event_each(void **state)
 		{{F(PING, "are you there")}, "ping(are you there) "},
 		{{F(PONG, "")}, "pong() "},
 		{{F(PONG, "\xFF\xFE no text")}, "pong(\xFF\xFE no text) "},
+		{{F(PING, "one"), F(PONG, "another"), F(CLOSE, "\x03\xE8")},
+			"ping(one) pong(another) close(1000 ) "},
 		{{F(TEXT, "a"), F(TEXT, "b"), F(PING, "c"), F(TEXT, ""), F(PONG, "d")},
 			"message(a) message(b) ping(c) message() pong(d) "},
 	};
@@ -364,6 +366,9 @@ a_control_frame_is_whole_and_at_most_125_bytes_long(void **state)
 static void
 a_length_takes_the_fewest_bytes_and_63_bits(void **state)
 {
+	struct push_buf stream, transcript;
+	struct push_ws_reader reader;
+
 	(void)state;
 	expect_header_fault(TEXT, 0, 2, "fault(1002) ");
 	expect_header_fault(TEXT, 125, 2, "fault(1002) ");
@@ -374,6 +379,18 @@ a_length_takes_the_fewest_bytes_and_63_bits(void **state)
 	expect_header_fault(TEXT, UINT64_MAX, 8, "fault(1002) ");
 	expect_header_fault(TEXT, (UINT64_C(1) << 63) - 1, 8, "fault(1009) ");
 	expect_header_fault(TEXT, UINT64_C(1) << 32, 8, "fault(1009) ");
+
+	/* 65535 fits two bytes, and here the limit does not hide it */
+	push_buf_init(&stream, 64);
+	push_buf_init(&transcript, 64);
+	push_ws_reader_init(&reader, UINT16_MAX);
+	put_header(&stream, TEXT, UINT16_MAX, 8);
+	play_read(&reader, stream.bytes, stream.size, &transcript);
+	assert_int_equal(transcript.size, strlen("fault(1002) "));
+	assert_memory_equal(transcript.bytes, "fault(1002) ", transcript.size);
+	push_ws_reader_fini(&reader);
+	push_buf_fini(&transcript);
+	push_buf_fini(&stream);
 }
 
 /* Reads of one size over a message of `size` bytes, under a limit that is as large. */
