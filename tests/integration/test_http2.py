@@ -448,6 +448,7 @@ class Mix:
     def __init__(self, h2, rng):
         self.h2, self.rng = h2, rng
         self.streams, self.sockets, self.posts, self.ends_early = [], [], [], False
+        self.window = 65_535  # of the connection: what may come before the server gives more (RFC 9113, 6.9.2)
 
     def add(self):
         kind = self.rng.choice(["sse", "ws", "post", "post", "no length"])
@@ -457,6 +458,9 @@ class Mix:
             self.sockets.append(self.h2.websocket("/ws/messages?channels=h2"))
         else:
             body = b'{"channel":"h2","message":"%s"}' % (b"x" * self.rng.choice([1, 1, 300, 9000, 20_000, 60_000]))
+            if len(body) > self.window:
+                body = BODY
+            self.window -= len(body)
             pieces = max(self.rng.choice([1, 1, 2, 5]), -(-len(body) // 16_000))
             length = False if kind == "no length" else None
             self.ends_early = self.ends_early or length is False
