@@ -209,7 +209,7 @@ end_request(struct push_http_conn *conn)
 	forget_request(conn);
 	conn->state = CONN_HEAD;
 	conn->probed = false;
-	if (!conn->keep_alive)
+	if (!conn->keep_alive || conn->source.fd < 0)
 		return;
 	begin_head(conn);
 	if (conn->has_published && conn->set == arrivals &&
@@ -576,9 +576,10 @@ has_to_wait(const struct push_http_conn *conn)
 	       conn->direct->ops->is_behind(conn->direct->broker);
 }
 
-/* All whole requests of what has come, in order; what is left of it stays in the socket. */
+/* All whole requests of what has come, in order; what is left of it stays in the socket.  `ended`: nothing
+ * more will come, so that a part of a request stays one. */
 static void
-look(struct push_http_conn *conn)
+look(struct push_http_conn *conn, bool ended)
 {
 	char *bytes = conn->direct->scratch;
 	ssize_t size = recv(conn->source.fd, bytes, PUSH_READ_BYTES, MSG_PEEK | MSG_DONTWAIT);
@@ -597,6 +598,10 @@ look(struct push_http_conn *conn)
 		;
 	if (conn->source.fd < 0)
 		return;
+	if (ended && !used && conn->state == CONN_HEAD && !conn->answers.size) {
+		conn_close(conn);
+		return;
+	}
 	take(conn, used);
 	send_answers(conn);
 	if (!conn->source.is_waiting && conn->state < CONN_WAITING && conn->state != CONN_PROBING)
@@ -651,7 +656,7 @@ conn_ready(struct push_source *source, uint32_t events)
 	else if (reads && has_to_wait(conn))
 		return;
 	else if (conn->state == CONN_HEAD)
-		look(conn);
+		look(conn, events & EPOLLRDHUP);
 	else if (conn->state == CONN_BODY)
 		read_more(conn);
 	else if (conn->state == CONN_LINGER)
@@ -688,7 +693,7 @@ direct_request_open(struct push_direct *direct, int fd, int port)
 	conn->set = &direct->sets[PUSH_DIRECT_ARRIVALS];
 	push_source_open(conn->set, &conn->source, &conn_kind, fd);
 	/* when many come at once their requests are there already */
-	look(conn);
+	look(conn, false);
 }
 
 void

@@ -1,10 +1,12 @@
 """Nothing that a client sends, or does not, stops or slows the others."""
 
 import contextlib
+import os
 import resource
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -261,3 +263,31 @@ def test_when_descriptors_are_used_up_it_recovers():
         assert clients[-1].message() == ("full", 1)
         for client in clients:
             client.close()
+
+
+POST_HEAD = b"POST /messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+WS_HEAD = (b"GET /ws/messages?channels=a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+UNFINISHED = [
+    b"", b"GET /sse/mess", b"\r\n\r\n", POST_HEAD + b'Content-Length: 100\r\n\r\n{"ch',
+    POST_HEAD + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"c', POST_HEAD + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    post('{"channel":"a","message":1}') + b" POST", b"GET /sse/messages?channels=a HTTP/1.1\r\nHost: x\r\n\r\n",
+    WS_HEAD, WS_HEAD + b"\x81\xfe\x00", WS_HEAD + b"\x81\x85abcdhe",
+]
+
+
+def processor_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_nothing_that_is_left_unfinished_keeps_the_server_busy(server):
+    with contextlib.ExitStack() as sockets:
+        clients = [sockets.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in UNFINISHED]
+        for step in (lambda client, data: client.sendall(data), lambda client, _: client.shutdown(socket.SHUT_WR)):
+            for client, data in zip(clients, UNFINISHED):
+                step(client, data)
+            assert server.publish("other", 1).status == 202
+            before = processor_seconds(server.worker())
+            time.sleep(1)  # the time that it may not use
+            assert processor_seconds(server.worker()) - before < 0.3
