@@ -31,7 +31,7 @@ def machine():
     memory_kb = int((first_value("/proc/meminfo", "MemTotal").split() or ["0"])[0])
     parts = (first_value("/proc/cpuinfo", "model name") or platform.machine(),
              "%d cores" % len(os.sched_getaffinity(0)), "%.0f GB" % (memory_kb / 2**20),
-             "Linux " + platform.release(), first_value("/etc/os-release", "PRETTY_NAME"))
+             "Linux " + platform.release().split("-")[0], first_value("/etc/os-release", "PRETTY_NAME"))
     return ", ".join(filter(None, parts))
 
 
