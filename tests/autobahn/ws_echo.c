@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -169,6 +171,8 @@ main(int argc, char **argv)
 	size_t limit = argc > 1 ? strtoul(argv[1], NULL, 10) : LIMIT_DEFAULT;
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
 
+	/* a test that is killed leaves no server behind */
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (!limit) {
 		fprintf(stderr, "ws_echo: LIMIT is the longest message in bytes, not '%s'\n", argv[1]);
 		return 2;
