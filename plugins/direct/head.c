@@ -200,6 +200,8 @@ push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, 
 	if (result != HPE_PAUSED || !reading.url.size || llhttp_get_error_pos(parser) > bytes + head_size)
 		return PUSH_HEAD_BAD;
 	ret_head->size = (size_t)(llhttp_get_error_pos(parser) - bytes);
+	if (ret_head->size != head_size) /* its lines end in a way that others read otherwise */
+		return PUSH_HEAD_BAD;
 	split_url(ret_head, reading.url);
 	settle(ret_head, parser);
 	return PUSH_HEAD_WHOLE;
