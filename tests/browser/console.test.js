@@ -214,6 +214,7 @@ describe('the console', () => {
 		await console.page.getByRole('button', {name: 'Resume (1)'}).waitFor();
 		assert.deepEqual(await console.contents(), ['before']);
 		await console.page.getByRole('button', {name: 'Resume (1)'}).click();
+		await console.row('meanwhile').waitFor();
 		assert.deepEqual(await console.contents(), ['before', 'meanwhile']);
 		await console.page.getByRole('button', {name: 'Clear'}).click();
 		await console.page.getByText('No messages yet').waitFor();

@@ -99,6 +99,9 @@ def test_a_websocket_that_ignores_the_close_is_dropped_after_the_grace_period(mo
 
 
 def test_lifetimes_are_spread_between_min_and_max(mortal):
+    ended = 'push_disconnects_total{transport="sse",reason="lifetime"}'
+    mortal.wait_metric("sse_connections_count", 0)
+    before = mortal.metric(ended)
     first = time.monotonic()
     streams = [EventStream(mortal.port, "a") for _ in range(40)]
     last = time.monotonic()
@@ -110,7 +113,7 @@ def test_lifetimes_are_spread_between_min_and_max(mortal):
         stream.close()
     # read one after the other, an end shows up no earlier than that of a stream before
     assert ends[0] - first >= 1.8 and ends[-1] - last <= 3 + SLACK_S
-    assert mortal.metric('push_disconnects_total{transport="sse",reason="lifetime"}') >= 40
+    mortal.wait_metric(ended, before + 40)
 
 
 def test_messages_arrive_until_the_end(mortal):
