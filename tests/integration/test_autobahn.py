@@ -7,10 +7,12 @@ without losing a byte of that.  Where the suite sends text to be echoed, the pin
 comes back.  lws' own sockets have lws' own parser, so this is about direct sockets only.
 """
 
+import socket
 import struct
 
 import pytest
 
+from http1 import Connection
 from server import DIRECT
 from wsclient import CLOSE, PING, PONG, TEXT, WebSocket, frame
 
@@ -139,6 +141,42 @@ def test_a_breach_is_answered_by_its_code_after_all_that_came_before_it(server, 
         assert [*got, one and (one[0], one[1][:2])] == expected
         ws.send(frame(CLOSE, one[1][:2]))
         assert ws.is_closed() and ws.buffer == b""
+
+
+def upgrade():
+    return (b"GET /ws/messages?channels=autobahn HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"Sec-WebSocket-Version: 13\r\n\r\n")
+
+
+class Eager(WebSocket):
+    """A client that sends frames with its upgrade, without awaiting the answer: `held` bytes come after it."""
+
+    def __init__(self, port, frames, held):
+        Connection.__init__(self, port)
+        self.answer = True
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        data = upgrade() + frames
+        self.send(data[:len(data) - held])
+        assert self.read_head()[0] == 101
+        if held:
+            self.send(data[-held:])
+
+
+@pytest.mark.parametrize("sent,expected", [*GOOD, *BAD])
+def test_frames_behind_the_upgrade_are_read_as_any_other(server, sent, expected):
+    """Whole, and with up to 20 bytes that come after the answer to the upgrade."""
+    for held in range(min(len(sent), 20)):
+        with Eager(server.port, sent, held) as ws:
+            got = []
+            while len(got) < len(expected):
+                opcode, payload = ws.next()
+                if b'"error"' not in payload:
+                    got.append((opcode, payload[:2] if opcode == CLOSE else payload))
+            assert sorted(got) == sorted(expected)
+            if closed(1002) not in got and closed(1007) not in got:
+                ws.send(close_frame(1000))
+                assert frames_until_the_end(ws) == [closed(1000)]
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
