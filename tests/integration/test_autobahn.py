@@ -224,5 +224,6 @@ def test_a_thousand_messages_come_and_go_in_turn(server):
     """9.7.1 and 5.19: round trips, with control frames between the fragments."""
     with open_socket(server) as ws:
         for n in range(1000):
-            ws.send(frame(TEXT, COMMAND[:n % 16], fin=False) + frame(PING, str(n)) + frame(CONTINUATION, COMMAND[n % 16:]))
+            start, rest = COMMAND[:n % 16], COMMAND[n % 16:]
+            ws.send(frame(TEXT, start, fin=False) + frame(PING, str(n)) + frame(CONTINUATION, rest))
             assert sorted([ws.next(), ws.next()]) == [ANSWERED, (PONG, str(n).encode())]
