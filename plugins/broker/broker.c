@@ -235,6 +235,12 @@ ops_direct_claim(struct push_broker *broker, int lws_fd, enum push_direct_kind k
 	return broker->direct && push_direct_claim(broker->direct, lws_fd, kind, extra, extra_size);
 }
 
+static void
+ops_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int code)
+{
+	push_subscriber_answer_close(subscriber, code, now_us());
+}
+
 static bool
 ops_is_behind(const struct push_broker *broker)
 {
@@ -274,6 +280,7 @@ push_broker_ops_table(void)
 		.subscriber_greet = push_subscriber_greet,
 		.subscriber_pinged = ops_subscriber_pinged,
 		.direct_claim = ops_direct_claim,
+		.subscriber_answer_close = ops_subscriber_answer_close,
 		.is_behind = ops_is_behind,
 	};
 

@@ -83,6 +83,8 @@ struct push_broker_ops {
 	bool (*direct_claim)(struct push_broker *broker, int lws_fd, enum push_direct_kind kind,
 		const char *extra, size_t extra_size);
 
+	void (*subscriber_answer_close)(struct push_subscriber *subscriber, unsigned int code);
+
 	/* push_hub_is_behind(): publishers should wait. */
 	bool (*is_behind)(const struct push_broker *broker);
 };

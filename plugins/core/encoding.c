@@ -135,8 +135,13 @@ push_encoding_control(enum push_encoding encoding, enum push_control control)
 struct push_frame *
 push_encoding_close(enum push_encoding encoding, enum push_close_reason reason)
 {
+	return push_encoding_close_code(encoding, close_code(reason));
+}
+
+struct push_frame *
+push_encoding_close_code(enum push_encoding encoding, unsigned int code)
+{
 	unsigned char header[PUSH_WS_HEADER_BYTES_MAX];
-	unsigned int code = close_code(reason);
 	struct push_frame *frame;
 	size_t header_size;
 

@@ -90,6 +90,10 @@ push_encoding_control(enum push_encoding encoding, enum push_control control);
 struct push_frame *
 push_encoding_close(enum push_encoding encoding, enum push_close_reason reason);
 
+/* push_encoding_close_code - likewise with a code of RFC 6455, 7.4. */
+struct push_frame *
+push_encoding_close_code(enum push_encoding encoding, unsigned int code);
+
 /* push_encoding_pong - the answer to a client's protocol PING, with its payload; NULL as above. */
 struct push_frame *
 push_encoding_pong(enum push_encoding encoding, const void *payload, size_t size);

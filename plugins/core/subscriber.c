@@ -370,6 +370,15 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 	return true;
 }
 
+/* Whether the client is to say that it has seen our Close frame: not where there is none, or where it is the
+ * answer to the client's. */
+static bool
+awaits_answer(const struct push_subscriber *subscriber)
+{
+	return subscriber->reason != PUSH_CLOSE_CLIENT &&
+	       subscriber->hub->closes[subscriber->encoding][subscriber->reason];
+}
+
 void
 subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 {
@@ -387,8 +396,7 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 	}
 	if (!push_outbox_is_empty(&subscriber->outbox))
 		hub_mark_dirty(subscriber); /* behind the others; does nothing when blocked */
-	else if (subscriber->state == SUBSCRIBER_CLOSING &&
-		 !subscriber->hub->closes[subscriber->encoding][subscriber->reason])
+	else if (subscriber->state == SUBSCRIBER_CLOSING && !awaits_answer(subscriber))
 		finish(subscriber, false);
 }
 
@@ -495,6 +503,34 @@ push_subscriber_peer_closed(struct push_subscriber *subscriber)
 
 	retire(subscriber);
 	return announced;
+}
+
+void
+push_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int code, uint64_t now_us)
+{
+	uint32_t before = subscriber->outbox.bytes;
+	struct push_frame *answer;
+	enum push_status status;
+
+	if (subscriber->state >= SUBSCRIBER_CLOSING) {
+		finish(subscriber, false);
+		return;
+	}
+	subscriber->state = SUBSCRIBER_CLOSING; /* with the reason that it was created with */
+	unsubscribe_all(subscriber);
+	if (subscriber->blocked)
+		push_outbox_drop_unsent(&subscriber->outbox);
+	answer = push_encoding_close_code((enum push_encoding)subscriber->encoding, code);
+	status = answer ? push_outbox_push(&subscriber->outbox, answer, SIZE_MAX) : PUSH_OUT_OF_MEMORY;
+	push_frame_unref(answer);
+	hub_account(subscriber, before);
+	if (status != PUSH_OK) {
+		finish(subscriber, true);
+		return;
+	}
+	subscriber->end = push_tick_at(now_us + subscriber->hub->options->grace_us);
+	arm(subscriber);
+	hub_mark_dirty(subscriber);
 }
 
 void

@@ -88,6 +88,15 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 bool
 push_subscriber_peer_closed(struct push_subscriber *subscriber);
 
+/*
+ * push_subscriber_answer_close - the same, where the transport has no answer of its own (RFC 6455, 5.5.1).
+ *
+ * What was queued before goes out first; of what a client does not take, only the frame that has begun.  Then
+ * comes the answer, and the end, after a grace period at the latest.
+ */
+void
+push_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int code, uint64_t now_us);
+
 /* push_subscriber_writable - the transport can take bytes again: one write follows at once. */
 void
 push_subscriber_writable(struct push_subscriber *subscriber, uint64_t now_us);

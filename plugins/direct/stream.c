@@ -117,24 +117,6 @@ reason_of(unsigned int code)
 	}
 }
 
-/* Ours, if it was first, was the last word; else the client's is answered with its own code (RFC
- * 6455, 5.5.1). */
-static void
-on_peer_close(struct stream *stream, unsigned int code)
-{
-	unsigned char answer[PUSH_WS_HEADER_BYTES_MAX + 2];
-	size_t size = push_ws_put_header(answer, PUSH_WS_CLOSE, 2);
-	bool mid_frame = stream->source.events & EPOLLOUT;
-
-	if (!stream->direct->ops->subscriber_peer_closed(stream->subscriber) && !mid_frame) {
-		answer[size++] = (unsigned char)(code >> 8);
-		answer[size++] = (unsigned char)code;
-		(void)send(stream->source.fd, answer, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	}
-	drop_input(stream);
-	stream_end(stream);
-}
-
 static void
 on_event(struct stream *stream, const struct push_ws_event *event)
 {
@@ -147,7 +129,7 @@ on_event(struct stream *stream, const struct push_ws_event *event)
 		break;
 	case PUSH_WS_EVENT_PING: ops->subscriber_pinged(subscriber, event->bytes, event->size); break;
 	case PUSH_WS_EVENT_PONG: ops->subscriber_heard(subscriber); break;
-	case PUSH_WS_EVENT_CLOSE: on_peer_close(stream, event->code); break;
+	case PUSH_WS_EVENT_CLOSE: ops->subscriber_answer_close(subscriber, event->code); break;
 	case PUSH_WS_EVENT_FAULT:
 		stream->source.flags |= FAILING;
 		ops->subscriber_close(subscriber, reason_of(event->code));

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from http1 import Connection, get, publish
-from server import DIRECT
+from server import DIRECT, Server
 from wsclient import BINARY, CLOSE, PING, PING_TEXT, PONG, TEXT, WebSocket, frame
 
 CONTINUATION = 0
@@ -242,6 +242,30 @@ def test_a_client_that_goes_in_any_way_is_forgotten_at_once(server, end):
 
 
 BY_LWS = pytest.mark.xfail(not DIRECT, strict=True, reason="lws lets it pass (README, 'What is known to fall short')")
+
+
+@BY_LWS
+def test_what_came_before_a_close_is_answered_before_it(server):
+    with WebSocket(server.port, "last-words") as ws:
+        after_the_first_ping(ws).send(frame(TEXT, PING_COMMAND) + frame(PING, "x") + frame(CLOSE, b"\x03\xe8"))
+        assert ws.read_frame() == (TEXT, b'{"event":"pong","data":{}}')
+        assert ws.read_frame() == (PONG, b"x")
+        assert ws.read_frame() == (CLOSE, b"\x03\xe8")
+        assert ws.is_closed() and ws.buffer == b""
+
+
+@BY_LWS
+def test_a_close_is_answered_behind_the_frame_that_is_on_its_way():
+    with Server(PUSH_SOCKET_SEND_BUFFER_SIZE="16kb") as running, WebSocket(running.port, "mid") as ws:
+        after_the_first_ping(ws)
+        for _ in range(12):
+            publish(running.port, "mid", "m" * 60_000)
+        ws.send(frame(CLOSE, b"\x03\xe8"))
+        running.wait_metric("push_subscriptions", 0)
+        while (got := ws.next())[0] != CLOSE:
+            assert len(got[1]) > 60_000
+        assert got == (CLOSE, b"\x03\xe8")
+        assert ws.is_closed() and ws.buffer == b""
 
 
 @pytest.mark.parametrize("bad", [
