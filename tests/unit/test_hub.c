@@ -362,6 +362,53 @@ a_hub_is_behind_until_its_flush_has_caught_up(void **state)
 }
 
 static void
+a_clients_close_is_answered_behind_what_waits(void **state)
+{
+	struct world *world = *state;
+	struct client *quick = join(world, 0, PUSH_ENCODING_WS, "a"),
+		      *stuck = join(world, 1, PUSH_ENCODING_WS, "a"),
+		      *silent = join(world, 2, PUSH_ENCODING_WS, "a");
+
+	flush(world);
+	deliver(world, "a", "1");
+	push_subscriber_answer_close(quick->subscriber, 1001, world->now);
+	assert_int_equal(deliver(world, "a", "1"), 2);
+	stuck->room = silent->room = 20;
+	flush(world);
+	assert_int_equal(count_of(quick, WS_MESSAGE), 1);
+	assert_memory_equal(quick->got + quick->size - 4, "\x88\x02\x03\xe9", 4);
+	assert_true(quick->closed && !quick->closed_at_once);
+
+	/* of two messages one has begun */
+	push_subscriber_answer_close(stuck->subscriber, 4999, world->now);
+	push_subscriber_answer_close(silent->subscriber, 1000, world->now);
+	stuck->room = SIZE_MAX;
+	push_subscriber_writable(stuck->subscriber, world->now);
+	assert_int_equal(count_of(stuck, WS_MESSAGE), 1);
+	assert_memory_equal(stuck->got + stuck->size - 4, "\x88\x02\x13\x87", 4);
+	assert_true(stuck->closed && !stuck->closed_at_once);
+
+	assert_false(silent->closed);
+	pass(world, world->options.grace_us + 2 * PUSH_TICK_US);
+	assert_true(silent->closed && silent->closed_at_once);
+}
+
+static void
+a_clients_close_after_ours_ends_it(void **state)
+{
+	struct world *world = *state;
+	struct client *client = join(world, 0, PUSH_ENCODING_WS, "a");
+	size_t size;
+
+	push_subscriber_close(client->subscriber, PUSH_CLOSE_LIFETIME, world->now);
+	flush(world);
+	assert_false(client->closed);
+	size = client->size;
+	push_subscriber_answer_close(client->subscriber, 1000, world->now);
+	assert_true(client->closed && client->size == size);
+}
+
+static void
 heartbeats_come_at_once_and_every_interval(void **state)
 {
 	struct world *world = *state;
@@ -623,6 +670,8 @@ main(void)
 		T(a_slow_client_is_closed_and_others_get_everything),
 		T(who_takes_what_comes_is_never_slow_however_much_one_turn_brings),
 		T(a_hub_is_behind_until_its_flush_has_caught_up),
+		T(a_clients_close_is_answered_behind_what_waits),
+		T(a_clients_close_after_ours_ends_it),
 		T(heartbeats_come_at_once_and_every_interval),
 		T(a_websocket_that_answers_no_ping_is_closed_after_the_grace_period),
 		T(an_answer_that_a_busy_server_reads_late_still_counts),
