@@ -30,6 +30,9 @@
 #include "lwsio/plugin.h"
 #include "lwsio/vhost_options.h"
 
+/* Ticks for which a listening socket is waited for. */
+#define TAKE_TRIES_MAX 100
+
 /* Of a Sec-WebSocket-Key, at most. */
 #define PUSH_WS_KEY_TEXT_BYTES 64
 
@@ -42,6 +45,7 @@ struct broker_vhost {
 	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *direct_wsi[PUSH_DIRECT_SET_COUNT];
 	int wake_fd, flush_fd; /* an eventfd and a timerfd */
 	size_t taken_count;    /* ports that were looked at for direct sockets */
+	unsigned int take_tries;
 	bool announced;
 	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
 	lws_sorted_usec_list_t tick;
@@ -146,14 +150,20 @@ on_taken(void *owner, int fd, int port)
 static void
 take_listeners(struct broker_vhost *self)
 {
-	for (; self->direct && self->taken_count < self->link.port_count; self->taken_count++) {
+	while (self->direct && self->taken_count < self->link.port_count) {
 		int port = self->link.ports[self->taken_count];
 
 		if (self->link.plain[self->taken_count] &&
-			!push_listeners_take(self->context, port, on_taken, self))
+			!push_listeners_take(self->context, port, on_taken, self)) {
+			/* libuv gives a new descriptor to epoll when it next waits, maybe after this tick */
+			if (++self->take_tries < TAKE_TRIES_MAX)
+				return;
 			lwsl_warn("push: port %d could not be taken over, its clients are served by lws' "
 				  "sockets\n",
 				port);
+		}
+		self->take_tries = 0;
+		self->taken_count++;
 	}
 }
 
