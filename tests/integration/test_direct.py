@@ -1,0 +1,312 @@
+"""Direct sockets: what they respect of lws' configuration, what they cut, keep and give back, and that they are in use."""
+
+import base64
+import contextlib
+import ctypes
+import os
+import resource
+import socket
+import time
+
+import pytest
+
+from http1 import Connection, get, post
+from server import DIRECT, SANITIZED, Server, free_port
+from sseclient import EventStream
+from test_framing import in_two_segments
+from test_hostile import processor_seconds
+from wsclient import TEXT, WebSocket, frame
+
+ONLY_DIRECT = pytest.mark.skipif(not DIRECT, reason="lws' own sockets do not do it")
+CONNECTIONS = "push_direct_connections"
+
+# ---- what lws decides, direct sockets respect: vhosts by name, passwords of mounts, headers of a vhost
+
+VHOST = """{
+  "name": "%s", "port": "%d", "headers": [{ "x-vhost": "%s" }],
+  "mounts": [
+    { "mountpoint": "/messages", "origin": "callback://push-http"%s },
+    { "mountpoint": "/sse/messages", "origin": "callback://push-sse"%s },
+    { "mountpoint": "/ws/messages", "origin": "callback://push-ws" }
+  ],
+  "ws-protocols": [{
+    "push-broker": { "push-broker-vhost": "push" },
+    "push-ws": { "status": "ok", "default": "1" }, "push-sse": { "status": "ok" }, "push-http": { "status": "ok" }
+  }]
+}"""
+PUBLISH = post('{"channel":"d","message":1}')
+EVENTS = b"GET /sse/messages?channels=d HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def vhosts(tmp_path_factory):
+    """Two vhosts on one port, which lws tells apart by Host: "guarded" wants a password, "open" does not."""
+    users = tmp_path_factory.mktemp("users") / "users"
+    users.write_text("ann:secret\n")
+    port, lock = free_port(), f', "basic-auth": "{users}"'
+    conf = '{ "vhosts": [%s, %s] }' % (VHOST % ("guarded", port, "guarded", lock, lock),
+                                       VHOST % ("open", port, "open", "", ""))
+    with Server(stock=True, options={"push-direct": "on" if DIRECT else "off"}, conf_d={"30-two": conf}) as running:
+        running.shared = port
+        if DIRECT:
+            until_direct(running)
+        yield running
+
+
+def until_direct(server):
+    """Stock lwsws listens a moment before Push takes the port over; waits until that has happened."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        with EventStream(server.port, "d") as sse:
+            sse.raw()
+            if server.metric(CONNECTIONS) >= 1:
+                return
+    raise AssertionError("no direct sockets:\n" + server.process.output())
+
+
+def to(vhost, data, password=None):
+    """The request, for that vhost, with that password."""
+    lines = f"Host: {vhost}\r\n"
+    if password:
+        lines += f"Authorization: Basic {base64.b64encode(f'ann:{password}'.encode()).decode()}\r\n"
+    return data.replace(b"Host: test\r\n", lines.encode())
+
+
+def answered(port, data):
+    with Connection(port) as connection:
+        status, _, headers = connection.send(data).read_head()
+        return status, headers.get("x-vhost")
+
+
+@pytest.mark.parametrize("data,good", [(PUBLISH, 202), (EVENTS, 200)], ids=["publish", "events"])
+def test_a_mounts_password_holds_in_any_order_of_requests(vhosts, data, good):
+    for _ in range(2):  # the second time all of it is known already
+        assert answered(vhosts.shared, to("guarded", data))[0] == 401
+        assert answered(vhosts.shared, to("guarded", data, "secret"))[0] == good
+        assert answered(vhosts.shared, to("guarded", data, "Secret"))[0] == 401
+        assert answered(vhosts.shared, to("open", data))[0] == good
+
+
+def test_a_password_is_asked_for_on_a_connection_that_has_given_it_before(vhosts):
+    with Connection(vhosts.shared) as connection:
+        for _ in range(3):
+            assert connection.send(to("guarded", PUBLISH, "secret")).read_answer().status == 202
+        assert connection.send(to("guarded", PUBLISH)).read_answer().status == 401
+
+
+@pytest.mark.parametrize("data,good", [(PUBLISH, 202), (EVENTS, 200)], ids=["publish", "events"])
+def test_each_vhost_of_a_port_adds_its_own_headers(vhosts, data, good):
+    for _ in range(2):
+        assert answered(vhosts.shared, to("guarded", data, "secret")) == (good, "guarded")
+        assert answered(vhosts.shared, to("open", data)) == (good, "open")
+
+
+def test_a_path_that_is_not_mounted_is_not_served(vhosts):
+    assert answered(vhosts.shared, to("open", PUBLISH.replace(b"/messages", b"/elsewhere")))[0] == 404
+    assert answered(vhosts.shared, to("open", b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"))[0] == 404
+
+
+def test_vhosts_share_the_broker(vhosts):
+    with EventStream(vhosts.port, "d") as sse:
+        sse.raw()
+        assert answered(vhosts.shared, to("open", PUBLISH))[0] == 202
+        assert sse.message() == ("d", 1)
+
+
+# ---- one connection, many requests
+
+CHUNKED = (post(b"", headers=["Transfer-Encoding: chunked"], length=False)
+           + b'5;name="value"\r\n{"cha\r\n16\r\nnnel":"d","message":3}\r\n0\r\nTrailer: x\r\n\r\n')
+PIPELINE = PUBLISH + CHUNKED + post('{"channel":"nobody","message":[]}') + post('{"channel":""}') + CHUNKED + PUBLISH
+ANSWERS = [202, 202, 202, 400, 202, 202]
+
+
+@ONLY_DIRECT
+def test_a_pipeline_of_all_kinds_of_publishes_may_be_cut_anywhere(server):
+    statuses = in_two_segments(server, PIPELINE, lambda c: [c.read_answer().status for _ in ANSWERS])
+    assert statuses == [ANSWERS] * (len(PIPELINE) - 1)
+
+
+@ONLY_DIRECT
+def test_a_pipeline_that_ends_in_something_else_is_served_to_its_end(server):
+    get_page = b"GET /index.html HTTP/1.1\r\nHost: test\r\n\r\n"
+    with Connection(server.port) as connection:
+        connection.send(PUBLISH * 3 + get_page)
+        for _ in range(3):
+            assert connection.read_answer().status == 202
+        page = connection.read_answer()
+        assert page.status == 200 and b"<html" in page.body
+        assert connection.send(PUBLISH).read_answer().status == 202
+    with EventStream(server.port, "d") as sse, Connection(server.port) as connection:
+        sse.raw()
+        connection.send(PUBLISH * 2 + EVENTS)
+        assert [connection.read_answer().status for _ in range(2)] == [202, 202]
+        assert connection.read_head()[0] == 200
+        assert connection.read_until(b"\n\n") == b"event:heartbeat\ndata:{}\n\n"
+
+
+@ONLY_DIRECT
+def test_a_head_that_never_ends_is_431_also_behind_publishes(server):
+    with Connection(server.port) as connection:
+        connection.send(PUBLISH + b"GET / HTTP/1.1\r\nX: " + b"y" * 9000)
+        assert connection.read_answer().status == 202
+        assert connection.read_answer().status == 431
+        assert connection.is_closed()
+
+
+def test_a_head_may_come_byte_by_byte(server):
+    with Connection(server.port) as connection:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for n in range(len(PUBLISH)):
+            connection.send(PUBLISH[n:n + 1])
+        assert connection.read_answer().status == 202
+
+
+# ---- nothing is left behind
+
+LEAVES = {
+    "in the head": b"POST /mess", "in the body": PUBLISH[:-5], "in a chunk": CHUNKED[:-30],
+    "as a subscriber": EVENTS, "behind an upgrade": None, "in a frame": frame(TEXT, "x" * 50)[:20],
+}
+
+
+def leave(server, data, how):
+    """Connects, sends, and goes by FIN or by reset."""
+    if data is None or data[0] == 0x81:
+        connection = WebSocket(server.port, "d")
+        connection.send(data or b"")
+    else:
+        connection = Connection(server.port)
+        connection.send(data)
+    if how == "reset":
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    connection.close()
+
+
+@ONLY_DIRECT
+@pytest.mark.parametrize("how", ["fin", "reset"])
+@pytest.mark.parametrize("where", LEAVES)
+def test_a_client_that_leaves_anywhere_costs_no_descriptor(server, where, how):
+    server.publish("d", 1)
+    before, files = server.metric(CONNECTIONS), server.metric("process_open_fds")
+    for _ in range(300):
+        leave(server, LEAVES[where], how)
+    server.wait_metric(CONNECTIONS, before)
+    server.wait_metric("push_subscriptions", 0)
+    assert server.metric("process_open_fds") <= files + 2
+
+
+@ONLY_DIRECT
+def test_without_descriptors_it_neither_spins_nor_shuts_the_operators_out():
+    with Server(limit_files=100) as server, contextlib.ExitStack() as sockets:
+        for _ in range(150):  # more than there can be: the last ones are not served
+            client = sockets.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            client.sendall(EVENTS)
+        assert 40 < server.metric(CONNECTIONS) < 100
+        before = processor_seconds(server.worker())
+        time.sleep(1)  # the time that it may not use
+        assert processor_seconds(server.worker()) - before < 0.3
+        assert get(server.management, "/actuator/health").status == 200
+
+
+@ONLY_DIRECT
+@pytest.mark.skipif(SANITIZED, reason="the sanitizers' memory is not the server's")
+def test_an_idle_client_costs_less_than_350_bytes_also_after_a_message_to_all():
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    count = min(8000, limit // 4)
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    try:
+        with Server(PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="60s") as server, contextlib.ExitStack() as sockets:
+            server.publish("d", 1), server.publish("d", 1)
+            before = server.metric("process_resident_memory_bytes")
+            for _ in range(count):
+                sockets.enter_context(socket.create_connection(("127.0.0.1", server.port))).sendall(EVENTS)
+            server.wait_metric("push_subscriptions", count)
+            assert server.publish("d", "x" * 100).json == {"subscribers": count}
+            server.wait_metric("push_outbox_bytes", 0)
+            assert (server.metric("process_resident_memory_bytes") - before) / count < 350
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, soft)
+
+
+def test_a_drain_ends_in_time_whatever_its_clients_have_left_half_done():
+    with Server(PUSH_DRAIN_DURATION="1s", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="500ms") as server, \
+            contextlib.ExitStack() as sockets:
+        for data in (b"", b"POST /mess", PUBLISH[:-5], PUBLISH, CHUNKED[:-30], EVENTS):
+            sockets.enter_context(socket.create_connection(("127.0.0.1", server.port))).sendall(data)
+        sockets.enter_context(WebSocket(server.port, "d")).send(frame(TEXT, "x" * 50)[:20])
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 8
+
+
+# ---- the switches
+
+@pytest.mark.parametrize("setting,counted", [("on", 2), ("off", 0)])
+def test_direct_sockets_are_used_unless_they_are_off(setting, counted):
+    with Server(PUSH_DIRECT=setting) as server, EventStream(server.port, "d") as sse, WebSocket(server.port, "d") as ws:
+        sse.raw(), ws.read_frame()
+        assert server.publish("d", 1).json == {"subscribers": 2}
+        assert sse.message() == ws.message() == ("d", 1)
+        server.wait_metric(CONNECTIONS, counted)
+
+
+@ONLY_DIRECT
+def test_stock_lwsws_has_direct_sockets_too():
+    with Server(stock=True) as server:
+        until_direct(server)
+        server.wait_metric("push_subscriptions", 0)
+        with EventStream(server.port, "d") as sse:
+            sse.raw()
+            assert server.publish("d", 1).json == {"subscribers": 1}
+            assert sse.message() == ("d", 1)
+
+
+def test_messages_wait_for_the_flush_delay_and_come_together():
+    with Server(PUSH_FLUSH_DELAY="400ms") as server, EventStream(server.port, "d") as sse, \
+            Connection(server.port) as publisher:
+        sse.raw()
+        started = time.monotonic()
+        for _ in range(2):
+            assert publisher.send(PUBLISH).read_answer().json == {"subscribers": 1}
+        assert time.monotonic() - started < 0.3
+        assert sse.message() == sse.message() == ("d", 1)
+        assert time.monotonic() - started >= 0.35
+
+
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+
+
+def server_side(server, client):
+    """The server's own end of this connection, as a socket of ours (pidfd_getfd(2))."""
+    libc, pid = ctypes.CDLL(None, use_errno=True), server.worker()
+    process = libc.syscall(PIDFD_OPEN, pid, 0)
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            fd = libc.syscall(PIDFD_GETFD, process, int(name), 0)
+            if fd < 0:
+                pytest.skip("the system does not let a test look at another process' sockets")
+            try:
+                end = socket.socket(fileno=fd)
+                if end.family == socket.AF_INET and end.getpeername() == client.getsockname():
+                    return end
+                end.close()
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+    finally:
+        os.close(process)
+    raise AssertionError("the server does not know this client")
+
+
+@ONLY_DIRECT
+@pytest.mark.parametrize("setting,no_delay", [("on", 1), ("off", 0)])
+def test_the_options_of_a_socket_are_those_that_were_set(setting, no_delay):
+    with Server(PUSH_TCP_NODELAY=setting, PUSH_SOCKET_SEND_BUFFER_SIZE="48kb") as server, \
+            EventStream(server.port, "d") as sse:
+        sse.raw()
+        with server_side(server, sse.socket) as end:
+            assert bool(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) == bool(no_delay)
+            # Linux keeps twice of what it was asked for (socket(7))
+            assert end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * 48 * 1024
