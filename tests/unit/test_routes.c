@@ -1,0 +1,102 @@
+/* Routes: what makes two requests the same to lws, and which are remembered. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "direct/routes.h"
+
+static struct push_span
+span(const char *text)
+{
+	return (struct push_span){text, text ? strlen(text) : 0};
+}
+
+static struct push_route_key
+key_of(const struct push_routes *routes, const char *host, const char *path, const char *authorization)
+{
+	struct push_head head = {
+		.host = span(host), .path = span(path), .authorization = span(authorization)};
+	struct push_route_key key;
+
+	assert_true(push_route_key_make(&key, routes, PUSH_DIRECT_PUBLISH, 8080, &head));
+	return key;
+}
+
+static void
+keys_differ_where_lws_could_decide_otherwise(void **state)
+{
+	struct push_head head = {.host = span("a"), .path = span("/m")};
+	struct push_route_key keys[8];
+	struct push_routes routes;
+
+	(void)state;
+	push_routes_init(&routes, 1);
+	assert_true(push_route_key_make(&keys[0], &routes, PUSH_DIRECT_PUBLISH, 8080, &head));
+	assert_true(push_route_key_make(&keys[1], &routes, PUSH_DIRECT_SSE, 8080, &head));
+	assert_true(push_route_key_make(&keys[2], &routes, PUSH_DIRECT_PUBLISH, 8080 + 256, &head));
+	keys[3] = key_of(&routes, "a/", "m", NULL); /* the same letters, parted elsewhere */
+	keys[4] = key_of(&routes, "A", "/m", NULL);
+	keys[5] = key_of(&routes, "a", "/m", "");
+	keys[6] = key_of(&routes, "a", "/m", "Basic eA==");
+	keys[7] = key_of(&routes, NULL, "/m", NULL);
+	for (size_t i = 0; i < COUNT(keys); i++)
+		for (size_t j = 0; j < COUNT(keys); j++)
+			assert_int_equal(push_route_key_is(&keys[i], &keys[j]), i == j);
+	push_routes_fini(&routes);
+}
+
+static void
+a_key_that_is_too_long_is_none(void **state)
+{
+	char path[PUSH_ROUTE_KEY_BYTES_MAX + 1];
+	struct push_head head = {.host = span("a"), .path = {path, sizeof(path) - 1}};
+	struct push_route_key key;
+	struct push_routes routes;
+
+	(void)state;
+	memset(path, 'x', sizeof(path));
+	push_routes_init(&routes, 1);
+	assert_false(push_route_key_make(&key, &routes, PUSH_DIRECT_SSE, 80, &head));
+	push_routes_fini(&routes);
+}
+
+static void
+the_route_that_was_not_used_for_longest_makes_room(void **state)
+{
+	struct push_routes routes;
+	struct push_route_key keys[PUSH_ROUTES_MAX + 1];
+	struct push_route *used;
+
+	(void)state;
+	push_routes_init(&routes, 7);
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		char host[16];
+
+		snprintf(host, sizeof(host), "h%zu", i);
+		keys[i] = key_of(&routes, host, "/m", NULL);
+	}
+	for (size_t i = 0; i < PUSH_ROUTES_MAX; i++)
+		push_routes_add(&routes, &keys[i], "x-a: b\r\n", 8);
+	used = push_routes_find(&routes, &keys[0]);
+	assert_non_null(used);
+	push_routes_add(&routes, &keys[PUSH_ROUTES_MAX], "", 0);
+	assert_null(push_routes_find(&routes, &keys[1]));
+	assert_ptr_equal(push_routes_find(&routes, &keys[0]), used);
+	push_route_unref(used);
+	/* in use by a request, it outlives being forgotten */
+	push_routes_fini(&routes);
+	assert_memory_equal(used->extra, "x-a: b\r\n", used->extra_size);
+	push_route_unref(used);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_differ_where_lws_could_decide_otherwise),
+		cmocka_unit_test(a_key_that_is_too_long_is_none),
+		cmocka_unit_test(the_route_that_was_not_used_for_longest_makes_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
