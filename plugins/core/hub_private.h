@@ -45,6 +45,7 @@ struct push_subscriber {
 	bool awaits_pong : 1;
 	bool pong_overdue : 1; /* the grace period is over, the second look is not */
 	bool asked_to_reconnect : 1;
+	bool peer_closed : 1; /* nothing of the client's is awaited any more */
 	struct push_hub *hub;
 	struct push_outbox outbox;
 	struct push_list dirty; /* in hub->dirty while it has something to write and is not blocked */

@@ -236,21 +236,30 @@ push_json_decode_string(struct push_buf *to, const char *text, size_t size)
 		json_tokener_free(tokener);
 }
 
-/* A key may be spelt with escapes; then it is decoded, which nobody does who wants it to be quick. */
+static int
+hex_value(char digit)
+{
+	return digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;
+}
+
+/* A key may be spelt with escapes; those of names, which are ASCII letters, begin with \\u00.  `key` is a
+ * whole string with its quotes. */
 static bool
 key_is(const char *key, size_t size, const char *name)
 {
-	struct push_buf decoded;
-	bool same;
+	const char *p = key + 1, *end = key + size - 1;
 
-	if (!memchr(key, '\\', size))
-		return size == strlen(name) + 2 && !memcmp(key + 1, name, size - 2);
-	push_buf_init(&decoded, size);
-	push_json_decode_string(&decoded, key, size);
-	same = decoded.size == strlen(name) &&
-	       !memcmp(decoded.bytes ? decoded.bytes : "", name, decoded.size);
-	push_buf_fini(&decoded);
-	return same;
+	for (; *name && p < end; name++) {
+		if (*p != '\\') {
+			if (*p++ != *name)
+				return false;
+			continue;
+		}
+		if (memcmp(p, "\\u00", 4) != 0 || hex_value(p[4]) * 16 + hex_value(p[5]) != *name)
+			return false;
+		p += 6;
+	}
+	return !*name && p == end;
 }
 
 static void

@@ -370,13 +370,11 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 	return true;
 }
 
-/* Whether the client is to say that it has seen our Close frame: not where there is none, or where it is the
- * answer to the client's. */
+/* Whether the client is to say that it has seen our Close frame, if there is one. */
 static bool
 awaits_answer(const struct push_subscriber *subscriber)
 {
-	return subscriber->reason != PUSH_CLOSE_CLIENT &&
-	       subscriber->hub->closes[subscriber->encoding][subscriber->reason];
+	return !subscriber->peer_closed && subscriber->hub->closes[subscriber->encoding][subscriber->reason];
 }
 
 void
@@ -512,8 +510,11 @@ push_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int co
 	struct push_frame *answer;
 	enum push_status status;
 
+	subscriber->peer_closed = true;
 	if (subscriber->state >= SUBSCRIBER_CLOSING) {
-		finish(subscriber, false);
+		/* our own may wait to be written still */
+		if (subscriber->state == SUBSCRIBER_CLOSING && push_outbox_is_empty(&subscriber->outbox))
+			finish(subscriber, false);
 		return;
 	}
 	subscriber->state = SUBSCRIBER_CLOSING; /* with the reason that it was created with */

@@ -86,6 +86,13 @@ push_wheel_arm_tick(struct push_wheel *wheel, struct push_timer *timer, uint32_t
 void
 push_wheel_take_all(struct push_wheel *wheel, struct push_list *timers);
 
+/* push_timer_is_armed - whether it will fire. */
+static inline bool
+push_timer_is_armed(const struct push_timer *timer)
+{
+	return !push_list_is_empty(&timer->link);
+}
+
 /* push_timer_disarm - it will not fire; harmless when not armed. */
 void
 push_timer_disarm(struct push_timer *timer);

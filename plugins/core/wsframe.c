@@ -4,14 +4,13 @@
 #include "push_assert.h"
 #include "wsframe.h"
 
-#define FIN       0x80
 #define LENGTH_16 126
 #define LENGTH_64 127
 
 size_t
 push_ws_put_header(unsigned char *to, enum push_ws_opcode opcode, size_t size)
 {
-	to[0] = (unsigned char)(FIN | opcode);
+	to[0] = (unsigned char)(PUSH_WS_FIN | opcode);
 	if (size < LENGTH_16) {
 		to[1] = (unsigned char)size;
 		return 2;

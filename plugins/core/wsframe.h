@@ -17,6 +17,9 @@ enum push_ws_opcode {
 	PUSH_WS_PONG = 0xA,
 };
 
+/* In the first byte: the last, or only, frame of a message. */
+#define PUSH_WS_FIN 0x80
+
 /* The longest header of a frame from a server: no mask, 64-bit length. */
 #define PUSH_WS_HEADER_BYTES_MAX 10
 

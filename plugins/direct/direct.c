@@ -120,6 +120,10 @@ push_direct_ready(struct push_direct *direct, enum push_direct_set set)
 	};
 
 	push_sources_dispatch(&direct->sets[set], batches[set]);
+	/* those who have waited long enough had one turn */
+	if (set == PUSH_DIRECT_PUBLISHERS && direct->behind_since_us &&
+		direct->ops->now_us() - direct->behind_since_us >= PUSH_PUBLISHERS_WAIT_US)
+		direct->behind_since_us = 0;
 	reap(direct);
 }
 

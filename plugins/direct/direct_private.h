@@ -21,6 +21,7 @@ struct push_direct {
 	unsigned int probe_count, door_count;
 	int files_max;
 	uint64_t accept_again_us; /* 0: accepting does not rest */
+	uint64_t behind_since_us; /* publishers wait for the flush; 0: they do not */
 	bool stopped;
 	/* What is being read.  Of one connection only until its `ready` returns. */
 	char scratch[PUSH_READ_BYTES];
@@ -52,13 +53,14 @@ void
 direct_doors_tick(struct push_direct *direct, uint64_t now_us);
 
 /*
- * direct_probe - ask lws what it would do with this head; `conn` is resumed when it is known.
+ * direct_probe - ask lws what it would do with this head, without its password; `conn` is resumed when it is
+ * known.
  *
  * Returns false where it cannot be asked.
  */
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
-	int port, const char *head, size_t head_size);
+	int port, const char *bytes, const struct push_head *head);
 
 /* direct_probe_forget - the connection is gone. */
 void

@@ -166,11 +166,19 @@ settle(struct push_head *head, const llhttp_t *parser)
 	head->chunked = parser->flags & F_CHUNKED;
 	head->has_length = parser->flags & F_CONTENT_LENGTH;
 	head->length = head->has_length ? parser->content_length : 0;
-	/* a coding before "chunked", which nobody here would take off again */
-	head->odd = head->odd || ((parser->flags & F_TRANSFER_ENCODING) && !head->chunked);
 #define X(field, name) trim_right(&head->field);
 	PUSH_HEAD_FIELD_MAP(X)
 #undef X
+	/* a coding before "chunked", which nobody here would take off again */
+	if (head->transfer_encoding.bytes && !push_span_is(head->transfer_encoding, "chunked"))
+		head->odd = true;
+}
+
+/* A method is letters; TLS and other protocols begin otherwise, and their end would be waited for in vain. */
+static bool
+begins_a_method(const char *bytes, size_t size)
+{
+	return !size || *bytes == '\r' || isalpha((unsigned char)*bytes);
 }
 
 enum push_head_result
@@ -186,6 +194,9 @@ push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, 
 	while (size - (size_t)(start - bytes) >= 2 && start[0] == '\r' && start[1] == '\n')
 		start += 2;
 	end = memmem(start, size - (size_t)(start - bytes), blank, sizeof(blank) - 1);
+	if (!begins_a_method(start, size - (size_t)(start - bytes)) ||
+		(!end && memmem(start, size - (size_t)(start - bytes), "\n\n", 2)))
+		return PUSH_HEAD_BAD;
 	if (!end)
 		return size >= size_max ? PUSH_HEAD_TOO_LARGE : PUSH_HEAD_PARTIAL;
 	head_size = (size_t)(end - bytes) + sizeof(blank) - 1;

@@ -28,6 +28,7 @@ struct push_span {
 	X(content_encoding, "content-encoding")                                                              \
 	X(origin, "origin")                                                                                  \
 	X(expect, "expect")                                                                                  \
+	X(transfer_encoding, "transfer-encoding")                                                            \
 	X(upgrade, "upgrade")                                                                                \
 	X(ws_key, "sec-websocket-key")                                                                       \
 	X(ws_version, "sec-websocket-version")                                                               \

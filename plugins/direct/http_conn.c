@@ -27,6 +27,8 @@ arm(struct push_http_conn *conn, uint64_t us)
 static void
 conn_close(struct push_http_conn *conn)
 {
+	if (conn->answers.size)
+		push_source_abort(&conn->source);
 	push_source_close(conn->set, &conn->source);
 }
 
@@ -77,8 +79,23 @@ set_low_water(struct push_http_conn *conn, size_t bytes)
 
 	if (bytes == 1 && !conn->low_water)
 		return;
-	conn->low_water = bytes > 1;
+	conn->low_water = bytes > 1 ? bytes : 0;
 	(void)setsockopt(conn->source.fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+}
+
+/* `size` bytes of a head have come. */
+static void
+await_head(struct push_http_conn *conn, size_t size)
+{
+	if (!conn->low_water)
+		arm(conn, PUSH_HEAD_US);
+	else if (size < conn->low_water) {
+		/* the kernel counts urgent data (RFC 6093), which no head has, and would call again at once
+		 */
+		conn_close(conn);
+		return;
+	}
+	set_low_water(conn, size + 1);
 }
 
 static void
@@ -129,8 +146,16 @@ send_answers(struct push_http_conn *conn)
 	}
 	conn->answers_sent += sent > 0 ? (size_t)sent : 0;
 	if (conn->answers_sent < answers->size) {
+		if (!push_timer_is_armed(&conn->timer))
+			arm(conn, PUSH_ANSWERS_US);
 		wait_for(conn, EPOLLOUT);
 		return;
+	}
+	if (answers->size > PUSH_ANSWERS_KEPT_BYTES) {
+		size_t max = answers->max;
+
+		push_buf_fini(answers);
+		push_buf_init(answers, max);
 	}
 	push_buf_clear(answers);
 	conn->answers_sent = 0;
@@ -161,7 +186,7 @@ answer(struct push_http_conn *conn, unsigned int status, const char *body, size_
 	const char *origin = push_cors_allowed_origin(allowed, conn->allow_origin);
 	struct push_buf *to = &conn->answers;
 
-	conn->direct->ops->count_publish(conn->direct->broker, status, conn->body.size);
+	conn->direct->ops->count_publish(conn->direct->broker, status, conn->body_bytes);
 	push_buf_append_text(to, "HTTP/1.1 ");
 	push_buf_append_text(to, words_of(status));
 	push_buf_append_text(to, "\r\n");
@@ -269,6 +294,7 @@ publish(struct push_http_conn *conn, const char *body, size_t size)
 		return;
 	}
 	conn->state = CONN_WAITING;
+	conn->body_bytes = size;
 	conn->published = false;
 	conn->in_call = true;
 	direct->ops->publish(direct->broker, &publication, on_published, conn);
@@ -532,7 +558,7 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 
 	if (result == PUSH_HEAD_PARTIAL) {
 		if (first)
-			set_low_water(conn, size + 1);
+			await_head(conn, size);
 		return STOP;
 	}
 	if (result == PUSH_HEAD_TOO_LARGE) {
@@ -551,7 +577,7 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	if (!conn->route) {
 		if (!first)
 			return STOP;
-		if (conn->probed || !direct_probe(direct, conn, &key, conn->port, bytes, head.size)) {
+		if (conn->probed || !direct_probe(direct, conn, &key, conn->port, bytes, &head)) {
 			give_to_lws(conn);
 			return STOP;
 		}
@@ -568,12 +594,24 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	return conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
 }
 
-/* Backpressure: the flush comes first; what is not read fills the publisher's socket. */
+/* Backpressure: the flush comes first; what is not read fills the publisher's socket.  Not for ever, since it
+ * may be something else than publishes that keeps the flush busy. */
 static bool
 has_to_wait(const struct push_http_conn *conn)
 {
-	return conn->set == &conn->direct->sets[PUSH_DIRECT_PUBLISHERS] &&
-	       conn->direct->ops->is_behind(conn->direct->broker);
+	struct push_direct *direct = conn->direct;
+	uint64_t now_us;
+
+	if (conn->set != &direct->sets[PUSH_DIRECT_PUBLISHERS])
+		return false;
+	if (!direct->ops->is_behind(direct->broker)) {
+		direct->behind_since_us = 0;
+		return false;
+	}
+	now_us = direct->ops->now_us();
+	if (!direct->behind_since_us)
+		direct->behind_since_us = now_us;
+	return now_us - direct->behind_since_us < PUSH_PUBLISHERS_WAIT_US;
 }
 
 /* All whole requests of what has come, in order; what is left of it stays in the socket.  `ended`: nothing
@@ -594,7 +632,8 @@ look(struct push_http_conn *conn, bool ended)
 		return;
 	}
 	while (used < (size_t)size && conn->answers.size < PUSH_ANSWERS_BYTES_MAX &&
-		serve(conn, bytes + used, (size_t)size - used, !used, &used) == GO_ON && !has_to_wait(conn))
+		serve(conn, bytes + used, (size_t)size - used, !used, &used) == GO_ON &&
+		!conn->direct->ops->is_behind(conn->direct->broker))
 		;
 	if (conn->source.fd < 0)
 		return;

@@ -29,15 +29,17 @@ struct push_http_conn {
 	uint8_t state;      /* enum conn_state */
 	bool keep_alive;    /* of the request that is being read */
 	bool chunked;       /* its body is: the parser reads it */
-	bool low_water;     /* SO_RCVLOWAT is set */
 	bool probed;        /* lws was asked about this request already */
 	bool published;     /* the broker's answer is there */
 	bool has_published; /* an earlier request: it is a publisher's connection */
 	bool in_call;       /* the broker is being asked */
 	int port;
+	size_t low_water;    /* SO_RCVLOWAT where it is set: a head has begun, and so many bytes of it are
+				awaited */
 	uint64_t started_us; /* of the body */
 	uint64_t body_left;  /* bytes of a body with a length */
 	llhttp_t parser;     /* of a chunked body */
+	size_t body_bytes;   /* of the body that was published */
 	struct push_buf body;
 	struct push_buf answers; /* not yet sent, from `answers_sent` on */
 	size_t answers_sent;

@@ -32,6 +32,9 @@
 /* What is read in one call: any head, and most bodies with it. */
 #define PUSH_READ_BYTES (16 * 1024)
 
+/* ... and of a WebSocket's frames, which are small: who sends without a pause has a turn like all others. */
+#define PUSH_FRAMES_READ_BYTES 512
+
 /* The time for a request's head, from the connection or from its first byte on. */
 #define PUSH_HEAD_US 5000000ull
 
@@ -42,12 +45,18 @@
 /* How long a publisher may keep a connection that it does not use. */
 #define PUSH_KEEP_ALIVE_US 75000000ull
 
+/* How long publishers wait for a flush that does not catch up, before each is served once. */
+#define PUSH_PUBLISHERS_WAIT_US 20000ull
+
+/* How long answers wait for a client that does not read them. */
+#define PUSH_ANSWERS_US 30000000ull
+
 /* How long an answered connection that is to end is read, so that the client sees the answer and no reset. */
 #define PUSH_LINGER_US 2000000ull
 
 /* Routes learned, and probes at a time; beyond, requests go through lws as if this were not here. */
 #define PUSH_ROUTES_MAX 128
-#define PUSH_PROBES_MAX 32
+#define PUSH_PROBES_MAX 128
 
 /* How long lws may take for a probe. */
 #define PUSH_PROBE_US 2000000ull
@@ -57,6 +66,9 @@
 
 /* Answers to pipelined requests that wait for a client to read: past it, no further request is looked at. */
 #define PUSH_ANSWERS_BYTES_MAX (64 * 1024)
+
+/* ... of which so much memory is kept for the next ones. */
+#define PUSH_ANSWERS_KEPT_BYTES 1024
 
 /* One answer: the vhost's headers, our own, and a body. */
 #define PUSH_ANSWER_BYTES_MAX (8 * 1024)

@@ -7,7 +7,9 @@
  * Push: connections that wait for this go to lws.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "direct/direct_private.h"
@@ -86,9 +88,26 @@ find(const struct push_direct *direct, const struct push_route_key *key)
 	return NULL;
 }
 
+/* The head without its Authorization. */
+static bool
+show(int fd, const char *bytes, const struct push_head *head)
+{
+	const char *end = bytes + head->size, *line = end, *next = end;
+	struct iovec parts[2];
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	if (head->authorization.bytes) {
+		line = (const char *)memrchr(bytes, '\n', (size_t)(head->authorization.bytes - bytes)) + 1;
+		next = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1;
+	}
+	parts[0] = (struct iovec){(void *)(uintptr_t)bytes, (size_t)(line - bytes)};
+	parts[1] = (struct iovec){(void *)(uintptr_t)next, (size_t)(end - next)};
+	return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)(parts[0].iov_len + parts[1].iov_len);
+}
+
 static struct probe *
-start(struct push_direct *direct, const struct push_route_key *key, int port, const char *head,
-	size_t head_size)
+start(struct push_direct *direct, const struct push_route_key *key, int port, const char *bytes,
+	const struct push_head *head)
 {
 	struct probe *probe;
 	int ends[2];
@@ -97,7 +116,7 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
 		return NULL;
 	probe = calloc(1, sizeof(*probe));
-	if (!probe || send(ends[0], head, head_size, MSG_NOSIGNAL) != (ssize_t)head_size) {
+	if (!probe || !show(ends[0], bytes, head)) {
 		free(probe);
 		close(ends[0]);
 		close(ends[1]);
@@ -119,12 +138,12 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
-	int port, const char *head, size_t head_size)
+	int port, const char *bytes, const struct push_head *head)
 {
 	struct probe *probe = find(direct, key);
 
 	if (!probe)
-		probe = start(direct, key, port, head, head_size);
+		probe = start(direct, key, port, bytes, head);
 	if (!probe)
 		return false;
 	push_list_append(&probe->waiting, &conn->probe_link);

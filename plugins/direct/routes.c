@@ -46,7 +46,7 @@ push_route_key_make(struct push_route_key *key, const struct push_routes *routes
 	key->bytes[key->size++] = (char)kind;
 	key->bytes[key->size++] = (char)(port >> 8);
 	key->bytes[key->size++] = (char)port;
-	if (!put(key, head->host) || !put(key, head->path) || !put(key, head->authorization))
+	if (!put(key, head->host) || !put(key, head->path))
 		return false;
 	key->hash = XXH3_64bits_withSeed(key->bytes, key->size, routes->seed);
 	return true;

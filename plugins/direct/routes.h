@@ -2,9 +2,13 @@
  * routes.h - which requests lws would give to which plugin, learned from lws itself.
  *
  * Mounts, virtual hosts and passwords are lws' business, and no API tells of them.  So the first request of a
- * kind is shown to lws (probe.h); what it decides holds for all requests that agree in everything that lws
- * decides by: method and upgrade (the kind), Host, path, Authorization.  A request that differs in one of
- * them is another route.
+ * kind is shown to lws (probe.c); what it decides holds for all requests that agree in everything that lws
+ * decides by: method and upgrade (the kind), Host, path.  A request that differs in one of them is another
+ * route.
+ *
+ * Passwords are never remembered: what lws is shown has none, so that a route is known only where none is
+ * asked for, and lws itself checks each request of the others.  (Kept with the key, a password went on
+ * working when it had been taken back.)
  */
 #ifndef PUSH_DIRECT_ROUTES_H
 #define PUSH_DIRECT_ROUTES_H

@@ -1,4 +1,7 @@
 /* source.c - see source.h. */
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/push_assert.h"
@@ -104,6 +107,16 @@ push_source_close(struct push_sources *sources, struct push_source *source)
 	/* nobody else has it open, so that it leaves the set with this */
 	close(fd);
 	stop(sources, source);
+}
+
+void
+push_source_abort(struct push_source *source)
+{
+	const struct linger none = {.l_onoff = 1, .l_linger = 0};
+	int unsent = 0;
+
+	if (source->fd >= 0 && !ioctl(source->fd, SIOCOUTQ, &unsent) && unsent > 0)
+		(void)setsockopt(source->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
 void

@@ -80,6 +80,11 @@ push_source_release(struct push_sources *sources, struct push_source *source);
 void
 push_source_close(struct push_sources *sources, struct push_source *source);
 
+/* push_source_abort - let the kernel drop what the other end has not taken, or it would keep it for minutes.
+ */
+void
+push_source_abort(struct push_source *source);
+
 /* push_sources_dispatch - serve what is ready, at most `max`, which is at most PUSH_EVENTS_BATCH_MAX. */
 void
 push_sources_dispatch(struct push_sources *sources, int max);

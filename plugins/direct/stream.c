@@ -37,6 +37,12 @@ stream_end(struct stream *stream)
 	push_source_close(&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source);
 }
 
+static bool
+is_close(const struct push_frame *frame)
+{
+	return frame->bytes[0] == (PUSH_WS_FIN | PUSH_WS_CLOSE);
+}
+
 static ssize_t
 stream_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
 {
@@ -50,7 +56,7 @@ stream_write(void *connection, struct push_frame *const *frames, size_t count, s
 	if (taken >= 0 && (size_t)taken < size)
 		(void)push_source_want(
 			&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source, READING | EPOLLOUT);
-	else if ((stream->source.flags & FAILING))
+	else if ((stream->source.flags & FAILING) && is_close(frames[count - 1]))
 		(void)shutdown(stream->source.fd, SHUT_WR);
 	return taken;
 }
@@ -78,7 +84,9 @@ stream_close(void *connection, bool at_once)
 {
 	struct stream *stream = connection;
 
-	if (!at_once)
+	if (at_once)
+		push_source_abort(&stream->source);
+	else
 		drop_input(stream);
 	stream_end(stream);
 }
@@ -188,7 +196,7 @@ stream_ready(struct push_source *source, uint32_t events)
 	}
 	if (!(events & ~(uint32_t)EPOLLOUT) || source->fd < 0)
 		return;
-	size = recv(source->fd, direct->scratch, PUSH_READ_BYTES, MSG_DONTWAIT);
+	size = recv(source->fd, direct->scratch, PUSH_FRAMES_READ_BYTES, MSG_DONTWAIT);
 	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
 	if (size > 0 && source->flags & IS_WS)
