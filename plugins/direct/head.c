@@ -178,7 +178,7 @@ settle(struct push_head *head, const llhttp_t *parser)
 static bool
 begins_a_method(const char *bytes, size_t size)
 {
-	return !size || *bytes == '\r' || isalpha((unsigned char)*bytes);
+	return !size || (*bytes == '\r' && size == 1) || isalpha((unsigned char)*bytes);
 }
 
 enum push_head_result
