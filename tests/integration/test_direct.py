@@ -15,7 +15,7 @@ from server import DIRECT, SANITIZED, Server, free_port
 from sseclient import EventStream
 from test_framing import in_two_segments
 from test_hostile import processor_seconds
-from wsclient import TEXT, WebSocket, frame
+from wsclient import CLOSE, PING, TEXT, WebSocket, frame
 
 ONLY_DIRECT = pytest.mark.skipif(not DIRECT, reason="lws' own sockets do not do it")
 CONNECTIONS = "push_direct_connections"
@@ -47,7 +47,7 @@ def vhosts(tmp_path_factory):
     conf = '{ "vhosts": [%s, %s] }' % (VHOST % ("guarded", port, "guarded", lock, lock),
                                        VHOST % ("open", port, "open", "", ""))
     with Server(stock=True, options={"push-direct": "on" if DIRECT else "off"}, conf_d={"30-two": conf}) as running:
-        running.shared = port
+        running.shared, running.users = port, users
         if DIRECT:
             until_direct(running)
         yield running
@@ -85,6 +85,16 @@ def test_a_mounts_password_holds_in_any_order_of_requests(vhosts, data, good):
         assert answered(vhosts.shared, to("guarded", data, "secret"))[0] == good
         assert answered(vhosts.shared, to("guarded", data, "Secret"))[0] == 401
         assert answered(vhosts.shared, to("open", data))[0] == good
+
+
+def test_a_password_that_is_withdrawn_no_longer_works(vhosts):
+    assert answered(vhosts.shared, to("guarded", PUBLISH, "secret"))[0] == 202
+    text = vhosts.users.read_text()
+    try:
+        vhosts.users.write_text("bob:other\n")
+        assert answered(vhosts.shared, to("guarded", PUBLISH, "secret"))[0] == 401
+    finally:
+        vhosts.users.write_text(text)
 
 
 def test_a_password_is_asked_for_on_a_connection_that_has_given_it_before(vhosts):
@@ -162,6 +172,25 @@ def test_a_head_may_come_byte_by_byte(server):
         assert connection.read_answer().status == 202
 
 
+@ONLY_DIRECT
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "junk, chunked"])
+def test_a_coding_that_nobody_takes_off_publishes_nothing(server, coding):
+    before = server.metric("pub_messages_total")
+    with Connection(server.port) as connection:
+        connection.send(CHUNKED.replace(b"Encoding: chunked", b"Encoding: " + coding.encode()))
+        assert connection.read_answer().status in (400, 411, 501)
+        assert connection.is_closed()
+    assert server.metric("pub_messages_total") == before
+
+
+def test_the_bytes_of_publishes_are_counted(server):
+    before = server.metric("push_published_bytes_total")
+    with Connection(server.port) as connection:
+        for _ in range(2):
+            assert connection.send(PUBLISH).read_answer().status == 202
+    assert server.metric("push_published_bytes_total") - before == 2 * len('{"channel":"d","message":1}')
+
+
 # ---- nothing is left behind
 
 LEAVES = {
@@ -194,6 +223,89 @@ def test_a_client_that_leaves_anywhere_costs_no_descriptor(server, where, how):
     server.wait_metric(CONNECTIONS, before)
     server.wait_metric("push_subscriptions", 0)
     assert server.metric("process_open_fds") <= files + 2
+
+
+@ONLY_DIRECT
+def test_urgent_data_in_a_head_ends_the_connection_and_burns_nothing(server):
+    with Connection(server.port) as connection:
+        connection.send(b"POST /mess")
+        server.publish("d", 1)
+        before = processor_seconds(server.worker())
+        with contextlib.suppress(ConnectionError):
+            connection.socket.send(b"!", socket.MSG_OOB)
+            connection.send(b"ages HTTP/1.1\r\nHost: x\r\n")
+        assert connection.is_closed()
+    assert processor_seconds(server.worker()) - before < 0.3
+
+
+@ONLY_DIRECT
+def test_the_head_of_a_second_request_has_its_time_too(server):
+    with Connection(server.port) as connection:
+        assert connection.send(PUBLISH).read_answer().status == 202
+        started = time.monotonic()
+        assert connection.send(b"POST /mess").is_closed()
+        assert 4 <= time.monotonic() - started < 8
+
+
+@ONLY_DIRECT
+def test_the_kernel_keeps_nothing_for_a_client_that_was_cut_off():
+    with Server(PUSH_CLIENT_QUEUE_MAX_SIZE="100kb") as server, contextlib.ExitStack() as sockets:
+        slow = sockets.enter_context(socket.socket())
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", server.port))
+        slow.sendall(EVENTS)
+        server.wait_metric("push_subscriptions", 1)
+        while server.publish("d", "x" * 60_000).json != {"subscribers": 0}:
+            pass
+        server.wait_metric(CONNECTIONS, 0)
+        with pytest.raises(ConnectionResetError):
+            while slow.recv(65536):
+                pass
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """A server whose clients' sockets are soon full."""
+    with Server(PUSH_SOCKET_SEND_BUFFER_SIZE="16kb") as running:
+        yield running
+
+
+@ONLY_DIRECT
+@pytest.mark.parametrize("junk", [
+    frame(TEXT, "junk") + frame(CLOSE, b"\x03\xe8"), frame(TEXT, "x", rsv=0x40), frame(TEXT, "{}", masked=False),
+], ids=["junk and a close", "a reserved bit", "no mask"])
+def test_a_breach_is_told_behind_all_that_waits(narrow, junk):
+    """More than one write holds, in a socket that is full meanwhile."""
+    with WebSocket(narrow.port, "d") as ws, Connection(narrow.port) as publisher:
+        ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        ws.read_frame(), ws.read_frame()
+        for _ in range(80):
+            publisher.send(PUBLISH * 100)
+            for _ in range(100):
+                assert publisher.read_answer().json == {"subscribers": 1}
+        ws.send(junk)
+        while (got := ws.read_frame())[0] == TEXT and b"error" not in got[1][:9]:
+            pass
+        if got[0] == TEXT:
+            got = ws.read_frame()
+        assert got[0] == CLOSE and got[1][:2] in (b"\x03\xea", b"\x03\xef")
+
+
+@ONLY_DIRECT
+def test_clients_that_ping_without_a_pause_hold_up_no_publisher(server):
+    flood = frame(PING) * 2000
+    with contextlib.ExitStack() as sockets, Connection(server.port) as publisher:
+        clients = [sockets.enter_context(WebSocket(server.port, "d")) for _ in range(8)]
+        for client in clients:
+            client.socket.setblocking(False)
+        assert publisher.send(PUBLISH).read_answer().status == 202
+        for _ in range(100):
+            for client in clients:
+                with contextlib.suppress(BlockingIOError):
+                    client.socket.send(flood)
+                with contextlib.suppress(BlockingIOError):
+                    client.socket.recv(65536)
+            assert publisher.send(PUBLISH).read_answer().status == 202
 
 
 @ONLY_DIRECT
