@@ -13,6 +13,7 @@ from sseclient import HEARTBEAT, RECONNECT, EventStream
 from wsclient import CLOSE, TEXT, WebSocket, frame
 
 SLACK_S = 3 if SANITIZED else 1
+SEEN_LATE_S = 0.3  # on a busy machine: a period whose start was seen late looks shorter
 CONTRACT = {
     "push.reconnect.dither.min.duration": "120s", "push.reconnect.dither.max.duration": "180s",
     "push.client.close.grace.period.duration": "4s", "push.heartbeat.interval.duration": "30s",
@@ -183,8 +184,8 @@ def test_a_set_heartbeat_lifetime_and_grace_count(configured):
         ended = time.monotonic()
         assert set(rest) <= {HEARTBEAT}
         assert 5 <= beats <= 8
-        assert 1.9 <= ended - start <= 2.5 + SLACK_S
-        assert 0.4 <= ended - asked <= 0.5 + SLACK_S
+        assert 2 - SEEN_LATE_S <= ended - start <= 2.5 + SLACK_S
+        assert 0.5 - SEEN_LATE_S <= ended - asked <= 0.5 + SLACK_S
 
 
 def test_set_limits_of_a_publish_count(configured):

@@ -9,6 +9,7 @@ from sseclient import HEARTBEAT, RECONNECT, EventStream
 from wsclient import CLOSE, PING, PING_TEXT, PONG, TEXT, WebSocket, frame
 
 SLACK_S = 1.0  # of a busy machine
+SEEN_LATE_S = 0.3  # on a busy machine: a period whose start was seen late looks shorter
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_heartbeats_come_at_once_and_every_interval(beating):
             assert ws.read_frame() == (TEXT, PING_TEXT.encode())
             assert ws.read_frame() == (PING, b"push")
             ws.send(frame(PONG, "push"))
-        assert 1.1 <= time.monotonic() - start <= 1.2 + SLACK_S
+        assert 1.2 - SEEN_LATE_S <= time.monotonic() - start <= 1.2 + SLACK_S
 
 
 @pytest.mark.parametrize("answer", [
@@ -54,7 +55,7 @@ def test_a_silent_client_is_closed_after_the_grace_period(beating):
         start = time.monotonic()
         opcode, payload = ws.next()
         assert (opcode, payload[:2]) == (CLOSE, b"\x03\xe9")
-        assert 0.9 <= time.monotonic() - start <= 1 + SLACK_S
+        assert 1 - SEEN_LATE_S <= time.monotonic() - start <= 1 + SLACK_S
         assert ws.is_closed()
         assert time.monotonic() - start <= 2 + SLACK_S
     beating.wait_metric('push_disconnects_total{transport="ws",reason="no_pong"}', closed + 1)
@@ -74,8 +75,8 @@ def test_a_websocket_is_asked_to_reconnect_and_closed_with_1001_at_its_end(morta
         asked = time.monotonic()
         assert ws.close_code() == 1001
         closed = time.monotonic()
-        assert 1.4 <= asked - start <= 2.5 + SLACK_S
-        assert 0.4 <= closed - asked <= 0.5 + SLACK_S
+        assert 1.5 - SEEN_LATE_S <= asked - start <= 2.5 + SLACK_S
+        assert 0.5 - SEEN_LATE_S <= closed - asked <= 0.5 + SLACK_S
 
 
 def test_an_event_stream_is_asked_to_reconnect_and_ends(mortal):
@@ -85,8 +86,8 @@ def test_an_event_stream_is_asked_to_reconnect_and_ends(mortal):
         asked = time.monotonic()
         assert sse.next() is None
         ended = time.monotonic()
-        assert 1.9 <= ended - start <= 3 + SLACK_S
-        assert 0.4 <= ended - asked <= 0.5 + SLACK_S
+        assert 2 - SEEN_LATE_S <= ended - start <= 3 + SLACK_S
+        assert 0.5 - SEEN_LATE_S <= ended - asked <= 0.5 + SLACK_S
 
 
 def test_a_websocket_that_ignores_the_close_is_dropped_after_the_grace_period(mortal):
@@ -95,7 +96,7 @@ def test_a_websocket_that_ignores_the_close_is_dropped_after_the_grace_period(mo
             pass
         start = time.monotonic()
         assert ws.is_closed()
-        assert 0.3 <= time.monotonic() - start <= 0.5 + SLACK_S
+        assert 0.5 - SEEN_LATE_S <= time.monotonic() - start <= 0.5 + SLACK_S
 
 
 def test_lifetimes_are_spread_between_min_and_max(mortal):
