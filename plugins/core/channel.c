@@ -90,6 +90,7 @@ push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t s
 	if (!channel)
 		return NULL;
 	*channel = (struct push_channel){.hash = hash, .name_size = (uint32_t)size};
+	push_list_init(&channel->changed);
 	memcpy(channel->name, name, size);
 	to = bucket(map, hash);
 	channel->next = *to;
@@ -103,12 +104,13 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 {
 	struct push_channel **link = bucket(map, channel->hash);
 
-	if (channel->count)
+	if (channel->count || channel->upstream)
 		return;
 	while (*link != channel)
 		link = &(*link)->next;
 	*link = channel->next;
 	map->count--;
+	push_list_remove(&channel->changed);
 	free(channel->entries);
 	free(channel);
 }

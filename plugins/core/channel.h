@@ -1,9 +1,9 @@
 /*
  * channel.h - channels by name, and who is subscribed to each.
  *
- * A channel exists while it has subscribers.  Its subscribers stand in a dense array, which a fan-out walks
- * without a jump; each entry knows where it stands in its subscriber's own list and the other way round, so
- * that leaving is O(1): the last entry takes the place of the one that leaves.
+ * A channel exists while it has subscribers, or an engine holds it.  Its subscribers stand in a dense array,
+ * which a fan-out walks without a jump; each entry knows where it stands in its subscriber's own list and the
+ * other way round, so that leaving is O(1): the last entry takes the place of the one that leaves.
  *
  *   channel.entries[p]          = { subscriber, i }
  *   subscriber.subscriptions[i] = { channel, p }
@@ -13,10 +13,12 @@
 #ifndef PUSH_CORE_CHANNEL_H
 #define PUSH_CORE_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "encoding.h"
+#include "list.h"
 #include "status.h"
 
 struct push_subscriber;
@@ -32,6 +34,9 @@ struct push_channel {
 	struct push_channel_entry *entries;
 	uint32_t count, capacity;
 	uint32_t count_by_encoding[PUSH_ENCODING_COUNT];
+	struct push_list changed; /* in the hub's, until its engine has seen the new count */
+	void *upstream;           /* the engine's; while there is one the channel stays */
+	bool confirmed;           /* messages come in: a new subscriber need not wait for its start */
 	uint32_t name_size;
 	char name[];
 };
@@ -63,7 +68,7 @@ push_channel_map_find(const struct push_channel_map *map, const char *name, size
 struct push_channel *
 push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t size);
 
-/* push_channel_map_release - remove and free a channel if nobody is subscribed to it. */
+/* push_channel_map_release - remove and free a channel if nobody is subscribed to it or holds it. */
 void
 push_channel_map_release(struct push_channel_map *map, struct push_channel *channel);
 

@@ -102,6 +102,7 @@ ws_control(enum push_control control)
 		[PUSH_CONTROL_HEARTBEAT] = "{\"event\":\"ping\",\"data\":{}}",
 		[PUSH_CONTROL_RECONNECT] = "{\"event\":\"reconnect\",\"data\":{}}",
 		[PUSH_CONTROL_PONG] = "{\"event\":\"pong\",\"data\":{}}",
+		[PUSH_CONTROL_GAP] = "{\"event\":\"gap\",\"data\":{}}",
 	};
 
 	return ws_text(texts[control], strlen(texts[control]), control == PUSH_CONTROL_HEARTBEAT);
@@ -114,6 +115,7 @@ sse_control(enum push_control control)
 		[PUSH_CONTROL_HEARTBEAT] = "heartbeat",
 		[PUSH_CONTROL_RECONNECT] = "reconnect",
 		[PUSH_CONTROL_PONG] = NULL,
+		[PUSH_CONTROL_GAP] = "gap",
 	};
 
 	return names[control] ? push_sse_event(names[control], "{}", 2, 0) : NULL;

@@ -31,6 +31,7 @@ enum push_control {
 	PUSH_CONTROL_HEARTBEAT, /* ws: a JSON ping and a protocol PING in one; sse: event:heartbeat */
 	PUSH_CONTROL_RECONNECT,
 	PUSH_CONTROL_PONG, /* ws only */
+	PUSH_CONTROL_GAP,  /* messages may have been missed before it */
 	PUSH_CONTROL_COUNT
 };
 

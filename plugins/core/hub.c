@@ -48,6 +48,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	hub->context = context;
 	hub->random = seed | 1; /* xorshift must not start at 0 */
 	push_list_init(&hub->dirty);
+	push_list_init(&hub->changed);
 	push_wheel_init(&hub->wheel, now_us);
 	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
 	if (push_channel_map_init(&hub->channels, seed) != PUSH_OK)
@@ -190,6 +191,73 @@ push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max)
 		subscriber_flush(push_container_of(hub->dirty.next, struct push_subscriber, dirty), now_us);
 	PUSH_ASSERT(!push_list_is_empty(&hub->dirty) || (!hub->dirty_count && !hub->dirty_bytes));
 	return !push_list_is_empty(&hub->dirty);
+}
+
+void
+push_hub_watch(struct push_hub *hub)
+{
+	PUSH_ASSERT(!hub->subscriber_count);
+	hub->watched = true;
+}
+
+void
+hub_mark_changed(struct push_hub *hub, struct push_channel *channel)
+{
+	bool first = push_list_is_empty(&hub->changed);
+
+	if (!hub->watched) {
+		channel->confirmed = true;
+		return;
+	}
+	if (!push_list_is_empty(&channel->changed))
+		return;
+	push_list_append(&hub->changed, &channel->changed);
+	if (first)
+		hub->ready(hub->context);
+}
+
+struct push_channel *
+push_hub_next_changed(struct push_hub *hub)
+{
+	struct push_channel *channel;
+
+	if (push_list_is_empty(&hub->changed))
+		return NULL;
+	channel = push_container_of(hub->changed.next, struct push_channel, changed);
+	push_list_remove(&channel->changed);
+	return channel;
+}
+
+void
+push_hub_release_channel(struct push_hub *hub, struct push_channel *channel)
+{
+	channel->upstream = NULL;
+	push_channel_map_release(&hub->channels, channel);
+	hub->stats->channels = hub->channels.count;
+}
+
+struct push_channel *
+push_hub_find(struct push_hub *hub, const char *name, size_t size)
+{
+	return push_channel_map_find(&hub->channels, name, size);
+}
+
+/* Backwards, as in push_hub_deliver(). */
+void
+push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, uint64_t now_us)
+{
+	bool first = !channel->confirmed;
+
+	PUSH_ASSERT(hub->watched && channel->upstream);
+	channel->confirmed = true;
+	for (uint32_t i = channel->count; i-- > 0;) {
+		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+
+		if (first && subscriber->state == SUBSCRIBER_WAITING)
+			subscriber_confirmed(subscriber, now_us);
+		else if (gap)
+			subscriber_gap(subscriber, now_us);
+	}
 }
 
 bool

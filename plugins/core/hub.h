@@ -28,6 +28,7 @@
 #include "stats.h"
 #include "status.h"
 
+struct push_channel;
 struct push_hub;
 
 /*
@@ -84,6 +85,42 @@ push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max);
  */
 void
 push_hub_drain(struct push_hub *hub, uint64_t now_us);
+
+/*
+ * What an engine with a server behind it needs (broker/engine.h).
+ *
+ * push_hub_watch - from now on keep account of channels whose number of subscribers changes, and let a
+ * subscriber of a new channel wait for push_hub_confirm(): its first heartbeat says that it misses nothing
+ * from then on.  To be called before the first subscriber comes.  `ready` of push_hub_create() is called for
+ * changes, too.
+ */
+void
+push_hub_watch(struct push_hub *hub);
+
+/*
+ * push_hub_next_changed - a channel that has changed since it was last taken; NULL: no more.
+ *
+ * Borrowed.  With no subscribers and no `upstream` it is gone with the next subscriber; set `upstream` to
+ * hold it.
+ */
+struct push_channel *
+push_hub_next_changed(struct push_hub *hub);
+
+/* push_hub_release_channel - let go of a channel: it has no `upstream` any more. */
+void
+push_hub_release_channel(struct push_hub *hub, struct push_channel *channel);
+
+/* push_hub_find - a channel by name, borrowed; NULL if nobody listens to it. */
+struct push_channel *
+push_hub_find(struct push_hub *hub, const char *name, size_t size);
+
+/*
+ * push_hub_confirm - messages of the channel come in from now on, or nobody shall wait for that.
+ *
+ * @gap: some may have been missed before; those who listened are told, in front of whatever comes next.
+ */
+void
+push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, uint64_t now_us);
 
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t

@@ -16,7 +16,13 @@
 
 #define SUBSCRIBER_MAGIC 0x50755362u /* "PuSb" */
 
-enum subscriber_state { SUBSCRIBER_NEW, SUBSCRIBER_OPEN, SUBSCRIBER_CLOSING, SUBSCRIBER_CLOSED };
+enum subscriber_state {
+	SUBSCRIBER_NEW,
+	SUBSCRIBER_WAITING,
+	SUBSCRIBER_OPEN,
+	SUBSCRIBER_CLOSING,
+	SUBSCRIBER_CLOSED
+};
 
 struct subscription {
 	struct push_channel *channel;
@@ -57,8 +63,12 @@ struct push_subscriber {
 	};
 	uint32_t position; /* of the only one, in the channel's entries */
 	uint32_t subscription_count;
-	uint32_t heartbeat, pong, reconnect, end; /* ticks */
-	struct push_timer timer;                  /* armed for the first of them while it is open */
+	union {
+		uint32_t heartbeat;   /* a tick, as are the next three */
+		uint32_t unconfirmed; /* while WAITING: how many of its channels */
+	};
+	uint32_t pong, reconnect, end;
+	struct push_timer timer; /* armed for the first of them while it is open */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct push_subscriber) == 120, "the bytes above");
@@ -70,6 +80,8 @@ struct push_hub {
 	void (*ready)(void *context);
 	void *context;
 	struct push_channel_map channels;
+	struct push_list changed; /* channels; used when watched */
+	bool watched;
 	struct push_list dirty;
 	size_t dirty_count;
 	uint64_t dirty_bytes;          /* what waits for those that are dirty */
@@ -102,6 +114,18 @@ hub_account(struct push_subscriber *subscriber, uint32_t bytes_before);
 /* subscriber_enqueue - queue a frame for an open subscriber; one that is full is closed as slow. */
 void
 subscriber_enqueue(struct push_subscriber *subscriber, struct push_frame *frame, uint64_t now_us);
+
+/* subscriber_confirmed - one of its channels is; the last one starts it. */
+void
+subscriber_confirmed(struct push_subscriber *subscriber, uint64_t now_us);
+
+/* subscriber_gap - tell it that it may have missed something, unless that is the last that it will hear. */
+void
+subscriber_gap(struct push_subscriber *subscriber, uint64_t now_us);
+
+/* hub_mark_changed - let the engine know of a channel's new count. */
+void
+hub_mark_changed(struct push_hub *hub, struct push_channel *channel);
 
 /* subscriber_flush - write what waits, in one write. */
 void

@@ -53,6 +53,14 @@ first(const struct push_outbox *outbox)
 	return ring ? *slot(ring, 0) : (struct push_frame *)outbox->item;
 }
 
+const struct push_frame *
+push_outbox_last(const struct push_outbox *outbox)
+{
+	struct ring *ring = ring_of(outbox);
+
+	return ring ? *slot(ring, ring->count - 1) : (const struct push_frame *)outbox->item;
+}
+
 /* What is left is nothing, and owns nothing. */
 static void
 let_go(struct push_outbox *outbox)

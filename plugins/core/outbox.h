@@ -78,6 +78,10 @@ push_outbox_is_empty(const struct push_outbox *outbox)
 	return !outbox->item;
 }
 
+/* push_outbox_last - the frame that was pushed last, borrowed; NULL when empty. */
+const struct push_frame *
+push_outbox_last(const struct push_outbox *outbox);
+
 /* push_outbox_count - frames that wait. */
 uint32_t
 push_outbox_count(const struct push_outbox *outbox);

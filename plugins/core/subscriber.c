@@ -56,6 +56,7 @@ leave(struct push_subscriber *subscriber, struct push_channel *channel, uint32_t
 	}
 	channel->count_by_encoding[subscriber->encoding]--;
 	hub->stats->subscriptions--;
+	hub_mark_changed(hub, channel);
 	push_channel_map_release(&hub->channels, channel);
 	hub->stats->channels = hub->channels.count;
 }
@@ -94,6 +95,7 @@ join(struct push_subscriber *subscriber, const struct push_channel_name *name, u
 	channel->entries[channel->count++] = (struct push_channel_entry){subscriber, index};
 	channel->count_by_encoding[subscriber->encoding]++;
 	hub->stats->subscriptions++;
+	hub_mark_changed(hub, channel);
 	hub->stats->channels = hub->channels.count;
 	return PUSH_OK;
 }
@@ -212,14 +214,13 @@ push_subscriber_greet(struct push_subscriber *subscriber, const void *bytes, siz
 	return PUSH_OK;
 }
 
-void
-push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
+static void
+start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct push_hub *hub = subscriber->hub;
 	const struct push_options *options = hub->options;
 	uint64_t end_us;
 
-	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	subscriber->state = SUBSCRIBER_OPEN;
 	end_us = now_us + options->lifetime_min_us +
 		 hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
@@ -231,6 +232,46 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 		subscriber_drain(subscriber, now_us);
 	else if (subscriber->state == SUBSCRIBER_OPEN)
 		arm(subscriber);
+}
+
+static uint32_t
+count_unconfirmed(const struct push_subscriber *subscriber)
+{
+	uint32_t count = 0;
+
+	if (subscriber->subscription_count == 1)
+		return !subscriber->channel->confirmed;
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++)
+		count += !subscriber->subscriptions[i].channel->confirmed;
+	return count;
+}
+
+void
+push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	subscriber->unconfirmed = count_unconfirmed(subscriber);
+	if (subscriber->unconfirmed)
+		subscriber->state = SUBSCRIBER_WAITING;
+	else
+		start(subscriber, now_us);
+}
+
+void
+subscriber_confirmed(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	PUSH_ASSERT(subscriber->state == SUBSCRIBER_WAITING && subscriber->unconfirmed > 0);
+	if (--subscriber->unconfirmed == 0)
+		start(subscriber, now_us);
+}
+
+void
+subscriber_gap(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct push_frame *gap = subscriber->hub->controls[subscriber->encoding][PUSH_CONTROL_GAP];
+
+	if (gap && push_outbox_last(&subscriber->outbox) != gap)
+		subscriber_enqueue(subscriber, gap, now_us);
 }
 
 void
@@ -307,13 +348,13 @@ subscriber_enqueue(struct push_subscriber *subscriber, struct push_frame *frame,
 	uint32_t before = subscriber->outbox.bytes;
 	enum push_status status;
 
-	if (subscriber->state != SUBSCRIBER_OPEN)
+	if (subscriber->state != SUBSCRIBER_OPEN && subscriber->state != SUBSCRIBER_WAITING)
 		return;
 	status = push_outbox_push(&subscriber->outbox, frame, bytes_max);
 	/* slow is who does not read, not who was not written to in a turn full of publishes */
 	while (status == PUSH_TOO_LARGE && !subscriber->blocked) {
 		subscriber_flush(subscriber, now_us);
-		if (subscriber->state != SUBSCRIBER_OPEN)
+		if (subscriber->state >= SUBSCRIBER_CLOSING)
 			return;
 		before = subscriber->outbox.bytes;
 		status = push_outbox_push(&subscriber->outbox, frame, bytes_max);

@@ -4,12 +4,13 @@
  * Its life:
  *
  *   create ─▶ subscribe ─▶ start ─▶ OPEN ──(lifetime, no pong, slow, drain, bad data)──▶ CLOSING ─▶ CLOSED
- *                  └▶ refuse ───────────────────────────────────────────────────────────▶ CLOSING ─▶ CLOSED
+ *                  │          └▶ WAITING ─┘                                                 ▲
+ *                  └▶ refuse ───────────────────────────────────────────────────────────────┘
  *
- * OPEN: messages and heartbeats go to the outbox.  CLOSING: what is in the outbox is written, for a WebSocket
- * with a Close frame at its end, and the client has the grace period to close by itself.  CLOSED: the
- * transport has been told to close.  In whatever state, the transport ends it with push_subscriber_destroy()
- * when the socket is gone.
+ * WAITING: the engine has yet to confirm its channels (hub.h); not with the embedded one.  OPEN: messages and
+ * heartbeats go to the outbox.  CLOSING: what is in the outbox is written, for a WebSocket with a Close frame
+ * at its end, and the client has the grace period to close by itself.  CLOSED: the transport has been told to
+ * close.  In whatever state, the transport ends it with push_subscriber_destroy() when the socket is gone.
  */
 #ifndef PUSH_CORE_SUBSCRIBER_H
 #define PUSH_CORE_SUBSCRIBER_H
