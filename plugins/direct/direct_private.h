@@ -8,7 +8,7 @@
 #include "direct/direct.h"
 #include "direct/limits.h"
 #include "direct/routes.h"
-#include "direct/source.h"
+#include "loop/source.h"
 
 struct push_direct {
 	const struct push_broker_ops *ops;

@@ -6,7 +6,6 @@
 
 /* Events taken in one look at an epoll set, before everybody else in the process has a turn: a millisecond or
  * so each.  To take leave of a client costs most, 20 to 30 us in the kernel. */
-#define PUSH_EVENTS_BATCH_MAX 64
 #define PUSH_PUBLISHERS_BATCH 64
 #define PUSH_ARRIVALS_BATCH   32
 #define PUSH_STREAMS_BATCH    32

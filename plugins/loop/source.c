@@ -5,8 +5,7 @@
 #include <unistd.h>
 
 #include "core/push_assert.h"
-#include "direct/limits.h"
-#include "direct/source.h"
+#include "loop/source.h"
 
 _Static_assert((EPOLLIN | EPOLLOUT | EPOLLRDHUP) <= UINT16_MAX, "what is waited for fits");
 

@@ -8,14 +8,17 @@
  * anywhere, also from inside a fan-out or from its own `ready`; its memory goes with push_sources_reap(),
  * which the loop calls when no event of this turn can point to it any more.
  */
-#ifndef PUSH_DIRECT_SOURCE_H
-#define PUSH_DIRECT_SOURCE_H
+#ifndef PUSH_LOOP_SOURCE_H
+#define PUSH_LOOP_SOURCE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
 #include "core/list.h"
+
+/* Events taken in one look at a set, which lie on the stack. */
+#define PUSH_EVENTS_BATCH_MAX 64
 
 struct push_source;
 
