@@ -75,6 +75,15 @@ grow(struct push_channel_map *map)
 	*map = bigger;
 }
 
+/* Behind the name, aligned for anything. */
+static size_t
+upstream_offset(size_t name_size)
+{
+	size_t align = _Alignof(max_align_t);
+
+	return (sizeof(struct push_channel) + name_size + align - 1) / align * align;
+}
+
 struct push_channel *
 push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t size)
 {
@@ -86,12 +95,14 @@ push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t s
 		return channel;
 	PUSH_ASSERT(size <= UINT32_MAX);
 	grow(map);
-	channel = malloc(sizeof(*channel) + size);
+	channel = malloc(upstream_offset(size) + map->upstream_bytes);
 	if (!channel)
 		return NULL;
 	*channel = (struct push_channel){.hash = hash, .name_size = (uint32_t)size};
 	push_list_init(&channel->changed);
 	memcpy(channel->name, name, size);
+	if (map->upstream_bytes)
+		channel->upstream = memset((char *)channel + upstream_offset(size), 0, map->upstream_bytes);
 	to = bucket(map, hash);
 	channel->next = *to;
 	*to = channel;
@@ -104,7 +115,7 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 {
 	struct push_channel **link = bucket(map, channel->hash);
 
-	if (channel->count || channel->upstream)
+	if (channel->count || channel->held)
 		return;
 	while (*link != channel)
 		link = &(*link)->next;

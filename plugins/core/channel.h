@@ -35,7 +35,8 @@ struct push_channel {
 	uint32_t count, capacity;
 	uint32_t count_by_encoding[PUSH_ENCODING_COUNT];
 	struct push_list changed; /* in the hub's, until its engine has seen the new count */
-	void *upstream;           /* the engine's; while there is one the channel stays */
+	void *upstream;           /* the engine's own, behind the name, 0 at first; NULL where it has none */
+	bool held;                /* by the engine: the channel stays though nobody is subscribed */
 	bool confirmed;           /* messages come in: a new subscriber need not wait for its start */
 	uint32_t name_size;
 	char name[];
@@ -46,6 +47,7 @@ struct push_channel_map {
 	size_t bucket_count; /* a power of two */
 	size_t count;
 	uint64_t seed;
+	size_t upstream_bytes; /* to allocate with each channel */
 };
 
 /* push_channel_map_init - an empty map.  Errors: PUSH_OUT_OF_MEMORY. */

@@ -153,25 +153,18 @@ encode(struct push_hub *hub, const struct push_channel *channel, uint64_t now_us
 }
 
 enum push_status
-push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_size, const char *value,
-	size_t value_size, uint64_t now_us, uint64_t *ret_subscribers)
+push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const char *value, size_t value_size,
+	uint64_t now_us)
 {
 	struct push_frame *frames[PUSH_ENCODING_COUNT] = {NULL};
-	struct push_channel *channel = push_channel_map_find(&hub->channels, channel_name, channel_size);
-	enum push_status status;
+	enum push_status status = compose(&hub->scratch, channel, value, value_size);
 
-	if (!channel) {
-		*ret_subscribers = 0;
-		return PUSH_OK;
-	}
-	status = compose(&hub->scratch, channel, value, value_size);
 	if (status == PUSH_OK)
 		status = encode(hub, channel, now_us, frames);
 	if (status == PUSH_OK) {
-		*ret_subscribers = channel->count;
 		hub->unflushed_deliveries += channel->count;
 		/* backwards: one that is closed as slow leaves the array, and its place is taken by one from
-		 * behind, which has had its turn; the channel itself goes with the last one, at i == 0 */
+		 * behind, which has had its turn; the channel itself may go with the last one, at i == 0 */
 		for (uint32_t i = channel->count; i-- > 0;) {
 			struct push_subscriber *subscriber = channel->entries[i].subscriber;
 
@@ -180,6 +173,21 @@ push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_
 	}
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
 		push_frame_unref(frames[e]);
+	return status;
+}
+
+enum push_status
+push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_size, const char *value,
+	size_t value_size, uint64_t now_us, uint64_t *ret_subscribers)
+{
+	struct push_channel *channel = push_hub_find(hub, channel_name, channel_size);
+	uint64_t count = channel ? channel->count : 0;
+	enum push_status status = PUSH_OK;
+
+	if (count)
+		status = push_hub_deliver_to(hub, channel, value, value_size, now_us);
+	if (status == PUSH_OK)
+		*ret_subscribers = count;
 	return status;
 }
 
@@ -194,10 +202,11 @@ push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max)
 }
 
 void
-push_hub_watch(struct push_hub *hub)
+push_hub_watch(struct push_hub *hub, size_t upstream_bytes)
 {
 	PUSH_ASSERT(!hub->subscriber_count);
 	hub->watched = true;
+	hub->channels.upstream_bytes = upstream_bytes;
 }
 
 void
@@ -228,12 +237,21 @@ push_hub_next_changed(struct push_hub *hub)
 	return channel;
 }
 
-void
-push_hub_release_channel(struct push_hub *hub, struct push_channel *channel)
+struct push_channel *
+push_hub_hold(struct push_hub *hub, const char *name, size_t size)
 {
-	channel->upstream = NULL;
+	struct push_channel *channel = push_channel_map_obtain(&hub->channels, name, size);
+
+	if (channel)
+		channel->held = true;
+	return channel;
+}
+
+void
+push_hub_release(struct push_hub *hub, struct push_channel *channel)
+{
+	channel->held = false;
 	push_channel_map_release(&hub->channels, channel);
-	hub->stats->channels = hub->channels.count;
 }
 
 struct push_channel *
@@ -248,7 +266,7 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 {
 	bool first = !channel->confirmed;
 
-	PUSH_ASSERT(hub->watched && channel->upstream);
+	PUSH_ASSERT(hub->watched);
 	channel->confirmed = true;
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;

@@ -91,28 +91,38 @@ push_hub_drain(struct push_hub *hub, uint64_t now_us);
  *
  * push_hub_watch - from now on keep account of channels whose number of subscribers changes, and let a
  * subscriber of a new channel wait for push_hub_confirm(): its first heartbeat says that it misses nothing
- * from then on.  To be called before the first subscriber comes.  `ready` of push_hub_create() is called for
- * changes, too.
+ * from then on.  `ready` of push_hub_create() is called for changes, too.  To be called before the first
+ * subscriber comes.
+ *
+ * @upstream_bytes: what channel->upstream points to, for each channel; 0 at first.
  */
 void
-push_hub_watch(struct push_hub *hub);
+push_hub_watch(struct push_hub *hub, size_t upstream_bytes);
 
 /*
  * push_hub_next_changed - a channel that has changed since it was last taken; NULL: no more.
  *
- * Borrowed.  With no subscribers and no `upstream` it is gone with the next subscriber; set `upstream` to
- * hold it.
+ * Borrowed.  Unless channel->held is set it is gone with its last subscriber.
  */
 struct push_channel *
 push_hub_next_changed(struct push_hub *hub);
 
-/* push_hub_release_channel - let go of a channel: it has no `upstream` any more. */
-void
-push_hub_release_channel(struct push_hub *hub, struct push_channel *channel);
+/* push_hub_hold - a channel of the engine's own, without subscribers.  NULL when memory is out. */
+struct push_channel *
+push_hub_hold(struct push_hub *hub, const char *name, size_t size);
 
-/* push_hub_find - a channel by name, borrowed; NULL if nobody listens to it. */
+/* push_hub_release - no longer hold a channel. */
+void
+push_hub_release(struct push_hub *hub, struct push_channel *channel);
+
+/* push_hub_find - a channel by name, borrowed; NULL if there is none. */
 struct push_channel *
 push_hub_find(struct push_hub *hub, const char *name, size_t size);
+
+/* push_hub_deliver_to - as push_hub_deliver(), to a channel that was found. */
+enum push_status PUSH_MUST_USE
+push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const char *value, size_t value_size,
+	uint64_t now_us);
 
 /*
  * push_hub_confirm - messages of the channel come in from now on, or nobody shall wait for that.

@@ -46,6 +46,19 @@ push_list_remove(struct push_list *item)
 	push_list_init(item);
 }
 
+/* push_list_splice - move every item of `from` to the end of `head`, in order. */
+static inline void
+push_list_splice(struct push_list *head, struct push_list *from)
+{
+	if (push_list_is_empty(from))
+		return;
+	from->next->prev = head->prev;
+	head->prev->next = from->next;
+	from->prev->next = head;
+	head->prev = from->prev;
+	push_list_init(from);
+}
+
 /* push_list_take_all - move every item of `from` to the empty list `to`, in order. */
 static inline void
 push_list_take_all(struct push_list *to, struct push_list *from)

@@ -57,8 +57,9 @@ leave(struct push_subscriber *subscriber, struct push_channel *channel, uint32_t
 	channel->count_by_encoding[subscriber->encoding]--;
 	hub->stats->subscriptions--;
 	hub_mark_changed(hub, channel);
+	if (!channel->count)
+		hub->stats->channels--;
 	push_channel_map_release(&hub->channels, channel);
-	hub->stats->channels = hub->channels.count;
 }
 
 static void
@@ -96,7 +97,8 @@ join(struct push_subscriber *subscriber, const struct push_channel_name *name, u
 	channel->count_by_encoding[subscriber->encoding]++;
 	hub->stats->subscriptions++;
 	hub_mark_changed(hub, channel);
-	hub->stats->channels = hub->channels.count;
+	if (channel->count == 1)
+		hub->stats->channels++;
 	return PUSH_OK;
 }
 
