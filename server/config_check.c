@@ -362,11 +362,5 @@ config_check(struct config *config, struct push_error *error)
 	if (push_options_set_from_environment(&config->options, environ, error) != PUSH_OK ||
 		push_options_check(&config->options, error) != PUSH_OK)
 		return PUSH_INVALID;
-	if (config->options.redis_url[0]) {
-		snprintf(error->text, sizeof(error->text),
-			"push.redis.url=%.*s: this version has the embedded broker only; leave it empty",
-			PUSH_ERROR_QUOTE_BYTES_MAX, config->options.redis_url);
-		return PUSH_INVALID;
-	}
 	return PUSH_OK;
 }

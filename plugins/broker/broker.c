@@ -3,6 +3,7 @@
  *
  * It knows neither lws nor sockets; the process around it is a struct push_broker_host.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "core/subscriber.h"
 #include "direct/direct.h"
 #include "process.h"
+#include "redis/engine_redis.h"
 
 /* Flushed between two looks at the clock: latencies are measured to within this many writes. */
 #define FLUSH_BATCH_SUBSCRIBERS 16
@@ -24,6 +26,7 @@ struct push_broker {
 	struct push_broker_host host;
 	struct push_hub *hub;
 	struct push_engine *engine;
+	struct push_redis_stats redis_stats;
 	struct push_direct *direct; /* borrowed; NULL: none */
 	bool draining, orphaned;    /* orphaned: to be freed with its last subscriber */
 };
@@ -57,20 +60,33 @@ random_seed(void)
 	return seed;
 }
 
+static struct push_engine *
+create_engine(struct push_broker *broker, uint64_t seed, struct push_error *error)
+{
+	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
+
+	if (!broker->options.redis_url[0])
+		return push_engine_memory_create(broker->hub);
+	return push_engine_redis_create(
+		&broker->options, broker->hub, &broker->redis_stats, &host, seed, now_us(), error);
+}
+
 struct push_broker *
-push_broker_create(const struct push_options *options, const struct push_broker_host *host)
+push_broker_create(
+	const struct push_options *options, const struct push_broker_host *host, struct push_error *error)
 {
 	struct push_broker *broker = calloc(1, sizeof(*broker));
+	uint64_t seed = random_seed();
 
+	snprintf(error->text, sizeof(error->text), "out of memory");
 	if (!broker)
 		return NULL;
 	broker->options = *options;
 	broker->host = *host;
-	broker->hub = push_hub_create(
-		&broker->options, &broker->stats, random_seed(), now_us(), on_hub_ready, broker);
+	broker->hub = push_hub_create(&broker->options, &broker->stats, seed, now_us(), on_hub_ready, broker);
 	if (!broker->hub)
 		goto fail_hub;
-	broker->engine = push_engine_memory_create(broker->hub);
+	broker->engine = create_engine(broker, seed, error);
 	if (!broker->engine)
 		goto fail_engine;
 	return broker;
@@ -80,6 +96,18 @@ fail_engine:
 fail_hub:
 	free(broker);
 	return NULL;
+}
+
+int
+push_broker_fd(const struct push_broker *broker)
+{
+	return broker->engine->fd;
+}
+
+void
+push_broker_ready(struct push_broker *broker)
+{
+	broker->engine->ready(broker->engine, now_us());
 }
 
 static void
@@ -110,6 +138,9 @@ push_broker_flush(struct push_broker *broker)
 {
 	uint64_t now = now_us(), end = now + PUSH_FLUSH_SLICE_US;
 
+	/* what goes to a server first: it works while we write to clients */
+	if (broker->engine->flush)
+		broker->engine->flush(broker->engine, now);
 	for (; now < end; now = now_us())
 		if (!push_hub_flush(broker->hub, now, FLUSH_BATCH_SUBSCRIBERS))
 			return false;
@@ -128,6 +159,8 @@ void
 push_broker_tick(struct push_broker *broker)
 {
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
+	if (broker->engine->tick)
+		broker->engine->tick(broker->engine, now_us());
 	check_drained(broker);
 }
 
@@ -183,6 +216,10 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 	push_process_read(&process);
 	process.direct_connections = broker->direct ? push_direct_count(broker->direct) : 0;
 	push_stats_render(&broker->stats, &process, PUSH_VERSION, to);
+	if (!broker->engine->update_stats)
+		return;
+	broker->engine->update_stats(broker->engine);
+	push_redis_stats_render(&broker->redis_stats, to);
 }
 
 static struct push_subscriber *

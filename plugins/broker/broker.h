@@ -102,21 +102,31 @@ struct push_broker_link {
 
 /*
  * What the broker needs from the process around it; the lws adapter brings it.
- * Both are called with `context`, from the event loop's thread.
+ * All are called with `context`, from the event loop's thread.
  */
 struct push_broker_host {
 	void (*wake)(void *context);    /* have push_broker_flush() called soon, after the turn's input */
 	void (*drained)(void *context); /* the last client has left while draining */
+	void (*log)(void *context, bool is_bad, const char *line);
 	void *context;
 };
 
 /*
- * push_broker_create - a broker with the embedded engine.
+ * push_broker_create - a broker, with Redis behind it where push.redis.url is set.
  *
- * @options: checked; copied.  Returns NULL when memory is out.
+ * @options: checked; copied.  Returns NULL with a line in `error`.
  */
 struct push_broker *
-push_broker_create(const struct push_options *options, const struct push_broker_host *host);
+push_broker_create(
+	const struct push_options *options, const struct push_broker_host *host, struct push_error *error);
+
+/* push_broker_fd - readable when push_broker_ready() has something to do; -1: never. */
+int
+push_broker_fd(const struct push_broker *broker);
+
+/* push_broker_ready - take in what the engine's server has sent; push_broker_flush() belongs behind it. */
+void
+push_broker_ready(struct push_broker *broker);
 
 /* push_broker_destroy - free it now, or as soon as its last subscriber is destroyed. */
 void

@@ -19,7 +19,8 @@
 /*
  * How a publish ended, called exactly once for each.
  *
- * @status: PUSH_OK; PUSH_UNAVAILABLE when the broker cannot be reached; PUSH_OUT_OF_MEMORY.
+ * @status: PUSH_OK; PUSH_UNAVAILABLE when the broker cannot be reached; PUSH_REFUSED by it; PUSH_UNCERTAIN
+ * when it was lost before it answered, so that the message may have been published; PUSH_OUT_OF_MEMORY.
  * @subscribers: clients that the message was accepted for; 0 unless PUSH_OK.
  */
 typedef void (*push_publish_done_fn)(void *context, enum push_status status, uint64_t subscribers);
@@ -36,6 +37,18 @@ struct push_engine {
 	bool (*is_ready)(const struct push_engine *engine);
 
 	void (*destroy)(struct push_engine *engine);
+
+	/*
+	 * Of an engine with a server behind it; the embedded one has none of them and fd -1.
+	 * `fd` is readable when ready() has something to do.  flush() ends every turn: what was published and
+	 * subscribed goes out.  tick() is called every PUSH_TICK_US.
+	 */
+	int fd;
+	void (*ready)(struct push_engine *engine, uint64_t now_us);
+	void (*flush)(struct push_engine *engine, uint64_t now_us);
+	void (*tick)(struct push_engine *engine, uint64_t now_us);
+	/* Bring those of its figures up to date that are not counted as they happen. */
+	void (*update_stats)(struct push_engine *engine);
 };
 
 /* push_engine_memory_create - the embedded engine over a hub, which is borrowed.  NULL when memory is out. */

@@ -45,7 +45,10 @@ push_engine_memory_create(struct push_hub *hub)
 	if (!memory)
 		return NULL;
 	*memory = (struct engine_memory){
-		.engine = {.publish = memory_publish, .is_ready = memory_is_ready, .destroy = memory_destroy},
+		.engine = {.publish = memory_publish,
+			.is_ready = memory_is_ready,
+			.destroy = memory_destroy,
+			.fd = -1},
 		.hub = hub,
 	};
 	return &memory->engine;

@@ -7,7 +7,8 @@
  *
  *   - an eventfd, written when the first subscriber becomes dirty.  The loop serves it after the input that
  *     was ready in the same turn, so everything that this input publishes is flushed together.
- *   - the epoll sets of direct sockets, watched as files.  What a turn has published is flushed at its end.
+ *   - the epoll sets of direct sockets and of the engine, watched as files.  What a turn has published is
+ *     flushed at its end.
  *   - a timerfd, which takes the eventfd's place where push.flush.delay is set.
  *   - a timerfd for the wheel, every PUSH_TICK_US.
  *   - a signalfd for SIGTERM, which begins the drain.  lwsws itself would die of the signal.
@@ -43,9 +44,10 @@ struct broker_vhost {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct push_direct *direct; /* NULL: push.direct=off */
-	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *direct_wsi[PUSH_DIRECT_SET_COUNT];
+	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *engine_wsi;
+	struct lws *direct_wsi[PUSH_DIRECT_SET_COUNT];
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
-	size_t taken_count;    /* ports that were looked at for direct sockets */
+	size_t taken_count;             /* ports that were looked at for direct sockets */
 	unsigned int take_tries;
 	bool announced;
 	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
@@ -97,6 +99,29 @@ drained(void *context)
 	(void)context;
 	lwsl_user("push: drained, ending\n");
 	kill(getpid(), SIGINT);
+}
+
+/* What the engine has to say of itself, mostly of its connection. */
+static void
+log_line(void *context, bool is_bad, const char *line)
+{
+	(void)context;
+	if (is_bad)
+		lwsl_err("push: %s\n", line);
+	else
+		lwsl_user("push: %s\n", line);
+}
+
+static void
+on_engine(struct broker_vhost *self)
+{
+	if (!self->link.broker)
+		return;
+	self->in_turn = true;
+	push_broker_ready(self->link.broker);
+	self->in_turn = false;
+	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
+		flush(self);
 }
 
 static void
@@ -237,6 +262,8 @@ on_readable(struct lws *wsi, struct broker_vhost *self)
 		on_wake(self, (int)lws_get_socket_fd(wsi));
 	else if (wsi == self->tick_wsi)
 		on_tick(self);
+	else if (wsi == self->engine_wsi)
+		on_engine(self);
 	else if (wsi == self->signal_wsi)
 		on_sigterm(self, (int)lws_get_socket_fd(wsi));
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
@@ -254,6 +281,8 @@ on_file_closed(struct lws *wsi, struct broker_vhost *self)
 		self->flush_wsi = NULL;
 	if (self && wsi == self->tick_wsi)
 		self->tick_wsi = NULL;
+	if (self && wsi == self->engine_wsi)
+		self->engine_wsi = NULL;
 	if (self && wsi == self->signal_wsi)
 		self->signal_wsi = NULL;
 	for (int i = 0; self && i < PUSH_DIRECT_SET_COUNT; i++)
@@ -345,16 +374,23 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	if (self->link.shared_vhost[0])
 		return 0;
 
-	self->link.broker = push_broker_create(
-		&options, &(struct push_broker_host){.wake = wake, .drained = drained, .context = self});
+	self->link.broker = push_broker_create(&options,
+		&(struct push_broker_host){
+			.wake = wake, .drained = drained, .log = log_line, .context = self},
+		&error);
 	if (!self->link.broker)
-		return refuse("out of memory");
+		return refuse(error.text);
 	self->link.ports[0] = lws_get_vhost_listen_port(vhost);
 	self->link.vhosts[0] = vhost;
 	self->link.plain[0] = true; /* where it is not, the first bytes show it, and lws gets them */
 	self->link.port_count = 1;
 	if (!watch_all(self))
 		return refuse("cannot watch an eventfd, a signalfd and timerfds");
+	if (push_broker_fd(self->link.broker) >= 0) {
+		self->engine_wsi = watch(self, fcntl(push_broker_fd(self->link.broker), F_DUPFD_CLOEXEC, 0));
+		if (!self->engine_wsi)
+			return refuse("cannot watch an epoll set");
+	}
 	if (options.direct && !start_direct(self))
 		return refuse("cannot watch an epoll set");
 	start_timer(self->tick_fd, PUSH_TICK_US, PUSH_TICK_US);

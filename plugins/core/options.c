@@ -7,6 +7,7 @@
 
 #include "options.h"
 #include "push_assert.h"
+#include "redis_url.h"
 #include "units.h"
 
 enum option_type { DURATION, SIZE, COUNT, SWITCH, TEXT };
@@ -57,9 +58,9 @@ set_number(void *field, enum option_type type, const char *value)
 static enum push_status
 set_switch(bool *field, const char *value)
 {
-	bool on = !strcmp(value, "on");
+	bool on = !strcmp(value, "on") || !strcmp(value, "true");
 
-	if (!on && strcmp(value, "off"))
+	if (!on && strcmp(value, "off") && strcmp(value, "false"))
 		return PUSH_INVALID;
 	*field = on;
 	return PUSH_OK;
@@ -74,7 +75,7 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 		[DURATION] = "not a duration (500ms, 30s, 2m, 1h or milliseconds, at most 24h)",
 		[SIZE] = "not a size (64kb, 1mb or bytes, at most 64mb)",
 		[COUNT] = "not a number",
-		[SWITCH] = "neither on nor off",
+		[SWITCH] = "neither on nor off (nor true or false)",
 	};
 	enum option_type type = fields[index].type;
 	char *field = (char *)options + fields[index].offset;
@@ -85,8 +86,12 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 		status = type == SWITCH ? set_switch((bool *)field, value) : set_number(field, type, value);
 		return status == PUSH_OK ? PUSH_OK : fail(error, PUSH_INVALID, label, value, forms[type]);
 	}
-	if (strlen(value) > PUSH_OPTION_TEXT_BYTES_MAX)
-		return fail(error, PUSH_INVALID, label, value, "longer than 240 bytes");
+	if (strlen(value) > PUSH_OPTION_TEXT_BYTES_MAX) {
+		char masked[PUSH_ERROR_QUOTE_BYTES_MAX + 1];
+
+		push_redis_url_mask(value, masked, sizeof(masked));
+		return fail(error, PUSH_INVALID, label, masked, "longer than 240 bytes");
+	}
 	strcpy(field, value);
 	return PUSH_OK;
 }
@@ -166,7 +171,8 @@ set_redis_from_spring(struct push_options *options, char *const *environment, st
 
 	if (!host || options->redis_url[0])
 		return PUSH_OK;
-	snprintf(url, sizeof(url), "redis://%s:%s/%s", host, port ? port : "6379", database ? database : "0");
+	snprintf(url, sizeof(url), strchr(host, ':') ? "redis://[%s]:%s/%s" : "redis://%s:%s/%s", host,
+		port ? port : "6379", database ? database : "0");
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (!strcmp(infos[i].name, "push.redis.url"))
 			return set_option(options, i, "SPRING_REDIS_HOST", url, error);
@@ -234,10 +240,41 @@ check_bounds(const struct push_options *o, struct push_error *error)
 	return PUSH_OK;
 }
 
+/* Options that say nothing without another one are refused: who sets them expects something of them. */
+static enum push_status
+check_redis(const struct push_options *o, struct push_error *error)
+{
+	struct push_redis_url url = {.kind = PUSH_REDIS_STANDALONE};
+	enum push_status status = PUSH_OK;
+	const char *wrong = NULL;
+
+	if (o->redis_url[0])
+		status = push_redis_url_parse(&url, o->redis_url, error);
+	explicit_bzero(url.password, sizeof(url.password));
+	if (status != PUSH_OK)
+		return status;
+	if (o->redis_sharded && url.kind != PUSH_REDIS_CLUSTER)
+		wrong = "push.redis.sharded=on: needs a cluster, push.redis.url=redis+cluster://...";
+	else if (!url.tls && o->redis_tls_ca[0])
+		wrong = "push.redis.tls.ca: needs TLS, push.redis.url=rediss://...";
+	else if (!url.tls && o->redis_tls_cert[0])
+		wrong = "push.redis.tls.cert: needs TLS, push.redis.url=rediss://...";
+	else if (!o->redis_tls_cert[0] != !o->redis_tls_key[0])
+		wrong = "push.redis.tls.cert and push.redis.tls.key: one is nothing without the other";
+	else if (o->redis_timeout_us < 100000 || o->redis_timeout_us > 60000000)
+		wrong = "push.redis.timeout: must be from 100ms to 60s";
+	else if (o->redis_publish_wait_us > 30000000)
+		wrong = "push.redis.publish.wait: must be at most 30s";
+	if (!wrong)
+		return PUSH_OK;
+	snprintf(error->text, sizeof(error->text), "%s", wrong);
+	return PUSH_INVALID;
+}
+
 enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
-	if (check_bounds(o, error))
+	if (check_bounds(o, error) || check_redis(o, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

@@ -32,6 +32,15 @@
 		"how long a client has to answer a ping, or to close by itself")                             \
 	X(heartbeat_us, DURATION, "push.heartbeat.interval.duration", "30s", "pings and heartbeats")         \
 	X(redis_url, TEXT, "push.redis.url", "", "where Redis is; empty for the embedded broker")            \
+	X(redis_sharded, SWITCH, "push.redis.sharded", "off",                                                \
+		"on: publish and subscribe by shard in a cluster (SPUBLISH, SSUBSCRIBE)")                    \
+	X(redis_timeout_us, DURATION, "push.redis.timeout", "3s",                                            \
+		"a Redis server that is silent for so long is taken for dead")                               \
+	X(redis_publish_wait_us, DURATION, "push.redis.publish.wait", "1s",                                  \
+		"how long a publish waits for Redis to come back")                                           \
+	X(redis_tls_ca, TEXT, "push.redis.tls.ca", "", "who signs Redis' certificate; empty: the system's")  \
+	X(redis_tls_cert, TEXT, "push.redis.tls.cert", "", "our own certificate")                            \
+	X(redis_tls_key, TEXT, "push.redis.tls.key", "", "and its key")                                      \
 	X(message_bytes_max, SIZE, "push.message.max.size", "64kb", "a publish body")                        \
 	X(client_message_bytes_max, SIZE, "push.client.message.max.size", "4kb",                             \
 		"a message from a WebSocket client")                                                         \

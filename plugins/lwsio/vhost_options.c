@@ -59,11 +59,5 @@ push_vhost_options_read(struct push_options *options, const struct lws_protocol_
 		status = push_options_set_from_environment(options, environ, error);
 	if (status == PUSH_OK)
 		status = push_options_check(options, error);
-	if (status == PUSH_OK && options->redis_url[0]) {
-		lws_snprintf(error->text, sizeof(error->text),
-			"push.redis.url=%.*s: this version has the embedded broker only; leave it empty",
-			PUSH_ERROR_QUOTE_BYTES_MAX, options->redis_url);
-		status = PUSH_INVALID;
-	}
 	return status;
 }

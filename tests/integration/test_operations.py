@@ -162,8 +162,10 @@ def test_sighup_with_a_bad_configuration_keeps_the_worker():
     ({"PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "2m"}, ["push.client.close.grace.period.duration", "min"]),
     ({"SERVER_PORT": "http"}, ["SERVER_PORT", "http"]),
     ({"MANAGEMENT_SERVER_PORT": "70000"}, ["MANAGEMENT_SERVER_PORT", "70000"]),
-    ({"PUSH_REDIS_URL": "redis://localhost"}, ["push.redis.url", "redis://localhost"]),
-    ({"SPRING_REDIS_HOST": "db"}, ["push.redis.url", "redis://db:6379/0"]),
+    ({"PUSH_REDIS_URL": "localhost:6379"}, ["push.redis.url", "localhost:6379", "redis://"]),
+    ({"PUSH_REDIS_URL": "redis://me:geheim@host:99999"}, ["push.redis.url", "me:***@", "host:99999"]),
+    ({"SPRING_REDIS_HOST": "db", "SPRING_REDIS_PORT": "x"}, ["push.redis.url", "db:x"]),
+    ({"PUSH_REDIS_SHARDED": "true", "PUSH_REDIS_URL": "redis://a"}, ["push.redis.sharded", "redis+cluster://"]),
 ], ids=lambda v: next(iter(v)) if isinstance(v, dict) else "")
 def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(env, words):
     server = Server(wait=False, **env)

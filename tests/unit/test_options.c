@@ -124,6 +124,9 @@ an_overlong_text_is_refused(void **state)
 	value[PUSH_OPTION_TEXT_BYTES_MAX] = 'x';
 	value[PUSH_OPTION_TEXT_BYTES_MAX + 1] = '\0';
 	assert_int_equal(push_options_set(&o, "push.cors.allowed.origins", value, &error), PUSH_INVALID);
+	memcpy(value, "redis://me:geheim@", 18);
+	assert_int_equal(push_options_set(&o, "push.redis.url", value, &error), PUSH_INVALID);
+	assert_null(strstr(error.text, "geheim"));
 }
 
 static void
@@ -140,6 +143,13 @@ contradictions_name_both_options(void **state)
 		{"push.channels.max", "0", "push.channels.max", "at least"},
 		{"push.channel.name.max", "5000", "push.channel.name.max", "at most"},
 		{"push.message.max.size", "0", "push.message.max.size", "at least"},
+		{"push.redis.url", "redis://", "push.redis.url", "not a host"},
+		{"push.redis.sharded", "true", "push.redis.sharded", "push.redis.url"},
+		{"push.redis.tls.ca", "ca.pem", "push.redis.tls.ca", "push.redis.url"},
+		{"push.redis.tls.cert", "my.pem", "push.redis.tls.cert", "push.redis.url"},
+		{"push.redis.tls.key", "my.key", "push.redis.tls.cert", "push.redis.tls.key"},
+		{"push.redis.timeout", "10ms", "push.redis.timeout", "100ms"},
+		{"push.redis.publish.wait", "31s", "push.redis.publish.wait", "30s"},
 	};
 
 	(void)state;
@@ -160,6 +170,7 @@ the_origins_names_for_redis_make_a_url(void **state)
 {
 	char *full[] = {"SPRING_REDIS_HOST=db", "SPRING_REDIS_PORT=7000", "SPRING_REDIS_DATABASE=3", NULL};
 	char *host_only[] = {"SPRING_REDIS_HOST=db", NULL};
+	char *by_address[] = {"SPRING_REDIS_HOST=::1", NULL};
 	char *both[] = {"SPRING_REDIS_HOST=db", "PUSH_REDIS_URL=redis://other:1/0", NULL};
 	struct push_options o;
 	struct push_error error;
@@ -171,6 +182,9 @@ the_origins_names_for_redis_make_a_url(void **state)
 	push_options_init(&o);
 	assert_int_equal(push_options_set_from_environment(&o, host_only, &error), PUSH_OK);
 	assert_string_equal(o.redis_url, "redis://db:6379/0");
+	push_options_init(&o);
+	assert_int_equal(push_options_set_from_environment(&o, by_address, &error), PUSH_OK);
+	assert_string_equal(o.redis_url, "redis://[::1]:6379/0");
 	push_options_init(&o);
 	assert_int_equal(push_options_set_from_environment(&o, both, &error), PUSH_OK);
 	assert_string_equal(o.redis_url, "redis://other:1/0");

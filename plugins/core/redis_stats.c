@@ -1,0 +1,73 @@
+/* redis_stats.c - see redis_stats.h. */
+#include <inttypes.h>
+
+#include "redis_stats.h"
+
+static void
+render_value(struct push_buf *to, const char *name, const char *type, const char *help, double value)
+{
+	push_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help, name, type, name, value);
+}
+
+static void
+render_trips(const struct push_redis_stats *stats, struct push_buf *to)
+{
+	static const char name[] = "push_redis_round_trip_seconds";
+	uint64_t count = 0;
+
+	push_buf_printf(
+		to, "# HELP %s From a command's way out to its answer.\n# TYPE %s histogram\n", name, name);
+	for (int i = 0; i < PUSH_REDIS_TRIP_BUCKET_COUNT; i++) {
+		count += stats->trip_buckets[i];
+		push_buf_printf(to, "%s_bucket{le=\"%.6g\"} %" PRIu64 "\n", name,
+			(double)(1ull << (i + PUSH_REDIS_TRIP_FIRST_BITS)) / 1e6, count);
+	}
+	count += stats->trip_buckets[PUSH_REDIS_TRIP_BUCKET_COUNT];
+	push_buf_printf(to, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %.6f\n%s_count %" PRIu64 "\n", name,
+		count, name, (double)stats->trip_sum_us / 1e6, name, count);
+}
+
+void
+push_redis_stats_render(const struct push_redis_stats *stats, struct push_buf *to)
+{
+	const struct {
+		const char *name, *type, *help;
+		uint64_t value;
+	} rows[] = {
+		{"push_redis_servers", "gauge", "Servers that are responsible for channels.", stats->nodes},
+		{"push_redis_servers_up", "gauge", "Of those, with both connections up.", stats->nodes_up},
+		{"push_redis_channels", "gauge", "Channels that are subscribed, or are to be.",
+			stats->channels},
+		{"push_redis_commands_in_flight", "gauge", "Commands that wait for their answer.",
+			stats->commands},
+		{"push_redis_publishes_waiting", "gauge", "Publishes that wait for a server.",
+			stats->publishes_waiting},
+		{"push_redis_peers", "gauge", "Other Push nodes that are alive.", stats->peers},
+		{"push_redis_connects_total", "counter", "Connections that came up.", stats->connects},
+		{"push_redis_failures_total", "counter", "Connections that were lost, or did not come up.",
+			stats->failures},
+		{"push_redis_messages_total", "counter", "Messages that came from Redis.", stats->messages},
+		{"push_redis_messages_lost_total", "counter",
+			"Of those, lost for want of memory; a gap was told.", stats->messages_lost},
+		{"push_redis_messages_replaced_total", "counter", "Of those, with bytes that are no UTF-8.",
+			stats->replaced},
+		{"push_redis_publishes_waited_total", "counter", "Publishes that could not be sent at once.",
+			stats->publishes_waited},
+		{"push_redis_publishes_uncertain_total", "counter", "Publishes whose answer was lost.",
+			stats->publishes_uncertain},
+		{"push_redis_command_errors_total", "counter", "Commands that were answered with an error.",
+			stats->command_errors},
+		{"push_redis_gaps_total", "counter", "Channels that came back after a loss.", stats->gaps},
+		{"push_redis_probes_lost_total", "counter", "Probes that were published and did not arrive.",
+			stats->probes_lost},
+		{"push_redis_topology_changes_total", "counter", "Changes of who is responsible for what.",
+			stats->topology_changes},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		render_value(to, rows[i].name, rows[i].type, rows[i].help, (double)rows[i].value);
+	render_value(to, "push_redis_resubscribe_seconds", "gauge",
+		"From the last connection to the last confirmation of a channel.",
+		(double)stats->resubscribe_us / 1e6);
+	render_trips(stats, to);
+}

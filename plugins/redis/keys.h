@@ -1,0 +1,17 @@
+/*
+ * keys.h - names in Redis: `push:clients:CHANNEL`, a hash of how many clients each Push node has.
+ *
+ * In a cluster a key has to lie in its channel's slot.  A hash tag of the channel's own name will not do,
+ * since names may hold braces; so each slot has a tag that was computed for it: `push:clients:{TAG}CHANNEL`.
+ */
+#ifndef PUSH_REDIS_KEYS_H
+#define PUSH_REDIS_KEYS_H
+
+#include "redis/redis_private.h"
+
+/* redis_append_counts_key - one part of a command. */
+void
+redis_append_counts_key(
+	struct redis_engine *engine, struct push_buf *to, const char *channel, size_t size, uint16_t slot);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * limits.h - the fixed limits of the link to Redis, with their units, their reasons and what happens there.
+ */
+#ifndef PUSH_REDIS_LIMITS_H
+#define PUSH_REDIS_LIMITS_H
+
+#include "core/limits.h"
+
+/* What one answer or message of Redis may be; a server that sends more is left, as one that sends garbage. */
+#define PUSH_REDIS_ANSWER_BYTES_MAX (PUSH_SIZE_MAX + 65536)
+
+/* Commands that wait to be written to one server.  Past it publishes are refused, and subscriptions wait. */
+#define PUSH_REDIS_OUT_BYTES_MAX (16u * 1024 * 1024)
+
+/* Commands of one connection that wait for an answer, 16 bytes each. */
+#define PUSH_REDIS_AWAITED_MAX 262144u
+
+/* Publishes that wait for an answer, or for Redis to come back, each with its bytes: past either they are
+ * refused with 503 at once. */
+#define PUSH_REDIS_PUBLISHES_MAX       65536u
+#define PUSH_REDIS_PUBLISHES_BYTES_MAX (64u * 1024 * 1024)
+
+/* Reads of 16 KB from one connection before everybody else in the process has a turn. */
+#define PUSH_REDIS_READS_MAX 16
+
+/* Channels of one SUBSCRIBE: long enough to be cheap, short enough not to hold up Redis. */
+#define PUSH_REDIS_BATCH_CHANNELS 512
+
+/* Bytes of subscriptions written at a time; the next batches follow when these are on their way. */
+#define PUSH_REDIS_BATCH_BYTES 262144u
+
+/* How long a subscription outlives its last client, who may only be reconnecting. */
+#define PUSH_REDIS_LINGER_US 5000000ull
+
+/* Reconnecting: the pause doubles from the first to the last, each drawn from its half to its whole. */
+#define PUSH_REDIS_BACKOFF_FIRST_US 50000ull
+#define PUSH_REDIS_BACKOFF_LAST_US  2000000ull
+
+/* One line of what is wrong with a connection. */
+#define PUSH_REDIS_ERROR_BYTES 256
+
+/* Channel names from Redis, which anybody may have subscribed us to; ours are options.channel_name_bytes_max.
+ */
+#define PUSH_REDIS_CHANNEL_BYTES_MAX 65536u
+
+/* Servers of a cluster that are known at a time. */
+#define PUSH_REDIS_NODES_MAX 1024
+
+/* Addresses of one name that are tried in turn. */
+#define PUSH_REDIS_ADDRESSES_MAX 8
+
+/* Push nodes that share a Redis. */
+#define PUSH_REDIS_PEERS_MAX 1024
+
+/* How often a node says that it lives; it is dead when it was not heard for so many beats of one's own. */
+#define PUSH_REDIS_BEAT_US    2000000ull
+#define PUSH_REDIS_BEATS_DEAD 3
+
+/* After a refused SUBSCRIBE, before the next. */
+#define PUSH_REDIS_REFUSED_PAUSE_US 200000ull
+
+/* Between two questions who is responsible: while all is well, and while something does not fit. */
+#define PUSH_REDIS_ASK_US       5000000ull
+#define PUSH_REDIS_ASK_AGAIN_US 100000ull
+
+/* Between two lines of the log about refused commands. */
+#define PUSH_REDIS_REFUSAL_LOG_US 10000000ull
+
+/* How long a channel's number of clients is kept in Redis without being refreshed, and how often it is. */
+#define PUSH_REDIS_COUNT_TTL_S       3600
+#define PUSH_REDIS_COUNT_REFRESH_US  1200000000ull
+#define PUSH_REDIS_COUNT_REFRESH_MAX 64 /* in one tick */
+
+#endif

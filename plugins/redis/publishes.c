@@ -1,0 +1,258 @@
+/*
+ * publishes.c - a publish from the request to its answer.
+ *
+ *   PUBLISH channel payload               ─▶  receivers: plain clients, and Push nodes
+ *   HGETALL push:clients:channel          ─▶  node, clients, node, clients ...
+ *
+ * Both leave in one write and are answered in turn.  subscribers = own clients + those of the other nodes
+ * that are alive + receivers that are no Push nodes.
+ *
+ * What cannot be sent waits in the order in which it came, until push.redis.publish.wait is over.  What was
+ * sent and not answered is never sent again: it may have been published.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/payload.h"
+#include "core/push_assert.h"
+#include "redis/keys.h"
+#include "redis/redis_private.h"
+#include "redis/resp.h"
+
+static uint64_t
+size_of(const struct redis_publish *publish)
+{
+	return sizeof(*publish) + publish->channel_size + publish->payload_size;
+}
+
+static void
+finish(struct redis_engine *engine, struct redis_publish *publish, enum push_status status,
+	uint64_t subscribers)
+{
+	push_list_remove(&publish->item);
+	engine->publish_count--;
+	engine->publish_bytes -= size_of(publish);
+	publish->done(publish->context, status, subscribers);
+	free(publish);
+}
+
+/* --- sending --- */
+
+static bool
+append(struct redis_engine *engine, struct redis_publish *publish, struct push_redis_link *link)
+{
+	uint32_t awaited = link->awaited_count;
+	size_t size = link->out.size;
+
+	push_resp_command(&link->out, 3);
+	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
+	push_resp_bulk(&link->out, publish->bytes, publish->channel_size);
+	push_resp_bulk(&link->out, publish->bytes + publish->channel_size, publish->payload_size);
+	push_resp_command(&link->out, 2);
+	push_resp_text(&link->out, "HGETALL");
+	redis_append_counts_key(engine, &link->out, publish->bytes, publish->channel_size, publish->slot);
+	if (link->out.status == PUSH_OK && push_redis_link_expect(link, REDIS_AWAITED_PUBLISH, 0, publish) &&
+		push_redis_link_expect(link, REDIS_AWAITED_COUNTS, 0, publish))
+		return true;
+	/* as if it had not been tried */
+	link->awaited_count = awaited;
+	link->out.size = size;
+	link->out.status = PUSH_OK;
+	return false;
+}
+
+static bool
+send_publish(struct redis_engine *engine, struct redis_publish *publish)
+{
+	struct redis_node *node = redis_topology_node(engine, publish->slot);
+
+	if (!node || !redis_node_takes_publishes(node) || !append(engine, publish, &node->commands.link))
+		return false;
+	publish->node = node;
+	publish->sent_us = engine->now_us;
+	publish->parts_left = 2;
+	publish->others = publish->receivers = publish->nodes = 0;
+	redis_wake(engine);
+	return true;
+}
+
+void
+redis_publish(struct redis_engine *engine, const struct push_publication *publication,
+	push_publish_done_fn done, void *context)
+{
+	struct redis_publish *publish;
+	const char *payload;
+	size_t size;
+	enum push_status status = push_payload_encode(
+		publication->value, publication->value_size, &engine->scratch, &payload, &size);
+
+	if (status == PUSH_OK && (engine->publish_count >= PUSH_REDIS_PUBLISHES_MAX ||
+					 engine->publish_bytes >= PUSH_REDIS_PUBLISHES_BYTES_MAX))
+		status = PUSH_UNAVAILABLE;
+	publish = status == PUSH_OK ? malloc(sizeof(*publish) + publication->channel_size + size) : NULL;
+	if (!publish) {
+		done(context, status == PUSH_OK ? PUSH_OUT_OF_MEMORY : status, 0);
+		return;
+	}
+	*publish = (struct redis_publish){.done = done,
+		.context = context,
+		.deadline_us = engine->now_us + engine->options->redis_publish_wait_us,
+		.channel_size = (uint32_t)publication->channel_size,
+		.payload_size = (uint32_t)size,
+		.slot = redis_topology_slot(engine, publication->channel, publication->channel_size)};
+	memcpy(publish->bytes, publication->channel, publication->channel_size);
+	memcpy(publish->bytes + publication->channel_size, payload, size);
+	push_list_init(&publish->item);
+	engine->publish_count++;
+	engine->publish_bytes += size_of(publish);
+	/* behind those that wait already, or the order would be lost */
+	if (push_list_is_empty(&engine->waiting) && send_publish(engine, publish))
+		return;
+	push_list_append(&engine->waiting, &publish->item);
+	engine->stats->publishes_waited++;
+}
+
+/* One whose server is away does not hold up those of others, but those of the same server. */
+void
+redis_publishes_send(struct redis_engine *engine)
+{
+	struct push_list *item = engine->waiting.next, *next;
+
+	for (; item != &engine->waiting; item = next) {
+		struct redis_publish *publish = push_container_of(item, struct redis_publish, item);
+
+		next = item->next;
+		if (send_publish(engine, publish))
+			push_list_remove(&publish->item);
+		else if (!engine->slots)
+			return;
+	}
+}
+
+void
+redis_publishes_tick(struct redis_engine *engine)
+{
+	while (!push_list_is_empty(&engine->waiting)) {
+		struct redis_publish *publish =
+			push_container_of(engine->waiting.next, struct redis_publish, item);
+
+		if (publish->deadline_us > engine->now_us)
+			return;
+		finish(engine, publish, PUSH_UNAVAILABLE, 0);
+	}
+}
+
+void
+redis_publishes_fail(struct redis_engine *engine)
+{
+	while (!push_list_is_empty(&engine->waiting))
+		finish(engine, push_container_of(engine->waiting.next, struct redis_publish, item),
+			PUSH_UNAVAILABLE, 0);
+}
+
+/* --- answers --- */
+
+static uint64_t
+own_clients(struct redis_engine *engine, const struct redis_publish *publish, bool *ret_receives)
+{
+	struct push_channel *channel = push_hub_find(engine->hub, publish->bytes, publish->channel_size);
+	const struct redis_subscription *subscription = channel ? channel->upstream : NULL;
+
+	*ret_receives = subscription && subscription->channel && subscription->state == SUBSCRIPTION_LIVE;
+	return channel ? channel->count : 0;
+}
+
+static void
+answer_published(struct redis_engine *engine, struct redis_publish *publish)
+{
+	bool is_receiver = false;
+	uint64_t own = own_clients(engine, publish, &is_receiver);
+	uint64_t nodes = publish->nodes + (is_receiver ? 1u : 0u);
+	uint64_t plain = publish->receivers > nodes ? publish->receivers - nodes : 0;
+
+	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
+	finish(engine, publish, PUSH_OK, own + publish->others + plain);
+}
+
+static void
+on_refused(struct redis_engine *engine, struct redis_publish *publish, const struct push_redis_reply *reply)
+{
+	engine->stats->command_errors++;
+	publish->is_passing = redis_topology_is_in_doubt(engine, reply);
+	publish->is_refused = true;
+	if (!publish->is_passing)
+		redis_log_refusal(engine, publish->node, "a publish", reply);
+}
+
+/* It is not published.  Where the slot has moved, or its server is not there yet, it waits for the new one.
+ */
+static void
+on_not_published(struct redis_engine *engine, struct redis_publish *publish)
+{
+	if (!publish->is_passing) {
+		finish(engine, publish, PUSH_REFUSED, 0);
+		return;
+	}
+	publish->is_refused = publish->is_passing = false;
+	push_list_append(&engine->waiting, &publish->item);
+}
+
+void
+redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited *awaited,
+	const struct push_redis_place *place, const struct push_redis_reply *item)
+{
+	struct redis_publish *publish = awaited->context;
+	uint64_t clients = 0;
+
+	if (place->depth != 1 || item->type != PUSH_REDIS_STRING)
+		return;
+	if (place->index[0] % 2 == 0) {
+		bool is_own = item->size == strlen(engine->id) && !memcmp(item->text, engine->id, item->size);
+
+		publish->is_counting_alive = !is_own && redis_peers_is_alive(engine, item->text, item->size);
+		return;
+	}
+	if (!publish->is_counting_alive || item->size > 10)
+		return;
+	for (size_t i = 0; i < item->size; i++)
+		clients = clients * 10 + (uint64_t)(item->text[i] - '0') % 10;
+	publish->others += clients;
+	publish->nodes++;
+}
+
+void
+redis_publish_answer(struct redis_engine *engine, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply)
+{
+	struct redis_publish *publish = awaited->context;
+
+	if (awaited->kind == REDIS_AWAITED_PUBLISH) {
+		if (reply->type == PUSH_REDIS_INTEGER) {
+			publish->is_published = true;
+			publish->receivers = reply->integer > 0 ? (uint64_t)reply->integer : 0;
+		} else {
+			on_refused(engine, publish, reply);
+		}
+	}
+	if (--publish->parts_left)
+		return;
+	if (publish->is_published)
+		answer_published(engine, publish);
+	else
+		on_not_published(engine, publish);
+}
+
+void
+redis_publish_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited)
+{
+	struct redis_publish *publish = awaited->context;
+
+	if (--publish->parts_left)
+		return;
+	if (publish->is_published)
+		answer_published(engine, publish);
+	else if (publish->is_refused)
+		on_not_published(engine, publish);
+	else
+		finish(engine, publish, PUSH_UNCERTAIN, 0);
+}

@@ -1,0 +1,375 @@
+/*
+ * redis_private.h - the structs that the files of this folder share.  Nobody else includes this.
+ *
+ *   engine_redis.c    the engine's interface, and what belongs to no other file
+ *   topology.c        which server is responsible for which channel
+ *   node.c            one server: its two connections, and whether they deliver
+ *   connection.c      a link that comes back: names to addresses, back-off
+ *   publishes.c       a publish from the request to its answer
+ *   subscriptions.c   a channel's subscription from its first client to some time after its last
+ *   peers.c           the other Push nodes, and how many clients they have
+ */
+#ifndef PUSH_REDIS_PRIVATE_H
+#define PUSH_REDIS_PRIVATE_H
+
+#include "core/channel.h"
+#include "core/hub.h"
+#include "core/redis_slot.h"
+#include "core/redis_url.h"
+#include "core/redis_stats.h"
+#include "redis/engine_redis.h"
+#include "redis/link.h"
+#include "redis/resolve.h"
+
+#define REDIS_ID_BYTES    17  /* 16 hexadecimal digits */
+#define REDIS_LABEL_BYTES 300 /* host:port, for logs */
+
+/* Nobody can subscribe to it through Push, where names have no control characters. */
+#define REDIS_PRIVATE_MARK '\x1e'
+
+struct redis_engine;
+struct redis_node;
+
+/* A link that comes back by itself. */
+struct redis_connection {
+	struct push_redis_link link;
+	struct redis_engine *engine;
+	struct push_list item; /* in engine->connections */
+	char host[256];        /* a name, an address, or a path where port is 0 */
+	char label[REDIS_LABEL_BYTES];
+	uint16_t port;
+	bool wanted, resolving;
+	uint64_t retry_us; /* when to try again; 0: not waiting */
+	unsigned int failures;
+	uint64_t token; /* of the lookup under way */
+	struct sockaddr_storage addresses[PUSH_REDIS_ADDRESSES_MAX];
+	size_t address_count, next_address;
+	char last_error[PUSH_REDIS_ERROR_BYTES]; /* that was logged */
+};
+
+struct redis_node {
+	struct push_list item; /* in engine->nodes */
+	struct redis_engine *engine;
+	struct redis_connection commands, subscriptions;
+	bool is_up;     /* both */
+	bool has_slots; /* it is responsible for some channels */
+	uint16_t first_slot;
+	/* subscriptions of channels that it is responsible for; each is in one of these */
+	struct push_list to_ask, asked, live;
+	uint32_t batch; /* of the last SUBSCRIBE */
+	uint64_t ask_again_us;
+	/* channels whose number of clients is to be told to Redis, and those that have been, oldest first */
+	struct push_list to_tell, told;
+	struct push_channel *probe; /* a channel of one's own there; NULL: none yet */
+	uint64_t probe_sent_us, probe_due_us;
+	unsigned int probes_lost;
+	uint64_t down_since_us, up_since_us;
+};
+
+enum subscription_state {
+	SUBSCRIPTION_NEW,
+	SUBSCRIPTION_TO_ASK,
+	SUBSCRIPTION_ASKED,
+	SUBSCRIPTION_LIVE,
+};
+
+/* What the engine keeps of a channel: channel->upstream. */
+struct redis_subscription {
+	struct push_list item; /* in its node's to_ask, asked or live */
+	struct push_list tell; /* in its node's to_tell or told, or alone */
+	struct push_list idle; /* in engine->idle while nobody listens, or alone */
+	struct push_channel *channel;
+	struct redis_node *node; /* NULL: nobody is responsible now; then `item` is in engine->homeless */
+	uint64_t idle_since_us, told_us;
+	uint32_t batch;
+	uint32_t told; /* clients, as Redis knows; UINT32_MAX: it does not */
+	uint16_t slot;
+	uint8_t state;  /* enum subscription_state; TO_ASK may be shown as LIVE, after a loss */
+	bool was_live;  /* confirmed before, so that a new confirmation comes after a gap */
+	bool is_missed; /* its subscribers did not wait for it */
+	bool is_private;
+};
+
+/* A publish under way. */
+struct redis_publish {
+	struct push_list item; /* in engine->waiting, or alone */
+	push_publish_done_fn done;
+	void *context;
+	uint64_t deadline_us; /* while it waits to be sent */
+	uint64_t sent_us;
+	struct redis_node *node;                   /* that it was sent to */
+	uint64_t others;                           /* clients of other nodes */
+	uint64_t receivers;                        /* Redis': Push nodes and plain clients */
+	uint32_t nodes;                            /* other Push nodes that receive */
+	uint8_t parts_left;                        /* answers to come */
+	bool is_published, is_refused, is_passing; /* the refusal is */
+	bool is_counting_alive;
+	uint32_t channel_size, payload_size;
+	uint16_t slot;
+	char bytes[]; /* the channel's name, the payload */
+};
+
+struct redis_peer {
+	char id[REDIS_ID_BYTES];
+	uint8_t silent_beats; /* of ours, since it was heard */
+	bool is_dead;
+};
+
+struct redis_engine {
+	struct push_engine engine; /* first: the two are cast into each other */
+	const struct push_options *options;
+	struct push_hub *hub;
+	struct push_redis_stats *stats;
+	struct push_engine_host host;
+	struct push_redis_url url;
+	struct push_redis_settings settings;
+	struct ssl_ctx_st *tls;
+	struct push_sources sources;
+	struct push_resolver *resolver;
+	struct push_source resolver_source;
+	struct push_list connections, nodes;
+	struct push_list homeless, idle;
+	uint64_t next_token;
+	uint64_t random;
+	uint64_t now_us;
+	bool is_awake;      /* a flush was asked for */
+	bool should_resend; /* somebody may take what waits */
+	uint64_t refusal_logged_us;
+
+	/* topology.c */
+	struct redis_node *single; /* standalone, sentinel */
+	struct redis_node **slots; /* cluster: PUSH_REDIS_SLOT_COUNT; NULL: nobody */
+	struct push_redis_slot_tags *tags;
+	struct redis_connection query; /* to a sentinel, or to any server of the cluster */
+	struct push_redis_settings query_settings;
+	size_t next_seed;
+	uint64_t ask_us; /* when to ask again */
+	bool is_asking;
+	struct redis_map *map; /* what is being read, or is to be applied; NULL: neither */
+
+	/* publishes.c */
+	struct push_list waiting; /* by deadline */
+	uint32_t publish_count;
+	uint64_t publish_bytes;
+	struct push_buf scratch;
+
+	/* peers.c */
+	char id[REDIS_ID_BYTES], name[REDIS_ID_BYTES + 8];
+	struct push_channel *beats;
+	uint64_t beat_us;
+	struct redis_peer *peers;
+	size_t peer_count;
+};
+
+/* --- engine_redis.c --- */
+
+/* redis_wake - have redis_flush() called at the end of the turn. */
+void
+redis_wake(struct redis_engine *engine);
+
+/* redis_log - one line for the operator. */
+void
+redis_log(struct redis_engine *engine, bool is_bad, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* redis_log_refusal - Redis has answered a command of ours with an error; now and then one is logged. */
+void
+redis_log_refusal(struct redis_engine *engine, const struct redis_node *node, const char *what,
+	const struct push_redis_reply *reply);
+
+/* redis_random_upto - uniform in [0, limit]; not for secrets. */
+uint64_t
+redis_random_upto(struct redis_engine *engine, uint64_t limit);
+
+/* --- connection.c --- */
+
+void
+redis_connection_init(struct redis_connection *connection, struct redis_engine *engine,
+	enum push_redis_role role, const struct push_redis_settings *settings,
+	const struct push_redis_link_owner *owner, void *context);
+
+/* redis_connection_fini - close it; nobody is told. */
+void
+redis_connection_fini(struct redis_connection *connection);
+
+/* redis_connection_start - connect, and again whenever it is lost.  @port: 0 for a path. */
+void
+redis_connection_start(struct redis_connection *connection, const char *host, uint16_t port);
+
+/* redis_connection_is_up / _is_down - to be called by the link's owner when it is told. */
+void
+redis_connection_is_up(struct redis_connection *connection);
+
+/* redis_connection_redirect - from the next attempt on, to another server. */
+void
+redis_connection_redirect(struct redis_connection *connection, const char *host, uint16_t port);
+
+/* Returns true if this is news: the first failure, or another reason than before. */
+bool
+redis_connection_is_down(struct redis_connection *connection, const char *why);
+
+/* redis_connections_tick - retry, watch, and settle what has failed. */
+void
+redis_connections_tick(struct redis_engine *engine);
+
+/* redis_connections_settle - tell the owners of links that have failed in this turn. */
+void
+redis_connections_settle(struct redis_engine *engine);
+
+/* redis_connections_resolved - the resolver has something. */
+void
+redis_connections_resolved(void *context, uint64_t token, enum push_status status,
+	const struct sockaddr_storage *addresses, size_t count, const char *error);
+
+/* --- node.c --- */
+
+/* redis_node_obtain - the node of that address; a new one if there is none.  NULL when memory is out. */
+struct redis_node *
+redis_node_obtain(struct redis_engine *engine, const char *host, uint16_t port);
+
+/* redis_node_destroy - its subscriptions become homeless. */
+void
+redis_node_destroy(struct redis_node *node);
+
+bool
+redis_node_takes_publishes(const struct redis_node *node);
+
+bool
+redis_node_takes_subscriptions(const struct redis_node *node);
+
+void
+redis_node_tick(struct redis_node *node);
+
+/* redis_node_probed - a probe has come back. */
+void
+redis_node_probed(struct redis_node *node);
+
+/* --- topology.c --- */
+
+enum push_status
+redis_topology_init(struct redis_engine *engine);
+
+void
+redis_topology_fini(struct redis_engine *engine);
+
+/* redis_topology_node - who is responsible for a slot; NULL: nobody that is known. */
+struct redis_node *
+redis_topology_node(struct redis_engine *engine, uint16_t slot);
+
+uint16_t
+redis_topology_slot(const struct redis_engine *engine, const char *channel, size_t size);
+
+/* redis_topology_is_in_doubt - whether an error says that somebody else is responsible, now or soon. */
+bool
+redis_topology_is_in_doubt(struct redis_engine *engine, const struct push_redis_reply *error);
+
+/* redis_topology_apply - what was learned, outside of any link's callback: nodes may go. */
+void
+redis_topology_apply(struct redis_engine *engine);
+
+/* redis_topology_doubt - something does not fit what is known: ask soon. */
+void
+redis_topology_doubt(struct redis_engine *engine);
+
+void
+redis_topology_tick(struct redis_engine *engine);
+
+/* --- publishes.c --- */
+
+void
+redis_publish(struct redis_engine *engine, const struct push_publication *publication,
+	push_publish_done_fn done, void *context);
+
+void
+redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited *awaited,
+	const struct push_redis_place *place, const struct push_redis_reply *item);
+
+void
+redis_publish_answer(struct redis_engine *engine, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
+void
+redis_publish_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited);
+
+/* redis_publishes_send - send what waits, now that somebody may take it. */
+void
+redis_publishes_send(struct redis_engine *engine);
+
+void
+redis_publishes_tick(struct redis_engine *engine);
+
+/* redis_publishes_fail - all that wait; the engine ends. */
+void
+redis_publishes_fail(struct redis_engine *engine);
+
+/* --- subscriptions.c --- */
+
+/* redis_subscriptions_flush - take up the hub's changes, and send what is to be sent. */
+void
+redis_subscriptions_flush(struct redis_engine *engine);
+
+/* redis_subscription_hold - a private channel.  NULL when memory is out. */
+struct push_channel *
+redis_subscription_hold(struct redis_engine *engine, const char *name, size_t size);
+
+/* redis_subscription_drop - no longer subscribe to a channel. */
+void
+redis_subscription_drop(struct redis_engine *engine, struct redis_subscription *subscription);
+
+void
+redis_subscribed(struct redis_node *node, bool subscribed, const char *channel, size_t size);
+
+void
+redis_message(
+	struct redis_node *node, const char *channel, size_t channel_size, const char *payload, size_t size);
+
+/* redis_subscription_refused - the server has answered a SUBSCRIBE with an error. */
+void
+redis_subscription_refused(struct redis_node *node, uint32_t batch, const struct push_redis_reply *reply);
+
+/* redis_subscriptions_lost - the connection is gone, and all that was subscribed with it. */
+void
+redis_subscriptions_lost(struct redis_node *node);
+
+/* redis_subscriptions_move - give each to whom the topology says, from `list`. */
+void
+redis_subscriptions_move(struct redis_engine *engine, struct push_list *list);
+
+/* redis_counts_lost - the server may have forgotten everything: tell it all counts again. */
+void
+redis_counts_lost(struct redis_node *node);
+
+void
+redis_subscriptions_tick(struct redis_engine *engine);
+
+/* --- peers.c --- */
+
+enum push_status
+redis_peers_init(struct redis_engine *engine);
+
+void
+redis_peers_fini(struct redis_engine *engine);
+
+void
+redis_peers_tick(struct redis_engine *engine);
+
+/* redis_peers_heard - a beat, of whomever. */
+void
+redis_peers_heard(struct redis_engine *engine, const char *text, size_t size);
+
+/* redis_peers_is_alive - whether a node's clients count; one that is not known yet is given its chance. */
+bool
+redis_peers_is_alive(struct redis_engine *engine, const char *id, size_t size);
+
+/* Kinds of awaited answers. */
+enum {
+	REDIS_AWAITED_NOTHING,
+	REDIS_AWAITED_PUBLISH,
+	REDIS_AWAITED_COUNTS,
+	REDIS_AWAITED_SUBSCRIBE,
+	REDIS_AWAITED_UNSUBSCRIBE,
+	REDIS_AWAITED_PROBE,
+	REDIS_AWAITED_QUERY
+};
+
+#endif

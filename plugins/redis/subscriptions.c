@@ -1,0 +1,468 @@
+/*
+ * subscriptions.c - what this process is subscribed to in Redis.
+ *
+ *   first client ─▶ to_ask ──SUBSCRIBE──▶ asked ──confirmed──▶ live ──last client gone──▶ live, idle ─▶
+ * dropped ▲                                          │ └──────────────── connection lost ─────────┘   and
+ * confirmed again: `gap`
+ *
+ * Lists are moved as a whole when a connection is lost, so that nothing here walks all channels at once; they
+ * are asked for again in batches, as fast as the server takes them.
+ *
+ * Beside it goes the number of clients of each channel, for the answers to publishes (publishes.c): told when
+ * it changes, all again when the server may have forgotten, and from time to time, since the keys expire, so
+ * that a node that died leaves nothing behind for ever.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/payload.h"
+#include "core/push_assert.h"
+#include "redis/keys.h"
+#include "redis/redis_private.h"
+#include "redis/resp.h"
+
+#define NOT_TOLD UINT32_MAX
+
+static bool
+is_sharded(const struct redis_engine *engine)
+{
+	return engine->options->redis_sharded;
+}
+
+/* --- the numbers of clients --- */
+
+static void
+want_told(struct redis_subscription *subscription)
+{
+	if (!subscription->node || subscription->is_private ||
+		subscription->channel->count == subscription->told)
+		return;
+	push_list_remove(&subscription->tell);
+	push_list_append(&subscription->node->to_tell, &subscription->tell);
+}
+
+static bool
+tell_count(struct redis_engine *engine, struct redis_node *node, struct redis_subscription *subscription)
+{
+	const struct push_channel *channel = subscription->channel;
+	struct push_buf *out = &node->commands.link.out;
+	bool is_refresh = subscription->told == NOT_TOLD;
+
+	if (!push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL))
+		return false;
+	push_resp_command(out, 4);
+	push_resp_text(out, "HSET");
+	redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
+	push_resp_text(out, engine->id);
+	push_resp_number(out, channel->count);
+	if (is_refresh && push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL)) {
+		push_resp_command(out, 3);
+		push_resp_text(out, "EXPIRE");
+		redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
+		push_resp_number(out, PUSH_REDIS_COUNT_TTL_S);
+		subscription->told_us = engine->now_us;
+	}
+	subscription->told = channel->count;
+	push_list_remove(&subscription->tell);
+	push_list_append(&node->told, &subscription->tell);
+	return true;
+}
+
+static void
+tell_counts(struct redis_engine *engine, struct redis_node *node)
+{
+	struct push_redis_link *link = &node->commands.link;
+
+	while (!push_list_is_empty(&node->to_tell) && redis_node_takes_publishes(node) &&
+		push_redis_link_backlog(link) < PUSH_REDIS_BATCH_BYTES)
+		if (!tell_count(engine, node,
+			    push_container_of(node->to_tell.next, struct redis_subscription, tell)))
+			return;
+}
+
+static void
+untell(struct redis_engine *engine, struct redis_subscription *subscription)
+{
+	struct redis_node *node = subscription->node;
+	const struct push_channel *channel = subscription->channel;
+
+	push_list_remove(&subscription->tell);
+	if (subscription->told == NOT_TOLD || !redis_node_takes_publishes(node) ||
+		!push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL))
+		return;
+	push_resp_command(&node->commands.link.out, 3);
+	push_resp_text(&node->commands.link.out, "HDEL");
+	redis_append_counts_key(
+		engine, &node->commands.link.out, channel->name, channel->name_size, subscription->slot);
+	push_resp_text(&node->commands.link.out, engine->id);
+}
+
+void
+redis_counts_lost(struct redis_node *node)
+{
+	push_list_splice(&node->to_tell, &node->told);
+	for (struct push_list *item = node->to_tell.next; item != &node->to_tell; item = item->next)
+		push_container_of(item, struct redis_subscription, tell)->told = NOT_TOLD;
+}
+
+static void
+refresh_counts(struct redis_engine *engine, struct redis_node *node)
+{
+	for (int i = 0; i < PUSH_REDIS_COUNT_REFRESH_MAX && !push_list_is_empty(&node->told); i++) {
+		struct redis_subscription *subscription =
+			push_container_of(node->told.next, struct redis_subscription, tell);
+
+		if (subscription->told_us + PUSH_REDIS_COUNT_REFRESH_US > engine->now_us)
+			return;
+		subscription->told = NOT_TOLD;
+		push_list_remove(&subscription->tell);
+		push_list_append(&node->to_tell, &subscription->tell);
+	}
+}
+
+/* --- subscribing --- */
+
+static void
+ask(struct redis_subscription *subscription, struct redis_node *node)
+{
+	push_list_remove(&subscription->item);
+	push_list_append(&node->to_ask, &subscription->item);
+	subscription->state = SUBSCRIPTION_TO_ASK;
+}
+
+/* Its clients need not wait for a server that is away; they are told of the gap later. */
+static void
+do_not_wait(struct redis_engine *engine, struct redis_subscription *subscription)
+{
+	subscription->is_missed = true;
+	push_hub_confirm(engine->hub, subscription->channel, false, engine->now_us);
+}
+
+static void
+home(struct redis_engine *engine, struct redis_subscription *subscription)
+{
+	struct redis_node *node = redis_topology_node(engine, subscription->slot);
+
+	subscription->node = node;
+	subscription->told = NOT_TOLD;
+	if (!node) {
+		push_list_remove(&subscription->item);
+		push_list_append(&engine->homeless, &subscription->item);
+		subscription->state = SUBSCRIPTION_TO_ASK;
+	} else {
+		ask(subscription, node);
+		want_told(subscription);
+	}
+	if (!node || !redis_node_takes_subscriptions(node))
+		do_not_wait(engine, subscription);
+}
+
+static struct redis_subscription *
+adopt(struct redis_engine *engine, struct push_channel *channel)
+{
+	struct redis_subscription *subscription = channel->upstream;
+
+	channel->held = true;
+	push_list_init(&subscription->item);
+	push_list_init(&subscription->tell);
+	push_list_init(&subscription->idle);
+	subscription->channel = channel;
+	subscription->slot = redis_topology_slot(engine, channel->name, channel->name_size);
+	subscription->is_private = channel->name_size && channel->name[0] == REDIS_PRIVATE_MARK;
+	engine->stats->channels++;
+	home(engine, subscription);
+	return subscription;
+}
+
+static void
+on_changed(struct redis_engine *engine, struct push_channel *channel)
+{
+	struct redis_subscription *subscription = channel->upstream;
+
+	if (!subscription->channel)
+		subscription = adopt(engine, channel);
+	push_list_remove(&subscription->idle);
+	if (!channel->count && !subscription->is_private) {
+		subscription->idle_since_us = engine->now_us;
+		push_list_append(&engine->idle, &subscription->idle);
+	}
+	want_told(subscription);
+}
+
+struct push_channel *
+redis_subscription_hold(struct redis_engine *engine, const char *name, size_t size)
+{
+	struct push_channel *channel = push_hub_hold(engine->hub, name, size);
+
+	if (channel)
+		(void)adopt(engine, channel);
+	return channel;
+}
+
+static void
+append_unsubscribe(struct redis_engine *engine, struct redis_subscription *subscription)
+{
+	struct push_redis_link *link = &subscription->node->subscriptions.link;
+
+	if (link->state != PUSH_REDIS_UP || link->failed)
+		return;
+	push_resp_command(&link->out, 2);
+	push_resp_text(&link->out, is_sharded(engine) ? "SUNSUBSCRIBE" : "UNSUBSCRIBE");
+	push_resp_bulk(&link->out, subscription->channel->name, subscription->channel->name_size);
+}
+
+void
+redis_subscription_drop(struct redis_engine *engine, struct redis_subscription *subscription)
+{
+	struct push_channel *channel = subscription->channel;
+
+	if (subscription->node && subscription->state >= SUBSCRIPTION_ASKED)
+		append_unsubscribe(engine, subscription);
+	if (subscription->node)
+		untell(engine, subscription);
+	push_list_remove(&subscription->item);
+	push_list_remove(&subscription->tell);
+	push_list_remove(&subscription->idle);
+	memset(subscription, 0, sizeof(*subscription));
+	engine->stats->channels--;
+	redis_wake(engine);
+	push_hub_release(engine->hub, channel);
+}
+
+/* Up to PUSH_REDIS_BATCH_CHANNELS; sharded ones of one command must be of one slot. */
+static size_t
+batch_size(const struct redis_engine *engine, const struct redis_node *node)
+{
+	size_t count = 0;
+	int slot = -1;
+
+	for (const struct push_list *item = node->to_ask.next;
+		item != &node->to_ask && count < PUSH_REDIS_BATCH_CHANNELS; item = item->next) {
+		const struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, item);
+
+		if (is_sharded(engine) && count && subscription->slot != slot)
+			break;
+		slot = subscription->slot;
+		count++;
+	}
+	return count;
+}
+
+static bool
+ask_batch(struct redis_engine *engine, struct redis_node *node)
+{
+	struct push_redis_link *link = &node->subscriptions.link;
+	size_t count = batch_size(engine, node);
+
+	if (!count || !push_redis_link_expect(link, REDIS_AWAITED_SUBSCRIBE, (uint32_t)count,
+			      (void *)(uintptr_t)++node->batch))
+		return false;
+	push_resp_command(&link->out, 1 + count);
+	push_resp_text(&link->out, is_sharded(engine) ? "SSUBSCRIBE" : "SUBSCRIBE");
+	for (size_t i = 0; i < count; i++) {
+		struct redis_subscription *subscription =
+			push_container_of(node->to_ask.next, struct redis_subscription, item);
+
+		push_resp_bulk(&link->out, subscription->channel->name, subscription->channel->name_size);
+		push_list_remove(&subscription->item);
+		push_list_append(&node->asked, &subscription->item);
+		subscription->state = SUBSCRIPTION_ASKED;
+		subscription->batch = node->batch;
+	}
+	return true;
+}
+
+static void
+flush_node(struct redis_engine *engine, struct redis_node *node)
+{
+	while (redis_node_takes_subscriptions(node) &&
+		push_redis_link_backlog(&node->subscriptions.link) < PUSH_REDIS_BATCH_BYTES)
+		if (!ask_batch(engine, node))
+			break;
+	tell_counts(engine, node);
+}
+
+void
+redis_subscriptions_flush(struct redis_engine *engine)
+{
+	struct push_channel *channel;
+
+	while ((channel = push_hub_next_changed(engine->hub)))
+		on_changed(engine, channel);
+	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next)
+		flush_node(engine, push_container_of(item, struct redis_node, item));
+}
+
+/* --- what Redis says --- */
+
+static struct redis_subscription *
+find(struct redis_node *node, const char *name, size_t size)
+{
+	struct push_channel *channel = push_hub_find(node->engine->hub, name, size);
+	struct redis_subscription *subscription = channel ? channel->upstream : NULL;
+
+	/* one that was given to another server since is nothing to this one */
+	return subscription && subscription->channel && subscription->node == node ? subscription : NULL;
+}
+
+static void
+confirm(struct redis_engine *engine, struct redis_node *node, struct redis_subscription *subscription)
+{
+	bool gap = subscription->was_live || subscription->is_missed;
+
+	push_list_remove(&subscription->item);
+	push_list_append(&node->live, &subscription->item);
+	subscription->state = SUBSCRIPTION_LIVE;
+	subscription->was_live = true;
+	subscription->is_missed = false;
+	if (gap)
+		engine->stats->gaps++;
+	push_hub_confirm(engine->hub, subscription->channel, gap, engine->now_us);
+	if (push_list_is_empty(&node->asked) && push_list_is_empty(&node->to_ask) && node->up_since_us) {
+		engine->stats->resubscribe_us = engine->now_us - node->up_since_us;
+		node->up_since_us = 0;
+	}
+}
+
+void
+redis_subscribed(struct redis_node *node, bool subscribed, const char *channel, size_t size)
+{
+	struct redis_subscription *subscription = find(node, channel, size);
+
+	if (!subscription)
+		return;
+	if (subscribed && subscription->state == SUBSCRIPTION_ASKED) {
+		confirm(node->engine, node, subscription);
+	} else if (!subscribed && subscription->state == SUBSCRIPTION_LIVE) {
+		/* not asked for: the slot has moved, and the channel would be deaf */
+		ask(subscription, node);
+		redis_topology_doubt(node->engine);
+		redis_wake(node->engine);
+	}
+}
+
+static void
+on_private_message(
+	struct redis_engine *engine, const struct push_channel *channel, const char *payload, size_t size)
+{
+	if (channel == engine->beats) {
+		redis_peers_heard(engine, payload, size);
+		return;
+	}
+	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
+		struct redis_node *node = push_container_of(item, struct redis_node, item);
+
+		if (node->probe == channel)
+			redis_node_probed(node);
+	}
+}
+
+void
+redis_message(struct redis_node *node, const char *channel_name, size_t channel_size, const char *payload,
+	size_t size)
+{
+	struct redis_engine *engine = node->engine;
+	struct redis_subscription *subscription = find(node, channel_name, channel_size);
+	enum push_status status;
+	const char *value;
+	size_t value_size;
+	bool is_replaced;
+
+	if (!subscription)
+		return;
+	if (subscription->is_private) {
+		on_private_message(engine, subscription->channel, payload, size);
+		return;
+	}
+	engine->stats->messages++;
+	if (!subscription->channel->count)
+		return;
+	status = push_payload_decode(payload, size, &engine->scratch, &value, &value_size, &is_replaced);
+	if (status == PUSH_OK) {
+		engine->stats->replaced += is_replaced;
+		status = push_hub_deliver_to(
+			engine->hub, subscription->channel, value, value_size, engine->now_us);
+	}
+	/* nobody was given it: that must not go without a word */
+	if (status != PUSH_OK) {
+		engine->stats->messages_lost++;
+		push_hub_confirm(engine->hub, subscription->channel, true, engine->now_us);
+	}
+}
+
+void
+redis_subscription_refused(struct redis_node *node, uint32_t batch, const struct push_redis_reply *reply)
+{
+	struct redis_engine *engine = node->engine;
+	struct push_list *item = node->asked.next, *next;
+
+	engine->stats->command_errors++;
+	node->ask_again_us = engine->now_us + PUSH_REDIS_REFUSED_PAUSE_US;
+	if (push_redis_is_error(reply, "MOVED") || push_redis_is_error(reply, "CLUSTERDOWN"))
+		redis_topology_doubt(engine);
+	else
+		redis_log_refusal(engine, node, "a subscription", reply);
+	for (; item != &node->asked; item = next) {
+		struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, item);
+
+		next = item->next;
+		if (subscription->batch != batch)
+			continue;
+		ask(subscription, node);
+		do_not_wait(engine, subscription);
+	}
+}
+
+void
+redis_subscriptions_lost(struct redis_node *node)
+{
+	for (struct push_list *item = node->asked.next; item != &node->asked; item = item->next) {
+		struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, item);
+
+		subscription->state = SUBSCRIPTION_TO_ASK;
+		do_not_wait(node->engine, subscription);
+	}
+	push_list_splice(&node->to_ask, &node->asked);
+	push_list_splice(&node->to_ask, &node->live);
+}
+
+/* Those whose server stays the same keep their place and their state. */
+void
+redis_subscriptions_move(struct redis_engine *engine, struct push_list *list)
+{
+	struct push_list *item = list->next, *next;
+
+	for (; item != list; item = next) {
+		struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, item);
+		struct redis_node *node = redis_topology_node(engine, subscription->slot);
+
+		next = item->next;
+		if (node == subscription->node)
+			continue;
+		if (subscription->node && subscription->state >= SUBSCRIPTION_ASKED)
+			append_unsubscribe(engine, subscription);
+		if (subscription->node)
+			untell(engine, subscription);
+		home(engine, subscription);
+	}
+	redis_wake(engine);
+}
+
+void
+redis_subscriptions_tick(struct redis_engine *engine)
+{
+	while (!push_list_is_empty(&engine->idle)) {
+		struct redis_subscription *subscription =
+			push_container_of(engine->idle.next, struct redis_subscription, idle);
+
+		if (subscription->idle_since_us + PUSH_REDIS_LINGER_US > engine->now_us)
+			break;
+		redis_subscription_drop(engine, subscription);
+	}
+	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next)
+		refresh_counts(engine, push_container_of(item, struct redis_node, item));
+}
