@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -99,3 +100,10 @@ def fetch(peer):
             unpack(archive)
     if not is_there(peer):
         raise Unavailable("its packages are other ones than expected: see " + TREE)
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:]:
+        if not is_there(wanted):
+            fetch(wanted)
+        print("%s %s" % (wanted, version(wanted)))
