@@ -56,8 +56,10 @@
 #define PUSH_REDIS_BEAT_US    2000000ull
 #define PUSH_REDIS_BEATS_DEAD 3
 
-/* After a refused SUBSCRIBE, before the next. */
-#define PUSH_REDIS_REFUSED_PAUSE_US 200000ull
+/* After a SUBSCRIBE that somebody else should have got, before the next; and before a channel that we may not
+ * subscribe to is asked for again. */
+#define PUSH_REDIS_REDIRECTED_PAUSE_US 200000ull
+#define PUSH_REDIS_REFUSED_PAUSE_US    2000000ull
 
 /* Between two questions who is responsible: while all is well, and while something does not fit. */
 #define PUSH_REDIS_ASK_US       5000000ull

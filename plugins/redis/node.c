@@ -73,6 +73,8 @@ on_down(struct redis_node *node, struct redis_connection *connection, const char
 	struct redis_engine *engine = node->engine;
 	bool was_up = node->is_up;
 
+	if (!connection->wanted)
+		return;
 	if (redis_connection_is_down(connection, why))
 		redis_log(engine, true, "redis %s: %s%s; trying again", connection->label,
 			was_up ? "lost: " : "", why);
@@ -129,7 +131,8 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 	case REDIS_AWAITED_PUBLISH:
 	case REDIS_AWAITED_COUNTS: redis_publish_answer(node->engine, awaited, reply); break;
 	case REDIS_AWAITED_SUBSCRIBE:
-		redis_subscription_refused(node, (uint32_t)(uintptr_t)awaited->context, reply);
+		redis_subscription_refused(
+			node, (uint32_t)(uintptr_t)awaited->context, awaited->count, reply);
 		break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	default:
@@ -223,6 +226,7 @@ redis_node_obtain(struct redis_engine *engine, const char *host, uint16_t port)
 	push_list_init(&node->to_ask);
 	push_list_init(&node->asked);
 	push_list_init(&node->live);
+	push_list_init(&node->refused);
 	push_list_init(&node->to_tell);
 	push_list_init(&node->told);
 	node->down_since_us = engine->now_us;
@@ -251,6 +255,7 @@ redis_node_destroy(struct redis_node *node)
 {
 	struct redis_engine *engine = node->engine;
 
+	node->commands.wanted = node->subscriptions.wanted = false;
 	drop_probe(node);
 	push_redis_link_fail(&node->commands.link, "the server has left");
 	push_redis_link_settle(&node->commands.link, engine->now_us);

@@ -253,6 +253,8 @@ redis_publish_lost(struct redis_engine *engine, const struct push_redis_awaited 
 		answer_published(engine, publish);
 	else if (publish->is_refused)
 		on_not_published(engine, publish);
-	else
+	else {
+		engine->stats->publishes_uncertain++;
 		finish(engine, publish, PUSH_UNCERTAIN, 0);
+	}
 }

@@ -55,9 +55,9 @@ struct redis_node {
 	bool has_slots; /* it is responsible for some channels */
 	uint16_t first_slot;
 	/* subscriptions of channels that it is responsible for; each is in one of these */
-	struct push_list to_ask, asked, live;
+	struct push_list to_ask, asked, live, refused;
 	uint32_t batch; /* of the last SUBSCRIBE */
-	uint64_t ask_again_us;
+	uint64_t ask_again_us, ask_refused_us;
 	/* channels whose number of clients is to be told to Redis, and those that have been, oldest first */
 	struct push_list to_tell, told;
 	struct push_channel *probe; /* a channel of one's own there; NULL: none yet */
@@ -75,7 +75,7 @@ enum subscription_state {
 
 /* What the engine keeps of a channel: channel->upstream. */
 struct redis_subscription {
-	struct push_list item; /* in its node's to_ask, asked or live */
+	struct push_list item; /* in its node's to_ask, asked, live or refused */
 	struct push_list tell; /* in its node's to_tell or told, or alone */
 	struct push_list idle; /* in engine->idle while nobody listens, or alone */
 	struct push_channel *channel;
@@ -88,6 +88,7 @@ struct redis_subscription {
 	bool was_live;  /* confirmed before, so that a new confirmation comes after a gap */
 	bool is_missed; /* its subscribers did not wait for it */
 	bool is_private;
+	bool is_alone; /* to be asked for in a command of its own, since one of its batch was refused */
 };
 
 /* A publish under way. */
@@ -323,9 +324,10 @@ void
 redis_message(
 	struct redis_node *node, const char *channel, size_t channel_size, const char *payload, size_t size);
 
-/* redis_subscription_refused - the server has answered a SUBSCRIBE with an error. */
+/* redis_subscription_refused - the server has answered a SUBSCRIBE of `count` channels with an error. */
 void
-redis_subscription_refused(struct redis_node *node, uint32_t batch, const struct push_redis_reply *reply);
+redis_subscription_refused(
+	struct redis_node *node, uint32_t batch, uint32_t count, const struct push_redis_reply *reply);
 
 /* redis_subscriptions_lost - the connection is gone, and all that was subscribed with it. */
 void

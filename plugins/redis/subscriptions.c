@@ -241,10 +241,12 @@ batch_size(const struct redis_engine *engine, const struct redis_node *node)
 		const struct redis_subscription *subscription =
 			push_container_of(item, struct redis_subscription, item);
 
-		if (is_sharded(engine) && count && subscription->slot != slot)
+		if (count && (subscription->is_alone || (is_sharded(engine) && subscription->slot != slot)))
 			break;
 		slot = subscription->slot;
 		count++;
+		if (subscription->is_alone)
+			break;
 	}
 	return count;
 }
@@ -315,7 +317,7 @@ confirm(struct redis_engine *engine, struct redis_node *node, struct redis_subsc
 	push_list_append(&node->live, &subscription->item);
 	subscription->state = SUBSCRIPTION_LIVE;
 	subscription->was_live = true;
-	subscription->is_missed = false;
+	subscription->is_missed = subscription->is_alone = false;
 	if (gap)
 		engine->stats->gaps++;
 	push_hub_confirm(engine->hub, subscription->channel, gap, engine->now_us);
@@ -391,17 +393,32 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 	}
 }
 
+static void
+refuse(struct redis_node *node, struct redis_subscription *subscription)
+{
+	struct redis_engine *engine = node->engine;
+
+	push_list_remove(&subscription->item);
+	push_list_append(&node->refused, &subscription->item);
+	subscription->state = SUBSCRIPTION_TO_ASK;
+	do_not_wait(engine, subscription);
+	if (node->ask_refused_us <= engine->now_us)
+		node->ask_refused_us = engine->now_us + PUSH_REDIS_REFUSED_PAUSE_US;
+}
+
+/* Redis refuses a SUBSCRIBE as a whole, for the sake of one channel: the others must not suffer for it. */
 void
-redis_subscription_refused(struct redis_node *node, uint32_t batch, const struct push_redis_reply *reply)
+redis_subscription_refused(
+	struct redis_node *node, uint32_t batch, uint32_t count, const struct push_redis_reply *reply)
 {
 	struct redis_engine *engine = node->engine;
 	struct push_list *item = node->asked.next, *next;
+	bool is_redirected = redis_topology_is_in_doubt(engine, reply);
 
 	engine->stats->command_errors++;
-	node->ask_again_us = engine->now_us + PUSH_REDIS_REFUSED_PAUSE_US;
-	if (push_redis_is_error(reply, "MOVED") || push_redis_is_error(reply, "CLUSTERDOWN"))
-		redis_topology_doubt(engine);
-	else
+	if (is_redirected)
+		node->ask_again_us = engine->now_us + PUSH_REDIS_REDIRECTED_PAUSE_US;
+	else if (count == 1)
 		redis_log_refusal(engine, node, "a subscription", reply);
 	for (; item != &node->asked; item = next) {
 		struct redis_subscription *subscription =
@@ -410,9 +427,17 @@ redis_subscription_refused(struct redis_node *node, uint32_t batch, const struct
 		next = item->next;
 		if (subscription->batch != batch)
 			continue;
-		ask(subscription, node);
-		do_not_wait(engine, subscription);
+		if (is_redirected) {
+			ask(subscription, node);
+			do_not_wait(engine, subscription);
+		} else if (count == 1) {
+			refuse(node, subscription);
+		} else {
+			subscription->is_alone = true;
+			ask(subscription, node);
+		}
 	}
+	redis_wake(engine);
 }
 
 void
@@ -427,6 +452,7 @@ redis_subscriptions_lost(struct redis_node *node)
 	}
 	push_list_splice(&node->to_ask, &node->asked);
 	push_list_splice(&node->to_ask, &node->live);
+	push_list_splice(&node->to_ask, &node->refused);
 }
 
 /* Those whose server stays the same keep their place and their state. */
@@ -463,6 +489,11 @@ redis_subscriptions_tick(struct redis_engine *engine)
 			break;
 		redis_subscription_drop(engine, subscription);
 	}
-	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next)
-		refresh_counts(engine, push_container_of(item, struct redis_node, item));
+	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
+		struct redis_node *node = push_container_of(item, struct redis_node, item);
+
+		refresh_counts(engine, node);
+		if (node->ask_refused_us <= engine->now_us)
+			push_list_splice(&node->to_ask, &node->refused);
+	}
 }

@@ -290,6 +290,7 @@ move_all(struct redis_engine *engine)
 		redis_subscriptions_move(engine, &node->live);
 		redis_subscriptions_move(engine, &node->asked);
 		redis_subscriptions_move(engine, &node->to_ask);
+		redis_subscriptions_move(engine, &node->refused);
 	}
 	redis_subscriptions_move(engine, &engine->homeless);
 }

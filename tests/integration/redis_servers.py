@@ -413,6 +413,7 @@ class Proxy:
 
     def _pump(self, pair, to_server):
         source, target = pair if to_server else pair[::-1]
+        is_cut = False
         try:
             while True:
                 data = source.recv(65536)
@@ -422,11 +423,14 @@ class Proxy:
                 if not to_server and self.deaf and b"message\r\n" in data:
                     self.swallowed += 1
                     continue
-                target.sendall(data)
                 if to_server and self.cut_after_publish and b"\r\nPUBLISH\r\n" in data and b"\x1epush:" not in data:
                     self.cut_after_publish = False
-                    time.sleep(0.05)  # Redis has it by then: this end of the connection is not read any more
-                    break
+                    is_cut = True
+                    source.shutdown(socket.SHUT_RDWR)  # no answer gets through from here on
+                target.sendall(data)
+                if is_cut:
+                    target.shutdown(socket.SHUT_WR)  # Redis reads what came before the end
+                    return
         except OSError:
             pass
         for each in pair:

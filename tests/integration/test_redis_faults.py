@@ -1,0 +1,274 @@
+"""Redis goes away, stands still, refuses, lies or is flooded, under load; what was acknowledged is reconciled."""
+
+import subprocess
+import threading
+import time
+
+import pytest
+
+from http1 import get, publish
+from reconcile import Reconciliation
+from redis_servers import Proxy, RedisServer, program, wait_until
+from server import SANITIZED, Server
+from sseclient import EventStream
+from wsclient import PONG, WebSocket, frame
+
+TIMEOUT_S = 0.6
+SETTINGS = {"PUSH_REDIS_TIMEOUT": "600ms", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
+            "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
+
+
+@pytest.fixture
+def redis():
+    with RedisServer() as running:
+        yield running
+
+
+def ws(node, channels):
+    """Past its first heartbeat, which it has answered: for 30 s it need not read."""
+    client = WebSocket(node.port, channels)
+    assert client.read_frame()[1]
+    return client.send(frame(PONG))
+
+
+def readiness(node):
+    return get(node.management, "/actuator/health/readiness").status
+
+
+def two(redis_url, **more):
+    settings = {**SETTINGS, "PUSH_REDIS_URL": redis_url, **more}
+    return Server(**settings), Server(**settings)
+
+
+def outage(redis_url, begin, end, **settings):
+    """Load on two nodes while Redis is away; returns the reconciled load."""
+    one, other = two(redis_url, **settings)
+    with one, other, Reconciliation([one, other]) as load:
+        load.settle()
+        begin()
+        for node in (one, other):
+            wait_until(lambda n=node: readiness(n) == 503, "readiness is DOWN", 10)
+        for node in (one, other):
+            assert get(node.management, "/actuator/health/liveness").status == 200
+            started = time.monotonic()
+            answer = publish(node.port, "elsewhere", 1)
+            assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
+            assert "broker" in answer.error
+            assert time.monotonic() - started < 3
+        end()
+        for node in (one, other):
+            wait_until(lambda n=node: readiness(n) == 200, "readiness is UP", 10)
+        load.settle()
+        # the end of the load is published after the last gap
+        for node in (one, other):
+            wait_until(lambda n=node: n.metric("push_redis_servers_up") == 1, "both connections are back", 10)
+    return load
+
+
+def test_redis_killed_and_restarted_under_load_loses_nothing_without_a_gap(redis):
+    load = outage(redis.url(), redis.kill, redis.start)
+    assert load.refused > 0
+    assert load.gaps == [1] * len(load.gaps)
+
+
+def test_a_redis_that_stands_still_is_noticed_and_loses_nothing_without_a_gap(redis):
+    load = outage(redis.url(), redis.freeze, redis.thaw)
+    assert load.refused > 0
+    assert all(load.gaps)
+
+
+def test_a_peer_that_vanishes_without_a_word_is_noticed(redis):
+    proxy = Proxy(redis.port)
+
+    def vanish():
+        proxy.black_hole = True
+
+    def come_back():
+        proxy.black_hole = False
+
+    load = outage(f"redis://127.0.0.1:{proxy.port}", vanish, come_back)
+    assert all(load.gaps)
+    proxy.close()
+
+
+def test_a_short_stand_still_is_no_loss(redis):
+    one, other = two(redis.url(), PUSH_REDIS_TIMEOUT="10s")
+    with one, other, Reconciliation([one, other]) as load:
+        load.settle()
+        redis.freeze()
+        time.sleep(0.5)
+        redis.thaw()
+        load.settle()
+    assert load.refused == 0 and not any(load.gaps) and load.missed == 0
+
+
+def test_subscriptions_that_are_cut_are_made_again_with_a_gap(redis):
+    one, other = two(redis.url())
+    with one, other, Reconciliation([one, other]) as load:
+        for _ in range(5):
+            load.settle(10)
+            assert redis.command("CLIENT", "KILL", "TYPE", "pubsub") >= 1
+        load.settle()
+    assert load.refused == 0 and all(load.gaps)
+
+
+def test_commands_that_are_cut_are_an_error_or_acknowledged_and_never_repeated(redis):
+    one, other = two(redis.url())
+    with one, other, Reconciliation([one, other], pause=0) as load:
+        for _ in range(10):
+            load.settle(20)
+            redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        load.settle()
+    assert load.missed == 0  # or it was published twice, which leaving checks
+
+
+def test_a_publish_whose_answer_is_lost_is_an_error_that_says_so_and_is_not_repeated(redis):
+    proxy = Proxy(redis.port)
+    with Server(**SETTINGS, PUSH_REDIS_URL=f"redis://127.0.0.1:{proxy.port}") as node, redis.subscribe("lost") as plain:
+        proxy.cut_after_publish = True
+        answer = publish(node.port, "lost", "once")
+        assert answer.status == 503 and "may have been published" in answer.error
+        assert int(answer.headers["retry-after"]) >= 1
+        wait_until(lambda: publish(node.port, "lost", "again").status == 202, "it works again")
+        assert [plain.message(), plain.message()] == [b"once", b"again"]
+        assert node.metric("push_redis_publishes_uncertain_total") == 1
+    proxy.close()
+
+
+def test_a_publish_waits_a_little_for_redis_to_come_back(redis):
+    with Server(**{**SETTINGS, "PUSH_REDIS_PUBLISH_WAIT": "10s"}, PUSH_REDIS_URL=redis.url()) as node:
+        client = ws(node, "patience")
+        redis.kill()
+        wait_until(lambda: node.metric("push_redis_servers_up") == 0, "the loss is noticed")
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(publish(node.port, "patience", "late")))
+        thread.start()
+        wait_until(lambda: node.metric("push_redis_publishes_waiting") == 1, "it waits")
+        redis.start()
+        thread.join(15)
+        assert answers[0].status == 202
+        assert client.next()[1] in (b'{"event":"gap","data":{}}', b'{"event":"message","data":{"channel":"patience","message":"late"}}')
+
+
+def test_a_subscription_that_delivers_nothing_is_noticed_and_repaired(redis):
+    proxy = Proxy(redis.port)
+    with Server(**SETTINGS, PUSH_REDIS_URL=f"redis://127.0.0.1:{proxy.port}") as node:
+        with ws(node, "deaf") as client, EventStream(node.port, "deaf") as stream:
+            stream.raw()
+            proxy.deaf = True
+            assert publish(node.port, "deaf", "swallowed").status == 202
+            node.process.wait_for("deliver nothing", 20)
+            proxy.deaf = False
+            assert client.event() == {"event": "gap", "data": {}}
+            assert stream.next() == b"event:gap\ndata:{}\n\n"
+            assert publish(node.port, "deaf", "heard").status == 202
+            assert client.message() == ("deaf", "heard")
+            assert stream.message() == ("deaf", "heard")
+            assert node.metric("push_redis_probes_lost_total") >= 3
+            assert proxy.swallowed
+    proxy.close()
+
+
+def test_a_node_starts_before_redis_does(redis):
+    redis.kill()
+    with Server(wait=False, **SETTINGS, PUSH_REDIS_URL=redis.url()) as node:
+        node.process.wait_for("Push is ready")
+        assert readiness(node) == 503
+        client = ws(node, "early")  # it does not hang
+        redis.start()
+        wait_until(lambda: readiness(node) == 200, "readiness is UP")
+        assert client.event() == {"event": "gap", "data": {}}
+        assert publish(node.port, "early", 1).json == {"subscribers": 1}
+        assert client.message() == ("early", 1)
+
+
+def test_a_subscription_that_is_not_allowed_holds_up_nobody_and_is_named(redis):
+    redis.command("ACL", "SETUSER", "default", "resetchannels", "&free:*", "&\x1epush:*")
+    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as node:
+        denied, free = ws(node, "denied,free:b"), ws(node, "free:a")
+        node.process.wait_for("NOPERM")
+        assert publish(node.port, "free:a", 1).status == 202
+        assert free.message() == ("free:a", 1)
+        answer = publish(node.port, "denied", 1)
+        assert answer.status == 503 and "refuses" in answer.error
+        redis.command("ACL", "SETUSER", "default", "allchannels")
+        assert denied.event() == {"event": "gap", "data": {}}
+        assert publish(node.port, "denied", 2).status == 202
+        assert denied.message() == ("denied", 2)
+        assert len([line for line in node.process.lines if "NOPERM" in line]) <= 3
+
+
+def test_a_redis_without_memory_still_carries_messages(redis):
+    redis.command("CONFIG", "SET", "maxmemory", "1")
+    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as node, ws(node, "full") as client:
+        assert publish(node.port, "full", 1).status == 202
+        assert client.message() == ("full", 1)
+
+
+def test_a_redis_that_forgets_everything_is_told_the_counts_again(redis):
+    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as one, Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as other:
+        clients = [ws(one, "forgotten"), ws(other, "forgotten")]
+        redis.restart()
+        wait_until(lambda: publish(one.port, "forgotten", 1).json.get("subscribers") == 2, "both are counted")
+        assert len(clients) == 2
+
+
+def test_ten_thousand_channels_are_subscribed_again_within_two_seconds(redis):
+    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url(), PUSH_CHANNELS_MAX=128) as node:
+        names = [[f"many-{i}-{j}" for j in range(125)] for i in range(80)]
+        clients = [EventStream(node.port, ",".join(each)) for each in names]
+        for client in clients:
+            client.raw()
+        redis.kill()
+        wait_until(lambda: readiness(node) == 503, "readiness is DOWN")
+        redis.start()
+        for client in clients:
+            assert client.next() == b"event:gap\ndata:{}\n\n"
+        wait_until(lambda: int(redis.command("INFO", "clients") and len(redis.command("PUBSUB", "CHANNELS", "many-*"))) == 10_000,
+                   "all are subscribed")
+        assert 0 < node.metric("push_redis_resubscribe_seconds") < (10 if SANITIZED else 2)
+        for client, each in zip(clients, names):
+            redis.command("PUBLISH", each[-1], "back")
+            event = client.next()
+            while event == b"event:gap\ndata:{}\n\n":
+                event = client.next()
+            assert b'"back"' in event
+
+
+def test_a_foreign_publisher_at_full_speed_takes_nobody_down(redis):
+    path, env = program("redis-benchmark")
+    settings = {**SETTINGS, "PUSH_REDIS_TIMEOUT": "3s", "PUSH_REDIS_PUBLISH_WAIT": "3s",
+                "PUSH_CLIENT_QUEUE_MAX_SIZE": "8mb"}
+    with Server(**settings, PUSH_REDIS_URL=redis.url()) as node, ws(node, "calm") as calm:
+        reader, stuck = EventStream(node.port, "flood"), EventStream(node.port, "flood")
+        seen = []
+
+        def read():
+            mark, tail = b"event:message", b""
+            while sum(seen) < 100_000 and (data := reader.socket.recv(1 << 20)):
+                seen.append((tail + data).count(mark))
+                tail = (tail + data)[1 - len(mark):]
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        flood = subprocess.Popen([path, "-p", str(redis.port), "-n", "100000", "-P", "64", "-q", "PUBLISH", "flood", "x" * 100],
+                                 env=env, stdout=subprocess.DEVNULL)
+        number = 0
+        while flood.poll() is None or number < 10:
+            assert publish(node.port, "calm", number).status == 202
+            assert calm.message() == ("calm", number)
+            assert readiness(node) == 200
+            number += 1
+        thread.join(60)
+        assert sum(seen) == 100_000
+        assert stuck.is_closed()  # it was too slow, and nobody else was the worse for it
+
+
+def test_a_flood_of_a_channel_that_nobody_listens_to_any_more_is_left_behind(redis):
+    path, env = program("redis-benchmark")
+    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as node:
+        ws(node, "gone").close()
+        subprocess.run([path, "-p", str(redis.port), "-n", "200000", "-P", "64", "-q", "PUBLISH", "gone", "x" * 100], env=env,
+                       stdout=subprocess.DEVNULL, check=True)
+        wait_until(lambda: redis.command("PUBSUB", "NUMSUB", "gone")[1] == 0, "it is not subscribed any more", 15)
+        assert readiness(node) == 200
