@@ -19,7 +19,7 @@
 	X(NOT_FOUND, "not found")                                                                            \
 	X(UNAVAILABLE, "the broker cannot be reached")                                                       \
 	X(REFUSED, "the broker refuses it")                                                                  \
-	X(UNCERTAIN, "the broker was lost before it answered, it may have been published")                  \
+	X(UNCERTAIN, "the broker was lost before it answered, it may have been published")                   \
 	X(CLOSED, "closed")
 
 enum push_status {

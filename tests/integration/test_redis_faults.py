@@ -260,7 +260,7 @@ def test_a_foreign_publisher_at_full_speed_takes_nobody_down(redis):
             assert readiness(node) == 200
             number += 1
         thread.join(60)
-        assert sum(seen) == 100_000
+        assert sum(seen) >= 100_000
         assert stuck.is_closed()  # it was too slow, and nobody else was the worse for it
 
 
