@@ -14,7 +14,9 @@ bool
 generation_start(struct generation *generation, const struct generation_host *host, const char *name,
 	struct config *config, uint64_t now_us, struct push_error *error)
 {
-	*generation = (struct generation){.config = config};
+	memset(generation, 0, sizeof(*generation));
+	generation->config = config;
+	generation->worker_count = host->worker_count;
 	snprintf(generation->folder, sizeof(generation->folder), "%s/%s", host->run_dir, name);
 	if (mkdir(generation->folder, 0700)) {
 		snprintf(error->text, sizeof(error->text), "%s: %s", generation->folder, strerror(errno));
@@ -25,7 +27,8 @@ generation_start(struct generation *generation, const struct generation_host *ho
 		generation_end(generation);
 		return false;
 	}
-	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+	for (size_t i = 0; i < generation->worker_count; i++) {
+		generation->workers[i].number = generation->worker_count > 1 ? (unsigned int)i + 1 : 0;
 		if (!worker_start(&generation->workers[i], host->lwsws, generation->folder, host->notify_path,
 			    now_us)) {
 			snprintf(error->text, sizeof(error->text), "cannot start a process: %s",
@@ -33,13 +36,14 @@ generation_start(struct generation *generation, const struct generation_host *ho
 			generation_end(generation);
 			return false;
 		}
+	}
 	return true;
 }
 
 bool
 generation_is_ready(const struct generation *generation)
 {
-	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+	for (size_t i = 0; i < generation->worker_count; i++)
 		if (generation->workers[i].state != WORKER_READY)
 			return false;
 	return true;
@@ -54,14 +58,14 @@ generation_drain(struct generation *generation, uint64_t now_us)
 		return;
 	options = &generation->config->options;
 	generation->stop_by_us = now_us + options->drain_us + 2 * options->grace_us + STOP_MARGIN_US;
-	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+	for (size_t i = 0; i < generation->worker_count; i++)
 		worker_drain(&generation->workers[i], now_us);
 }
 
 bool
 generation_is_gone(const struct generation *generation)
 {
-	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+	for (size_t i = 0; i < generation->worker_count; i++)
 		if (generation->workers[i].state != WORKER_NONE || generation->workers[i].restart_at_us)
 			return false;
 	return true;
@@ -72,7 +76,7 @@ generation_end(struct generation *generation)
 {
 	if (!generation->config)
 		return;
-	for (size_t i = 0; i < GENERATION_WORKERS_MAX; i++)
+	for (size_t i = 0; i < generation->worker_count; i++)
 		worker_kill(&generation->workers[i]);
 	run_dir_remove(generation->folder);
 	config_close(generation->config);

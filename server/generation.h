@@ -10,22 +10,22 @@
 #include "config.h"
 #include "run_dir.h"
 #include "worker.h"
-
-/* The embedded broker lives in one process. */
-#define GENERATION_WORKERS_MAX 1
+#include "worker_count.h"
 
 struct generation {
 	struct config *config; /* NULL: not in use */
 	char folder[RUN_DIR_PATH_BYTES_MAX + 2];
-	struct worker workers[GENERATION_WORKERS_MAX];
+	struct worker workers[WORKER_COUNT_MAX];
+	size_t worker_count;
 	bool has_served;     /* all its workers have been ready */
 	uint64_t stop_by_us; /* it drains, and is killed then; 0: not draining */
 };
 
-/* Where a generation's workers find things. */
+/* How many workers a generation has, and where they find things. */
 struct generation_host {
 	const char *lwsws;
 	const char *run_dir, *notify_path;
+	size_t worker_count;
 };
 
 /*

@@ -15,9 +15,9 @@
 #include "config.h"
 #include "ports.h"
 #include "supervisor.h"
+#include "worker_count.h"
 
-#define EXIT_USAGE        2
-#define WORKERS_ASKED_MAX 1024
+#define EXIT_USAGE 2
 
 static void
 print_help(void)
@@ -36,16 +36,22 @@ print_help(void)
 	       "  --lwsws FILE    lwsws to run                           (default: lwsws from PATH)\n"
 	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, /run, "
 	       "$TMPDIR or /tmp)\n"
-	       "  --workers N     processes; the embedded broker lives in one\n"
+	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS, or 1); "
+	       "more "
+	       "than\n"
+	       "                  one with Redis only, as the embedded broker lives in one process\n"
 	       "  --check         check configuration and environment, say what is wrong, and end\n"
 	       "  --version, --help\n"
 	       "\n"
-	       "Signals: SIGTERM and SIGINT drain and end (a second one ends at once), SIGHUP reloads.\n"
+	       "Signals: SIGTERM and SIGINT drain and end (a second one ends at once), SIGHUP starts new "
+	       "workers\n"
+	       "on the configuration as it is then and, when they serve, drains the old ones.\n"
 	       "Exit codes: 0 ended as asked, 1 could not run, 2 bad command line.\n"
 	       "\n"
 	       "Environment:\n"
 	       "  SERVER_PORT, MANAGEMENT_SERVER_PORT: ports of the vhosts \"push\" and \"management\".\n"
-	       "  Options, each also a member of push-broker in conf.d:\n");
+	       "  Options, each also a member of push-broker in conf.d:\n",
+		WORKER_COUNT_MAX);
 	for (size_t i = 0; i < count; i++) {
 		char name[64];
 
@@ -59,15 +65,12 @@ print_help(void)
 static bool
 parse_workers(const char *text, int *ret)
 {
-	char *end;
-	long value = strtol(text, &end, 10);
+	struct push_error error;
 
-	if (!*text || *end || value < 1 || value > WORKERS_ASKED_MAX) {
-		fprintf(stderr, "pushd: --workers %s: not a number from 1 to %d\n", text, WORKERS_ASKED_MAX);
-		return false;
-	}
-	*ret = (int)value;
-	return true;
+	if (worker_count_parse("--workers", text, ret, &error) == PUSH_OK)
+		return true;
+	fprintf(stderr, "pushd: %s\n", error.text);
+	return false;
 }
 
 /* Returns -1 to go on, or the exit code. */
@@ -143,6 +146,21 @@ find_program(const char *name)
 	return false;
 }
 
+/* All that can be known to be wrong before anything is started. */
+static struct config *
+read_config(struct settings *settings, struct push_error *error)
+{
+	struct config *config;
+
+	if (worker_count_from_environment(settings, error) != PUSH_OK)
+		return NULL;
+	config = config_open(settings, error);
+	if (config && (settings->check || ports_check(config, NULL, error) == PUSH_OK))
+		return config;
+	config_close(config);
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -156,10 +174,9 @@ main(int argc, char **argv)
 		return result;
 	settings.plugins = absolute(settings.plugins, plugins);
 	settings.mounts = absolute(settings.mounts, mounts);
-	config = config_open(&settings, &error);
-	if (!config || (!settings.check && ports_check(config, NULL, &error) != PUSH_OK)) {
+	config = read_config(&settings, &error);
+	if (!config) {
 		fprintf(stderr, "pushd: %s\n", error.text);
-		config_close(config);
 		return 1;
 	}
 	if (!settings.check && find_program(settings.lwsws))

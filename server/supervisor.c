@@ -27,7 +27,7 @@
 #include "welcome.h"
 
 #define GENERATIONS_MAX 2
-#define WORKERS_MAX     (GENERATIONS_MAX * GENERATION_WORKERS_MAX)
+#define WORKERS_MAX     (GENERATIONS_MAX * WORKER_COUNT_MAX)
 
 #define START_TIMEOUT_US 10000000ull
 #define BACKOFF_FIRST_US 100000ull
@@ -49,7 +49,8 @@ struct supervisor {
 	struct generation *serving; /* NULL until the first one is ready */
 	char run_dir[RUN_DIR_PATH_BYTES_MAX], notify_path[RUN_DIR_PATH_BYTES_MAX + 8];
 	int signal_fd, notify_fd;
-	bool stopping; /* asked to end */
+	bool stopping;       /* asked to end */
+	bool reload_waiting; /* asked to reload while that was not possible */
 	bool running;
 	int exit_code;
 };
@@ -74,12 +75,14 @@ static bool
 start_generation(struct supervisor *self, struct generation *generation, struct config *config)
 {
 	static const char *const names[GENERATIONS_MAX] = {"a", "b"};
-	const struct generation_host host = {
+	struct generation_host host = {
 		.lwsws = self->settings->lwsws, .run_dir = self->run_dir, .notify_path = self->notify_path};
 	struct push_error error;
 
-	if (generation_start(
-		    generation, &host, names[generation - self->generations], config, now_us(), &error))
+	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK)
+		config_close(config);
+	else if (generation_start(
+			 generation, &host, names[generation - self->generations], config, now_us(), &error))
 		return true;
 	fprintf(stderr, "pushd: %s\n", error.text);
 	return false;
@@ -95,8 +98,9 @@ take_over(struct supervisor *self, struct generation *generation)
 	self->serving = generation;
 	if (before) {
 		fprintf(stderr,
-			"pushd: the new configuration is in use; clients of the old worker are asked to "
-			"reconnect\n");
+			"pushd: the new configuration is in use; clients of the old %s are asked to "
+			"reconnect\n",
+			before->worker_count > 1 ? "workers" : "worker");
 		generation_drain(before, now_us());
 	} else {
 		welcome_print(generation->config);
@@ -110,7 +114,7 @@ on_notification(struct supervisor *self, const struct notification *notification
 	for (size_t i = 0; i < GENERATIONS_MAX; i++) {
 		struct generation *generation = &self->generations[i];
 
-		for (size_t k = 0; k < GENERATION_WORKERS_MAX; k++) {
+		for (size_t k = 0; k < generation->worker_count; k++) {
 			struct worker *worker = &generation->workers[k];
 
 			if (!worker_owns(worker, notification->sender) || worker->state != WORKER_STARTING)
@@ -156,7 +160,7 @@ on_start_failed(
 	if (generation->has_served) {
 		schedule_restart(worker, 0);
 	} else if (self->serving) {
-		fprintf(stderr, "pushd: not reloading, the worker before goes on\n");
+		fprintf(stderr, "pushd: not reloading, what runs goes on\n");
 		generation_end(generation);
 	} else {
 		end(self, 1);
@@ -217,7 +221,7 @@ watch_worker(struct supervisor *self, struct generation *generation, struct work
 static void
 watch_generation(struct supervisor *self, struct generation *generation)
 {
-	for (size_t i = 0; i < GENERATION_WORKERS_MAX && generation->config && self->running; i++)
+	for (size_t i = 0; i < generation->worker_count && generation->config && self->running; i++)
 		watch_worker(self, generation, &generation->workers[i]);
 	if (!generation->config || !generation->stop_by_us)
 		return;
@@ -229,28 +233,46 @@ watch_generation(struct supervisor *self, struct generation *generation)
 	}
 }
 
-static void
-on_sighup(struct supervisor *self)
+static struct generation *
+free_generation(struct supervisor *self)
 {
-	struct generation *free_one = NULL;
+	for (size_t i = 0; i < GENERATIONS_MAX; i++)
+		if (!self->generations[i].config)
+			return &self->generations[i];
+	return NULL;
+}
+
+static void
+reload(struct supervisor *self)
+{
+	struct generation *free_one = free_generation(self);
 	struct config *config;
 	struct push_error error;
 
-	for (size_t i = 0; i < GENERATIONS_MAX; i++)
-		if (!self->generations[i].config)
-			free_one = &self->generations[i];
-	if (self->stopping || !self->serving || !free_one) {
-		fprintf(stderr, "pushd: not reloading: the last start, reload or stop is still under way\n");
-		return;
-	}
+	self->reload_waiting = false;
 	config = config_open(self->settings, &error);
 	if (!config || ports_check(config, self->serving->config, &error) != PUSH_OK) {
-		fprintf(stderr, "pushd: not reloading, the worker before goes on: %s\n", error.text);
+		fprintf(stderr, "pushd: not reloading, what runs goes on: %s\n", error.text);
 		config_close(config);
 		return;
 	}
 	fprintf(stderr, "pushd: reloading\n");
-	(void)start_generation(self, free_one, config);
+	if (!start_generation(self, free_one, config))
+		fprintf(stderr, "pushd: not reloading, what runs goes on\n");
+}
+
+/* Whoever sends it has changed something, so it is not forgotten: two that come early make one reload. */
+static void
+on_sighup(struct supervisor *self)
+{
+	if (self->stopping) {
+		fprintf(stderr, "pushd: not reloading: asked to end\n");
+	} else if (self->serving && free_generation(self)) {
+		reload(self);
+	} else {
+		fprintf(stderr, "pushd: reloading as soon as the last start or reload is over\n");
+		self->reload_waiting = true;
+	}
 }
 
 static void
@@ -278,7 +300,7 @@ static bool
 is_ours(const struct supervisor *self, pid_t pid)
 {
 	for (size_t i = 0; i < GENERATIONS_MAX; i++)
-		for (size_t k = 0; k < GENERATION_WORKERS_MAX; k++) {
+		for (size_t k = 0; k < self->generations[i].worker_count; k++) {
 			const struct worker *worker = &self->generations[i].workers[k];
 
 			if (worker->state != WORKER_NONE && (worker->root == pid || worker->child == pid))
@@ -325,7 +347,7 @@ turn_ms(const struct supervisor *self)
 	int turn = TURN_MS;
 
 	for (size_t i = 0; i < GENERATIONS_MAX; i++)
-		for (size_t k = 0; k < GENERATION_WORKERS_MAX; k++) {
+		for (size_t k = 0; k < self->generations[i].worker_count; k++) {
 			const struct worker *worker = &self->generations[i].workers[k];
 			int wait = TURN_MS;
 
@@ -351,8 +373,7 @@ run(struct supervisor *self)
 		nfds_t count = 2;
 
 		for (size_t i = 0; i < WORKERS_MAX; i++) {
-			workers[i] = &self->generations[i / GENERATION_WORKERS_MAX]
-					      .workers[i % GENERATION_WORKERS_MAX];
+			workers[i] = &self->generations[i / WORKER_COUNT_MAX].workers[i % WORKER_COUNT_MAX];
 			bool used = workers[i]->state != WORKER_NONE;
 
 			fds[count++] =
@@ -370,6 +391,8 @@ run(struct supervisor *self)
 		read_signals(self);
 		for (size_t i = 0; i < GENERATIONS_MAX; i++)
 			watch_generation(self, &self->generations[i]);
+		if (self->reload_waiting && !self->stopping && self->serving && free_generation(self))
+			reload(self);
 		if (self->stopping && !self->generations[0].config && !self->generations[1].config)
 			end(self, 0);
 	}
@@ -436,10 +459,6 @@ supervise(const struct settings *settings, struct config *config)
 	struct supervisor self = {
 		.settings = settings, .running = true, .notify_fd = -1, .signal_fd = -1, .exit_code = 1};
 
-	if (settings->workers > GENERATION_WORKERS_MAX)
-		fprintf(stderr,
-			"pushd: --workers %d: the embedded broker lives in one process, so one worker runs\n",
-			settings->workers);
 	set_file_limit();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (!open_signals(&self) || !open_run_dir(&self))

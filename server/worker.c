@@ -66,6 +66,7 @@ worker_start(struct worker *worker, const char *lwsws, const char *folder, const
 		.child_fd = -1,
 		.output_fd = pipe_fds[0],
 		.since_us = now_us,
+		.number = worker->number,
 		.backoff_us = worker->backoff_us};
 	return true;
 }
@@ -213,8 +214,11 @@ take_line(struct worker *worker)
 	if (!worker->line[0] || is_chatter(worker->line))
 		return;
 	strcpy(worker->last_line, worker->line);
-	if (may_print(worker))
-		fprintf(stderr, "%s\n", worker->line);
+	if (!may_print(worker))
+		return;
+	if (worker->number)
+		fprintf(stderr, "worker %u: ", worker->number);
+	fprintf(stderr, "%s\n", worker->line);
 }
 
 void

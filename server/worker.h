@@ -25,6 +25,7 @@ enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_READY, WORKER_DRAINING 
 
 struct worker {
 	enum worker_state state;
+	unsigned int number;    /* among several, from 1 on; 0: it is the only one */
 	uint64_t since_us;      /* of the state */
 	pid_t root, child;      /* child: 0 until it is known */
 	int child_fd;           /* pidfd, readable when the child has ended; -1: none */
@@ -42,7 +43,7 @@ struct worker {
 /*
  * worker_start - run `lwsws -c folder`, with NOTIFY_SOCKET set to `notify_path`.
  *
- * Keeps backoff_us.  Returns false, with errno set, when there cannot be another process.
+ * Keeps number and backoff_us.  Returns false, with errno set, when there cannot be another process.
  */
 bool
 worker_start(struct worker *worker, const char *lwsws, const char *folder, const char *notify_path,

@@ -1,0 +1,45 @@
+/* worker_count.c - see worker_count.h. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "worker_count.h"
+
+enum push_status
+worker_count_parse(const char *name, const char *text, int *ret, struct push_error *error)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (!*text || *end || value < 1 || value > WORKER_COUNT_MAX) {
+		snprintf(error->text, sizeof(error->text), "%s %.*s: not a number from 1 to %d", name,
+			PUSH_ERROR_QUOTE_BYTES_MAX, text, WORKER_COUNT_MAX);
+		return PUSH_INVALID;
+	}
+	*ret = (int)value;
+	return PUSH_OK;
+}
+
+enum push_status
+worker_count_from_environment(struct settings *settings, struct push_error *error)
+{
+	const char *text = getenv(WORKER_COUNT_VARIABLE);
+	enum push_status status = PUSH_OK;
+
+	if (text && *text && !settings->workers)
+		status = worker_count_parse(WORKER_COUNT_VARIABLE, text, &settings->workers, error);
+	unsetenv(WORKER_COUNT_VARIABLE);
+	return status;
+}
+
+enum push_status
+worker_count_decide(
+	const struct settings *settings, const struct config *config, size_t *ret, struct push_error *error)
+{
+	(void)error;
+	*ret = settings->workers && config->options.redis_url[0] ? (size_t)settings->workers : 1;
+	if (settings->workers > 1 && *ret == 1)
+		fprintf(stderr,
+			"pushd: --workers %d: the embedded broker lives in one process, so one worker runs\n",
+			settings->workers);
+	return PUSH_OK;
+}
