@@ -124,6 +124,7 @@ engine_flush(struct push_engine *base, uint64_t now_us)
 	set_now(engine, now_us);
 	engine->is_awake = false;
 	redis_subscriptions_flush(engine);
+	redis_peers_flush(engine);
 	if (engine->should_resend) {
 		engine->should_resend = false;
 		redis_publishes_send(engine);

@@ -56,6 +56,9 @@
 #define PUSH_REDIS_BEAT_US    2000000ull
 #define PUSH_REDIS_BEATS_DEAD 3
 
+/* What a node has left in Redis that has not been heard for so long since our own start is deleted. */
+#define PUSH_REDIS_CLEAR_AFTER_US 10000000ull
+
 /* After a SUBSCRIBE that somebody else should have got, before the next; and before a channel that we may not
  * subscribe to is asked for again. */
 #define PUSH_REDIS_REDIRECTED_PAUSE_US 200000ull

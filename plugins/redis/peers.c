@@ -1,67 +1,106 @@
 /*
  * peers.c - the other Push nodes behind the same Redis, by what they say on a private channel.
  *
- * Every node says `+ID` every PUSH_REDIS_BEAT_US, and `-ID` when it ends.  Silence is counted in beats of our
- * own that have come back, not by the clock: while Redis is away, or while this process was stopped, nobody
- * is heard, and nobody has died.
+ *   +ID          I live: every PUSH_REDIS_BEAT_US
+ *   -ID          I end
+ *   ?ID          I am new: who else is there?
+ *   ~ID          you were silent, and your numbers of clients may have been cleared away: tell them again
+ *   !ID A-B,...  channels of these slots have another server now, and until now I may have published on the
+ *                old one, where you did not listen any more: your clients may have missed something
+ *
+ * Silence is counted in beats of our own that have come back, not by the clock: while Redis is away, or while
+ * this process was stopped, nobody is heard, and nobody has died.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis/keys.h"
 #include "redis/redis_private.h"
 #include "redis/resp.h"
 
 #define BEATS_CHANNEL "\x1epush:nodes"
 
-enum push_status
-redis_peers_init(struct redis_engine *engine)
-{
-	engine->peers = calloc(PUSH_REDIS_PEERS_MAX, sizeof(*engine->peers));
-	if (!engine->peers)
-		return PUSH_OUT_OF_MEMORY;
-	engine->beats = redis_subscription_hold(engine, BEATS_CHANNEL, sizeof(BEATS_CHANNEL) - 1);
-	return engine->beats ? PUSH_OK : PUSH_OUT_OF_MEMORY;
-}
+/* --- speaking --- */
 
 static void
-beat(struct redis_engine *engine, char what)
+say(struct redis_engine *engine, char what, const char *id, const struct push_buf *more)
 {
 	const struct redis_subscription *subscription = engine->beats->upstream;
-	struct redis_node *node = subscription->node;
-	struct push_redis_link *link;
-	char text[REDIS_ID_BYTES + 1];
+	struct push_redis_link *link = &subscription->node->commands.link;
+	char head[REDIS_ID_BYTES + 1];
 
-	if (!node || !redis_node_takes_publishes(node))
-		return;
-	link = &node->commands.link;
 	if (!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
 		return;
-	snprintf(text, sizeof(text), "%c%s", what, engine->id);
+	snprintf(head, sizeof(head), "%c%s", what, id);
 	push_resp_command(&link->out, 3);
 	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
 	push_resp_bulk(&link->out, engine->beats->name, engine->beats->name_size);
-	push_resp_text(&link->out, text);
+	push_resp_bulk2(&link->out, head, strlen(head), more ? more->bytes : "", more ? more->size : 0);
+	redis_wake(engine);
+}
+
+static bool
+can_speak(const struct redis_engine *engine)
+{
+	const struct redis_subscription *subscription = engine->beats ? engine->beats->upstream : NULL;
+
+	return subscription && subscription->node && redis_node_takes_publishes(subscription->node);
+}
+
+static bool
+has_moved(const uint8_t *moved, unsigned int slot)
+{
+	return moved[slot / 8] & (1u << slot % 8);
+}
+
+static void
+announce_moved(struct redis_engine *engine)
+{
+	push_buf_clear(&engine->scratch);
+	for (unsigned int slot = 0; slot < PUSH_REDIS_SLOT_COUNT; slot++) {
+		unsigned int last = slot;
+
+		if (!has_moved(engine->moved, slot))
+			continue;
+		while (last + 1 < PUSH_REDIS_SLOT_COUNT && has_moved(engine->moved, last + 1))
+			last++;
+		push_buf_printf(&engine->scratch, "%c%u-%u", engine->scratch.size ? ',' : ' ', slot, last);
+		slot = last;
+	}
+	if (engine->scratch.status != PUSH_OK)
+		return;
+	say(engine, '!', engine->id, &engine->scratch);
+	memset(engine->moved, 0, sizeof(engine->moved));
+	engine->has_moved = false;
+}
+
+void
+redis_peers_moved(struct redis_engine *engine, uint16_t slot)
+{
+	engine->moved[slot / 8] |= (uint8_t)(1u << slot % 8);
+	engine->has_moved = true;
+	engine->moved_us = engine->now_us;
 	redis_wake(engine);
 }
 
 void
-redis_peers_fini(struct redis_engine *engine)
+redis_peers_flush(struct redis_engine *engine)
 {
-	if (engine->beats)
-		beat(engine, '-');
-	free(engine->peers);
-	engine->peers = NULL;
+	if (engine->has_moved && can_speak(engine))
+		announce_moved(engine);
 }
 
 void
 redis_peers_tick(struct redis_engine *engine)
 {
-	if (engine->now_us < engine->beat_us)
+	if (engine->now_us < engine->beat_us || !can_speak(engine))
 		return;
 	engine->beat_us = engine->now_us + PUSH_REDIS_BEAT_US;
-	beat(engine, '+');
+	say(engine, '+', engine->id, NULL);
 }
+
+/* --- who is known --- */
 
 static struct redis_peer *
 find(struct redis_engine *engine, const char *id)
@@ -87,6 +126,7 @@ add(struct redis_engine *engine, const char *id)
 		return NULL;
 	*peer = (struct redis_peer){.is_dead = false};
 	snprintf(peer->id, sizeof(peer->id), "%s", id);
+	redis_log(engine, false, "node %s is there", id);
 	return peer;
 }
 
@@ -100,17 +140,115 @@ read_id(const char *text, size_t size, char id[REDIS_ID_BYTES])
 	return strspn(id, "0123456789abcdef") == size;
 }
 
-static void
-count_silence(struct redis_engine *engine)
+bool
+redis_peers_is_alive(struct redis_engine *engine, const char *text, size_t size)
 {
+	char id[REDIS_ID_BYTES];
+	const struct redis_peer *peer = read_id(text, size, id) ? find(engine, id) : NULL;
+
+	return peer && !peer->is_dead;
+}
+
+/* Soon after the start somebody who lives may not have been heard yet. */
+void
+redis_peers_clear_away(
+	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size)
+{
+	struct push_redis_link *link = &publish->node->commands.link;
+
+	if (!engine->heard_self_us || engine->now_us < engine->heard_self_us + PUSH_REDIS_CLEAR_AFTER_US ||
+		size != REDIS_ID_BYTES - 1 || !redis_node_takes_publishes(publish->node) ||
+		!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
+		return;
+	push_resp_command(&link->out, 3);
+	push_resp_text(&link->out, "HDEL");
+	redis_append_counts_key(engine, &link->out, publish->bytes, publish->channel_size, publish->slot);
+	push_resp_bulk(&link->out, id, size);
+	redis_wake(engine);
+}
+
+/* --- hearing --- */
+
+static void
+die(struct redis_engine *engine, struct redis_peer *peer)
+{
+	uint8_t all[PUSH_REDIS_SLOT_COUNT / 8];
+
+	peer->is_dead = true;
+	redis_log(engine, true, "node %s is silent: its clients do not count any more", peer->id);
+	if (peer->heard_us >= engine->moved_us)
+		return;
+	/* it can no longer say whether it published on an old server */
+	memset(all, 0xff, sizeof(all));
+	redis_subscriptions_missed(engine, all);
+}
+
+static void
+on_own_beat(struct redis_engine *engine)
+{
+	if (!engine->heard_self_us) {
+		engine->heard_self_us = engine->now_us;
+		if (can_speak(engine))
+			say(engine, '?', engine->id, NULL);
+	}
 	for (size_t i = 0; i < engine->peer_count; i++) {
 		struct redis_peer *peer = &engine->peers[i];
 
-		if (peer->is_dead || ++peer->silent_beats <= PUSH_REDIS_BEATS_DEAD)
-			continue;
-		peer->is_dead = true;
-		redis_log(engine, true, "node %s is silent: its clients do not count any more", peer->id);
+		if (!peer->is_dead && ++peer->silent_beats > PUSH_REDIS_BEATS_DEAD)
+			die(engine, peer);
 	}
+}
+
+static void
+on_alive(struct redis_engine *engine, const char *id)
+{
+	struct redis_peer *peer = find(engine, id);
+
+	if (!peer)
+		peer = add(engine, id);
+	if (!peer)
+		return;
+	if (peer->is_dead && can_speak(engine)) {
+		redis_log(engine, false, "node %s is heard again", id);
+		say(engine, '~', id, NULL);
+	}
+	peer->is_dead = false;
+	peer->silent_beats = 0;
+	peer->heard_us = engine->now_us;
+}
+
+/* ` A-B,C-D`: slots, from somebody who may be anybody. */
+static void
+on_moved(struct redis_engine *engine, const char *text, size_t size)
+{
+	uint8_t moved[PUSH_REDIS_SLOT_COUNT / 8] = {0};
+	const char *end = text + size;
+
+	while (text < end) {
+		unsigned int bounds[2] = {0, 0};
+
+		text++; /* the separator */
+		for (int i = 0; i < 2; i++) {
+			while (text < end && *text >= '0' && *text <= '9')
+				bounds[i] = (bounds[i] * 10 + (unsigned int)(*text++ - '0')) %
+					    PUSH_REDIS_SLOT_COUNT;
+			text += !i && text < end;
+		}
+		for (unsigned int slot = bounds[0]; slot <= bounds[1]; slot++)
+			moved[slot / 8] |= (uint8_t)(1u << slot % 8);
+	}
+	redis_subscriptions_missed(engine, moved);
+}
+
+static void
+on_tell_again(struct redis_engine *engine)
+{
+	if (engine->now_us < engine->told_again_us + PUSH_REDIS_BEAT_US)
+		return;
+	engine->told_again_us = engine->now_us;
+	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next)
+		redis_counts_lost(push_container_of(item, struct redis_node, item));
+	redis_wake(engine);
 }
 
 void
@@ -118,34 +256,47 @@ redis_peers_heard(struct redis_engine *engine, const char *text, size_t size)
 {
 	char id[REDIS_ID_BYTES];
 	struct redis_peer *peer;
+	bool is_own;
 
-	if (!size || (*text != '+' && *text != '-') || !read_id(text + 1, size - 1, id))
+	if (size < REDIS_ID_BYTES || !read_id(text + 1, REDIS_ID_BYTES - 1, id))
 		return;
-	if (!strcmp(id, engine->id)) {
-		count_silence(engine);
+	is_own = !strcmp(id, engine->id);
+	if (is_own && *text == '+')
+		on_own_beat(engine);
+	else if (is_own && *text == '~')
+		on_tell_again(engine);
+	if (is_own)
 		return;
+	switch (*text) {
+	case '?': engine->beat_us = engine->now_us; __attribute__((fallthrough));
+	case '+': on_alive(engine, id); break;
+	case '-':
+		peer = find(engine, id);
+		if (peer)
+			peer->is_dead = true;
+		break;
+	case '!': on_moved(engine, text + REDIS_ID_BYTES, size - REDIS_ID_BYTES); break;
+	default: break;
 	}
-	peer = find(engine, id);
-	if (!peer && *text == '+') {
-		peer = add(engine, id);
-		redis_log(engine, false, "node %s is there", id);
-	}
-	if (!peer)
-		return;
-	peer->silent_beats = 0;
-	peer->is_dead = *text == '-';
 }
 
-bool
-redis_peers_is_alive(struct redis_engine *engine, const char *text, size_t size)
-{
-	char id[REDIS_ID_BYTES];
-	struct redis_peer *peer;
+/* --- its life --- */
 
-	if (!read_id(text, size, id))
-		return false;
-	peer = find(engine, id);
-	if (!peer)
-		peer = add(engine, id);
-	return peer && !peer->is_dead;
+enum push_status
+redis_peers_init(struct redis_engine *engine)
+{
+	engine->peers = calloc(PUSH_REDIS_PEERS_MAX, sizeof(*engine->peers));
+	if (!engine->peers)
+		return PUSH_OUT_OF_MEMORY;
+	engine->beats = redis_subscription_hold(engine, BEATS_CHANNEL, sizeof(BEATS_CHANNEL) - 1);
+	return engine->beats ? PUSH_OK : PUSH_OUT_OF_MEMORY;
+}
+
+void
+redis_peers_fini(struct redis_engine *engine)
+{
+	if (can_speak(engine))
+		say(engine, '-', engine->id, NULL);
+	free(engine->peers);
+	engine->peers = NULL;
 }

@@ -76,6 +76,14 @@ send_publish(struct redis_engine *engine, struct redis_publish *publish)
 	return true;
 }
 
+/* Of one server the announcement and what follows it arrive in order.  Among several there is no order to
+ * keep, and one that is away must not hold up the others. */
+static bool
+must_announce(const struct redis_engine *engine)
+{
+	return engine->has_moved && !engine->slots;
+}
+
 void
 redis_publish(struct redis_engine *engine, const struct push_publication *publication,
 	push_publish_done_fn done, void *context)
@@ -106,7 +114,7 @@ redis_publish(struct redis_engine *engine, const struct push_publication *public
 	engine->publish_count++;
 	engine->publish_bytes += size_of(publish);
 	/* behind those that wait already, or the order would be lost */
-	if (push_list_is_empty(&engine->waiting) && send_publish(engine, publish))
+	if (push_list_is_empty(&engine->waiting) && !must_announce(engine) && send_publish(engine, publish))
 		return;
 	push_list_append(&engine->waiting, &publish->item);
 	engine->stats->publishes_waited++;
@@ -118,6 +126,8 @@ redis_publishes_send(struct redis_engine *engine)
 {
 	struct push_list *item = engine->waiting.next, *next;
 
+	if (must_announce(engine))
+		return;
 	for (; item != &engine->waiting; item = next) {
 		struct redis_publish *publish = push_container_of(item, struct redis_publish, item);
 
@@ -210,6 +220,8 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 		bool is_own = item->size == strlen(engine->id) && !memcmp(item->text, engine->id, item->size);
 
 		publish->is_counting_alive = !is_own && redis_peers_is_alive(engine, item->text, item->size);
+		if (!is_own && !publish->is_counting_alive)
+			redis_peers_clear_away(engine, publish, item->text, item->size);
 		return;
 	}
 	if (!publish->is_counting_alive || item->size > 10)
@@ -233,6 +245,11 @@ redis_publish_answer(struct redis_engine *engine, const struct push_redis_awaite
 		} else {
 			on_refused(engine, publish, reply);
 		}
+	} else if (reply->type == PUSH_REDIS_ERROR) {
+		/* of a channel without shards only this tells that its slot has moved */
+		engine->stats->command_errors++;
+		if (!redis_topology_is_in_doubt(engine, reply))
+			redis_log_refusal(engine, publish->node, "to count", reply);
 	}
 	if (--publish->parts_left)
 		return;

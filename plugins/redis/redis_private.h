@@ -112,6 +112,7 @@ struct redis_publish {
 
 struct redis_peer {
 	char id[REDIS_ID_BYTES];
+	uint64_t heard_us;
 	uint8_t silent_beats; /* of ours, since it was heard */
 	bool is_dead;
 };
@@ -157,7 +158,11 @@ struct redis_engine {
 	/* peers.c */
 	char id[REDIS_ID_BYTES], name[REDIS_ID_BYTES + 8];
 	struct push_channel *beats;
-	uint64_t beat_us;
+	uint64_t beat_us; /* when to speak next */
+	uint64_t heard_self_us, told_again_us;
+	uint8_t moved[PUSH_REDIS_SLOT_COUNT / 8]; /* slots that have another server, not announced yet */
+	bool has_moved;                           /* one of them */
+	uint64_t moved_us;                        /* the last one */
 	struct redis_peer *peers;
 	size_t peer_count;
 };
@@ -337,6 +342,11 @@ redis_subscriptions_lost(struct redis_node *node);
 void
 redis_subscriptions_move(struct redis_engine *engine, struct push_list *list);
 
+/* redis_subscriptions_missed - tell the clients of these slots' channels that they may have missed something.
+ */
+void
+redis_subscriptions_missed(struct redis_engine *engine, const uint8_t slots[PUSH_REDIS_SLOT_COUNT / 8]);
+
 /* redis_counts_lost - the server may have forgotten everything: tell it all counts again. */
 void
 redis_counts_lost(struct redis_node *node);
@@ -359,7 +369,21 @@ redis_peers_tick(struct redis_engine *engine);
 void
 redis_peers_heard(struct redis_engine *engine, const char *text, size_t size);
 
-/* redis_peers_is_alive - whether a node's clients count; one that is not known yet is given its chance. */
+/* redis_peers_moved - channels of this slot are published elsewhere from now on. */
+void
+redis_peers_moved(struct redis_engine *engine, uint16_t slot);
+
+/* redis_peers_flush - say what is to be said before anything is published. */
+void
+redis_peers_flush(struct redis_engine *engine);
+
+/* redis_peers_clear_away - a node that does not live has left its number of clients of a channel: delete it.
+ */
+void
+redis_peers_clear_away(
+	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size);
+
+/* redis_peers_is_alive - whether a node's clients count. */
 bool
 redis_peers_is_alive(struct redis_engine *engine, const char *id, size_t size);
 

@@ -455,6 +455,23 @@ redis_subscriptions_lost(struct redis_node *node)
 	push_list_splice(&node->to_ask, &node->refused);
 }
 
+void
+redis_subscriptions_missed(struct redis_engine *engine, const uint8_t slots[PUSH_REDIS_SLOT_COUNT / 8])
+{
+	for (struct push_list *each = engine->nodes.next; each != &engine->nodes; each = each->next) {
+		struct redis_node *node = push_container_of(each, struct redis_node, item);
+
+		/* those that are not live are told when they are */
+		for (struct push_list *item = node->live.next; item != &node->live; item = item->next) {
+			const struct redis_subscription *subscription =
+				push_container_of(item, struct redis_subscription, item);
+
+			if (slots[subscription->slot / 8] & (1u << subscription->slot % 8))
+				push_hub_confirm(engine->hub, subscription->channel, true, engine->now_us);
+		}
+	}
+}
+
 /* Those whose server stays the same keep their place and their state. */
 void
 redis_subscriptions_move(struct redis_engine *engine, struct push_list *list)

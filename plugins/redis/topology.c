@@ -345,12 +345,17 @@ redis_topology_apply(struct redis_engine *engine)
 		if (!single || single == engine->single)
 			return;
 		redis_log(engine, false, "redis %s: it is the master now", single->commands.label);
+		if (engine->single)
+			redis_peers_moved(engine, 0);
 		engine->single = single;
 	} else {
 		if (!map->ranges)
 			return;
 		if (!memcmp(engine->slots, map->slots, sizeof(map->slots)))
 			return;
+		for (unsigned int slot = 0; slot < PUSH_REDIS_SLOT_COUNT; slot++)
+			if (engine->slots[slot] && engine->slots[slot] != map->slots[slot])
+				redis_peers_moved(engine, (uint16_t)slot);
 		memcpy(engine->slots, map->slots, sizeof(map->slots));
 		note_slots(engine);
 		check_probes(engine);

@@ -143,8 +143,9 @@ class Server:
             conf.write_text(conf.read_text().replace("/usr/lib/push/plugins", str((BUILD / "plugins").resolve())))
 
     def _env(self):
+        """One worker unless the test says otherwise, so that it is known who serves."""
         return self.env if self.stock else {"SERVER_PORT": self.port, "MANAGEMENT_SERVER_PORT": self.management,
-                                            **self.env}
+                                            "PUSH_WORKERS": 1, **self.env}
 
     def _limited(self, files):
         return ["prlimit", f"--nofile={files}:{files}", "--"] if files else []

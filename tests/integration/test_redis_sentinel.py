@@ -1,0 +1,115 @@
+"""A Redis master with a replica and three sentinels: who is the master, failovers under load, sentinels that die."""
+
+import pytest
+
+from http1 import get, publish
+from reconcile import Reconciliation
+from redis_servers import RedisServer, Sentinels, wait_until
+from server import Server, free_port
+
+SETTINGS = {"PUSH_REDIS_TIMEOUT": "600ms", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
+            "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
+
+
+@pytest.fixture
+def sentinels():
+    with Sentinels() as running:
+        yield running
+
+
+def readiness(node):
+    return get(node.management, "/actuator/health/readiness").status
+
+
+def two(url, **more):
+    settings = {**SETTINGS, "PUSH_REDIS_URL": url, **more}
+    return Server(**settings), Server(**settings)
+
+
+def wait_connected(node, port):
+    wait_until(lambda: any(f":{port}: connected" in line for line in node.process.lines), f"connected to {port}")
+    wait_until(lambda: readiness(node) == 200, "readiness is UP")
+
+
+def test_a_killed_master_is_followed_by_its_replica_and_nothing_is_lost_without_a_gap(sentinels):
+    one, other = two(sentinels.url)
+    with one, other, Reconciliation([one, other]) as load:
+        load.settle()
+        heir = sentinels.other().port
+        sentinels.master().kill()
+        sentinels.wait_for_master(heir)
+        for node in (one, other):
+            wait_connected(node, heir)
+        load.settle()
+    assert load.refused > 0
+    assert all(load.gaps)
+
+
+def test_a_failover_that_an_operator_asks_for_loses_nothing_without_a_gap(sentinels):
+    one, other = two(sentinels.url)
+    with one, other, Reconciliation([one, other]) as load:
+        load.settle()
+        heir = sentinels.other().port
+        sentinels.sentinels[0].command("SENTINEL", "FAILOVER", sentinels.NAME)
+        sentinels.wait_for_master(heir)
+        for node in (one, other):
+            wait_connected(node, heir)
+        load.settle()
+    assert all(load.gaps)
+
+
+def test_a_master_that_stands_still_is_left_and_not_believed_when_it_is_back(sentinels):
+    one, other = two(sentinels.url)
+    with one, other, Reconciliation([one, other]) as load:
+        load.settle()
+        old, heir = sentinels.master(), sentinels.other().port
+        old.freeze()
+        sentinels.wait_for_master(heir)
+        old.thaw()
+        for node in (one, other):
+            wait_connected(node, heir)
+        load.settle()
+    assert all(load.gaps)
+
+
+def test_sentinels_that_are_gone_or_know_nothing_are_passed_over(sentinels):
+    with RedisServer(sentinel="") as ignorant:
+        url = sentinels.url.replace("//", f"//127.0.0.1:{free_port()},127.0.0.1:{ignorant.port},")
+        sentinels.sentinels[0].kill()
+        with Server(**SETTINGS, PUSH_REDIS_URL=url) as node:
+            assert publish(node.port, "a", 1).status == 202
+
+
+def test_a_replica_is_never_taken_for_the_master(sentinels):
+    """A sentinel that tells old news names a server that says itself that it is none."""
+    replica = sentinels.other()
+    lines = f"sentinel monitor {sentinels.NAME} 127.0.0.1 {replica.port} 2\n"
+    with RedisServer(sentinel=lines) as liar:
+        with Server(wait=False, **SETTINGS, PUSH_REDIS_URL=f"redis+sentinel://127.0.0.1:{liar.port}/{sentinels.NAME}") as node:
+            node.process.wait_for("no master but a")
+            assert readiness(node) == 503
+
+
+def test_a_name_that_no_sentinel_knows_is_said_so(sentinels):
+    url = sentinels.url.replace("/" + sentinels.NAME, "/elsewhere")
+    with Server(wait=False, **SETTINGS, PUSH_REDIS_URL=url) as node:
+        node.process.wait_for("knows no master named 'elsewhere'")
+        assert readiness(node) == 503
+
+
+def test_a_password_of_the_servers_is_not_wanted_by_the_sentinels():
+    with Sentinels("--requirepass", "geheim", "--masterauth", "geheim",
+                   sentinel_lines=f"sentinel auth-pass {Sentinels.NAME} geheim\n") as sentinels:
+        with Server(**SETTINGS, PUSH_REDIS_URL=sentinels.url.replace("//", "//:geheim@")) as node:
+            assert publish(node.port, "a", 1).status == 202
+            assert "geheim" not in node.process.output()
+
+
+def test_sentinels_with_a_password_get_it_too():
+    with Sentinels("--requirepass", "geheim", "--masterauth", "geheim",
+                   sentinel_lines=f"sentinel auth-pass {Sentinels.NAME} geheim\n") as sentinels:
+        for each in sentinels.sentinels:
+            each.command("ACL", "SETUSER", "default", "resetpass", ">geheim")
+            each.password = "geheim"
+        with Server(**SETTINGS, PUSH_REDIS_URL=sentinels.url.replace("//", "//:geheim@")) as node:
+            assert publish(node.port, "a", 1).status == 202
