@@ -5,6 +5,7 @@ with the promises nearest to Push's: one process that serves, no persistence, no
 would meet.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -231,7 +232,38 @@ class Redis(Server):
         return super().options("redis") + ["--publish-by", "redis", "--publish-body", "%m"]
 
 
-ALL = {server.name: server for server in (Push, Nchan, Redis, Floor)}
+class RedisBehind(Push):
+    """Push with a Redis of its own behind it, which is not counted as the server."""
+
+    name = "Push+Redis"
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.redis = stack.enter_context(Redis(self.build))
+            super().__enter__()
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        if hasattr(self, "stack"):
+            self.stack.close()
+
+    def environment(self):
+        return {**super().environment(), "PUSH_REDIS_URL": "redis://127.0.0.1:%d" % self.redis.port, "PUSH_WORKERS": "1"}
+
+
+class FromRedis(RedisBehind):
+    """The same; what is published goes straight into Redis, as much at a time as the server can deliver."""
+
+    name = "Redis>Push"
+
+    def options(self, transport):
+        return super().options(transport) + [
+            "--publish-target", "127.0.0.1:%d" % self.redis.port, "--publish-by", "redis", "--publish-body", "%m"]
+
+
+ALL = {server.name: server for server in (Push, Nchan, Redis, Floor, RedisBehind, FromRedis)}
 
 
 def load(server, pushload, transport, extra, json_file):

@@ -13,7 +13,7 @@ import threading
 import time
 
 from sseclient import EventStream
-from wsclient import CLOSE, TEXT, WebSocket
+from wsclient import TEXT, WebSocket
 
 GAP = object()
 END = -1

@@ -143,7 +143,8 @@ class RedisServer:
                 file.write_text(self.sentinel)
             command = [path, file, "--port", self.port, "--sentinel"]
         else:
-            command = [path, "--port", self.port, "--save", "", "--unixsocket", self.socket_path, *self.options]
+            command = [path, "--port", self.port, "--save", "", "--unixsocket", self.socket_path,
+                       "--repl-diskless-sync-delay", "0", *self.options]
         command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command), "--dir", str(self.folder),
                    "--bind", "127.0.0.1", "--logfile", str(self.folder / "log")]
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -10,9 +10,9 @@ import subprocess
 import pytest
 
 from http1 import get, post, publish, request
-from redis_servers import RedisServer, Subscriber, wait_until
+from redis_nodes import readiness, sse, ws
+from redis_servers import RedisServer, wait_until
 from server import Server
-from sseclient import EventStream
 from wsclient import WebSocket
 
 
@@ -27,19 +27,6 @@ def nodes(redis):
     settings = {"PUSH_REDIS_URL": redis.url(), "PUSH_DRAIN_DURATION": "100ms"}
     with Server(PUSH_MESSAGE_MAX_SIZE="2mb", **settings) as one, Server(**settings) as two:
         yield one, two
-
-
-def ws(node, channels):
-    """Connected and past its first heartbeat, which says that it misses nothing from now on."""
-    client = WebSocket(node.port, channels)
-    assert client.read_frame()[1]
-    return client
-
-
-def sse(node, channels):
-    client = EventStream(node.port, channels)
-    assert client.raw() == b"event:heartbeat\ndata:{}\n\n"
-    return client
 
 
 def count(node, channel):
@@ -252,7 +239,7 @@ def test_a_wrong_login_is_named_in_the_log_and_readiness_is_down(login, words):
     with RedisServer("--requirepass", "geheim") as redis:
         with Server(wait=False, PUSH_REDIS_URL=redis.url(login)) as node:
             node.process.wait_for(words)
-            wait_until(lambda: get(node.management, "/actuator/health/readiness").status == 503, "readiness is DOWN")
+            wait_until(lambda: readiness(node) == 503, "readiness is DOWN")
             assert get(node.management, "/actuator/health/liveness").status == 200
             answer = publish(node.port, "a", 1)
             assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
@@ -297,7 +284,7 @@ def test_tls_refuses_a_certificate_that_proves_nothing(tls_redis, host, ca, word
     env = {"PUSH_REDIS_TLS_CA": tls_redis.files / ca} if ca else {}
     with Server(wait=False, PUSH_REDIS_URL=f"rediss://{host}:{tls_redis.tls_port}", **env) as node:
         node.process.wait_for(words)
-        wait_until(lambda: get(node.management, "/actuator/health/readiness").status == 503, "readiness is DOWN")
+        wait_until(lambda: readiness(node) == 503, "readiness is DOWN")
 
 
 def test_a_file_of_tls_that_is_missing_stops_the_start_with_its_name():

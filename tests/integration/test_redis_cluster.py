@@ -2,14 +2,11 @@
 
 import pytest
 
-from http1 import get, publish
+from http1 import publish
 from reconcile import Reconciliation
+from redis_nodes import node as start, readiness, two, ws
 from redis_servers import Cluster, Subscriber, slot_of, wait_until
-from server import Server, free_port
-from wsclient import PONG, WebSocket, frame
-
-SETTINGS = {"PUSH_REDIS_TIMEOUT": "600ms", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
-            "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
+from server import free_port
 
 # channels of all three masters
 LOAD = "load-%d"
@@ -34,28 +31,13 @@ def steady():
         yield running
 
 
-def two(cluster, sharded, **more):
-    settings = {**SETTINGS, "PUSH_REDIS_URL": cluster.url, "PUSH_REDIS_SHARDED": sharded, **more}
-    return Server(**settings), Server(**settings)
-
-
-def readiness(node):
-    return get(node.management, "/actuator/health/readiness").status
-
-
 def wait_well(node, servers=3):
     wait_until(lambda: node.metric("push_redis_servers_up") == node.metric("push_redis_servers") == servers,
                f"connected to {servers} servers")
 
 
-def ws(node, channels):
-    client = WebSocket(node.port, channels)
-    assert client.read_frame()[1]
-    return client.send(frame(PONG))
-
-
 def test_messages_of_all_slots_reach_clients_of_all_nodes_and_are_counted(steady, sharded):
-    one, other = two(steady, sharded)
+    one, other = two(steady.url, PUSH_REDIS_SHARDED=sharded)
     with one, other:
         names = [f"slots-{i}" for i in range(60)]
         assert len({steady.owner(slot_of(name)).port for name in names}) == 3
@@ -73,7 +55,7 @@ def test_messages_of_all_slots_reach_clients_of_all_nodes_and_are_counted(steady
 
 
 def test_names_with_braces_have_their_counts_too(steady, sharded):
-    one, other = two(steady, sharded)
+    one, other = two(steady.url, PUSH_REDIS_SHARDED=sharded)
     with one, other:
         for name in ("{a", "a}b", "{a}b", "{}c", "{{d}}", "}e{"):
             clients = [ws(one, name), ws(other, name)]
@@ -84,7 +66,7 @@ def test_names_with_braces_have_their_counts_too(steady, sharded):
 def test_plain_redis_clients_take_part(steady, sharded):
     publish_command, subscribe = ("SPUBLISH", "SSUBSCRIBE") if sharded == "on" else ("PUBLISH", "SUBSCRIBE")
     owner = steady.owner(slot_of("interop"))
-    one, other = two(steady, sharded)
+    one, other = two(steady.url, PUSH_REDIS_SHARDED=sharded)
     with one, other, ws(one, "interop") as client, Subscriber(owner.port, "interop", subscribe) as plain:
         owner.command(publish_command, "interop", "from redis")
         assert client.message() == ("interop", "from redis")
@@ -96,7 +78,7 @@ def test_plain_redis_clients_take_part(steady, sharded):
 
 def test_a_publish_at_any_server_of_the_cluster_reaches_clients(steady):
     """Of plain channels the cluster's bus carries what is published elsewhere."""
-    with Server(**SETTINGS, PUSH_REDIS_URL=steady.url) as node, ws(node, "anywhere") as client:
+    with start(steady.url) as node, ws(node, "anywhere") as client:
         for number, server in enumerate(steady.nodes):
             server.command("PUBLISH", "anywhere", str(number))
         assert sorted(client.message()[1] for _ in steady.nodes) == [str(i) for i in range(6)]
@@ -104,12 +86,12 @@ def test_a_publish_at_any_server_of_the_cluster_reaches_clients(steady):
 
 def test_one_reachable_server_of_the_url_is_enough(steady):
     url = steady.url.replace("//", f"//127.0.0.1:{free_port()},127.0.0.1:{free_port()},")
-    with Server(**SETTINGS, PUSH_REDIS_URL=url) as node:
+    with start(url) as node:
         wait_well(node)
 
 
 def test_a_killed_master_loses_nothing_without_a_gap(cluster, sharded):
-    one, other = two(cluster, sharded)
+    one, other = two(cluster.url, PUSH_REDIS_SHARDED=sharded)
     with one, other, Reconciliation([one, other], channels=CHANNELS, channel=LOAD) as load:
         for node in (one, other):
             wait_well(node)
@@ -127,7 +109,7 @@ def test_a_killed_master_loses_nothing_without_a_gap(cluster, sharded):
 def test_a_slot_that_moves_loses_nothing_without_a_gap(cluster, sharded):
     """What was published at the old server comes by the cluster's bus, too: without shards it may be late, or twice."""
     slot = slot_of(LOAD % 0)
-    one, other = two(cluster, sharded)
+    one, other = two(cluster.url, PUSH_REDIS_SHARDED=sharded)
     with one, other, Reconciliation([one, other], channels=CHANNELS, channel=LOAD, exact=sharded == "on") as load:
         for node in (one, other):
             wait_well(node)
@@ -142,7 +124,7 @@ def test_a_slot_that_moves_loses_nothing_without_a_gap(cluster, sharded):
 
 
 def test_a_cluster_that_is_away_as_a_whole_is_found_again(cluster, sharded):
-    one, other = two(cluster, sharded)
+    one, other = two(cluster.url, PUSH_REDIS_SHARDED=sharded)
     with one, other, Reconciliation([one, other], channels=CHANNELS, channel=LOAD) as load:
         load.settle()
         for node in cluster.nodes:

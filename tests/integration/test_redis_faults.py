@@ -8,36 +8,15 @@ import pytest
 
 from http1 import get, publish
 from reconcile import Reconciliation
+from redis_nodes import node as start, readiness, two, ws
 from redis_servers import Proxy, RedisServer, program, wait_until
-from server import SANITIZED, Server
+from server import SANITIZED
 from sseclient import EventStream
-from wsclient import PONG, WebSocket, frame
-
-TIMEOUT_S = 0.6
-SETTINGS = {"PUSH_REDIS_TIMEOUT": "600ms", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
-            "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
-
 
 @pytest.fixture
 def redis():
     with RedisServer() as running:
         yield running
-
-
-def ws(node, channels):
-    """Past its first heartbeat, which it has answered: for 30 s it need not read."""
-    client = WebSocket(node.port, channels)
-    assert client.read_frame()[1]
-    return client.send(frame(PONG))
-
-
-def readiness(node):
-    return get(node.management, "/actuator/health/readiness").status
-
-
-def two(redis_url, **more):
-    settings = {**SETTINGS, "PUSH_REDIS_URL": redis_url, **more}
-    return Server(**settings), Server(**settings)
 
 
 def outage(redis_url, begin, end, **settings):
@@ -124,7 +103,7 @@ def test_commands_that_are_cut_are_an_error_or_acknowledged_and_never_repeated(r
 
 def test_a_publish_whose_answer_is_lost_is_an_error_that_says_so_and_is_not_repeated(redis):
     proxy = Proxy(redis.port)
-    with Server(**SETTINGS, PUSH_REDIS_URL=f"redis://127.0.0.1:{proxy.port}") as node, redis.subscribe("lost") as plain:
+    with start(f"redis://127.0.0.1:{proxy.port}") as node, redis.subscribe("lost") as plain:
         proxy.cut_after_publish = True
         answer = publish(node.port, "lost", "once")
         assert answer.status == 503 and "may have been published" in answer.error
@@ -136,7 +115,7 @@ def test_a_publish_whose_answer_is_lost_is_an_error_that_says_so_and_is_not_repe
 
 
 def test_a_publish_waits_a_little_for_redis_to_come_back(redis):
-    with Server(**{**SETTINGS, "PUSH_REDIS_PUBLISH_WAIT": "10s"}, PUSH_REDIS_URL=redis.url()) as node:
+    with start(redis.url(), PUSH_REDIS_PUBLISH_WAIT="10s") as node:
         client = ws(node, "patience")
         redis.kill()
         wait_until(lambda: node.metric("push_redis_servers_up") == 0, "the loss is noticed")
@@ -152,7 +131,7 @@ def test_a_publish_waits_a_little_for_redis_to_come_back(redis):
 
 def test_a_subscription_that_delivers_nothing_is_noticed_and_repaired(redis):
     proxy = Proxy(redis.port)
-    with Server(**SETTINGS, PUSH_REDIS_URL=f"redis://127.0.0.1:{proxy.port}") as node:
+    with start(f"redis://127.0.0.1:{proxy.port}") as node:
         with ws(node, "deaf") as client, EventStream(node.port, "deaf") as stream:
             stream.raw()
             proxy.deaf = True
@@ -171,7 +150,7 @@ def test_a_subscription_that_delivers_nothing_is_noticed_and_repaired(redis):
 
 def test_a_node_starts_before_redis_does(redis):
     redis.kill()
-    with Server(wait=False, **SETTINGS, PUSH_REDIS_URL=redis.url()) as node:
+    with start(redis.url(), wait=False) as node:
         node.process.wait_for("Push is ready")
         assert readiness(node) == 503
         client = ws(node, "early")  # it does not hang
@@ -184,7 +163,7 @@ def test_a_node_starts_before_redis_does(redis):
 
 def test_a_subscription_that_is_not_allowed_holds_up_nobody_and_is_named(redis):
     redis.command("ACL", "SETUSER", "default", "resetchannels", "&free:*", "&\x1epush:*")
-    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as node:
+    with start(redis.url()) as node:
         denied, free = ws(node, "denied,free:b"), ws(node, "free:a")
         node.process.wait_for("NOPERM")
         assert publish(node.port, "free:a", 1).status == 202
@@ -200,13 +179,13 @@ def test_a_subscription_that_is_not_allowed_holds_up_nobody_and_is_named(redis):
 
 def test_a_redis_without_memory_still_carries_messages(redis):
     redis.command("CONFIG", "SET", "maxmemory", "1")
-    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as node, ws(node, "full") as client:
+    with start(redis.url()) as node, ws(node, "full") as client:
         assert publish(node.port, "full", 1).status == 202
         assert client.message() == ("full", 1)
 
 
 def test_a_redis_that_forgets_everything_is_told_the_counts_again(redis):
-    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as one, Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as other:
+    with start(redis.url()) as one, start(redis.url()) as other:
         clients = [ws(one, "forgotten"), ws(other, "forgotten")]
         redis.restart()
         wait_until(lambda: publish(one.port, "forgotten", 1).json.get("subscribers") == 2, "both are counted")
@@ -214,7 +193,7 @@ def test_a_redis_that_forgets_everything_is_told_the_counts_again(redis):
 
 
 def test_ten_thousand_channels_are_subscribed_again_within_two_seconds(redis):
-    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url(), PUSH_CHANNELS_MAX=128) as node:
+    with start(redis.url(), PUSH_CHANNELS_MAX=128) as node:
         names = [[f"many-{i}-{j}" for j in range(125)] for i in range(80)]
         clients = [EventStream(node.port, ",".join(each)) for each in names]
         for client in clients:
@@ -237,9 +216,8 @@ def test_ten_thousand_channels_are_subscribed_again_within_two_seconds(redis):
 
 def test_a_foreign_publisher_at_full_speed_takes_nobody_down(redis):
     path, env = program("redis-benchmark")
-    settings = {**SETTINGS, "PUSH_REDIS_TIMEOUT": "3s", "PUSH_REDIS_PUBLISH_WAIT": "3s",
-                "PUSH_CLIENT_QUEUE_MAX_SIZE": "8mb"}
-    with Server(**settings, PUSH_REDIS_URL=redis.url()) as node, ws(node, "calm") as calm:
+    patient = {"PUSH_REDIS_TIMEOUT": "3s", "PUSH_REDIS_PUBLISH_WAIT": "3s", "PUSH_CLIENT_QUEUE_MAX_SIZE": "8mb"}
+    with start(redis.url(), **patient) as node, ws(node, "calm") as calm:
         reader, stuck = EventStream(node.port, "flood"), EventStream(node.port, "flood")
         seen = []
 
@@ -266,7 +244,7 @@ def test_a_foreign_publisher_at_full_speed_takes_nobody_down(redis):
 
 def test_a_flood_of_a_channel_that_nobody_listens_to_any_more_is_left_behind(redis):
     path, env = program("redis-benchmark")
-    with Server(**SETTINGS, PUSH_REDIS_URL=redis.url()) as node:
+    with start(redis.url()) as node:
         ws(node, "gone").close()
         subprocess.run([path, "-p", str(redis.port), "-n", "200000", "-P", "64", "-q", "PUBLISH", "gone", "x" * 100], env=env,
                        stdout=subprocess.DEVNULL, check=True)

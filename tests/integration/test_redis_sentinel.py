@@ -2,28 +2,16 @@
 
 import pytest
 
-from http1 import get, publish
+from http1 import publish
 from reconcile import Reconciliation
+from redis_nodes import node as start, readiness, two
 from redis_servers import RedisServer, Sentinels, wait_until
-from server import Server, free_port
-
-SETTINGS = {"PUSH_REDIS_TIMEOUT": "600ms", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
-            "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
-
+from server import free_port
 
 @pytest.fixture
 def sentinels():
     with Sentinels() as running:
         yield running
-
-
-def readiness(node):
-    return get(node.management, "/actuator/health/readiness").status
-
-
-def two(url, **more):
-    settings = {**SETTINGS, "PUSH_REDIS_URL": url, **more}
-    return Server(**settings), Server(**settings)
 
 
 def wait_connected(node, port):
@@ -76,7 +64,7 @@ def test_sentinels_that_are_gone_or_know_nothing_are_passed_over(sentinels):
     with RedisServer(sentinel="") as ignorant:
         url = sentinels.url.replace("//", f"//127.0.0.1:{free_port()},127.0.0.1:{ignorant.port},")
         sentinels.sentinels[0].kill()
-        with Server(**SETTINGS, PUSH_REDIS_URL=url) as node:
+        with start(url) as node:
             assert publish(node.port, "a", 1).status == 202
 
 
@@ -85,14 +73,14 @@ def test_a_replica_is_never_taken_for_the_master(sentinels):
     replica = sentinels.other()
     lines = f"sentinel monitor {sentinels.NAME} 127.0.0.1 {replica.port} 2\n"
     with RedisServer(sentinel=lines) as liar:
-        with Server(wait=False, **SETTINGS, PUSH_REDIS_URL=f"redis+sentinel://127.0.0.1:{liar.port}/{sentinels.NAME}") as node:
+        with start(f"redis+sentinel://127.0.0.1:{liar.port}/{sentinels.NAME}", wait=False) as node:
             node.process.wait_for("no master but a")
             assert readiness(node) == 503
 
 
 def test_a_name_that_no_sentinel_knows_is_said_so(sentinels):
     url = sentinels.url.replace("/" + sentinels.NAME, "/elsewhere")
-    with Server(wait=False, **SETTINGS, PUSH_REDIS_URL=url) as node:
+    with start(url, wait=False) as node:
         node.process.wait_for("knows no master named 'elsewhere'")
         assert readiness(node) == 503
 
@@ -100,7 +88,7 @@ def test_a_name_that_no_sentinel_knows_is_said_so(sentinels):
 def test_a_password_of_the_servers_is_not_wanted_by_the_sentinels():
     with Sentinels("--requirepass", "geheim", "--masterauth", "geheim",
                    sentinel_lines=f"sentinel auth-pass {Sentinels.NAME} geheim\n") as sentinels:
-        with Server(**SETTINGS, PUSH_REDIS_URL=sentinels.url.replace("//", "//:geheim@")) as node:
+        with start(sentinels.url.replace("//", "//:geheim@")) as node:
             assert publish(node.port, "a", 1).status == 202
             assert "geheim" not in node.process.output()
 
@@ -111,5 +99,5 @@ def test_sentinels_with_a_password_get_it_too():
         for each in sentinels.sentinels:
             each.command("ACL", "SETUSER", "default", "resetpass", ">geheim")
             each.password = "geheim"
-        with Server(**SETTINGS, PUSH_REDIS_URL=sentinels.url.replace("//", "//:geheim@")) as node:
+        with start(sentinels.url.replace("//", "//:geheim@")) as node:
             assert publish(node.port, "a", 1).status == 202

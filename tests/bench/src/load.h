@@ -73,8 +73,8 @@ struct load {
 	uint64_t answer_from_ns;
 };
 
-/* load_init - returns -1 if memory is out. */
-int load_init(struct load *load, struct fleet *fleet);
+/* load_init - publishers connect to `target`, which is borrowed.  Returns -1 if memory is out. */
+int load_init(struct load *load, struct fleet *fleet, const struct target *target);
 
 void load_fini(struct load *load);
 

@@ -31,6 +31,8 @@ static const struct row rows[] = {
 		"how subscribers connect; redis: SUBSCRIBE"},
 	{"publish-by", CHOICE, AT(publish_by), "http", 0, 0, "http,redis", "http|redis",
 		"how publishers publish: POST, or PUBLISH"},
+	{"publish-target", TEXT, AT(publish_target), "", 0, 0, NULL, "HOST:PORT",
+		"where publishers connect; empty: as subscribers"},
 	{"ws-path", TEXT, AT(ws_path), "/ws/messages?channels=%c", 0, 0, "c", "PATH",
 		"%c: the channel's name"},
 	{"sse-path", TEXT, AT(sse_path), "/sse/messages?channels=%c", 0, 0, "c", "PATH", NULL},

@@ -23,7 +23,7 @@ enum crowd_act { CROWD_LEAVES, CROWD_STALLS, CROWD_ARRIVES };
 /* Numbers are all of one type, so that the table can point at them. */
 struct options {
 	const char *preset, *label, *json;
-	const char *target, *ws_path, *sse_path;
+	const char *target, *publish_target, *ws_path, *sse_path;
 	const char *publish_path, *publish_body, *content_type, *channel_name;
 	const char *headers[OPTIONS_HEADERS_MAX];
 	const char *server_pid;

@@ -205,6 +205,10 @@ prepare(struct scenario *scenario, struct options *options)
 
 	if (error)
 		return cannot("--target", options->target, error);
+	scenario->publish_target = scenario->target;
+	error = *options->publish_target ? net_resolve(options->publish_target, &scenario->publish_target) : NULL;
+	if (error)
+		return cannot("--publish-target", options->publish_target, error);
 	if (options->server_pid && process_list_parse(options->server_pid, &scenario->server))
 		return cannot("--server-pid", options->server_pid, "no such process (PID[,PID...])");
 	cap_by_files(scenario, options);
@@ -220,7 +224,7 @@ prepare(struct scenario *scenario, struct options *options)
 		return cannot("setting up", "", strerror(errno));
 	if (fleet_init(&scenario->fleet, &scenario->loop, options, &scenario->payload, scenario->streams,
 		    &scenario->target, options->subscribers) ||
-		load_init(&scenario->load, &scenario->fleet))
+		load_init(&scenario->load, &scenario->fleet, &scenario->publish_target))
 		return cannot("setting up", "", "out of memory");
 	/* Source addresses: those of publishers come first. */
 	scenario->fleet.source = (uint32_t)publishers + LOAD_SOURCE;

@@ -24,7 +24,7 @@ struct mark {
 struct scenario {
 	const struct options *options;
 	struct process_list server;
-	struct target target;
+	struct target target, publish_target;
 	struct payload payload;
 	struct streams *streams;
 	struct loop loop;

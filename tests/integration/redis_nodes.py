@@ -1,0 +1,34 @@
+"""What the tests with Redis do with Push itself: impatient nodes, clients that miss nothing, readiness."""
+
+from http1 import get
+from server import Server
+from sseclient import EventStream
+from wsclient import PONG, WebSocket, frame
+
+IMPATIENT = {"PUSH_REDIS_TIMEOUT": "600ms", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
+             "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
+
+
+def node(url, **more):
+    return Server(**{**IMPATIENT, "PUSH_REDIS_URL": url, **more})
+
+
+def two(url, **more):
+    return node(url, **more), node(url, **more)
+
+
+def ws(server, channels):
+    """Past its first heartbeat, which says that it misses nothing from now on; for 30 s it need not read."""
+    client = WebSocket(server.port, channels)
+    assert client.read_frame()[1]
+    return client.send(frame(PONG))
+
+
+def sse(server, channels):
+    client = EventStream(server.port, channels)
+    assert client.raw() == b"event:heartbeat\ndata:{}\n\n"
+    return client
+
+
+def readiness(server):
+    return get(server.management, "/actuator/health/readiness").status
