@@ -1,5 +1,6 @@
 /* json.c - see json.h. */
 #include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "channels.h"
@@ -123,15 +124,37 @@ append_escaped(struct push_buf *buf, unsigned char byte)
 		push_buf_printf(buf, "\\u%04x", byte);
 }
 
+/* Whether one of eight bytes has to be escaped: for each the highest bit of its byte is set, at least in the
+ * lowest one that has to be (S. Anderson, "Bit Twiddling Hacks", "Determine if a word has a byte less than
+ * n").
+ */
+static bool
+needs_escape(uint64_t word)
+{
+	const uint64_t ones = 0x0101010101010101ull, highs = ones << 7;
+	uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
+
+	return (((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
+		       ((backslash - ones) & ~backslash)) &
+	       highs;
+}
+
 void
-push_json_append_string(struct push_buf *buf, const char *text, size_t size)
+push_json_append_escaped(struct push_buf *buf, const char *text, size_t size)
 {
 	size_t start = 0;
 
-	push_buf_append(buf, "\"", 1);
 	for (size_t i = 0; i < size; i++) {
 		unsigned char byte = (unsigned char)text[i];
+		uint64_t word;
 
+		if (size - i >= sizeof(word)) {
+			memcpy(&word, text + i, sizeof(word));
+			if (!needs_escape(word)) {
+				i += sizeof(word) - 1;
+				continue;
+			}
+		}
 		if (byte >= 0x20 && byte != '"' && byte != '\\')
 			continue;
 		push_buf_append(buf, text + start, i - start);
@@ -139,6 +162,13 @@ push_json_append_string(struct push_buf *buf, const char *text, size_t size)
 		start = i + 1;
 	}
 	push_buf_append(buf, text + start, size - start);
+}
+
+void
+push_json_append_string(struct push_buf *buf, const char *text, size_t size)
+{
+	push_buf_append(buf, "\"", 1);
+	push_json_append_escaped(buf, text, size);
 	push_buf_append(buf, "\"", 1);
 }
 

@@ -57,6 +57,10 @@ push_command_parse(enum push_command *ret_command, const char *text, size_t size
 void
 push_json_append_string(struct push_buf *buf, const char *text, size_t size);
 
+/* push_json_append_escaped - the same without the quotes. */
+void
+push_json_append_escaped(struct push_buf *buf, const char *text, size_t size);
+
 /* push_json_append_error - append `{"error":"text"}`. */
 void
 push_json_append_error(struct push_buf *buf, const char *text);

@@ -347,6 +347,18 @@ push_json_scan_object(const char *text, size_t size, struct push_json_member *me
 }
 
 bool
+push_json_scan_value(const char *text, size_t size, bool *ret_is_compact)
+{
+	struct cursor c = {.p = text, .end = text + size};
+
+	if (size > INT_MAX || !push_utf8_is_valid(text, size) || !take_value(&c))
+		return false;
+	skip_space(&c);
+	*ret_is_compact = !c.spaced;
+	return c.p == c.end;
+}
+
+bool
 push_json_is_string(const struct push_json_member *member)
 {
 	return member->text && *member->text == '"';

@@ -33,6 +33,11 @@ enum push_status PUSH_MUST_USE
 push_json_scan_object(const char *text, size_t size, struct push_json_member *members, size_t count,
 	struct push_error *error);
 
+/* push_json_scan_value - whether `text` is one JSON value of any kind, and, where it is, without white space
+ * between its tokens. */
+bool
+push_json_scan_value(const char *text, size_t size, bool *ret_is_compact);
+
 /* push_json_is_string - whether the member is there and a string. */
 bool
 push_json_is_string(const struct push_json_member *member);
