@@ -14,7 +14,7 @@ depth_of(const redisReadTask *task)
 	return depth;
 }
 
-/* hiredis takes NULL for "memory is out"; the object itself is nothing to us. */
+/* hiredis takes NULL for an error; the object itself is nothing to us. */
 static void *
 hand_on(const redisReadTask *task, const struct push_redis_reply *reply)
 {
@@ -47,6 +47,9 @@ on_array(const redisReadTask *task, size_t count)
 {
 	struct push_redis_reader *self = task->privdata;
 
+	/* hiredis keeps something for each level that is open, as many as the server likes */
+	if (depth_of(task) >= PUSH_REDIS_NESTING_MAX)
+		return NULL;
 	if (task->parent)
 		return hand_on(task, &(struct push_redis_reply){.type = PUSH_REDIS_ARRAY, .count = count});
 	self->in_array = true;

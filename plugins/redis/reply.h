@@ -37,6 +37,9 @@ struct push_redis_reply {
 /* How deep in arrays an item is handed on; deeper ones are passed over. */
 #define PUSH_REDIS_DEPTH_MAX 4
 
+/* Arrays in arrays; a server that sends more of them is left. */
+#define PUSH_REDIS_NESTING_MAX 8
+
 /* Where an item stands: index[depth - 1] in the array that it is in, and so on outwards. */
 struct push_redis_place {
 	unsigned int depth; /* 1: in the outermost array */
