@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/channel.h"
 #include "core/hub.h"
 #include "core/limits.h"
 #include "core/subscriber.h"
@@ -658,6 +659,157 @@ a_protocol_ping_is_answered_with_its_payload(void **state)
 	assert_memory_equal(client->got, "\x8A\x03hey", 5);
 }
 
+/* --- with an engine that has a server behind it --- */
+
+#define WS_GAP  "{\"event\":\"gap\",\"data\":{}}"
+#define SSE_GAP "event:gap\ndata:{}\n\n"
+
+/* Takes up the only change there is, and holds the channel, as an engine does. */
+static struct push_channel *
+adopt(struct world *world)
+{
+	struct push_channel *channel = push_hub_next_changed(world->hub);
+
+	assert_non_null(channel);
+	assert_null(push_hub_next_changed(world->hub));
+	channel->held = true;
+	return channel;
+}
+
+static void
+the_first_heartbeat_waits_for_the_confirmation_and_later_clients_do_not(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *first, *second;
+
+	push_hub_watch(world->hub, 0);
+	first = join(world, 0, PUSH_ENCODING_SSE, "a");
+	channel = adopt(world);
+	pass(world, SECOND_US);
+	assert_int_equal(first->size, 0);
+	push_hub_confirm(world->hub, channel, false, world->now);
+	flush(world);
+	assert_string_equal(first->got, SSE_BEAT);
+	second = join(world, 1, PUSH_ENCODING_SSE, "a");
+	flush(world);
+	assert_string_equal(second->got, SSE_BEAT);
+	for (int i = 0; i < 2; i++)
+		push_subscriber_destroy(world->clients[i].subscriber), world->clients[i].subscriber = NULL;
+	push_hub_release(world->hub, channel);
+}
+
+static void
+a_client_waits_for_all_of_its_channels(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channels[2];
+	struct client *client;
+
+	push_hub_watch(world->hub, 0);
+	client = join(world, 0, PUSH_ENCODING_SSE, "a,b");
+	for (int i = 0; i < 2; i++) {
+		channels[i] = push_hub_next_changed(world->hub);
+		channels[i]->held = true;
+	}
+	push_hub_confirm(world->hub, channels[0], false, world->now);
+	flush(world);
+	assert_int_equal(client->size, 0);
+	push_hub_confirm(world->hub, channels[1], false, world->now);
+	flush(world);
+	assert_string_equal(client->got, SSE_BEAT);
+	push_subscriber_destroy(client->subscriber);
+	client->subscriber = NULL;
+	for (int i = 0; i < 2; i++)
+		push_hub_release(world->hub, channels[i]);
+}
+
+static void
+a_gap_is_told_in_front_of_the_next_message_and_once(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *sse, *ws;
+
+	push_hub_watch(world->hub, 0);
+	sse = join(world, 0, PUSH_ENCODING_SSE, "a");
+	ws = join(world, 1, PUSH_ENCODING_WS, "a");
+	channel = adopt(world);
+	push_hub_confirm(world->hub, channel, false, world->now);
+	flush(world);
+	assert_int_equal(count_of(sse, SSE_GAP), 0);
+	/* two losses while nothing was written are one to the client */
+	push_hub_confirm(world->hub, channel, true, world->now);
+	push_hub_confirm(world->hub, channel, true, world->now);
+	assert_int_equal(deliver(world, "a", "1"), 2);
+	flush(world);
+	assert_string_equal(
+		sse->got, SSE_BEAT SSE_GAP "event:message\ndata:{\"channel\":\"a\",\"message\":1}\n\n");
+	assert_int_equal(count_of(ws, WS_GAP), 1);
+	assert_true(memmem(ws->got, ws->size, WS_GAP, strlen(WS_GAP)) <
+		    memmem(ws->got, ws->size, WS_MESSAGE, strlen(WS_MESSAGE)));
+	push_hub_confirm(world->hub, channel, true, world->now);
+	flush(world);
+	assert_int_equal(count_of(sse, SSE_GAP), 2);
+	for (int i = 0; i < 2; i++)
+		push_subscriber_destroy(world->clients[i].subscriber), world->clients[i].subscriber = NULL;
+	push_hub_release(world->hub, channel);
+}
+
+static void
+channels_that_change_are_told_once_with_what_they_have_come_to(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel;
+
+	push_hub_watch(world->hub, 8);
+	for (int i = 0; i < 3; i++)
+		join(world, i, PUSH_ENCODING_SSE, "a");
+	assert_true(world->readies > 0);
+	channel = adopt(world);
+	assert_int_equal(channel->count, 3);
+	assert_memory_equal(channel->upstream, "\0\0\0\0\0\0\0\0", 8);
+	for (int i = 0; i < 3; i++)
+		push_subscriber_destroy(world->clients[i].subscriber), world->clients[i].subscriber = NULL;
+	assert_ptr_equal(adopt(world), channel);
+	assert_int_equal(channel->count, 0);
+	/* held, it is still there, and delivers to nobody */
+	assert_ptr_equal(push_hub_find(world->hub, "a", 1), channel);
+	assert_int_equal(deliver(world, "a", "1"), 0);
+	push_hub_release(world->hub, channel);
+	assert_null(push_hub_find(world->hub, "a", 1));
+}
+
+static void
+a_channel_that_comes_and_goes_before_anybody_looks_is_no_change(void **state)
+{
+	struct world *world = *state;
+
+	push_hub_watch(world->hub, 0);
+	join(world, 0, PUSH_ENCODING_WS, "a");
+	push_subscriber_destroy(world->clients[0].subscriber);
+	world->clients[0].subscriber = NULL;
+	assert_null(push_hub_next_changed(world->hub));
+}
+
+static void
+a_held_channel_needs_no_subscribers(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel = push_hub_hold(world->hub, "own", 3);
+	struct client *client;
+
+	assert_non_null(channel);
+	assert_int_equal(world->stats.channels, 0);
+	client = join(world, 0, PUSH_ENCODING_WS, "own");
+	assert_int_equal(world->stats.channels, 1);
+	assert_int_equal(channel->count, 1);
+	push_subscriber_destroy(client->subscriber);
+	client->subscriber = NULL;
+	push_hub_release(world->hub, channel);
+	assert_null(push_hub_find(world->hub, "own", 3));
+}
+
 int
 main(void)
 {
@@ -685,6 +837,12 @@ main(void)
 		T(what_greets_goes_out_in_front_in_one_write),
 		T(a_greeting_without_memory_changes_nothing),
 		T(a_protocol_ping_is_answered_with_its_payload),
+		T(the_first_heartbeat_waits_for_the_confirmation_and_later_clients_do_not),
+		T(a_client_waits_for_all_of_its_channels),
+		T(a_gap_is_told_in_front_of_the_next_message_and_once),
+		T(channels_that_change_are_told_once_with_what_they_have_come_to),
+		T(a_channel_that_comes_and_goes_before_anybody_looks_is_no_change),
+		T(a_held_channel_needs_no_subscribers),
 #undef T
 	};
 
