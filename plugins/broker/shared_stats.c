@@ -1,0 +1,264 @@
+/* shared_stats.c - see shared_stats.h. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared_stats.h"
+
+#define VARIABLE    "PUSHD_STATS" /* "FD SLOT NUMBER" */
+#define LAYOUT_MARK 0x50755374u   /* "PuSt" */
+
+/* pushd and the plugin are built together, but may be of two installations. */
+struct layout {
+	uint32_t mark, counts_bytes;
+	uint64_t slot_count;
+	double start_time_s; /* of the first worker; 0: none yet */
+};
+
+struct memory {
+	struct layout layout;
+	struct push_counts slots[];
+};
+
+struct push_shared_stats {
+	struct memory *memory;
+	size_t bytes;
+	int fd; /* -1: mapped only */
+};
+
+_Static_assert(sizeof(struct push_stats) % sizeof(uint64_t) == 0, "counters only, each of 64 bits");
+_Static_assert(sizeof(struct push_redis_stats) % sizeof(uint64_t) == 0, "counters only, each of 64 bits");
+
+static size_t
+bytes_of(size_t slot_count)
+{
+	return sizeof(struct memory) + slot_count * sizeof(struct push_counts);
+}
+
+/* Takes the descriptor over. */
+static struct push_shared_stats *
+map(int fd, size_t bytes)
+{
+	struct push_shared_stats *shared = calloc(1, sizeof(*shared));
+	void *memory = shared ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+
+	if (memory == MAP_FAILED) {
+		free(shared);
+		close(fd);
+		return NULL;
+	}
+	*shared = (struct push_shared_stats){.memory = memory, .bytes = bytes, .fd = fd};
+	return shared;
+}
+
+struct push_shared_stats *
+push_shared_stats_create(size_t slot_count)
+{
+	int fd = memfd_create("push-stats", MFD_CLOEXEC);
+	struct push_shared_stats *shared;
+
+	if (fd < 0)
+		return NULL;
+	if (ftruncate(fd, (off_t)bytes_of(slot_count))) {
+		close(fd);
+		return NULL;
+	}
+	shared = map(fd, bytes_of(slot_count));
+	if (shared)
+		shared->memory->layout = (struct layout){.mark = LAYOUT_MARK,
+			.counts_bytes = sizeof(struct push_counts),
+			.slot_count = slot_count};
+	return shared;
+}
+
+void
+push_shared_stats_destroy(struct push_shared_stats *shared)
+{
+	if (!shared)
+		return;
+	munmap(shared->memory, shared->bytes);
+	if (shared->fd >= 0)
+		close(shared->fd);
+	free(shared);
+}
+
+void
+push_shared_stats_give(const struct push_shared_stats *shared, size_t slot, unsigned int number)
+{
+	char text[64];
+
+	(void)fcntl(shared->fd, F_SETFD, 0); /* of this process only: it stays open over exec */
+	snprintf(text, sizeof(text), "%d %zu %u", shared->fd, slot, number);
+	(void)setenv(VARIABLE, text, 1);
+}
+
+static void
+clear_gauges(struct push_counts *counts)
+{
+	struct push_redis_stats *redis = &counts->redis;
+
+	for (int i = 0; i < PUSH_ENCODING_COUNT; i++)
+		counts->stats.by_encoding[i].connections = 0;
+	counts->stats.channels = counts->stats.subscriptions = counts->stats.outbox_bytes = 0;
+	redis->nodes = redis->nodes_up = redis->channels = redis->channels_live = 0;
+	redis->commands = redis->publishes_waiting = redis->peers = redis->resubscribe_us = 0;
+	counts->process = (struct push_process){.cpu_s = counts->process.cpu_s};
+}
+
+void
+push_shared_stats_ended(struct push_shared_stats *shared, size_t slot)
+{
+	clear_gauges(&shared->memory->slots[slot]);
+	shared->memory->slots[slot].number = 0;
+}
+
+struct push_shared_stats *
+push_shared_stats_join(struct push_counts **ret_mine)
+{
+	const char *text = getenv(VARIABLE);
+	struct push_shared_stats *shared;
+	const struct layout *layout;
+	struct push_counts *mine;
+	struct stat about;
+	unsigned int number;
+	size_t slot;
+	int fd;
+
+	if (!text || sscanf(text, "%d %zu %u", &fd, &slot, &number) != 3 || fstat(fd, &about) ||
+		about.st_size < (off_t)sizeof(struct layout))
+		return NULL;
+	shared = map(fd, (size_t)about.st_size);
+	if (!shared)
+		return NULL;
+	layout = &shared->memory->layout;
+	if (layout->mark != LAYOUT_MARK || layout->counts_bytes != sizeof(struct push_counts) ||
+		slot >= layout->slot_count || shared->bytes < bytes_of(layout->slot_count)) {
+		push_shared_stats_leave(shared);
+		return NULL;
+	}
+	mine = &shared->memory->slots[slot];
+	clear_gauges(mine);
+	mine->cpu_before_s = mine->process.cpu_s;
+	mine->number = number;
+	*ret_mine = mine;
+	return shared;
+}
+
+void
+push_shared_stats_leave(struct push_shared_stats *shared)
+{
+	push_shared_stats_destroy(shared);
+}
+
+void
+push_counts_set_process(struct push_counts *counts, const struct push_process *now)
+{
+	double cpu_s = counts->cpu_before_s + now->cpu_s;
+
+	counts->process = *now;
+	counts->process.cpu_s = cpu_s;
+}
+
+/* Structs of nothing but 64-bit integers. */
+static void
+add_words(void *to, const void *from, size_t bytes)
+{
+	const uint64_t *words = from;
+	uint64_t *sums = to;
+
+	for (size_t i = 0; i < bytes / sizeof(*words); i++)
+		sums[i] += __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+}
+
+static void
+keep_most(uint64_t *most, uint64_t value)
+{
+	if (value > *most)
+		*most = value;
+}
+
+static void
+add_process(struct push_process *sum, const struct push_process *one)
+{
+	sum->resident_bytes += one->resident_bytes;
+	sum->open_files += one->open_files;
+	sum->open_files_max += one->open_files_max;
+	sum->direct_connections += one->direct_connections;
+	sum->cpu_s += one->cpu_s;
+	if (one->start_time_s > 0 && (sum->start_time_s <= 0 || one->start_time_s < sum->start_time_s))
+		sum->start_time_s = one->start_time_s;
+}
+
+void
+push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts *ret)
+{
+	struct layout *layout = &shared->memory->layout;
+	uint64_t nodes = 0, peers = 0, resubscribe_us = 0, nodes_up = UINT64_MAX;
+
+	*ret = (struct push_counts){0};
+	for (size_t i = 0; i < layout->slot_count; i++) {
+		const struct push_counts *one = &shared->memory->slots[i];
+
+		add_words(&ret->stats, &one->stats, sizeof(one->stats));
+		add_words(&ret->redis, &one->redis, sizeof(one->redis));
+		add_process(&ret->process, &one->process);
+		keep_most(&nodes, one->redis.nodes);
+		keep_most(&peers, one->redis.peers);
+		keep_most(&resubscribe_us, one->redis.resubscribe_us);
+		if (one->number && one->redis.nodes_up < nodes_up)
+			nodes_up = one->redis.nodes_up;
+	}
+	ret->redis.nodes = nodes;
+	ret->redis.nodes_up = nodes_up == UINT64_MAX ? 0 : nodes_up;
+	ret->redis.peers = peers;
+	ret->redis.resubscribe_us = resubscribe_us;
+	/* a reload is no restart: counters go on, and so does this */
+	if (layout->start_time_s <= 0)
+		layout->start_time_s = ret->process.start_time_s;
+	else
+		ret->process.start_time_s = layout->start_time_s;
+}
+
+/* Clients of the worker of that number: of two while one takes the other's place. */
+static bool
+count_clients(const struct memory *memory, uint64_t number, uint64_t *ret)
+{
+	bool found = false;
+
+	*ret = 0;
+	for (size_t i = 0; i < memory->layout.slot_count; i++) {
+		const struct push_counts *one = &memory->slots[i];
+
+		if (one->number != number)
+			continue;
+		found = true;
+		for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+			*ret += one->stats.by_encoding[e].connections;
+	}
+	return found;
+}
+
+void
+push_shared_stats_render(const struct push_shared_stats *shared, struct push_buf *to)
+{
+	const struct memory *memory = shared->memory;
+	uint64_t count = 0, clients;
+
+	for (size_t i = 0; i < memory->layout.slot_count; i++)
+		count += memory->slots[i].number != 0;
+	push_buf_printf(to,
+		"# HELP push_workers Processes that serve, those that drain among them.\n"
+		"# TYPE push_workers gauge\npush_workers %" PRIu64 "\n"
+		"# HELP push_worker_connections Clients of each worker now.\n"
+		"# TYPE push_worker_connections gauge\n",
+		count);
+	for (uint64_t number = 1; number <= memory->layout.slot_count; number++)
+		if (count_clients(memory, number, &clients))
+			push_buf_printf(to, "push_worker_connections{worker=\"%" PRIu64 "\"} %" PRIu64 "\n",
+				number, clients);
+}

@@ -1,0 +1,95 @@
+/*
+ * shared_stats.h - what several workers count, in memory that they share, so that any of them can tell the
+ * sum.
+ *
+ * The operators' port is shared as well: a scrape reaches whichever worker the kernel picks, and expects
+ * counters that never go back.  So pushd maps a file without a name and its workers inherit it:
+ *
+ *     slot 0     slot 1     slot 2   ...      one for each worker of each generation; a worker adds to its
+ *     ├ stats    ├ stats    ├ stats           own slot and to no other, so that nothing is locked
+ *     ├ redis    ├ redis    ├ redis
+ *     └ process  └ process  └ process
+ *
+ * When a worker ends, pushd takes its gauges back and leaves its counters; whoever gets the slot next counts
+ * on from there.  The values are 64 bits wide and aligned: each is read whole, and the sum is of a moment
+ * that is microseconds long.  Without pushd there is nothing to share, and a broker counts for itself.
+ */
+#ifndef PUSH_BROKER_SHARED_STATS_H
+#define PUSH_BROKER_SHARED_STATS_H
+
+#include <stdbool.h>
+
+#include "core/redis_stats.h"
+#include "core/stats.h"
+
+/* What one worker counts. */
+struct push_counts {
+	struct push_stats stats;
+	struct push_redis_stats redis;
+	struct push_process process;
+	double cpu_before_s; /* of those who had the slot before */
+	uint64_t number;     /* of the worker, from 1 on; 0: nobody has the slot */
+};
+
+struct push_shared_stats;
+
+/* By pushd */
+
+/*
+ * push_shared_stats_create - memory for so many slots.
+ *
+ * Returns NULL, with errno, when there is none.  Lives until the last of those who have it mapped ends.
+ */
+struct push_shared_stats *
+push_shared_stats_create(size_t slot_count);
+
+/* push_shared_stats_destroy - unmap and close.  NULL is allowed. */
+void
+push_shared_stats_destroy(struct push_shared_stats *shared);
+
+/*
+ * push_shared_stats_give - let the program that this process is about to become find `slot`.
+ *
+ * To be called between fork and exec; harmless where it fails: that worker counts for itself.
+ * @number: of the worker, from 1 on; what generations have it is shown as one.
+ */
+void
+push_shared_stats_give(const struct push_shared_stats *shared, size_t slot, unsigned int number);
+
+/* push_shared_stats_ended - whoever had the slot is gone: its gauges go, its counters stay. */
+void
+push_shared_stats_ended(struct push_shared_stats *shared, size_t slot);
+
+/* By a worker */
+
+/*
+ * push_shared_stats_join - what pushd gave.
+ *
+ * Returns NULL where this is no worker of pushd's, or of one of another version.  `*ret_mine`: where to
+ * count.
+ */
+struct push_shared_stats *
+push_shared_stats_join(struct push_counts **ret_mine);
+
+/* push_shared_stats_leave - unmap.  NULL is allowed. */
+void
+push_shared_stats_leave(struct push_shared_stats *shared);
+
+/* push_counts_set_process - `now` has been read; the CPU time of those before counts, too. */
+void
+push_counts_set_process(struct push_counts *counts, const struct push_process *now);
+
+/*
+ * push_shared_stats_sum - of all workers that are, and the counters of those that were.
+ *
+ * What several see of the same Redis is not added up: of servers and peers the most that one sees, of servers
+ * that are up the least; of times the longest.  The start is that of the first worker.
+ */
+void
+push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts *ret);
+
+/* push_shared_stats_render - how many workers there are, and which has how many clients. */
+void
+push_shared_stats_render(const struct push_shared_stats *shared, struct push_buf *to);
+
+#endif
