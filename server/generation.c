@@ -17,6 +17,7 @@ generation_start(struct generation *generation, const struct generation_host *ho
 	memset(generation, 0, sizeof(*generation));
 	generation->config = config;
 	generation->worker_count = host->worker_count;
+	generation->serial = host->serial;
 	snprintf(generation->folder, sizeof(generation->folder), "%s/%s", host->run_dir, name);
 	if (mkdir(generation->folder, 0700)) {
 		snprintf(error->text, sizeof(error->text), "%s: %s", generation->folder, strerror(errno));
@@ -28,9 +29,15 @@ generation_start(struct generation *generation, const struct generation_host *ho
 		return false;
 	}
 	for (size_t i = 0; i < generation->worker_count; i++) {
-		generation->workers[i].number = generation->worker_count > 1 ? (unsigned int)i + 1 : 0;
-		if (!worker_start(&generation->workers[i], host->lwsws, generation->folder, host->notify_path,
-			    now_us)) {
+		struct worker_setup *setup = &generation->workers[i].setup;
+
+		*setup = host->setup;
+		setup->folder = generation->folder;
+		setup->number = (unsigned int)i + 1;
+		setup->of = (unsigned int)generation->worker_count;
+		setup->stats_slot = host->stats_first + i;
+		setup->sockets = &host->sockets[i];
+		if (!worker_start(&generation->workers[i], now_us)) {
 			snprintf(error->text, sizeof(error->text), "cannot start a process: %s",
 				strerror(errno));
 			generation_end(generation);
@@ -50,7 +57,7 @@ generation_is_ready(const struct generation *generation)
 }
 
 void
-generation_drain(struct generation *generation, uint64_t now_us)
+generation_drain(struct generation *generation, bool replaced, uint64_t now_us)
 {
 	const struct push_options *options;
 
@@ -59,7 +66,7 @@ generation_drain(struct generation *generation, uint64_t now_us)
 	options = &generation->config->options;
 	generation->stop_by_us = now_us + options->drain_us + 2 * options->grace_us + STOP_MARGIN_US;
 	for (size_t i = 0; i < generation->worker_count; i++)
-		worker_drain(&generation->workers[i], now_us);
+		worker_drain(&generation->workers[i], replaced, now_us);
 }
 
 bool

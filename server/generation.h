@@ -17,15 +17,19 @@ struct generation {
 	char folder[RUN_DIR_PATH_BYTES_MAX + 2];
 	struct worker workers[WORKER_COUNT_MAX];
 	size_t worker_count;
+	unsigned int serial;
 	bool has_served;     /* all its workers have been ready */
 	uint64_t stop_by_us; /* it drains, and is killed then; 0: not draining */
 };
 
-/* How many workers a generation has, and where they find things. */
+/* How many workers a generation has, and what all of them are started with. */
 struct generation_host {
-	const char *lwsws;
-	const char *run_dir, *notify_path;
 	size_t worker_count;
+	const char *run_dir;
+	unsigned int serial;          /* higher than that of the generation before */
+	size_t stats_first;           /* slot of its first worker */
+	struct kept_sockets *sockets; /* of each worker's number */
+	struct worker_setup setup;    /* but for what tells them apart */
 };
 
 /*
@@ -41,9 +45,10 @@ generation_start(struct generation *generation, const struct generation_host *ho
 bool
 generation_is_ready(const struct generation *generation);
 
-/* generation_drain - let all workers drain; kills those that have not started. */
+/* generation_drain - let all workers drain; kills those that have not started.  @replaced: as for a worker.
+ */
 void
-generation_drain(struct generation *generation, uint64_t now_us);
+generation_drain(struct generation *generation, bool replaced, uint64_t now_us);
 
 /* generation_is_gone - has it no worker left, and none to be started again? */
 bool

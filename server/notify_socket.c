@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "listen_shim.h"
 #include "notify_socket.h"
 
 #define DATAGRAM_BYTES_MAX 4096
@@ -45,35 +46,93 @@ parse(struct notification *notification, char *text)
 			notification->ready = true;
 		else if (!strcmp(line, "STOPPING=1"))
 			notification->stopping = true;
+		else if (!strcmp(line, "SOCKETS=shared"))
+			notification->hands_over = true;
 		else if (!strncmp(line, "STATUS=", 7))
 			snprintf(notification->status, sizeof(notification->status), "%s", line + 7);
 	}
+}
+
+/* Who sent it, and a descriptor: the kernel has closed those for which there was no room. */
+static void
+read_control(struct msghdr *message, struct notification *notification)
+{
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
+		struct ucred sender;
+
+		if (header->cmsg_level != SOL_SOCKET)
+			continue;
+		if (header->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+			notification->sender = sender.pid;
+		} else if (header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
+			memcpy(&notification->fd, CMSG_DATA(header), sizeof(int));
+		}
+	}
+}
+
+static bool
+read_question(struct notification *notification, const char *bytes, size_t size)
+{
+	struct listen_shim_question question;
+
+	if (size != sizeof(question) || memcmp(bytes, LISTEN_SHIM_ASK, sizeof(LISTEN_SHIM_ASK)) != 0)
+		return false;
+	memcpy(&question, bytes, sizeof(question));
+	notification->asks = true;
+	notification->address = question.address;
+	return true;
 }
 
 bool
 notify_socket_receive(int fd, struct notification *notification)
 {
 	union {
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	char text[DATAGRAM_BYTES_MAX + 1];
 	struct iovec piece = {text, DATAGRAM_BYTES_MAX};
-	struct msghdr message = {.msg_iov = &piece,
+	struct sockaddr_un from;
+	struct msghdr message = {.msg_name = &from,
+		.msg_namelen = sizeof(from),
+		.msg_iov = &piece,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes)};
 	ssize_t size = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *header;
-	struct ucred sender = {0};
 
 	if (size < 0)
 		return false;
 	text[size] = '\0';
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
-		memcpy(&sender, CMSG_DATA(header), sizeof(sender));
-	*notification = (struct notification){.sender = sender.pid};
-	parse(notification, text);
+	*notification = (struct notification){.fd = -1};
+	read_control(&message, notification);
+	notification->from = from;
+	notification->from_size = message.msg_namelen;
+	if (!read_question(notification, text, (size_t)size))
+		parse(notification, text);
 	return true;
+}
+
+void
+notify_socket_answer(int fd, const struct notification *notification, int socket_fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {{0}};
+	struct sockaddr_un to = notification->from;
+	char byte = '\n';
+	struct iovec piece = {&byte, sizeof(byte)};
+	struct msghdr message = {
+		.msg_name = &to, .msg_namelen = notification->from_size, .msg_iov = &piece, .msg_iovlen = 1};
+
+	if (socket_fd >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &socket_fd, sizeof(socket_fd));
+	}
+	(void)sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

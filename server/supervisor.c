@@ -8,6 +8,7 @@
  * ready is the old one told to drain.  If it does not become ready, the old one stays.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 
 #include "broker/notify.h"
 #include "generation.h"
+#include "listen_shim.h"
 #include "notify_socket.h"
 #include "ports.h"
 #include "supervisor.h"
@@ -33,6 +35,9 @@
 #define BACKOFF_FIRST_US 100000ull
 #define BACKOFF_MAX_US   10000000ull
 #define BACKOFF_RESET_US 60000000ull
+
+/* Connections that come for a worker which is to be started again wait for it, unless it takes so long. */
+#define BACKOFF_SOCKETS_US 1000000ull
 
 /* While it waits for a worker's child to appear, and otherwise. */
 #define TURN_STARTING_MS 10
@@ -47,6 +52,10 @@ struct supervisor {
 	const struct settings *settings;
 	struct generation generations[GENERATIONS_MAX];
 	struct generation *serving; /* NULL until the first one is ready */
+	unsigned int serial;        /* of the last generation */
+	struct push_shared_stats *stats;
+	struct kept_sockets sockets[WORKER_COUNT_MAX];
+	char shim[PATH_MAX];
 	char run_dir[RUN_DIR_PATH_BYTES_MAX], notify_path[RUN_DIR_PATH_BYTES_MAX + 8];
 	int signal_fd, notify_fd;
 	bool stopping;       /* asked to end */
@@ -75,17 +84,36 @@ static bool
 start_generation(struct supervisor *self, struct generation *generation, struct config *config)
 {
 	static const char *const names[GENERATIONS_MAX] = {"a", "b"};
+	const size_t index = (size_t)(generation - self->generations);
 	struct generation_host host = {
-		.lwsws = self->settings->lwsws, .run_dir = self->run_dir, .notify_path = self->notify_path};
+		.run_dir = self->run_dir,
+		.serial = ++self->serial,
+		.stats_first = index * WORKER_COUNT_MAX,
+		.sockets = self->sockets,
+		.setup = {.lwsws = self->settings->lwsws,
+			.notify_path = self->notify_path,
+			.shim = self->shim,
+			.stats = self->stats},
+	};
 	struct push_error error;
 
 	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK)
 		config_close(config);
-	else if (generation_start(
-			 generation, &host, names[generation - self->generations], config, now_us(), &error))
+	else if (generation_start(generation, &host, names[index], config, now_us(), &error))
 		return true;
 	fprintf(stderr, "pushd: %s\n", error.text);
 	return false;
+}
+
+/* Of ports and workers that there are no more. */
+static void
+drop_old_sockets(struct supervisor *self)
+{
+	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
+		if (i < self->serving->worker_count)
+			kept_sockets_drop_older(&self->sockets[i], self->serving->serial);
+		else
+			kept_sockets_drop(&self->sockets[i]);
 }
 
 /* All of a new generation's workers are ready. */
@@ -101,35 +129,58 @@ take_over(struct supervisor *self, struct generation *generation)
 			"pushd: the new configuration is in use; clients of the old %s are asked to "
 			"reconnect\n",
 			before->worker_count > 1 ? "workers" : "worker");
-		generation_drain(before, now_us());
+		drop_old_sockets(self);
+		generation_drain(before, true, now_us());
 	} else {
 		welcome_print(generation->config);
 		push_notify_ready();
 	}
 }
 
+static struct worker *
+find_worker(struct supervisor *self, pid_t pid, struct generation **ret_generation)
+{
+	for (size_t i = 0; i < GENERATIONS_MAX; i++)
+		for (size_t k = 0; k < self->generations[i].worker_count; k++) {
+			*ret_generation = &self->generations[i];
+			if (worker_owns(&self->generations[i].workers[k], pid))
+				return &self->generations[i].workers[k];
+		}
+	return NULL;
+}
+
+static void
+on_ready(struct supervisor *self, struct generation *generation, struct worker *worker,
+	const struct notification *notification)
+{
+	worker_is_ready(worker, notification->sender, now_us());
+	/* it would close a socket as if it were the only one to have it, and go on waiting for it */
+	if (!notification->hands_over)
+		kept_sockets_drop(worker->setup.sockets);
+	fprintf(stderr, "pushd: worker %d serves\n", (int)worker->child);
+	if (!generation->has_served && generation_is_ready(generation))
+		take_over(self, generation);
+}
+
 static void
 on_notification(struct supervisor *self, const struct notification *notification)
 {
-	for (size_t i = 0; i < GENERATIONS_MAX; i++) {
-		struct generation *generation = &self->generations[i];
+	struct generation *generation;
+	struct worker *worker = find_worker(self, notification->sender, &generation);
 
-		for (size_t k = 0; k < generation->worker_count; k++) {
-			struct worker *worker = &generation->workers[k];
-
-			if (!worker_owns(worker, notification->sender) || worker->state != WORKER_STARTING)
-				continue;
-			if (notification->status[0])
-				snprintf(
-					worker->failure, sizeof(worker->failure), "%s", notification->status);
-			if (!notification->ready)
-				continue;
-			worker_is_ready(worker, notification->sender, now_us());
-			fprintf(stderr, "pushd: worker %d serves\n", (int)worker->child);
-			if (!generation->has_served && generation_is_ready(generation))
-				take_over(self, generation);
-		}
-	}
+	if (notification->fd >= 0 && worker && !self->stopping)
+		kept_sockets_keep(worker->setup.sockets, notification->fd, generation->serial);
+	else if (notification->fd >= 0)
+		close(notification->fd);
+	if (notification->asks)
+		notify_socket_answer(self->notify_fd, notification,
+			worker ? kept_sockets_find(worker->setup.sockets, &notification->address) : -1);
+	if (!worker || worker->state != WORKER_STARTING)
+		return;
+	if (notification->status[0])
+		snprintf(worker->failure, sizeof(worker->failure), "%s", notification->status);
+	if (notification->ready)
+		on_ready(self, generation, worker, notification);
 }
 
 /* `served_us`: how long it was ready before. */
@@ -139,6 +190,9 @@ schedule_restart(struct worker *worker, uint64_t served_us)
 	if (!worker->backoff_us || served_us > BACKOFF_RESET_US)
 		worker->backoff_us = BACKOFF_FIRST_US;
 	worker->restart_at_us = now_us() + worker->backoff_us;
+	/* who waits in them is told so, and who comes goes to the other workers */
+	if (worker->backoff_us >= BACKOFF_SOCKETS_US)
+		kept_sockets_drop(worker->setup.sockets);
 	fprintf(stderr, "pushd: starting another in %llu ms\n",
 		(unsigned long long)(worker->backoff_us / 1000));
 	worker->backoff_us =
@@ -191,10 +245,10 @@ on_worker_ended(
 }
 
 static void
-restart(struct supervisor *self, struct generation *generation, struct worker *worker)
+restart(struct worker *worker)
 {
 	worker->restart_at_us = 0;
-	if (worker_start(worker, self->settings->lwsws, generation->folder, self->notify_path, now_us()))
+	if (worker_start(worker, now_us()))
 		return;
 	fprintf(stderr, "pushd: cannot start a process: %s\n", strerror(errno));
 	schedule_restart(worker, 0);
@@ -208,7 +262,7 @@ watch_worker(struct supervisor *self, struct generation *generation, struct work
 	worker_look_for_child(worker);
 	if (worker->state == WORKER_NONE) {
 		if (worker->restart_at_us && now_us() >= worker->restart_at_us)
-			restart(self, generation, worker);
+			restart(worker);
 	} else if (worker_has_ended(worker, why, sizeof(why))) {
 		on_worker_ended(self, generation, worker, why);
 	} else if (worker->state == WORKER_STARTING && worker->failure[0]) {
@@ -287,8 +341,11 @@ on_stop(struct supervisor *self)
 	}
 	self->stopping = true;
 	push_notify_stopping();
+	/* so that a port closes with the workers' own */
+	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
+		kept_sockets_drop(&self->sockets[i]);
 	for (size_t i = 0; i < GENERATIONS_MAX; i++) {
-		generation_drain(&self->generations[i], now);
+		generation_drain(&self->generations[i], false, now);
 		if (self->generations[i].stop_by_us > stop_by)
 			stop_by = self->generations[i].stop_by_us;
 	}
@@ -460,6 +517,13 @@ supervise(const struct settings *settings, struct config *config)
 		.settings = settings, .running = true, .notify_fd = -1, .signal_fd = -1, .exit_code = 1};
 
 	set_file_limit();
+	self.stats = push_shared_stats_create(GENERATIONS_MAX * WORKER_COUNT_MAX);
+	if (!self.stats)
+		fprintf(stderr, "pushd: no memory to share: metrics are each worker's own: %s\n",
+			strerror(errno));
+	if (!kept_sockets_find_shim(self.shim, sizeof(self.shim)))
+		fprintf(stderr,
+			"pushd: no " LISTEN_SHIM_FILE " beside pushd: a reload may refuse connections\n");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (!open_signals(&self) || !open_run_dir(&self))
 		config_close(config);
@@ -468,6 +532,9 @@ supervise(const struct settings *settings, struct config *config)
 
 	for (size_t i = 0; i < GENERATIONS_MAX; i++)
 		generation_end(&self.generations[i]);
+	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
+		kept_sockets_drop(&self.sockets[i]);
+	push_shared_stats_destroy(self.stats);
 	if (self.run_dir[0])
 		run_dir_remove(self.run_dir);
 	if (self.notify_fd >= 0)

@@ -20,7 +20,7 @@
 #define READS_PER_TURN_MAX 16
 
 static void
-exec_lwsws(const char *lwsws, const char *folder, const char *notify_path, int output, pid_t parent)
+exec_lwsws(const struct worker_setup *setup, int output, pid_t parent)
 {
 	sigset_t none;
 
@@ -36,15 +36,18 @@ exec_lwsws(const char *lwsws, const char *folder, const char *notify_path, int o
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
-	setenv("NOTIFY_SOCKET", notify_path, 1);
-	execlp(lwsws, lwsws, "-n", "-c", folder, "-d", LWSWS_LOG_LEVEL, (char *)NULL);
-	dprintf(STDERR_FILENO, "cannot run %s: %s; give its place with --lwsws\n", lwsws, strerror(errno));
+	setenv("NOTIFY_SOCKET", setup->notify_path, 1);
+	if (setup->stats)
+		push_shared_stats_give(setup->stats, setup->stats_slot, setup->number);
+	kept_sockets_preload(setup->shim);
+	execlp(setup->lwsws, setup->lwsws, "-n", "-c", setup->folder, "-d", LWSWS_LOG_LEVEL, (char *)NULL);
+	dprintf(STDERR_FILENO, "cannot run %s: %s; give its place with --lwsws\n", setup->lwsws,
+		strerror(errno));
 	_exit(127);
 }
 
 bool
-worker_start(struct worker *worker, const char *lwsws, const char *folder, const char *notify_path,
-	uint64_t now_us)
+worker_start(struct worker *worker, uint64_t now_us)
 {
 	pid_t pid, parent = getpid();
 	int pipe_fds[2];
@@ -53,7 +56,7 @@ worker_start(struct worker *worker, const char *lwsws, const char *folder, const
 		return false;
 	pid = fork();
 	if (pid == 0)
-		exec_lwsws(lwsws, folder, notify_path, pipe_fds[1], parent);
+		exec_lwsws(&worker->setup, pipe_fds[1], parent);
 	close(pipe_fds[1]);
 	if (pid < 0) {
 		close(pipe_fds[0]);
@@ -61,12 +64,12 @@ worker_start(struct worker *worker, const char *lwsws, const char *folder, const
 	}
 	setpgid(pid, pid); /* in both: whoever comes first */
 	fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
-	*worker = (struct worker){.state = WORKER_STARTING,
+	*worker = (struct worker){.setup = worker->setup,
+		.state = WORKER_STARTING,
 		.root = pid,
 		.child_fd = -1,
 		.output_fd = pipe_fds[0],
 		.since_us = now_us,
-		.number = worker->number,
 		.backoff_us = worker->backoff_us};
 	return true;
 }
@@ -160,7 +163,7 @@ worker_has_ended(const struct worker *worker, char *why, size_t size)
 }
 
 void
-worker_drain(struct worker *worker, uint64_t now_us)
+worker_drain(struct worker *worker, bool replaced, uint64_t now_us)
 {
 	worker->restart_at_us = 0;
 	if (worker->state == WORKER_STARTING)
@@ -169,7 +172,7 @@ worker_drain(struct worker *worker, uint64_t now_us)
 		return;
 	worker->state = WORKER_DRAINING;
 	worker->since_us = now_us;
-	kill(worker->child, SIGTERM);
+	sigqueue(worker->child, SIGTERM, (union sigval){.sival_int = replaced ? WORKER_REPLACED : 0});
 }
 
 /* What lwsws says about its own processes, which pushd says better. */
@@ -216,8 +219,8 @@ take_line(struct worker *worker)
 	strcpy(worker->last_line, worker->line);
 	if (!may_print(worker))
 		return;
-	if (worker->number)
-		fprintf(stderr, "worker %u: ", worker->number);
+	if (worker->setup.of > 1)
+		fprintf(stderr, "worker %u: ", worker->setup.number);
 	fprintf(stderr, "%s\n", worker->line);
 }
 
@@ -263,6 +266,8 @@ worker_kill(struct worker *worker)
 		close(worker->child_fd);
 	if (worker->output_fd >= 0)
 		close(worker->output_fd);
+	if (worker->setup.stats)
+		push_shared_stats_ended(worker->setup.stats, worker->setup.stats_slot);
 	worker->state = WORKER_NONE;
 	worker->child_fd = worker->output_fd = -1;
 	worker->child = worker->root = 0;

@@ -16,16 +16,35 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "broker/shared_stats.h"
+#include "kept_sockets.h"
+
 #define WORKER_LINE_BYTES_MAX 1024
+
+/* The value that comes with SIGTERM where another worker serves on the same ports (sigqueue(3)); the broker
+ * plugin knows it, too. */
+#define WORKER_REPLACED 1
 
 /* lwsws has a line for some of what a client can do wrong; more of them than this are counted only. */
 #define WORKER_LINES_A_SECOND_MAX 20
 
 enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_READY, WORKER_DRAINING };
 
+/* What a worker is started with, every time. */
+struct worker_setup {
+	const char *lwsws;               /* program */
+	const char *folder;              /* configuration */
+	const char *notify_path;         /* where it says that it serves */
+	const char *shim;                /* library that keeps its sockets; empty: none */
+	unsigned int number, of;         /* this one, from 1 on, and how many there are */
+	struct push_shared_stats *stats; /* NULL: it counts for itself */
+	size_t stats_slot;
+	struct kept_sockets *sockets; /* of those who had its number before */
+};
+
 struct worker {
+	struct worker_setup setup;
 	enum worker_state state;
-	unsigned int number;    /* among several, from 1 on; 0: it is the only one */
 	uint64_t since_us;      /* of the state */
 	pid_t root, child;      /* child: 0 until it is known */
 	int child_fd;           /* pidfd, readable when the child has ended; -1: none */
@@ -41,13 +60,12 @@ struct worker {
 };
 
 /*
- * worker_start - run `lwsws -c folder`, with NOTIFY_SOCKET set to `notify_path`.
+ * worker_start - run lwsws as worker->setup says.
  *
- * Keeps number and backoff_us.  Returns false, with errno set, when there cannot be another process.
+ * Keeps setup and backoff_us.  Returns false, with errno set, when there cannot be another process.
  */
 bool
-worker_start(struct worker *worker, const char *lwsws, const char *folder, const char *notify_path,
-	uint64_t now_us);
+worker_start(struct worker *worker, uint64_t now_us);
 
 /* worker_owns - is this process one of the worker's? */
 bool
@@ -69,9 +87,13 @@ worker_is_ready(struct worker *worker, pid_t child, uint64_t now_us);
 bool
 worker_has_ended(const struct worker *worker, char *why, size_t size);
 
-/* worker_drain - ask it to drain and end; one that is not ready is killed. */
+/*
+ * worker_drain - ask it to drain and end; one that is not ready is killed.
+ *
+ * @replaced: another one serves on its ports, so that it may leave the operators' as well.
+ */
 void
-worker_drain(struct worker *worker, uint64_t now_us);
+worker_drain(struct worker *worker, bool replaced, uint64_t now_us);
 
 /* worker_kill - end both processes at once and forget them.  Does nothing where there are none. */
 void
