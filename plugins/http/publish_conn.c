@@ -409,15 +409,17 @@ publish_conn_timeout(struct publish *publish)
 int
 publish_conn_writeable(struct publish *publish)
 {
+	struct lws *wsi = publish->wsi;
 	int result = 0;
 
 	if (publish->state == PUBLISH_READING && publish->ended)
 		result = finish(publish);
 	else if (publish->state == PUBLISH_WAITING && publish->done)
 		result = answer_published(publish);
-	return !result && publish->state == PUBLISH_ANSWERED && publish->ended
-		       ? push_request_give_up(publish->wsi)
-		       : result;
+	/* the answer ends an exchange of HTTP/1.1, and with it `publish` */
+	if (result || !is_mux(wsi))
+		return result;
+	return publish->state == PUBLISH_ANSWERED && publish->ended ? push_request_give_up(wsi) : 0;
 }
 
 void
