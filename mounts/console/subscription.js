@@ -161,6 +161,8 @@ export class Subscription {
 			this.#message(link, data, source, now);
 		else if (name === 'beat')
 			this.#beat(link, now);
+		else if (name === 'gap')
+			this.#on.note('The server lost its broker for a while: messages may be missing here', 'bad');
 		else
 			this.#leave(link);
 	}

@@ -2,7 +2,7 @@
  * transports.js - WebSocket and EventSource behind one face.
  *
  * connect() opens one connection and never a second: whoever calls it decides what follows an end.  It reports
- *   on.event(name, data, source)   name is `beat`, `message` or `reconnect`; source the text that it came in
+ *   on.event(name, data, source)   name is `beat`, `message`, `reconnect` or `gap`; source the text that it came in
  *   on.end({reason, words, refused, waitMs})   once, at most
  *       words: the server's own, where it said any; refused: trying the same again would be no use
  * and returns {close()}, after which nothing is reported any more.
@@ -10,7 +10,7 @@
  * A browser reconnects an EventSource by itself, after a time of its own and without a word.  Here it is closed at
  * its first error instead, so that both transports behave, and look, the same.
  */
-const BEATS = {ping: 'beat', heartbeat: 'beat', message: 'message', reconnect: 'reconnect'};
+const BEATS = {ping: 'beat', heartbeat: 'beat', message: 'message', reconnect: 'reconnect', gap: 'gap'};
 
 /* Why a WebSocket ended (RFC 6455, 7.4.1).  Refused: the client is at fault, and would be again. */
 const CLOSES = {

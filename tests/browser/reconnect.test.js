@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {after, afterEach, before, describe, it} from 'node:test';
 import {setTimeout as wait} from 'node:timers/promises';
 import {Console, launch} from './harness/browser.js';
+import {Redis} from './harness/redis.js';
 import {Server} from './harness/server.js';
 
 const NAMES = {ws: 'WebSocket', sse: 'EventSource'};
@@ -66,6 +67,22 @@ for (const transport of ['ws', 'sse']) {
 			for (const channel of ['even', 'odd']) {
 				const of = (list) => list.filter((content) => content.startsWith(channel) && !content.endsWith('last'));
 				assert.deepEqual(of(shown), of(published));
+			}
+		});
+
+		it('a gap is told in the list, and the connection stays', async () => {
+			const redis = await Redis.start();
+
+			try {
+				const console = await open({transport, channels: ['gaps']}, {PUSH_REDIS_URL: redis.url});
+				redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+				await console.page.getByText('messages may be missing here').first().waitFor();
+				redis.command('PUBLISH', 'gaps', 'after the gap');
+				await console.row('after the gap').waitFor();
+				assert.equal(await console.page.getByText(/^Disconnected/).count(), 0);
+				await server.stop();
+			} finally {
+				redis.stop();
 			}
 		});
 

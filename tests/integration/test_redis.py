@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from http1 import get, post, publish, request
 from redis_nodes import readiness, sse, ws
 from redis_servers import RedisServer, wait_until
-from server import Server
+from server import SOURCE, Server
 from wsclient import WebSocket
 
 
@@ -223,14 +224,14 @@ def test_the_origins_names_of_the_place_of_redis(redis):
     reaches(redis, SPRING_REDIS_HOST="127.0.0.1", SPRING_REDIS_PORT=redis.port, SPRING_REDIS_DATABASE=2)
 
 
-def test_a_password_and_a_user_with_few_rights():
+def test_a_password_and_the_user_of_the_readme():
+    acl = re.search(r"^ACL SETUSER push (.*)$", (SOURCE / "README.md").read_text(), re.M)[1]
     with RedisServer("--requirepass", "gar@geheim") as redis:
         output = reaches(redis, PUSH_REDIS_URL=redis.url(":gar%40geheim@"))
         assert "geheim" not in output
-        redis.command("ACL", "SETUSER", "push", "on", ">s3cret", "&*", "~push:clients:*", "+publish", "+subscribe",
-                      "+unsubscribe", "+ping", "+hset", "+hdel", "+hgetall", "+expire")
+        redis.command("ACL", "SETUSER", "push", *acl.replace("PASSWORD", "s3cret").split())
         output = reaches(redis, PUSH_REDIS_URL=redis.url("push:s3cret@"))
-        assert "s3cret" not in output
+        assert "s3cret" not in output and "refuses" not in output
 
 
 @pytest.mark.parametrize("login,words", [(":wrong@", "WRONGPASS"), ("", "NOAUTH"), ("nobody:geheim@", "WRONGPASS")],

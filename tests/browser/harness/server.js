@@ -30,9 +30,10 @@ const SHORT = {
 	PUSH_HEARTBEAT_INTERVAL_DURATION: '500ms',
 	PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION: '4s',
 	PUSH_DRAIN_DURATION: '100ms',
+	PUSH_WORKERS: '1',
 };
 
-async function freePort() {
+export async function freePort() {
 	const server = createServer().listen(0, '127.0.0.1');
 
 	await once(server, 'listening');
