@@ -24,8 +24,6 @@
 /* Greetings are told apart by how many are left. */
 enum { GREETING_ROLE = 1 };
 
-enum push_kind { PUSH_NONE, PUSH_MESSAGE, PUSH_SUBSCRIBED, PUSH_UNSUBSCRIBED, PUSH_PONG };
-
 static struct push_redis_link *
 link_of(struct push_source *source)
 {
@@ -231,16 +229,16 @@ is_text(const struct push_redis_reply *reply, const char *text)
 	       !memcmp(reply->text, text, reply->size);
 }
 
-static enum push_kind
+static enum push_redis_push_kind
 push_kind_of(const struct push_redis_reply *item)
 {
 	if (is_text(item, "message") || is_text(item, "smessage"))
-		return PUSH_MESSAGE;
+		return PUSH_REDIS_MESSAGE;
 	if (is_text(item, "subscribe") || is_text(item, "ssubscribe"))
-		return PUSH_SUBSCRIBED;
+		return PUSH_REDIS_SUBSCRIBED;
 	if (is_text(item, "unsubscribe") || is_text(item, "sunsubscribe"))
-		return PUSH_UNSUBSCRIBED;
-	return is_text(item, "pong") ? PUSH_PONG : PUSH_NONE;
+		return PUSH_REDIS_UNSUBSCRIBED;
+	return is_text(item, "pong") ? PUSH_REDIS_PONG : PUSH_REDIS_NO_PUSH;
 }
 
 /* The reader gives its buffer away before the next element may come. */
@@ -249,7 +247,7 @@ keep_channel(struct push_redis_link *link, const struct push_redis_reply *item)
 {
 	link->channel_size = 0;
 	if (item->type != PUSH_REDIS_STRING || item->size > PUSH_REDIS_CHANNEL_BYTES_MAX) {
-		link->push_kind = PUSH_NONE;
+		link->push_kind = PUSH_REDIS_NO_PUSH;
 		return;
 	}
 	if (item->size > link->channel_capacity) {
@@ -257,7 +255,7 @@ keep_channel(struct push_redis_link *link, const struct push_redis_reply *item)
 
 		if (!channel) {
 			push_redis_link_fail(link, "out of memory");
-			link->push_kind = PUSH_NONE;
+			link->push_kind = PUSH_REDIS_NO_PUSH;
 			return;
 		}
 		link->channel = channel;
@@ -294,16 +292,16 @@ on_push_item(struct push_redis_link *link, unsigned int index, const struct push
 	if (index != 2)
 		return;
 	switch (link->push_kind) {
-	case PUSH_MESSAGE:
+	case PUSH_REDIS_MESSAGE:
 		if (item->type == PUSH_REDIS_STRING)
 			link->owner->message(link->context, link->channel, link->channel_size, item->text,
 				item->size, now_us);
 		break;
-	case PUSH_SUBSCRIBED:
+	case PUSH_REDIS_SUBSCRIBED:
 		count_confirmation(link);
 		link->owner->subscribed(link->context, true, link->channel, link->channel_size, now_us);
 		break;
-	case PUSH_UNSUBSCRIBED:
+	case PUSH_REDIS_UNSUBSCRIBED:
 		link->owner->subscribed(link->context, false, link->channel, link->channel_size, now_us);
 		break;
 	default: break;
@@ -332,7 +330,7 @@ on_subscription_reply(struct push_redis_link *link, const struct push_redis_repl
 {
 	struct push_redis_awaited *first = awaited_first(link), awaited;
 	bool is_pong = reply->type == PUSH_REDIS_STRING ||
-		       (reply->type == PUSH_REDIS_ARRAY && link->push_kind == PUSH_PONG);
+		       (reply->type == PUSH_REDIS_ARRAY && link->push_kind == PUSH_REDIS_PONG);
 
 	if (is_pong || reply->type == PUSH_REDIS_ARRAY) {
 		if (is_pong && first && first->kind == AWAITED_PING)
@@ -508,7 +506,7 @@ push_redis_link_open(struct push_redis_link *link, const struct sockaddr *addres
 	link->opened_us = link->heard_us = link->ticked_us = now_us;
 	link->pinged_us = 0;
 	link->greetings_left = 0;
-	link->push_kind = PUSH_NONE;
+	link->push_kind = PUSH_REDIS_NO_PUSH;
 	fd = connect_to(address, address_size);
 	if (fd < 0) {
 		fail_with_errno(link, "connect", errno);

@@ -76,6 +76,15 @@ enum push_redis_link_state {
 	PUSH_REDIS_UP,
 };
 
+/* What a subscription link is told. */
+enum push_redis_push_kind {
+	PUSH_REDIS_NO_PUSH,
+	PUSH_REDIS_MESSAGE,
+	PUSH_REDIS_SUBSCRIBED,
+	PUSH_REDIS_UNSUBSCRIBED,
+	PUSH_REDIS_PONG
+};
+
 struct push_redis_link {
 	struct push_source source;
 	struct push_sources *sources;
@@ -95,7 +104,7 @@ struct push_redis_link {
 	unsigned int greetings_left;
 	uint64_t opened_us, heard_us, pinged_us, ticked_us; /* pinged_us 0: no PING is under way */
 	/* of the message that is being read on a subscription link: */
-	int push_kind;
+	enum push_redis_push_kind push_kind;
 	size_t channel_size;
 	char *channel; /* owned, grows to PUSH_REDIS_CHANNEL_BYTES_MAX */
 	size_t channel_capacity;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/push_assert.h"
 #include "redis/keys.h"
 #include "redis/redis_private.h"
 #include "redis/resp.h"
@@ -117,6 +118,7 @@ add(struct redis_engine *engine, const char *id)
 {
 	struct redis_peer *peer = NULL;
 
+	PUSH_ASSERT(engine->peers);
 	if (engine->peer_count < PUSH_REDIS_PEERS_MAX)
 		peer = &engine->peers[engine->peer_count++];
 	for (size_t i = 0; !peer && i < engine->peer_count; i++)
@@ -217,12 +219,13 @@ on_alive(struct redis_engine *engine, const char *id)
 	peer->heard_us = engine->now_us;
 }
 
-/* ` A-B,C-D`: slots, from somebody who may be anybody. */
+/* ` A-B,C-D`: slots, ascending.  From somebody who may be anybody: the order bounds the work. */
 static void
 on_moved(struct redis_engine *engine, const char *text, size_t size)
 {
 	uint8_t moved[PUSH_REDIS_SLOT_COUNT / 8] = {0};
 	const char *end = text + size;
+	unsigned int first = 0;
 
 	while (text < end) {
 		unsigned int bounds[2] = {0, 0};
@@ -234,8 +237,11 @@ on_moved(struct redis_engine *engine, const char *text, size_t size)
 					    PUSH_REDIS_SLOT_COUNT;
 			text += !i && text < end;
 		}
+		if (bounds[0] < first || bounds[1] < bounds[0])
+			break;
 		for (unsigned int slot = bounds[0]; slot <= bounds[1]; slot++)
 			moved[slot / 8] |= (uint8_t)(1u << slot % 8);
+		first = bounds[1] + 1;
 	}
 	redis_subscriptions_missed(engine, moved);
 }
@@ -299,4 +305,5 @@ redis_peers_fini(struct redis_engine *engine)
 		say(engine, '-', engine->id, NULL);
 	free(engine->peers);
 	engine->peers = NULL;
+	engine->peer_count = 0;
 }

@@ -139,25 +139,34 @@ redis_publishes_send(struct redis_engine *engine)
 	}
 }
 
-void
-redis_publishes_tick(struct redis_engine *engine)
+/* Gives up those whose deadline is not after `until_us`.  They stand in the order of their deadlines, but for
+ * those that came back from a server that was not the right one: these are given up a little late. */
+static void
+give_up(struct redis_engine *engine, uint64_t until_us)
 {
-	while (!push_list_is_empty(&engine->waiting)) {
-		struct redis_publish *publish =
-			push_container_of(engine->waiting.next, struct redis_publish, item);
+	struct push_list *item = engine->waiting.next, *next;
 
-		if (publish->deadline_us > engine->now_us)
+	for (; item != &engine->waiting; item = next) {
+		struct redis_publish *publish = push_container_of(item, struct redis_publish, item);
+
+		if (publish->deadline_us > until_us)
 			return;
+		next = item->next;
 		finish(engine, publish, PUSH_UNAVAILABLE, 0);
 	}
 }
 
 void
+redis_publishes_tick(struct redis_engine *engine)
+{
+	give_up(engine, engine->now_us);
+}
+
+void
 redis_publishes_fail(struct redis_engine *engine)
 {
-	while (!push_list_is_empty(&engine->waiting))
-		finish(engine, push_container_of(engine->waiting.next, struct redis_publish, item),
-			PUSH_UNAVAILABLE, 0);
+	give_up(engine, UINT64_MAX);
+	PUSH_ASSERT(push_list_is_empty(&engine->waiting));
 }
 
 /* --- answers --- */
