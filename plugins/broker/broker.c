@@ -16,17 +16,25 @@
 #include "direct/direct.h"
 #include "process.h"
 #include "redis/engine_redis.h"
+#include "shared_stats.h"
 
 /* Flushed between two looks at the clock: latencies are measured to within this many writes. */
 #define FLUSH_BATCH_SUBSCRIBERS 16
 
+/* How old other workers' gauges may be in a scrape, in seconds.  To count open files may cost milliseconds.
+ */
+#define SHARE_ENGINE_S  1
+#define SHARE_PROCESS_S 10
+
 struct push_broker {
 	struct push_options options;
-	struct push_stats stats;
+	struct push_counts own_counts;
+	struct push_counts *counts;                 /* own_counts, or in memory that workers share */
+	struct push_shared_stats *shared;           /* NULL: the only one */
+	uint64_t share_engine_us, share_process_us; /* due then */
 	struct push_broker_host host;
 	struct push_hub *hub;
 	struct push_engine *engine;
-	struct push_redis_stats redis_stats;
 	struct push_direct *direct; /* borrowed; NULL: none */
 	bool draining, orphaned;    /* orphaned: to be freed with its last subscriber */
 };
@@ -68,7 +76,7 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 	if (!broker->options.redis_url[0])
 		return push_engine_memory_create(broker->hub);
 	return push_engine_redis_create(
-		&broker->options, broker->hub, &broker->redis_stats, &host, seed, now_us(), error);
+		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
 
 struct push_broker *
@@ -83,7 +91,10 @@ push_broker_create(
 		return NULL;
 	broker->options = *options;
 	broker->host = *host;
-	broker->hub = push_hub_create(&broker->options, &broker->stats, seed, now_us(), on_hub_ready, broker);
+	broker->counts = &broker->own_counts;
+	broker->shared = push_shared_stats_join(&broker->counts);
+	broker->hub = push_hub_create(
+		&broker->options, &broker->counts->stats, seed, now_us(), on_hub_ready, broker);
 	if (!broker->hub)
 		goto fail_hub;
 	broker->engine = create_engine(broker, seed, error);
@@ -94,6 +105,7 @@ push_broker_create(
 fail_engine:
 	push_hub_destroy(broker->hub);
 fail_hub:
+	push_shared_stats_leave(broker->shared);
 	free(broker);
 	return NULL;
 }
@@ -117,6 +129,7 @@ free_if_unused(struct push_broker *broker)
 		return;
 	broker->engine->destroy(broker->engine);
 	push_hub_destroy(broker->hub);
+	push_shared_stats_leave(broker->shared);
 	free(broker);
 }
 
@@ -148,6 +161,39 @@ push_broker_flush(struct push_broker *broker)
 }
 
 static void
+count_process(struct push_broker *broker)
+{
+	struct push_process process;
+
+	push_process_read(&process);
+	process.direct_connections = broker->direct ? push_direct_count(broker->direct) : 0;
+	push_counts_set_process(broker->counts, &process);
+}
+
+static void
+count_engine(struct push_broker *broker)
+{
+	if (broker->engine->update_stats)
+		broker->engine->update_stats(broker->engine);
+}
+
+/* What a scrape that reaches another worker shall find. */
+static void
+share_gauges(struct push_broker *broker, uint64_t now)
+{
+	if (!broker->shared)
+		return;
+	if (now >= broker->share_engine_us) {
+		broker->share_engine_us = now + SHARE_ENGINE_S * 1000000;
+		count_engine(broker);
+	}
+	if (now >= broker->share_process_us) {
+		broker->share_process_us = now + SHARE_PROCESS_S * 1000000;
+		count_process(broker);
+	}
+}
+
+static void
 check_drained(struct push_broker *broker)
 {
 	if (broker->draining && !broker->orphaned && !push_hub_subscriber_count(broker->hub))
@@ -161,6 +207,7 @@ push_broker_tick(struct push_broker *broker)
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
+	share_gauges(broker, now_us());
 	check_drained(broker);
 }
 
@@ -189,11 +236,13 @@ ops_publish(struct push_broker *broker, const struct push_publication *publicati
 static void
 ops_count_publish(struct push_broker *broker, unsigned int http_status, size_t body_bytes)
 {
-	push_stats_published(&broker->stats, http_status);
+	struct push_stats *stats = &broker->counts->stats;
+
+	push_stats_published(stats, http_status);
 	if (http_status != 202)
 		return;
-	broker->stats.published++;
-	broker->stats.published_bytes += body_bytes;
+	stats->published++;
+	stats->published_bytes += body_bytes;
 }
 
 static bool
@@ -211,15 +260,20 @@ ops_is_draining(const struct push_broker *broker)
 static void
 ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 {
-	struct push_process process;
+	const struct push_counts *counts = broker->counts;
+	struct push_counts sum;
 
-	push_process_read(&process);
-	process.direct_connections = broker->direct ? push_direct_count(broker->direct) : 0;
-	push_stats_render(&broker->stats, &process, PUSH_VERSION, to);
-	if (!broker->engine->update_stats)
-		return;
-	broker->engine->update_stats(broker->engine);
-	push_redis_stats_render(&broker->redis_stats, to);
+	count_process(broker);
+	count_engine(broker);
+	if (broker->shared) {
+		push_shared_stats_sum(broker->shared, &sum);
+		counts = &sum;
+	}
+	push_stats_render(&counts->stats, &counts->process, PUSH_VERSION, to);
+	if (broker->shared)
+		push_shared_stats_render(broker->shared, to);
+	if (broker->engine->update_stats)
+		push_redis_stats_render(&counts->redis, to);
 }
 
 static struct push_subscriber *

@@ -146,6 +146,7 @@ push_shared_stats_join(struct push_counts **ret_mine)
 	mine->cpu_before_s = mine->process.cpu_s;
 	mine->number = number;
 	*ret_mine = mine;
+	(void)unsetenv(VARIABLE); /* a second broker of this process counts for itself */
 	return shared;
 }
 

@@ -59,6 +59,10 @@
 /* What a node has left in Redis that has not been heard for so long since our own start is deleted. */
 #define PUSH_REDIS_CLEAR_AFTER_US 10000000ull
 
+/* As long Linux sends again what nobody confirms (tcp_retries2); a connection that Redis holds longer is of
+ * somebody else. */
+#define PUSH_REDIS_GHOST_US 1000000000ull
+
 /* After a SUBSCRIBE that somebody else should have got, before the next; and before a channel that we may not
  * subscribe to is asked for again. */
 #define PUSH_REDIS_REDIRECTED_PAUSE_US 200000ull

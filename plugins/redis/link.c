@@ -574,6 +574,8 @@ push_redis_link_settle(struct push_redis_link *link, uint64_t now_us)
 	if (!link->failed)
 		return;
 	link->failed = false;
+	/* or the kernel sends what is left when the network is mended: publishes that were reported as lost */
+	push_source_abort(&link->source);
 	close_link(link);
 	while (link->awaited_count) {
 		struct push_redis_awaited awaited = *awaited_first(link);

@@ -134,6 +134,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 		redis_subscription_refused(
 			node, (uint32_t)(uintptr_t)awaited->context, awaited->count, reply);
 		break;
+	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	default:
 		if (reply->type == PUSH_REDIS_ERROR)

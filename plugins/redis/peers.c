@@ -8,6 +8,11 @@
  *   !ID A-B,...  channels of these slots have another server now, and until now I may have published on the
  *                old one, where you did not listen any more: your clients may have missed something
  *
+ * A node whose machine is gone, or cut off, leaves connections behind that Redis takes for receivers until
+ * the kernel gives them up: ghosts.  As everybody listens to the beats, the answer to one's own tells how
+ * many there are; what dead nodes have left in a channel tells where.  Else each would count as a plain
+ * client of Redis.
+ *
  * Silence is counted in beats of our own that have come back, not by the clock: while Redis is away, or while
  * this process was stopped, nobody is heard, and nobody has died.
  */
@@ -31,7 +36,7 @@ say(struct redis_engine *engine, char what, const char *id, const struct push_bu
 	struct push_redis_link *link = &subscription->node->commands.link;
 	char head[REDIS_ID_BYTES + 1];
 
-	if (!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
+	if (!push_redis_link_expect(link, REDIS_AWAITED_BEAT, 0, NULL))
 		return;
 	snprintf(head, sizeof(head), "%c%s", what, id);
 	push_resp_command(&link->out, 3);
@@ -103,6 +108,16 @@ redis_peers_tick(struct redis_engine *engine)
 
 /* --- who is known --- */
 
+static void
+count_ghosts(struct redis_engine *engine)
+{
+	uint64_t alive = 1;
+
+	for (size_t i = 0; i < engine->peer_count; i++)
+		alive += !engine->peers[i].is_dead;
+	engine->ghosts = engine->beat_receivers > alive ? engine->beat_receivers - alive : 0;
+}
+
 static struct redis_peer *
 find(struct redis_engine *engine, const char *id)
 {
@@ -151,6 +166,28 @@ redis_peers_is_alive(struct redis_engine *engine, const char *text, size_t size)
 	return peer && !peer->is_dead;
 }
 
+void
+redis_peers_answered(struct redis_engine *engine, const struct push_redis_reply *reply)
+{
+	if (reply->type == PUSH_REDIS_INTEGER && reply->integer >= 0) {
+		engine->beat_receivers = (uint64_t)reply->integer;
+		count_ghosts(engine);
+	} else {
+		engine->stats->command_errors++;
+	}
+}
+
+/* Whether a dead node's connection may be one that Redis still has. */
+static bool
+may_haunt(struct redis_engine *engine, const char *text, size_t size)
+{
+	char id[REDIS_ID_BYTES];
+	const struct redis_peer *peer = read_id(text, size, id) ? find(engine, id) : NULL;
+	uint64_t heard_us = peer ? peer->heard_us : engine->heard_self_us;
+
+	return engine->ghosts && engine->now_us < heard_us + PUSH_REDIS_GHOST_US;
+}
+
 /* Soon after the start somebody who lives may not have been heard yet. */
 void
 redis_peers_clear_away(
@@ -159,7 +196,8 @@ redis_peers_clear_away(
 	struct push_redis_link *link = &publish->node->commands.link;
 
 	if (!engine->heard_self_us || engine->now_us < engine->heard_self_us + PUSH_REDIS_CLEAR_AFTER_US ||
-		size != REDIS_ID_BYTES - 1 || !redis_node_takes_publishes(publish->node) ||
+		may_haunt(engine, id, size) || size != REDIS_ID_BYTES - 1 ||
+		!redis_node_takes_publishes(publish->node) ||
 		!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
 		return;
 	push_resp_command(&link->out, 3);
@@ -177,6 +215,7 @@ die(struct redis_engine *engine, struct redis_peer *peer)
 	uint8_t all[PUSH_REDIS_SLOT_COUNT / 8];
 
 	peer->is_dead = true;
+	count_ghosts(engine);
 	redis_log(engine, true, "node %s is silent: its clients do not count any more", peer->id);
 	if (peer->heard_us >= engine->moved_us)
 		return;

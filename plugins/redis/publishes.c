@@ -71,7 +71,8 @@ send_publish(struct redis_engine *engine, struct redis_publish *publish)
 	publish->node = node;
 	publish->sent_us = engine->now_us;
 	publish->parts_left = 2;
-	publish->others = publish->receivers = publish->nodes = 0;
+	publish->others = publish->receivers = 0;
+	publish->nodes = publish->dead = 0;
 	redis_wake(engine);
 	return true;
 }
@@ -186,7 +187,8 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 {
 	bool is_receiver = false;
 	uint64_t own = own_clients(engine, publish, &is_receiver);
-	uint64_t nodes = publish->nodes + (is_receiver ? 1u : 0u);
+	uint64_t ghosts = publish->dead < engine->ghosts ? publish->dead : engine->ghosts;
+	uint64_t nodes = publish->nodes + (is_receiver ? 1u : 0u) + ghosts;
 	uint64_t plain = publish->receivers > nodes ? publish->receivers - nodes : 0;
 
 	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
@@ -229,8 +231,10 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 		bool is_own = item->size == strlen(engine->id) && !memcmp(item->text, engine->id, item->size);
 
 		publish->is_counting_alive = !is_own && redis_peers_is_alive(engine, item->text, item->size);
-		if (!is_own && !publish->is_counting_alive)
+		if (!is_own && !publish->is_counting_alive) {
+			publish->dead++;
 			redis_peers_clear_away(engine, publish, item->text, item->size);
+		}
 		return;
 	}
 	if (!publish->is_counting_alive || item->size > 10)

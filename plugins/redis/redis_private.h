@@ -102,6 +102,7 @@ struct redis_publish {
 	uint64_t others;                           /* clients of other nodes */
 	uint64_t receivers;                        /* Redis': Push nodes and plain clients */
 	uint32_t nodes;                            /* other Push nodes that receive */
+	uint32_t dead;                             /* that have left their number of clients */
 	uint8_t parts_left;                        /* answers to come */
 	bool is_published, is_refused, is_passing; /* the refusal is */
 	bool is_counting_alive;
@@ -165,6 +166,8 @@ struct redis_engine {
 	uint64_t moved_us;                        /* the last one */
 	struct redis_peer *peers;
 	size_t peer_count;
+	uint64_t beat_receivers; /* of our last beat */
+	uint64_t ghosts;         /* of them: connections of dead nodes */
 };
 
 /* --- engine_redis.c --- */
@@ -369,6 +372,10 @@ redis_peers_tick(struct redis_engine *engine);
 void
 redis_peers_heard(struct redis_engine *engine, const char *text, size_t size);
 
+/* redis_peers_answered - to a beat: how many have received it. */
+void
+redis_peers_answered(struct redis_engine *engine, const struct push_redis_reply *reply);
+
 /* redis_peers_moved - channels of this slot are published elsewhere from now on. */
 void
 redis_peers_moved(struct redis_engine *engine, uint16_t slot);
@@ -395,6 +402,7 @@ enum {
 	REDIS_AWAITED_SUBSCRIBE,
 	REDIS_AWAITED_UNSUBSCRIBE,
 	REDIS_AWAITED_PROBE,
+	REDIS_AWAITED_BEAT,
 	REDIS_AWAITED_QUERY
 };
 

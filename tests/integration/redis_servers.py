@@ -45,8 +45,8 @@ class RedisError(Exception):
 class Client:
     """Speaks RESP2; command() answers int, bytes, None or a list, and raises RedisError."""
 
-    def __init__(self, port, timeout=10):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=10, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout)
         self.file = self.socket.makefile("rb")
 
     def send(self, *parts):
@@ -116,10 +116,11 @@ class RedisServer:
     """
     RedisServer("--requirepass", "secret", plain=False, certificate=(cert, key, ca))
 
-    Of a server with plain=False the port speaks TLS.
+    Of a server with plain=False the port speaks TLS.  inside: a command that runs it elsewhere, at the address `host`.
     """
 
-    def __init__(self, *options, certificate=None, sentinel=None, wait=True):
+    def __init__(self, *options, certificate=None, sentinel=None, wait=True, inside=(), host="127.0.0.1"):
+        self.inside, self.host = list(inside), host
         self.folder = Path(tempfile.mkdtemp(prefix="push-redis-"))
         self.port = free_port()
         self.socket_path = str(self.folder / "redis.sock")
@@ -145,8 +146,8 @@ class RedisServer:
         else:
             command = [path, "--port", self.port, "--save", "", "--unixsocket", self.socket_path,
                        "--repl-diskless-sync-delay", "0", *self.options]
-        command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command), "--dir", str(self.folder),
-                   "--bind", "127.0.0.1", "--logfile", str(self.folder / "log")]
+        command = [*self.inside, "setpriv", "--pdeathsig", "KILL", "--", *map(str, command), "--dir", str(self.folder),
+                   "--bind", *(["127.0.0.1"] if not self.inside else ["0.0.0.0", "--protected-mode", "no"]), "--logfile", str(self.folder / "log")]
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         if wait:
@@ -159,7 +160,7 @@ class RedisServer:
             return "NOAUTH" in str(error) or "MASTERDOWN" in str(error)
 
     def client(self):
-        client = Client(self.port)
+        client = Client(self.port, host=self.host)
         if self.password:
             client.command("AUTH", self.password)
         return client
@@ -172,7 +173,7 @@ class RedisServer:
         return Subscriber(self.port, channel, how)
 
     def url(self, login="", database=None):
-        return f"redis://{login}127.0.0.1:{self.port}" + (f"/{database}" if database is not None else "")
+        return f"redis://{login}{self.host}:{self.port}" + (f"/{database}" if database is not None else "")
 
     def kill(self):
         """SIGKILL, as a machine that loses its power."""

@@ -1,16 +1,19 @@
 """Several workers behind one port, with a real Redis: who gets what, who notices whose end, what a reload costs."""
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from http1 import Connection, post
+from http1 import Connection, get, post, publish
 from redis_servers import RedisServer, wait_until
-from server import Server
+from server import TOOLS, Server
 from sseclient import EventStream
 from wsclient import PING, TEXT, WebSocket, frame
 
@@ -171,3 +174,146 @@ def test_a_reload_replaces_all_workers_and_one_that_comes_too_early_is_done_late
             server.process.process.send_signal(signal.SIGHUP)
             wait_until(lambda t=line, n=before: server.process.output().count(t) > n, line)
         wait_until(lambda: server.process.output().count("pushd: the new configuration is in use") == 3, "twice more")
+
+
+class Visitors(threading.Thread):
+    """Connects, asks, is answered and closes, again and again, beside others."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port, self.answers, self.failures = port, 0, []
+        self.stopping = threading.Event()
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                assert publish(self.port, "visited", 1).status == 202
+                self.answers += 1
+            except (OSError, EOFError, AssertionError) as error:
+                self.failures.append(repr(error))
+
+
+@contextlib.contextmanager
+def visitors(port, count):
+    threads = [Visitors(port) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield threads
+    finally:
+        for thread in threads:
+            thread.stopping.set()
+        for thread in threads:
+            thread.join(20)
+
+
+def test_reloads_refuse_and_reset_nobody_who_connects_meanwhile(redis):
+    with start(redis) as server, visitors(server.port, 4) as threads:
+        for _ in range(3):
+            before = sum(thread.answers for thread in threads)
+            reload(server)
+            assert sum(thread.answers for thread in threads) > before
+        assert [failure for thread in threads for failure in thread.failures] == []
+
+
+class Follower(threading.Thread):
+    """A client as the contract wants it: told to reconnect, it goes on with the old connection until the new one is
+    subscribed; what comes on both counts once."""
+
+    def __init__(self, connect):
+        super().__init__(daemon=True)
+        self.connect, self.current = connect, connect()
+        self.received, self.moves, self.failure = set(), 0, None
+        self.lock = threading.Lock()
+        self.is_complete = threading.Event()
+
+    def event(self, connection):
+        """(name, data), or None at the end of the connection."""
+        got = connection.next()
+        if isinstance(connection, WebSocket):
+            if not got or got[0] != TEXT:
+                return None
+            event = json.loads(got[1])
+            return event["event"], event["data"]
+        if not got:
+            return None
+        name, data = got.decode().split("\n")[:2]
+        return name.removeprefix("event:"), json.loads(data.removeprefix("data:"))
+
+    def read(self, connection):
+        with connection:
+            while event := self.event(connection):
+                name, data = event
+                if name == "message":
+                    with self.lock:
+                        self.received.add(data["message"])
+                        if data["message"] == END:
+                            self.is_complete.set()
+                            return
+                elif name == "reconnect":
+                    self.moves += 1
+                    threading.Thread(target=self.guard, args=[self.connect()], daemon=True).start()
+
+    def guard(self, connection):
+        try:
+            self.read(connection)
+        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
+            self.failure = repr(error)
+
+    def run(self):
+        self.guard(self.current)
+
+
+END = -1
+
+
+def test_clients_that_reconnect_when_told_to_miss_nothing_over_reloads(redis):
+    with start(redis) as server:
+        followers = [Follower(lambda k=kind: k(server, "follow")) for kind in (ws, sse) for _ in range(2 * WORKERS)]
+        for follower in followers:
+            follower.start()
+        stopping, sent = threading.Event(), []
+
+        def publish_on():
+            while not stopping.wait(0.002):
+                assert publish(server.port, "follow", len(sent)).status == 202
+                sent.append(len(sent))
+
+        publisher = threading.Thread(target=publish_on, daemon=True)
+        publisher.start()
+        for _ in range(3):
+            before = len(sent)
+            reload(server)
+            assert len(sent) > before
+        stopping.set()
+        publisher.join()
+        assert server.publish("follow", END).status == 202
+        for follower in followers:
+            assert follower.is_complete.wait(20), follower.failure
+            assert not follower.failure
+            assert set(sent) - follower.received == set()
+            assert follower.moves >= 3
+
+
+def test_a_scrape_of_any_worker_tells_the_sum_over_all_that_goes_on_over_reloads(redis):
+    with start(redis) as server:
+        clients = spread(server, lambda: ws(server, "sum"))
+        server.wait_metric("ws_connections_count", len(clients))
+        server.wait_metric("push_subscriptions", len(clients))
+        for _ in range(10):
+            server.publish("sum", 1)
+        for client in clients.values():
+            for _ in range(10):
+                client.message()
+        for _ in range(3 * WORKERS):
+            assert server.metric("pub_messages_total") == 10
+            assert server.metric("ws_messages_total") == 10 * len(clients)
+            assert server.metric("push_workers") == WORKERS
+        reload(server)
+        assert server.metric("pub_messages_total") == 10
+        assert server.metric("ws_messages_total") == 10 * len(clients)
+        server.wait_metric("ws_connections_count", 0)
+        if (TOOLS / "promtool").exists():
+            text = get(server.management, "/actuator/prometheus").body
+            run = subprocess.run([TOOLS / "promtool", "check", "metrics"], input=text, capture_output=True)
+            assert run.returncode == 0, run.stderr
