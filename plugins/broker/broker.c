@@ -36,7 +36,8 @@ struct push_broker {
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_direct *direct; /* borrowed; NULL: none */
-	bool draining, orphaned;    /* orphaned: to be freed with its last subscriber */
+	uint64_t drain_began_us;
+	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
 };
 
 static uint64_t
@@ -193,10 +194,26 @@ share_gauges(struct push_broker *broker, uint64_t now)
 	}
 }
 
+/* Requests without an answer: they are waited for as long as clients are. */
+static bool
+is_busy(const struct push_broker *broker)
+{
+	const struct push_options *options = &broker->options;
+	uint64_t now = now_us();
+
+	if (now < broker->drain_began_us + PUSH_DRAIN_LINGER_US)
+		return true;
+	if (now > broker->drain_began_us + PUSH_DRAIN_LINGER_US + options->drain_us + options->grace_us)
+		return false;
+	return (broker->direct && push_direct_is_busy(broker->direct)) ||
+	       (broker->engine->is_busy && broker->engine->is_busy(broker->engine));
+}
+
 static void
 check_drained(struct push_broker *broker)
 {
-	if (broker->draining && !broker->orphaned && !push_hub_subscriber_count(broker->hub))
+	if (broker->draining && !broker->orphaned && !push_hub_subscriber_count(broker->hub) &&
+		!is_busy(broker))
 		broker->host.drained(broker->host.context);
 }
 
@@ -217,6 +234,7 @@ push_broker_drain(struct push_broker *broker)
 	if (broker->draining)
 		return;
 	broker->draining = true;
+	broker->drain_began_us = now_us();
 	push_hub_drain(broker->hub, now_us());
 }
 

@@ -146,7 +146,8 @@ push_broker_flush(struct push_broker *broker);
 void
 push_broker_tick(struct push_broker *broker);
 
-/* push_broker_drain - ask all clients to reconnect elsewhere; ends in host.drained. */
+/* push_broker_drain - ask all clients to reconnect elsewhere, and answer who waits for an answer; ends in
+ * host.drained. */
 void
 push_broker_drain(struct push_broker *broker);
 

@@ -47,6 +47,8 @@ struct push_engine {
 	void (*ready)(struct push_engine *engine, uint64_t now_us);
 	void (*flush)(struct push_engine *engine, uint64_t now_us);
 	void (*tick)(struct push_engine *engine, uint64_t now_us);
+	/* Whether publishes wait for an answer. */
+	bool (*is_busy)(const struct push_engine *engine);
 	/* Bring those of its figures up to date that are not counted as they happen. */
 	void (*update_stats)(struct push_engine *engine);
 };

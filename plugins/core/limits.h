@@ -64,6 +64,9 @@
 /* Resolution of the timing wheel. */
 #define PUSH_TICK_US 10000ull
 
+/* A drain lasts at least so long: who connected just before it is answered yet. */
+#define PUSH_DRAIN_LINGER_US 200000ull
+
 /* Waiting publishes' answers, headers of a reply and other small texts on the stack. */
 #define PUSH_REPLY_BYTES_MAX 1024
 

@@ -93,6 +93,12 @@ push_direct_stop(struct push_direct *direct)
 	direct_requests_stop(direct);
 }
 
+bool
+push_direct_is_busy(const struct push_direct *direct)
+{
+	return !push_list_is_empty(&direct->requests);
+}
+
 static void
 reap(struct push_direct *direct)
 {

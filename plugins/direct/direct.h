@@ -70,6 +70,11 @@ push_direct_listen(struct push_direct *direct, int fd, int port);
 void
 push_direct_stop(struct push_direct *direct);
 
+/* push_direct_is_busy - whether requests that are not lws' are not answered yet; idle connections do not
+ * count once it was stopped. */
+bool
+push_direct_is_busy(const struct push_direct *direct);
+
 /* push_direct_count - connections that are open now. */
 size_t
 push_direct_count(const struct push_direct *direct);

@@ -156,6 +156,12 @@ engine_tick(struct push_engine *base, uint64_t now_us)
 	engine_flush(base, now_us);
 }
 
+static bool
+engine_is_busy(const struct push_engine *base)
+{
+	return ((const struct redis_engine *)base)->publish_count;
+}
+
 static void
 engine_update_stats(struct push_engine *base)
 {
@@ -258,6 +264,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.ready = engine_ready,
 		.flush = engine_flush,
 		.tick = engine_tick,
+		.is_busy = engine_is_busy,
 		.update_stats = engine_update_stats,
 	};
 	engine->options = options;
