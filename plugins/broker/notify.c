@@ -46,7 +46,7 @@ push_notify_ready(void)
 {
 	char text[64];
 
-	snprintf(text, sizeof(text), "READY=1\nMAINPID=%d\n", (int)getpid());
+	snprintf(text, sizeof(text), "READY=1\nSOCKETS=shared\nMAINPID=%d\n", (int)getpid());
 	return notify(text);
 }
 

@@ -7,7 +7,12 @@
 
 #include <stdbool.h>
 
-/* push_notify_ready - clients are served by this process.  Returns false when the supervisor is gone. */
+/*
+ * push_notify_ready - clients are served by this process.  Returns false when the supervisor is gone.
+ *
+ * SOCKETS=shared tells pushd that listening sockets may be open elsewhere, too: none is taken to be gone when
+ * it is closed here.
+ */
 bool
 push_notify_ready(void);
 

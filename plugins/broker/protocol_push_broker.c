@@ -35,6 +35,16 @@
 /* Ticks for which a listening socket is waited for. */
 #define TAKE_TRIES_MAX 100
 
+/* The value that comes with SIGTERM where another process serves on the same sockets (server/worker.h). */
+#define REPLACED 1
+
+/* How long one that was replaced serves as if it were not: who has just been accepted and has not said yet
+ * what it wants is no worse off than others. */
+#define REPLACED_SETTLE_US 200000ull
+
+/* How long requests that have come are served in a drain, where no subscriber holds it up. */
+#define DRAIN_REQUESTS_US 1000000ull
+
 /* Of a Sec-WebSocket-Key, at most. */
 #define PUSH_WS_KEY_TEXT_BYTES 64
 
@@ -49,6 +59,9 @@ struct broker_vhost {
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
 	size_t taken_count;             /* ports that were looked at for direct sockets */
 	unsigned int take_tries;
+	uint64_t drain_us;   /* when it began; 0: it did not */
+	bool replaced;       /* by another process, on the same sockets: */
+	uint64_t settled_us; /* when it begins to drain */
 	bool announced;
 	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
 };
@@ -92,11 +105,22 @@ wake(void *context)
 		eventfd_write(self->wake_fd, 1);
 }
 
+/* Called with every tick until then.  lws has requests of its own, which it does not tell the number of. */
+static bool
+has_requests(const struct broker_vhost *self)
+{
+	return self->link.ops->now_us() < self->drain_us + DRAIN_REQUESTS_US &&
+	       (self->replaced || (self->direct && push_direct_count(self->direct)));
+}
+
 /* lwsws ends cleanly on SIGINT, and only then. */
 static void
 drained(void *context)
 {
-	(void)context;
+	const struct broker_vhost *self = context;
+
+	if (self->drain_us && has_requests(self))
+		return;
 	lwsl_user("push: drained, ending\n");
 	kill(getpid(), SIGINT);
 }
@@ -197,9 +221,22 @@ take_listeners(struct broker_vhost *self)
 static void
 drain(struct broker_vhost *self)
 {
+	if (!self->drain_us)
+		self->drain_us = self->link.ops->now_us();
 	if (self->direct)
 		push_direct_stop(self->direct);
 	push_broker_drain(self->link.broker);
+}
+
+/* Another process serves on all our ports, the operators', too. */
+static void
+leave(struct broker_vhost *self)
+{
+	self->replaced = true;
+	self->settled_us = self->link.ops->now_us() + REPLACED_SETTLE_US;
+	if (self->direct)
+		push_direct_leave(self->direct);
+	push_listeners_close(self->context, 0);
 }
 
 static void
@@ -215,7 +252,8 @@ tick(struct broker_vhost *self)
 	}
 	take_listeners(self);
 	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
-	if (lws_context_is_deprecated(self->context))
+	if (lws_context_is_deprecated(self->context) ||
+		(self->replaced && self->link.ops->now_us() >= self->settled_us))
 		drain(self);
 	push_broker_tick(self->link.broker);
 	if (self->direct)
@@ -250,9 +288,14 @@ on_sigterm(struct broker_vhost *self, int fd)
 		return;
 	lwsl_user("push: SIGTERM, draining\n");
 	push_notify_stopping();
-	for (size_t i = 0; i < self->link.port_count; i++)
-		push_listeners_close(self->link.ports[i]);
+	if (info.ssi_code == SI_QUEUE && info.ssi_int == REPLACED) {
+		leave(self);
+		return;
+	}
+	/* before what is below, which finds its listening sockets, too, but not where they are waited for */
 	drain(self);
+	for (size_t i = 0; i < self->link.port_count; i++)
+		push_listeners_close(self->context, self->link.ports[i]);
 }
 
 static int

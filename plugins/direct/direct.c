@@ -84,6 +84,12 @@ push_direct_listen(struct push_direct *direct, int fd, int port)
 }
 
 void
+push_direct_leave(struct push_direct *direct)
+{
+	direct_doors_close(direct);
+}
+
+void
 push_direct_stop(struct push_direct *direct)
 {
 	if (direct->stopped)

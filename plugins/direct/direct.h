@@ -66,6 +66,10 @@ push_direct_fd(const struct push_direct *direct, enum push_direct_set set);
 bool
 push_direct_listen(struct push_direct *direct, int fd, int port);
 
+/* push_direct_leave - no longer accept; who is there is served as before. */
+void
+push_direct_leave(struct push_direct *direct);
+
 /* push_direct_stop - no longer accept, and end what idles between two requests. */
 void
 push_direct_stop(struct push_direct *direct);

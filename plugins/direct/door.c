@@ -106,9 +106,12 @@ direct_door_open(struct push_direct *direct, int fd, int port)
 void
 direct_doors_close(struct push_direct *direct)
 {
+	/* whoever takes our place may have the socket, too, so that it does not leave the set by being closed
+	 */
 	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
-		push_source_close(&direct->sets[PUSH_DIRECT_ARRIVALS],
-			&push_container_of(item, struct door, link)->source);
+		if (push_container_of(item, struct door, link)->source.fd >= 0)
+			close(push_source_release(&direct->sets[PUSH_DIRECT_ARRIVALS],
+				&push_container_of(item, struct door, link)->source));
 }
 
 void

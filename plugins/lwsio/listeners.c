@@ -26,8 +26,9 @@ listens_on(int fd, int port)
 		getsockname(fd, (struct sockaddr *)&address, &size))
 		return false;
 	if (address.ss_family == AF_INET)
-		return ntohs(((struct sockaddr_in *)&address)->sin_port) == port;
-	return address.ss_family == AF_INET6 && ntohs(((struct sockaddr_in6 *)&address)->sin6_port) == port;
+		return !port || ntohs(((struct sockaddr_in *)&address)->sin_port) == port;
+	return address.ss_family == AF_INET6 &&
+	       (!port || ntohs(((struct sockaddr_in6 *)&address)->sin6_port) == port);
 }
 
 static bool
@@ -62,18 +63,31 @@ for_each(int port, listener_fn act, void *context)
 	return count;
 }
 
+static int
+epoll_of(struct lws_context *context)
+{
+	uv_loop_t *loop = lws_uv_getloop(context, 0);
+
+	return loop ? uv_backend_fd(loop) : -1;
+}
+
+/* Others may have the socket, so that it does not leave the epoll set by being closed here. */
 static bool
 close_one(int fd, int port, void *context)
 {
+	const int *epoll_fd = context;
+
 	(void)port;
-	(void)context;
+	(void)epoll_ctl(*epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	return replace(fd);
 }
 
 int
-push_listeners_close(int port)
+push_listeners_close(struct lws_context *context, int port)
 {
-	return for_each(port, close_one, NULL);
+	int epoll_fd = epoll_of(context);
+
+	return for_each(port, close_one, &epoll_fd);
 }
 
 /* Sockets that were taken are listed in /proc, too, while the folder is being read: so first all are found.
@@ -119,8 +133,7 @@ int
 push_listeners_take(
 	struct lws_context *context, int port, void (*taken)(void *owner, int fd, int port), void *owner)
 {
-	uv_loop_t *loop = lws_uv_getloop(context, 0);
-	struct taking found = {0}, taking = {.epoll_fd = loop ? uv_backend_fd(loop) : -1};
+	struct taking found = {0}, taking = {.epoll_fd = epoll_of(context)};
 
 	if (taking.epoll_fd < 0)
 		return 0;

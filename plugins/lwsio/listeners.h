@@ -24,8 +24,12 @@ int
 push_listeners_take(
 	struct lws_context *context, int port, void (*taken)(void *owner, int fd, int port), void *owner);
 
-/* push_listeners_close - stop listening on a TCP port, on all its addresses.  Returns how many sockets. */
+/*
+ * push_listeners_close - stop listening on a TCP port, on all its addresses; 0: on all ports.
+ *
+ * Where another process has the socket it goes on listening there (server/kept_sockets.h).  Returns how many.
+ */
 int
-push_listeners_close(int port);
+push_listeners_close(struct lws_context *context, int port);
 
 #endif

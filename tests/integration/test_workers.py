@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from http1 import Connection, get, post, publish
+from http1 import Connection, get, post
 from redis_servers import RedisServer, wait_until
 from server import TOOLS, Server
 from sseclient import EventStream
@@ -101,6 +101,11 @@ def publisher(server):
     return connection
 
 
+def test_with_redis_there_is_a_worker_for_each_cpu_that_pushd_may_run_on(redis):
+    with start(redis, PUSH_WORKERS="") as server:
+        assert len(serving(server)) == len(os.sched_getaffinity(0))
+
+
 def test_a_message_published_at_any_worker_reaches_clients_of_all(redis):
     with start(redis) as server:
         assert len(serving(server)) == WORKERS
@@ -176,144 +181,237 @@ def test_a_reload_replaces_all_workers_and_one_that_comes_too_early_is_done_late
         wait_until(lambda: server.process.output().count("pushd: the new configuration is in use") == 3, "twice more")
 
 
-class Visitors(threading.Thread):
-    """Connects, asks, is answered and closes, again and again, beside others."""
+class Follower(threading.Thread):
+    """A client that honours `reconnect`: connects anew, then leaves, and counts what it has seen of a channel."""
 
-    def __init__(self, port):
+    def __init__(self, server, connect, channel):
         super().__init__(daemon=True)
-        self.port, self.answers, self.failures = port, 0, []
-        self.stopping = threading.Event()
+        self.server, self.connect, self.channel = server, connect, channel
+        self.seen, self.moves, self.failure = set(), 0, None
+        self.done = threading.Event()
+        self.client = connect(server, channel)
+        self.start()
 
     def run(self):
-        while not self.stopping.is_set():
+        try:
+            while not self.done.is_set():
+                self.read_one()
+        except Exception as error:  # noqa: BLE001 - shown by the test
+            self.failure = repr(error)
+
+    def read_one(self):
+        event, number = self.next_of(self.client)
+        if event == "message":
+            self.take(number)
+        elif event == "reconnect":
+            fresh = self.connect(self.server, self.channel)
+            self.moves += 1
+            # what the old one was given before it left is there still
+            self.client.socket.settimeout(0.2)
+            with contextlib.suppress(OSError, EOFError):
+                while True:
+                    event, number = self.next_of(self.client)
+                    if event == "message":
+                        self.take(number)
+                    if event is None:
+                        break
+            self.client.close()
+            self.client = fresh
+        else:
+            raise AssertionError(f"{event}: closed without being asked to reconnect")
+
+    def take(self, number):
+        self.seen.add(number)
+        if number == -1:
+            self.done.set()
+
+    @staticmethod
+    def next_of(client):
+        if isinstance(client, WebSocket):
+            got = client.next()
+            if got is None or got[0] != TEXT:
+                return None, None
+            event = json.loads(got[1])
+            return event["event"], event["data"].get("message")
+        raw = client.next()
+        if raw is None:
+            return None, None
+        name, data = raw.decode().split("\n")[:2]
+        return name[len("event:"):], json.loads(data[len("data:"):]).get("message")
+
+
+def test_clients_that_honour_reconnect_lose_no_message_in_reloads(redis):
+    with start(redis) as server:
+        followers = [Follower(server, connect, "all") for connect in (ws, sse) for _ in range(2 * WORKERS)]
+        stop, numbers, refused = threading.Event(), [], []
+
+        def publish_all():
+            number = 0
+            while not stop.is_set():
+                with Connection(server.port) as connection:
+                    answer = say(connection, "all", number)
+                (numbers if answer.status == 202 else refused).append(number)
+                number += 1
+                time.sleep(0.002)
+
+        thread = threading.Thread(target=publish_all)
+        thread.start()
+        for _ in range(2):
+            reload(server)
+        stop.set()
+        thread.join()
+        with publisher(server) as connection:
+            say(connection, "all", -1)
+        for follower in followers:
+            follower.join(10)
+        assert not refused
+        assert [f.failure for f in followers if f.failure] == []
+        assert all(f.moves >= 2 for f in followers)
+        for follower in followers:
+            assert set(numbers) - follower.seen == set()
+
+
+class Knocker(threading.Thread):
+    """Connects, asks and reads the answer, as fast as it can, and counts whom that did not work for."""
+
+    def __init__(self, ask):
+        super().__init__(daemon=True)
+        self.ask, self.asked, self.failures, self.done = ask, 0, [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.done.is_set():
+            self.asked += 1
             try:
-                assert publish(self.port, "visited", 1).status == 202
-                self.answers += 1
+                self.ask()
             except (OSError, EOFError, AssertionError) as error:
                 self.failures.append(repr(error))
 
 
-@contextlib.contextmanager
-def visitors(port, count):
-    threads = [Visitors(port) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield threads
-    finally:
-        for thread in threads:
-            thread.stopping.set()
-        for thread in threads:
-            thread.join(20)
+def answered(port, request, status):
+    with Connection(port) as connection:
+        answer = connection.send(request).read_answer()
+        assert answer.status == status, (answer.status, answer.body)
 
 
-def test_reloads_refuse_and_reset_nobody_who_connects_meanwhile(redis):
-    with start(redis) as server, visitors(server.port, 4) as threads:
-        for _ in range(3):
-            before = sum(thread.answers for thread in threads)
-            reload(server)
-            assert sum(thread.answers for thread in threads) > before
-        assert [failure for thread in threads for failure in thread.failures] == []
+def opened(connect, server):
+    with connect(server, "knock"):
+        pass
 
 
-class Follower(threading.Thread):
-    """A client as the contract wants it: told to reconnect, it goes on with the old connection until the new one is
-    subscribed; what comes on both counts once."""
-
-    def __init__(self, connect):
-        super().__init__(daemon=True)
-        self.connect, self.current = connect, connect()
-        self.received, self.moves, self.failure = set(), 0, None
-        self.lock = threading.Lock()
-        self.is_complete = threading.Event()
-
-    def event(self, connection):
-        """(name, data), or None at the end of the connection."""
-        got = connection.next()
-        if isinstance(connection, WebSocket):
-            if not got or got[0] != TEXT:
-                return None
-            event = json.loads(got[1])
-            return event["event"], event["data"]
-        if not got:
-            return None
-        name, data = got.decode().split("\n")[:2]
-        return name.removeprefix("event:"), json.loads(data.removeprefix("data:"))
-
-    def read(self, connection):
-        with connection:
-            while event := self.event(connection):
-                name, data = event
-                if name == "message":
-                    with self.lock:
-                        self.received.add(data["message"])
-                        if data["message"] == END:
-                            self.is_complete.set()
-                            return
-                elif name == "reconnect":
-                    self.moves += 1
-                    threading.Thread(target=self.guard, args=[self.connect()], daemon=True).start()
-
-    def guard(self, connection):
-        try:
-            self.read(connection)
-        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
-            self.failure = repr(error)
-
-    def run(self):
-        self.guard(self.current)
+def late(server):
+    """Connected before it says anything: whoever is being replaced may have accepted it."""
+    with Connection(server.port) as connection:
+        time.sleep(0.02)
+        assert connection.send(post('{"channel":"knock","message":1}')).read_answer().status == 202
 
 
-END = -1
+def lines(path):
+    return f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
 
 
-def test_clients_that_reconnect_when_told_to_miss_nothing_over_reloads(redis):
+def test_no_connection_is_refused_reset_or_unanswered_in_reloads(redis):
     with start(redis) as server:
-        followers = [Follower(lambda k=kind: k(server, "follow")) for kind in (ws, sse) for _ in range(2 * WORKERS)]
-        for follower in followers:
-            follower.start()
-        stopping, sent = threading.Event(), []
-
-        def publish_on():
-            while not stopping.wait(0.002):
-                assert publish(server.port, "follow", len(sent)).status == 202
-                sent.append(len(sent))
-
-        publisher = threading.Thread(target=publish_on, daemon=True)
-        publisher.start()
-        for _ in range(3):
-            before = len(sent)
+        body = post('{"channel":"knock","message":1}', headers=["Connection: close"])
+        knockers = [
+            *(Knocker(lambda: answered(server.port, body, 202)) for _ in range(3)),
+            Knocker(lambda: answered(server.port, lines("/favicon.svg"), 200)),
+            Knocker(lambda: answered(server.management, lines("/actuator/health/liveness"), 200)),
+            Knocker(lambda: opened(ws, server)),
+            Knocker(lambda: opened(sse, server)),
+            Knocker(lambda: late(server)),
+        ]
+        for _ in range(4):
             reload(server)
-            assert len(sent) > before
-        stopping.set()
-        publisher.join()
-        assert server.publish("follow", END).status == 202
-        for follower in followers:
-            assert follower.is_complete.wait(20), follower.failure
-            assert not follower.failure
-            assert set(sent) - follower.received == set()
-            assert follower.moves >= 3
+        for knocker in knockers:
+            knocker.done.set()
+        for knocker in knockers:
+            knocker.join(30)
+        asked = sum(knocker.asked for knocker in knockers)
+        print(f"{asked} connections")
+        assert asked > 500
+        assert [failure for knocker in knockers for failure in knocker.failures] == []
 
 
-def test_a_scrape_of_any_worker_tells_the_sum_over_all_that_goes_on_over_reloads(redis):
+def samples(server):
+    """{name with labels: value} of one scrape, from whichever worker the kernel picks."""
+    text = get(server.management, "/actuator/prometheus", headers=["Connection: close"]).text
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[:1] != "#"}
+
+
+def test_every_scrape_tells_the_sum_of_all_workers(redis):
     with start(redis) as server:
         clients = spread(server, lambda: ws(server, "sum"))
-        server.wait_metric("ws_connections_count", len(clients))
-        server.wait_metric("push_subscriptions", len(clients))
-        for _ in range(10):
-            server.publish("sum", 1)
+        publishers = spread(server, lambda: publisher(server))
+        for connection in publishers.values():
+            for _ in range(5):
+                assert say(connection, "sum", 1).status == 202
         for client in clients.values():
-            for _ in range(10):
-                client.message()
-        for _ in range(3 * WORKERS):
-            assert server.metric("pub_messages_total") == 10
-            assert server.metric("ws_messages_total") == 10 * len(clients)
-            assert server.metric("push_workers") == WORKERS
-        reload(server)
-        assert server.metric("pub_messages_total") == 10
-        assert server.metric("ws_messages_total") == 10 * len(clients)
-        server.wait_metric("ws_connections_count", 0)
-        if (TOOLS / "promtool").exists():
-            text = get(server.management, "/actuator/prometheus").body
-            run = subprocess.run([TOOLS / "promtool", "check", "metrics"], input=text, capture_output=True)
-            assert run.returncode == 0, run.stderr
+            assert [client.message() for _ in range(5 * WORKERS)] == [("sum", 1)] * 5 * WORKERS
+        wait_until(lambda: samples(server)["ws_connections_count"] == WORKERS, "who came by the way has left")
+        first = samples(server)
+        assert first["pub_messages_total"] >= 5 * WORKERS + WORKERS
+        assert first["ws_messages_total"] == 5 * WORKERS * WORKERS
+        assert [first[f'push_worker_connections{{worker="{n + 1}"}}'] for n in range(WORKERS)] == [1] * WORKERS
+        assert first["push_workers"] == WORKERS
+        assert first["push_redis_servers"] == first["push_redis_servers_up"] == 1
+        for _ in range(20):
+            again = samples(server)
+            assert [again[name] for name in SUMMED] == [first[name] for name in SUMMED]
+
+
+SUMMED = ["ws_connections_count", "ws_messages_total", "pub_messages_total", "push_subscriptions", "push_workers"]
+
+
+def is_counter(name):
+    base = name.split("{")[0]
+    return base.endswith(("_total", "_bucket", "_count", "_sum")) and not base.endswith("connections_count")
+
+
+def test_counters_never_go_back_and_gauges_forget_who_is_gone(redis):
+    with start(redis) as server:
+        last, went_back, done = {}, [], threading.Event()
+
+        def scrape():
+            while not done.is_set():
+                got = {}
+                with contextlib.suppress(OSError, EOFError):  # asked of the one that is killed
+                    got = samples(server)
+                for name, value in got.items():
+                    if is_counter(name) and value < last.get(name, 0):
+                        went_back.append((name, last[name], value))
+                    last[name] = value
+
+        clients = spread(server, lambda: ws(server, "back"))
+        with publisher(server) as connection:
+            for _ in range(50):
+                say(connection, "back", 1)
+        thread = threading.Thread(target=scrape)
+        thread.start()
+        try:
+            wait_until(lambda: last.get("pub_messages_total", 0) >= 50, "they are counted")
+            start_time = last["process_start_time_seconds"]
+            victim, orphan = clients.popitem()
+            os.kill(victim, signal.SIGKILL)
+            assert orphan.is_closed()
+            wait_until(lambda: len(server.pids()) == 2 * WORKERS and victim not in server.pids(), "it is replaced")
+            wait_until(lambda: last["ws_connections_count"] == WORKERS - 1, "its client does not count any more")
+            reload(server)
+            wait_until(lambda: last["ws_connections_count"] == 0, "nor do the others")
+            wait_until(lambda: last["push_workers"] == WORKERS, "nor the old workers")
+        finally:
+            done.set()
+            thread.join()
+        assert went_back == []
+        assert last["pub_messages_total"] >= 50
+        assert last["process_start_time_seconds"] == start_time
+
+
+def test_promtool_finds_nothing_wrong_with_the_metrics_of_several(redis):
+    promtool = TOOLS / "promtool"
+    if not promtool.exists():
+        pytest.skip("no promtool")
+    with start(redis) as server:
+        text = get(server.management, "/actuator/prometheus").body
+        run = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
+        assert run.returncode == 0, run.stderr
