@@ -36,10 +36,9 @@ print_help(void)
 	       "  --lwsws FILE    lwsws to run                           (default: lwsws from PATH)\n"
 	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, /run, "
 	       "$TMPDIR or /tmp)\n"
-	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS, or 1); "
-	       "more "
-	       "than\n"
-	       "                  one with Redis only, as the embedded broker lives in one process\n"
+	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS; with "
+	       "Redis\n"
+	       "                  one for each CPU, else 1: the embedded broker lives in one process)\n"
 	       "  --check         check configuration and environment, say what is wrong, and end\n"
 	       "  --version, --help\n"
 	       "\n"
@@ -151,11 +150,13 @@ static struct config *
 read_config(struct settings *settings, struct push_error *error)
 {
 	struct config *config;
+	size_t workers;
 
 	if (worker_count_from_environment(settings, error) != PUSH_OK)
 		return NULL;
 	config = config_open(settings, error);
-	if (config && (settings->check || ports_check(config, NULL, error) == PUSH_OK))
+	if (config && worker_count_decide(settings, config, &workers, error) == PUSH_OK &&
+		(settings->check || ports_check(config, NULL, error) == PUSH_OK))
 		return config;
 	config_close(config);
 	return NULL;

@@ -1,4 +1,5 @@
 /* worker_count.c - see worker_count.h. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,15 +32,32 @@ worker_count_from_environment(struct settings *settings, struct push_error *erro
 	return status;
 }
 
+static size_t
+count_cpus(void)
+{
+	cpu_set_t allowed;
+	int count = sched_getaffinity(0, sizeof(allowed), &allowed) ? 1 : CPU_COUNT(&allowed);
+
+	return count > WORKER_COUNT_MAX ? WORKER_COUNT_MAX : (size_t)count;
+}
+
 enum push_status
 worker_count_decide(
 	const struct settings *settings, const struct config *config, size_t *ret, struct push_error *error)
 {
-	(void)error;
-	*ret = settings->workers && config->options.redis_url[0] ? (size_t)settings->workers : 1;
-	if (settings->workers > 1 && *ret == 1)
-		fprintf(stderr,
-			"pushd: --workers %d: the embedded broker lives in one process, so one worker runs\n",
+	bool shared = config->options.redis_url[0];
+
+	if (settings->workers > 1 && !shared) {
+		snprintf(error->text, sizeof(error->text),
+			"--workers %d (or " WORKER_COUNT_VARIABLE
+			"): needs Redis, set push.redis.url: the embedded broker lives in one process, "
+			"messages would not reach the other workers' clients",
 			settings->workers);
+		return PUSH_INVALID;
+	}
+	if (settings->workers)
+		*ret = (size_t)settings->workers;
+	else
+		*ret = shared ? count_cpus() : 1;
 	return PUSH_OK;
 }

@@ -28,7 +28,9 @@ enum push_status PUSH_MUST_USE
 worker_count_parse(const char *name, const char *text, int *ret, struct push_error *error);
 
 /*
- * worker_count_decide - what was asked for, with Redis; else one, and says so where it is not what was asked.
+ * worker_count_decide - what was asked for, or else, with Redis, one for each CPU that pushd may run on.
+ *
+ * Errors: PUSH_INVALID for several without Redis.
  */
 enum push_status PUSH_MUST_USE
 worker_count_decide(

@@ -42,8 +42,9 @@
  * what it wants is no worse off than others. */
 #define REPLACED_SETTLE_US 200000ull
 
-/* How long requests that have come are served in a drain, where no subscriber holds it up. */
-#define DRAIN_REQUESTS_US 1000000ull
+/* How long it then drains at least: lws does not tell of the requests that it serves itself, a slow download.
+ */
+#define REPLACED_DRAIN_US 1000000ull
 
 /* Of a Sec-WebSocket-Key, at most. */
 #define PUSH_WS_KEY_TEXT_BYTES 64
@@ -59,7 +60,6 @@ struct broker_vhost {
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
 	size_t taken_count;             /* ports that were looked at for direct sockets */
 	unsigned int take_tries;
-	uint64_t drain_us;   /* when it began; 0: it did not */
 	bool replaced;       /* by another process, on the same sockets: */
 	uint64_t settled_us; /* when it begins to drain */
 	bool announced;
@@ -105,21 +105,13 @@ wake(void *context)
 		eventfd_write(self->wake_fd, 1);
 }
 
-/* Called with every tick until then.  lws has requests of its own, which it does not tell the number of. */
-static bool
-has_requests(const struct broker_vhost *self)
-{
-	return self->link.ops->now_us() < self->drain_us + DRAIN_REQUESTS_US &&
-	       (self->replaced || (self->direct && push_direct_count(self->direct)));
-}
-
-/* lwsws ends cleanly on SIGINT, and only then. */
+/* Called with every tick until then.  lwsws ends cleanly on SIGINT, and only then. */
 static void
 drained(void *context)
 {
 	const struct broker_vhost *self = context;
 
-	if (self->drain_us && has_requests(self))
+	if (self->replaced && self->link.ops->now_us() < self->settled_us + REPLACED_DRAIN_US)
 		return;
 	lwsl_user("push: drained, ending\n");
 	kill(getpid(), SIGINT);
@@ -221,8 +213,6 @@ take_listeners(struct broker_vhost *self)
 static void
 drain(struct broker_vhost *self)
 {
-	if (!self->drain_us)
-		self->drain_us = self->link.ops->now_us();
 	if (self->direct)
 		push_direct_stop(self->direct);
 	push_broker_drain(self->link.broker);

@@ -224,10 +224,20 @@ def test_a_port_that_is_taken_is_named_with_who_has_it():
         assert str(server.port) in second.output() and "SERVER_PORT" in second.output()
 
 
-def test_more_workers_than_the_embedded_broker_allows_are_explained():
-    with Server(arguments=["--workers", "4"]) as server:
-        assert len(server.pids()) == 2  # lwsws' root and the one that serves
-        assert "embedded broker" in server.process.output()
+@pytest.mark.parametrize("arguments,env", [(["--workers", "4"], {}), ([], {"PUSH_WORKERS": "4"})], ids=["option", "env"])
+def test_several_workers_without_redis_are_refused_with_one_line_that_says_why(arguments, env):
+    server = Server(wait=False, arguments=arguments, **env)
+    assert server.process.wait(20) == 1
+    assert len(server.process.lines) == 1
+    for word in ("--workers 4", "PUSH_WORKERS", "push.redis.url", "embedded broker"):
+        assert word in server.process.output()
+
+
+def test_a_bad_number_of_workers_is_named_with_who_said_it():
+    for text in ("0", "65", "two"):
+        server = Server(wait=False, PUSH_WORKERS=text)
+        assert server.process.wait(20) == 1
+        assert f"PUSH_WORKERS {text}" in server.process.output()
 
 
 def run_pushd(*arguments):
