@@ -93,7 +93,7 @@ notify_socket_receive(int fd, struct notification *notification)
 	} control;
 	char text[DATAGRAM_BYTES_MAX + 1];
 	struct iovec piece = {text, DATAGRAM_BYTES_MAX};
-	struct sockaddr_un from;
+	struct sockaddr_un from = {.sun_family = AF_UNIX};
 	struct msghdr message = {.msg_name = &from,
 		.msg_namelen = sizeof(from),
 		.msg_iov = &piece,

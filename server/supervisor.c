@@ -419,30 +419,44 @@ turn_ms(const struct supervisor *self)
 	return turn;
 }
 
+/* What is there to wait for: poll() takes no more than there may be descriptors, RLIMIT_NOFILE. */
+static nfds_t
+list_fds(struct supervisor *self, struct pollfd *fds, struct worker **workers, size_t *ret_worker_count)
+{
+	nfds_t count = 0;
+
+	*ret_worker_count = 0;
+	fds[count++] = (struct pollfd){.fd = self->signal_fd, .events = POLLIN};
+	fds[count++] = (struct pollfd){.fd = self->notify_fd, .events = POLLIN};
+	for (size_t i = 0; i < WORKERS_MAX; i++) {
+		struct worker *worker =
+			&self->generations[i / WORKER_COUNT_MAX].workers[i % WORKER_COUNT_MAX];
+
+		if (worker->state == WORKER_NONE)
+			continue;
+		workers[(*ret_worker_count)++] = worker;
+		fds[count++] = (struct pollfd){.fd = worker->output_fd, .events = POLLIN};
+		fds[count++] = (struct pollfd){.fd = worker->child_fd, .events = POLLIN};
+	}
+	return count;
+}
+
 static void
 run(struct supervisor *self)
 {
 	while (self->running) {
-		struct pollfd fds[2 + 2 * WORKERS_MAX] = {
-			{.fd = self->signal_fd, .events = POLLIN}, {.fd = self->notify_fd, .events = POLLIN}};
+		struct pollfd fds[2 + 2 * WORKERS_MAX];
 		struct worker *workers[WORKERS_MAX];
 		struct notification notification;
-		nfds_t count = 2;
+		size_t worker_count;
+		nfds_t count = list_fds(self, fds, workers, &worker_count);
 
-		for (size_t i = 0; i < WORKERS_MAX; i++) {
-			workers[i] = &self->generations[i / WORKER_COUNT_MAX].workers[i % WORKER_COUNT_MAX];
-			bool used = workers[i]->state != WORKER_NONE;
-
-			fds[count++] =
-				(struct pollfd){.fd = used ? workers[i]->output_fd : -1, .events = POLLIN};
-			fds[count++] =
-				(struct pollfd){.fd = used ? workers[i]->child_fd : -1, .events = POLLIN};
-		}
-		if (poll(fds, count, turn_ms(self)) < 0 && errno != EINTR)
+		if (poll(fds, count, turn_ms(self)) < 0 && errno != EINTR) {
+			fprintf(stderr, "pushd: poll: %s\n", strerror(errno));
 			return;
-		for (size_t i = 0; i < WORKERS_MAX; i++)
-			if (workers[i]->state != WORKER_NONE)
-				worker_read_output(workers[i]);
+		}
+		for (size_t i = 0; i < worker_count; i++)
+			worker_read_output(workers[i]);
 		while (notify_socket_receive(self->notify_fd, &notification))
 			on_notification(self, &notification);
 		read_signals(self);

@@ -243,7 +243,7 @@ parse_unix(struct parser *parser, const char *text)
 enum push_status
 push_redis_url_parse(struct push_redis_url *url, const char *text, struct push_error *error)
 {
-	struct parser parser = {url, error, text};
+	struct parser parser = {.url = url, .error = error, .text = text};
 	const char *rest = NULL, *at, *slash;
 	bool is_path = false;
 

@@ -467,9 +467,12 @@ static const struct push_source_kind link_kind = {link_ready, link_destroy};
 static redisContext *
 context_of(int fd)
 {
-	redisOptions options = {.type = REDIS_CONN_USERFD, .options = REDIS_OPT_NONBLOCK};
+	redisOptions options = {0};
 
+	options.type = REDIS_CONN_USERFD;
+	options.options = REDIS_OPT_NONBLOCK;
 	options.endpoint.fd = fd;
+
 	return redisConnectWithOptions(&options);
 }
 
@@ -574,7 +577,8 @@ push_redis_link_settle(struct push_redis_link *link, uint64_t now_us)
 	if (!link->failed)
 		return;
 	link->failed = false;
-	/* or the kernel sends what is left when the network is mended: publishes that were reported as lost */
+	/* or the kernel sends what is left when the network is mended: publishes that were reported as lost
+	 */
 	push_source_abort(&link->source);
 	close_link(link);
 	while (link->awaited_count) {
