@@ -472,7 +472,6 @@ context_of(int fd)
 	options.type = REDIS_CONN_USERFD;
 	options.options = REDIS_OPT_NONBLOCK;
 	options.endpoint.fd = fd;
-
 	return redisConnectWithOptions(&options);
 }
 
