@@ -17,8 +17,10 @@ HOME = os.path.join(ROOT, "build", "bench", "peers")
 TREE = os.path.join(HOME, "root")
 
 # What each peer is made of, and the files by which it is known to be there.
-PACKAGES = {"Nchan": ("nginx", "libnginx-mod-nchan"), "Redis": ("redis-server", "redis-tools")}
-FILES = {"Nchan": ("usr/sbin/nginx", "usr/lib/nginx/modules/ngx_nchan_module.so"), "Redis": ("usr/bin/redis-server",)}
+PACKAGES = {"Nchan": ("nginx", "libnginx-mod-nchan"), "Redis": ("redis-server", "redis-tools"),
+            "Valkey": ("valkey-server", "valkey-tools")}
+FILES = {"Nchan": ("usr/sbin/nginx", "usr/lib/nginx/modules/ngx_nchan_module.so"), "Redis": ("usr/bin/redis-server",),
+         "Valkey": ("usr/bin/valkey-server",)}
 
 
 class Unavailable(Exception):
@@ -41,10 +43,10 @@ def environment():
 
 def version(peer):
     """As the programs say it themselves."""
-    program = path("usr/sbin/nginx") if peer == "Nchan" else path("usr/bin/redis-server")
+    program = path(FILES[peer][0])
     done = subprocess.run([program, "-v"], env=environment(), capture_output=True, text=True, check=False)
     found = re.search(r"(?:nginx/|v=)([\d.]+)", done.stderr + done.stdout)
-    if peer == "Redis":
+    if peer != "Nchan":
         return found[1] if found else ""
     try:
         with open(os.path.join(HOME, "libnginx-mod-nchan.version"), encoding="utf-8") as file:

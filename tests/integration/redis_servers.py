@@ -3,6 +3,7 @@ Real Redis servers for a test: one, a master with a replica and sentinels, or a 
 what they answer, and gone with the process that started them.
 
 The programs are Debian's, unpacked by tests/run below build/bench/peers (tests/bench/peers.py), or the machine's own.
+With TEST_REDIS=Valkey they are Valkey's.
 """
 
 import atexit
@@ -28,9 +29,13 @@ import peers  # noqa: E402
 START_S = 20
 
 
+MAKE = os.environ.get("TEST_REDIS", "Redis")
+
+
 def program(name):
     """(path, environment)"""
-    if peers.is_there("Redis"):
+    name = name.replace("redis", MAKE.lower())
+    if peers.is_there(MAKE):
         return peers.path("usr/bin/" + name), peers.environment()
     found = shutil.which(name)
     if not found:
