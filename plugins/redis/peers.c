@@ -190,14 +190,19 @@ may_haunt(struct redis_engine *engine, const char *text, size_t size)
 
 /* Soon after the start somebody who lives may not have been heard yet. */
 void
-redis_peers_clear_away(
+redis_peers_left_behind(
 	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size)
 {
 	struct push_redis_link *link = &publish->node->commands.link;
 
 	if (!engine->heard_self_us || engine->now_us < engine->heard_self_us + PUSH_REDIS_CLEAR_AFTER_US ||
-		may_haunt(engine, id, size) || size != REDIS_ID_BYTES - 1 ||
-		!redis_node_takes_publishes(publish->node) ||
+		size != REDIS_ID_BYTES - 1)
+		return;
+	if (may_haunt(engine, id, size)) {
+		publish->dead++;
+		return;
+	}
+	if (!redis_node_takes_publishes(publish->node) ||
 		!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
 		return;
 	push_resp_command(&link->out, 3);

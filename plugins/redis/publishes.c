@@ -231,10 +231,8 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 		bool is_own = item->size == strlen(engine->id) && !memcmp(item->text, engine->id, item->size);
 
 		publish->is_counting_alive = !is_own && redis_peers_is_alive(engine, item->text, item->size);
-		if (!is_own && !publish->is_counting_alive) {
-			publish->dead++;
-			redis_peers_clear_away(engine, publish, item->text, item->size);
-		}
+		if (!is_own && !publish->is_counting_alive)
+			redis_peers_left_behind(engine, publish, item->text, item->size);
 		return;
 	}
 	if (!publish->is_counting_alive || item->size > 10)

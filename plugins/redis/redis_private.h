@@ -102,7 +102,7 @@ struct redis_publish {
 	uint64_t others;                           /* clients of other nodes */
 	uint64_t receivers;                        /* Redis': Push nodes and plain clients */
 	uint32_t nodes;                            /* other Push nodes that receive */
-	uint32_t dead;                             /* that have left their number of clients */
+	uint32_t dead;                             /* that may still receive */
 	uint8_t parts_left;                        /* answers to come */
 	bool is_published, is_refused, is_passing; /* the refusal is */
 	bool is_counting_alive;
@@ -384,10 +384,13 @@ redis_peers_moved(struct redis_engine *engine, uint16_t slot);
 void
 redis_peers_flush(struct redis_engine *engine);
 
-/* redis_peers_clear_away - a node that does not live has left its number of clients of a channel: delete it.
+/*
+ * redis_peers_left_behind - a node that does not live has left its number of clients of a channel.
+ *
+ * It is deleted, unless the node's connection may still receive: then publish->dead counts it.
  */
 void
-redis_peers_clear_away(
+redis_peers_left_behind(
 	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size);
 
 /* redis_peers_is_alive - whether a node's clients count. */
