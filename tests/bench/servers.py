@@ -78,6 +78,7 @@ class Server:
     """Use as a context manager: .pid and .options(transport) are for pushload."""
 
     name = None
+    peer = None  # of peers.py; None: it is ours
     transports = ("ws", "sse")
     ready_text = None  # what it says when it is ready; None: it answers a request
 
@@ -188,7 +189,7 @@ class Floor(Server):
 
 
 class Nchan(Server):
-    name = "Nchan"
+    name = peer = "Nchan"
 
     def command(self):
         self.port = free_ports(1)[0]
@@ -215,7 +216,7 @@ class Nchan(Server):
 
 
 class Redis(Server):
-    name = "Redis"
+    name = peer = "Redis"
     transports = ("redis",)
     ready_text = "Ready to accept connections"
 
@@ -235,7 +236,7 @@ class Redis(Server):
 class RedisBehind(Push):
     """Push with a Redis of its own behind it, which is not counted as the server."""
 
-    name = "Push+Redis"
+    name, peer = "Push+Redis", "Redis"
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
