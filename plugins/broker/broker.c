@@ -292,6 +292,8 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 		push_shared_stats_render(broker->shared, to);
 	if (broker->engine->update_stats)
 		push_redis_stats_render(&counts->redis, to);
+	if (broker->engine->render_state)
+		broker->engine->render_state(broker->engine, to);
 }
 
 static struct push_subscriber *

@@ -51,6 +51,8 @@ struct push_engine {
 	bool (*is_busy)(const struct push_engine *engine);
 	/* Bring those of its figures up to date that are not counted as they happen. */
 	void (*update_stats)(struct push_engine *engine);
+	/* Append what it sees of its servers, in Prometheus' text format. */
+	void (*render_state)(const struct push_engine *engine, struct push_buf *to);
 };
 
 /* push_engine_memory_create - the embedded engine over a hub, which is borrowed.  NULL when memory is out. */

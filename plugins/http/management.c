@@ -5,7 +5,7 @@
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 
-#define METRICS_BYTES_MAX (64 * 1024)
+#define METRICS_BYTES_MAX (256 * 1024)
 #define PATH_BYTES_MAX    64
 
 static int

@@ -266,6 +266,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.tick = engine_tick,
 		.is_busy = engine_is_busy,
 		.update_stats = engine_update_stats,
+		.render_state = redis_render_state,
 	};
 	engine->options = options;
 	engine->hub = hub;

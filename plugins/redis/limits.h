@@ -46,6 +46,9 @@
 /* Servers of a cluster that are known at a time. */
 #define PUSH_REDIS_NODES_MAX 1024
 
+/* Servers whose state is among the metrics, each by its name. */
+#define PUSH_REDIS_SERVERS_SHOWN_MAX 256
+
 /* Addresses of one name that are tried in turn. */
 #define PUSH_REDIS_ADDRESSES_MAX 8
 

@@ -8,6 +8,7 @@
  *   publishes.c       a publish from the request to its answer
  *   subscriptions.c   a channel's subscription from its first client to some time after its last
  *   peers.c           the other Push nodes, and how many clients they have
+ *   render.c          what is seen of the servers, as metrics
  */
 #ifndef PUSH_REDIS_PRIVATE_H
 #define PUSH_REDIS_PRIVATE_H
@@ -356,6 +357,12 @@ redis_counts_lost(struct redis_node *node);
 
 void
 redis_subscriptions_tick(struct redis_engine *engine);
+
+/* --- render.c --- */
+
+/* redis_render_state - of which kind Redis is, and which of its servers are up, as metrics. */
+void
+redis_render_state(const struct push_engine *engine, struct push_buf *to);
 
 /* --- peers.c --- */
 

@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 import http1
 
 BUILD = Path(os.environ.get("TEST_BUILD_DIR", "build/release"))
@@ -205,6 +207,15 @@ class Server:
             if line.startswith(name + " "):
                 return float(line.split()[-1])
         raise AssertionError(f"no metric {name}")
+
+    def check_metrics(self):
+        """By Prometheus' own tool, where there is one; returns the text."""
+        text = http1.get(self.management, "/actuator/prometheus").text
+        if not (TOOLS / "promtool").exists():
+            pytest.skip("no promtool: tests/run takes it from Debian's package")
+        run = subprocess.run([TOOLS / "promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return text
 
     def wait_metric(self, name, value, seconds=10):
         end = time.monotonic() + seconds

@@ -54,6 +54,21 @@ def test_messages_of_all_slots_reach_clients_of_all_nodes_and_are_counted(steady
             assert sorted(seen) == sorted(zip(names, range(len(names))))
 
 
+def test_metrics_tell_which_servers_are_up_and_which_slots_nobody_serves(cluster, sharded):
+    with start(cluster.url, PUSH_REDIS_SHARDED=sharded) as node:
+        wait_well(node)
+        assert f'push_redis_info{{topology="cluster",sharded="{sharded}"}} 1\n' in node.check_metrics()
+        masters = {cluster.owner(slot).port for slot in (0, 8000, 16383)}
+        assert all(node.metric(f'push_redis_server_up{{server="127.0.0.1:{port}"}}') == 1 for port in masters)
+        assert node.metric("push_redis_slots_unserved") == 0
+        victim = cluster.owner(0)
+        victim.freeze()
+        node.wait_metric(f'push_redis_server_up{{server="127.0.0.1:{victim.port}"}}', 0)
+        assert 5000 < node.metric("push_redis_slots_unserved") < 6000
+        victim.thaw()
+        node.wait_metric("push_redis_slots_unserved", 0)
+
+
 def test_names_with_braces_have_their_counts_too(steady, sharded):
     one, other = two(steady.url, PUSH_REDIS_SHARDED=sharded)
     with one, other:

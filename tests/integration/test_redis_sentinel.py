@@ -28,6 +28,8 @@ def test_a_killed_master_is_followed_by_its_replica_and_nothing_is_lost_without_
         sentinels.wait_for_master(heir)
         for node in (one, other):
             wait_connected(node, heir)
+            assert node.metric('push_redis_info{topology="sentinel",sharded="off"}') == 1
+            assert node.metric(f'push_redis_server_up{{server="127.0.0.1:{heir}"}}') == 1
         load.settle()
     assert load.refused > 0
     assert all(load.gaps)

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -408,10 +407,5 @@ def test_counters_never_go_back_and_gauges_forget_who_is_gone(redis):
 
 
 def test_promtool_finds_nothing_wrong_with_the_metrics_of_several(redis):
-    promtool = TOOLS / "promtool"
-    if not promtool.exists():
-        pytest.skip("no promtool")
     with start(redis) as server:
-        text = get(server.management, "/actuator/prometheus").body
-        run = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
-        assert run.returncode == 0, run.stderr
+        assert 'push_redis_info{topology="standalone",sharded="off"} 1\n' in server.check_metrics()
