@@ -12,7 +12,7 @@ import pytest
 
 from http1 import Connection, get, post
 from redis_servers import RedisServer, wait_until
-from server import TOOLS, Server
+from server import Server
 from sseclient import EventStream
 from wsclient import PING, TEXT, WebSocket, frame
 
