@@ -1,0 +1,303 @@
+/* history.c - see history.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "history.h"
+#include "push_assert.h"
+
+#define RING_FIRST_CAPACITY 4
+
+/* What one more channel takes beside its entries: it may exist for its history alone. */
+#define CHANNEL_BYTES (sizeof(struct push_history) + sizeof(struct push_channel) + 64)
+
+struct push_history_store *
+push_history_store_create(const struct push_options *options, struct push_channel_map *channels,
+	struct push_stats *stats, uint64_t now_us)
+{
+	struct push_history_store *store = calloc(1, sizeof(*store));
+	struct push_error error = {""};
+	enum push_status status;
+
+	if (!store)
+		return NULL;
+	status = push_history_rules_parse(&store->rules, options, &error);
+	PUSH_ASSERT(status == PUSH_OK);
+	store->channels = channels;
+	store->stats = stats;
+	store->bytes_max = options->history_bytes_max;
+	store->partition_count = 1;
+	push_list_init(&store->by_age);
+	push_wheel_init(&store->wheel, now_us);
+	return store;
+}
+
+static struct push_position *
+forgotten(struct push_history_store *store, const struct push_channel *channel)
+{
+	return &store->forgotten[channel->hash % PUSH_HISTORY_FORGOTTEN_COUNT];
+}
+
+struct push_history *
+push_history_of(struct push_history_store *store, struct push_channel *channel)
+{
+	const struct push_history_rule *rule;
+	struct push_history *history;
+
+	if (channel->history)
+		return channel->history;
+	rule = push_history_rules_find(&store->rules, channel->name, channel->name_size);
+	history = rule->size ? calloc(1, sizeof(*history)) : NULL;
+	if (!history)
+		return NULL;
+	history->store = store;
+	history->channel = channel;
+	history->size_max = rule->size;
+	history->ttl_us = rule->ttl_us;
+	history->after = history->known_since = *forgotten(store, channel);
+	history->created = store->heads.at[history->partition];
+	push_timer_init(&history->expiry);
+	channel->history = history;
+	return history;
+}
+
+static uint64_t
+entry_bytes(const struct push_history_entry *entry)
+{
+	uint64_t bytes = sizeof(*entry) + sizeof(struct push_history_entry *);
+
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		if (entry->frames[e])
+			bytes += sizeof(struct push_frame) + entry->frames[e]->size;
+	return bytes;
+}
+
+/* The channel stays while anything is kept of it. */
+static void
+set_kept(struct push_history *history, bool kept)
+{
+	if (history->channel->kept == kept)
+		return;
+	history->channel->kept = kept;
+	if (kept) {
+		history->store->stats->history_bytes += CHANNEL_BYTES;
+	} else {
+		history->store->stats->history_bytes -= CHANNEL_BYTES;
+		push_timer_disarm(&history->expiry);
+	}
+}
+
+static void
+drop_oldest(struct push_history *history)
+{
+	struct push_history_entry *entry = push_history_at(history, 0);
+	struct push_stats *stats = history->store->stats;
+
+	stats->history_bytes -= entry_bytes(entry);
+	stats->history_messages--;
+	history->after = entry->at;
+	history->dropped++;
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		push_frame_unref(entry->frames[e]);
+	push_list_remove(&entry->age);
+	free(entry);
+	history->head = (history->head + 1) & (history->capacity - 1);
+	if (--history->count)
+		return;
+	free(history->entries);
+	history->entries = NULL;
+	history->capacity = history->head = 0;
+	set_kept(history, false);
+}
+
+void
+push_history_expire(struct push_history *history, uint64_t now_us)
+{
+	while (history->count && push_history_at(history, 0)->kept_until_us <= now_us)
+		drop_oldest(history);
+}
+
+static void
+on_expiry(struct push_timer *timer, uint64_t now_us)
+{
+	struct push_history *history = push_container_of(timer, struct push_history, expiry);
+	uint64_t due_us;
+
+	push_history_expire(history, now_us);
+	if (!history->count) {
+		push_channel_map_release(history->store->channels, history->channel);
+		return;
+	}
+	/* not for each message by itself: reading looks at the time, this only frees */
+	due_us = push_history_at(history, 0)->kept_until_us;
+	if (due_us < now_us + PUSH_HISTORY_TTL_US_MIN)
+		due_us = now_us + PUSH_HISTORY_TTL_US_MIN;
+	push_wheel_arm(&history->store->wheel, timer, due_us);
+}
+
+void
+push_history_store_tick(struct push_history_store *store, uint64_t now_us, unsigned int max)
+{
+	push_wheel_advance(&store->wheel, now_us, max, on_expiry);
+}
+
+/* The channel may go with its oldest message. */
+static void
+drop_oldest_of_all(struct push_history_store *store)
+{
+	struct push_history *history =
+		push_container_of(store->by_age.next, struct push_history_entry, age)->history;
+
+	drop_oldest(history);
+	if (!history->count)
+		push_channel_map_release(store->channels, history->channel);
+}
+
+/* The newest stays whatever it takes. */
+static void
+make_room(struct push_history_store *store)
+{
+	while (store->stats->history_bytes > store->bytes_max && store->stats->history_messages > 1) {
+		store->stats->history_dropped++;
+		drop_oldest_of_all(store);
+	}
+}
+
+static bool
+reserve(struct push_history *history)
+{
+	uint32_t capacity = history->capacity ? history->capacity * 2 : RING_FIRST_CAPACITY;
+	struct push_history_entry **entries;
+
+	if (history->count < history->capacity)
+		return true;
+	entries = malloc(capacity * sizeof(struct push_history_entry *));
+	if (!entries)
+		return false;
+	for (uint32_t i = 0; i < history->count; i++)
+		entries[i] = push_history_at(history, i);
+	free(history->entries);
+	history->entries = entries;
+	history->head = 0;
+	history->capacity = capacity;
+	return true;
+}
+
+/* A message that could not be kept: whoever needs it finds that it is gone, and all before it. */
+static void
+skip(struct push_history *history, struct push_position at)
+{
+	while (history->count)
+		drop_oldest(history);
+	history->after = at;
+	history->dropped++;
+}
+
+void
+push_history_append(struct push_history *history, struct push_position at,
+	struct push_frame *const frames[PUSH_ENCODING_COUNT], uint64_t ttl_us, uint64_t now_us)
+{
+	struct push_history_store *store = history->store;
+	struct push_history_entry *entry = malloc(sizeof(*entry));
+
+	PUSH_ASSERT(push_position_compare(history->after, at) < 0);
+	while (history->count && history->count >= history->size_max)
+		drop_oldest(history);
+	if (!entry || !reserve(history)) {
+		free(entry);
+		skip(history, at);
+		return;
+	}
+	*entry = (struct push_history_entry){
+		.history = history, .at = at, .kept_until_us = now_us + history->ttl_us};
+	entry->expires_us = ttl_us ? now_us + ttl_us : UINT64_MAX;
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		entry->frames[e] = frames[e] ? push_frame_ref(frames[e]) : NULL;
+	history->entries[(history->head + history->count++) & (history->capacity - 1)] = entry;
+	push_list_append(&store->by_age, &entry->age);
+	store->stats->history_messages++;
+	store->stats->history_bytes += entry_bytes(entry);
+	set_kept(history, true);
+	if (!push_timer_is_armed(&history->expiry))
+		push_wheel_arm(&store->wheel, &history->expiry, entry->kept_until_us);
+	make_room(store);
+}
+
+void
+push_history_free(struct push_history *history)
+{
+	struct push_position *place = forgotten(history->store, history->channel);
+
+	PUSH_ASSERT(!history->count);
+	if (push_position_compare(*place, history->after) < 0)
+		*place = history->after;
+	history->channel->history = NULL;
+	free(history);
+}
+
+void
+push_history_store_destroy(struct push_history_store *store)
+{
+	if (!store)
+		return;
+	while (!push_list_is_empty(&store->by_age))
+		drop_oldest_of_all(store);
+	PUSH_ASSERT(!store->stats->history_bytes && !store->stats->history_messages);
+	free(store);
+}
+
+uint32_t
+push_history_find(const struct push_history *history, struct push_position position)
+{
+	uint32_t low = 0, high = history->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (push_position_compare(push_history_at(history, middle)->at, position) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct push_frame *
+push_history_frame(
+	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding)
+{
+	struct push_positions at = {.partitions = 1u << history->partition};
+	char id[PUSH_ID_BYTES_MAX];
+	size_t id_size;
+
+	if (entry->frames[encoding])
+		return entry->frames[encoding];
+	at.at[history->partition] = entry->at;
+	id_size = push_positions_format(&at, UINT32_MAX, id);
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
+		const struct push_frame *known = entry->frames[e];
+		const char *data;
+		size_t size;
+
+		if (!known)
+			continue;
+		data = push_encoding_message_data((enum push_encoding)e, known, id_size, &size);
+		entry->frames[encoding] =
+			push_encoding_message(encoding, data, size, id, id_size, known->accepted_us);
+		break;
+	}
+	if (entry->frames[encoding])
+		history->store->stats->history_bytes +=
+			sizeof(struct push_frame) + entry->frames[encoding]->size;
+	return entry->frames[encoding];
+}
+
+uint64_t
+push_history_missed(const struct push_history *history, struct push_position position)
+{
+	if (push_position_compare(position, history->after) >= 0)
+		return 0;
+	return push_position_compare(position, history->known_since) >= 0 &&
+			       push_position_compare(position, history->created) <= 0
+		       ? history->dropped
+		       : UINT64_MAX;
+}

@@ -1,0 +1,145 @@
+/*
+ * history.h - what was published lately, kept for clients that come back.
+ *
+ * Of a channel with history (history_rules.h) the last messages are kept as the frames that were written to
+ * its subscribers: a reference more, not a copy.  A channel's window is a ring in order of position:
+ *
+ *        after                                    head of the partition
+ *   ───────┼──[ e5 ][ e6 ][ e9 ]──────────────────────┤
+ *   gone   all of the channel's messages from here on
+ *
+ * `after` makes the promise: every message of the channel behind it is in the ring.  Whoever has read up to a
+ * position at or behind `after` can be given everything that he missed; to anyone else a gap must be told.
+ *
+ * Messages leave when there are too many of a channel, when they are too old, and when all that is kept takes
+ * too much: then the oldest of all go first, whatever their channel.  `after` moves with each.  A channel
+ * that keeps nothing and has no subscribers is freed; where it was is remembered by a hash of its name, in a
+ * table of fixed size.  Two names that share a place may make a gap be told that is none, never the other way
+ * round.
+ */
+#ifndef PUSH_CORE_HISTORY_H
+#define PUSH_CORE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "encoding.h"
+#include "frame.h"
+#include "history_rules.h"
+#include "list.h"
+#include "position.h"
+#include "push_assert.h"
+#include "stats.h"
+#include "wheel.h"
+
+/* Names of which one remembers what they lost after they are gone; 64 KB. */
+#define PUSH_HISTORY_FORGOTTEN_COUNT 4096
+
+struct push_history_entry {
+	struct push_list age; /* in store->by_age */
+	struct push_history *history;
+	struct push_position at;
+	uint64_t kept_until_us; /* by the rule */
+	uint64_t expires_us;    /* by the message's own ttl: no longer delivered, and not missed either */
+	struct push_frame *frames[PUSH_ENCODING_COUNT]; /* one at least; the others are made when needed */
+};
+
+/* Of one channel. */
+struct push_history {
+	struct push_history_store *store;
+	struct push_channel *channel;
+	struct push_timer expiry;
+	struct push_history_entry **entries; /* a ring; owned */
+	uint32_t head, count, capacity;
+	uint32_t size_max;
+	uint64_t ttl_us;
+	uint8_t partition;
+	struct push_position after;
+	uint64_t dropped; /* messages, since it began */
+	/* It began at created; and between known_since and then there were none of the channel. */
+	struct push_position known_since, created;
+};
+
+struct push_history_store {
+	struct push_history_rules rules;
+	struct push_channel_map *channels; /* borrowed */
+	struct push_list by_age;           /* all entries, the oldest first */
+	struct push_wheel wheel;
+	uint64_t bytes_max;       /* of frames and their entries */
+	struct push_stats *stats; /* borrowed: what is kept now is counted there */
+	unsigned int partition_count;
+	struct push_positions heads; /* the last position of each partition that was delivered */
+	struct push_position forgotten[PUSH_HISTORY_FORGOTTEN_COUNT];
+};
+
+/*
+ * push_history_store_create - nothing is kept yet.
+ *
+ * @options: checked.  @channels: whose histories these are.  All are borrowed.
+ * Returns NULL when memory is out.
+ */
+struct push_history_store *
+push_history_store_create(const struct push_options *options, struct push_channel_map *channels,
+	struct push_stats *stats, uint64_t now_us);
+
+/* push_history_store_destroy - free it, with everything that is kept and the channels that stay for that. */
+void
+push_history_store_destroy(struct push_history_store *store);
+
+/* push_history_store_tick - drop what is too old, of at most `max` channels. */
+void
+push_history_store_tick(struct push_history_store *store, uint64_t now_us, unsigned int max);
+
+/*
+ * push_history_of - the channel's history; NULL where its rule keeps none, or memory is out.
+ *
+ * A new one begins where nothing of it can have been forgotten.
+ */
+struct push_history *
+push_history_of(struct push_history_store *store, struct push_channel *channel);
+
+/* push_history_free - a channel goes away that keeps nothing; where it was is remembered. */
+void
+push_history_free(struct push_history *history);
+
+/*
+ * push_history_append - keep a message, the newest of its channel.
+ *
+ * @frames: references are taken.  @ttl_us: the message's own; 0: none.
+ * When memory is out it is not kept, and counts as one that has left.
+ */
+void
+push_history_append(struct push_history *history, struct push_position at,
+	struct push_frame *const frames[PUSH_ENCODING_COUNT], uint64_t ttl_us, uint64_t now_us);
+
+/* push_history_expire - drop what is too old now. */
+void
+push_history_expire(struct push_history *history, uint64_t now_us);
+
+/* push_history_find - the index of the first entry behind a position; history->count: there is none. */
+uint32_t
+push_history_find(const struct push_history *history, struct push_position position);
+
+static inline struct push_history_entry *
+push_history_at(const struct push_history *history, uint32_t index)
+{
+	PUSH_ASSERT(history->entries && index < history->count);
+	return history->entries[(history->head + index) & (history->capacity - 1)];
+}
+
+/* push_history_frame - an entry's frame, borrowed; NULL when memory is out. */
+struct push_frame *
+push_history_frame(
+	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding);
+
+/*
+ * push_history_missed - how many messages behind `position` have left, as far as that can be known.
+ *
+ * Returns UINT64_MAX: some, nobody knows how many.
+ */
+uint64_t
+push_history_missed(const struct push_history *history, struct push_position position);
+
+#endif
