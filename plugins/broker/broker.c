@@ -69,13 +69,23 @@ random_seed(void)
 	return seed;
 }
 
+/* Nothing of it is measured: it tells one start from another. */
+static uint64_t
+wall_clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static struct push_engine *
 create_engine(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
 	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
 
 	if (!broker->options.redis_url[0])
-		return push_engine_memory_create(broker->hub);
+		return push_engine_memory_create(broker->hub, wall_clock_ms());
 	return push_engine_redis_create(
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
@@ -393,6 +403,7 @@ push_broker_ops_table(void)
 		.direct_claim = ops_direct_claim,
 		.subscriber_answer_close = ops_subscriber_answer_close,
 		.is_behind = ops_is_behind,
+		.subscriber_resume = push_subscriber_resume,
 	};
 
 	return &table;

@@ -87,6 +87,9 @@ struct push_broker_ops {
 
 	/* push_hub_is_behind(): publishers should wait. */
 	bool (*is_behind)(const struct push_broker *broker);
+
+	enum push_status (*subscriber_resume)(
+		struct push_subscriber *subscriber, const char *id, size_t size);
 };
 
 struct push_broker_link {

@@ -55,8 +55,13 @@ struct push_engine {
 	void (*render_state)(const struct push_engine *engine, struct push_buf *to);
 };
 
-/* push_engine_memory_create - the embedded engine over a hub, which is borrowed.  NULL when memory is out. */
+/*
+ * push_engine_memory_create - the embedded engine over a hub, which is borrowed.
+ *
+ * @epoch: of the messages' numbers (core/position.h); another one at each start, and a greater one if
+ * possible. NULL when memory is out.
+ */
 struct push_engine *
-push_engine_memory_create(struct push_hub *hub);
+push_engine_memory_create(struct push_hub *hub, uint64_t epoch);
 
 #endif

@@ -18,8 +18,9 @@ memory_publish(struct push_engine *engine, const struct push_publication *public
 {
 	struct engine_memory *memory = (struct engine_memory *)engine;
 	uint64_t subscribers = 0;
-	enum push_status status = push_hub_deliver(memory->hub, publication->channel,
-		publication->channel_size, publication->value, publication->value_size, now_us, &subscribers);
+	enum push_status status =
+		push_hub_deliver(memory->hub, publication->channel, publication->channel_size,
+			publication->value, publication->value_size, 0, now_us, &subscribers);
 
 	done(context, status, status == PUSH_OK ? subscribers : 0);
 }
@@ -38,12 +39,13 @@ memory_destroy(struct push_engine *engine)
 }
 
 struct push_engine *
-push_engine_memory_create(struct push_hub *hub)
+push_engine_memory_create(struct push_hub *hub, uint64_t epoch)
 {
 	struct engine_memory *memory = malloc(sizeof(*memory));
 
 	if (!memory)
 		return NULL;
+	push_hub_number(hub, epoch);
 	*memory = (struct engine_memory){
 		.engine = {.publish = memory_publish,
 			.is_ready = memory_is_ready,

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "channel.h"
+#include "history.h"
 #include "push_assert.h"
 
 #define MAP_FIRST_BUCKETS     64
@@ -115,13 +116,15 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 {
 	struct push_channel **link = bucket(map, channel->hash);
 
-	if (channel->count || channel->held)
+	if (channel->count || channel->held || channel->kept)
 		return;
 	while (*link != channel)
 		link = &(*link)->next;
 	*link = channel->next;
 	map->count--;
 	push_list_remove(&channel->changed);
+	if (channel->history)
+		push_history_free(channel->history);
 	free(channel->entries);
 	free(channel);
 }

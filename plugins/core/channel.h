@@ -1,9 +1,10 @@
 /*
  * channel.h - channels by name, and who is subscribed to each.
  *
- * A channel exists while it has subscribers, or an engine holds it.  Its subscribers stand in a dense array,
- * which a fan-out walks without a jump; each entry knows where it stands in its subscriber's own list and the
- * other way round, so that leaving is O(1): the last entry takes the place of the one that leaves.
+ * A channel exists while it has subscribers, or an engine holds it, or messages of it are kept.  Its
+ * subscribers stand in a dense array, which a fan-out walks without a jump; each entry knows where it stands
+ * in its subscriber's own list and the other way round, so that leaving is O(1): the last entry takes the
+ * place of the one that leaves.
  *
  *   channel.entries[p]          = { subscriber, i }
  *   subscriber.subscriptions[i] = { channel, p }
@@ -21,6 +22,7 @@
 #include "list.h"
 #include "status.h"
 
+struct push_history;
 struct push_subscriber;
 
 struct push_channel_entry {
@@ -34,10 +36,12 @@ struct push_channel {
 	struct push_channel_entry *entries;
 	uint32_t count, capacity;
 	uint32_t count_by_encoding[PUSH_ENCODING_COUNT];
-	struct push_list changed; /* in the hub's, until its engine has seen the new count */
-	void *upstream;           /* the engine's own, behind the name, 0 at first; NULL where it has none */
-	bool held;                /* by the engine: the channel stays though nobody is subscribed */
-	bool confirmed;           /* messages come in: a new subscriber need not wait for its start */
+	struct push_list changed;     /* in the hub's, until its engine has seen the new count */
+	struct push_history *history; /* owned; NULL: nothing is kept of it */
+	void *upstream; /* the engine's own, behind the name, 0 at first; NULL where it has none */
+	bool held;      /* by the engine: the channel stays though nobody is subscribed */
+	bool kept;      /* by its history, likewise */
+	bool confirmed; /* messages come in: a new subscriber need not wait for its start */
 	uint32_t name_size;
 	char name[];
 };
@@ -70,7 +74,8 @@ push_channel_map_find(const struct push_channel_map *map, const char *name, size
 struct push_channel *
 push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t size);
 
-/* push_channel_map_release - remove and free a channel if nobody is subscribed to it or holds it. */
+/* push_channel_map_release - remove and free a channel if nobody is subscribed to it, holds it or keeps it.
+ */
 void
 push_channel_map_release(struct push_channel_map *map, struct push_channel *channel);
 

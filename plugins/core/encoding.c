@@ -1,16 +1,20 @@
 /* encoding.c - see encoding.h. */
+#include <stdio.h>
 #include <string.h>
 
 #include "buf.h"
 #include "encoding.h"
 #include "json.h"
 #include "limits.h"
+#include "position.h"
 #include "push_assert.h"
 #include "sse.h"
 #include "wsframe.h"
 
 static const char ws_message_head[] = "{\"event\":\"message\",\"data\":";
-static const char ws_message_tail[] = "}";
+static const char ws_id_head[] = ",\"id\":\"";
+static const char ws_message_tail[] = "}}";
+static const char sse_message_name[] = "message";
 
 const char *
 push_encoding_label(enum push_encoding encoding)
@@ -54,23 +58,50 @@ push_encoding_expects_pong(enum push_encoding encoding)
 	return encoding == PUSH_ENCODING_WS;
 }
 
+static unsigned char *
+put(unsigned char *to, const void *bytes, size_t size)
+{
+	memcpy(to, bytes, size);
+	return to + size;
+}
+
 static struct push_frame *
-ws_message(const char *data, size_t data_size, uint64_t accepted_us)
+ws_message(const char *data, size_t data_size, const char *id, size_t id_size, uint64_t accepted_us)
 {
 	unsigned char header[PUSH_WS_HEADER_BYTES_MAX];
 	size_t head = sizeof(ws_message_head) - 1, tail = sizeof(ws_message_tail) - 1;
-	size_t header_size = push_ws_put_header(header, PUSH_WS_TEXT, head + data_size + tail);
-	struct push_frame *frame = push_frame_create(header_size + head + data_size + tail, accepted_us);
+	size_t id_part = id_size ? sizeof(ws_id_head) - 1 + id_size + 1 : 0;
+	size_t size = head + data_size + id_part + tail;
+	size_t header_size = push_ws_put_header(header, PUSH_WS_TEXT, size);
+	struct push_frame *frame = push_frame_create(header_size + size, accepted_us);
 	unsigned char *p;
 
 	if (!frame)
 		return NULL;
-	p = frame->bytes;
-	memcpy(p, header, header_size);
-	memcpy(p += header_size, ws_message_head, head);
-	memcpy(p += head, data, data_size);
-	memcpy(p + data_size, ws_message_tail, tail);
+	p = put(frame->bytes, header, header_size);
+	p = put(p, ws_message_head, head);
+	p = put(p, data, data_size);
+	if (id_size) {
+		p = put(p, ws_id_head, sizeof(ws_id_head) - 1);
+		p = put(p, id, id_size);
+		p = put(p, "\"", 1);
+	}
+	(void)put(p, ws_message_tail, tail);
 	return frame;
+}
+
+static struct push_frame *
+sse_message(const char *data, size_t data_size, const char *id, size_t id_size, uint64_t accepted_us)
+{
+	return push_sse_frame(&(struct push_sse_event){
+		.name = sse_message_name,
+		.data = data,
+		.data_size = data_size,
+		.data_end = "}",
+		.id = id,
+		.id_size = id_size,
+		.accepted_us = accepted_us,
+	});
 }
 
 /* The PING's payload, which comes back in the PONG: lws 4.3 keeps an empty PONG to itself. */
@@ -118,14 +149,74 @@ sse_control(enum push_control control)
 		[PUSH_CONTROL_GAP] = "gap",
 	};
 
-	return names[control] ? push_sse_event(names[control], "{}", 2, 0) : NULL;
+	return names[control] ? push_encoding_event(PUSH_ENCODING_SSE, names[control], "{}", 2, NULL, 0)
+			      : NULL;
 }
 
 struct push_frame *
-push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, uint64_t accepted_us)
+push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, const char *id,
+	size_t id_size, uint64_t accepted_us)
 {
-	return encoding == PUSH_ENCODING_WS ? ws_message(data, data_size, accepted_us)
-					    : push_sse_event("message", data, data_size, accepted_us);
+	return encoding == PUSH_ENCODING_WS ? ws_message(data, data_size, id, id_size, accepted_us)
+					    : sse_message(data, data_size, id, id_size, accepted_us);
+}
+
+const char *
+push_encoding_message_data(
+	enum push_encoding encoding, const struct push_frame *frame, size_t id_size, size_t *ret_size)
+{
+	enum push_ws_opcode opcode;
+	size_t before, behind, size;
+
+	if (encoding == PUSH_ENCODING_WS) {
+		behind = sizeof(ws_message_tail) - 1 + (id_size ? sizeof(ws_id_head) - 1 + id_size + 1 : 0);
+		before = push_ws_take_header(frame->bytes, &opcode, &size) + sizeof(ws_message_head) - 1;
+	} else {
+		behind = strlen("}\n\n") + (id_size ? strlen("\nid:") + id_size : 0);
+		before = push_sse_data_offset(sizeof(sse_message_name) - 1);
+	}
+	PUSH_ASSERT(before + behind < frame->size);
+	*ret_size = frame->size - before - behind;
+	return (const char *)frame->bytes + before;
+}
+
+struct push_frame *
+push_encoding_event(enum push_encoding encoding, const char *name, const char *data, size_t data_size,
+	const char *id, size_t id_size)
+{
+	struct push_frame *frame = NULL;
+	struct push_buf text;
+
+	if (encoding == PUSH_ENCODING_SSE)
+		return push_sse_frame(&(struct push_sse_event){
+			.name = name, .data = data, .data_size = data_size, .id = id, .id_size = id_size});
+	push_buf_init(&text, PUSH_EVENT_BYTES_MAX);
+	push_buf_printf(&text, "{\"event\":\"%s\",\"data\":", name);
+	push_buf_append(&text, data, data_size);
+	push_buf_append(&text, "}", 1);
+	if (text.status == PUSH_OK)
+		frame = ws_text(text.bytes, text.size, false);
+	push_buf_fini(&text);
+	return frame;
+}
+
+struct push_frame *
+push_encoding_heartbeat(enum push_encoding encoding, const char *id, size_t id_size, unsigned int retry_ms)
+{
+	char text[sizeof("{\"event\":\"ping\",\"data\":{\"id\":\"\"}}") + PUSH_ID_BYTES_MAX];
+	int size;
+
+	PUSH_ASSERT(id_size <= PUSH_ID_BYTES_MAX);
+	if (encoding == PUSH_ENCODING_SSE)
+		return push_sse_frame(&(struct push_sse_event){.name = "heartbeat",
+			.data = "{}",
+			.data_size = 2,
+			.id = id,
+			.id_size = id_size,
+			.retry_ms = retry_ms});
+	size = snprintf(
+		text, sizeof(text), "{\"event\":\"ping\",\"data\":{\"id\":\"%.*s\"}}", (int)id_size, id);
+	return ws_text(text, (size_t)size, true);
 }
 
 struct push_frame *

@@ -77,11 +77,35 @@ push_encoding_expects_pong(enum push_encoding encoding);
 /*
  * push_encoding_message - a message as this kind of client reads it.
  *
- * @data: the JSON object with channel and message.
+ * @data: the JSON object with channel and message, without the brace that closes it.
+ * @id: of a channel with history (position.h); id_size 0: none.
  * Returns a frame with one reference, or NULL when memory is out.
  */
 struct push_frame *
-push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, uint64_t accepted_us);
+push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, const char *id,
+	size_t id_size, uint64_t accepted_us);
+
+/* push_encoding_message_data - such a frame's `data`, borrowed.  @id_size: as it was made with. */
+const char *
+push_encoding_message_data(
+	enum push_encoding encoding, const struct push_frame *frame, size_t id_size, size_t *ret_size);
+
+/*
+ * push_encoding_event - what is no message and not the same for everybody.
+ *
+ * @name: of the event.  @data: a JSON object.  @id: for SSE, the position that it brings; id_size 0: none.
+ */
+struct push_frame *
+push_encoding_event(enum push_encoding encoding, const char *name, const char *data, size_t data_size,
+	const char *id, size_t id_size);
+
+/*
+ * push_encoding_heartbeat - a heartbeat that tells the client its position.
+ *
+ * @retry_ms: how long an EventSource shall wait before it connects again; 0: it is not told.
+ */
+struct push_frame *
+push_encoding_heartbeat(enum push_encoding encoding, const char *id, size_t id_size, unsigned int retry_ms);
 
 /* push_encoding_control - likewise for a control frame; NULL also where the transport has no such frame. */
 struct push_frame *

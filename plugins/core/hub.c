@@ -39,6 +39,8 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	void (*ready)(void *context), void *context)
 {
 	struct push_hub *hub = calloc(1, sizeof(*hub));
+	struct push_history_rules rules;
+	struct push_error error = {""};
 
 	if (!hub)
 		return NULL;
@@ -55,6 +57,12 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 		goto fail_map;
 	if (create_frames(hub) != PUSH_OK)
 		goto fail_frames;
+	if (push_history_rules_parse(&rules, options, &error) == PUSH_OK &&
+		push_history_rules_keep_any(&rules)) {
+		hub->history = push_history_store_create(options, &hub->channels, stats, now_us);
+		if (!hub->history)
+			goto fail_frames;
+	}
 	return hub;
 
 fail_frames:
@@ -69,6 +77,8 @@ void
 push_hub_destroy(struct push_hub *hub)
 {
 	PUSH_ASSERT(hub->subscriber_count == 0);
+	push_history_store_destroy(hub->history);
+	hub_moved(hub); /* no heartbeats either */
 	destroy_frames(hub);
 	push_channel_map_fini(&hub->channels);
 	push_buf_fini(&hub->scratch);
@@ -123,7 +133,7 @@ hub_account(struct push_subscriber *subscriber, uint32_t bytes_before)
 		hub->dirty_bytes += more;
 }
 
-/* `{"channel":"qwerty","message":"hello"}` */
+/* `{"channel":"qwerty","message":"hello"`, without the brace that closes it: an id may follow. */
 static enum push_status
 compose(struct push_buf *to, const struct push_channel *channel, const char *value, size_t value_size)
 {
@@ -132,24 +142,83 @@ compose(struct push_buf *to, const struct push_channel *channel, const char *val
 	push_json_append_string(to, channel->name, channel->name_size);
 	push_buf_append_text(to, ",\"message\":");
 	push_buf_append(to, value, value_size);
-	push_buf_append(to, "}", 1);
 	return to->status;
 }
 
 /* All that are needed are made before anyone is given one: all get the message or none does. */
 static enum push_status
-encode(struct push_hub *hub, const struct push_channel *channel, uint64_t now_us,
-	struct push_frame *frames[PUSH_ENCODING_COUNT])
+encode(struct push_hub *hub, const struct push_channel *channel, const char *id, size_t id_size,
+	uint64_t now_us, struct push_frame *frames[PUSH_ENCODING_COUNT])
 {
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
-		if (!channel->count_by_encoding[e])
+		/* what nobody reads now is kept in one form, too: any can be made of any */
+		if (!channel->count_by_encoding[e] && (channel->count || !id_size || e > 0))
 			continue;
 		frames[e] = push_encoding_message(
-			(enum push_encoding)e, hub->scratch.bytes, hub->scratch.size, now_us);
+			(enum push_encoding)e, hub->scratch.bytes, hub->scratch.size, id, id_size, now_us);
 		if (!frames[e])
 			return PUSH_OUT_OF_MEMORY;
 	}
 	return PUSH_OK;
+}
+
+/*
+ * As push_hub_deliver_to(), to a channel with history: those who are behind read it from there when it is
+ * their turn.
+ */
+static enum push_status
+deliver_kept(struct push_hub *hub, struct push_channel *channel, struct push_position at, uint64_t ttl_us,
+	uint64_t now_us)
+{
+	struct push_frame *frames[PUSH_ENCODING_COUNT] = {NULL};
+	struct push_history *history = channel->history;
+	struct push_positions positions = {.partitions = 1u << history->partition};
+	char id[PUSH_ID_BYTES_MAX];
+	size_t id_size;
+	enum push_status status;
+
+	positions.at[history->partition] = at;
+	id_size = push_positions_format(&positions, UINT32_MAX, id);
+	status = encode(hub, channel, id, id_size, now_us, frames);
+	if (status == PUSH_OK) {
+		hub->history->heads.at[history->partition] = at;
+		hub_moved(hub);
+		hub->unflushed_deliveries += channel->count;
+		push_history_append(history, at, frames, ttl_us, now_us);
+		for (uint32_t i = channel->count; i-- > 0;) {
+			struct push_subscriber *subscriber = channel->entries[i].subscriber;
+
+			if (!subscriber->is_behind)
+				subscriber_enqueue(subscriber, frames[subscriber->encoding], now_us);
+		}
+	}
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		push_frame_unref(frames[e]);
+	return status;
+}
+
+void
+hub_moved(struct push_hub *hub)
+{
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
+		push_frame_unref(hub->heartbeats[e]);
+		hub->heartbeats[e] = NULL;
+	}
+}
+
+void
+push_hub_number(struct push_hub *hub, uint64_t epoch)
+{
+	struct push_history_store *store = hub->history;
+
+	if (!store)
+		return;
+	hub->numbers = true;
+	store->heads.partitions = 1;
+	store->heads.at[0] = (struct push_position){epoch, 0};
+	for (size_t i = 0; i < PUSH_HISTORY_FORGOTTEN_COUNT; i++)
+		store->forgotten[i] = store->heads.at[0];
+	hub_moved(hub);
 }
 
 enum push_status
@@ -160,7 +229,7 @@ push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const ch
 	enum push_status status = compose(&hub->scratch, channel, value, value_size);
 
 	if (status == PUSH_OK)
-		status = encode(hub, channel, now_us, frames);
+		status = encode(hub, channel, NULL, 0, now_us, frames);
 	if (status == PUSH_OK) {
 		hub->unflushed_deliveries += channel->count;
 		/* backwards: one that is closed as slow leaves the array, and its place is taken by one from
@@ -176,15 +245,58 @@ push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const ch
 	return status;
 }
 
+struct push_channel *
+hub_obtain(struct push_hub *hub, const char *name, size_t size)
+{
+	struct push_channel *channel = push_channel_map_obtain(&hub->channels, name, size);
+
+	if (!channel || !hub->history || push_history_of(hub->history, channel) ||
+		!push_history_rules_find(&hub->history->rules, name, size)->size)
+		return channel;
+	push_channel_map_release(&hub->channels, channel);
+	return NULL;
+}
+
+/* @channel: NULL if there is none; then there will be one if it has history. */
+static enum push_status
+number_and_deliver(struct push_hub *hub, struct push_channel *channel, const char *name, size_t name_size,
+	const char *value, size_t value_size, uint64_t ttl_us, uint64_t now_us)
+{
+	struct push_position at = hub->history->heads.at[0];
+	enum push_status status;
+	bool was_held;
+
+	if (!channel) {
+		if (!push_history_rules_find(&hub->history->rules, name, name_size)->size)
+			return PUSH_OK;
+		channel = hub_obtain(hub, name, name_size);
+		if (!channel)
+			return PUSH_OUT_OF_MEMORY;
+	}
+	at.number++;
+	/* its last subscriber may go, and what is kept of it, too */
+	was_held = channel->held;
+	channel->held = true;
+	status = compose(&hub->scratch, channel, value, value_size);
+	if (status == PUSH_OK)
+		status = deliver_kept(hub, channel, at, ttl_us, now_us);
+	channel->held = was_held;
+	push_channel_map_release(&hub->channels, channel);
+	return status;
+}
+
 enum push_status
 push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_size, const char *value,
-	size_t value_size, uint64_t now_us, uint64_t *ret_subscribers)
+	size_t value_size, uint64_t ttl_us, uint64_t now_us, uint64_t *ret_subscribers)
 {
 	struct push_channel *channel = push_hub_find(hub, channel_name, channel_size);
 	uint64_t count = channel ? channel->count : 0;
 	enum push_status status = PUSH_OK;
 
-	if (count)
+	if (hub->numbers && (!channel || channel->history))
+		status = number_and_deliver(
+			hub, channel, channel_name, channel_size, value, value_size, ttl_us, now_us);
+	else if (count)
 		status = push_hub_deliver_to(hub, channel, value, value_size, now_us);
 	if (status == PUSH_OK)
 		*ret_subscribers = count;
@@ -288,6 +400,8 @@ push_hub_is_behind(const struct push_hub *hub)
 bool
 push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
+	if (hub->history)
+		push_history_store_tick(hub->history, now_us, max);
 	return push_wheel_advance(&hub->wheel, now_us, max, subscriber_on_timer);
 }
 

@@ -50,14 +50,22 @@ void
 push_hub_destroy(struct push_hub *hub);
 
 /*
+ * push_hub_number - number the messages of channels with history from now on, in a new epoch (position.h).
+ *
+ * For an engine that is all there is; any other brings the positions with the messages.
+ */
+void
+push_hub_number(struct push_hub *hub, uint64_t epoch);
+
+/*
  * push_hub_deliver - give a message to all subscribers of a channel.
  *
- * @value: the message as compact JSON text (json.h).
+ * @value: the message as compact JSON text (json.h).  @ttl_us: how long it may be kept; 0: as long as others.
  * Sets *ret_subscribers to their number.  Errors: PUSH_OUT_OF_MEMORY; nobody has been given anything then.
  */
 enum push_status PUSH_MUST_USE
 push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size, const char *value,
-	size_t value_size, uint64_t now_us, uint64_t *ret_subscribers);
+	size_t value_size, uint64_t ttl_us, uint64_t now_us, uint64_t *ret_subscribers);
 
 /* push_hub_flush - write what waits, for at most `max` subscribers.  Returns true if more wait. */
 bool

@@ -7,6 +7,7 @@
 #define PUSH_CORE_HUB_PRIVATE_H
 
 #include "channel.h"
+#include "history.h"
 #include "hub.h"
 #include "list.h"
 #include "outbox.h"
@@ -27,6 +28,14 @@ enum subscriber_state {
 struct subscription {
 	struct push_channel *channel;
 	uint32_t position; /* in the channel's entries */
+	uint32_t next;     /* in its history, while session.c looks for what to replay */
+};
+
+/* Of several channels, or of one with history. */
+struct subscription_list {
+	struct push_session *session; /* owned; NULL: no channel has history */
+	uint32_t capacity;
+	struct subscription items[];
 };
 
 /*
@@ -52,14 +61,17 @@ struct push_subscriber {
 	bool pong_overdue : 1; /* the grace period is over, the second look is not */
 	bool asked_to_reconnect : 1;
 	bool peer_closed : 1; /* nothing of the client's is awaited any more */
+	bool has_list : 1;    /* else it has one channel, or none */
+	bool is_behind : 1;   /* messages of channels with history come from there (session.h) */
+	bool is_replayed : 1; /* so did some that wait */
 	struct push_hub *hub;
 	struct push_outbox outbox;
 	struct push_list dirty; /* in hub->dirty while it has something to write and is not blocked */
 	const struct push_transport *transport;
 	void *connection;
 	union {
-		struct push_channel *channel;       /* of the only one */
-		struct subscription *subscriptions; /* of several; owned */
+		struct push_channel *channel;   /* of the only one */
+		struct subscription_list *list; /* owned */
 	};
 	uint32_t position; /* of the only one, in the channel's entries */
 	uint32_t subscription_count;
@@ -89,7 +101,10 @@ struct push_hub {
 	size_t subscriber_count;
 	struct push_wheel wheel;
 	uint64_t random;
-	uint64_t drain_end_us; /* 0: not draining */
+	uint64_t drain_end_us;                              /* 0: not draining */
+	struct push_history_store *history;                 /* NULL: no channel has any */
+	bool numbers;                                       /* it gives positions to messages itself */
+	struct push_frame *heartbeats[PUSH_ENCODING_COUNT]; /* with the newest position; NULL: not made yet */
 	struct push_frame *controls[PUSH_ENCODING_COUNT][PUSH_CONTROL_COUNT];
 	struct push_frame *closes[PUSH_ENCODING_COUNT][PUSH_CLOSE_REASON_COUNT];
 	struct push_buf scratch; /* the JSON of the message that is being delivered */
@@ -98,6 +113,32 @@ struct push_hub {
 /* hub_random_below - uniform in [0, limit]; not for secrets. */
 uint64_t
 hub_random_upto(struct push_hub *hub, uint64_t limit);
+
+/* hub_obtain - the channel of that name with its history; a new one if there is none.  NULL: memory is out.
+ */
+struct push_channel *
+hub_obtain(struct push_hub *hub, const char *name, size_t size);
+
+/* hub_moved - the newest position has changed. */
+void
+hub_moved(struct push_hub *hub);
+
+/* subscriber_item - one of its channels, and whether there is such a one. */
+static inline bool
+subscriber_item(const struct push_subscriber *subscriber, uint32_t index, struct subscription *ret)
+{
+	if (index >= subscriber->subscription_count)
+		return false;
+	*ret = subscriber->has_list ? subscriber->list->items[index]
+				    : (struct subscription){subscriber->channel, subscriber->position, 0};
+	return true;
+}
+
+static inline struct push_session *
+subscriber_session(const struct push_subscriber *subscriber)
+{
+	return subscriber->has_list ? subscriber->list->session : NULL;
+}
 
 /* hub_mark_dirty - let the next flush write what waits for a subscriber. */
 void

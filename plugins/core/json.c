@@ -85,26 +85,54 @@ push_publication_fini(struct push_publication *publication)
 	push_buf_fini(&publication->value_copy);
 }
 
-enum push_status
-push_command_parse(enum push_command *ret_command, const char *text, size_t size, struct push_error *error)
+static enum push_command_kind
+kind_of(const struct push_json_member *event)
 {
-	struct push_json_member event = {.name = "event"};
-	enum push_status status = push_json_scan_object(text, size, &event, 1, error);
+	static const char *const names[] = {
+#define X(name, event) event,
+		PUSH_COMMAND_MAP(X)
+#undef X
+	};
+	enum push_command_kind kind = PUSH_COMMAND_UNKNOWN;
 	struct push_buf name;
+
+	if (!push_json_is_string(event))
+		return kind;
+	push_buf_init(&name, event->size);
+	push_json_decode_string(&name, event->text, event->size);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (name.size == strlen(names[i]) && !memcmp(name.bytes, names[i], name.size))
+			kind = (enum push_command_kind)i;
+	push_buf_fini(&name);
+	return kind;
+}
+
+enum push_status
+push_command_parse(struct push_command *ret_command, const char *text, size_t size, struct push_error *error)
+{
+	struct push_json_member members[] = {{.name = "event"}, {.name = "data"}};
+	enum push_status status = push_json_scan_object(text, size, members, 2, error);
 
 	if (status != PUSH_OK)
 		return status;
-	*ret_command = PUSH_COMMAND_UNKNOWN;
-	if (!push_json_is_string(&event))
-		return PUSH_OK;
-	push_buf_init(&name, event.size);
-	push_json_decode_string(&name, event.text, event.size);
-	if (name.size == 4 && !memcmp(name.bytes, "ping", 4))
-		*ret_command = PUSH_COMMAND_PING;
-	else if (name.size == 4 && !memcmp(name.bytes, "pong", 4))
-		*ret_command = PUSH_COMMAND_PONG;
-	push_buf_fini(&name);
+	*ret_command = (struct push_command){kind_of(&members[0]), members[1].text, members[1].size};
 	return PUSH_OK;
+}
+
+bool
+push_command_text(
+	const struct push_command *command, const char *name, const char **ret_text, size_t *ret_size)
+{
+	struct push_json_member member = {.name = name};
+	struct push_error error;
+
+	if (!command->data ||
+		push_json_scan_object(command->data, command->data_size, &member, 1, &error) != PUSH_OK ||
+		!push_json_is_string(&member) || memchr(member.text, '\\', member.size))
+		return false;
+	*ret_text = member.text + 1;
+	*ret_size = member.size - 2;
+	return true;
 }
 
 static void

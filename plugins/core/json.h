@@ -7,6 +7,7 @@
 #ifndef PUSH_CORE_JSON_H
 #define PUSH_CORE_JSON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buf.h"
@@ -38,20 +39,41 @@ push_publication_parse(struct push_publication *ret_publication, const char *bod
 void
 push_publication_fini(struct push_publication *publication);
 
-/* What a WebSocket client may say. */
-enum push_command {
-	PUSH_COMMAND_PING,
-	PUSH_COMMAND_PONG,
-	PUSH_COMMAND_UNKNOWN, /* an event that the server does not know, or no event at all: ignored */
+/* What a WebSocket client may say.  X(name, event) */
+#define PUSH_COMMAND_MAP(X)                                                                                  \
+	X(PING, "ping")                                                                                      \
+	X(PONG, "pong")                                                                                      \
+	X(RESUME, "resume")
+
+enum push_command_kind {
+#define X(name, event) PUSH_COMMAND_##name,
+	PUSH_COMMAND_MAP(X)
+#undef X
+		PUSH_COMMAND_UNKNOWN /* an event that the server does not know, or no event at all: ignored */
+};
+
+struct push_command {
+	enum push_command_kind kind;
+	const char *data; /* JSON text, in what was parsed; NULL: none */
+	size_t data_size;
 };
 
 /*
- * push_command_parse - read `{"event":"ping"}`.
+ * push_command_parse - read `{"event":"resume","data":{...}}`.
  *
  * Errors: PUSH_INVALID when it is no JSON object.
  */
 enum push_status PUSH_MUST_USE
-push_command_parse(enum push_command *ret_command, const char *text, size_t size, struct push_error *error);
+push_command_parse(struct push_command *ret_command, const char *text, size_t size, struct push_error *error);
+
+/*
+ * push_command_text - a member of a command's data that is a plain string, without its quotes, borrowed.
+ *
+ * For what has no need of escapes, such as an id.  Returns false where there is none.
+ */
+bool
+push_command_text(
+	const struct push_command *command, const char *name, const char **ret_text, size_t *ret_size);
 
 /* push_json_append_string - append text as a JSON string with its quotes; the text is valid UTF-8. */
 void

@@ -26,6 +26,9 @@
 /* Bounds of sizes. */
 #define PUSH_SIZE_MAX (64ull * 1024 * 1024)
 
+/* Bounds of memory that a whole process may use for something. */
+#define PUSH_MEMORY_MAX (64ull * 1024 * 1024 * 1024)
+
 /* The query of a subscribe request as a whole; lws keeps at most 4096 bytes of headers, so more never comes.
  */
 #define PUSH_QUERY_BYTES_MAX 4096
@@ -66,6 +69,16 @@
 
 /* A drain lasts at least so long: who connected just before it is answered yet. */
 #define PUSH_DRAIN_LINGER_US 200000ull
+
+/* Messages kept of one channel: bounds its ring of entries at 4 MB, beside what the messages take. */
+#define PUSH_HISTORY_SIZE_MAX 65536
+
+/* The shortest time to keep messages: what is due is looked for once a second. */
+#define PUSH_HISTORY_TTL_US_MIN 1000000ull
+
+/* A control frame with an object of its own: a channel's name escaped at worst six times as long, and an id.
+ */
+#define PUSH_EVENT_BYTES_MAX (6 * PUSH_QUERY_BYTES_MAX + 2048)
 
 /* Waiting publishes' answers, headers of a reply and other small texts on the stack. */
 #define PUSH_REPLY_BYTES_MAX 1024

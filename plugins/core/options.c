@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "history_rules.h"
 #include "options.h"
 #include "push_assert.h"
 #include "redis_url.h"
 #include "units.h"
 
-enum option_type { DURATION, SIZE, COUNT, SWITCH, TEXT };
+enum option_type { DURATION, SIZE, MEMORY, COUNT, SWITCH, TEXT };
 
 static const struct push_option_info infos[] = {
 #define X(field, type, name, value, help) {name, value, help},
@@ -48,6 +49,7 @@ set_number(void *field, enum option_type type, const char *value)
 	switch (type) {
 	case DURATION: status = push_duration_parse(value, &number); break;
 	case SIZE: status = push_size_parse(value, &number); break;
+	case MEMORY: status = push_memory_parse(value, &number); break;
 	default: status = push_count_parse(value, &number); break;
 	}
 	if (status == PUSH_OK)
@@ -74,6 +76,7 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 	static const char *const forms[] = {
 		[DURATION] = "not a duration (500ms, 30s, 2m, 1h or milliseconds, at most 24h)",
 		[SIZE] = "not a size (64kb, 1mb or bytes, at most 64mb)",
+		[MEMORY] = "not a size (64mb, 2gb or bytes, at most 64gb)",
 		[COUNT] = "not a number",
 		[SWITCH] = "neither on nor off (nor true or false)",
 	};
@@ -271,10 +274,32 @@ check_redis(const struct push_options *o, struct push_error *error)
 	return PUSH_INVALID;
 }
 
+static enum push_status
+check_history(const struct push_options *o, struct push_error *error)
+{
+	struct push_history_rules rules;
+	const char *wrong = NULL;
+
+	if (o->history_size > PUSH_HISTORY_SIZE_MAX)
+		wrong = "push.history.size: must be at most 65536 messages";
+	else if (o->history_ttl_us < PUSH_HISTORY_TTL_US_MIN)
+		wrong = "push.history.ttl: must be at least 1s";
+	else if (o->history_bytes_max < 64 * 1024)
+		wrong = "push.history.memory.max: must be at least 64kb";
+	else if (push_history_rules_parse(&rules, o, error) != PUSH_OK)
+		return PUSH_INVALID;
+	else if (push_history_rules_keep_any(&rules) && o->redis_url[0])
+		wrong = "push.history.size, push.history.rules: not together with push.redis.url yet";
+	if (!wrong)
+		return PUSH_OK;
+	snprintf(error->text, sizeof(error->text), "%s", wrong);
+	return PUSH_INVALID;
+}
+
 enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
-	if (check_bounds(o, error) || check_redis(o, error))
+	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

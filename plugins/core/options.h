@@ -21,8 +21,8 @@
 #include "status.h"
 
 /* X(field, type, name, default, meaning)
- * type DURATION: uint64_t in microseconds; SIZE: uint64_t in bytes; COUNT: uint64_t; SWITCH: bool; TEXT:
- * char[] */
+ * type DURATION: uint64_t in microseconds; SIZE, MEMORY: uint64_t in bytes; COUNT: uint64_t; SWITCH: bool;
+ * TEXT: char[] */
 #define PUSH_OPTIONS_MAP(X)                                                                                  \
 	X(lifetime_min_us, DURATION, "push.reconnect.dither.min.duration", "120s",                           \
 		"shortest lifetime of a connection; each one is drawn from [min, max]")                      \
@@ -56,11 +56,18 @@
 		"off: the kernel may hold back a small message while another one is on its way")             \
 	X(flush_delay_us, DURATION, "push.flush.delay", "0",                                                 \
 		"how long messages may wait for others, to go out together")                                 \
+	X(history_size, COUNT, "push.history.size", "0", "messages kept of a channel; 0: none")              \
+	X(history_ttl_us, DURATION, "push.history.ttl", "5m", "how long each is kept")                       \
+	X(history_bytes_max, MEMORY, "push.history.memory.max", "64mb",                                      \
+		"what all kept messages may take; beyond, the oldest go first")                              \
+	X(history_rules, TEXT, "push.history.rules", "",                                                     \
+		"for channels by prefix, such as: chat:=100/5m ticker:=1 log:=0")                            \
 	X(direct, SWITCH, "push.direct", "on",                                                               \
 		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")
 
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
 #define PUSH_OPTION_FIELD_SIZE(field)     uint64_t field
+#define PUSH_OPTION_FIELD_MEMORY(field)   uint64_t field
 #define PUSH_OPTION_FIELD_COUNT(field)    uint64_t field
 #define PUSH_OPTION_FIELD_SWITCH(field)   bool field
 #define PUSH_OPTION_FIELD_TEXT(field)     char field[PUSH_OPTION_TEXT_BYTES_MAX + 1]

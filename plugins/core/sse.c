@@ -1,8 +1,11 @@
 /* sse.c - see sse.h. */
+#include <stdio.h>
 #include <string.h>
 
 #include "push_assert.h"
 #include "sse.h"
+
+#define RETRY_LINE_BYTES 24
 
 static unsigned char *
 put(unsigned char *to, const void *bytes, size_t size)
@@ -11,22 +14,39 @@ put(unsigned char *to, const void *bytes, size_t size)
 	return to + size;
 }
 
-struct push_frame *
-push_sse_event(const char *name, const char *data, size_t data_size, uint64_t accepted_us)
+static unsigned char *
+put_text(unsigned char *to, const char *text)
 {
-	static const char event[] = "event:", separator[] = "\ndata:", end[] = "\n\n";
-	size_t name_size = strlen(name);
-	size_t size = sizeof(event) - 1 + name_size + sizeof(separator) - 1 + data_size + sizeof(end) - 1;
-	struct push_frame *frame = push_frame_create(size, accepted_us);
-	unsigned char *p;
+	return put(to, text, strlen(text));
+}
 
+struct push_frame *
+push_sse_frame(const struct push_sse_event *event)
+{
+	const char *data_end = event->data_end ? event->data_end : "";
+	char retry[RETRY_LINE_BYTES] = "";
+	struct push_frame *frame;
+	unsigned char *p;
+	size_t size;
+
+	if (event->retry_ms)
+		snprintf(retry, sizeof(retry), "\nretry:%u", event->retry_ms);
+	size = push_sse_data_offset(strlen(event->name)) + event->data_size + strlen(data_end) +
+	       strlen(retry) + (event->id_size ? strlen("\nid:") + event->id_size : 0) + strlen("\n\n");
+	frame = push_frame_create(size, event->accepted_us);
 	if (!frame)
 		return NULL;
-	p = put(frame->bytes, event, sizeof(event) - 1);
-	p = put(p, name, name_size);
-	p = put(p, separator, sizeof(separator) - 1);
-	p = put(p, data, data_size);
-	p = put(p, end, sizeof(end) - 1);
+	p = put_text(frame->bytes, "event:");
+	p = put_text(p, event->name);
+	p = put_text(p, "\ndata:");
+	p = put(p, event->data, event->data_size);
+	p = put_text(p, data_end);
+	p = put_text(p, retry);
+	if (event->id_size) {
+		p = put_text(p, "\nid:");
+		p = put(p, event->id, event->id_size);
+	}
+	p = put_text(p, "\n\n");
 	PUSH_ASSERT(p == frame->bytes + size);
 	return frame;
 }

@@ -12,12 +12,30 @@
 
 #include "frame.h"
 
+struct push_sse_event {
+	const char *name;
+	const char *data;
+	size_t data_size;
+	const char *data_end;  /* more of it, NUL-terminated */
+	const char *id;        /* what the client sends as Last-Event-ID when it comes back */
+	size_t id_size;        /* 0: no such line */
+	unsigned int retry_ms; /* 0: no such line */
+	uint64_t accepted_us;
+};
+
 /*
- * push_sse_event - a frame with `event:NAME`, `data:DATA` and the empty line that ends an event.
+ * push_sse_frame - `event:NAME`, `data:DATA`, what else there is, and the empty line that ends an event.
  *
  * Returns a frame with one reference, or NULL when memory is out.
  */
 struct push_frame *
-push_sse_event(const char *name, const char *data, size_t data_size, uint64_t accepted_us);
+push_sse_frame(const struct push_sse_event *event);
+
+/* Where the data begins in a frame with that name. */
+static inline size_t
+push_sse_data_offset(size_t name_size)
+{
+	return sizeof("event:") - 1 + name_size + sizeof("\ndata:") - 1;
+}
 
 #endif

@@ -125,6 +125,21 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 }
 
 static void
+render_history(const struct push_stats *stats, struct push_buf *to)
+{
+	single(to, "push_history_bytes", "gauge", "Bytes of messages kept for clients that come back, now.",
+		stats->history_bytes);
+	single(to, "push_history_messages", "gauge", "Messages kept now.", stats->history_messages);
+	single(to, "push_history_dropped_total", "counter",
+		"Messages that left before their time, since all of them took too much memory.",
+		stats->history_dropped);
+	single(to, "push_resumes_total", "counter", "Clients that came back with an id.", stats->resumes);
+	single(to, "push_replayed_total", "counter", "Messages replayed to them.", stats->replayed);
+	single(to, "push_gaps_total", "counter", "Gaps in a channel's history that clients were told of.",
+		stats->gaps);
+}
+
+static void
 render_latency(const struct push_stats *stats, struct push_buf *to)
 {
 	static const char name[] = "push_delivery_latency_seconds";
@@ -169,6 +184,7 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_transports(stats, to);
 	render_disconnects(stats, to);
 	render_publishes(stats, to);
+	render_history(stats, to);
 	render_latency(stats, to);
 	render_process(process, version, to);
 }

@@ -38,6 +38,9 @@ struct push_stats {
 	uint64_t published, published_bytes;
 	uint64_t publish_statuses[PUSH_PUBLISH_STATUS_COUNT];
 	uint64_t channels, subscriptions;                        /* now */
+	uint64_t history_bytes, history_messages;                /* now */
+	uint64_t history_dropped;                                /* for want of memory */
+	uint64_t resumes, replayed, gaps;                        /* clients, messages, told to clients */
 	uint64_t outbox_bytes;                                   /* now, all subscribers together */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
 	uint64_t latency_sum_us;

@@ -10,6 +10,7 @@
 
 #include "hub_private.h"
 #include "limits.h"
+#include "session.h"
 
 struct push_subscriber *
 push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
@@ -39,8 +40,7 @@ push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
 static uint32_t *
 position_of(struct push_subscriber *subscriber, uint32_t index)
 {
-	return subscriber->subscription_count > 1 ? &subscriber->subscriptions[index].position
-						  : &subscriber->position;
+	return subscriber->has_list ? &subscriber->list->items[index].position : &subscriber->position;
 }
 
 /* The last entry of the channel takes the place of the one that leaves. */
@@ -65,15 +65,16 @@ leave(struct push_subscriber *subscriber, struct push_channel *channel, uint32_t
 static void
 unsubscribe_all(struct push_subscriber *subscriber)
 {
-	uint32_t count = subscriber->subscription_count;
+	struct subscription item;
 
-	if (count == 1)
-		leave(subscriber, subscriber->channel, subscriber->position);
-	for (uint32_t i = 0; count > 1 && i < count; i++)
-		leave(subscriber, subscriber->subscriptions[i].channel,
-			subscriber->subscriptions[i].position);
-	if (count > 1)
-		free(subscriber->subscriptions);
+	for (uint32_t i = 0; subscriber_item(subscriber, i, &item); i++)
+		leave(subscriber, item.channel, item.position);
+	if (subscriber->has_list) {
+		session_destroy(subscriber->list->session);
+		free(subscriber->list);
+	}
+	subscriber->has_list = false;
+	subscriber->is_behind = false;
 	subscriber->channel = NULL;
 	subscriber->subscription_count = 0;
 }
@@ -84,7 +85,7 @@ join(struct push_subscriber *subscriber, const struct push_channel_name *name, u
 	struct subscription *ret)
 {
 	struct push_hub *hub = subscriber->hub;
-	struct push_channel *channel = push_channel_map_obtain(&hub->channels, name->text, name->size);
+	struct push_channel *channel = hub_obtain(hub, name->text, name->size);
 
 	if (!channel)
 		return PUSH_OUT_OF_MEMORY;
@@ -92,7 +93,7 @@ join(struct push_subscriber *subscriber, const struct push_channel_name *name, u
 		push_channel_map_release(&hub->channels, channel);
 		return PUSH_OUT_OF_MEMORY;
 	}
-	*ret = (struct subscription){channel, channel->count};
+	*ret = (struct subscription){.channel = channel, .position = channel->count};
 	channel->entries[channel->count++] = (struct push_channel_entry){subscriber, index};
 	channel->count_by_encoding[subscriber->encoding]++;
 	hub->stats->subscriptions++;
@@ -119,32 +120,89 @@ join_all(
 	return PUSH_OK;
 }
 
+static struct subscription_list *
+create_list(size_t capacity)
+{
+	struct subscription_list *list = calloc(1, sizeof(*list) + capacity * sizeof(list->items[0]));
+
+	if (list)
+		list->capacity = (uint32_t)capacity;
+	return list;
+}
+
+/* From now on its channels stand in a list, and there is a session. */
+static enum push_status
+need_session(struct push_subscriber *subscriber)
+{
+	struct subscription_list *list = subscriber->has_list ? subscriber->list : create_list(1);
+
+	if (!list)
+		return PUSH_OUT_OF_MEMORY;
+	if (!subscriber->has_list) {
+		(void)subscriber_item(subscriber, 0, &list->items[0]);
+		subscriber->list = list;
+		subscriber->has_list = true;
+	}
+	if (!list->session)
+		list->session = session_create(subscriber->hub);
+	return list->session ? PUSH_OK : PUSH_OUT_OF_MEMORY;
+}
+
+static bool
+has_history(const struct push_subscriber *subscriber)
+{
+	struct subscription item;
+
+	for (uint32_t i = 0; subscriber_item(subscriber, i, &item); i++)
+		if (item.channel->history)
+			return true;
+	return false;
+}
+
 enum push_status
 push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels)
 {
-	struct subscription only, *places = &only;
+	struct subscription only;
+	struct subscription_list *list = NULL;
 	enum push_status status;
 
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	PUSH_ASSERT(!subscriber->subscription_count && channels->count > 0);
-	if (channels->count > 1)
-		places = calloc(channels->count, sizeof(*places));
-	if (!places)
+	if (channels->count > 1 && !(list = create_list(channels->count)))
 		return PUSH_OUT_OF_MEMORY;
-	status = join_all(subscriber, channels, places);
+	/* the channels' entries say where in the list they stand, so that it has to be known by then */
+	subscriber->has_list = list;
+	if (list)
+		subscriber->list = list;
+	status = join_all(subscriber, channels, list ? list->items : &only);
 	if (status != PUSH_OK) {
-		if (places != &only)
-			free(places);
+		free(list);
+		subscriber->has_list = false;
+		subscriber->channel = NULL;
 		return status;
 	}
 	subscriber->subscription_count = (uint32_t)channels->count;
-	if (places == &only) {
+	if (!list) {
 		subscriber->channel = only.channel;
 		subscriber->position = only.position;
-	} else {
-		subscriber->subscriptions = places;
+	}
+	if (has_history(subscriber) && need_session(subscriber) != PUSH_OK) {
+		unsubscribe_all(subscriber);
+		return PUSH_OUT_OF_MEMORY;
 	}
 	return PUSH_OK;
+}
+
+enum push_status
+push_subscriber_resume(struct push_subscriber *subscriber, const char *id, size_t size)
+{
+	enum push_status status;
+
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	if (!subscriber->hub->history || !subscriber->subscription_count)
+		return PUSH_OK;
+	status = need_session(subscriber);
+	return status == PUSH_OK ? session_ask(subscriber, id, size) : status;
 }
 
 static void
@@ -184,6 +242,7 @@ static void
 send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	uint64_t interval_us = subscriber->hub->options->heartbeat_us;
+	struct push_frame *frame;
 
 	/* from when it was due, or the ticks' delays would add up; after a halt it is not caught up on */
 	subscriber->heartbeat += push_tick_at(interval_us);
@@ -194,7 +253,12 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 		subscriber->awaits_pong = true;
 		subscriber->pong = push_tick_at(now_us + subscriber->hub->options->grace_us);
 	}
-	send_control(subscriber, PUSH_CONTROL_HEARTBEAT, now_us);
+	frame = subscriber_session(subscriber) ? session_heartbeat(subscriber) : NULL;
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	else
+		send_control(subscriber, PUSH_CONTROL_HEARTBEAT, now_us);
+	push_frame_unref(frame);
 }
 
 enum push_status
@@ -229,7 +293,13 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	subscriber->end = push_tick_at(end_us);
 	subscriber->reconnect = push_tick_at(end_us - options->grace_us);
 	subscriber->heartbeat = push_tick_at(now_us);
+	/* the first heartbeat tells the client where it stands, so that comes first; what it missed, behind
+	 */
+	if (subscriber_session(subscriber))
+		session_start(subscriber);
 	send_heartbeat(subscriber, now_us);
+	if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
+		session_begin(subscriber, now_us);
 	if (hub->drain_end_us)
 		subscriber_drain(subscriber, now_us);
 	else if (subscriber->state == SUBSCRIBER_OPEN)
@@ -239,12 +309,11 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 static uint32_t
 count_unconfirmed(const struct push_subscriber *subscriber)
 {
+	struct subscription item;
 	uint32_t count = 0;
 
-	if (subscriber->subscription_count == 1)
-		return !subscriber->channel->confirmed;
-	for (uint32_t i = 0; i < subscriber->subscription_count; i++)
-		count += !subscriber->subscriptions[i].channel->confirmed;
+	for (uint32_t i = 0; subscriber_item(subscriber, i, &item); i++)
+		count += !item.channel->confirmed;
 	return count;
 }
 
@@ -378,6 +447,14 @@ count_written(struct push_subscriber *subscriber, struct push_frame *const *fram
 	struct push_stats *stats = subscriber->hub->stats;
 
 	stats->by_encoding[subscriber->encoding].bytes_out += taken;
+	/* what is replayed says nothing of how long a message takes */
+	if (subscriber->is_replayed) {
+		for (taken += skip; taken > 0 && taken >= (*frames)->size; frames++) {
+			taken -= (*frames)->size;
+			stats->by_encoding[subscriber->encoding].messages_out += (*frames)->accepted_us != 0;
+		}
+		return;
+	}
 	for (taken += skip; taken > 0 && taken >= (*frames)->size; frames++) {
 		taken -= (*frames)->size;
 		if (!(*frames)->accepted_us)
@@ -435,6 +512,10 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 		finish(subscriber, true);
 		return;
 	}
+	if (subscriber->is_behind && !subscriber->blocked)
+		session_advance(subscriber, now_us);
+	if (push_outbox_is_empty(&subscriber->outbox) && !subscriber->is_behind)
+		subscriber->is_replayed = false;
 	if (!push_outbox_is_empty(&subscriber->outbox))
 		hub_mark_dirty(subscriber); /* behind the others; does nothing when blocked */
 	else if (subscriber->state == SUBSCRIBER_CLOSING && !awaits_answer(subscriber))
@@ -514,11 +595,27 @@ push_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, 
 	push_frame_unref(frame);
 }
 
+static void
+obey(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
+{
+	const char *text;
+	size_t size;
+
+	switch (command->kind) {
+	case PUSH_COMMAND_PING: send_control(subscriber, PUSH_CONTROL_PONG, now_us); break;
+	case PUSH_COMMAND_RESUME:
+		if (push_command_text(command, "id", &text, &size))
+			session_resume(subscriber, text, size, now_us);
+		break;
+	default: break;
+	}
+}
+
 void
 push_subscriber_receive(struct push_subscriber *subscriber, const char *text, size_t size, uint64_t now_us)
 {
 	struct push_stats *stats = subscriber->hub->stats;
-	enum push_command command;
+	struct push_command command;
 	struct push_error error;
 	struct push_frame *frame;
 
@@ -526,8 +623,7 @@ push_subscriber_receive(struct push_subscriber *subscriber, const char *text, si
 	stats->by_encoding[subscriber->encoding].bytes_in += size;
 	push_subscriber_heard(subscriber);
 	if (push_command_parse(&command, text, size, &error) == PUSH_OK) {
-		if (command == PUSH_COMMAND_PING)
-			send_control(subscriber, PUSH_CONTROL_PONG, now_us);
+		obey(subscriber, &command, now_us);
 		return;
 	}
 	frame = push_encoding_error((enum push_encoding)subscriber->encoding, error.text);

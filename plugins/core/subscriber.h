@@ -45,6 +45,15 @@ enum push_status PUSH_MUST_USE
 push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels);
 
 /*
+ * push_subscriber_resume - before start: the client has read up to the message with this id.
+ *
+ * What came after it is replayed when the subscriber starts, as far as it is kept; the client is told what is
+ * not (session.h).  Without history the id is ignored.  @id: any bytes.  Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_subscriber_resume(struct push_subscriber *subscriber, const char *id, size_t size);
+
+/*
  * push_subscriber_greet - before start: bytes that go out in front of everything else, such as the head of a
  * response, so that they and the first heartbeat are one write.
  *

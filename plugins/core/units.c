@@ -50,18 +50,26 @@ push_duration_parse(const char *text, uint64_t *ret_us)
 	return parse_with_units(text, units, PUSH_DURATION_US_MAX, ret_us);
 }
 
+/* The first one is of memory only. */
+static const struct unit memory_units[] = {
+	{"gb", 1024 * 1024 * 1024},
+	{"mb", 1024 * 1024},
+	{"kb", 1024},
+	{"b", 1},
+	{"", 1},
+	{NULL, 0},
+};
+
 enum push_status
 push_size_parse(const char *text, uint64_t *ret_bytes)
 {
-	static const struct unit units[] = {
-		{"", 1},
-		{"b", 1},
-		{"kb", 1024},
-		{"mb", 1024 * 1024},
-		{NULL, 0},
-	};
+	return parse_with_units(text, memory_units + 1, PUSH_SIZE_MAX, ret_bytes);
+}
 
-	return parse_with_units(text, units, PUSH_SIZE_MAX, ret_bytes);
+enum push_status
+push_memory_parse(const char *text, uint64_t *ret_bytes)
+{
+	return parse_with_units(text, memory_units, PUSH_MEMORY_MAX, ret_bytes);
 }
 
 enum push_status

@@ -29,6 +29,10 @@ push_duration_parse(const char *text, uint64_t *ret_us);
 enum push_status PUSH_MUST_USE
 push_size_parse(const char *text, uint64_t *ret_bytes);
 
+/* push_memory_parse - as push_size_parse(), with `gb` too, up to PUSH_MEMORY_MAX. */
+enum push_status PUSH_MUST_USE
+push_memory_parse(const char *text, uint64_t *ret_bytes);
+
 /* push_count_parse - a bare number up to PUSH_SIZE_MAX.  Errors as push_size_parse(). */
 enum push_status PUSH_MUST_USE
 push_count_parse(const char *text, uint64_t *ret_count);

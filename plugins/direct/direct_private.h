@@ -71,12 +71,14 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us);
 /*
  * direct_stream_open - make a subscriber of a request's connection, and greet it with `head`.
  *
+ * @last_id: push_subscriber_resume(); without bytes: none.
+
  * On success `request` is closed without its descriptor.  Returns false when memory is out; nothing has
  * changed then.
  */
 bool
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	enum push_encoding encoding, const struct push_channels *channels, const char *head,
-	size_t head_size);
+	enum push_encoding encoding, const struct push_channels *channels, struct push_span last_id,
+	const char *head, size_t head_size);
 
 #endif

@@ -26,6 +26,7 @@ struct push_span {
 	X(authorization, "authorization")                                                                    \
 	X(content_type, "content-type")                                                                      \
 	X(content_encoding, "content-encoding")                                                              \
+	X(last_event_id, "last-event-id")                                                                    \
 	X(origin, "origin")                                                                                  \
 	X(expect, "expect")                                                                                  \
 	X(transfer_encoding, "transfer-encoding")                                                            \

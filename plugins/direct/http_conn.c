@@ -462,7 +462,8 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	const struct push_channels *channels)
 {
 	struct push_direct *direct = conn->direct;
-	struct push_buf answer_head;
+	struct push_span last_id = head->last_event_id;
+	struct push_buf answer_head, query_id;
 	bool opened;
 
 	push_buf_init(&answer_head, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
@@ -470,13 +471,18 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 		append_upgrade_head(conn, head, &answer_head);
 	else
 		append_answer_head(conn, head, &answer_head);
+	/* a browser repeats the query as it was, and puts what it has read last into the header */
+	push_buf_init(&query_id, PUSH_QUERY_BYTES_MAX);
+	if (!last_id.bytes && push_query_values(head->query, "last_event_id", &query_id))
+		last_id = (struct push_span){query_id.bytes ? query_id.bytes : "", query_id.size};
 	take(conn, head->size);
 	opened = answer_head.status == PUSH_OK &&
 		 direct_stream_open(direct, conn->set, &conn->source,
-			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels,
+			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels, last_id,
 			 answer_head.bytes, answer_head.size);
 	if (!opened)
 		refuse(conn, 503, "out of memory");
+	push_buf_fini(&query_id);
 	push_buf_fini(&answer_head);
 	return opened;
 }

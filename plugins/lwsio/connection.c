@@ -8,6 +8,7 @@
 #include "core/wsframe.h"
 #include "direct/send.h"
 #include "lwsio/connection.h"
+#include "lwsio/request.h"
 
 /* A piece of HTTP/2 DATA: below the 16,384 bytes that every peer accepts (RFC 9113, 6.5.2). */
 #define MUX_PIECE_BYTES_MAX 16000
@@ -232,6 +233,20 @@ push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum 
 	if (connection->way != PUSH_WAY_MUX)
 		bound_send_buffer(wsi, options->send_buffer_bytes);
 	return connection;
+}
+
+enum push_status
+push_connection_resume(struct push_connection *connection)
+{
+	enum push_status status = PUSH_OK;
+	struct push_buf id;
+
+	push_buf_init(&id, PUSH_QUERY_BYTES_MAX);
+	if (push_request_last_id(connection->wsi, &id))
+		status = connection->ops->subscriber_resume(
+			connection->subscriber, id.bytes ? id.bytes : "", id.size);
+	push_buf_fini(&id);
+	return status;
 }
 
 void

@@ -40,6 +40,14 @@ struct push_connection {
 struct push_connection *
 push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum push_encoding encoding);
 
+/*
+ * push_connection_resume - before start: begin behind what the request says that the client has read last.
+ *
+ * Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_connection_resume(struct push_connection *connection);
+
 /* push_connection_destroy - lws has let go of the socket.  NULL is allowed. */
 void
 push_connection_destroy(struct push_connection *connection);

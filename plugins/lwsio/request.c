@@ -100,6 +100,20 @@ push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 	return found;
 }
 
+bool
+push_request_last_id(struct lws *wsi, struct push_buf *to)
+{
+	static const char name[] = "last-event-id:";
+	char id[PUSH_QUERY_BYTES_MAX + 1];
+	int size = lws_hdr_custom_length(wsi, name, sizeof(name) - 1);
+
+	if (size < 0 || (size_t)size >= sizeof(id) ||
+		lws_hdr_custom_copy(wsi, id, (int)sizeof(id), name, sizeof(name) - 1) < 0)
+		return push_request_query(wsi, "last_event_id", to);
+	push_buf_append(to, id, (size_t)size);
+	return true;
+}
+
 /*
  * With the headers gone, lws can neither begin the request anew, as it does with one that has come whole, nor
  * take a DATA frame in several reads for more than content-length.

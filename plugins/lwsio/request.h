@@ -53,6 +53,15 @@ bool
 push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
 
 /*
+ * push_request_last_id - append what the client has read last: the header Last-Event-ID (WHATWG HTML, 9.2.4),
+ * or the query's last_event_id.
+ *
+ * Returns false where the request has neither.
+ */
+bool
+push_request_last_id(struct lws *wsi, struct push_buf *to);
+
+/*
  * The end of an HTTP/2 stream.
  *
  * lws 4.3 ends the whole connection where a callback for the head of a POST, or for a body that came with it,

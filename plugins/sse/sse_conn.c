@@ -42,7 +42,8 @@ start_stream(struct lws *wsi, struct push_broker_link *link, const struct push_c
 {
 	struct push_connection *connection = push_connection_open(wsi, link, PUSH_ENCODING_SSE);
 
-	if (!connection || link->ops->subscriber_subscribe(connection->subscriber, channels) != PUSH_OK) {
+	if (!connection || link->ops->subscriber_subscribe(connection->subscriber, channels) != PUSH_OK ||
+		push_connection_resume(connection) != PUSH_OK) {
 		push_connection_destroy(connection);
 		reply.status = 503;
 		reply.retry_after_s = RETRY_AFTER_S;

@@ -44,7 +44,7 @@ subscribe(struct push_connection *connection, const char *list, size_t size, str
 		return status;
 	status = connection->ops->subscriber_subscribe(connection->subscriber, &channels);
 	push_channels_fini(&channels);
-	return status;
+	return status == PUSH_OK ? push_connection_resume(connection) : status;
 }
 
 struct push_connection *

@@ -26,7 +26,8 @@ check_value(const struct push_publication *publication, const struct push_option
 	struct push_buf body;
 
 	struct json_tokener *tokener = json_tokener_new_ex(PUSH_JSON_DEPTH_MAX + 1);
-	struct json_object *tree = json_tokener_parse_ex(tokener, publication->value, (int)publication->value_size);
+	struct json_object *tree =
+		json_tokener_parse_ex(tokener, publication->value, (int)publication->value_size);
 
 	/* NULL is json-c's null, and a number at the end could go on */
 	PUSH_ASSERT(tree || json_tokener_get_error(tokener) != json_tokener_error_parse_unexpected);
@@ -55,7 +56,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct push_publication publication;
 	struct push_options options;
 	struct push_error error;
-	enum push_command command;
+	struct push_command command;
+	const char *id;
+	size_t id_size;
 	char *text = malloc(size + 1);
 
 	memcpy(text, data, size);
@@ -64,7 +67,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_value(&publication, &options);
 		push_publication_fini(&publication);
 	}
-	(void)!push_command_parse(&command, text, size, &error);
+	if (push_command_parse(&command, text, size, &error) == PUSH_OK)
+		(void)push_command_text(&command, "id", &id, &id_size);
 	free(text);
 	return 0;
 }

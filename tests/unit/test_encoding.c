@@ -19,12 +19,12 @@ assert_frame(struct push_frame *frame, const char *bytes, size_t size)
 static void
 clients_read_exactly_the_contracts_bytes(void **state)
 {
-	static const char data[] = "{\"channel\":\"qwerty\",\"message\":\"hello\"}";
+	static const char data[] = "{\"channel\":\"qwerty\",\"message\":\"hello\"";
 
 	(void)state;
-	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, data, sizeof(data) - 1, 1),
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, data, sizeof(data) - 1, NULL, 0, 1),
 		"event:message\ndata:{\"channel\":\"qwerty\",\"message\":\"hello\"}\n\n");
-	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, data, sizeof(data) - 1, 1),
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, data, sizeof(data) - 1, NULL, 0, 1),
 		"\x81\x41{\"event\":\"message\",\"data\":{\"channel\":\"qwerty\",\"message\":\"hello\"}}");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_HEARTBEAT),
 		"event:heartbeat\ndata:{}\n\n");
@@ -37,6 +37,53 @@ clients_read_exactly_the_contracts_bytes(void **state)
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_PONG),
 		"\x81\x1a{\"event\":\"pong\",\"data\":{}}");
 	ASSERT_FRAME(push_encoding_error(PUSH_ENCODING_WS, "a \"b\""), "\x81\x13{\"error\":\"a \\\"b\\\"\"}");
+}
+
+static void
+messages_and_heartbeats_of_channels_with_history_bring_a_position(void **state)
+{
+	static const char data[] = "{\"channel\":\"c\",\"message\":1";
+
+	(void)state;
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, data, sizeof(data) - 1, "0.1.2", 5, 1),
+		"event:message\ndata:{\"channel\":\"c\",\"message\":1}\nid:0.1.2\n\n");
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, data, sizeof(data) - 1, "0.1.2", 5, 1),
+		"\x81\x43{\"event\":\"message\",\"data\":{\"channel\":\"c\",\"message\":1,\"id\":\"0.1.2\"}"
+		"}");
+	ASSERT_FRAME(push_encoding_heartbeat(PUSH_ENCODING_SSE, "0.1.2", 5, 0),
+		"event:heartbeat\ndata:{}\nid:0.1.2\n\n");
+	ASSERT_FRAME(push_encoding_heartbeat(PUSH_ENCODING_SSE, "0.1.2", 5, 1234),
+		"event:heartbeat\ndata:{}\nretry:1234\nid:0.1.2\n\n");
+	ASSERT_FRAME(push_encoding_heartbeat(PUSH_ENCODING_WS, "0.1.2", 5, 1234),
+		"\x81\x26{\"event\":\"ping\",\"data\":{\"id\":\"0.1.2\"}}\x89\x04push");
+	ASSERT_FRAME(push_encoding_event(PUSH_ENCODING_SSE, "gap", "{\"a\":1}", 7, NULL, 0),
+		"event:gap\ndata:{\"a\":1}\n\n");
+	ASSERT_FRAME(push_encoding_event(PUSH_ENCODING_WS, "gap", "{\"a\":1}", 7, "ignored", 7),
+		"\x81\x1e{\"event\":\"gap\",\"data\":{\"a\":1}}");
+}
+
+static void
+a_message_of_one_transport_tells_the_data_for_another(void **state)
+{
+	static const char data[] = "{\"channel\":\"c\",\"message\":1";
+	char longer[70000];
+
+	(void)state;
+	memset(longer, 'x', sizeof(longer));
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		for (size_t id_size = 0; id_size <= 5; id_size += 5)
+			for (int i = 0; i < 3; i++) {
+				const char *text = i ? longer : data;
+				size_t size = i == 2 ? sizeof(longer) : i ? 300 : sizeof(data) - 1, got_size;
+				struct push_frame *frame = push_encoding_message(
+					(enum push_encoding)e, text, size, "0.1.2", id_size, 1);
+				const char *got = push_encoding_message_data(
+					(enum push_encoding)e, frame, id_size, &got_size);
+
+				assert_int_equal(got_size, size);
+				assert_memory_equal(got, text, size);
+				push_frame_unref(frame);
+			}
 }
 
 static void
@@ -121,6 +168,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clients_read_exactly_the_contracts_bytes),
+		cmocka_unit_test(messages_and_heartbeats_of_channels_with_history_bring_a_position),
+		cmocka_unit_test(a_message_of_one_transport_tells_the_data_for_another),
 		cmocka_unit_test(what_a_transport_does_not_have_is_no_frame),
 		cmocka_unit_test(each_end_has_its_close_code),
 		cmocka_unit_test(headers_of_every_length_read_back),

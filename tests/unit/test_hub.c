@@ -4,6 +4,8 @@
  */
 #include "unit.h"
 
+#include "failing_alloc.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,47 +15,6 @@
 #include "core/subscriber.h"
 
 #define SECOND_US 1000000ull
-
-void *
-__real_malloc(size_t size);
-void *
-__real_calloc(size_t count, size_t size);
-void *
-__real_realloc(void *old, size_t size);
-void *
-__wrap_malloc(size_t size);
-void *
-__wrap_calloc(size_t count, size_t size);
-void *
-__wrap_realloc(void *old, size_t size);
-
-static long allocations_left = -1; /* -1: no limit */
-
-static bool
-may_allocate(void)
-{
-	if (allocations_left < 0)
-		return true;
-	return allocations_left-- > 0 || (allocations_left = 0, false);
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return may_allocate() ? __real_malloc(size) : NULL;
-}
-
-void *
-__wrap_calloc(size_t count, size_t size)
-{
-	return may_allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-	return may_allocate() ? __real_realloc(old, size) : NULL;
-}
 
 struct client {
 	struct push_subscriber *subscriber;
@@ -170,7 +131,7 @@ deliver(struct world *world, const char *channel, const char *value)
 {
 	uint64_t subscribers = 99;
 
-	assert_int_equal(push_hub_deliver(world->hub, channel, strlen(channel), value, strlen(value),
+	assert_int_equal(push_hub_deliver(world->hub, channel, strlen(channel), value, strlen(value), 0,
 				 world->now, &subscribers),
 		PUSH_OK);
 	return subscribers;
@@ -602,7 +563,7 @@ running_out_of_memory_anywhere_is_survived(void **state)
 			push_subscriber_start(client->subscriber, world->now);
 			for (int i = 0; i < 12; i++)
 				status = push_hub_deliver(
-					world->hub, "a", 1, "1", 1, world->now, &subscribers);
+					world->hub, "a", 1, "1", 1, 0, world->now, &subscribers);
 			(void)status;
 			push_subscriber_receive(client->subscriber, "nope", 4, world->now);
 		}

@@ -237,11 +237,12 @@ commands_are_told_apart(void **state)
 	static const struct {
 		const char *text;
 		enum push_status status;
-		enum push_command command;
+		enum push_command_kind command;
 	} rows[] = {
 		{"{\"event\":\"ping\"}", PUSH_OK, PUSH_COMMAND_PING},
 		{"{\"event\":\"pong\",\"data\":{}}", PUSH_OK, PUSH_COMMAND_PONG},
-		{"{\"event\":\"subscribe\"}", PUSH_OK, PUSH_COMMAND_UNKNOWN},
+		{"{\"event\":\"resume\"}", PUSH_OK, PUSH_COMMAND_RESUME},
+		{"{\"event\":\"unheard of\"}", PUSH_OK, PUSH_COMMAND_UNKNOWN},
 		{"{}", PUSH_OK, PUSH_COMMAND_UNKNOWN},
 		{"{\"event\":7}", PUSH_OK, PUSH_COMMAND_UNKNOWN},
 		{"ping", PUSH_INVALID, PUSH_COMMAND_PING},
@@ -252,12 +253,46 @@ commands_are_told_apart(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		enum push_command command = PUSH_COMMAND_PING;
+		struct push_command command = {.kind = PUSH_COMMAND_PING};
 		struct push_error error;
 
 		assert_int_equal(push_command_parse(&command, rows[i].text, strlen(rows[i].text), &error),
 			rows[i].status);
-		assert_int_equal(command, rows[i].command);
+		assert_int_equal(command.kind, rows[i].command);
+	}
+}
+
+static void
+what_a_command_is_given_is_taken_only_where_it_is_a_plain_string(void **state)
+{
+	static const struct {
+		const char *text, *id; /* NULL: none */
+	} rows[] = {
+		{"{\"event\":\"resume\",\"data\":{\"id\":\"0.1.2\"}}", "0.1.2"},
+		{"{\"data\":{\"more\":[1],\"id\":\"\"},\"event\":\"resume\"}", ""},
+		{"{\"event\":\"resume\",\"data\":{\"id\":7}}", NULL},
+		{"{\"event\":\"resume\",\"data\":{\"id\":\"a\\n\"}}", NULL},
+		{"{\"event\":\"resume\",\"data\":\"id\"}", NULL},
+		{"{\"event\":\"resume\",\"data\":{}}", NULL},
+		{"{\"event\":\"resume\"}", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_command command;
+		struct push_error error;
+		const char *id = NULL;
+		size_t size = 0;
+		bool found;
+
+		assert_int_equal(
+			push_command_parse(&command, rows[i].text, strlen(rows[i].text), &error), PUSH_OK);
+		found = push_command_text(&command, "id", &id, &size);
+		assert_int_equal(found, rows[i].id != NULL);
+		if (!found)
+			continue;
+		assert_int_equal(size, strlen(rows[i].id));
+		assert_memory_equal(id, rows[i].id, size);
 	}
 }
 
@@ -287,6 +322,7 @@ main(void)
 		cmocka_unit_test(a_byte_zero_ends_nothing),
 		cmocka_unit_test(nesting_is_bounded),
 		cmocka_unit_test(commands_are_told_apart),
+		cmocka_unit_test(what_a_command_is_given_is_taken_only_where_it_is_a_plain_string),
 		cmocka_unit_test(strings_are_escaped),
 	};
 

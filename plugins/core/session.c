@@ -1,0 +1,393 @@
+/* session.c - see session.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "session.h"
+
+/* An EventSource waits so long before it connects again, so that thousands do not come at once. */
+#define RETRY_MS_MIN 500
+#define RETRY_MS_MAX 2500
+
+struct push_session *
+session_create(const struct push_hub *hub)
+{
+	return calloc(1,
+		sizeof(struct push_session) + hub->history->partition_count * sizeof(struct push_position));
+}
+
+static void
+drop_cursor(struct push_session *session)
+{
+	free(session->cursor);
+	session->cursor = NULL;
+}
+
+void
+session_destroy(struct push_session *session)
+{
+	if (!session)
+		return;
+	drop_cursor(session);
+	free(session);
+}
+
+enum push_status
+session_ask(struct push_subscriber *subscriber, const char *id, size_t size)
+{
+	struct push_session *session = subscriber->list->session;
+	struct session_cursor *cursor =
+		calloc(1, sizeof(*cursor) + subscriber->subscription_count * sizeof(cursor->marks[0]));
+
+	if (!cursor)
+		return PUSH_OUT_OF_MEMORY;
+	cursor->is_readable = push_positions_parse(&cursor->at, id, size) == PUSH_OK;
+	drop_cursor(session);
+	session->cursor = cursor;
+	return PUSH_OK;
+}
+
+static struct push_history *
+history_of(const struct push_subscriber *subscriber, uint32_t index)
+{
+	return subscriber->list->items[index].channel->history;
+}
+
+static void
+enqueue(struct push_subscriber *subscriber, struct push_frame *frame, uint64_t now_us)
+{
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	push_frame_unref(frame);
+}
+
+/* `missed`: UINT64_MAX where it is not known. */
+static void
+tell_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t missed, uint64_t now_us)
+{
+	const struct push_channel *channel = subscriber->list->items[index].channel;
+	struct push_buf data;
+
+	subscriber->list->session->cursor->is_gap_told = true;
+	subscriber->hub->stats->gaps++;
+	push_buf_init(&data, PUSH_EVENT_BYTES_MAX);
+	push_buf_append_text(&data, "{\"channel\":");
+	push_json_append_string(&data, channel->name, channel->name_size);
+	if (missed == UINT64_MAX)
+		push_buf_append_text(&data, ",\"missed\":\"unknown\"}");
+	else
+		push_buf_printf(&data, ",\"missed\":%" PRIu64 "}", missed);
+	if (data.status == PUSH_OK)
+		enqueue(subscriber,
+			push_encoding_event((enum push_encoding)subscriber->encoding, "gap", data.bytes,
+				data.size, NULL, 0),
+			now_us);
+	push_buf_fini(&data);
+}
+
+/* How many a reader at `position` misses of what has left; 0: nothing, or it was told before. */
+static uint64_t
+missed(const struct push_history *history, const struct session_mark *mark, struct push_position position)
+{
+	if (push_position_compare(mark->after, position) <= 0)
+		return push_history_missed(history, position);
+	if (push_position_compare(mark->after, history->after) >= 0)
+		return 0;
+	return history->dropped - mark->dropped;
+}
+
+static void
+set_mark(struct session_mark *mark, const struct push_history *history)
+{
+	mark->after = history->after;
+	mark->dropped = history->dropped;
+}
+
+/*
+ * Looks up where each channel is to be read on, and tells of what has gone.
+ * Returns false when the subscriber has been closed for it.
+ */
+static bool
+look_up(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		struct push_history *history = history_of(subscriber, i);
+		uint64_t count;
+
+		if (!history)
+			continue;
+		push_history_expire(history, now_us);
+		count = missed(history, &cursor->marks[i], cursor->at.at[history->partition]);
+		if (count) {
+			set_mark(&cursor->marks[i], history);
+			tell_gap(subscriber, i, count, now_us);
+			if (subscriber->state != SUBSCRIBER_OPEN)
+				return false;
+		}
+		subscriber->list->items[i].next =
+			push_history_find(history, cursor->at.at[history->partition]);
+	}
+	return true;
+}
+
+/* The channel whose next message comes first.  Positions of different partitions may come in any order. */
+static struct push_history_entry *
+next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64_t now_us)
+{
+	const struct session_cursor *cursor = subscriber->list->session->cursor;
+	struct push_history_entry *first = NULL;
+
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		struct push_history *history = history_of(subscriber, i);
+		struct subscription *item = &subscriber->list->items[i];
+		struct push_history_entry *entry = NULL;
+
+		for (; history && item->next < history->count; item->next++) {
+			entry = push_history_at(history, item->next);
+			if (entry->expires_us > now_us)
+				break;
+			entry = NULL;
+		}
+		if (!entry || (cursor->is_bounded && push_position_compare(entry->at,
+							     cursor->until.at[history->partition]) > 0))
+			continue;
+		if (first && push_position_compare(first->at, entry->at) <= 0)
+			continue;
+		first = entry;
+		*ret_index = i;
+	}
+	return first;
+}
+
+static bool
+has_room(const struct push_subscriber *subscriber, const struct push_frame *frame)
+{
+	uint64_t max = subscriber->hub->options->queue_bytes_max;
+
+	if (max > SESSION_OUTBOX_BYTES)
+		max = SESSION_OUTBOX_BYTES;
+	return push_outbox_is_empty(&subscriber->outbox) ||
+	       (uint64_t)subscriber->outbox.bytes + frame->size <= max;
+}
+
+/* Nothing is left to read: from here on it is given what is published. */
+static void
+catch_up(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct push_session *session = subscriber->list->session;
+	struct session_cursor *cursor = session->cursor;
+	char data[64], id[PUSH_ID_BYTES_MAX];
+	size_t id_size = push_positions_format(&subscriber->hub->history->heads, UINT32_MAX, id);
+	int size = snprintf(data, sizeof(data), "{\"replayed\":%" PRIu64 "}", cursor->replayed);
+	bool is_gap_told = cursor->is_gap_told;
+
+	drop_cursor(session);
+	subscriber->is_behind = false;
+	if (!is_gap_told)
+		enqueue(subscriber,
+			push_encoding_event((enum push_encoding)subscriber->encoding, "resumed", data,
+				(size_t)size, id, id_size),
+			now_us);
+}
+
+/* Returns false when the outbox is full, or the subscriber closed. */
+static bool
+replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uint32_t index, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+	struct push_history *history = history_of(subscriber, index);
+	struct push_frame *frame =
+		push_history_frame(history, entry, (enum push_encoding)subscriber->encoding);
+
+	if (!frame) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		return false;
+	}
+	if (!has_room(subscriber, frame))
+		return false;
+	cursor->at.at[history->partition] = entry->at;
+	cursor->replayed++;
+	subscriber->hub->stats->replayed++;
+	subscriber->list->items[index].next++;
+	subscriber->is_replayed = true;
+	subscriber_enqueue(subscriber, frame, now_us);
+	return subscriber->state == SUBSCRIBER_OPEN;
+}
+
+/* Returns false when there is more to read than the outbox takes, or the subscriber is closed. */
+static bool
+read_on(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	if (!look_up(subscriber, now_us))
+		return false;
+	for (;;) {
+		uint32_t index = 0;
+		struct push_history_entry *entry = next_entry(subscriber, &index, now_us);
+
+		if (entry && !replay(subscriber, entry, index, now_us))
+			return false;
+		if (entry)
+			continue;
+		if (!cursor->is_bounded)
+			return true;
+		cursor->is_bounded = false;
+		cursor->at = cursor->then;
+		if (!look_up(subscriber, now_us))
+			return false;
+	}
+}
+
+void
+session_advance(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	PUSH_ASSERT(subscriber->is_behind && cursor);
+	/* what is enqueued may be flushed at once, which comes here again */
+	if (subscriber->state != SUBSCRIBER_OPEN || cursor->is_busy)
+		return;
+	cursor->is_busy = true;
+	if (read_on(subscriber, now_us))
+		catch_up(subscriber, now_us);
+	else if (subscriber->is_behind)
+		cursor->is_busy = false;
+}
+
+/* Whether the position can be one of ours: nobody has read what has not been written. */
+static bool
+is_known(const struct push_history_store *store, const struct push_positions *positions)
+{
+	for (unsigned int p = 0; p < store->partition_count; p++)
+		if ((positions->partitions & (1u << p)) &&
+			push_position_compare(positions->at[p], store->heads.at[p]) > 0)
+			return false;
+	return true;
+}
+
+/* Of a partition that the id says nothing of, nothing is owed. */
+static void
+complete(struct push_positions *positions, const struct push_positions *heads)
+{
+	for (unsigned int p = 0; p < PUSH_PARTITIONS_MAX; p++)
+		if (!(positions->partitions & (1u << p)))
+			positions->at[p] = heads->at[p];
+	positions->partitions |= heads->partitions;
+}
+
+/* Where nothing can be replayed at all, that is what there is to be said. */
+static void
+tell_gaps(struct push_subscriber *subscriber, bool of_those_with_history, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		struct push_history *history = history_of(subscriber, i);
+
+		if ((history && !of_those_with_history) || subscriber->state != SUBSCRIBER_OPEN)
+			continue;
+		if (history)
+			set_mark(&cursor->marks[i], history);
+		tell_gap(subscriber, i, UINT64_MAX, now_us);
+	}
+}
+
+/* Decides where to begin: where the client has asked for, or now if that cannot be. */
+static void
+fall_behind(struct push_subscriber *subscriber)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+	const struct push_history_store *store = subscriber->hub->history;
+
+	cursor->is_readable = cursor->is_readable && is_known(store, &cursor->at);
+	if (!cursor->is_readable)
+		cursor->at.partitions = 0;
+	complete(&cursor->at, &store->heads);
+	subscriber->is_behind = true;
+	subscriber->hub->stats->resumes++;
+}
+
+void
+session_begin(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	cursor->is_busy = true;
+	tell_gaps(subscriber, !cursor->is_readable, now_us);
+	if (subscriber->state != SUBSCRIBER_OPEN)
+		return;
+	cursor->is_busy = false;
+	session_advance(subscriber, now_us);
+}
+
+void
+session_start(struct push_subscriber *subscriber)
+{
+	struct push_session *session = subscriber->list->session;
+	const struct push_history_store *store = subscriber->hub->history;
+
+	memcpy(session->start, store->heads.at, store->partition_count * sizeof(session->start[0]));
+	if (session->cursor)
+		fall_behind(subscriber);
+}
+
+void
+session_resume(struct push_subscriber *subscriber, const char *id, size_t size, uint64_t now_us)
+{
+	const struct push_history_store *store = subscriber->hub->history;
+	struct push_session *session = subscriber_session(subscriber);
+	struct session_cursor *cursor;
+
+	if (!session || subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN)
+		return;
+	if (session_ask(subscriber, id, size) != PUSH_OK) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		return;
+	}
+	cursor = session->cursor;
+	cursor->is_bounded = true;
+	memcpy(cursor->until.at, session->start, store->partition_count * sizeof(session->start[0]));
+	cursor->then = store->heads;
+	fall_behind(subscriber);
+	session_begin(subscriber, now_us);
+}
+
+static struct push_frame *
+newest_heartbeat(struct push_hub *hub, enum push_encoding encoding)
+{
+	char id[PUSH_ID_BYTES_MAX];
+
+	if (!hub->heartbeats[encoding]) {
+		size_t size = push_positions_format(&hub->history->heads, UINT32_MAX, id);
+
+		hub->heartbeats[encoding] = push_encoding_heartbeat(encoding, id, size, 0);
+	}
+	return hub->heartbeats[encoding] ? push_frame_ref(hub->heartbeats[encoding]) : NULL;
+}
+
+struct push_frame *
+session_heartbeat(struct push_subscriber *subscriber)
+{
+	struct push_session *session = subscriber->list->session;
+	struct push_hub *hub = subscriber->hub;
+	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
+	const struct push_positions *at = &hub->history->heads;
+	unsigned int retry_ms = 0;
+	char id[PUSH_ID_BYTES_MAX];
+
+	if (subscriber->is_behind && session->cursor->is_bounded)
+		return NULL; /* it has newer messages already */
+	if (session->is_announced && !subscriber->is_behind)
+		return newest_heartbeat(hub, encoding);
+	if (subscriber->is_behind)
+		at = &session->cursor->at;
+	if (!session->is_announced)
+		retry_ms = (unsigned int)(RETRY_MS_MIN + hub_random_upto(hub, RETRY_MS_MAX - RETRY_MS_MIN));
+	session->is_announced = true;
+	return push_encoding_heartbeat(encoding, id, push_positions_format(at, UINT32_MAX, id), retry_ms);
+}

@@ -1,0 +1,82 @@
+/*
+ * session.h - a subscriber's place in the history of its channels.  Part of the hub; nobody else includes
+ * this.
+ *
+ * A subscriber with a channel that has history has a session.  When it starts with the id of what it has read
+ * last, it is `behind`: it is not given what is published now, but reads its channels' history from there, as
+ * a reader of a log does, in the order of the positions and as fast as its client takes it.  What is
+ * published meanwhile comes to stand at the end of the same log.  When there is nothing left to read it has
+ * caught up, and from then on messages come straight from push_hub_deliver(): no hole and no double between
+ * the two, since all of this happens in one thread.
+ *
+ * A reader that history runs away from is told of the gap and goes on behind it.
+ */
+#ifndef PUSH_CORE_SESSION_H
+#define PUSH_CORE_SESSION_H
+
+#include "hub_private.h"
+
+/* How much a replay puts into an outbox that is not empty: enough for one large write. */
+#define SESSION_OUTBOX_BYTES 65536u
+
+/* What was told about a channel while its subscriber is behind. */
+struct session_mark {
+	struct push_position after; /* everything up to here was replayed or told to be missing */
+	uint64_t dropped;           /* history->dropped then */
+};
+
+/* Where a subscriber that is behind reads. */
+struct session_cursor {
+	struct push_positions at;          /* read up to here */
+	bool is_readable;                  /* it was an id that it began with */
+	struct push_positions until, then; /* after `until` it goes on at `then`; used with `is_bounded` */
+	bool is_bounded;
+	bool is_gap_told;
+	bool is_busy; /* being read on */
+	uint64_t replayed;
+	struct session_mark marks[]; /* one for each of its channels */
+};
+
+struct push_session {
+	struct session_cursor *cursor; /* owned; NULL: not behind, and has not asked to be */
+	bool is_announced;            /* the client has been told of its position, so that it can come back */
+	struct push_position start[]; /* in each partition, where its messages began */
+};
+
+/* session_create - for a subscriber that is not started.  NULL when memory is out. */
+struct push_session *
+session_create(const struct push_hub *hub);
+
+/* session_destroy - NULL is allowed. */
+void
+session_destroy(struct push_session *session);
+
+/* session_ask - it is to begin behind the message with this id.  Errors: PUSH_OUT_OF_MEMORY. */
+enum push_status PUSH_MUST_USE
+session_ask(struct push_subscriber *subscriber, const char *id, size_t size);
+
+/* session_start - the subscriber opens: settle where it stands.  It may be behind then. */
+void
+session_start(struct push_subscriber *subscriber);
+
+/* session_begin - it is behind: tell it of what cannot be replayed, and replay.  May close the subscriber. */
+void
+session_begin(struct push_subscriber *subscriber, uint64_t now_us);
+
+/* session_resume - a client that is open asks for what came between an id and its own beginning. */
+void
+session_resume(struct push_subscriber *subscriber, const char *id, size_t size, uint64_t now_us);
+
+/* session_advance - replay as much as its outbox takes.  May close the subscriber. */
+void
+session_advance(struct push_subscriber *subscriber, uint64_t now_us);
+
+/*
+ * session_heartbeat - a heartbeat that tells the client its position, with a reference for the caller.
+ *
+ * NULL: where it is not certain, or memory is out; an ordinary one will do.
+ */
+struct push_frame *
+session_heartbeat(struct push_subscriber *subscriber);
+
+#endif

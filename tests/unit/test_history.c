@@ -1,0 +1,585 @@
+/*
+ * Clients come and go, read slowly, and come back with the last id that they have read.  Whatever happens,
+ * each has every message of its channels once and in order, or was told of a gap where some are missing.
+ */
+#include "unit.h"
+
+#include "failing_alloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/hub.h"
+#include "core/json.h"
+#include "core/limits.h"
+#include "core/position.h"
+#include "core/subscriber.h"
+
+#define SECOND_US  1000000ull
+#define STREAM_MAX (1 << 20)
+
+struct client {
+	struct push_subscriber *subscriber; /* NULL: not connected */
+	char got[STREAM_MAX];
+	size_t size, room;
+	bool closed;
+	char id[600]; /* Last-Event-ID */
+};
+
+struct world {
+	struct push_options options;
+	struct push_stats stats;
+	struct push_hub *hub;
+	uint64_t now;
+	struct client client;
+};
+
+static ssize_t
+fake_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	struct client *client = connection;
+	size_t taken = 0;
+
+	for (size_t i = 0; i < count && client->room > 0; i++, skip = 0) {
+		size_t piece = frames[i]->size - skip;
+
+		if (piece > client->room)
+			piece = client->room;
+		assert_true(client->size + piece < sizeof(client->got));
+		memcpy(client->got + client->size, frames[i]->bytes + skip, piece);
+		client->size += piece;
+		client->room -= piece;
+		taken += piece;
+	}
+	return (ssize_t)taken;
+}
+
+static bool
+fake_is_blocked(void *connection)
+{
+	(void)connection;
+	return false;
+}
+
+static void
+fake_close(void *connection, bool at_once)
+{
+	(void)at_once;
+	((struct client *)connection)->closed = true;
+}
+
+static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close};
+
+static void
+on_ready(void *context)
+{
+	(void)context;
+}
+
+static struct world *
+create_world(const char *rules, uint64_t size, uint64_t bytes_max)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	push_options_init(&world->options);
+	world->options.history_size = size;
+	world->options.history_ttl_us = 60 * SECOND_US;
+	world->options.history_bytes_max = bytes_max;
+	snprintf(world->options.history_rules, sizeof(world->options.history_rules), "%s", rules);
+	world->now = 1000 * SECOND_US;
+	world->hub = push_hub_create(&world->options, &world->stats, 42, world->now, on_ready, world);
+	assert_non_null(world->hub);
+	push_hub_number(world->hub, 7);
+	return world;
+}
+
+static void
+leave(struct client *client)
+{
+	push_subscriber_destroy(client->subscriber);
+	client->subscriber = NULL;
+	client->closed = false;
+}
+
+static void
+destroy_world(struct world *world)
+{
+	leave(&world->client);
+	push_hub_destroy(world->hub);
+	free(world);
+}
+
+static void
+come(struct world *world, const char *list, const char *id)
+{
+	struct client *client = &world->client;
+	struct push_channels channels;
+	struct push_error error;
+
+	client->size = 0;
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_SSE, &fake, client);
+	assert_int_equal(
+		push_channels_parse(&channels, list, strlen(list), &world->options, &error), PUSH_OK);
+	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
+	push_channels_fini(&channels);
+	if (*id)
+		assert_int_equal(push_subscriber_resume(client->subscriber, id, strlen(id)), PUSH_OK);
+	push_subscriber_start(client->subscriber, world->now);
+}
+
+static void
+publish_for(struct world *world, const char *channel, const char *value, uint64_t ttl_us)
+{
+	uint64_t subscribers;
+
+	assert_int_equal(push_hub_deliver(world->hub, channel, strlen(channel), value, strlen(value), ttl_us,
+				 world->now, &subscribers),
+		PUSH_OK);
+}
+
+static void
+publish(struct world *world, const char *channel, const char *value)
+{
+	publish_for(world, channel, value, 0);
+}
+
+static void
+flush(struct world *world)
+{
+	while (push_hub_flush(world->hub, world->now, 2))
+		;
+}
+
+static void
+pass(struct world *world, uint64_t us)
+{
+	for (uint64_t end = world->now + us; world->now < end;) {
+		world->now += PUSH_TICK_US;
+		while (push_hub_tick(world->hub, world->now, 64))
+			;
+		flush(world);
+	}
+}
+
+/* What the client has read since it came, with the first heartbeat and its jitter left out. */
+static void
+expect(struct world *world, const char *text)
+{
+	struct client *client = &world->client;
+	char *start;
+
+	flush(world);
+	client->got[client->size] = '\0';
+	start = strstr(client->got, "\n\n");
+	assert_non_null(start);
+	assert_string_equal(start + 2, text);
+}
+
+#define MESSAGE(channel, value, id)                                                                          \
+	"event:message\ndata:{\"channel\":\"" channel "\",\"message\":" value "}\nid:0.7." id "\n\n"
+#define GAP(channel, missed) "event:gap\ndata:{\"channel\":\"" channel "\",\"missed\":" missed "}\n\n"
+#define RESUMED(count, id)   "event:resumed\ndata:{\"replayed\":" count "}\nid:0.7." id "\n\n"
+
+static void
+without_an_id_nothing_is_replayed(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+
+	(void)state;
+	publish(world, "a", "1");
+	come(world, "a", "");
+	publish(world, "a", "2");
+	expect(world, MESSAGE("a", "2", "2"));
+	destroy_world(world);
+}
+
+static void
+what_was_missed_is_replayed_in_order_over_all_channels(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+
+	(void)state;
+	publish(world, "a", "1");
+	publish(world, "b", "2");
+	publish(world, "other", "3");
+	publish(world, "a", "4");
+	come(world, "b,a", "0.7.1");
+	publish(world, "b", "5");
+	expect(world, MESSAGE("b", "2", "2") MESSAGE("a", "4", "4") RESUMED("2", "4") MESSAGE("b", "5", "5"));
+	destroy_world(world);
+}
+
+static void
+the_first_heartbeat_tells_a_position_to_come_back_with(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+	struct client *client = &world->client;
+
+	(void)state;
+	publish(world, "b", "1");
+	come(world, "a", "");
+	flush(world);
+	client->got[client->size] = '\0';
+	assert_non_null(strstr(client->got, "event:heartbeat\ndata:{}\nretry:"));
+	assert_non_null(strstr(client->got, "\nid:0.7.1\n\n"));
+	leave(client);
+	publish(world, "a", "2");
+	come(world, "a", "0.7.1");
+	expect(world, MESSAGE("a", "2", "2") RESUMED("1", "2"));
+	destroy_world(world);
+}
+
+static void
+a_gap_is_told_in_front_of_what_comes_behind_it(void **state)
+{
+	struct world *world = create_world("", 2, 1 << 20);
+
+	(void)state;
+	come(world, "a", "");
+	leave(&world->client);
+	for (int i = 0; i < 5; i++)
+		publish(world, "a", "0");
+	come(world, "a", "0.7.0"); /* the channel is new: how many were missed is known */
+	expect(world, GAP("a", "3") MESSAGE("a", "0", "4") MESSAGE("a", "0", "5"));
+	leave(&world->client);
+	publish(world, "a", "6");
+	come(world, "a", "0.7.3"); /* it is not any more */
+	expect(world, GAP("a", "\"unknown\"") MESSAGE("a", "0", "5") MESSAGE("a", "6", "6"));
+	destroy_world(world);
+}
+
+static void
+a_channel_without_history_cannot_be_resumed_and_that_is_said(void **state)
+{
+	struct world *world = create_world("kept:=10", 0, 1 << 20);
+
+	(void)state;
+	publish(world, "kept:a", "1");
+	publish(world, "b", "2");
+	publish(world, "kept:a", "3");
+	come(world, "kept:a,b", "0.7.1");
+	expect(world, GAP("b", "\"unknown\"") MESSAGE("kept:a", "3", "2"));
+	leave(&world->client);
+	come(world, "b", "0.7.1");
+	expect(world, GAP("b", "\"unknown\""));
+	destroy_world(world);
+}
+
+static void
+an_id_that_is_none_or_not_ours_is_a_gap_and_nothing_is_replayed(void **state)
+{
+	static const char *const ids[] = {"x", "0.7.3", "0.8.0", "0.zzzzzzzzzzzzz.1", "%", "0.7.1 "};
+	struct world *world = create_world("", 10, 1 << 20);
+
+	(void)state;
+	publish(world, "a", "1");
+	publish(world, "a", "2");
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		come(world, "a", ids[i]);
+		expect(world, GAP("a", "\"unknown\""));
+		leave(&world->client);
+	}
+	destroy_world(world);
+}
+
+static void
+an_id_of_an_earlier_epoch_is_a_gap_with_all_that_there_is(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+
+	(void)state;
+	publish(world, "a", "1");
+	publish(world, "a", "2");
+	come(world, "a", "0.6.99");
+	expect(world, GAP("a", "\"unknown\"") MESSAGE("a", "1", "1") MESSAGE("a", "2", "2"));
+	destroy_world(world);
+}
+
+static void
+what_is_too_old_is_gone_and_missed(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+
+	(void)state;
+	publish(world, "a", "1");
+	pass(world, 61 * SECOND_US);
+	publish(world, "b", "2");
+	come(world, "a,b", "0.7.0");
+	expect(world, GAP("a", "\"unknown\"") MESSAGE("b", "2", "2"));
+	leave(&world->client);
+	come(world, "a,b", "0.7.1"); /* who has seen it misses nothing */
+	expect(world, MESSAGE("b", "2", "2") RESUMED("1", "2"));
+	destroy_world(world);
+}
+
+static void
+a_message_that_outlived_its_own_time_is_neither_replayed_nor_missed(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+
+	(void)state;
+	publish_for(world, "a", "1", 5 * SECOND_US);
+	publish(world, "a", "2");
+	pass(world, 6 * SECOND_US);
+	come(world, "a", "0.7.0");
+	expect(world, MESSAGE("a", "2", "2") RESUMED("1", "2"));
+	destroy_world(world);
+}
+
+static void
+memory_is_bounded_and_the_oldest_messages_go_first(void **state)
+{
+	struct world *world = create_world("", 1000, 64 * 1024);
+	char value[1002];
+
+	(void)state;
+	memset(value, '"', sizeof(value));
+	memset(value + 1, 'x', sizeof(value) - 3);
+	value[sizeof(value) - 1] = '\0';
+	publish(world, "old", "1");
+	publish(world, "fresh", "2");
+	for (int i = 0; i < 200; i++) {
+		publish(world, i % 10 ? "b" : "fresh", i % 10 ? value : "3");
+		assert_true(world->stats.history_bytes <= 64 * 1024);
+	}
+	come(world, "old", "0.7.0");
+	expect(world, GAP("old", "\"unknown\""));
+	leave(&world->client);
+	come(world, "fresh", "0.7.4g");
+	flush(world);
+	world->client.got[world->client.size] = '\0';
+	assert_null(strstr(world->client.got, "event:gap"));
+	destroy_world(world);
+}
+
+static void
+a_resume_over_the_open_connection_fills_what_was_before_it(void **state)
+{
+	static const char resume[] = "{\"event\":\"resume\",\"data\":{\"id\":\"0.7.1\"}}";
+	struct world *world = create_world("", 10, 1 << 20);
+
+	(void)state;
+	publish(world, "a", "1");
+	publish(world, "a", "2");
+	come(world, "a", "");
+	push_subscriber_receive(world->client.subscriber, resume, sizeof(resume) - 1, world->now);
+	publish(world, "a", "3");
+	expect(world, MESSAGE("a", "2", "2") RESUMED("1", "2") MESSAGE("a", "3", "3"));
+	leave(&world->client);
+	come(world, "a", "");
+	publish(world, "a", "4");
+	push_subscriber_receive(world->client.subscriber, resume, sizeof(resume) - 1, world->now);
+	publish(world, "a", "5"); /* what has been sent is not sent again */
+	expect(world, MESSAGE("a", "4", "4") MESSAGE("a", "2", "2") MESSAGE("a", "3", "3") RESUMED("2", "4")
+			      MESSAGE("a", "5", "5"));
+	destroy_world(world);
+}
+
+static void
+without_history_no_byte_changes(void **state)
+{
+	struct world *world = create_world("kept:=10", 0, 1 << 20);
+
+	(void)state;
+	come(world, "a,b", "");
+	publish(world, "a", "1");
+	flush(world);
+	world->client.got[world->client.size] = '\0';
+	assert_string_equal(world->client.got, "event:heartbeat\ndata:{}\n\n"
+					       "event:message\ndata:{\"channel\":\"a\",\"message\":1}\n\n");
+	destroy_world(world);
+}
+
+/* --- the model --- */
+
+static uint64_t random_state;
+
+static uint64_t
+draw(uint64_t below)
+{
+	random_state ^= random_state >> 12;
+	random_state ^= random_state << 25;
+	random_state ^= random_state >> 27;
+	return (random_state * 0x2545F4914F6CDD1Dull) % below;
+}
+
+#define CHANNELS 4
+
+struct model {
+	unsigned int published[CHANNELS]; /* numbers of the messages, from 1 */
+	unsigned int read[CHANNELS];      /* the last one that the client has */
+	bool gap[CHANNELS];               /* told since then */
+	size_t parsed;
+};
+
+/* Whole events only: half of one is lost with the connection, as in a browser. */
+static void
+read_events(struct world *world, struct model *model)
+{
+	struct client *client = &world->client;
+	char *at = client->got + model->parsed, *end;
+
+	client->got[client->size] = '\0';
+	for (; (end = strstr(at, "\n\n")); at = end + 2) {
+		unsigned int channel, number;
+		char *id;
+
+		end[1] = '\0';
+		id = strstr(at, "\nid:");
+		if (id)
+			snprintf(client->id, sizeof(client->id), "%.*s", (int)(strlen(id + 4) - 1), id + 4);
+		if (sscanf(at, "event:gap\ndata:{\"channel\":\"c%u\"", &channel) == 1) {
+			model->gap[channel] = true;
+		} else if (sscanf(at, "event:message\ndata:{\"channel\":\"c%u\",\"message\":%u}", &channel,
+				   &number) == 2) {
+			assert_true(number > model->read[channel]);
+			if (number != model->read[channel] + 1)
+				assert_true(model->gap[channel]);
+			model->read[channel] = number;
+			model->gap[channel] = false;
+		}
+	}
+	model->parsed = (size_t)(at - client->got);
+}
+
+static void
+connect_again(struct world *world, struct model *model, const char *list)
+{
+	model->parsed = 0;
+	come(world, list, world->client.id);
+	/* until it has been told where it stands, it starts anew */
+	for (int c = 0; !world->client.id[0] && c < CHANNELS; c++)
+		model->read[c] = model->published[c];
+	world->client.room = draw(3) ? SIZE_MAX : draw(2000);
+}
+
+static void
+step(struct world *world, struct model *model)
+{
+	struct client *client = &world->client;
+	char channel[8], value[24];
+
+	switch (draw(10)) {
+	case 0: pass(world, draw(20) * SECOND_US); break;
+	case 1:
+		if (client->subscriber) {
+			read_events(world, model);
+			leave(client);
+		}
+		break;
+	case 2:
+	case 3:
+		if (!client->subscriber)
+			connect_again(world, model, "c0,c1,c2,c3");
+		break;
+	case 4: flush(world); break;
+	case 5:
+		client->room = draw(2) ? SIZE_MAX : draw(3000);
+		if (client->subscriber)
+			push_subscriber_writable(client->subscriber, world->now);
+		break;
+	default:
+		for (uint64_t i = draw(12); i-- > 0;) {
+			unsigned int c = (unsigned int)draw(CHANNELS);
+
+			snprintf(channel, sizeof(channel), "c%u", c);
+			snprintf(value, sizeof(value), "%u", ++model->published[c]);
+			publish(world, channel, value);
+		}
+	}
+	if (client->closed) {
+		read_events(world, model);
+		leave(client);
+	}
+}
+
+static void
+a_client_has_every_message_once_and_in_order_or_was_told_of_the_gap(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world *world = create_world("c1=3/20s c2=200", 20, 64 * 1024);
+		struct model model = {.parsed = 0};
+
+		print_message("seed %u\n", (unsigned int)seed);
+		random_state = seed * 0x9E3779B97F4A7C15ull;
+		world->options.queue_bytes_max = draw(2) ? 1 << 20 : 600;
+		connect_again(world, &model, "c0,c1,c2,c3");
+		for (int i = 0; i < 1500; i++) {
+			step(world, &model);
+			if (world->client.size > STREAM_MAX / 2 && world->client.subscriber) {
+				read_events(world, &model);
+				leave(&world->client);
+			}
+		}
+		/* one last time, in peace */
+		if (world->client.subscriber) {
+			read_events(world, &model);
+			leave(&world->client);
+		}
+		come(world, "c0,c1,c2,c3", world->client.id);
+		model.parsed = 0;
+		flush(world);
+		read_events(world, &model);
+		for (int c = 0; c < CHANNELS; c++)
+			assert_true(model.read[c] == model.published[c] || model.gap[c]);
+		destroy_world(world);
+	}
+}
+
+static void
+when_memory_is_out_nothing_is_lost_without_a_word(void **state)
+{
+	(void)state;
+	for (long limit = 0; limit < 120; limit++) {
+		struct world *world = create_world("", 8, 1 << 20);
+		struct push_channels channels;
+		struct push_error error;
+		struct client *client = &world->client;
+		bool failed;
+
+		assert_int_equal(
+			push_channels_parse(&channels, "a,b,c", 5, &world->options, &error), PUSH_OK);
+		client->room = SIZE_MAX;
+		allocations_left = limit;
+		for (int i = 0; i < 12; i++) {
+			uint64_t subscribers;
+
+			failed = push_hub_deliver(world->hub, "a", 1, "1", 1, 0, world->now, &subscribers);
+		}
+		client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
+		failed = !client->subscriber ||
+			 push_subscriber_subscribe(client->subscriber, &channels) != PUSH_OK ||
+			 push_subscriber_resume(client->subscriber, "0.7.0", 5) != PUSH_OK;
+		if (!failed)
+			push_subscriber_start(client->subscriber, world->now);
+		flush(world);
+		allocations_left = -1;
+		push_channels_fini(&channels);
+		destroy_world(world);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_an_id_nothing_is_replayed),
+		cmocka_unit_test(what_was_missed_is_replayed_in_order_over_all_channels),
+		cmocka_unit_test(the_first_heartbeat_tells_a_position_to_come_back_with),
+		cmocka_unit_test(a_gap_is_told_in_front_of_what_comes_behind_it),
+		cmocka_unit_test(a_channel_without_history_cannot_be_resumed_and_that_is_said),
+		cmocka_unit_test(an_id_that_is_none_or_not_ours_is_a_gap_and_nothing_is_replayed),
+		cmocka_unit_test(an_id_of_an_earlier_epoch_is_a_gap_with_all_that_there_is),
+		cmocka_unit_test(what_is_too_old_is_gone_and_missed),
+		cmocka_unit_test(a_message_that_outlived_its_own_time_is_neither_replayed_nor_missed),
+		cmocka_unit_test(memory_is_bounded_and_the_oldest_messages_go_first),
+		cmocka_unit_test(a_resume_over_the_open_connection_fills_what_was_before_it),
+		cmocka_unit_test(without_history_no_byte_changes),
+		cmocka_unit_test(a_client_has_every_message_once_and_in_order_or_was_told_of_the_gap),
+		cmocka_unit_test(when_memory_is_out_nothing_is_lost_without_a_word),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
