@@ -4,6 +4,7 @@
 
 #include "history.h"
 #include "push_assert.h"
+#include "redis_slot.h"
 
 #define RING_FIRST_CAPACITY 4
 
@@ -54,8 +55,13 @@ push_history_of(struct push_history_store *store, struct push_channel *channel)
 	history->size_max = rule->size;
 	history->ttl_us = rule->ttl_us;
 	history->after = history->known_since = *forgotten(store, channel);
-	history->created = store->heads.at[history->partition];
 	push_timer_init(&history->expiry);
+	push_list_init(&history->fetched);
+	push_list_init(&history->pending);
+	if (store->partition_count > 1)
+		history->partition = (uint8_t)(push_redis_slot(channel->name, channel->name_size) *
+					       store->partition_count / PUSH_REDIS_SLOT_COUNT);
+	history->created = store->heads.at[history->partition];
 	channel->history = history;
 	return history;
 }
@@ -192,34 +198,177 @@ skip(struct push_history *history, struct push_position at)
 	history->dropped++;
 }
 
+struct push_history_entry *
+push_history_entry_create(struct push_history *history, struct push_position at, uint64_t ttl_us,
+	uint64_t age_us, uint64_t now_us)
+{
+	struct push_history_entry *entry = malloc(sizeof(*entry));
+	uint64_t left_us = history->ttl_us > age_us ? history->ttl_us - age_us : 0;
+
+	if (!entry)
+		return NULL;
+	*entry = (struct push_history_entry){.history = history, .at = at, .kept_until_us = now_us + left_us};
+	entry->expires_us = !ttl_us ? UINT64_MAX : ttl_us > age_us ? now_us + ttl_us - age_us : 0;
+	push_list_init(&entry->age);
+	return entry;
+}
+
 void
-push_history_append(struct push_history *history, struct push_position at,
-	struct push_frame *const frames[PUSH_ENCODING_COUNT], uint64_t ttl_us, uint64_t now_us)
+push_history_entry_destroy(struct push_history_entry *entry)
+{
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		push_frame_unref(entry->frames[e]);
+	push_list_remove(&entry->age);
+	free(entry);
+}
+
+static void
+count_in(struct push_history *history, struct push_history_entry *entry)
 {
 	struct push_history_store *store = history->store;
-	struct push_history_entry *entry = malloc(sizeof(*entry));
 
-	PUSH_ASSERT(push_position_compare(history->after, at) < 0);
-	while (history->count && history->count >= history->size_max)
-		drop_oldest(history);
-	if (!entry || !reserve(history)) {
-		free(entry);
-		skip(history, at);
-		return;
-	}
-	*entry = (struct push_history_entry){
-		.history = history, .at = at, .kept_until_us = now_us + history->ttl_us};
-	entry->expires_us = ttl_us ? now_us + ttl_us : UINT64_MAX;
-	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
-		entry->frames[e] = frames[e] ? push_frame_ref(frames[e]) : NULL;
-	history->entries[(history->head + history->count++) & (history->capacity - 1)] = entry;
 	push_list_append(&store->by_age, &entry->age);
 	store->stats->history_messages++;
 	store->stats->history_bytes += entry_bytes(entry);
 	set_kept(history, true);
 	if (!push_timer_is_armed(&history->expiry))
 		push_wheel_arm(&store->wheel, &history->expiry, entry->kept_until_us);
-	make_room(store);
+}
+
+bool
+push_history_put(struct push_history *history, struct push_history_entry *entry)
+{
+	PUSH_ASSERT(push_position_compare(push_history_last(history), entry->at) < 0);
+	while (history->count && history->count >= history->size_max)
+		drop_oldest(history);
+	if (!reserve(history)) {
+		skip(history, entry->at);
+		push_history_entry_destroy(entry);
+		return false;
+	}
+	history->entries[(history->head + history->count++) & (history->capacity - 1)] = entry;
+	count_in(history, entry);
+	make_room(history->store);
+	return true;
+}
+
+static struct push_history_entry *
+first_of(struct push_list *list)
+{
+	return push_list_is_empty(list) ? NULL
+					: push_container_of(list->next, struct push_history_entry, age);
+}
+
+void
+push_history_discard(struct push_history *history)
+{
+	struct push_history_entry *entry;
+
+	while ((entry = first_of(&history->fetched)))
+		push_history_entry_destroy(entry);
+}
+
+void
+push_history_restart(struct push_history *history, struct push_position at)
+{
+	while (history->count)
+		drop_oldest(history);
+	if (push_position_compare(history->after, at) < 0)
+		history->after = at;
+}
+
+/* What was before the epoch may have been lost when it began: the window never reaches back beyond that. */
+static struct push_position
+limit_to_epoch(struct push_position after, struct push_position head)
+{
+	struct push_position start = {head.epoch, 0};
+
+	return push_position_compare(after, start) < 0 ? start : after;
+}
+
+void
+push_history_forward(struct push_history *history, struct push_position after, struct push_position head)
+{
+	struct push_history_entry *entry;
+	bool is_new = !history->complete.epoch;
+
+	after = limit_to_epoch(after, head);
+	if (is_new) {
+		history->after = history->known_since = history->created = head;
+		history->dropped = 0;
+	} else if (push_position_compare(push_history_last(history), after) < 0) {
+		push_history_restart(history, after);
+	}
+	while ((entry = first_of(&history->fetched))) {
+		push_list_remove(&entry->age);
+		if (push_position_compare(push_history_last(history), entry->at) < 0)
+			(void)push_history_put(history, entry);
+		else
+			push_history_entry_destroy(entry);
+	}
+	history->complete = head;
+	history->upstream = after;
+	history->is_settled = true;
+}
+
+/* In front of the oldest, from the back of the list to its start. */
+static bool
+put_first(struct push_history *history, struct push_history_entry *entry)
+{
+	if (history->count >= history->size_max || !reserve(history))
+		return false;
+	history->head = (history->head - 1) & (history->capacity - 1);
+	history->entries[history->head] = entry;
+	history->count++;
+	push_list_remove(&entry->age);
+	count_in(history, entry);
+	/* it is older than any other */
+	push_list_remove(&entry->age);
+	push_list_insert(&history->store->by_age, &entry->age);
+	return true;
+}
+
+void
+push_history_backward(struct push_history *history, struct push_position after)
+{
+	struct push_position start = history->after;
+
+	after = limit_to_epoch(after, history->complete);
+	while (!push_list_is_empty(&history->fetched)) {
+		struct push_history_entry *entry =
+			push_container_of(history->fetched.prev, struct push_history_entry, age);
+
+		if (push_position_compare(entry->at, after) <= 0)
+			break;
+		if (push_position_compare(entry->at, start) > 0) {
+			push_history_entry_destroy(entry); /* it is there, or it comes by itself */
+			continue;
+		}
+		if (!put_first(history, entry)) {
+			after = entry->at;
+			break;
+		}
+	}
+	push_history_discard(history);
+	if (push_position_compare(after, start) < 0)
+		history->after = after;
+	make_room(history->store);
+	history->upstream = history->after;
+}
+
+void
+push_history_append(struct push_history *history, struct push_position at,
+	struct push_frame *const frames[PUSH_ENCODING_COUNT], uint64_t ttl_us, uint64_t now_us)
+{
+	struct push_history_entry *entry = push_history_entry_create(history, at, ttl_us, 0, now_us);
+
+	if (!entry) {
+		skip(history, at);
+		return;
+	}
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		entry->frames[e] = frames[e] ? push_frame_ref(frames[e]) : NULL;
+	(void)push_history_put(history, entry);
 }
 
 void
@@ -228,6 +377,9 @@ push_history_free(struct push_history *history)
 	struct push_position *place = forgotten(history->store, history->channel);
 
 	PUSH_ASSERT(!history->count);
+	push_history_discard(history);
+	push_list_splice(&history->fetched, &history->pending);
+	push_history_discard(history);
 	if (push_position_compare(*place, history->after) < 0)
 		*place = history->after;
 	history->channel->history = NULL;

@@ -60,6 +60,16 @@ struct push_history {
 	uint64_t dropped; /* messages, since it began */
 	/* It began at created; and between known_since and then there were none of the channel. */
 	struct push_position known_since, created;
+
+	/* Where a server keeps the history, this is a part of it; see "upstream" below. */
+	struct push_list fetched;      /* entries of an answer that is being read */
+	struct push_list pending;      /* what was published while it is not settled */
+	struct push_position complete; /* what was published up to here and is not in the ring is older */
+	struct push_position upstream; /* the server has nothing more up to here */
+	uint32_t pending_count;
+	bool is_settled;  /* it is known where it stands: messages may be delivered */
+	bool is_fetching; /* an answer is to come */
+	bool is_overrun;  /* more was pending than may be */
 };
 
 struct push_history_store {
@@ -71,6 +81,10 @@ struct push_history_store {
 	struct push_stats *stats; /* borrowed: what is kept now is counted there */
 	unsigned int partition_count;
 	struct push_positions heads; /* the last position of each partition that was delivered */
+	/* Partitions whose messages are kept and not delivered, since older ones may be missing (bits), and
+	 * the last position of these that is known. */
+	uint32_t held;
+	struct push_position held_heads[PUSH_PARTITIONS_MAX];
 	struct push_position forgotten[PUSH_HISTORY_FORGOTTEN_COUNT];
 };
 
@@ -133,6 +147,56 @@ push_history_at(const struct push_history *history, uint32_t index)
 struct push_frame *
 push_history_frame(
 	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding);
+
+/*
+ * Upstream: a server keeps the history, and this process a window of it, for the channels that it is
+ * subscribed to.  A new window is empty.  The server is asked (push_history_forward) where the channel stands
+ * when its subscription has begun and whenever it may have missed something; until the answer has come what
+ * is published is pending.  It is asked for what is older when a client needs that (push_history_backward).
+ *
+ * An answer is a list of `fetched` entries in order, and `after`: up to there the server has nothing more.
+ *
+ * push_history_entry_create - an entry that is not in the ring yet; NULL when memory is out.
+ */
+struct push_history_entry *
+push_history_entry_create(struct push_history *history, struct push_position at, uint64_t ttl_us,
+	uint64_t age_us, uint64_t now_us);
+
+/* push_history_entry_destroy - one that is in no ring and in no list. */
+void
+push_history_entry_destroy(struct push_history_entry *entry);
+
+/* push_history_put - append an entry, which is the newest; false: memory is out, and it is gone. */
+bool
+push_history_put(struct push_history *history, struct push_history_entry *entry);
+
+/* push_history_discard - drop what was fetched. */
+void
+push_history_discard(struct push_history *history);
+
+/*
+ * push_history_forward - take over what was fetched behind the newest message.
+ *
+ * @head: where the channel's partition stood when the server answered.
+ * What the window has is dropped where the answer does not reach back to it.
+ */
+void
+push_history_forward(struct push_history *history, struct push_position after, struct push_position head);
+
+/* push_history_backward - take over what was fetched before the oldest message. */
+void
+push_history_backward(struct push_history *history, struct push_position after);
+
+/* push_history_restart - what it has is not the beginning of what comes: drop it; `after` moves to `at`. */
+void
+push_history_restart(struct push_history *history, struct push_position at);
+
+/* push_history_last - the newest position that it knows of. */
+static inline struct push_position
+push_history_last(const struct push_history *history)
+{
+	return history->count ? push_history_at(history, history->count - 1)->at : history->after;
+}
 
 /*
  * push_history_missed - how many messages behind `position` have left, as far as that can be known.

@@ -3,6 +3,7 @@
 
 #include "hub_private.h"
 #include "limits.h"
+#include "session.h"
 
 /* A body's text, with the channel's name escaped at worst six times as long, and the braces around. */
 #define SCRATCH_BYTES_MAX (PUSH_SIZE_MAX + 6 * PUSH_QUERY_BYTES_MAX + 64)
@@ -51,6 +52,8 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	hub->random = seed | 1; /* xorshift must not start at 0 */
 	push_list_init(&hub->dirty);
 	push_list_init(&hub->changed);
+	push_list_init(&hub->ahead);
+	push_list_init(&hub->behind_head);
 	push_wheel_init(&hub->wheel, now_us);
 	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
 	if (push_channel_map_init(&hub->channels, seed) != PUSH_OK)
@@ -134,9 +137,11 @@ hub_account(struct push_subscriber *subscriber, uint32_t bytes_before)
 }
 
 /* `{"channel":"qwerty","message":"hello"`, without the brace that closes it: an id may follow. */
-static enum push_status
-compose(struct push_buf *to, const struct push_channel *channel, const char *value, size_t value_size)
+enum push_status
+hub_compose(struct push_hub *hub, const struct push_channel *channel, const char *value, size_t value_size)
 {
+	struct push_buf *to = &hub->scratch;
+
 	push_buf_clear(to);
 	push_buf_append_text(to, "{\"channel\":");
 	push_json_append_string(to, channel->name, channel->name_size);
@@ -226,7 +231,7 @@ push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const ch
 	uint64_t now_us)
 {
 	struct push_frame *frames[PUSH_ENCODING_COUNT] = {NULL};
-	enum push_status status = compose(&hub->scratch, channel, value, value_size);
+	enum push_status status = hub_compose(hub, channel, value, value_size);
 
 	if (status == PUSH_OK)
 		status = encode(hub, channel, NULL, 0, now_us, frames);
@@ -277,7 +282,7 @@ number_and_deliver(struct push_hub *hub, struct push_channel *channel, const cha
 	/* its last subscriber may go, and what is kept of it, too */
 	was_held = channel->held;
 	channel->held = true;
-	status = compose(&hub->scratch, channel, value, value_size);
+	status = hub_compose(hub, channel, value, value_size);
 	if (status == PUSH_OK)
 		status = deliver_kept(hub, channel, at, ttl_us, now_us);
 	channel->held = was_held;
@@ -385,7 +390,7 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 
 		if (first && subscriber->state == SUBSCRIBER_WAITING)
 			subscriber_confirmed(subscriber, now_us);
-		else if (gap)
+		else if (gap && !subscriber->is_behind)
 			subscriber_gap(subscriber, now_us);
 	}
 }
@@ -400,8 +405,10 @@ push_hub_is_behind(const struct push_hub *hub)
 bool
 push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
-	if (hub->history)
+	if (hub->history) {
 		push_history_store_tick(hub->history, now_us, max);
+		session_tick(hub, now_us);
+	}
 	return push_wheel_advance(&hub->wheel, now_us, max, subscriber_on_timer);
 }
 

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "options.h"
+#include "position.h"
 #include "stats.h"
 #include "status.h"
 
@@ -139,6 +140,83 @@ push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const ch
  */
 void
 push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, uint64_t now_us);
+
+/*
+ * History upstream: a server keeps it, and its engine tells the hub what the server says (history.h).
+ *
+ *   push_hub_set_upstream     once, before the first subscriber
+ *   push_hub_unsettle         a channel's subscription begins, or begins again
+ *   push_hub_deliver_kept     a message with its position
+ *   push_hub_fetched ...      the messages of an answer, in order, then one of
+ *   push_hub_settle             ... where the channel stands: those behind the last one that was known
+ *   push_hub_extend             ... those before the first one
+ *   push_hub_give_up            ... it cannot be known: a gap
+ *   push_hub_hold_back        messages of a partition may have been missed
+ *   push_hub_catch_up         all of its channels are settled again
+ *
+ * A message's value may be anything that a server brings, as long as it is compact JSON.
+ */
+struct push_kept {
+	struct push_position at;
+	const char *value;
+	size_t value_size;
+	uint64_t ttl_us; /* the message's own; 0: none */
+	uint64_t age_us; /* since it was published */
+};
+
+/*
+ * push_hub_set_upstream - let a server keep the history.
+ *
+ * @fetch: called for a channel of which a client needs older messages; push_hub_extend() or
+ * push_hub_give_up() follows.  Not called again for it before that.
+ */
+void
+push_hub_set_upstream(struct push_hub *hub, unsigned int partition_count,
+	void (*fetch)(void *context, struct push_channel *channel), void *context);
+
+void
+push_hub_unsettle(struct push_channel *channel);
+
+/* Errors: PUSH_OUT_OF_MEMORY; the message is lost, and the engine has to see to it. */
+enum push_status PUSH_MUST_USE
+push_hub_deliver_kept(
+	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us);
+
+/* Errors: PUSH_OUT_OF_MEMORY; the answer is no use then. */
+enum push_status PUSH_MUST_USE
+push_hub_fetched(
+	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us);
+
+/*
+ * @after: the server has nothing more up to there.  @head: the newest position of the partition.
+ * Returns false where the server has to be asked again, since too much was published meanwhile.
+ */
+bool
+push_hub_settle(struct push_hub *hub, struct push_channel *channel, struct push_position after,
+	struct push_position head, uint64_t now_us);
+
+void
+push_hub_extend(struct push_channel *channel, struct push_position after);
+
+/* push_hub_fetch_lost - what was asked for will not come: whoever needs it asks again. */
+void
+push_hub_fetch_lost(struct push_channel *channel);
+
+void
+push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t now_us);
+
+void
+push_hub_hold_back(struct push_hub *hub, unsigned int partition);
+
+void
+push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us);
+
+bool
+push_hub_is_held(const struct push_hub *hub, unsigned int partition);
+
+/* push_hub_move_head - everything of the partition up to `at` has been delivered. */
+void
+push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at);
 
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t

@@ -101,9 +101,13 @@ struct push_hub {
 	size_t subscriber_count;
 	struct push_wheel wheel;
 	uint64_t random;
-	uint64_t drain_end_us;                              /* 0: not draining */
-	struct push_history_store *history;                 /* NULL: no channel has any */
-	bool numbers;                                       /* it gives positions to messages itself */
+	uint64_t drain_end_us;              /* 0: not draining */
+	struct push_history_store *history; /* NULL: no channel has any */
+	bool numbers;                       /* it gives positions to messages itself */
+	void (*fetch)(void *context, struct push_channel *channel); /* NULL: no server keeps history */
+	void *fetch_context;
+	struct push_list ahead;       /* cursors that are ahead of what is known here, and */
+	struct push_list behind_head; /* such that may read on when the head has moved */
 	struct push_frame *heartbeats[PUSH_ENCODING_COUNT]; /* with the newest position; NULL: not made yet */
 	struct push_frame *controls[PUSH_ENCODING_COUNT][PUSH_CONTROL_COUNT];
 	struct push_frame *closes[PUSH_ENCODING_COUNT][PUSH_CLOSE_REASON_COUNT];
@@ -118,6 +122,10 @@ hub_random_upto(struct push_hub *hub, uint64_t limit);
  */
 struct push_channel *
 hub_obtain(struct push_hub *hub, const char *name, size_t size);
+
+/* hub_compose - put a message's JSON into hub->scratch, without the brace that closes it. */
+enum push_status PUSH_MUST_USE
+hub_compose(struct push_hub *hub, const struct push_channel *channel, const char *value, size_t value_size);
 
 /* hub_moved - the newest position has changed. */
 void

@@ -73,6 +73,10 @@
 /* Messages kept of one channel: bounds its ring of entries at 4 MB, beside what the messages take. */
 #define PUSH_HISTORY_SIZE_MAX 65536
 
+/* Messages of one channel that wait until a server has said where the channel stands; beyond, it is asked
+ * again. */
+#define PUSH_HISTORY_PENDING_MAX 1024
+
 /* The shortest time to keep messages: what is due is looked for once a second. */
 #define PUSH_HISTORY_TTL_US_MIN 1000000ull
 

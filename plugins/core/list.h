@@ -38,6 +38,13 @@ push_list_append(struct push_list *head, struct push_list *item)
 	head->prev = item;
 }
 
+/* push_list_insert - in front of all others. */
+static inline void
+push_list_insert(struct push_list *head, struct push_list *item)
+{
+	push_list_append(head->next, item);
+}
+
 static inline void
 push_list_remove(struct push_list *item)
 {
@@ -69,19 +76,6 @@ push_list_take_all(struct push_list *to, struct push_list *from)
 	*to = *from;
 	to->next->prev = to;
 	to->prev->next = to;
-	push_list_init(from);
-}
-
-/* push_list_move_all - move every item of `from` to the end of `to`, in order. */
-static inline void
-push_list_move_all(struct push_list *to, struct push_list *from)
-{
-	if (push_list_is_empty(from))
-		return;
-	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
-	to->prev = from->prev;
 	push_list_init(from);
 }
 

@@ -11,6 +11,10 @@
 #define RETRY_MS_MIN 500
 #define RETRY_MS_MAX 2500
 
+/* How long a client that has read more than is known here is waited for to be right: nodes hear of each
+ * other's messages within this time, or of nothing. */
+#define SESSION_AHEAD_US 6000000ull
+
 struct push_session *
 session_create(const struct push_hub *hub)
 {
@@ -21,6 +25,8 @@ session_create(const struct push_hub *hub)
 static void
 drop_cursor(struct push_session *session)
 {
+	if (session->cursor)
+		push_list_remove(&session->cursor->waiting);
 	free(session->cursor);
 	session->cursor = NULL;
 }
@@ -34,18 +40,30 @@ session_destroy(struct push_session *session)
 	free(session);
 }
 
-enum push_status
-session_ask(struct push_subscriber *subscriber, const char *id, size_t size)
+static struct session_cursor *
+create_cursor(struct push_subscriber *subscriber)
 {
 	struct push_session *session = subscriber->list->session;
 	struct session_cursor *cursor =
 		calloc(1, sizeof(*cursor) + subscriber->subscription_count * sizeof(cursor->marks[0]));
 
 	if (!cursor)
-		return PUSH_OUT_OF_MEMORY;
-	cursor->is_readable = push_positions_parse(&cursor->at, id, size) == PUSH_OK;
+		return NULL;
+	cursor->subscriber = subscriber;
+	push_list_init(&cursor->waiting);
 	drop_cursor(session);
 	session->cursor = cursor;
+	return cursor;
+}
+
+enum push_status
+session_ask(struct push_subscriber *subscriber, const char *id, size_t size)
+{
+	struct session_cursor *cursor = create_cursor(subscriber);
+
+	if (!cursor)
+		return PUSH_OUT_OF_MEMORY;
+	cursor->is_readable = push_positions_parse(&cursor->at, id, size) == PUSH_OK;
 	return PUSH_OK;
 }
 
@@ -63,14 +81,12 @@ enqueue(struct push_subscriber *subscriber, struct push_frame *frame, uint64_t n
 	push_frame_unref(frame);
 }
 
-/* `missed`: UINT64_MAX where it is not known. */
-static void
-tell_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t missed, uint64_t now_us)
+void
+session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *channel, uint64_t missed,
+	uint64_t now_us)
 {
-	const struct push_channel *channel = subscriber->list->items[index].channel;
 	struct push_buf data;
 
-	subscriber->list->session->cursor->is_gap_told = true;
 	subscriber->hub->stats->gaps++;
 	push_buf_init(&data, PUSH_EVENT_BYTES_MAX);
 	push_buf_append_text(&data, "{\"channel\":");
@@ -85,6 +101,13 @@ tell_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t missed, ui
 				data.size, NULL, 0),
 			now_us);
 	push_buf_fini(&data);
+}
+
+static void
+tell_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t missed, uint64_t now_us)
+{
+	subscriber->list->session->cursor->is_gap_told = true;
+	session_tell_gap(subscriber, subscriber->list->items[index].channel, missed, now_us);
 }
 
 /* How many a reader at `position` misses of what has left; 0: nothing, or it was told before. */
@@ -139,6 +162,7 @@ static struct push_history_entry *
 next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64_t now_us)
 {
 	const struct session_cursor *cursor = subscriber->list->session->cursor;
+	const struct push_position *heads = subscriber->hub->history->heads.at;
 	struct push_history_entry *first = NULL;
 
 	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
@@ -152,8 +176,9 @@ next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64
 				break;
 			entry = NULL;
 		}
-		if (!entry || (cursor->is_bounded && push_position_compare(entry->at,
-							     cursor->until.at[history->partition]) > 0))
+		if (!entry || push_position_compare(entry->at, heads[history->partition]) > 0 ||
+			(cursor->is_bounded &&
+				push_position_compare(entry->at, cursor->until.at[history->partition]) > 0))
 			continue;
 		if (first && push_position_compare(first->at, entry->at) <= 0)
 			continue;
@@ -183,11 +208,11 @@ catch_up(struct push_subscriber *subscriber, uint64_t now_us)
 	char data[64], id[PUSH_ID_BYTES_MAX];
 	size_t id_size = push_positions_format(&subscriber->hub->history->heads, UINT32_MAX, id);
 	int size = snprintf(data, sizeof(data), "{\"replayed\":%" PRIu64 "}", cursor->replayed);
-	bool is_gap_told = cursor->is_gap_told;
+	bool is_quiet = cursor->is_gap_told || cursor->is_silent;
 
 	drop_cursor(session);
 	subscriber->is_behind = false;
-	if (!is_gap_told)
+	if (!is_quiet)
 		enqueue(subscriber,
 			push_encoding_event((enum push_encoding)subscriber->encoding, "resumed", data,
 				(size_t)size, id, id_size),
@@ -218,13 +243,114 @@ replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uin
 	return subscriber->state == SUBSCRIBER_OPEN;
 }
 
+/*
+ * Whether the server has to say something first: where a channel stands, or what is older than the window.
+ * Whoever brings that wakes the subscriber.
+ */
+static bool
+awaits_upstream(struct push_subscriber *subscriber)
+{
+	const struct session_cursor *cursor = subscriber->list->session->cursor;
+	struct push_hub *hub = subscriber->hub;
+	bool awaits = false;
+
+	for (uint32_t i = 0; hub->fetch && i < subscriber->subscription_count; i++) {
+		struct push_history *history = history_of(subscriber, i);
+
+		if (!history)
+			continue;
+		if (history->is_settled && !history->is_fetching &&
+			push_position_compare(cursor->at.at[history->partition], history->after) < 0 &&
+			push_position_compare(history->upstream, history->after) < 0) {
+			history->is_fetching = true;
+			hub->fetch(hub->fetch_context, history->channel);
+		}
+		awaits = awaits || !history->is_settled || history->is_fetching;
+	}
+	return awaits;
+}
+
+/* Whether the client has read more than this server knows to have been written: another one was faster. */
+static bool
+is_ahead(const struct push_subscriber *subscriber)
+{
+	const struct session_cursor *cursor = subscriber->list->session->cursor;
+	const struct push_history_store *store = subscriber->hub->history;
+
+	for (unsigned int p = 0; p < store->partition_count; p++)
+		if (!(store->held & (1u << p)) &&
+			push_position_compare(cursor->at.at[p], store->heads.at[p]) > 0)
+			return true;
+	return false;
+}
+
+/*
+ * Whether the server has said more of a channel than has come in of the others: what was published before
+ * that is on its way, and must not come behind.
+ */
+static bool
+is_behind_head(const struct push_subscriber *subscriber)
+{
+	const struct push_position *heads = subscriber->hub->history->heads.at;
+
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		const struct push_history *history = history_of(subscriber, i);
+
+		if (history && push_position_compare(history->complete, heads[history->partition]) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the head has to move before it can read on; whoever moves it wakes the subscriber. */
+static bool
+awaits_head(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+	struct push_hub *hub = subscriber->hub;
+	bool ahead;
+
+	if (!hub->fetch)
+		return false;
+	ahead = is_ahead(subscriber);
+	if (!ahead)
+		cursor->ahead_since_us = 0;
+	else if (!cursor->ahead_since_us)
+		cursor->ahead_since_us = now_us;
+	else
+		return true;
+	push_list_remove(&cursor->waiting);
+	if (ahead)
+		push_list_append(&hub->ahead, &cursor->waiting);
+	else if (is_behind_head(subscriber))
+		push_list_append(&hub->behind_head, &cursor->waiting);
+	return !push_list_is_empty(&cursor->waiting);
+}
+
+void
+session_tick(struct push_hub *hub, uint64_t now_us)
+{
+	while (!push_list_is_empty(&hub->ahead)) {
+		struct session_cursor *cursor =
+			push_container_of(hub->ahead.next, struct session_cursor, waiting);
+
+		if (cursor->ahead_since_us + SESSION_AHEAD_US > now_us)
+			return;
+		/* nobody knows what the client has read: it is an id like any other that is none of ours */
+		push_list_remove(&cursor->waiting);
+		cursor->at = hub->history->heads;
+		cursor->is_readable = false;
+		session_begin(cursor->subscriber, now_us);
+	}
+}
+
 /* Returns false when there is more to read than the outbox takes, or the subscriber is closed. */
 static bool
 read_on(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
-	if (!look_up(subscriber, now_us))
+	if (awaits_upstream(subscriber) || awaits_head(subscriber, now_us) || !look_up(subscriber, now_us))
 		return false;
 	for (;;) {
 		uint32_t index = 0;
@@ -304,7 +430,7 @@ fall_behind(struct push_subscriber *subscriber)
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 	const struct push_history_store *store = subscriber->hub->history;
 
-	cursor->is_readable = cursor->is_readable && is_known(store, &cursor->at);
+	cursor->is_readable = cursor->is_readable && (subscriber->hub->fetch || is_known(store, &cursor->at));
 	if (!cursor->is_readable)
 		cursor->at.partitions = 0;
 	complete(&cursor->at, &store->heads);
@@ -357,6 +483,21 @@ session_resume(struct push_subscriber *subscriber, const char *id, size_t size, 
 	session_begin(subscriber, now_us);
 }
 
+void
+session_fall_back(struct push_subscriber *subscriber, const struct push_positions *from, uint64_t now_us)
+{
+	struct session_cursor *cursor = create_cursor(subscriber);
+
+	if (!cursor) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		return;
+	}
+	cursor->is_readable = cursor->is_silent = true;
+	cursor->at = *from;
+	complete(&cursor->at, &subscriber->hub->history->heads);
+	subscriber->is_behind = true;
+}
+
 static struct push_frame *
 newest_heartbeat(struct push_hub *hub, enum push_encoding encoding)
 {
@@ -365,7 +506,8 @@ newest_heartbeat(struct push_hub *hub, enum push_encoding encoding)
 	if (!hub->heartbeats[encoding]) {
 		size_t size = push_positions_format(&hub->history->heads, UINT32_MAX, id);
 
-		hub->heartbeats[encoding] = push_encoding_heartbeat(encoding, id, size, 0);
+		if (size)
+			hub->heartbeats[encoding] = push_encoding_heartbeat(encoding, id, size, 0);
 	}
 	return hub->heartbeats[encoding] ? push_frame_ref(hub->heartbeats[encoding]) : NULL;
 }
@@ -379,6 +521,7 @@ session_heartbeat(struct push_subscriber *subscriber)
 	const struct push_positions *at = &hub->history->heads;
 	unsigned int retry_ms = 0;
 	char id[PUSH_ID_BYTES_MAX];
+	size_t id_size;
 
 	if (subscriber->is_behind && session->cursor->is_bounded)
 		return NULL; /* it has newer messages already */
@@ -389,5 +532,6 @@ session_heartbeat(struct push_subscriber *subscriber)
 	if (!session->is_announced)
 		retry_ms = (unsigned int)(RETRY_MS_MIN + hub_random_upto(hub, RETRY_MS_MAX - RETRY_MS_MIN));
 	session->is_announced = true;
-	return push_encoding_heartbeat(encoding, id, push_positions_format(at, UINT32_MAX, id), retry_ms);
+	id_size = push_positions_format(at, UINT32_MAX, id);
+	return id_size ? push_encoding_heartbeat(encoding, id, id_size, retry_ms) : NULL;
 }

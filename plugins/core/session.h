@@ -32,7 +32,11 @@ struct session_cursor {
 	struct push_positions until, then; /* after `until` it goes on at `then`; used with `is_bounded` */
 	bool is_bounded;
 	bool is_gap_told;
-	bool is_busy; /* being read on */
+	bool is_busy;             /* being read on */
+	bool is_silent;           /* the client has not asked, and hears nothing but what it missed */
+	struct push_list waiting; /* in hub->ahead or hub->behind_head */
+	struct push_subscriber *subscriber;
+	uint64_t ahead_since_us; /* 0: it is not */
 	uint64_t replayed;
 	struct session_mark marks[]; /* one for each of its channels */
 };
@@ -66,6 +70,19 @@ session_begin(struct push_subscriber *subscriber, uint64_t now_us);
 /* session_resume - a client that is open asks for what came between an id and its own beginning. */
 void
 session_resume(struct push_subscriber *subscriber, const char *id, size_t size, uint64_t now_us);
+
+/* session_fall_back - a client that was up to date may have missed something since `from`. */
+void
+session_fall_back(struct push_subscriber *subscriber, const struct push_positions *from, uint64_t now_us);
+
+/* session_tell_gap - `missed`: UINT64_MAX where it is not known. */
+void
+session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *channel, uint64_t missed,
+	uint64_t now_us);
+
+/* session_tick - look after those who are ahead. */
+void
+session_tick(struct push_hub *hub, uint64_t now_us);
 
 /* session_advance - replay as much as its outbox takes.  May close the subscriber. */
 void

@@ -69,8 +69,8 @@ push_wheel_take_all(struct push_wheel *wheel, struct push_list *timers)
 {
 	for (int level = 0; level < PUSH_WHEEL_LEVELS; level++)
 		for (int slot = 0; slot < PUSH_WHEEL_SLOT_COUNT; slot++)
-			push_list_move_all(timers, &wheel->slots[level][slot]);
-	push_list_move_all(timers, &wheel->due);
+			push_list_splice(timers, &wheel->slots[level][slot]);
+	push_list_splice(timers, &wheel->due);
 }
 
 void

@@ -1,0 +1,308 @@
+/*
+ * hub_history.c - what the hub does where a server keeps the history (hub.h, "history upstream").
+ *
+ * A channel is settled when it is known where it stands; what is published before that is pending.  A
+ * partition is held when something of it may have been missed: its messages are kept and not delivered, and
+ * its head, up to which sessions read, stays where it was.  When all of its channels are settled again the
+ * head moves on, and every client that was there reads on from where it stood, as one that comes back does.
+ */
+#include <stdlib.h>
+
+#include "hub_private.h"
+#include "limits.h"
+#include "session.h"
+
+void
+push_hub_set_upstream(struct push_hub *hub, unsigned int partition_count,
+	void (*fetch)(void *context, struct push_channel *channel), void *context)
+{
+	PUSH_ASSERT(hub->history && partition_count <= PUSH_PARTITIONS_MAX && !hub->subscriber_count);
+	hub->history->partition_count = partition_count;
+	hub->fetch = fetch;
+	hub->fetch_context = context;
+}
+
+/* The channel's clients, each once; any of them may be closed for it. */
+static void
+wake_sessions(struct push_channel *channel)
+{
+	for (uint32_t i = channel->count; i-- > 0;) {
+		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+
+		if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
+			hub_mark_dirty(subscriber);
+	}
+}
+
+static void
+move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
+{
+	struct push_history_store *store = hub->history;
+	bool is_held = store->held & (1u << partition);
+	struct push_position *head = is_held ? &store->held_heads[partition] : &store->heads.at[partition];
+
+	if (push_position_compare(*head, at) >= 0)
+		return;
+	*head = at;
+	if (is_held)
+		return;
+	store->heads.partitions |= 1u << partition;
+	hub_moved(hub);
+}
+
+static void
+wake_cursors(const struct push_list *list)
+{
+	for (struct push_list *item = list->next; item != list; item = item->next)
+		hub_mark_dirty(push_container_of(item, struct session_cursor, waiting)->subscriber);
+}
+
+void
+push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
+{
+	move_head(hub, partition, at);
+	wake_cursors(&hub->ahead);
+	wake_cursors(&hub->behind_head);
+}
+
+/* Gives an entry that is in the ring to those who read live. */
+static void
+deliver_entry(
+	struct push_hub *hub, struct push_channel *channel, struct push_history_entry *entry, uint64_t now_us)
+{
+	hub->unflushed_deliveries += channel->count;
+	for (uint32_t i = channel->count; i-- > 0;) {
+		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+		enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
+		struct push_frame *frame;
+
+		if (subscriber->is_behind) {
+			hub_mark_dirty(subscriber);
+			continue;
+		}
+		frame = push_history_frame(channel->history, entry, encoding);
+		if (frame)
+			subscriber_enqueue(subscriber, frame, now_us);
+		else
+			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+	}
+}
+
+/* An entry with the message as it is kept, in one form. */
+static struct push_history_entry *
+create_entry(
+	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us)
+{
+	struct push_history *history = channel->history;
+	struct push_positions positions = {.partitions = 1u << history->partition};
+	enum push_encoding encoding =
+		channel->count_by_encoding[PUSH_ENCODING_WS] ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE;
+	struct push_history_entry *entry;
+	char id[PUSH_ID_BYTES_MAX];
+
+	positions.at[history->partition] = kept->at;
+	if (hub_compose(hub, channel, kept->value, kept->value_size) != PUSH_OK)
+		return NULL;
+	entry = push_history_entry_create(history, kept->at, kept->ttl_us, kept->age_us, now_us);
+	if (!entry)
+		return NULL;
+	entry->frames[encoding] = push_encoding_message(encoding, hub->scratch.bytes, hub->scratch.size, id,
+		push_positions_format(&positions, UINT32_MAX, id), now_us);
+	if (entry->frames[encoding])
+		return entry;
+	push_history_entry_destroy(entry);
+	return NULL;
+}
+
+/* The channel begins anew for all, with a gap. */
+static void
+lose(struct push_hub *hub, struct push_channel *channel, struct push_position at, uint64_t now_us)
+{
+	push_history_restart(channel->history, at);
+	for (uint32_t i = channel->count; i-- > 0;) {
+		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+
+		if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
+			session_tell_gap(subscriber, channel, UINT64_MAX, now_us);
+	}
+	hub->stats->gaps_upstream++;
+}
+
+static void
+accept(struct push_hub *hub, struct push_channel *channel, struct push_history_entry *entry, uint64_t now_us)
+{
+	struct push_history *history = channel->history;
+	struct push_position at = entry->at, last = push_history_last(history);
+	unsigned int partition = history->partition;
+	bool is_held = hub->history->held & (1u << partition);
+
+	if (push_position_compare(at, last) <= 0 || push_position_compare(at, history->complete) <= 0) {
+		push_history_entry_destroy(entry); /* it came with an answer already */
+		return;
+	}
+	/* the server has forgotten what it numbered: nobody knows what else */
+	if (at.epoch != history->complete.epoch && !is_held) {
+		lose(hub, channel, (struct push_position){at.epoch, 0}, now_us);
+		history->complete = (struct push_position){at.epoch, 0};
+	}
+	move_head(hub, partition, at);
+	if (push_history_put(history, entry) && !is_held)
+		deliver_entry(hub, channel, entry, now_us);
+	else if (!is_held)
+		lose(hub, channel, at, now_us);
+}
+
+enum push_status
+push_hub_deliver_kept(
+	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us)
+{
+	struct push_history *history = channel->history;
+	struct push_history_entry *entry = create_entry(hub, channel, kept, now_us);
+
+	if (!entry)
+		return PUSH_OUT_OF_MEMORY;
+	if (history->is_settled) {
+		accept(hub, channel, entry, now_us);
+	} else if (history->pending_count < PUSH_HISTORY_PENDING_MAX) {
+		push_list_append(&history->pending, &entry->age);
+		history->pending_count++;
+	} else {
+		/* what is asked for now will not have it: ask again */
+		history->is_overrun = true;
+		push_history_entry_destroy(entry);
+	}
+	return PUSH_OK;
+}
+
+enum push_status
+push_hub_fetched(
+	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us)
+{
+	struct push_history *history = channel->history;
+	struct push_history_entry *entry = create_entry(hub, channel, kept, now_us);
+
+	if (!entry)
+		return PUSH_OUT_OF_MEMORY;
+	push_list_append(&history->fetched, &entry->age);
+	return PUSH_OK;
+}
+
+void
+push_hub_unsettle(struct push_channel *channel)
+{
+	channel->history->is_settled = false;
+}
+
+bool
+push_hub_is_held(const struct push_hub *hub, unsigned int partition)
+{
+	return hub->history->held & (1u << partition);
+}
+
+bool
+push_hub_settle(struct push_hub *hub, struct push_channel *channel, struct push_position after,
+	struct push_position head, uint64_t now_us)
+{
+	struct push_history *history = channel->history;
+	struct push_list pending;
+
+	if (history->is_overrun) {
+		history->is_overrun = false;
+		push_list_splice(&history->fetched, &history->pending);
+		history->pending_count = 0;
+		push_history_discard(history);
+		return false;
+	}
+	push_history_forward(history, after, head);
+	/* messages of other channels may be in flight that came before it: only of the first one of a
+	 * partition it is known that there are none */
+	if (!(hub->history->heads.partitions & (1u << history->partition)))
+		move_head(hub, history->partition, head);
+	push_list_take_all(&pending, &history->pending);
+	history->pending_count = 0;
+	while (!push_list_is_empty(&pending)) {
+		struct push_history_entry *entry =
+			push_container_of(pending.next, struct push_history_entry, age);
+
+		push_list_remove(&entry->age);
+		accept(hub, channel, entry, now_us);
+	}
+	wake_sessions(channel);
+	return true;
+}
+
+void
+push_hub_extend(struct push_channel *channel, struct push_position after)
+{
+	push_history_backward(channel->history, after);
+	channel->history->is_fetching = false;
+	wake_sessions(channel);
+}
+
+void
+push_hub_fetch_lost(struct push_channel *channel)
+{
+	push_history_discard(channel->history);
+	channel->history->is_fetching = false;
+	wake_sessions(channel);
+}
+
+void
+push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t now_us)
+{
+	struct push_history *history = channel->history;
+
+	push_history_discard(history);
+	push_list_splice(&history->fetched, &history->pending);
+	push_history_discard(history);
+	history->pending_count = 0;
+	history->is_settled = true;
+	history->is_fetching = false;
+	lose(hub, channel, history->after, now_us);
+	history->upstream = history->after;
+	wake_sessions(channel);
+}
+
+void
+push_hub_hold_back(struct push_hub *hub, unsigned int partition)
+{
+	struct push_history_store *store = hub->history;
+
+	if (store->held & (1u << partition))
+		return;
+	store->held |= 1u << partition;
+	store->held_heads[partition] = store->heads.at[partition];
+}
+
+static void
+let_read(struct push_channel *channel, const struct push_positions *from, uint64_t now_us)
+{
+	for (uint32_t i = channel->count; i-- > 0;) {
+		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+
+		if (subscriber->state != SUBSCRIBER_OPEN)
+			continue;
+		if (!subscriber->is_behind)
+			session_fall_back(subscriber, from, now_us);
+		if (subscriber->state == SUBSCRIBER_OPEN)
+			hub_mark_dirty(subscriber);
+	}
+}
+
+void
+push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us)
+{
+	struct push_history_store *store = hub->history;
+	struct push_positions from = store->heads;
+	struct push_channel_map *map = &hub->channels;
+
+	PUSH_ASSERT(store->held & (1u << partition));
+	store->held &= ~(1u << partition);
+	move_head(hub, partition, store->held_heads[partition]);
+	for (size_t i = 0; i < map->bucket_count; i++)
+		for (struct push_channel *channel = map->buckets[i], *next; channel; channel = next) {
+			next = channel->next;
+			if (channel->history && channel->history->partition == partition && channel->count)
+				let_read(channel, &from, now_us);
+		}
+}
