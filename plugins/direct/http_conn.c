@@ -1,7 +1,5 @@
 /* http_conn.c - see http_conn.h. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,6 +49,8 @@ forget_request(struct push_http_conn *conn)
 	conn->route = NULL;
 	free(conn->allow_origin);
 	conn->allow_origin = NULL;
+	free(conn->key);
+	conn->key = NULL;
 }
 
 /* While the broker is asked, its answer still comes here (on_published). */
@@ -169,35 +169,42 @@ static const char *
 words_of(unsigned int status)
 {
 	switch (status) {
+	case 200: return "200 OK";
 	case 202: return "202 Accepted";
 	case 400: return "400 Bad Request";
+	case 404: return "404 Not Found";
 	case 408: return "408 Request Timeout";
+	case 409: return "409 Conflict";
 	case 413: return "413 Content Too Large";
+	case 422: return "422 Unprocessable Content";
 	case 431: return "431 Request Header Fields Too Large";
+	case 501: return "501 Not Implemented";
 	default: return "503 Service Unavailable\r\nretry-after: 1";
 	}
 }
 
 /* Appends an answer; it goes out when this turn's requests are done with. */
 static void
-answer(struct push_http_conn *conn, unsigned int status, const char *body, size_t size)
+answer(struct push_http_conn *conn, const struct push_answer *answer)
 {
 	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins;
 	const char *origin = push_cors_allowed_origin(allowed, conn->allow_origin);
 	struct push_buf *to = &conn->answers;
 
-	conn->direct->ops->count_publish(conn->direct->broker, status, conn->body_bytes);
+	if (!conn->is_read)
+		conn->direct->ops->count_publish(conn->direct->broker, answer->status, conn->body_bytes);
 	push_buf_append_text(to, "HTTP/1.1 ");
-	push_buf_append_text(to, words_of(status));
+	push_buf_append_text(to, words_of(answer->status));
 	push_buf_append_text(to, "\r\n");
 	if (conn->route)
 		push_buf_append(to, conn->route->extra, conn->route->extra_size);
-	push_buf_printf(to, "content-type: application/json\r\ncontent-length: %zu\r\n", size);
+	push_buf_printf(
+		to, "content-type: %s\r\ncontent-length: %zu\r\n", answer->content_type, answer->size);
 	if (origin)
 		push_buf_printf(to, "access-control-allow-origin: %s\r\n%s", origin,
 			strcmp(origin, "*") ? "vary: Origin\r\n" : "");
 	push_buf_append_text(to, conn->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
-	push_buf_append(to, body, size);
+	push_buf_append(to, answer->body, answer->size);
 	if (to->status != PUSH_OK)
 		conn_close(conn);
 }
@@ -209,7 +216,8 @@ answer_error(struct push_http_conn *conn, unsigned int status, const char *text)
 
 	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
 	push_json_append_error(&body, text);
-	answer(conn, status, body.bytes ? body.bytes : "", body.size);
+	answer(conn,
+		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
 	push_buf_fini(&body);
 }
 
@@ -244,66 +252,59 @@ end_request(struct push_http_conn *conn)
 }
 
 static void
-answer_published(struct push_http_conn *conn)
-{
-	char body[64];
-	int size;
-
-	if (conn->publish_status != PUSH_OK) {
-		answer_error(conn, 503, push_status_text(conn->publish_status));
-	} else {
-		size = snprintf(body, sizeof(body), "{\"subscribers\":%" PRIu64 "}", conn->subscribers);
-		answer(conn, 202, body, (size_t)size);
-	}
-	end_request(conn);
-}
-
-static void
-on_published(void *context, enum push_status status, uint64_t subscribers)
+on_answer(void *context, const struct push_answer *the_answer)
 {
 	struct push_http_conn *conn = context;
 
 	conn->published = true;
-	conn->publish_status = status;
-	conn->subscribers = subscribers;
+	if (conn->direct) /* else it was closed in the meantime */
+		answer(conn, the_answer);
 	if (conn->in_call)
 		return;
-	if (!conn->direct) { /* closed in the meantime */
+	if (!conn->direct) {
 		forget_request(conn);
 		push_buf_fini(&conn->body);
 		push_buf_fini(&conn->answers);
 		free(conn);
 		return;
 	}
-	answer_published(conn);
+	end_request(conn);
 	send_answers(conn);
+}
+
+/* The broker is going to be asked. */
+static void
+begin_call(struct push_http_conn *conn)
+{
+	conn->state = CONN_WAITING;
+	conn->published = false;
+	conn->in_call = true;
+}
+
+static void
+end_call(struct push_http_conn *conn)
+{
+	conn->in_call = false;
+	if (conn->published)
+		end_request(conn);
+	else
+		wait_for(conn, 0);
 }
 
 static void
 publish(struct push_http_conn *conn, const char *body, size_t size)
 {
 	struct push_direct *direct = conn->direct;
-	struct push_publication publication;
-	struct push_error error = {"out of memory"};
-	enum push_status status = push_publication_parse(
-		&publication, body, size, direct->ops->options(direct->broker), &error);
+	const struct push_publish_request request = {.body = body,
+		.size = size,
+		.wait_written = conn->wait_written,
+		.key = conn->key,
+		.key_size = conn->key ? strlen(conn->key) : 0};
 
-	if (status != PUSH_OK) {
-		answer_error(conn, status == PUSH_INVALID ? 400 : 503, error.text);
-		end_request(conn);
-		return;
-	}
-	conn->state = CONN_WAITING;
 	conn->body_bytes = size;
-	conn->published = false;
-	conn->in_call = true;
-	direct->ops->publish(direct->broker, &publication, on_published, conn);
-	conn->in_call = false;
-	push_publication_fini(&publication);
-	if (conn->published)
-		answer_published(conn);
-	else
-		wait_for(conn, 0);
+	begin_call(conn);
+	direct->ops->publish_request(direct->broker, &request, on_answer, conn);
+	end_call(conn);
 }
 
 static void
@@ -405,19 +406,46 @@ read_body(struct push_http_conn *conn, const char *bytes, size_t size)
 	return conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
 }
 
+/* At a glance: whether the query has an argument of this name. */
+static bool
+names_argument(struct push_span query, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (const char *p = query.bytes, *end = p ? p + query.size : NULL; p && p < end; p++) {
+		if ((size_t)(end - p) > size && !memcmp(p, name, size) && p[size] == '=')
+			return true;
+		p = memchr(p, '&', (size_t)(end - p));
+		if (!p)
+			break;
+	}
+	return false;
+}
+
+/* What is kept of a request's head. */
+static void
+keep_head(struct push_http_conn *conn, const struct push_head *head)
+{
+	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
+	if (head->origin.bytes)
+		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
+	if (head->idempotency_key.bytes)
+		conn->key = strndup(head->idempotency_key.bytes, head->idempotency_key.size);
+}
+
 /* `size` bytes of the body have come with the head. */
 static void
 begin_body(struct push_http_conn *conn, const struct push_head *head, const llhttp_t *parser, size_t size)
 {
 	conn->state = CONN_BODY;
-	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
+	keep_head(conn, head);
+	conn->is_read = false;
+	conn->wait_written = head->query.bytes && names_argument(head->query, "wait");
 	conn->chunked = head->chunked;
 	conn->body_left = head->length;
 	conn->started_us = conn->direct->ops->now_us();
 	if (head->chunked)
 		conn->parser = *parser;
-	if (head->origin.bytes)
-		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
 	/* RFC 9110, 10.1.1: not where the body is on its way already */
 	if (head->expect.bytes && !size && push_span_is(head->expect, "100-continue"))
 		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -487,13 +515,29 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	return opened;
 }
 
-/* At a glance: whether it is worth to ask lws. */
+/* ?wait=written, or no such argument. */
 static bool
-names_channels(struct push_span query)
+is_wait_right(struct push_span query)
 {
-	static const char name[] = "channels=";
+	struct push_buf value;
+	bool right;
 
-	return query.bytes && memmem(query.bytes, query.size, name, sizeof(name) - 1);
+	if (!names_argument(query, "wait"))
+		return true;
+	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	right = push_query_values(query, "wait", &value) &&
+		push_span_is((struct push_span){value.bytes, value.size}, "written");
+	push_buf_fini(&value);
+	return right;
+}
+
+static bool
+is_publish(const struct push_head *head, const struct push_options *options)
+{
+	return !head->content_encoding.bytes &&
+	       push_media_type_is_json(head->content_type.bytes, head->content_type.size) &&
+	       (head->chunked || (head->has_length && head->length <= options->message_bytes_max)) &&
+	       is_wait_right(head->query);
 }
 
 /* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */
@@ -506,14 +550,13 @@ kind_of(const struct push_http_conn *conn, const struct push_head *head, const l
 		memchr(head->path.bytes, '%', head->path.size))
 		return PUSH_DIRECT_NONE;
 	if (head->method == HTTP_POST)
-		return !parser->upgrade && !head->content_encoding.bytes &&
-				       push_media_type_is_json(
-					       head->content_type.bytes, head->content_type.size) &&
-				       (head->chunked || (head->has_length &&
-								 head->length <= options->message_bytes_max))
-			       ? PUSH_DIRECT_PUBLISH
-			       : PUSH_DIRECT_NONE;
-	if (head->method != HTTP_GET || head->chunked || head->length || !names_channels(head->query))
+		return !parser->upgrade && is_publish(head, options) ? PUSH_DIRECT_PUBLISH : PUSH_DIRECT_NONE;
+	if (head->method != HTTP_GET || head->chunked || head->length)
+		return PUSH_DIRECT_NONE;
+	if (!head->upgrade.bytes && names_argument(head->query, "channel") &&
+		conn->direct->ops->reads_history(conn->direct->broker))
+		return PUSH_DIRECT_READ;
+	if (!names_argument(head->query, "channels"))
 		return PUSH_DIRECT_NONE;
 	if (!head->upgrade.bytes)
 		return PUSH_DIRECT_SSE;
@@ -546,6 +589,46 @@ serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const stru
 	}
 	push_buf_fini(&list);
 	return STOP;
+}
+
+/* An argument that is there, but in a form that is read in more than one way, is left to lws. */
+static bool
+take_argument(struct push_span query, const char *name, struct push_buf *to, const struct push_buf **ret)
+{
+	push_buf_init(to, PUSH_QUERY_BYTES_MAX);
+	*ret = NULL;
+	if (!names_argument(query, name))
+		return true;
+	*ret = to;
+	return push_query_values(query, name, to);
+}
+
+/* A request for history. */
+static enum next
+serve_read(struct push_http_conn *conn, const struct push_head *head, size_t *used)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_read_request request;
+	struct push_buf channel, since, limit;
+	bool right = take_argument(head->query, "channel", &channel, &request.channel);
+
+	right = take_argument(head->query, "since", &since, &request.since) && right;
+	right = take_argument(head->query, "limit", &limit, &request.limit) && right;
+	if (right) {
+		*used += head->size;
+		push_timer_disarm(&conn->timer);
+		keep_head(conn, head);
+		conn->is_read = true;
+		begin_call(conn);
+		direct->ops->read_request(direct->broker, &request, on_answer, conn);
+		end_call(conn);
+	} else {
+		give_to_lws(conn);
+	}
+	push_buf_fini(&channel);
+	push_buf_fini(&since);
+	push_buf_fini(&limit);
+	return right && conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
 }
 
 /*
@@ -593,6 +676,8 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 		return STOP;
 	}
 	set_low_water(conn, 1);
+	if (kind == PUSH_DIRECT_READ)
+		return serve_read(conn, &head, used);
 	if (kind != PUSH_DIRECT_PUBLISH)
 		return serve_stream(conn, kind, &head);
 	begin_body(conn, &head, &parser, size - head.size);
