@@ -292,6 +292,12 @@ ops_publish_request(struct push_broker *broker, const struct push_publish_reques
 	push_publisher_publish(&broker->publisher, request, answer, context);
 }
 
+static struct push_lines *
+ops_lines_create(struct push_broker *broker, void (*ready)(void *context), void *context)
+{
+	return push_lines_create(&broker->publisher, ready, context);
+}
+
 static void
 ops_read_request(struct push_broker *broker, const struct push_read_request *request, push_answer_fn answer,
 	void *context)
@@ -438,6 +444,13 @@ push_broker_ops_table(void)
 		.subscriber_resume = push_subscriber_resume,
 		.publish_request = ops_publish_request,
 		.read_request = ops_read_request,
+		.lines_create = ops_lines_create,
+		.lines_destroy = push_lines_destroy,
+		.lines_feed = push_lines_feed,
+		.lines_end = push_lines_end,
+		.lines_is_full = push_lines_is_full,
+		.lines_is_over = push_lines_is_over,
+		.lines_answers = push_lines_answers,
 		.reads_history = ops_reads_history,
 	};
 

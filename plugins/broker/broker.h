@@ -22,6 +22,7 @@
 #include "core/stats.h"
 #include "core/transport.h"
 #include "engine.h"
+#include "lines.h"
 #include "publishing.h"
 #include "reading.h"
 
@@ -104,6 +105,16 @@ struct push_broker_ops {
 		push_answer_fn answer, void *context);
 	void (*read_request)(struct push_broker *broker, const struct push_read_request *request,
 		push_answer_fn answer, void *context);
+
+	/* A stream of lines (lines.h). */
+	struct push_lines *(*lines_create)(
+		struct push_broker *broker, void (*ready)(void *context), void *context);
+	void (*lines_destroy)(struct push_lines *lines);
+	void (*lines_feed)(struct push_lines *lines, const char *bytes, size_t size);
+	void (*lines_end)(struct push_lines *lines);
+	bool (*lines_is_full)(const struct push_lines *lines);
+	bool (*lines_is_over)(const struct push_lines *lines);
+	struct push_buf *(*lines_answers)(struct push_lines *lines);
 
 	/* push_read_is_offered() */
 	bool (*reads_history)(const struct push_broker *broker);

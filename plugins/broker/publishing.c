@@ -1,5 +1,4 @@
 /* publishing.c - see publishing.h. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,22 +7,15 @@
 #include "core/jsonscan.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
-#include "core/tracker.h"
 #include "idempotency.h"
+#include "message.h"
 #include "publishing.h"
 
 struct publishing;
 
-/* One message.  `left` counts the channels that it is still to be published to, and one while that is going
- * on. */
 struct item {
+	struct push_message message; /* first: the two are cast into each other */
 	struct publishing *publishing;
-	struct push_tracker *tracker; /* owned; NULL: nobody waits for what is written */
-	uint64_t subscribers;
-	uint32_t left, sent, published;
-	bool is_uncertain;             /* it may have been published where it is not known to be */
-	uint32_t error_at, error_size; /* in publishing->errors */
-	uint16_t status;               /* of HTTP, where it failed; 0: it did not */
 };
 
 struct publishing {
@@ -33,8 +25,7 @@ struct publishing {
 	struct push_list link; /* in publisher->waiting or ->settled, or alone */
 	uint64_t deadline_us;
 	struct push_idempotency *kept; /* owned; NULL: nothing is */
-	struct push_buf errors;
-	size_t sends;
+	size_t sends_left;
 	bool is_array, is_lines, wait_written;
 	uint32_t left; /* items without a result, and one while they are published */
 	uint32_t count;
@@ -56,28 +47,6 @@ push_publish_http_status(enum push_status status)
 /* --- the answer --- */
 
 static void
-append_item(const struct item *item, struct push_buf *to)
-{
-	const struct publishing *publishing = item->publishing;
-
-	if (!item->status) {
-		push_buf_printf(to, "{\"subscribers\":%" PRIu64, item->subscribers);
-		if (publishing->wait_written)
-			push_buf_printf(
-				to, ",\"written\":%" PRIu64, item->tracker ? item->tracker->written : 0);
-		push_buf_append_text(to, "}");
-		return;
-	}
-	push_buf_append_text(to, "{\"error\":");
-	push_json_append_string(to,
-		item->error_size ? publishing->errors.bytes + item->error_at : "out of memory",
-		item->error_size ? item->error_size : strlen("out of memory"));
-	if (publishing->is_array || publishing->is_lines)
-		push_buf_printf(to, ",\"status\":%u", item->status);
-	push_buf_append_text(to, "}");
-}
-
-static void
 append_items(const struct publishing *publishing, struct push_buf *to)
 {
 	if (publishing->is_array)
@@ -85,7 +54,8 @@ append_items(const struct publishing *publishing, struct push_buf *to)
 	for (uint32_t i = 0; i < publishing->count; i++) {
 		if (publishing->is_array && i > 0)
 			push_buf_append_text(to, ",");
-		append_item(&publishing->items[i], to);
+		push_message_append_answer(
+			&publishing->items[i].message, publishing->is_array || publishing->is_lines, to);
 		if (publishing->is_lines)
 			push_buf_append_text(to, "\n");
 	}
@@ -98,11 +68,7 @@ destroy(struct publishing *publishing)
 {
 	PUSH_ASSERT(push_list_is_empty(&publishing->link) && !publishing->kept);
 	for (uint32_t i = 0; i < publishing->count; i++)
-		if (publishing->items[i].tracker) {
-			push_tracker_fini(publishing->items[i].tracker);
-			free(publishing->items[i].tracker);
-		}
-	push_buf_fini(&publishing->errors);
+		push_message_fini(&publishing->items[i].message);
 	free(publishing);
 }
 
@@ -111,7 +77,7 @@ static bool
 has_effect(const struct publishing *publishing)
 {
 	for (uint32_t i = 0; i < publishing->count; i++)
-		if (publishing->items[i].published || publishing->items[i].is_uncertain)
+		if (push_message_has_effect(&publishing->items[i].message))
 			return true;
 	return false;
 }
@@ -125,8 +91,8 @@ give_answer(struct publishing *publishing)
 	bool effect = has_effect(publishing);
 	struct push_buf body;
 
-	if (!publishing->is_array && !publishing->is_lines && publishing->items[0].status)
-		answer.status = publishing->items[0].status;
+	if (!publishing->is_array && !publishing->is_lines && publishing->items[0].message.status)
+		answer.status = publishing->items[0].message.status;
 	push_buf_init(&body, PUSH_PUBLISH_ANSWER_BYTES_MAX);
 	append_items(publishing, &body);
 	if (body.status != PUSH_OK) {
@@ -151,9 +117,12 @@ give_answer(struct publishing *publishing)
 static bool
 is_written(const struct publishing *publishing)
 {
-	for (uint32_t i = 0; i < publishing->count; i++)
-		if (publishing->items[i].tracker && !push_tracker_is_over(publishing->items[i].tracker))
+	for (uint32_t i = 0; i < publishing->count; i++) {
+		const struct push_tracker *tracker = publishing->items[i].message.tracker;
+
+		if (tracker && !push_tracker_is_over(tracker))
 			return false;
+	}
 	return true;
 }
 
@@ -177,9 +146,6 @@ finish(struct publishing *publishing)
 {
 	struct push_publisher *publisher = publishing->publisher;
 
-	for (uint32_t i = 0; i < publishing->count; i++)
-		if (publishing->items[i].tracker)
-			push_tracker_delivered(publishing->items[i].tracker);
 	if (!publishing->wait_written || is_written(publishing)) {
 		give_answer(publishing);
 		return;
@@ -236,110 +202,21 @@ push_publisher_fini(struct push_publisher *publisher)
 /* --- publishing --- */
 
 static void
-fail(struct item *item, unsigned int status, const char *text)
+on_over(struct push_message *message)
 {
-	struct push_buf *errors = &item->publishing->errors;
-	size_t at = errors->size;
+	struct publishing *publishing = ((struct item *)message)->publishing;
 
-	item->status = (uint16_t)status;
-	push_buf_append_text(errors, text);
-	item->error_at = (uint32_t)at;
-	item->error_size = errors->status == PUSH_OK ? (uint32_t)(errors->size - at) : 0;
-}
-
-static void
-item_done(struct item *item)
-{
-	char text[PUSH_ERROR_TEXT_BYTES_MAX];
-
-	if (--item->left)
-		return;
-	/* of several channels it may have gone to some */
-	if (item->status && item->sent > 1) {
-		snprintf(text, sizeof(text), "%.*s: published to %" PRIu32 " of %" PRIu32 " channels",
-			(int)item->error_size,
-			item->error_size ? item->publishing->errors.bytes + item->error_at : "",
-			item->published, item->sent);
-		fail(item, item->status, text);
-	}
-	if (--item->publishing->left == 0)
-		finish(item->publishing);
-}
-
-static void
-on_published(void *context, enum push_status status, uint64_t subscribers)
-{
-	struct item *item = context;
-	struct push_stats *stats = item->publishing->publisher->stats;
-
-	if (status == PUSH_OK) {
-		item->subscribers += subscribers;
-		item->published++;
-		stats->published++;
-	} else {
-		item->is_uncertain |= status == PUSH_UNCERTAIN;
-		if (!item->status)
-			fail(item, push_publish_http_status(status), push_status_text(status));
-	}
-	item_done(item);
-}
-
-static bool
-track(struct item *item)
-{
-	item->tracker = malloc(sizeof(*item->tracker));
-	if (!item->tracker)
-		return false;
-	push_tracker_init(item->tracker, on_written, item);
-	return true;
-}
-
-static void
-send_item(struct item *item, struct push_publication *publication)
-{
-	struct push_publisher *publisher = item->publishing->publisher;
-	const struct push_channels *channels = &publication->channels;
-	size_t count = channels->count ? channels->count : 1;
-
-	if (item->publishing->sends + count > PUSH_PUBLISH_SENDS_MAX) {
-		fail(item, 413, "too many messages to too many channels in one request");
-		return;
-	}
-	if (item->publishing->wait_written && !track(item)) {
-		fail(item, 503, push_status_text(PUSH_OUT_OF_MEMORY));
-		return;
-	}
-	publication->tracker = item->tracker;
-	item->publishing->sends += count;
-	item->left += (uint32_t)count;
-	item->sent = (uint32_t)count;
-	for (size_t i = 0; i < count; i++) {
-		if (channels->count) {
-			publication->channel = channels->names[i].text;
-			publication->channel_size = channels->names[i].size;
-		}
-		publisher->engine->publish(
-			publisher->engine, publication, publisher->now_us(), on_published, item);
-	}
+	if (--publishing->left == 0)
+		finish(publishing);
 }
 
 static void
 publish_item(struct item *item, const char *text, size_t size)
 {
-	struct push_publisher *publisher = item->publishing->publisher;
-	struct push_publication publication;
-	struct push_error error = {"out of memory"};
-	enum push_status status =
-		push_publication_parse(&publication, text, size, publisher->options, &error);
+	struct publishing *publishing = item->publishing;
 
-	item->left = 1;
-	if (status == PUSH_OK) {
-		send_item(item, &publication);
-		push_publication_fini(&publication);
-	} else {
-		fail(item, push_publish_http_status(status), error.text);
-	}
-	item_done(item);
+	push_message_publish(&item->message, text, size, publishing->sends_left);
+	publishing->sends_left -= item->message.sent;
 }
 
 static void
@@ -448,6 +325,23 @@ count_messages(const struct push_publish_request *request, bool is_array, size_t
 	return 413;
 }
 
+static void
+init_item(struct item *item, struct publishing *publishing)
+{
+	item->publishing = publishing;
+	push_message_init(&item->message, publishing->publisher, on_over);
+}
+
+/* Returns false when memory is out. */
+static bool
+track_all(struct publishing *publishing)
+{
+	for (uint32_t i = 0; publishing->wait_written && i < publishing->count; i++)
+		if (push_message_track(&publishing->items[i].message, on_written) != PUSH_OK)
+			return false;
+	return true;
+}
+
 static struct publishing *
 create(struct push_publisher *publisher, const struct push_publish_request *request, size_t count,
 	push_answer_fn answer, void *context)
@@ -461,12 +355,15 @@ create(struct push_publisher *publisher, const struct push_publish_request *requ
 		.context = context,
 		.is_lines = request->is_lines,
 		.wait_written = request->wait_written,
+		.sends_left = PUSH_PUBLISH_SENDS_MAX,
 		.count = (uint32_t)count};
 	for (size_t i = 0; i < count; i++)
-		publishing->items[i] = (struct item){.publishing = publishing};
+		init_item(&publishing->items[i], publishing);
 	push_list_init(&publishing->link);
-	push_buf_init(&publishing->errors, 2 * count * PUSH_ERROR_TEXT_BYTES_MAX);
-	return publishing;
+	if (track_all(publishing))
+		return publishing;
+	destroy(publishing);
+	return NULL;
 }
 
 /* The key is new. */

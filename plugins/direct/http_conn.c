@@ -51,6 +51,9 @@ forget_request(struct push_http_conn *conn)
 	conn->allow_origin = NULL;
 	free(conn->key);
 	conn->key = NULL;
+	if (conn->lines)
+		conn->direct->ops->lines_destroy(conn->lines);
+	conn->lines = NULL;
 }
 
 /* While the broker is asked, its answer still comes here (on_published). */
@@ -127,6 +130,27 @@ linger(struct push_http_conn *conn)
 	arm(conn, PUSH_LINGER_US);
 }
 
+/* What is not read fills the client's socket. */
+static bool
+may_read(const struct push_http_conn *conn)
+{
+	return conn->state != CONN_WAITING &&
+	       (!conn->lines || !conn->direct->ops->lines_is_full(conn->lines));
+}
+
+/* All answers are out. */
+static void
+wait_on(struct push_http_conn *conn)
+{
+	bool reads = may_read(conn);
+
+	if (conn->lines && reads)
+		arm(conn, PUSH_BODY_STALL_US);
+	else if (conn->lines)
+		push_timer_disarm(&conn->timer);
+	wait_for(conn, reads ? READING : 0);
+}
+
 static void
 send_answers(struct push_http_conn *conn)
 {
@@ -146,7 +170,7 @@ send_answers(struct push_http_conn *conn)
 	}
 	conn->answers_sent += sent > 0 ? (size_t)sent : 0;
 	if (conn->answers_sent < answers->size) {
-		if (!push_timer_is_armed(&conn->timer))
+		if (conn->lines || !push_timer_is_armed(&conn->timer))
 			arm(conn, PUSH_ANSWERS_US);
 		wait_for(conn, EPOLLOUT);
 		return;
@@ -162,7 +186,7 @@ send_answers(struct push_http_conn *conn)
 	if (!conn->keep_alive && (conn->state == CONN_HEAD || conn->state == CONN_LINGER))
 		linger(conn);
 	else
-		wait_for(conn, conn->state == CONN_WAITING ? 0 : READING);
+		wait_on(conn);
 }
 
 static const char *
@@ -183,27 +207,37 @@ words_of(unsigned int status)
 	}
 }
 
-/* Appends an answer; it goes out when this turn's requests are done with. */
+/* The head of an answer, without what says how long its body is. */
 static void
-answer(struct push_http_conn *conn, const struct push_answer *answer)
+append_head(struct push_http_conn *conn, unsigned int status, const char *content_type)
 {
 	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins;
 	const char *origin = push_cors_allowed_origin(allowed, conn->allow_origin);
 	struct push_buf *to = &conn->answers;
 
 	if (!conn->is_read)
-		conn->direct->ops->count_publish(conn->direct->broker, answer->status, conn->body_bytes);
+		conn->direct->ops->count_publish(conn->direct->broker, status, conn->body_bytes);
 	push_buf_append_text(to, "HTTP/1.1 ");
-	push_buf_append_text(to, words_of(answer->status));
+	push_buf_append_text(to, words_of(status));
 	push_buf_append_text(to, "\r\n");
 	if (conn->route)
 		push_buf_append(to, conn->route->extra, conn->route->extra_size);
-	push_buf_printf(
-		to, "content-type: %s\r\ncontent-length: %zu\r\n", answer->content_type, answer->size);
+	push_buf_printf(to, "content-type: %s\r\n", content_type);
 	if (origin)
 		push_buf_printf(to, "access-control-allow-origin: %s\r\n%s", origin,
 			strcmp(origin, "*") ? "vary: Origin\r\n" : "");
-	push_buf_append_text(to, conn->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
+	if (!conn->keep_alive)
+		push_buf_append_text(to, "connection: close\r\n");
+}
+
+/* Appends an answer; it goes out when this turn's requests are done with. */
+static void
+answer(struct push_http_conn *conn, const struct push_answer *answer)
+{
+	struct push_buf *to = &conn->answers;
+
+	append_head(conn, answer->status, answer->content_type);
+	push_buf_printf(to, "content-length: %zu\r\n\r\n", answer->size);
 	push_buf_append(to, answer->body, answer->size);
 	if (to->status != PUSH_OK)
 		conn_close(conn);
@@ -301,6 +335,11 @@ publish(struct push_http_conn *conn, const char *body, size_t size)
 		.key = conn->key,
 		.key_size = conn->key ? strlen(conn->key) : 0};
 
+	if (conn->has_key && !conn->key) {
+		answer_error(conn, 503, push_status_text(PUSH_OUT_OF_MEMORY));
+		end_request(conn);
+		return;
+	}
 	conn->body_bytes = size;
 	begin_call(conn);
 	direct->ops->publish_request(direct->broker, &request, on_answer, conn);
@@ -322,6 +361,111 @@ publish_body(struct push_http_conn *conn)
 	push_buf_fini(&body);
 }
 
+/* --- a stream of lines --- */
+
+static void
+append_chunk(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	push_buf_printf(&conn->answers, "%zx\r\n", size);
+	push_buf_append(&conn->answers, bytes, size);
+	push_buf_append_text(&conn->answers, "\r\n");
+}
+
+/* What is answered so far; the head of it goes with the first of them. */
+static void
+take_line_answers(struct push_http_conn *conn, bool is_over)
+{
+	struct push_buf *ready = conn->direct->ops->lines_answers(conn->lines);
+
+	if (!conn->has_begun && (ready->size || is_over)) {
+		append_head(conn, 202, "application/x-ndjson");
+		push_buf_append_text(&conn->answers, "transfer-encoding: chunked\r\n\r\n");
+		conn->has_begun = true;
+	}
+	if (ready->size)
+		append_chunk(conn, ready->bytes, ready->size);
+	if (ready->status != PUSH_OK || conn->answers.status != PUSH_OK)
+		conn_close(conn);
+	push_buf_clear(ready);
+}
+
+/* Some lines have come, or some answers to them. */
+static void
+advance_lines(struct push_http_conn *conn)
+{
+	bool is_over = conn->direct->ops->lines_is_over(conn->lines);
+
+	take_line_answers(conn, is_over);
+	if (!is_over)
+		return;
+	push_buf_append_text(&conn->answers, "0\r\n\r\n");
+	if (conn->answers.status != PUSH_OK)
+		conn_close(conn);
+	end_request(conn);
+}
+
+static void
+on_lines_ready(void *context)
+{
+	struct push_http_conn *conn = context;
+
+	if (conn->source.fd < 0)
+		return;
+	advance_lines(conn);
+	if (conn->source.fd < 0)
+		return;
+	if (conn->answers.size)
+		send_answers(conn);
+	else
+		wait_on(conn);
+}
+
+static void
+end_lines(struct push_http_conn *conn)
+{
+	conn->state = CONN_WAITING;
+	conn->direct->ops->lines_end(conn->lines);
+	advance_lines(conn);
+	if (conn->state == CONN_WAITING)
+		wait_on(conn);
+}
+
+static void
+begin_lines(struct push_http_conn *conn)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_sources *publishers = &direct->sets[PUSH_DIRECT_PUBLISHERS];
+
+	conn->has_begun = false;
+	conn->published = true; /* nothing else is to come where it is closed */
+	conn->body_bytes = 0;
+	conn->lines = direct->ops->lines_create(direct->broker, on_lines_ready, conn);
+	if (!conn->lines) {
+		refuse(conn, 503, push_status_text(PUSH_OUT_OF_MEMORY));
+		return;
+	}
+	/* it has much to say */
+	if (conn->set != publishers && push_source_change_set(conn->set, publishers, &conn->source))
+		conn->set = publishers;
+}
+
+/* The body cannot be read on.  Where the answer has begun all that can be said is that it has no end. */
+static void
+break_body(struct push_http_conn *conn, unsigned int status, const char *text)
+{
+	if (!conn->lines || !conn->has_begun) {
+		refuse(conn, status, text);
+		return;
+	}
+	conn->keep_alive = false;
+	conn->state = CONN_LINGER;
+	forget_request(conn);
+	if (conn->answers.size)
+		send_answers(conn);
+	else
+		linger(conn);
+}
+
 /* The time until the client has to send more of a body. */
 static void
 arm_body(struct push_http_conn *conn)
@@ -329,6 +473,8 @@ arm_body(struct push_http_conn *conn)
 	uint64_t age_us = conn->direct->ops->now_us() - conn->started_us;
 	uint64_t left_us = age_us < PUSH_BODY_TOTAL_US ? PUSH_BODY_TOTAL_US - age_us : 1;
 
+	if (conn->lines) /* however long it takes */
+		left_us = PUSH_BODY_STALL_US;
 	arm(conn, left_us < PUSH_BODY_STALL_US ? left_us : PUSH_BODY_STALL_US);
 }
 
@@ -337,6 +483,10 @@ on_chunk(llhttp_t *parser, const char *bytes, size_t size)
 {
 	struct push_http_conn *conn = parser->data;
 
+	if (conn->lines) {
+		conn->direct->ops->lines_feed(conn->lines, bytes, size);
+		return 0;
+	}
 	push_buf_append(&conn->body, bytes, size);
 	return conn->body.status == PUSH_OK ? 0 : HPE_USER;
 }
@@ -363,11 +513,16 @@ read_chunks(struct push_http_conn *conn, const char *bytes, size_t size)
 	result = llhttp_execute(&conn->parser, bytes, size);
 	if (result == HPE_OK) {
 		arm_body(conn);
+		if (conn->lines)
+			advance_lines(conn);
 		return size;
 	}
 	if (result == HPE_PAUSED) {
 		size = (size_t)(llhttp_get_error_pos(&conn->parser) - bytes);
-		publish_body(conn);
+		if (conn->lines)
+			end_lines(conn);
+		else
+			publish_body(conn);
 		return size;
 	}
 	if (conn->body.status == PUSH_TOO_LARGE)
@@ -375,7 +530,20 @@ read_chunks(struct push_http_conn *conn, const char *bytes, size_t size)
 	else if (conn->body.status != PUSH_OK)
 		refuse(conn, 503, "out of memory");
 	else
-		refuse(conn, 400, "the chunks of the body are malformed");
+		break_body(conn, 400, "the chunks of the body are malformed");
+	return size;
+}
+
+static size_t
+read_lines(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	conn->direct->ops->lines_feed(conn->lines, bytes, size);
+	conn->body_left -= size;
+	arm_body(conn);
+	if (conn->body_left)
+		advance_lines(conn);
+	else
+		end_lines(conn);
 	return size;
 }
 
@@ -385,6 +553,8 @@ read_length(struct push_http_conn *conn, const char *bytes, size_t size)
 {
 	if (size > conn->body_left)
 		size = (size_t)conn->body_left;
+	if (conn->lines)
+		return read_lines(conn, bytes, size);
 	if (size == conn->body_left && !conn->body.size) {
 		conn->body_left = 0;
 		push_timer_disarm(&conn->timer);
@@ -429,7 +599,8 @@ keep_head(struct push_http_conn *conn, const struct push_head *head)
 	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
 	if (head->origin.bytes)
 		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
-	if (head->idempotency_key.bytes)
+	conn->has_key = head->idempotency_key.bytes;
+	if (conn->has_key)
 		conn->key = strndup(head->idempotency_key.bytes, head->idempotency_key.size);
 }
 
@@ -449,6 +620,8 @@ begin_body(struct push_http_conn *conn, const struct push_head *head, const llht
 	/* RFC 9110, 10.1.1: not where the body is on its way already */
 	if (head->expect.bytes && !size && push_span_is(head->expect, "100-continue"))
 		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
+	if (push_media_type_is_lines(head->content_type.bytes, head->content_type.size))
+		begin_lines(conn);
 }
 
 static void
@@ -534,6 +707,9 @@ is_wait_right(struct push_span query)
 static bool
 is_publish(const struct push_head *head, const struct push_options *options)
 {
+	if (push_media_type_is_lines(head->content_type.bytes, head->content_type.size))
+		return !head->content_encoding.bytes && (head->chunked || head->has_length) &&
+		       !head->idempotency_key.bytes && !names_argument(head->query, "wait");
 	return !head->content_encoding.bytes &&
 	       push_media_type_is_json(head->content_type.bytes, head->content_type.size) &&
 	       (head->chunked || (head->has_length && head->length <= options->message_bytes_max)) &&
@@ -681,7 +857,9 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	if (kind != PUSH_DIRECT_PUBLISH)
 		return serve_stream(conn, kind, &head);
 	begin_body(conn, &head, &parser, size - head.size);
-	*used += head.size + read_body(conn, bytes + head.size, size - head.size);
+	*used += head.size;
+	if (conn->state == CONN_BODY)
+		*used += read_body(conn, bytes + head.size, size - head.size);
 	return conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
 }
 
@@ -735,7 +913,7 @@ look(struct push_http_conn *conn, bool ended)
 	take(conn, used);
 	send_answers(conn);
 	if (!conn->source.is_waiting && conn->state < CONN_WAITING && conn->state != CONN_PROBING)
-		wait_for(conn, READING);
+		wait_for(conn, may_read(conn) ? READING : 0);
 }
 
 /* More of a body.  A chunked one may end inside of what is there, so that it is only looked at first. */
@@ -746,6 +924,10 @@ read_more(struct push_http_conn *conn)
 	size_t wanted = PUSH_READ_BYTES;
 	ssize_t size;
 
+	if (!may_read(conn)) {
+		wait_on(conn);
+		return;
+	}
 	if (!conn->chunked && conn->body_left < wanted)
 		wanted = (size_t)conn->body_left;
 	size = recv(conn->source.fd, bytes, wanted, MSG_DONTWAIT | (conn->chunked ? MSG_PEEK : 0));
@@ -760,7 +942,10 @@ read_more(struct push_http_conn *conn)
 		return;
 	if (conn->chunked)
 		take(conn, (size_t)size);
-	send_answers(conn);
+	if (conn->lines && !conn->answers.size)
+		wait_on(conn);
+	else
+		send_answers(conn);
 }
 
 static void
@@ -832,8 +1017,8 @@ direct_request_on_timer(struct push_timer *timer, uint64_t now_us)
 	struct push_http_conn *conn = push_container_of(timer, struct push_http_conn, timer);
 
 	(void)now_us;
-	if (conn->state == CONN_BODY)
-		refuse(conn, 408, "the body did not come in time");
+	if (conn->state == CONN_BODY && !(conn->lines && conn->answers.size))
+		break_body(conn, 408, "the body did not come in time");
 	else
 		conn_close(conn);
 }
