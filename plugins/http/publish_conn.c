@@ -329,6 +329,11 @@ read_history(struct publish *publish)
 	struct push_read_request request = {NULL};
 	struct push_buf channel, since, limit;
 
+	publish->is_read = true;
+	if (!push_request_is_whole(publish->wsi)) {
+		publish->reply.close = true; /* what lws took for headers is not */
+		return answer_error(publish, 400, "the query has a control character");
+	}
 	push_buf_init(&channel, PUSH_QUERY_BYTES_MAX);
 	push_buf_init(&since, PUSH_QUERY_BYTES_MAX);
 	push_buf_init(&limit, PUSH_QUERY_BYTES_MAX);
@@ -338,7 +343,7 @@ read_history(struct publish *publish)
 		request.since = &since;
 	if (push_request_query(publish->wsi, "limit", &limit))
 		request.limit = &limit;
-	publish->is_read = publish->ended = true;
+	publish->ended = true;
 	publish->state = PUBLISH_WAITING;
 	publish->in_call = true;
 	publish->ops->read_request(publish->broker, &request, on_answer, publish);
