@@ -404,6 +404,7 @@ push_broker_ops_table(void)
 		.subscriber_answer_close = ops_subscriber_answer_close,
 		.is_behind = ops_is_behind,
 		.subscriber_resume = push_subscriber_resume,
+		.subscriber_acknowledge = push_subscriber_acknowledge,
 	};
 
 	return &table;

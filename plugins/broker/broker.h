@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/acks_request.h"
 #include "core/channels.h"
 #include "core/encoding.h"
 #include "core/json.h"
@@ -90,6 +91,9 @@ struct push_broker_ops {
 
 	enum push_status (*subscriber_resume)(
 		struct push_subscriber *subscriber, const char *id, size_t size);
+
+	enum push_status (*subscriber_acknowledge)(
+		struct push_subscriber *subscriber, const struct push_acks_request *request);
 };
 
 struct push_broker_link {
