@@ -85,7 +85,7 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
 
 	if (!broker->options.redis_url[0])
-		return push_engine_memory_create(broker->hub, wall_clock_ms());
+		return push_engine_memory_create(broker->hub, wall_clock_ms(), seed, now_us());
 	return push_engine_redis_create(
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }

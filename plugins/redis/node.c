@@ -135,6 +135,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 			node, (uint32_t)(uintptr_t)awaited->context, awaited->count, reply);
 		break;
 	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
+	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	default:
 		if (reply->type == PUSH_REDIS_ERROR)
@@ -149,6 +150,8 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 	(void)now_us;
 	if (awaited->kind == REDIS_AWAITED_PUBLISH || awaited->kind == REDIS_AWAITED_COUNTS)
 		redis_publish_lost(node_of(context)->engine, awaited);
+	else if (awaited->kind == REDIS_AWAITED_VALUE)
+		redis_value_lost(node_of(context)->engine, awaited);
 }
 
 static void

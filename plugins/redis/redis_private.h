@@ -8,6 +8,7 @@
  *   publishes.c       a publish from the request to its answer
  *   subscriptions.c   a channel's subscription from its first client to some time after its last
  *   peers.c           the other Push nodes, and how many clients they have
+ *   values.c          small values by name
  *   render.c          what is seen of the servers, as metrics
  */
 #ifndef PUSH_REDIS_PRIVATE_H
@@ -157,6 +158,9 @@ struct redis_engine {
 	uint64_t publish_bytes;
 	struct push_buf scratch;
 
+	/* values.c */
+	uint32_t value_count; /* under way */
+
 	/* peers.c */
 	char id[REDIS_ID_BYTES], name[REDIS_ID_BYTES + 8];
 	struct push_channel *beats;
@@ -172,6 +176,10 @@ struct redis_engine {
 };
 
 /* --- engine_redis.c --- */
+
+/* redis_set_now - when this turn is. */
+void
+redis_set_now(struct redis_engine *engine, uint64_t now_us);
 
 /* redis_wake - have redis_flush() called at the end of the turn. */
 void
@@ -312,6 +320,25 @@ redis_publishes_tick(struct redis_engine *engine);
 void
 redis_publishes_fail(struct redis_engine *engine);
 
+/* --- values.c --- */
+
+/* redis_value_get, redis_value_put - see push_engine. */
+void
+redis_value_get(struct push_engine *engine, const char *name, size_t name_size, uint64_t now_us,
+	push_value_done_fn done, void *context);
+
+void
+redis_value_put(struct push_engine *engine, const char *name, size_t name_size, const char *value,
+	size_t value_size, uint64_t ttl_us, bool only_if_new, uint64_t now_us, push_value_done_fn done,
+	void *context);
+
+void
+redis_value_answer(struct redis_engine *engine, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
+void
+redis_value_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited);
+
 /* --- subscriptions.c --- */
 
 /* redis_subscriptions_flush - take up the hub's changes, and send what is to be sent. */
@@ -413,7 +440,8 @@ enum {
 	REDIS_AWAITED_UNSUBSCRIBE,
 	REDIS_AWAITED_PROBE,
 	REDIS_AWAITED_BEAT,
-	REDIS_AWAITED_QUERY
+	REDIS_AWAITED_QUERY,
+	REDIS_AWAITED_VALUE
 };
 
 #endif
