@@ -170,6 +170,9 @@ acks_admit(struct push_subscriber *subscriber, unsigned int partition, struct pu
 {
 	struct push_positions from;
 
+	/* where it is to begin is not known yet; what comes before that is not for it, or comes from history */
+	if (subscriber->state != SUBSCRIBER_OPEN)
+		return false;
 	if (acks_have_room(subscriber, frame))
 		return acks_keep(subscriber, partition, at, frame, now_us);
 	from = subscriber->hub->history->heads;

@@ -94,6 +94,7 @@
 
 /* A position is kept at least so long: it is written once a second. */
 #define PUSH_CLIENT_TTL_US_MIN 10000000ull
+
 /* Small values that are kept by name (values.h), their names and their bytes, how many, and what all of them
  * take: the largest is the answer to an array of publishes.  Past either limit the oldest are forgotten. */
 #define PUSH_VALUE_NAME_BYTES_MAX 512
