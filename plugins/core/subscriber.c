@@ -310,6 +310,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	uint64_t end_us;
 
 	subscriber->state = SUBSCRIBER_OPEN;
+	subscriber->is_behind = false;
 	end_us = now_us + options->lifetime_min_us +
 		 hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
 	subscriber->end = push_tick_at(end_us);
@@ -339,17 +340,26 @@ count_unconfirmed(const struct push_subscriber *subscriber)
 	return count;
 }
 
+/* What is published of channels with history until it starts is read from there, or is before its position:
+ * given now it would come twice. */
+static void
+wait_for_start(struct push_subscriber *subscriber)
+{
+	subscriber->state = SUBSCRIBER_WAITING;
+	subscriber->is_behind = subscriber_session(subscriber);
+}
+
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	subscriber->unconfirmed = count_unconfirmed(subscriber);
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
-		subscriber->state = SUBSCRIBER_WAITING;
+		wait_for_start(subscriber);
 		subscriber->unconfirmed++;
 		durable_fetch(subscriber->list->session->acks->durable);
 	} else if (subscriber->unconfirmed) {
-		subscriber->state = SUBSCRIBER_WAITING;
+		wait_for_start(subscriber);
 	} else {
 		start(subscriber, now_us);
 	}
@@ -539,7 +549,7 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 		finish(subscriber, true);
 		return;
 	}
-	if (subscriber->is_behind && !subscriber->blocked)
+	if (subscriber->is_behind && !subscriber->blocked && subscriber->state == SUBSCRIBER_OPEN)
 		session_advance(subscriber, now_us);
 	if (push_outbox_is_empty(&subscriber->outbox) && !subscriber->is_behind)
 		subscriber->is_replayed = false;
