@@ -139,6 +139,7 @@ send_error(struct push_subscriber *subscriber, const struct live_request *reques
 {
 	struct push_buf data;
 
+	subscriber->hub->stats->live_refused++;
 	push_buf_init(&data, PUSH_EVENT_BYTES_MAX);
 	push_buf_append_text(&data, "{");
 	if (name) {
@@ -452,6 +453,7 @@ add_new(const struct live_call *call, const char *name, size_t size)
 		refuse(call, name, size, push_status_text(PUSH_OUT_OF_MEMORY));
 		return;
 	}
+	subscriber->hub->stats->live_subscribed++;
 	channel = subscriber->list->items[index].channel;
 	add_waiting(subscriber->list->live, channel, call->request);
 	if (channel->confirmed && !replay_of(subscriber->list->live, channel))
@@ -536,6 +538,7 @@ unsubscribe(const struct live_call *call, const char *name, size_t size)
 		if (!is_open(subscriber))
 			return;
 		drop(subscriber, index);
+		subscriber->hub->stats->live_unsubscribed++;
 		/* it may have been what a replay waits for */
 		if (subscriber->is_behind)
 			hub_mark_dirty(subscriber);

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from http1 import publish
+from redis_servers import RedisServer
 from resuming import WsReader, gap, message, resumed
 from server import Server
 from wsclient import TEXT, WebSocket, frame
@@ -88,6 +89,7 @@ def test_no_more_channels_than_push_channels_max(ws, room):
         client.say("unsubscribe", channels=[room])
         client.say("subscribe", channels=["c"])
         assert [client.next(), client.next()] == [unsubscribed(room), subscribed("c")]
+        client.close()
 
 
 @pytest.mark.parametrize("data", [None, {}, {"channels": "a"}, {"channels": [1]}, {"channels": ["a"], "ref": {}}])
@@ -152,3 +154,31 @@ def test_gaps_are_told_for_each_channel(kept, ws, room):
     client.say("subscribe", channels=[off, short], id=position)
     assert [client.next() for _ in range(6)] == [
         subscribed(off), gap(off), subscribed(short, id=position), gap(short, 2), message(short, 2), message(short, 3)]
+
+
+def redis_node(redis):
+    return Server(PUSH_REDIS_URL=redis.url(), PUSH_DRAIN_DURATION="100ms")
+
+
+def test_with_redis_nothing_is_missed_from_subscribed_on():
+    with RedisServer() as redis, redis_node(redis) as one, redis_node(redis) as two:
+        client = WsReader(one.port, "first")
+        for i in range(30):
+            channel = f"later-{i}"
+            client.say("subscribe", channels=[channel])
+            assert client.next() == subscribed(channel)
+            assert publish(two.port, channel, i).status == 202
+            assert client.next() == message(channel, i)
+        client.close()
+
+
+def test_without_redis_a_subscription_does_not_wait():
+    with RedisServer() as redis, redis_node(redis) as node:
+        client = WsReader(node.port, "first")
+        assert client._event()["event"] == "ping"
+        redis.kill()
+        client.say("subscribe", channels=["later"])
+        while (answer := client.next()) == ("gap", {}):
+            pass
+        assert answer == subscribed("later")
+        client.close()

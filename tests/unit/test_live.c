@@ -235,6 +235,8 @@ a_client_gets_the_messages_from_subscribed_to_unsubscribed(void **state)
 		SUBSCRIBED("\"b\"") SUBSCRIBED("\"c\"") MESSAGE("b", "1") MESSAGE("a", "2")
 			UNSUBSCRIBED("\"b\",\"ref\":7") UNSUBSCRIBED("\"a\",\"ref\":7") MESSAGE("c", "4"));
 	assert_int_equal(world->stats.subscriptions, 1);
+	assert_int_equal(world->stats.live_subscribed, 2);
+	assert_int_equal(world->stats.live_unsubscribed, 2);
 	destroy_world(world);
 }
 
