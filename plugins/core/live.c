@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acks.h"
 #include "channels.h"
 #include "jsonscan.h"
 #include "limits.h"
@@ -537,6 +538,10 @@ unsubscribe(const struct live_call *call, const char *name, size_t size)
 		disappoint(call, item.channel);
 		if (!is_open(subscriber))
 			return;
+		if (subscriber->has_acks && acks_leave(subscriber, item.channel) != PUSH_OK) {
+			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, call->now_us);
+			return;
+		}
 		drop(subscriber, index);
 		subscriber->hub->stats->live_unsubscribed++;
 		/* it may have been what a replay waits for */
@@ -652,6 +657,8 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	wrong = read_ref(request, &members[1]);
 	if (!wrong && is_subscribe)
 		wrong = read_id(request, &members[2]);
+	if (!wrong && request->has_id && subscriber->has_acks)
+		wrong = "no id where acks are: an ack would cover what is yet to be replayed";
 	if (wrong)
 		send_error(subscriber, request, NULL, 0, wrong, now_us);
 	else

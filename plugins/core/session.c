@@ -39,6 +39,7 @@ session_destroy(struct push_session *session)
 		return;
 	drop_cursor(session);
 	free(session->starts);
+	acks_destroy(session->acks);
 	free(session);
 }
 
@@ -230,8 +231,8 @@ next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64
 	return first;
 }
 
-static bool
-has_room(const struct push_subscriber *subscriber, const struct push_frame *frame)
+bool
+session_has_room(const struct push_subscriber *subscriber, const struct push_frame *frame)
 {
 	uint64_t max = subscriber->hub->options->queue_bytes_max;
 
@@ -274,7 +275,11 @@ replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uin
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		return false;
 	}
-	if (!has_room(subscriber, frame))
+	if (!session_has_room(subscriber, frame))
+		return false;
+	if (subscriber->has_acks &&
+		(!acks_have_room(subscriber, frame) ||
+			!acks_keep(subscriber, history->partition, entry->at, frame, now_us)))
 		return false;
 	cursor->at.at[history->partition] = entry->at;
 	cursor->replayed++;
@@ -438,6 +443,8 @@ read_on(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
+	if (subscriber->has_acks && !acks_send_again(subscriber, now_us))
+		return false;
 	if (awaits_upstream(subscriber) || awaits_head(subscriber, now_us) || !look_up(subscriber, now_us))
 		return false;
 	for (;;) {
@@ -548,6 +555,8 @@ session_start(struct push_subscriber *subscriber)
 	session_open(subscriber);
 	if (subscriber->list->session->cursor)
 		fall_behind(subscriber);
+	if (subscriber->has_acks)
+		acks_start(subscriber);
 }
 
 static enum push_status

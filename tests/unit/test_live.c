@@ -500,6 +500,45 @@ a_resume_gives_of_a_late_channel_what_was_before_it_and_nothing_twice(void **sta
 }
 
 static void
+what_was_left_is_not_sent_again_for_want_of_an_ack(void **state)
+{
+	const struct push_acks_request request = {.is_wanted = true};
+	struct world *world = create_world("", 10);
+	struct client *client = &world->clients[0];
+	struct push_channels channels;
+	struct push_error error;
+
+	(void)state;
+	world->options.ack_timeout_us = SECOND_US;
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
+	assert_int_equal(push_channels_parse(&channels, "a", 1, &world->options, &error), PUSH_OK);
+	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
+	push_channels_fini(&channels);
+	assert_int_equal(push_subscriber_acknowledge(client->subscriber, &request), PUSH_OK);
+	push_subscriber_start(client->subscriber, world->now);
+	say(world, SUBSCRIBE("[\"b\"]"));
+	publish(world, "b", "1");
+	publish(world, "a", "2");
+	publish(world, "b", "3");
+	say(world, UNSUBSCRIBE("[\"b\"]"));
+	say(world, SUBSCRIBE("[\"b\"],\"id\":\"0.7.0\""));
+	assert_string_equal(told(world),
+		SUBSCRIBED("\"b\"" ID("0")) MESSAGE("b", "1" ID("1")) MESSAGE("a", "2" ID("2"))
+			MESSAGE("b", "3" ID("3")) UNSUBSCRIBED("\"b\"")
+				WRONG("\"error\":\"no id where acks are: an ack would cover what is yet "
+				      "to be replayed\""));
+	assert_int_equal(world->stats.unacknowledged, 1);
+	for (uint64_t end = world->now + SECOND_US + SECOND_US / 2; world->now < end;) {
+		world->now += PUSH_TICK_US;
+		push_hub_tick(world->hub, world->now, 64);
+		flush(world);
+	}
+	assert_string_equal(told(world), MESSAGE("a", "2" ID("2")));
+	destroy_world(world);
+}
+
+static void
 an_event_stream_learns_of_its_channels_and_its_position(void **state)
 {
 	struct world *world = create_world("", 10);
@@ -1064,6 +1103,7 @@ main(void)
 		T(a_replay_waits_for_the_one_before_it_and_each_channel_is_answered_in_front_of_its_messages),
 		T(channels_may_be_added_and_removed_while_older_ones_are_replayed),
 		T(a_resume_gives_of_a_late_channel_what_was_before_it_and_nothing_twice),
+		T(what_was_left_is_not_sent_again_for_want_of_an_ack),
 		T(an_event_stream_learns_of_its_channels_and_its_position),
 		T(who_does_not_read_the_answers_is_closed_as_slow_and_costs_no_more),
 		T(subscribed_is_said_when_messages_come_in_and_other_channels_do_not_wait_for_it),
