@@ -51,6 +51,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	hub->stats = stats;
 	hub->ready = ready;
 	hub->context = context;
+	push_tokens_init(&hub->tokens, seed);
 	hub->random = seed | 1; /* xorshift must not start at 0 */
 	push_list_init(&hub->dirty);
 	push_list_init(&hub->changed);

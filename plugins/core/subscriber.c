@@ -351,6 +351,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	 */
 	if (subscriber_session(subscriber))
 		session_start(subscriber);
+	live_greet(subscriber, now_us);
 	send_heartbeat(subscriber, now_us);
 	if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 		session_begin(subscriber, now_us);
