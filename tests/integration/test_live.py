@@ -341,6 +341,6 @@ def test_over_http2_it_is_the_same(secure, room, other):
     with H2(secure.tls_port, secure.certificate) as connection:
         stream = connection.get(f"/sse/messages?channels={room}&control=true")
         token = re.match(rb":control (\S+)\n", stream.event()).group(1).decode()
-        answer = connection.post(json.dumps({"subscribe": [other]}), path=f"/sse/messages/{token}").whole()
+        answer = connection.post(json.dumps({"subscribe": [other]}).encode(), path=f"/sse/messages/{token}").whole()
         assert json.loads(answer) == {"subscribed": [other], "unsubscribed": [], "errors": []}
         assert stream.event() == f'event:subscribed\ndata:{{"channel":"{other}"}}\n\n'.encode()
