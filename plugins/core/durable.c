@@ -66,8 +66,14 @@ destroy(struct push_durable *durable)
 void
 durable_abandon_all(struct push_hub *hub)
 {
-	while (!push_list_is_empty(&hub->durables))
-		destroy(push_container_of(hub->durables.next, struct push_durable, link));
+	struct push_list *item = hub->durables.next;
+
+	while (item != &hub->durables) {
+		struct push_durable *durable = push_container_of(item, struct push_durable, link);
+
+		item = item->next;
+		destroy(durable);
+	}
 }
 
 /* Answers come without a time; the wheel's is as good, since nothing of this is counted in ticks. */
