@@ -62,6 +62,16 @@ struct push_engine {
 		size_t value_size, uint64_t ttl_us, bool only_if_new, uint64_t now_us,
 		push_value_done_fn done, void *context);
 
+	/*
+	 * Read what is kept of a channel.  `reading` is borrowed until the call returns; `done` is given the
+	 * text that push_hub_read() describes, or its errors, or PUSH_UNAVAILABLE.  NULL: it cannot be read.
+	 */
+	void (*read)(struct push_engine *engine, const struct push_reading *reading, uint64_t now_us,
+		push_value_done_fn done, void *context);
+
+	/* A publication's tracker sees all of its subscribers; else it must be NULL. */
+	bool can_track;
+
 	/* Whether a publish could succeed now. */
 	bool (*is_ready)(const struct push_engine *engine);
 

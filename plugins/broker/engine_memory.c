@@ -21,10 +21,12 @@ memory_publish(struct push_engine *engine, const struct push_publication *public
 {
 	struct engine_memory *memory = (struct engine_memory *)engine;
 	uint64_t subscribers = 0;
-	enum push_status status =
-		push_hub_deliver(memory->hub, publication->channel, publication->channel_size,
-			publication->value, publication->value_size, 0, now_us, &subscribers);
+	enum push_status status;
 
+	push_hub_track(memory->hub, publication->tracker);
+	status = push_hub_deliver(memory->hub, publication->channel, publication->channel_size,
+		publication->value, publication->value_size, publication->ttl_us, now_us, &subscribers);
+	push_hub_track(memory->hub, NULL);
 	done(context, status, status == PUSH_OK ? subscribers : 0);
 }
 
@@ -56,6 +58,23 @@ memory_value_put(struct push_engine *engine, const char *name, size_t name_size,
 	}
 	done(context, push_values_put(memory->values, name, name_size, value, value_size, ttl_us, now_us),
 		NULL, 0);
+}
+
+static void
+memory_read(struct push_engine *engine, const struct push_reading *reading, uint64_t now_us,
+	push_value_done_fn done, void *context)
+{
+	struct push_buf text;
+	enum push_status status;
+
+	/* what is over the limit is one message more */
+	push_buf_init(&text, 2 * (size_t)PUSH_SIZE_MAX);
+	status = push_hub_read(((struct engine_memory *)engine)->hub, reading, now_us, &text);
+	if (status == PUSH_OK)
+		done(context, PUSH_OK, text.bytes, text.size);
+	else
+		done(context, status, NULL, 0);
+	push_buf_fini(&text);
 }
 
 static void
@@ -94,6 +113,8 @@ push_engine_memory_create(struct push_hub *hub, uint64_t epoch, uint64_t seed, u
 		.engine = {.publish = memory_publish,
 			.value_get = memory_value_get,
 			.value_put = memory_value_put,
+			.read = memory_read,
+			.can_track = true,
 			.is_ready = memory_is_ready,
 			.tick = memory_tick,
 			.destroy = memory_destroy,

@@ -170,7 +170,8 @@ acks_admit(struct push_subscriber *subscriber, unsigned int partition, struct pu
 {
 	struct push_positions from;
 
-	/* where it is to begin is not known yet; what comes before that is not for it, or comes from history */
+	/* where it is to begin is not known yet; what comes before that is not for it, or comes from history
+	 */
 	if (subscriber->state != SUBSCRIBER_OPEN)
 		return false;
 	if (acks_have_room(subscriber, frame))

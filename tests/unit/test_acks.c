@@ -714,7 +714,8 @@ no_fetch(void *context, struct push_channel *channel)
 static void
 deliver_kept(struct world *world, const char *channel, struct push_position at, const char *value)
 {
-	struct push_kept kept = {.at = at, .value = value, .value_size = strlen(value)};
+	struct push_kept kept = {
+		.at = at, .before = {at.epoch, at.number - 1}, .value = value, .value_size = strlen(value)};
 
 	assert_int_equal(push_hub_deliver_kept(world->hub,
 				 push_hub_find(world->hub, channel, strlen(channel)), &kept, world->now),
@@ -726,7 +727,7 @@ static void
 come_to_two_partitions(struct world *world, const char **ret_other, unsigned int partitions[2])
 {
 	static const char *const others[] = {"b", "c", "d", "e", "f"};
-	struct push_position start = {7, 0};
+	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}};
 
 	for (size_t i = 0; i < COUNT(others); i++) {
 		struct push_channel *one, *two;
@@ -740,8 +741,10 @@ come_to_two_partitions(struct world *world, const char **ret_other, unsigned int
 		partitions[1] = two->history->partition;
 		*ret_other = others[i];
 		if (partitions[0] != partitions[1]) {
-			assert_true(push_hub_settle(world->hub, one, start, start, world->now));
-			assert_true(push_hub_settle(world->hub, two, start, start, world->now));
+			assert_true(push_hub_settle(world->hub, one, &start, world->now));
+			assert_true(push_hub_settle(world->hub, two, &start, world->now));
+			push_hub_move_head(world->hub, partitions[0], start.head);
+			push_hub_move_head(world->hub, partitions[1], start.head);
 			push_subscriber_start(world->client.subscriber, world->now);
 			return;
 		}
