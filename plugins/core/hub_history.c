@@ -80,6 +80,9 @@ deliver_entry(
 			hub_mark_dirty(subscriber);
 			continue;
 		}
+		/* where it begins is settled when the last of its channels is confirmed */
+		if (subscriber->state == SUBSCRIBER_WAITING)
+			continue;
 		frame = push_history_frame(channel->history, entry, encoding);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
