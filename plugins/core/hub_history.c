@@ -80,8 +80,8 @@ deliver_entry(
 			hub_mark_dirty(subscriber);
 			continue;
 		}
-		/* where it begins is settled when the last of its channels is confirmed */
-		if (subscriber->state == SUBSCRIBER_WAITING)
+		/* it will read that from where it begins, once the last of its channels is confirmed */
+		if (subscriber->state == SUBSCRIBER_WAITING && subscriber->list->session->cursor)
 			continue;
 		frame = push_history_frame(channel->history, entry, encoding);
 		if (!frame)
