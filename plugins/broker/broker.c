@@ -92,22 +92,29 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
 
+/* An orphan's engine has nobody left to wake. */
 static void
 get_value(void *context, const char *name, size_t name_size, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_get(engine, name, name_size, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_get(broker->engine, name, name_size, now_us(), done, done_context);
 }
 
 static void
 put_value(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
 	uint64_t ttl_us, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_put(
-		engine, name, name_size, value, value_size, ttl_us, false, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_put(broker->engine, name, name_size, value, value_size, ttl_us, false,
+			now_us(), done, done_context);
 }
 
 struct push_broker *

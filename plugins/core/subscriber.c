@@ -347,7 +347,7 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
 		subscriber->state = SUBSCRIBER_WAITING;
 		subscriber->unconfirmed++;
-		durable_fetch(subscriber->list->session->acks->durable);
+		durable_fetch(subscriber->list->session->acks->durable, now_us);
 	} else if (subscriber->unconfirmed) {
 		subscriber->state = SUBSCRIBER_WAITING;
 	} else {
