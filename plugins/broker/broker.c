@@ -107,22 +107,29 @@ name_node(struct push_broker *broker)
 	PUSH_ASSERT(strlen(broker->node) == PUSH_TOKEN_NODE_BYTES);
 }
 
+/* An orphan's engine has nobody left to wake. */
 static void
 get_value(void *context, const char *name, size_t name_size, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_get(engine, name, name_size, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_get(broker->engine, name, name_size, now_us(), done, done_context);
 }
 
 static void
 put_value(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
 	uint64_t ttl_us, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_put(
-		engine, name, name_size, value, value_size, ttl_us, false, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_put(broker->engine, name, name_size, value, value_size, ttl_us, false,
+			now_us(), done, done_context);
 }
 
 struct push_broker *

@@ -391,7 +391,7 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
 		wait_for_start(subscriber);
 		subscriber->unconfirmed++;
-		durable_fetch(subscriber->list->session->acks->durable);
+		durable_fetch(subscriber->list->session->acks->durable, now_us);
 	} else if (subscriber->unconfirmed) {
 		wait_for_start(subscriber);
 	} else {
