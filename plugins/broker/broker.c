@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "broker.h"
+#include "client_publishes.h"
 #include "core/hub.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
@@ -36,6 +37,7 @@ struct push_broker {
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_publisher publisher;
+	struct push_client_publishes client_publishes;
 	bool reads_history;
 	struct push_direct *direct; /* borrowed; NULL: none */
 	uint64_t drain_began_us;
@@ -121,6 +123,9 @@ push_broker_create(
 		.wake = host->wake,
 		.context = host->context};
 	push_publisher_init(&broker->publisher);
+	push_client_publishes_init(&broker->client_publishes, &broker->publisher);
+	if (broker->options.ws_publish)
+		push_hub_let_publish(broker->hub, push_client_publish, &broker->client_publishes);
 	return broker;
 
 fail_engine:
@@ -409,6 +414,7 @@ ops_is_behind(const struct push_broker *broker)
 static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
+	push_client_publishes_forget(&broker->client_publishes, subscriber);
 	push_subscriber_destroy(subscriber);
 	free_if_unused(broker);
 }
