@@ -592,6 +592,22 @@ names_argument(struct push_span query, const char *name)
 	return false;
 }
 
+/* The header counts for more than the query, which is for those whose headers get lost. */
+static void
+keep_key(struct push_http_conn *conn, const struct push_head *head)
+{
+	struct push_span key = head->idempotency_key;
+	struct push_buf query_key;
+
+	push_buf_init(&query_key, PUSH_QUERY_BYTES_MAX);
+	if (!key.bytes && push_query_values(head->query, "idempotency_key", &query_key))
+		key = (struct push_span){query_key.bytes ? query_key.bytes : "", query_key.size};
+	conn->has_key = key.bytes || query_key.status != PUSH_OK;
+	if (key.bytes)
+		conn->key = strndup(key.bytes, key.size);
+	push_buf_fini(&query_key);
+}
+
 /* What is kept of a request's head. */
 static void
 keep_head(struct push_http_conn *conn, const struct push_head *head)
@@ -599,9 +615,7 @@ keep_head(struct push_http_conn *conn, const struct push_head *head)
 	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
 	if (head->origin.bytes)
 		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
-	conn->has_key = head->idempotency_key.bytes;
-	if (conn->has_key)
-		conn->key = strndup(head->idempotency_key.bytes, head->idempotency_key.size);
+	keep_key(conn, head);
 }
 
 /* `size` bytes of the body have come with the head. */
@@ -688,18 +702,19 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	return opened;
 }
 
-/* ?wait=written, or no such argument. */
+/* Whether the arguments that count are such as lws' path would read in the same way, or not there. */
 static bool
-is_wait_right(struct push_span query)
+is_query_right(struct push_span query)
 {
 	struct push_buf value;
-	bool right;
+	bool right = true;
 
-	if (!names_argument(query, "wait"))
-		return true;
 	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
-	right = push_query_values(query, "wait", &value) &&
-		push_span_is((struct push_span){value.bytes, value.size}, "written");
+	if (names_argument(query, "wait"))
+		right = push_query_values(query, "wait", &value) &&
+			push_span_is((struct push_span){value.bytes, value.size}, "written");
+	if (right && names_argument(query, "idempotency_key"))
+		right = push_query_values(query, "idempotency_key", &value);
 	push_buf_fini(&value);
 	return right;
 }
@@ -709,11 +724,12 @@ is_publish(const struct push_head *head, const struct push_options *options)
 {
 	if (push_media_type_is_lines(head->content_type.bytes, head->content_type.size))
 		return !head->content_encoding.bytes && (head->chunked || head->has_length) &&
-		       !head->idempotency_key.bytes && !names_argument(head->query, "wait");
+		       !head->idempotency_key.bytes && !names_argument(head->query, "wait") &&
+		       !names_argument(head->query, "idempotency_key");
 	return !head->content_encoding.bytes &&
 	       push_media_type_is_json(head->content_type.bytes, head->content_type.size) &&
 	       (head->chunked || (head->has_length && head->length <= options->message_bytes_max)) &&
-	       is_wait_right(head->query);
+	       is_query_right(head->query);
 }
 
 /* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */
