@@ -99,7 +99,7 @@
 #define PUSH_IDEMPOTENCY_KEY_BYTES_MAX 255
 #define PUSH_IDEMPOTENCY_US            300000000ull
 
-/* Lines of one stream that are published and not answered yet, 56 bytes each: past it no more are read. */
+/* Lines of one stream that are published and not answered yet, 100 bytes each: past it no more are read. */
 #define PUSH_LINES_UNANSWERED_MAX 256
 
 /* Messages that are read from history at once: what is asked for by default, at most, and about how many

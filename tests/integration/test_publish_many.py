@@ -372,3 +372,13 @@ def test_lws_takes_lines_of_a_known_and_bounded_size_only(server):
     assert answer.status == 413
     answer = send(server, one("c", 1) * 1001, content_type="application/x-ndjson")
     assert answer.status == 413 and "more than 1000" in answer.error
+
+
+@direct_only
+def test_a_stream_that_stalls_is_ended(server):
+    with Load(server) as begun, Load(server) as silent:
+        begun.lines(one("c", 1) + '{"channel":')
+        assert begun.answer() == {"subscribers": 0}
+        answer = silent.read_answer()
+        assert answer.status == 408 and "in time" in answer.error
+        assert begun.is_closed() and b"0\r\n\r\n" not in begun.buffer
