@@ -52,6 +52,7 @@ push_publication_fini(struct push_publication *publication);
 	X(PING, "ping")                                                                                      \
 	X(PONG, "pong")                                                                                      \
 	X(RESUME, "resume")                                                                                  \
+	X(ACK, "ack")                                                                                        \
 	X(PUBLISH, "publish")
 
 enum push_command_kind {
