@@ -121,7 +121,7 @@
  * bytes. */
 #define PUSH_READ_MESSAGES_DEFAULT 100
 #define PUSH_READ_MESSAGES_MAX     1000
-#define PUSH_READ_MESSAGES_BYTES   (1024u * 1024)
+#define PUSH_READ_MESSAGES_BYTES   (256u * 1024)
 
 /* Publishes of one WebSocket client that are not answered yet; more are refused. */
 #define PUSH_WS_PUBLISHES_MAX 64
