@@ -53,6 +53,8 @@ push_publication_fini(struct push_publication *publication);
 	X(PONG, "pong")                                                                                      \
 	X(RESUME, "resume")                                                                                  \
 	X(ACK, "ack")                                                                                        \
+	X(SUBSCRIBE, "subscribe")                                                                            \
+	X(UNSUBSCRIBE, "unsubscribe")                                                                        \
 	X(PUBLISH, "publish")
 
 enum push_command_kind {
