@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from http1 import Connection, get, post, request
+from http1 import Connection, get, post
 from resuming import WsReader
 from server import Server
 
@@ -121,6 +121,17 @@ def test_an_id_that_is_not_ours_brings_all_and_says_that_some_may_be_missing(ser
 def test_what_is_no_id_is_refused(server, since):
     answer = get(server.port, f"/messages?channel=c&since={since}")
     assert answer.status == 400 and "'since' is no id" in answer.error
+
+
+def test_a_message_that_has_outlived_its_ttl_is_left_out_and_not_missed(server, room):
+    first = read(server, room)["id"]
+    server.publish(room, 1)
+    server.publish(room, 2, ttl="200ms")
+    server.publish(room, 3, ttl="1h")
+    while len(got := read(server, room, since=first)["messages"]) == 3:
+        pass
+    assert [m["message"] for m in got] == [1, 3]
+    assert read(server, room, since=first)["missed"] == 0
 
 
 def test_a_channel_without_history_is_404(server):
