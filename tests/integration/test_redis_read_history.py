@@ -1,10 +1,14 @@
 """GET /messages with Redis: what holds for the embedded broker, at whichever node, and what Redis can do to it."""
 
+import re
+
 import pytest
 
-from http1 import get
+from http1 import get, post, request
 from redis_nodes import node, readiness
 from redis_servers import Cluster, RedisServer, wait_until
+from resuming import WsReader, message, resumed
+from server import SOURCE
 from test_read_history import (  # noqa: F401  the same promises, with the servers of this file
     read, room, values, test_a_bad_channel_is_refused, test_a_bad_limit_is_refused,
     test_a_channel_without_history_is_404, test_a_limit_is_kept_and_more_is_told,
@@ -210,3 +214,38 @@ def test_in_a_cluster_a_slot_that_moves_keeps_its_messages_and_makes_an_id_unkno
         got = read(two, room, since=since)
         assert (values(got), got["missed"]) == ([], "unknown")
         assert values(read(two, room)) == [1]
+
+
+IN_A_CLUSTER = "+cluster|slots +spublish +ssubscribe +sunsubscribe +role"
+
+
+@pytest.mark.parametrize("kind", ["single", "sharded"])
+def test_the_user_of_the_readme_may_do_all_that_history_needs_and_nothing_is_denied(kind, room):
+    acl = re.search(r"^ACL SETUSER push (.*)$", (SOURCE / "README.md").read_text(), re.M)[1].replace("PASSWORD", "s3cret")
+    with KINDS[kind][0]() as redis:
+        servers = redis.nodes if kind == "sharded" else [redis]
+        url = (redis.url if kind == "sharded" else redis.url()).replace("://", "://push:s3cret@")
+        for at in servers:
+            at.command("ACL", "SETUSER", "push", *acl.split(), *(IN_A_CLUSTER.split() if kind == "sharded" else []))
+        with node(url, **KEPT, **KINDS[kind][1]) as one:
+            client = WsReader(one.port, f"{room}&client={room}")
+            client.position()
+            # each branch of the scripts: a new channel, one that is full, one that was quiet
+            for value in range(25):
+                one.publish(room, value)
+                assert client.next() == message(room, value)
+            client.say("ack", id=client.id)
+            client.close()
+            body = '{"channel":"%s","message":"once"}' % room
+            for _ in range(2):
+                assert request(one.port, post(body, headers=["Idempotency-Key: k"])).status == 202
+            back = WsReader(one.port, f"{room}&client={room}")
+            assert [back.next(), back.next()] == [message(room, "once"), resumed(1)]
+            back.close()
+            assert len(read(one, room)["messages"]) == 20
+            assert values(read(one, f"{room}-quiet")) == []
+            assert "refuses" not in one.process.output()
+        # a name for the connection is the only thing that may be denied
+        for at in servers:
+            denied = [dict(zip(entry[::2], entry[1::2])) for entry in at.command("ACL", "LOG")]
+            assert [d for d in denied if b"client" not in d[b"object"]] == []
