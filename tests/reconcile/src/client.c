@@ -38,7 +38,8 @@ trace(struct client *client, const char *what, int32_t channel, uint32_t number)
 	trace->channel = channel;
 	trace->number = number;
 	snprintf(trace->what, sizeof(trace->what), "%s", what);
-	snprintf(trace->id, sizeof(trace->id), "%s", client->id ? client->id + (size > room ? size - room : 0) : "-");
+	snprintf(trace->id, sizeof(trace->id), "%s",
+		client->id ? client->id + (size > room ? size - room : 0) : "-");
 }
 
 /* 1 to channels_max different channels. */
@@ -75,7 +76,7 @@ client_init(struct client *client, struct proof *proof, uint32_t index)
 
 	*client = (struct client){.proof = proof, .index = index, .fd = -1};
 	client->transport = choice == CHOICE_WS || (choice == CHOICE_BOTH && index % 2 == 0) ? TRANSPORT_WS
-											  : TRANSPORT_SSE;
+											     : TRANSPORT_SSE;
 	counts_of(client)->clients++;
 	proof->unfinished++;
 	return choose_channels(client);
@@ -407,7 +408,8 @@ take_block(struct client *client, char *bytes, size_t size)
 
 	if (taken <= 0 || !block.data)
 		return taken;
-	event = (struct event){block.name, block.data, block.id, block.name_size, block.data_size, block.id_size};
+	event = (struct event){
+		block.name, block.data, block.id, block.name_size, block.data_size, block.id_size};
 	return take_event(client, &event) ? taken : -1;
 }
 
@@ -418,8 +420,9 @@ take_stream(struct client *client, char *bytes, size_t size)
 	size_t used = 0;
 
 	while (used < size) {
-		long taken = client->transport == TRANSPORT_WS ? take_frame(client, bytes + used, size - used)
-							      : take_block(client, bytes + used, size - used);
+		long taken = client->transport == TRANSPORT_WS
+				     ? take_frame(client, bytes + used, size - used)
+				     : take_block(client, bytes + used, size - used);
 
 		if (taken < 0)
 			return -1;
@@ -540,7 +543,8 @@ put_encoded(char *to, const char *text)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("._-", c)) {
+		if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			strchr("._-", c)) {
 			to[size++] = (char)c;
 			continue;
 		}
@@ -551,7 +555,8 @@ put_encoded(char *to, const char *text)
 	return size;
 }
 
-/* An EventSource says its id in a header; by WebSocket, and for one event stream in two, it is in the query. */
+/* An EventSource says its id in a header; by WebSocket, and for one event stream in two, it is in the query.
+ */
 static size_t
 put_request(struct client *client, char *to)
 {
@@ -567,14 +572,14 @@ put_request(struct client *client, char *to)
 		size += (size_t)sprintf(to + size, "&last_event_id=");
 		size += put_encoded(to + size, client->id);
 	}
-	size += (size_t)sprintf(
-		to + size, " HTTP/1.1\r\nHost: %s\r\n", options->targets[client->node]);
+	size += (size_t)sprintf(to + size, " HTTP/1.1\r\nHost: %s\r\n", options->targets[client->node]);
 	if (in_header)
 		size += (size_t)sprintf(to + size, "Last-Event-ID: %s\r\n", client->id);
-	return size + (size_t)sprintf(to + size, "%s\r\n",
-			      is_ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-				      "Sec-WebSocket-Key: " WS_KEY "\r\n"
-				    : "Accept: text/event-stream\r\n");
+	return size +
+	       (size_t)sprintf(to + size, "%s\r\n",
+		       is_ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+			       "Sec-WebSocket-Key: " WS_KEY "\r\n"
+			     : "Accept: text/event-stream\r\n");
 }
 
 static void
@@ -648,8 +653,8 @@ connect_client(struct client *client, uint64_t now_ns)
 	proof->connecting++;
 	trace(client, "connect", -1, client->node);
 	client->fd = net_connect(&proof->targets[client->node], client->index, 0);
-	if (client->fd < 0 || loop_add(&proof->loop, LOOP_READERS, client->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
-				      &client->handler))
+	if (client->fd < 0 || loop_add(&proof->loop, LOOP_READERS, client->fd,
+				      EPOLLIN | EPOLLOUT | EPOLLRDHUP, &client->handler))
 		failed(client);
 }
 
@@ -670,7 +675,8 @@ client_tick(struct client *client, uint64_t now_ns)
 	} else if (now_ns >= client->cut_ns && proof->phase == PHASE_PUBLISH) {
 		counts_of(client)->cuts++;
 		end(client, "cut off", proof_random(proof, 2),
-			proof->options->away_ns * 3 / 4 + proof_random(proof, proof->options->away_ns / 2 + 1));
+			proof->options->away_ns * 3 / 4 +
+				proof_random(proof, proof->options->away_ns / 2 + 1));
 	}
 }
 

@@ -57,17 +57,22 @@ struct client {
 enum transport { TRANSPORT_WS, TRANSPORT_SSE };
 
 /* client_init - returns false if memory is out. */
-bool client_init(struct client *client, struct proof *proof, uint32_t index);
+bool
+client_init(struct client *client, struct proof *proof, uint32_t index);
 
 /* client_tick - connect, be cut off, give up, if it is time for it. */
-void client_tick(struct client *client, uint64_t now_ns);
+void
+client_tick(struct client *client, uint64_t now_ns);
 
 /* client_is_finished - it has the last message of each channel. */
-bool client_is_finished(const struct client *client);
+bool
+client_is_finished(const struct client *client);
 
 /* client_close - the end of the proof. */
-void client_close(struct client *client);
+void
+client_close(struct client *client);
 
-void client_fini(struct client *client);
+void
+client_fini(struct client *client);
 
 #endif

@@ -111,8 +111,8 @@ remember(struct ledger *ledger, const struct finding *finding, uint32_t now_ms)
 		ledger->holes = grown;
 		ledger->hole_capacity = capacity;
 	}
-	ledger->holes[ledger->hole_count++] = (struct hole){finding->from, finding->to, now_ms, finding->lost,
-		finding->verdict == VERDICT_SILENT};
+	ledger->holes[ledger->hole_count++] = (struct hole){
+		finding->from, finding->to, now_ms, finding->lost, finding->verdict == VERDICT_SILENT};
 }
 
 /* Judges [from, to) by the gaps that stand there; `slack`: so many more may be counted as missing. */

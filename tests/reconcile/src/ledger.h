@@ -10,10 +10,10 @@
  *                                              whether they were published counted or not
  *   else it is a silent loss; one that a gap without a channel follows is counted as told late.
  *
- * A client that is cut off comes back with its last id and goes on with the same ledger.  Gaps that it was told
- * behind that id are told to it again, so they are forgotten; those before it are kept.  A gap that is told
- * twice all the same, since an id of another channel came in between, is not held against the server: one of
- * them, or their sum, has to be right.
+ * A client that is cut off comes back with its last id and goes on with the same ledger.  Gaps that it was
+ * told behind that id are told to it again, so they are forgotten; those before it are kept.  A gap that is
+ * told twice all the same, since an id of another channel came in between, is not held against the server:
+ * one of them, or their sum, has to be right.
  *
  * Without ids a client that comes back begins anew (ledger_restart), and what was published in between is not
  * owed to it.
@@ -67,41 +67,52 @@ enum verdict {
 
 struct finding {
 	enum verdict verdict;
-	uint32_t from, to;     /* the hole */
-	uint32_t lost, told;   /* acknowledged numbers in it; what the gaps said */
-	bool is_superfluous;   /* a gap where nothing is missing */
+	uint32_t from, to;   /* the hole */
+	uint32_t lost, told; /* acknowledged numbers in it; what the gaps said */
+	bool is_superfluous; /* a gap where nothing is missing */
 };
 
 /* ledger_connect - a connection is made for the first time: nothing before this can be owed. */
-void ledger_connect(struct ledger *ledger);
+void
+ledger_connect(struct ledger *ledger);
 
 /* ledger_live - the first heartbeat of a connection has come. */
-void ledger_live(struct ledger *ledger);
+void
+ledger_live(struct ledger *ledger);
 
 /* ledger_cut - the connection is over, and will be resumed from the last id. */
-void ledger_cut(struct ledger *ledger);
+void
+ledger_cut(struct ledger *ledger);
 
 /* ledger_restart - the connection is over, and nothing will be resumed.  Returns what is told by that. */
-uint32_t ledger_restart(struct ledger *ledger, uint32_t now_ms);
+uint32_t
+ledger_restart(struct ledger *ledger, uint32_t now_ms);
 
 /* ledger_gap - `missed` messages, or MISSED_UNKNOWN. */
-void ledger_gap(struct ledger *ledger, uint32_t missed);
+void
+ledger_gap(struct ledger *ledger, uint32_t missed);
 
 /* ledger_excuse - a gap without a channel: returns how many that were lost silently are told by it, late. */
-uint32_t ledger_excuse(struct ledger *ledger);
+uint32_t
+ledger_excuse(struct ledger *ledger);
 
 /* ledger_position - an id has come, of whichever channel: what was told before it will not be told again. */
-void ledger_position(struct ledger *ledger);
+void
+ledger_position(struct ledger *ledger);
 
 /* ledger_take - a message has come. */
-struct finding ledger_take(struct ledger *ledger, uint32_t number, uint32_t now_ms);
+struct finding
+ledger_take(struct ledger *ledger, uint32_t number, uint32_t now_ms);
 
 /* ledger_finish - this was the last one that matters; what comes later is only looked at. */
-void ledger_finish(struct ledger *ledger, uint32_t number);
+void
+ledger_finish(struct ledger *ledger, uint32_t number);
 
 /* ledger_close - nothing more will come.  Finds what is missing at the end, if it is not finished. */
-struct finding ledger_close(struct ledger *ledger);
+struct finding
+ledger_close(struct ledger *ledger);
 
-void ledger_fini(struct ledger *ledger);
+void
+ledger_fini(struct ledger *ledger);
 
 #endif

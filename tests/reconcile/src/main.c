@@ -6,8 +6,8 @@
  *   publisher  one for each channel    numbers    what became of what was published
  *   report     what is told            and from tests/bench: loop, net, ws, sse, response
  *
- * One thread and no clock: that a message was sent before a client read its heartbeat is known because the same
- * thread did both.
+ * One thread and no clock: that a message was sent before a client read its heartbeat is known because the
+ * same thread did both.
  */
 #include "proof.h"
 

@@ -4,8 +4,8 @@
  * One publisher sends them, the next one when the one before has been answered: so all numbers below the last
  * one are decided, and how many of a range were acknowledged is the difference of two sums.
  *
- * Beside that it is written down how often each was owed and received, by transport, so that what was expected
- * can be told at the end, when it is known which were acknowledged.
+ * Beside that it is written down how often each was owed and received, by transport, so that what was
+ * expected can be told at the end, when it is known which were acknowledged.
  */
 #ifndef RECONCILE_NUMBERS_H
 #define RECONCILE_NUMBERS_H
@@ -23,7 +23,7 @@ enum number_state {
 };
 
 struct number {
-	uint8_t state;                                /* enum number_state */
+	uint8_t state;                                  /* enum number_state */
 	uint32_t acknowledged_before, uncertain_before; /* of all smaller numbers */
 	uint32_t decided_ms;
 	uint32_t received[TRANSPORTS];
@@ -36,22 +36,30 @@ struct numbers {
 };
 
 /* numbers_send - the next number; 0 if memory is out.  The one before has to be decided. */
-uint32_t numbers_send(struct numbers *numbers);
+uint32_t
+numbers_send(struct numbers *numbers);
 
 /* numbers_decide - what became of the number that was sent last. */
-void numbers_decide(struct numbers *numbers, enum number_state state, uint32_t now_ms);
+void
+numbers_decide(struct numbers *numbers, enum number_state state, uint32_t now_ms);
 
 /* numbers_acknowledged, numbers_uncertain - how many there are in [from, to); all below `to` are decided. */
-uint32_t numbers_acknowledged(const struct numbers *numbers, uint32_t from, uint32_t to);
-uint32_t numbers_uncertain(const struct numbers *numbers, uint32_t from, uint32_t to);
+uint32_t
+numbers_acknowledged(const struct numbers *numbers, uint32_t from, uint32_t to);
+uint32_t
+numbers_uncertain(const struct numbers *numbers, uint32_t from, uint32_t to);
 
 /* numbers_owe - a client of this transport is owed [from, to). */
-void numbers_owe(struct numbers *numbers, unsigned int transport, uint32_t from, uint32_t to);
+void
+numbers_owe(struct numbers *numbers, unsigned int transport, uint32_t from, uint32_t to);
 
 /* numbers_expected, numbers_received - deliveries of numbers that were acknowledged. */
-uint64_t numbers_expected(const struct numbers *numbers, unsigned int transport);
-uint64_t numbers_received(const struct numbers *numbers, unsigned int transport, enum number_state state);
+uint64_t
+numbers_expected(const struct numbers *numbers, unsigned int transport);
+uint64_t
+numbers_received(const struct numbers *numbers, unsigned int transport, enum number_state state);
 
-void numbers_fini(struct numbers *numbers);
+void
+numbers_fini(struct numbers *numbers);
 
 #endif

@@ -27,6 +27,7 @@ struct options {
  *
  * Ends the program after --help (0) and after an error (2), which it names.
  */
-void options_parse(struct options *ret_options, int argc, char **argv);
+void
+options_parse(struct options *ret_options, int argc, char **argv);
 
 #endif

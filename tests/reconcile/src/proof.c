@@ -63,7 +63,8 @@ tick_publisher(struct proof *proof, struct publisher *publisher, uint64_t now_ns
 {
 	uint32_t sent = publisher->numbers.sent;
 	bool is_last = proof->phase == PHASE_LAST;
-	bool may_send = proof->phase == PHASE_PUBLISH || (is_last && publisher->last_round != proof->round_ns);
+	bool may_send =
+		proof->phase == PHASE_PUBLISH || (is_last && publisher->last_round != proof->round_ns);
 
 	if (is_last && !publisher->is_last)
 		publisher->due_ns = now_ns;

@@ -1,7 +1,8 @@
 /*
  * proof.h - the whole: clients, publishers, what was counted, and the phases.
  *
- *   connect all ─ publish, and cut off ─ let all come back ─ the last message of each channel ─ close the books
+ *   connect all ─ publish, and cut off ─ let all come back ─ the last message of each channel ─ close the
+ * books
  *
  * The last messages are published again every two seconds until everybody has one: who was connected to a
  * server that was being replaced gets there in the end.
@@ -48,24 +49,34 @@ struct proof {
 };
 
 /* proof_random - evenly in [0, below). */
-uint64_t proof_random(struct proof *proof, uint64_t below);
+uint64_t
+proof_random(struct proof *proof, uint64_t below);
 
 /* proof_now_ms - since the beginning; one at least. */
-uint32_t proof_now_ms(const struct proof *proof);
+uint32_t
+proof_now_ms(const struct proof *proof);
 
 /* proof_fail - the tool cannot go on; ends the program with 2. */
-_Noreturn void proof_fail(const char *what, const char *detail);
+_Noreturn void
+proof_fail(const char *what, const char *detail);
 
 /* proof_run - returns whether all is well; the caller owes proof_fini(). */
-bool proof_run(struct proof *proof, const struct options *options);
+bool
+proof_run(struct proof *proof, const struct options *options);
 
-void proof_fini(struct proof *proof);
+void
+proof_fini(struct proof *proof);
 
 /* report_* - see report.c. */
-void report_progress(const struct proof *proof, uint64_t now_ns);
-void report_violation(struct client *client, uint32_t index, const struct finding *finding, const char *what);
-void report_table(const struct proof *proof);
-void report_json(const struct proof *proof, const char *path);
-uint64_t report_faults(const struct proof *proof);
+void
+report_progress(const struct proof *proof, uint64_t now_ns);
+void
+report_violation(struct client *client, uint32_t index, const struct finding *finding, const char *what);
+void
+report_table(const struct proof *proof);
+void
+report_json(const struct proof *proof, const char *path);
+uint64_t
+report_faults(const struct proof *proof);
 
 #endif

@@ -158,8 +158,8 @@ put_request(const struct publisher *publisher, uint32_t number, char *to, size_t
 	for (; (uint64_t)size < options->size; size++)
 		message[size] = '.';
 	message[size] = 0;
-	size = snprintf(body, sizeof(body), "{\"channel\":\"%s%u\",\"message\":\"%s\"}", options->channel_name,
-		publisher->channel, message);
+	size = snprintf(body, sizeof(body), "{\"channel\":\"%s%u\",\"message\":\"%s\"}",
+		options->channel_name, publisher->channel, message);
 	return snprintf(to, room,
 		"POST /messages HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
 		"Content-Length: %d\r\n\r\n%s",

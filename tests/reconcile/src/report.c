@@ -23,12 +23,13 @@ sum(const struct proof *proof, size_t offset)
 void
 report_progress(const struct proof *proof, uint64_t now_ns)
 {
-	static const char *const phases[] = {"connecting", "publishing", "gathering", "last messages", "over"};
+	static const char *const phases[] = {
+		"connecting", "publishing", "gathering", "last messages", "over"};
 
 	fprintf(stderr,
 		"%6.1f s  %-13s  %" PRIu32 " live, %" PRIu64 " cut off, %" PRIu64 " published (%" PRIu64
-		" not acknowledged), %" PRIu64 " replayed, %" PRIu64 " told missing, %" PRIu64 " silent, %" PRIu64
-		" twice, %" PRIu64 " late\n",
+		" not acknowledged), %" PRIu64 " replayed, %" PRIu64 " told missing, %" PRIu64
+		" silent, %" PRIu64 " twice, %" PRIu64 " late\n",
 		seconds(now_ns - proof->begun_ns), phases[proof->phase], proof->live, SUM(proof, cuts),
 		proof->published, proof->uncertain + proof->refused, SUM(proof, replayed), SUM(proof, told),
 		SUM(proof, silent) - SUM(proof, told_late) - SUM(proof, excused), SUM(proof, duplicates),
@@ -46,8 +47,8 @@ print_trace(const struct client *client)
 
 		if (trace->channel >= 0)
 			snprintf(channel, sizeof(channel), "%" PRId32, trace->channel);
-		printf("    %9.3f s  %-10s %5s %8" PRIu32 "  id %s\n", trace->at_ms / 1000.0, trace->what, channel,
-			trace->number, trace->id);
+		printf("    %9.3f s  %-10s %5s %8" PRIu32 "  id %s\n", trace->at_ms / 1000.0, trace->what,
+			channel, trace->number, trace->id);
 	}
 }
 
@@ -58,20 +59,22 @@ report_violation(struct client *client, uint32_t index, const struct finding *fi
 
 	if (proof->violations++ >= proof->options->violations)
 		return;
-	printf("violation: client %" PRIu32 " (%s), connection %" PRIu32 ", node %s, at %.3f s: ", client->index,
-		client->transport == TRANSPORT_WS ? "WebSocket" : "SSE", client->connections,
+	printf("violation: client %" PRIu32 " (%s), connection %" PRIu32 ", node %s, at %.3f s: ",
+		client->index, client->transport == TRANSPORT_WS ? "WebSocket" : "SSE", client->connections,
 		proof->options->targets[client->node], proof_now_ms(proof) / 1000.0);
 	if (finding) {
 		const struct numbers *numbers = client->ledgers[index].numbers;
 		uint32_t last = finding->to > finding->from ? finding->to - 1 : finding->from;
 
-		printf("channel %s%" PRIu32 ", numbers %" PRIu32 " to %" PRIu32 ": ", proof->options->channel_name,
-			client->channels[index], finding->from, last);
+		printf("channel %s%" PRIu32 ", numbers %" PRIu32 " to %" PRIu32 ": ",
+			proof->options->channel_name, client->channels[index], finding->from, last);
 		if (last <= numbers->decided && last)
-			printf("(answered at %.3f s to %.3f s) ", numbers->all[finding->from].decided_ms / 1000.0,
+			printf("(answered at %.3f s to %.3f s) ",
+				numbers->all[finding->from].decided_ms / 1000.0,
 				numbers->all[last].decided_ms / 1000.0);
 		if (finding->told && finding->told != MISSED_UNKNOWN)
-			printf("(%" PRIu32 " acknowledged, told of %" PRIu32 ") ", finding->lost, finding->told);
+			printf("(%" PRIu32 " acknowledged, told of %" PRIu32 ") ", finding->lost,
+				finding->told);
 	}
 	printf("%s\n", what);
 	print_trace(client);
@@ -173,8 +176,10 @@ report_table(const struct proof *proof)
 	if (proof->first_refusal[0])
 		printf("the first refusal: %s\n", proof->first_refusal);
 	if (proof->unfinished)
-		printf("%" PRIu32 " clients did not get the last message of each channel\n", proof->unfinished);
-	printf("seed %" PRIu64 ", %s\n", proof->options->seed ? proof->options->seed : proof->begun_ns & UINT32_MAX,
+		printf("%" PRIu32 " clients did not get the last message of each channel\n",
+			proof->unfinished);
+	printf("seed %" PRIu64 ", %s\n",
+		proof->options->seed ? proof->options->seed : proof->begun_ns & UINT32_MAX,
 		report_faults(proof) ? "NOT RECONCILED" : "reconciled");
 }
 
@@ -195,8 +200,9 @@ report_json(const struct proof *proof, const char *path)
 		fprintf(stderr, "reconcile: --json %s: %s\n", path, strerror(errno));
 		return;
 	}
-	fprintf(file, "{\"seed\":%" PRIu64 ",\"published\":%" PRIu64 ",\"acknowledged\":%" PRIu64
-		      ",\"uncertain\":%" PRIu64 ",\"refused\":%" PRIu64,
+	fprintf(file,
+		"{\"seed\":%" PRIu64 ",\"published\":%" PRIu64 ",\"acknowledged\":%" PRIu64
+		",\"uncertain\":%" PRIu64 ",\"refused\":%" PRIu64,
 		proof->options->seed ? proof->options->seed : proof->begun_ns & UINT32_MAX, proof->published,
 		proof->acknowledged, proof->uncertain, proof->refused);
 	for (int i = 0; i < TRANSPORTS; i++) {
