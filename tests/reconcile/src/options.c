@@ -72,8 +72,8 @@ static const struct row rows[] = {
 _Noreturn static void
 refuse(const char *what, const char *value, const char *why)
 {
-	fprintf(stderr, "reconcile: %s%s%s: %s (reconcile --help)\n", what, value ? " " : "",
-		value ? value : "", why);
+	fprintf(stderr, "reconcile: %s%s%s%s: %s (reconcile --help)\n", *what == '-' ? "" : "--", what,
+		value ? " " : "", value ? value : "", why);
 	exit(2);
 }
 
