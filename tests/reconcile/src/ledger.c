@@ -126,14 +126,10 @@ judge(struct ledger *ledger, uint32_t from, uint32_t to, uint32_t slack)
 	finding.lost = numbers_acknowledged(ledger->numbers, from, to);
 	most = finding.lost + numbers_uncertain(ledger->numbers, from, to) + slack;
 	finding.is_superfluous = gap.is_told && !most;
-	if (gap.is_unknown)
+	if (gap.is_unknown || (gap.sum >= finding.lost && gap.largest <= most))
 		finding.verdict = finding.lost ? VERDICT_FIRST_OR_HOLE_TOLD : VERDICT_FINE;
-	else if (!gap.is_told || (!gap.sum && finding.lost))
-		finding.verdict = finding.lost ? VERDICT_SILENT : VERDICT_FINE;
-	else if (gap.sum < finding.lost || gap.largest > most)
-		finding.verdict = VERDICT_WRONG_GAP;
 	else
-		finding.verdict = finding.lost ? VERDICT_FIRST_OR_HOLE_TOLD : VERDICT_FINE;
+		finding.verdict = gap.sum ? VERDICT_WRONG_GAP : VERDICT_SILENT;
 	ledger->kept = ledger->fresh = (struct gap){0};
 	return finding;
 }
@@ -206,7 +202,6 @@ ledger_close(struct ledger *ledger)
 {
 	uint32_t from = ledger->next ? ledger->next : ledger->must_begin;
 	struct finding finding = {.verdict = VERDICT_FINE};
-	uint32_t told;
 
 	if (ledger->finished)
 		return finding;
@@ -217,8 +212,7 @@ ledger_close(struct ledger *ledger)
 		return finding;
 	finding = judge(ledger, from, ledger->numbers->decided + 1, 0);
 	/* more of it might still have come: only that too little was told is certain */
-	told = finding.told;
-	if (finding.verdict == VERDICT_WRONG_GAP && told >= finding.lost)
+	if (finding.verdict == VERDICT_WRONG_GAP && finding.told >= finding.lost)
 		finding.verdict = VERDICT_FIRST_OR_HOLE_TOLD;
 	if (finding.verdict == VERDICT_SILENT)
 		remember(ledger, &finding, 0);
