@@ -680,6 +680,19 @@ client_tick(struct client *client, uint64_t now_ns)
 	}
 }
 
+void
+client_leave(struct client *client)
+{
+	counts_of(client)->cuts++;
+	end(client, "cut off", true, 24 * 3600 * NS_PER_S);
+}
+
+void
+client_return(struct client *client)
+{
+	client->due_ns = 0;
+}
+
 bool
 client_is_finished(const struct client *client)
 {

@@ -64,6 +64,12 @@ client_init(struct client *client, struct proof *proof, uint32_t index);
 void
 client_tick(struct client *client, uint64_t now_ns);
 
+/* client_leave - be cut off, until client_return(). */
+void
+client_leave(struct client *client);
+void
+client_return(struct client *client);
+
 /* client_is_finished - it has the last message of each channel. */
 bool
 client_is_finished(const struct client *client);

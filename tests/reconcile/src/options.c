@@ -9,7 +9,7 @@
 #include "client.h"
 #include "options.h"
 
-enum kind { COUNT, DURATION, TEXT, TARGET, CHOICE, HELP, SECTION };
+enum kind { COUNT, STORM, DURATION, TEXT, TARGET, CHOICE, HELP, SECTION };
 
 struct row {
 	const char *name;
@@ -60,6 +60,13 @@ static const struct row rows[] = {
 		"of publishing; SIGINT and SIGTERM end it before"},
 	{"settle", DURATION, AT(settle_ns), "60s", 0, 0, NULL, "TIME",
 		"how long everybody may take to come back after it, and\nthen to get the last messages"},
+
+	{.kind = SECTION, .help = "Or instead: a storm, and what it costs"},
+	{"storm", STORM, AT(storm), NULL, 0, 100000, NULL, "N",
+		"all are cut off, N messages are published on each\nchannel, all come back at once, and that "
+		"is it"},
+	{"server-pid", TEXT, AT(server_pid), NULL, 0, 0, NULL, "PIDS",
+		"of the server, comma-separated, with all that they have\nstarted"},
 
 	{.kind = SECTION, .help = "What is told"},
 	{"violations", COUNT, AT(violations), "10", 0, 1000, NULL, "N", "so many are told in full"},
@@ -184,6 +191,10 @@ set(struct options *options, const struct row *row, const char *text)
 
 	switch (row->kind) {
 	case COUNT: set_count(to, row, text); break;
+	case STORM:
+		options->has_storm = 1;
+		set_count(to, row, text);
+		break;
 	case DURATION: set_duration(to, row, text); break;
 	case TEXT: *(const char **)to = text; break;
 	case CHOICE: set_choice(to, row, text); break;

@@ -19,6 +19,8 @@ struct options {
 	uint64_t clients, channels, channels_max, rate, size, connecting, seed;
 	uint64_t transports, ids; /* enum transport_choice, enum ids */
 	uint64_t time_ns, away_ns, stay_ns, settle_ns, silence_ns;
+	uint64_t storm, has_storm;
+	const char *server_pid;
 	uint64_t violations;
 };
 

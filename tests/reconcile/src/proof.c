@@ -66,12 +66,63 @@ tick_publisher(struct proof *proof, struct publisher *publisher, uint64_t now_ns
 	bool may_send =
 		proof->phase == PHASE_PUBLISH || (is_last && publisher->last_round != proof->round_ns);
 
+	if (proof->phase == PHASE_AWAY) {
+		publisher->is_last = sent + 1 == proof->options->storm;
+		publisher_tick(publisher, now_ns, sent < proof->options->storm);
+		return;
+	}
+
 	if (is_last && !publisher->is_last)
 		publisher->due_ns = now_ns;
 	publisher->is_last = is_last;
 	publisher_tick(publisher, now_ns, may_send);
 	if (is_last && publisher->numbers.sent > sent)
 		publisher->last_round = proof->round_ns;
+}
+
+static void
+leave_all(struct proof *proof, uint64_t now_ns)
+{
+	enter(proof, PHASE_AWAY, now_ns);
+	for (uint64_t i = 0; i < proof->options->clients; i++)
+		client_leave(&proof->clients[i]);
+}
+
+static bool
+all_is_published(const struct proof *proof)
+{
+	for (uint64_t i = 0; i < proof->options->channels; i++)
+		if (proof->publishers[i].numbers.decided < proof->options->storm)
+			return false;
+	return true;
+}
+
+static void
+return_all(struct proof *proof, uint64_t now_ns)
+{
+	enter(proof, PHASE_STORM, now_ns);
+	process_sample(&proof->server, &proof->before_storm);
+	for (uint64_t i = 0; i < proof->options->clients; i++)
+		client_return(&proof->clients[i]);
+}
+
+/* They have the last message, and were told that it is the last. */
+static bool
+all_are_back(const struct proof *proof)
+{
+	uint64_t told = proof->counts[0].resumed + proof->counts[1].resumed + proof->counts[0].gaps +
+			proof->counts[1].gaps;
+
+	return proof->live == proof->options->clients && (!proof->unfinished || !proof->options->storm) &&
+	       (told >= proof->options->clients || proof->options->ids == IDS_OFF);
+}
+
+static void
+end_storm(struct proof *proof, uint64_t now_ns)
+{
+	proof->storm_ns = now_ns - proof->phase_ns;
+	process_sample(&proof->server, &proof->after_storm);
+	enter(proof, PHASE_OVER, now_ns);
 }
 
 /* What has to be true for the next phase. */
@@ -82,7 +133,9 @@ turn_page(struct proof *proof, uint64_t now_ns)
 
 	switch (proof->phase) {
 	case PHASE_CONNECT:
-		if (proof->live == proof->options->clients)
+		if (proof->live == proof->options->clients && proof->options->has_storm)
+			leave_all(proof, now_ns);
+		else if (proof->live == proof->options->clients)
 			enter(proof, PHASE_PUBLISH, now_ns);
 		else if (since_ns > proof->options->settle_ns || interrupts)
 			proof_fail("not everybody could connect:",
@@ -103,6 +156,14 @@ turn_page(struct proof *proof, uint64_t now_ns)
 			proof->round_ns = now_ns;
 		if (!proof->unfinished || since_ns > proof->options->settle_ns)
 			enter(proof, PHASE_OVER, now_ns);
+		break;
+	case PHASE_AWAY:
+		if (since_ns > proof->options->away_ns && all_is_published(proof))
+			return_all(proof, now_ns);
+		break;
+	case PHASE_STORM:
+		if (all_are_back(proof) || since_ns > proof->options->settle_ns)
+			end_storm(proof, now_ns);
 		break;
 	case PHASE_OVER: break;
 	}
@@ -150,6 +211,8 @@ prepare(struct proof *proof)
 			proof_fail("--target", text);
 		}
 	}
+	if (options->server_pid && process_list_parse(options->server_pid, &proof->server))
+		proof_fail("--server-pid: no such process:", options->server_pid);
 	proof->clients = calloc(options->clients, sizeof(proof->clients[0]));
 	proof->publishers = calloc(options->channels, sizeof(proof->publishers[0]));
 	proof->scratch = malloc(CLIENT_SCRATCH_BYTES);

@@ -4,6 +4,10 @@
  *   connect all ─ publish, and cut off ─ let all come back ─ the last message of each channel ─ close the
  * books
  *
+ * or, with --storm
+ *
+ *   connect all ─ cut all off, and publish ─ let all come back at once ─ close the books
+ *
  * The last messages are published again every two seconds until everybody has one: who was connected to a
  * server that was being replaced gets there in the end.
  */
@@ -17,9 +21,10 @@
 #include "net.h"
 #include "numbers.h"
 #include "options.h"
+#include "process.h"
 #include "publisher.h"
 
-enum phase { PHASE_CONNECT, PHASE_PUBLISH, PHASE_GATHER, PHASE_LAST, PHASE_OVER };
+enum phase { PHASE_CONNECT, PHASE_PUBLISH, PHASE_GATHER, PHASE_LAST, PHASE_AWAY, PHASE_STORM, PHASE_OVER };
 
 struct counts {
 	uint64_t clients, connections, failed, refused, cuts, ends, reconnect_events;
@@ -44,6 +49,9 @@ struct proof {
 	uint64_t violations; /* told in full so far */
 	struct counts counts[TRANSPORTS];
 	uint64_t published, acknowledged, uncertain, refused, publish_connections;
+	struct process_list server;
+	struct process_sample before_storm, after_storm;
+	uint64_t storm_ns; /* how long it took */
 	char first_refusal[160];
 	char *scratch;
 };

@@ -24,7 +24,7 @@ void
 report_progress(const struct proof *proof, uint64_t now_ns)
 {
 	static const char *const phases[] = {
-		"connecting", "publishing", "gathering", "last messages", "over"};
+		"connecting", "publishing", "gathering", "last messages", "away", "coming back", "over"};
 
 	fprintf(stderr,
 		"%6.1f s  %-13s  %" PRIu32 " live, %" PRIu64 " cut off, %" PRIu64 " published (%" PRIu64
@@ -154,6 +154,27 @@ print_deliveries(const struct proof *proof)
 	ROW("  where nothing was missing", gaps_superfluous);
 }
 
+/* What the server has spent between the moment at which all may come back and that at which all are served.
+ */
+static double
+storm_cpu_s(const struct proof *proof)
+{
+	const struct process_sample *before = &proof->before_storm, *after = &proof->after_storm;
+
+	return after->user_s + after->system_s - before->user_s - before->system_s;
+}
+
+static void
+print_storm(const struct proof *proof)
+{
+	if (!proof->options->has_storm)
+		return;
+	printf("all were back and served after %.2f s\n", seconds(proof->storm_ns));
+	if (proof->server.count)
+		printf("which cost the server %.2f s of CPU, %.1f us for each client\n", storm_cpu_s(proof),
+			storm_cpu_s(proof) * 1e6 / (double)proof->options->clients);
+}
+
 void
 report_table(const struct proof *proof)
 {
@@ -173,6 +194,7 @@ report_table(const struct proof *proof)
 	ROW("GAPS WITH A WRONG NUMBER", wrong_gaps);
 	ROW("DAMAGED, OR NONE OF THE CLIENT'S", damaged);
 	ROW("EVENTS WITHOUT AN ID", without_id);
+	print_storm(proof);
 	if (proof->first_refusal[0])
 		printf("the first refusal: %s\n", proof->first_refusal);
 	if (proof->unfinished)
@@ -220,6 +242,9 @@ report_json(const struct proof *proof, const char *path)
 			c->gaps, c->gaps_superfluous, c->silent - c->told_late - c->excused, c->duplicates,
 			c->late, c->wrong_gaps, c->damaged, c->without_id);
 	}
+	if (proof->options->has_storm)
+		fprintf(file, ",\"storm\":{\"seconds\":%.3f,\"server_cpu_s\":%.3f}", seconds(proof->storm_ns),
+			storm_cpu_s(proof));
 	fprintf(file, "}\n");
 	if (fclose(file))
 		fprintf(stderr, "reconcile: --json %s: %s\n", path, strerror(errno));
