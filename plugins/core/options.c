@@ -288,8 +288,6 @@ check_history(const struct push_options *o, struct push_error *error)
 		wrong = "push.history.memory.max: must be at least 64kb";
 	else if (push_history_rules_parse(&rules, o, error) != PUSH_OK)
 		return PUSH_INVALID;
-	else if (push_history_rules_keep_any(&rules) && o->redis_url[0])
-		wrong = "push.history.size, push.history.rules: not together with push.redis.url yet";
 	if (!wrong)
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "%s", wrong);

@@ -118,7 +118,8 @@ missed(const struct push_history *history, const struct session_mark *mark, stru
 		return push_history_missed(history, position);
 	if (push_position_compare(mark->after, history->after) >= 0)
 		return 0;
-	return history->dropped - mark->dropped;
+	/* of a window it is not known what was between two of its states */
+	return history->complete.epoch ? UINT64_MAX : history->dropped - mark->dropped;
 }
 
 static void
@@ -324,7 +325,10 @@ awaits_head(struct push_subscriber *subscriber, uint64_t now_us)
 		push_list_append(&hub->ahead, &cursor->waiting);
 	else if (is_behind_head(subscriber))
 		push_list_append(&hub->behind_head, &cursor->waiting);
-	return !push_list_is_empty(&cursor->waiting);
+	if (push_list_is_empty(&cursor->waiting))
+		return false;
+	hub->ready(hub->context); /* the engine is to see that it moves */
+	return true;
 }
 
 void

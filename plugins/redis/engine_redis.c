@@ -124,6 +124,7 @@ engine_flush(struct push_engine *base, uint64_t now_us)
 	set_now(engine, now_us);
 	engine->is_awake = false;
 	redis_subscriptions_flush(engine);
+	redis_history_flush(engine);
 	redis_peers_flush(engine);
 	if (engine->should_resend) {
 		engine->should_resend = false;
@@ -278,6 +279,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 	push_list_init(&engine->homeless);
 	push_list_init(&engine->idle);
 	push_list_init(&engine->waiting);
+	push_list_init(&engine->to_fetch);
 	push_buf_init(&engine->scratch, 6 * (PUSH_REDIS_ANSWER_BYTES_MAX));
 	push_hub_watch(hub, sizeof(struct redis_subscription));
 	choose_id(engine);
@@ -308,6 +310,7 @@ start(struct redis_engine *engine, struct push_error *error)
 	}
 	if (redis_topology_init(engine) != PUSH_OK)
 		return PUSH_OUT_OF_MEMORY;
+	redis_history_init(engine);
 	return redis_peers_init(engine);
 }
 
