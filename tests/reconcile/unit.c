@@ -89,6 +89,26 @@ what_came_before_the_first_heartbeat_is_owed_from_there_on(void)
 }
 
 static void
+what_comes_before_the_first_heartbeat_may_have_holes(void)
+{
+	struct books books = {.ledger.transport = 1};
+
+	books.ledger.numbers = &books.numbers;
+	ledger_connect(&books.ledger);
+	publish(&books, 5, NUMBER_ACKNOWLEDGED);
+	CHECK(take(&books, 1) == VERDICT_FINE);
+	CHECK(take(&books, 3) == VERDICT_FINE);
+	CHECK(take(&books, 3) == VERDICT_DUPLICATE);
+	ledger_live(&books.ledger);
+	CHECK(take(&books, 5) == VERDICT_FINE);
+	publish(&books, 2, NUMBER_ACKNOWLEDGED);
+	CHECK(take(&books, 7) == VERDICT_SILENT);
+	ledger_finish(&books.ledger, 7);
+	CHECK(expected(&books) == 3);
+	close_books(&books);
+}
+
+static void
 a_number_that_is_skipped_is_lost_silently_also_the_first_and_the_last(void)
 {
 	struct books books;
@@ -292,6 +312,7 @@ main(void)
 {
 	what_comes_in_order_from_the_first_heartbeat_on_is_fine();
 	what_came_before_the_first_heartbeat_is_owed_from_there_on();
+	what_comes_before_the_first_heartbeat_may_have_holes();
 	a_number_that_is_skipped_is_lost_silently_also_the_first_and_the_last();
 	a_client_that_got_nothing_has_lost_all();
 	what_was_not_acknowledged_may_be_missing_and_may_come_late();
@@ -304,6 +325,6 @@ main(void)
 	a_gap_without_a_channel_excuses_late_what_was_lost_before();
 	without_ids_nothing_is_owed_to_who_is_away();
 	at_the_end_a_gap_stands_for_what_did_not_come_any_more();
-	printf("14 tests passed\n");
+	printf("15 tests passed\n");
 	return 0;
 }

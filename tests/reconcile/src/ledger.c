@@ -179,7 +179,12 @@ ledger_take(struct ledger *ledger, uint32_t number, uint32_t now_ms)
 		return (struct finding){.verdict = VERDICT_NEVER_SENT, .from = number, .to = number};
 	if (ledger->next && number < ledger->next)
 		return take_late(ledger, number);
-	finding = ledger->next ? judge(ledger, ledger->next, number, 0) : take_first(ledger, number);
+	if (!ledger->must_begin) {
+		/* nothing is promised before the first heartbeat */
+		ledger->next = number + 1;
+		return (struct finding){.verdict = VERDICT_FINE};
+	}
+	finding = ledger->began ? judge(ledger, ledger->next, number, 0) : take_first(ledger, number);
 	if (finding.from < finding.to)
 		remember(ledger, &finding, now_ms);
 	ledger->next = number + 1;
@@ -200,7 +205,7 @@ ledger_finish(struct ledger *ledger, uint32_t number)
 struct finding
 ledger_close(struct ledger *ledger)
 {
-	uint32_t from = ledger->next ? ledger->next : ledger->must_begin;
+	uint32_t from = ledger->began ? ledger->next : ledger->must_begin;
 	struct finding finding = {.verdict = VERDICT_FINE};
 
 	if (ledger->finished)

@@ -2,7 +2,7 @@
  * ledger.h - what one client is owed of one channel, what it got, and what it was told that it would not get.
  *
  *   owed:    everything that was sent after the client had read its first heartbeat; or, if an older message
- *            reached it, everything from that one on
+ *            reached it behind that, everything from that one on
  *   hole:    numbers between two that came one behind the other, or before the first one that came
  *   a hole is well if nothing in it was acknowledged, or if a gap stands at its place:
  *            "unknown", or without a channel   whatever is missing
