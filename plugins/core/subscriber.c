@@ -202,7 +202,12 @@ push_subscriber_resume(struct push_subscriber *subscriber, const char *id, size_
 	if (!subscriber->hub->history || !subscriber->subscription_count)
 		return PUSH_OK;
 	status = need_session(subscriber);
-	return status == PUSH_OK ? session_ask(subscriber, id, size) : status;
+	if (status == PUSH_OK)
+		status = session_ask(subscriber, id, size);
+	/* from now on, not from the start: while it waits for one channel to be confirmed, what comes in
+	 * another one must not overtake the replay */
+	subscriber->is_behind = status == PUSH_OK;
+	return status;
 }
 
 static void

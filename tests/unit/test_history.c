@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/channel.h"
 #include "core/hub.h"
 #include "core/json.h"
 #include "core/limits.h"
@@ -376,6 +377,38 @@ a_resume_over_the_open_connection_fills_what_was_before_it(void **state)
 	destroy_world(world);
 }
 
+/* With a server behind the hub, a channel of others is confirmed already, and a new one is not. */
+static void
+what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+	struct push_channel *channels[2];
+
+	(void)state;
+	push_hub_watch(world->hub, 0);
+	publish(world, "a", "1");
+	publish(world, "a", "2");
+	come(world, "a,b", "0.7.1");
+	for (int i = 0; i < 2; i++) {
+		channels[i] = push_hub_next_changed(world->hub);
+		assert_non_null(channels[i]);
+		channels[i]->held = true;
+	}
+	push_hub_confirm(world->hub, channels[0], false, world->now);
+	publish(world, "a", "3");
+	publish(world, "b", "4");
+	flush(world);
+	assert_int_equal(world->client.size, 0);
+	push_hub_confirm(world->hub, channels[1], false, world->now);
+	publish(world, "a", "5");
+	expect(world, MESSAGE("a", "2", "2") MESSAGE("a", "3", "3") MESSAGE("b", "4", "4") RESUMED("3", "4")
+			      MESSAGE("a", "5", "5"));
+	leave(&world->client);
+	for (int i = 0; i < 2; i++)
+		push_hub_release(world->hub, channels[i]);
+	destroy_world(world);
+}
+
 static void
 without_history_no_byte_changes(void **state)
 {
@@ -576,6 +609,8 @@ main(void)
 		cmocka_unit_test(a_message_that_outlived_its_own_time_is_neither_replayed_nor_missed),
 		cmocka_unit_test(memory_is_bounded_and_the_oldest_messages_go_first),
 		cmocka_unit_test(a_resume_over_the_open_connection_fills_what_was_before_it),
+		cmocka_unit_test(
+			what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay),
 		cmocka_unit_test(without_history_no_byte_changes),
 		cmocka_unit_test(a_client_has_every_message_once_and_in_order_or_was_told_of_the_gap),
 		cmocka_unit_test(when_memory_is_out_nothing_is_lost_without_a_word),
