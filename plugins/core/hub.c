@@ -4,6 +4,7 @@
 #include "hub_private.h"
 #include "limits.h"
 #include "session.h"
+#include "tracker.h"
 
 /* A body's text, with the channel's name escaped at worst six times as long, and the braces around. */
 #define SCRATCH_BYTES_MAX (PUSH_SIZE_MAX + 6 * PUSH_QUERY_BYTES_MAX + 64)
@@ -161,7 +162,7 @@ encode(struct push_hub *hub, const struct push_channel *channel, const char *id,
 			continue;
 		frames[e] = push_encoding_message(
 			(enum push_encoding)e, hub->scratch.bytes, hub->scratch.size, id, id_size, now_us);
-		if (!frames[e])
+		if (!frames[e] || (hub->tracker && push_tracker_attach(hub->tracker, frames[e]) != PUSH_OK))
 			return PUSH_OUT_OF_MEMORY;
 	}
 	return PUSH_OK;
@@ -195,6 +196,8 @@ deliver_kept(struct push_hub *hub, struct push_channel *channel, struct push_pos
 
 			if (!subscriber->is_behind)
 				subscriber_enqueue(subscriber, frames[subscriber->encoding], now_us);
+			else if (hub->tracker)
+				hub->tracker->owed++;
 		}
 	}
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
@@ -306,6 +309,12 @@ push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_
 	if (status == PUSH_OK)
 		*ret_subscribers = count;
 	return status;
+}
+
+void
+push_hub_track(struct push_hub *hub, struct push_tracker *tracker)
+{
+	hub->tracker = tracker;
 }
 
 bool

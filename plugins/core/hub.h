@@ -29,9 +29,11 @@
 #include "stats.h"
 #include "status.h"
 
+struct push_buf;
 struct push_channel;
 struct push_history_rule;
 struct push_hub;
+struct push_tracker;
 
 /*
  * push_hub_create - an empty hub.
@@ -68,6 +70,31 @@ push_hub_number(struct push_hub *hub, uint64_t epoch);
 enum push_status PUSH_MUST_USE
 push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size, const char *value,
 	size_t value_size, uint64_t ttl_us, uint64_t now_us, uint64_t *ret_subscribers);
+
+/* push_hub_track - let a tracker (tracker.h) follow what is delivered from now on; NULL: nobody. */
+void
+push_hub_track(struct push_hub *hub, struct push_tracker *tracker);
+
+/* What is asked of the history of a channel.  All texts are borrowed. */
+struct push_reading {
+	const char *channel; /* a valid name */
+	size_t channel_size;
+	const char *since; /* an id; NULL: all that there is */
+	size_t since_size;
+	unsigned int limit; /* 1 to PUSH_READ_MESSAGES_MAX */
+};
+
+/*
+ * push_hub_read - append what is kept of a channel, behind the message with an id, as
+ *   {"channel":c,"messages":[{"message":m,"id":i},...],"missed":0,"id":i,"more":false}
+ *
+ * `missed`: how many messages behind `since` are gone, or "unknown", where it is not known, or `since` is no
+ * id of this broker's; all that there is follows then.  `id` is where to read on, `more`: whether there is
+ * something yet.  For a hub that numbers messages itself.
+ * Errors: PUSH_NOT_FOUND: the channel has no history; PUSH_INVALID: `since` is no id; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_hub_read(struct push_hub *hub, const struct push_reading *reading, uint64_t now_us, struct push_buf *to);
 
 /* push_hub_flush - write what waits, for at most `max` subscribers.  Returns true if more wait. */
 bool

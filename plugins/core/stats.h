@@ -15,7 +15,7 @@
 
 /* The statuses that a publish can be answered with; a new one needs its number here. */
 #define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
-	X(202) X(400) X(404) X(405) X(408) X(411) X(413) X(415) X(431) X(500) X(503)
+	X(202) X(400) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(431) X(500) X(501) X(503)
 
 enum {
 #define X(code) PUSH_PUBLISH_STATUS_INDEX_##code,

@@ -164,6 +164,7 @@ missing_words(unsigned int status)
 	switch (status) {
 	case 202: return "Accepted";
 	case 204: return "No Content";
+	case 422: return "Unprocessable Content";
 	case 426: return "Upgrade Required";
 	default: return NULL;
 	}
@@ -201,7 +202,7 @@ add_optional(struct head *head, const struct push_reply *reply)
 	if (reply->allow_methods) {
 		add(head, "access-control-allow-methods:", reply->allow_methods);
 		add(head, "access-control-allow-headers:",
-			"Content-Type, Authorization, Cache-Control, Last-Event-ID");
+			"Content-Type, Authorization, Cache-Control, Last-Event-ID, Idempotency-Key");
 		add(head, "access-control-max-age:", "86400");
 	}
 	if (reply->retry_after_s) {

@@ -4,6 +4,8 @@
  *
  * In a cluster a key has to lie in its channel's slot.  A hash tag of the channel's own name will not do,
  * since names may hold braces; so each slot has a tag that was computed for it: `push:clients:{TAG}CHANNEL`.
+ *
+ * `push:value:NAME` is a small value that is kept for everybody; it lies where its own name hashes to.
  */
 #ifndef PUSH_REDIS_KEYS_H
 #define PUSH_REDIS_KEYS_H
@@ -32,5 +34,9 @@ redis_append_channel(
 /* redis_channel_name - the other way round: the channel's name in a name of Redis', borrowed. */
 const char *
 redis_channel_name(const struct redis_engine *engine, const char *name, size_t *size);
+
+/* Longest: PUSH_REDIS_VALUE_PREFIX and a name. */
+#define PUSH_REDIS_VALUE_PREFIX    "push:value:"
+#define PUSH_REDIS_VALUE_KEY_BYTES (sizeof(PUSH_REDIS_VALUE_PREFIX) + PUSH_VALUE_NAME_BYTES_MAX)
 
 #endif

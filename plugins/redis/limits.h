@@ -20,6 +20,9 @@
 #define PUSH_REDIS_PUBLISHES_MAX       65536u
 #define PUSH_REDIS_PUBLISHES_BYTES_MAX (64u * 1024 * 1024)
 
+/* Values that are asked for or put at a time; past it they are refused at once. */
+#define PUSH_REDIS_VALUES_MAX 65536u
+
 /* Reads of 16 KB from one connection before everybody else in the process has a turn. */
 #define PUSH_REDIS_READS_MAX 16
 

@@ -140,6 +140,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 			node, (uint32_t)(uintptr_t)awaited->context, awaited->count, reply);
 		break;
 	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
+	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	case REDIS_AWAITED_FETCH: redis_history_answer(awaited, reply); break;
 	case REDIS_AWAITED_HEAD: redis_history_head_answer(node, reply); break;
@@ -158,6 +159,8 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 		redis_publish_lost(node_of(context)->engine, awaited);
 	else if (awaited->kind == REDIS_AWAITED_FETCH)
 		redis_history_answer_lost(awaited);
+	else if (awaited->kind == REDIS_AWAITED_VALUE)
+		redis_value_lost(node_of(context)->engine, awaited);
 }
 
 static void

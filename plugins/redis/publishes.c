@@ -131,6 +131,7 @@ redis_publish(struct redis_engine *engine, const struct push_publication *public
 	*publish = (struct redis_publish){.done = done,
 		.context = context,
 		.deadline_us = engine->now_us + engine->options->redis_publish_wait_us,
+		.ttl_us = publication->ttl_us,
 		.channel_size = (uint32_t)publication->channel_size,
 		.payload_size = (uint32_t)size,
 		.slot = redis_topology_slot(engine, publication->channel, publication->channel_size)};

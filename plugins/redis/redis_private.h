@@ -9,6 +9,7 @@
  *   subscriptions.c   a channel's subscription from its first client to some time after its last
  *   history.c         history that Redis keeps
  *   peers.c           the other Push nodes, and how many clients they have
+ *   values.c          small values by name
  *   render.c          what is seen of the servers, as metrics
  */
 #ifndef PUSH_REDIS_PRIVATE_H
@@ -185,6 +186,9 @@ struct redis_engine {
 	struct push_redis_scripts scripts;
 	struct push_list to_fetch; /* subscriptions */
 
+	/* values.c */
+	uint32_t value_count; /* under way */
+
 	/* peers.c */
 	char id[REDIS_ID_BYTES], name[REDIS_ID_BYTES + 8];
 	struct push_channel *beats;
@@ -200,6 +204,10 @@ struct redis_engine {
 };
 
 /* --- engine_redis.c --- */
+
+/* redis_set_now - when this turn is. */
+void
+redis_set_now(struct redis_engine *engine, uint64_t now_us);
 
 /* redis_wake - have redis_flush() called at the end of the turn. */
 void
@@ -339,6 +347,25 @@ redis_publishes_tick(struct redis_engine *engine);
 /* redis_publishes_fail - all that wait; the engine ends. */
 void
 redis_publishes_fail(struct redis_engine *engine);
+
+/* --- values.c --- */
+
+/* redis_value_get, redis_value_put - see push_engine. */
+void
+redis_value_get(struct push_engine *engine, const char *name, size_t name_size, uint64_t now_us,
+	push_value_done_fn done, void *context);
+
+void
+redis_value_put(struct push_engine *engine, const char *name, size_t name_size, const char *value,
+	size_t value_size, uint64_t ttl_us, bool only_if_new, uint64_t now_us, push_value_done_fn done,
+	void *context);
+
+void
+redis_value_answer(struct redis_engine *engine, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
+void
+redis_value_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited);
 
 /* --- subscriptions.c --- */
 
@@ -513,7 +540,8 @@ enum {
 	REDIS_AWAITED_BEAT,
 	REDIS_AWAITED_QUERY,
 	REDIS_AWAITED_FETCH,
-	REDIS_AWAITED_HEAD
+	REDIS_AWAITED_HEAD,
+	REDIS_AWAITED_VALUE
 };
 
 #endif
