@@ -92,6 +92,24 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
 
+static void
+get_value(void *context, const char *name, size_t name_size, push_hub_value_fn done, void *done_context)
+{
+	struct push_engine *engine = ((struct push_broker *)context)->engine;
+
+	engine->value_get(engine, name, name_size, now_us(), done, done_context);
+}
+
+static void
+put_value(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
+	uint64_t ttl_us, push_hub_value_fn done, void *done_context)
+{
+	struct push_engine *engine = ((struct push_broker *)context)->engine;
+
+	engine->value_put(
+		engine, name, name_size, value, value_size, ttl_us, false, now_us(), done, done_context);
+}
+
 struct push_broker *
 push_broker_create(
 	const struct push_options *options, const struct push_broker_host *host, struct push_error *error)
@@ -121,6 +139,7 @@ push_broker_create(
 		.wake = host->wake,
 		.context = host->context};
 	push_publisher_init(&broker->publisher);
+	push_hub_set_values(broker->hub, &(struct push_hub_values){get_value, put_value, broker});
 	return broker;
 
 fail_engine:
@@ -452,6 +471,7 @@ push_broker_ops_table(void)
 		.lines_is_over = push_lines_is_over,
 		.lines_answers = push_lines_answers,
 		.reads_history = ops_reads_history,
+		.subscriber_acknowledge = push_subscriber_acknowledge,
 	};
 
 	return &table;

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/acks_request.h"
 #include "core/channels.h"
 #include "core/encoding.h"
 #include "core/json.h"
@@ -118,6 +119,8 @@ struct push_broker_ops {
 
 	/* push_read_is_offered() */
 	bool (*reads_history)(const struct push_broker *broker);
+	enum push_status (*subscriber_acknowledge)(
+		struct push_subscriber *subscriber, const struct push_acks_request *request);
 };
 
 struct push_broker_link {

@@ -272,6 +272,29 @@ push_hub_knows_head(const struct push_hub *hub, unsigned int partition);
 bool
 push_hub_awaits_head(const struct push_hub *hub);
 
+/*
+ * Small values that a broker keeps by name, for positions of clients with a name (acks_request.h).
+ *
+ * `done` is called once for each, before the call returns or later, in the event loop's thread.
+ * @status: PUSH_OK; PUSH_NOT_FOUND, of `get`; anything else: the broker cannot say, or may not have kept it.
+ * @value: what was asked for, borrowed until the function returns.
+ */
+typedef void (*push_hub_value_fn)(
+	void *done_context, enum push_status status, const char *value, size_t value_size);
+
+struct push_hub_values {
+	void (*get)(void *context, const char *name, size_t name_size, push_hub_value_fn done,
+		void *done_context);
+	/* @ttl_us: how long it is kept. */
+	void (*put)(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
+		uint64_t ttl_us, push_hub_value_fn done, void *done_context);
+	void *context;
+};
+
+/* push_hub_set_values - where they are kept; copied.  Without that a client with a name is refused. */
+void
+push_hub_set_values(struct push_hub *hub, const struct push_hub_values *values);
+
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t
 push_hub_subscriber_count(const struct push_hub *hub);

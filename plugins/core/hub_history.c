@@ -81,10 +81,11 @@ deliver_entry(
 			continue;
 		}
 		frame = push_history_frame(channel->history, entry, encoding);
-		if (frame)
-			subscriber_enqueue(subscriber, frame, now_us);
-		else
+		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		else if (!subscriber->has_acks ||
+			 acks_admit(subscriber, channel->history->partition, entry->at, frame, now_us))
+			subscriber_enqueue(subscriber, frame, now_us);
 	}
 }
 

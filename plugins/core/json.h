@@ -51,7 +51,8 @@ push_publication_fini(struct push_publication *publication);
 #define PUSH_COMMAND_MAP(X)                                                                                  \
 	X(PING, "ping")                                                                                      \
 	X(PONG, "pong")                                                                                      \
-	X(RESUME, "resume")
+	X(RESUME, "resume")                                                                                  \
+	X(ACK, "ack")
 
 enum push_command_kind {
 #define X(name, event) PUSH_COMMAND_##name,

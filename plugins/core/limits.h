@@ -80,6 +80,21 @@
 /* The shortest time to keep messages: what is due is looked for once a second. */
 #define PUSH_HISTORY_TTL_US_MIN 1000000ull
 
+/* The name of a client whose position is kept. */
+#define PUSH_CLIENT_NAME_BYTES_MAX 64
+
+/* Messages that a client may owe acks for: bounds the ring of them at 128 KB, and what one ack costs. */
+#define PUSH_ACK_WINDOW_MAX 4096
+
+/* Sent again so often, a message has been refused rather than missed. */
+#define PUSH_ACK_RETRIES_MAX 100
+
+/* Acks are waited for at least so long: a client far away needs it to answer. */
+#define PUSH_ACK_TIMEOUT_US_MIN 100000ull
+
+/* A position is kept at least so long: it is written once a second. */
+#define PUSH_CLIENT_TTL_US_MIN 10000000ull
+
 /* Small values that are kept by name (values.h), their names and their bytes, how many, and what all of them
  * take: the largest is the answer to an array of publishes.  Past either limit the oldest are forgotten. */
 #define PUSH_VALUE_NAME_BYTES_MAX 512

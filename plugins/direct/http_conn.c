@@ -660,7 +660,7 @@ append_upgrade_head(struct push_http_conn *conn, const struct push_head *head, s
 /* Returns false where nothing was done. */
 static bool
 open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head,
-	const struct push_channels *channels)
+	const struct push_channels *channels, const struct push_acks_request *acks)
 {
 	struct push_direct *direct = conn->direct;
 	struct push_span last_id = head->last_event_id;
@@ -680,7 +680,7 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	opened = answer_head.status == PUSH_OK &&
 		 direct_stream_open(direct, conn->set, &conn->source,
 			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels, last_id,
-			 answer_head.bytes, answer_head.size);
+			 acks, answer_head.bytes, answer_head.size);
 	if (!opened)
 		refuse(conn, 503, "out of memory");
 	push_buf_fini(&query_id);
@@ -749,6 +749,7 @@ static enum next
 serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head)
 {
 	const struct push_options *options = conn->direct->ops->options(conn->direct->broker);
+	struct push_acks_request acks;
 	struct push_channels channels;
 	struct push_error error;
 	struct push_buf list;
@@ -756,9 +757,11 @@ serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const stru
 
 	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
 	right = push_query_values(head->query, "channels", &list) && list.size &&
+		push_query_acks(head->query, kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE,
+			options, &acks) &&
 		push_channels_parse(&channels, list.bytes, list.size, options, &error) == PUSH_OK;
 	if (right) {
-		(void)open_stream(conn, kind, head, &channels);
+		(void)open_stream(conn, kind, head, &channels, &acks);
 		push_channels_fini(&channels);
 	} else {
 		give_to_lws(conn);
