@@ -410,6 +410,76 @@ what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay(voi
 }
 
 static void
+no_fetch(void *context, struct push_channel *channel)
+{
+	(void)context;
+	(void)channel;
+	fail();
+}
+
+/* As a cluster does it: a server numbers the messages of each of four partitions. */
+static struct push_channel *
+settled_channel(struct world *world, const char *name)
+{
+	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}};
+	struct push_channel *channel = push_hub_find(world->hub, name, strlen(name));
+
+	assert_non_null(channel);
+	channel->held = true;
+	assert_true(push_hub_settle(world->hub, channel, &start, world->now));
+	push_hub_move_head(world->hub, push_hub_partition(world->hub, name, strlen(name)), start.head);
+	return channel;
+}
+
+static void
+deliver_kept(struct world *world, struct push_channel *channel, uint64_t number, const char *value)
+{
+	struct push_kept kept = {
+		.at = {7, number}, .before = {7, number - 1}, .value = value, .value_size = strlen(value)};
+
+	assert_int_equal(push_hub_deliver_kept(world->hub, channel, &kept, world->now), PUSH_OK);
+}
+
+/* Slots 15495, 3300 and 7365: partitions 3, 0 and 1. */
+#define WIDE(channel, value, id)                                                                             \
+	"event:message\ndata:{\"channel\":\"" channel "\",\"message\":" value "}\nid:" id "\n\n"
+
+static void
+each_id_is_the_position_in_all_partitions_of_the_client_and_in_no_other(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+	struct push_channel *a, *b, *c;
+
+	(void)state;
+	push_hub_set_upstream(world->hub, 4, no_fetch, NULL);
+	come(world, "a,b,c", "");
+	a = settled_channel(world, "a");
+	b = settled_channel(world, "b");
+	c = settled_channel(world, "c");
+	leave(&world->client);
+	come(world, "a,b", "");
+	deliver_kept(world, a, 1, "1");
+	deliver_kept(world, c, 1, "2");
+	deliver_kept(world, b, 1, "3");
+	expect(world, WIDE("a", "1", "0.7.0-3.7.1") WIDE("b", "3", "0.7.1-3.7.1"));
+	leave(&world->client);
+	deliver_kept(world, b, 2, "4");
+	deliver_kept(world, a, 2, "5");
+	/* two partitions have no order; whoever is cut off between the two misses nothing */
+	come(world, "a,b", "0.7.1-3.7.1");
+	expect(world, WIDE("a", "5", "0.7.1-3.7.2") WIDE("b", "4",
+			      "0.7.2-3.7.2") "event:resumed\ndata:{\"replayed\":2}\nid:0.7.2-3.7.2\n\n");
+	leave(&world->client);
+	come(world, "a", "3.7.1");
+	expect(world, WIDE("a", "5", "3.7.2") "event:resumed\ndata:{\"replayed\":1}\nid:3.7.2\n\n");
+	leave(&world->client);
+	push_hub_release(world->hub, a);
+	push_hub_release(world->hub, b);
+	push_hub_release(world->hub, c);
+	destroy_world(world);
+}
+
+static void
 without_history_no_byte_changes(void **state)
 {
 	struct world *world = create_world("kept:=10", 0, 1 << 20);
@@ -611,6 +681,7 @@ main(void)
 		cmocka_unit_test(a_resume_over_the_open_connection_fills_what_was_before_it),
 		cmocka_unit_test(
 			what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay),
+		cmocka_unit_test(each_id_is_the_position_in_all_partitions_of_the_client_and_in_no_other),
 		cmocka_unit_test(without_history_no_byte_changes),
 		cmocka_unit_test(a_client_has_every_message_once_and_in_order_or_was_told_of_the_gap),
 		cmocka_unit_test(when_memory_is_out_nothing_is_lost_without_a_word),
