@@ -73,22 +73,19 @@ deliver_entry(
 	hub->unflushed_deliveries += channel->count;
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
-		enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
 		struct push_frame *frame;
 
 		if (subscriber->is_behind) {
 			hub_mark_dirty(subscriber);
 			continue;
 		}
-		/* it will read that from where it begins, once the last of its channels is confirmed */
-		if (subscriber->state == SUBSCRIBER_WAITING && subscriber->list->session->cursor)
-			continue;
-		frame = push_history_frame(channel->history, entry, encoding);
+		frame = session_frame(subscriber, channel->history, entry, &hub->history->heads);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		else if (!subscriber->has_acks ||
 			 acks_admit(subscriber, channel->history->partition, entry->at, frame, now_us))
 			subscriber_enqueue(subscriber, frame, now_us);
+		push_frame_unref(frame);
 	}
 }
 

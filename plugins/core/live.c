@@ -419,6 +419,8 @@ drop(struct push_subscriber *subscriber, uint32_t index)
 		return;
 	}
 	item = subscriber->list->items[index];
+	if (subscriber->list->session)
+		subscriber->list->session->partitions = 0; /* to be looked at anew */
 	if (index < last) {
 		struct subscription *moved = &subscriber->list->items[index];
 
