@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "broker.h"
+#include "client_publishes.h"
 #include "core/hub.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
@@ -39,6 +40,7 @@ struct push_broker {
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_publisher publisher;
+	struct push_client_publishes client_publishes;
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
 	struct push_direct *direct;           /* borrowed; NULL: none */
@@ -162,6 +164,9 @@ push_broker_create(
 		.wake = host->wake,
 		.context = host->context};
 	push_publisher_init(&broker->publisher);
+	push_client_publishes_init(&broker->client_publishes, &broker->publisher);
+	if (broker->options.ws_publish)
+		push_hub_let_publish(broker->hub, push_client_publish, &broker->client_publishes);
 	push_hub_set_values(broker->hub, &(struct push_hub_values){get_value, put_value, broker});
 	return broker;
 
@@ -526,6 +531,7 @@ ops_control_request(struct push_broker *broker, const struct push_control_reques
 static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
+	push_client_publishes_forget(&broker->client_publishes, subscriber);
 	push_subscriber_destroy(subscriber);
 	free_if_unused(broker);
 }
