@@ -1,0 +1,275 @@
+/* The client library's times, with a clock that the test turns, and connections that the test plays. */
+import assert from 'node:assert/strict';
+import {afterEach, describe, it, mock} from 'node:test';
+import {Push} from './harness/client.js';
+
+/* A server's end, as a WebSocket's other one. */
+class Played {
+	static all = [];
+	readyState = 1;
+	isClosed = false;
+
+	constructor(url) {
+		this.url = url;
+		Played.all.push(this);
+	}
+
+	static get last() {
+		return Played.all.at(-1);
+	}
+
+	say(event, data = {}) {
+		if (!this.isClosed)
+			this.onmessage({data: JSON.stringify({event, data})});
+	}
+
+	end(code = 1006) {
+		if (!this.isClosed)
+			this.onclose({code});
+	}
+
+	send() {}
+
+	close() {
+		this.isClosed = true;
+	}
+}
+
+function play(options = {}) {
+	mock.timers.enable({apis: ['setTimeout', 'Date']});
+	Played.all.length = 0;
+	return new Push('http://push.test', {channels: ['c'], transport: 'ws', WebSocket: Played, ...options});
+}
+
+afterEach(() => {
+	mock.timers.reset();
+	mock.restoreAll();
+});
+
+const tick = (ms) => mock.timers.tick(ms);
+
+/* A small generator, so that a failure can be had again from its seed. */
+function randomFrom(seed) {
+	return (below) => {
+		seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+		return Math.floor(seed / 2 ** 32 * below);
+	};
+}
+
+describe('back-off', () => {
+	it('doubles from half a second to half a minute, with up to half of it left to chance', () => {
+		for (const chance of [0, 0.5, 0.999999]) {
+			const waits = [];
+			mock.method(Math, 'random', () => chance);
+			const push = play({state: (state, {wait}) => state === 'waiting' && waits.push(wait)});
+
+			for (let n = 0; n < 12; n++) {
+				const opened = Played.all.length;
+				Played.last.end();
+				tick(waits[n] - 1);
+				assert.equal(Played.all.length, opened, 'too early');
+				tick(2);
+				assert.equal(Played.all.length, opened + 1, 'too late');
+				assert.ok(Math.abs(waits[n] - Math.min(30_000, 500 * 2 ** n) * (0.5 + chance / 2)) < 1e-6, `try ${n}: ${waits[n]}`);
+			}
+			push.close();
+			mock.timers.reset();
+			mock.restoreAll();
+		}
+	});
+
+	it('begins anew behind a connection that held, and not behind one that did not', () => {
+		const waits = [];
+		mock.method(Math, 'random', () => 1);
+		play({state: (state, {wait}) => state === 'waiting' && waits.push(wait)});
+
+		for (const held of [0, 1000, 6000, 0]) {
+			Played.last.say('ping');
+			tick(held);
+			Played.last.end();
+			tick(waits.at(-1));
+		}
+		assert.deepEqual(waits, [500, 1000, 500, 1000]);
+	});
+
+	it('does not wait when told to try', () => {
+		const push = play();
+
+		Played.last.end();
+		push.retry();
+		assert.equal(Played.all.length, 2);
+		tick(60_000 / 8);
+		assert.equal(Played.all.length, 2, 'the first one\'s timer still runs');
+	});
+});
+
+describe('silence', () => {
+	it('of two heartbeats and five seconds is too long, whatever the interval is', () => {
+		for (const interval of [500, 10_000, 60_000]) {
+			const push = play();
+			const {last} = Played;
+
+			for (let n = 0; n < 4; n++) {
+				last.say('ping');
+				tick(interval);
+			}
+			last.say('ping');
+			tick(interval * 2 + 4999);
+			assert.equal(push.state, 'open');
+			tick(1);
+			assert.equal(push.state, 'waiting');
+			push.close();
+			mock.timers.reset();
+		}
+	});
+
+	it('is measured by the option while the interval is not known', () => {
+		const push = play({heartbeat: 1000});
+
+		Played.last.say('ping');
+		tick(6999);
+		assert.equal(push.state, 'open');
+		tick(1);
+		assert.equal(push.state, 'waiting');
+	});
+
+	it('of ten seconds ends a connection that is not open yet', () => {
+		const push = play();
+
+		tick(9999);
+		assert.equal(push.state, 'connecting');
+		tick(1);
+		assert.equal(push.state, 'waiting');
+	});
+});
+
+it('leaves no timer behind when it is closed', () => {
+	const states = [];
+	const push = play({state: (state) => states.push(state)});
+
+	Played.last.say('ping');
+	Played.last.say('reconnect');
+	Played.last.say('ping');
+	push.close();
+	tick(3_600_000);
+	assert.deepEqual(states, ['connecting', 'open', 'moving', 'idle']);
+	assert.equal(Played.all.length, 2);
+	assert.ok(Played.all.every(({isClosed}) => isClosed));
+});
+
+describe('moving', () => {
+	const keys = (got) => got.map(({message}) => message).join('');
+
+	it('keeps the old connection while the new one cannot be had, and tries again', () => {
+		const got = [];
+		const push = play({message: (message) => got.push(message)});
+		const [old] = Played.all;
+
+		old.say('ping');
+		old.say('reconnect');
+		Played.last.end();
+		old.say('message', {channel: 'c', message: 1});
+		assert.equal(push.state, 'moving');
+		tick(1000);
+		assert.equal(Played.all.length, 3);
+		Played.last.say('ping');
+		tick(150);
+		assert.equal(push.state, 'open');
+		assert.ok(old.isClosed);
+		Played.last.say('message', {channel: 'c', message: 2});
+		assert.equal(keys(got), '12');
+	});
+
+	it('goes on with the new connection when the old one ends, open or not', () => {
+		for (const isOpen of [true, false]) {
+			const got = [];
+			const push = play({message: (message) => got.push(message)});
+			const [old] = Played.all;
+
+			old.say('ping', {id: 'p'});
+			old.say('reconnect');
+			assert.match(Played.last.url, /&last_event_id=p$/);
+			if (isOpen)
+				Played.last.say('ping');
+			old.end(1001);
+			assert.equal(push.state, isOpen ? 'open' : 'connecting');
+			Played.last.say('ping');
+			Played.last.say('message', {channel: 'c', message: 1});
+			assert.equal(keys(got), '1');
+			assert.equal(Played.all.length, 2);
+			push.close();
+			mock.timers.reset();
+		}
+	});
+
+	it('tells of no gap that the old connection has filled, and of the rest of one that it has not', () => {
+		const gaps = [];
+		play({gap: (gap) => gaps.push(gap)});
+		const [old] = Played.all;
+
+		old.say('ping', {id: '0'});
+		old.say('reconnect');
+		for (const id of ['1', '2'])
+			old.say('message', {channel: 'c', message: id, id});
+		Played.last.say('ping', {id: '0'});
+		Played.last.say('gap', {channel: 'c', missed: 1});
+		Played.last.say('gap', {channel: 'c', missed: 3});
+		tick(150);
+		assert.deepEqual(gaps, [{channel: 'c', missed: 2}]);
+	});
+
+	it('moves again when the new connection, too, is asked to reconnect before it has taken over', () => {
+		const push = play();
+
+		Played.last.say('ping');
+		Played.last.say('reconnect');
+		Played.last.say('ping');
+		Played.last.say('reconnect');
+		tick(150);
+		assert.equal(push.state, 'moving');
+		assert.equal(Played.all.length, 3);
+	});
+
+	/* Plays a handover: `sent` on the old connection up to cut, on the new one from start, each up to 40 ms late. */
+	function handOver(random, hasIds) {
+		const total = 1 + random(40);
+		const cut = random(total + 1);
+		const start = random(cut + 1);
+		const sent = Array.from({length: total}, (unused, i) => ({
+			channel: 'c', message: hasIds ? i : String.fromCodePoint(97 + random(3)), ...hasIds && {id: `i${i}`},
+		}));
+		const arrivals = [];
+		const got = [];
+		const push = play({message: (message) => got.push(message)});
+		const [old] = Played.all;
+
+		old.say('ping');
+		old.say('reconnect');
+		// in order on each connection: the lag of one is less than what is between two
+		for (const [i, message] of sent.entries()) {
+			if (i < cut)
+				arrivals.push([i * 200 + random(40), old, message]);
+			if (i >= start)
+				arrivals.push([i * 200 + random(40), Played.last, message]);
+		}
+		arrivals.push([start * 200 - 100, Played.last, null]);
+		let now = -100;
+		for (const [at, socket, message] of arrivals.sort(([left], [right]) => left - right)) {
+			tick(at - now);
+			now = at;
+			socket.say(message ? 'message' : 'ping', message ?? {});
+		}
+		tick(5000);
+		push.close();
+		mock.timers.reset();
+		return [keys(got), sent.map(({message}) => message).join('')];
+	}
+
+	for (const hasIds of [true, false])
+		it(`loses and doubles nothing in 1000 random handovers, ${hasIds ? 'with' : 'without'} ids`, () => {
+			for (let seed = 1; seed <= 1000; seed++) {
+				const [got, sent] = handOver(randomFrom(seed), hasIds);
+				assert.equal(got, sent, `seed ${seed}`);
+			}
+		});
+});
