@@ -35,6 +35,8 @@ struct push_broker {
 	struct push_broker_host host;
 	struct push_hub *hub;
 	struct push_engine *engine;
+	struct push_publisher publisher;
+	bool reads_history;
 	struct push_direct *direct; /* borrowed; NULL: none */
 	uint64_t drain_began_us;
 	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
@@ -85,9 +87,27 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
 
 	if (!broker->options.redis_url[0])
-		return push_engine_memory_create(broker->hub, wall_clock_ms());
+		return push_engine_memory_create(broker->hub, wall_clock_ms(), seed, now_us());
 	return push_engine_redis_create(
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
+}
+
+static void
+get_value(void *context, const char *name, size_t name_size, push_hub_value_fn done, void *done_context)
+{
+	struct push_engine *engine = ((struct push_broker *)context)->engine;
+
+	engine->value_get(engine, name, name_size, now_us(), done, done_context);
+}
+
+static void
+put_value(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
+	uint64_t ttl_us, push_hub_value_fn done, void *done_context)
+{
+	struct push_engine *engine = ((struct push_broker *)context)->engine;
+
+	engine->value_put(
+		engine, name, name_size, value, value_size, ttl_us, false, now_us(), done, done_context);
 }
 
 struct push_broker *
@@ -111,6 +131,15 @@ push_broker_create(
 	broker->engine = create_engine(broker, seed, error);
 	if (!broker->engine)
 		goto fail_engine;
+	broker->reads_history = push_read_is_offered(&broker->options);
+	broker->publisher = (struct push_publisher){.engine = broker->engine,
+		.options = &broker->options,
+		.stats = &broker->counts->stats,
+		.now_us = now_us,
+		.wake = host->wake,
+		.context = host->context};
+	push_publisher_init(&broker->publisher);
+	push_hub_set_values(broker->hub, &(struct push_hub_values){get_value, put_value, broker});
 	return broker;
 
 fail_engine:
@@ -138,6 +167,7 @@ free_if_unused(struct push_broker *broker)
 {
 	if (!broker->orphaned || push_hub_subscriber_count(broker->hub))
 		return;
+	push_publisher_fini(&broker->publisher);
 	broker->engine->destroy(broker->engine);
 	push_hub_destroy(broker->hub);
 	push_shared_stats_leave(broker->shared);
@@ -161,14 +191,15 @@ bool
 push_broker_flush(struct push_broker *broker)
 {
 	uint64_t now = now_us(), end = now + PUSH_FLUSH_SLICE_US;
+	bool more = true;
 
 	/* what goes to a server first: it works while we write to clients */
 	if (broker->engine->flush)
 		broker->engine->flush(broker->engine, now);
-	for (; now < end; now = now_us())
-		if (!push_hub_flush(broker->hub, now, FLUSH_BATCH_SUBSCRIBERS))
-			return false;
-	return true;
+	for (; more && now < end; now = now_us())
+		more = push_hub_flush(broker->hub, now, FLUSH_BATCH_SUBSCRIBERS);
+	push_publisher_settle(&broker->publisher);
+	return more;
 }
 
 static void
@@ -215,7 +246,8 @@ is_busy(const struct push_broker *broker)
 		return true;
 	if (now > broker->drain_began_us + PUSH_DRAIN_LINGER_US + options->drain_us + options->grace_us)
 		return false;
-	return (broker->direct && push_direct_is_busy(broker->direct)) ||
+	return push_publisher_is_busy(&broker->publisher) ||
+	       (broker->direct && push_direct_is_busy(broker->direct)) ||
 	       (broker->engine->is_busy && broker->engine->is_busy(broker->engine));
 }
 
@@ -234,6 +266,7 @@ push_broker_tick(struct push_broker *broker)
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
+	push_publisher_tick(&broker->publisher, now_us());
 	share_gauges(broker, now_us());
 	check_drained(broker);
 }
@@ -267,10 +300,34 @@ ops_count_publish(struct push_broker *broker, unsigned int http_status, size_t b
 	struct push_stats *stats = &broker->counts->stats;
 
 	push_stats_published(stats, http_status);
-	if (http_status != 202)
-		return;
-	stats->published++;
-	stats->published_bytes += body_bytes;
+	if (http_status == 202)
+		stats->published_bytes += body_bytes;
+}
+
+static void
+ops_publish_request(struct push_broker *broker, const struct push_publish_request *request,
+	push_answer_fn answer, void *context)
+{
+	push_publisher_publish(&broker->publisher, request, answer, context);
+}
+
+static struct push_lines *
+ops_lines_create(struct push_broker *broker, void (*ready)(void *context), void *context)
+{
+	return push_lines_create(&broker->publisher, ready, context);
+}
+
+static void
+ops_read_request(struct push_broker *broker, const struct push_read_request *request, push_answer_fn answer,
+	void *context)
+{
+	push_read(&broker->publisher, request, answer, context);
+}
+
+static bool
+ops_reads_history(const struct push_broker *broker)
+{
+	return broker->reads_history;
 }
 
 static bool
@@ -404,6 +461,17 @@ push_broker_ops_table(void)
 		.subscriber_answer_close = ops_subscriber_answer_close,
 		.is_behind = ops_is_behind,
 		.subscriber_resume = push_subscriber_resume,
+		.publish_request = ops_publish_request,
+		.read_request = ops_read_request,
+		.lines_create = ops_lines_create,
+		.lines_destroy = push_lines_destroy,
+		.lines_feed = push_lines_feed,
+		.lines_end = push_lines_end,
+		.lines_is_full = push_lines_is_full,
+		.lines_is_over = push_lines_is_over,
+		.lines_answers = push_lines_answers,
+		.reads_history = ops_reads_history,
+		.subscriber_acknowledge = push_subscriber_acknowledge,
 	};
 
 	return &table;

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/acks_request.h"
 #include "core/channels.h"
 #include "core/encoding.h"
 #include "core/json.h"
@@ -22,6 +23,9 @@
 #include "core/stats.h"
 #include "core/transport.h"
 #include "engine.h"
+#include "lines.h"
+#include "publishing.h"
+#include "reading.h"
 
 #define PUSH_BROKER_ABI_VERSION  1
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
@@ -37,7 +41,13 @@ struct push_broker;
 struct push_subscriber;
 
 /* Requests that Push serves, with direct sockets by itself (direct/direct.h). */
-enum push_direct_kind { PUSH_DIRECT_NONE, PUSH_DIRECT_PUBLISH, PUSH_DIRECT_SSE, PUSH_DIRECT_WS };
+enum push_direct_kind {
+	PUSH_DIRECT_NONE,
+	PUSH_DIRECT_PUBLISH,
+	PUSH_DIRECT_SSE,
+	PUSH_DIRECT_WS,
+	PUSH_DIRECT_READ
+};
 
 struct push_broker_ops {
 	uint32_t abi_version, size_bytes;
@@ -48,7 +58,7 @@ struct push_broker_ops {
 	/* Microseconds of the monotonic clock. */
 	uint64_t (*now_us)(void);
 
-	/* See push_engine.publish.  Counts the publish if it was accepted. */
+	/* See push_engine.publish. */
 	void (*publish)(struct push_broker *broker, const struct push_publication *publication,
 		push_publish_done_fn done, void *context);
 
@@ -90,6 +100,27 @@ struct push_broker_ops {
 
 	enum push_status (*subscriber_resume)(
 		struct push_subscriber *subscriber, const char *id, size_t size);
+
+	/* A publish request (publishing.h), and one for history (reading.h). */
+	void (*publish_request)(struct push_broker *broker, const struct push_publish_request *request,
+		push_answer_fn answer, void *context);
+	void (*read_request)(struct push_broker *broker, const struct push_read_request *request,
+		push_answer_fn answer, void *context);
+
+	/* A stream of lines (lines.h). */
+	struct push_lines *(*lines_create)(
+		struct push_broker *broker, void (*ready)(void *context), void *context);
+	void (*lines_destroy)(struct push_lines *lines);
+	void (*lines_feed)(struct push_lines *lines, const char *bytes, size_t size);
+	void (*lines_end)(struct push_lines *lines);
+	bool (*lines_is_full)(const struct push_lines *lines);
+	bool (*lines_is_over)(const struct push_lines *lines);
+	struct push_buf *(*lines_answers)(struct push_lines *lines);
+
+	/* push_read_is_offered() */
+	bool (*reads_history)(const struct push_broker *broker);
+	enum push_status (*subscriber_acknowledge)(
+		struct push_subscriber *subscriber, const struct push_acks_request *request);
 };
 
 struct push_broker_link {

@@ -25,6 +25,17 @@
  */
 typedef void (*push_publish_done_fn)(void *context, enum push_status status, uint64_t subscribers);
 
+/*
+ * What is kept by a name, called exactly once for each value_get and value_put.
+ *
+ * @status: PUSH_OK; PUSH_NOT_FOUND, of value_get only; PUSH_UNAVAILABLE when the broker cannot be reached or
+ * was lost before it answered (nothing is tried again: a value may have been put); PUSH_REFUSED by it;
+ * PUSH_TOO_LARGE, PUSH_OUT_OF_MEMORY.
+ * @value: borrowed until the function returns; NULL: none.
+ */
+typedef void (*push_value_done_fn)(
+	void *context, enum push_status status, const char *value, size_t value_size);
+
 struct push_engine {
 	/*
 	 * Publish a message.  `publication` is borrowed until the call returns; `done` may be called before
@@ -32,6 +43,34 @@ struct push_engine {
 	 */
 	void (*publish)(struct push_engine *engine, const struct push_publication *publication,
 		uint64_t now_us, push_publish_done_fn done, void *context);
+
+	/*
+	 * Small values by name (core/values.h has the limits), the same for all nodes, as far as the broker
+	 * keeps them: it may forget the oldest.  Names and values are borrowed until the call returns; `done`
+	 * may be called before that or later.
+	 */
+	void (*value_get)(struct push_engine *engine, const char *name, size_t name_size, uint64_t now_us,
+		push_value_done_fn done, void *context);
+
+	/*
+	 * Keep a value for `ttl_us`, 1 ms to PUSH_DURATION_US_MAX; 0: forget it.
+	 *
+	 * `done` hears of no value, unless only_if_new is set and there was one already: then it is that one,
+	 * and nothing was put.
+	 */
+	void (*value_put)(struct push_engine *engine, const char *name, size_t name_size, const char *value,
+		size_t value_size, uint64_t ttl_us, bool only_if_new, uint64_t now_us,
+		push_value_done_fn done, void *context);
+
+	/*
+	 * Read what is kept of a channel.  `reading` is borrowed until the call returns; `done` is given the
+	 * text that push_hub_read() describes, or its errors, or PUSH_UNAVAILABLE.  NULL: it cannot be read.
+	 */
+	void (*read)(struct push_engine *engine, const struct push_reading *reading, uint64_t now_us,
+		push_value_done_fn done, void *context);
+
+	/* A publication's tracker sees all of its subscribers; else it must be NULL. */
+	bool can_track;
 
 	/* Whether a publish could succeed now. */
 	bool (*is_ready)(const struct push_engine *engine);
@@ -59,9 +98,10 @@ struct push_engine {
  * push_engine_memory_create - the embedded engine over a hub, which is borrowed.
  *
  * @epoch: of the messages' numbers (core/position.h); another one at each start, and a greater one if
- * possible. NULL when memory is out.
+ * possible.
+ * @seed: of its values' hash.  NULL when memory is out.
  */
 struct push_engine *
-push_engine_memory_create(struct push_hub *hub, uint64_t epoch);
+push_engine_memory_create(struct push_hub *hub, uint64_t epoch, uint64_t seed, uint64_t now_us);
 
 #endif

@@ -106,6 +106,7 @@ clear_gauges(struct push_counts *counts)
 		counts->stats.by_encoding[i].connections = 0;
 	counts->stats.channels = counts->stats.subscriptions = counts->stats.outbox_bytes = 0;
 	counts->stats.history_bytes = counts->stats.history_messages = 0;
+	counts->stats.unacknowledged = 0;
 	redis->nodes = redis->nodes_up = redis->channels = redis->channels_live = 0;
 	redis->commands = redis->publishes_waiting = redis->peers = redis->resubscribe_us = 0;
 	counts->process = (struct push_process){.cpu_s = counts->process.cpu_s};

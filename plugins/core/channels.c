@@ -75,9 +75,9 @@ contains(const struct push_channels *channels, const char *name, size_t size)
 	return false;
 }
 
-static enum push_status
-add(struct push_channels *channels, const char *name, size_t size, const struct push_options *options,
-	struct push_error *error)
+enum push_status
+push_channels_add(struct push_channels *channels, const char *name, size_t size,
+	const struct push_options *options, struct push_error *error)
 {
 	enum push_status status = push_channel_name_check(name, size, options->channel_name_bytes_max, error);
 
@@ -113,8 +113,8 @@ push_channels_parse(struct push_channels *ret_channels, const char *list, size_t
 
 	for (;;) {
 		const char *comma = memchr(name, ',', (size_t)(end - name));
-		enum push_status status =
-			add(&channels, name, (size_t)((comma ? comma : end) - name), options, error);
+		enum push_status status = push_channels_add(
+			&channels, name, (size_t)((comma ? comma : end) - name), options, error);
 
 		if (status != PUSH_OK) {
 			push_channels_fini(&channels);

@@ -41,6 +41,15 @@ enum push_status PUSH_MUST_USE
 push_channels_parse(struct push_channels *ret_channels, const char *list, size_t size,
 	const struct push_options *options, struct push_error *error);
 
+/*
+ * push_channels_add - check a name and append it, unless it is there already.
+ *
+ * channels->names has room for one more up to push.channels.max.  @name: borrowed.  Errors: as above.
+ */
+enum push_status PUSH_MUST_USE
+push_channels_add(struct push_channels *channels, const char *name, size_t size,
+	const struct push_options *options, struct push_error *error);
+
 void
 push_channels_fini(struct push_channels *channels);
 

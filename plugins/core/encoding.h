@@ -44,6 +44,8 @@ enum push_control {
 	X(LIFETIME, "lifetime", 1001) /* the end of its lifetime */                                          \
 	X(DRAIN, "drain", 1001)       /* the server is going away */                                         \
 	X(NO_PONG, "no_pong", 1001)   /* silent for longer than the grace period */                          \
+	X(NO_ACK, "no_ack", 1001)     /* it acknowledges nothing, however often it is sent */                \
+	X(BROKER, "broker", 1013)     /* the broker cannot tell where it is to begin */                      \
 	X(SLOW, "slow", 1013)         /* more waits for it than it may */                                    \
 	X(REFUSED, "refused", 1008)   /* its request names no channels, or bad ones */                       \
 	X(BAD_DATA, "error", 1007)    /* it sent what is not JSON */                                         \

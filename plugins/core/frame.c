@@ -15,6 +15,7 @@ push_frame_create(size_t size, uint64_t accepted_us)
 		return NULL;
 	frame->refs = 1;
 	frame->size = (uint32_t)size;
+	frame->tracker = NULL;
 	frame->accepted_us = accepted_us;
 	return frame;
 }

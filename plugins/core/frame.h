@@ -10,9 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct push_tracker;
+
 struct push_frame {
 	uint32_t refs;
-	uint32_t size;        /* bytes */
+	uint32_t size;                /* bytes */
+	struct push_tracker *tracker; /* who counts its writes, borrowed; NULL: nobody */
 	uint64_t accepted_us; /* when the message was accepted; 0 for what is no message (heartbeats, closes)
 			       */
 	unsigned char bytes[];

@@ -38,6 +38,14 @@ forgotten(struct push_history_store *store, const struct push_channel *channel)
 	return &store->forgotten[channel->hash % PUSH_HISTORY_FORGOTTEN_COUNT];
 }
 
+unsigned int
+push_history_partition(const struct push_history_store *store, const char *channel, size_t size)
+{
+	return store->partition_count > 1
+		       ? push_redis_slot(channel, size) * store->partition_count / PUSH_REDIS_SLOT_COUNT
+		       : 0;
+}
+
 struct push_history *
 push_history_of(struct push_history_store *store, struct push_channel *channel)
 {
@@ -58,9 +66,7 @@ push_history_of(struct push_history_store *store, struct push_channel *channel)
 	push_timer_init(&history->expiry);
 	push_list_init(&history->fetched);
 	push_list_init(&history->pending);
-	if (store->partition_count > 1)
-		history->partition = (uint8_t)(push_redis_slot(channel->name, channel->name_size) *
-					       store->partition_count / PUSH_REDIS_SLOT_COUNT);
+	history->partition = (uint8_t)push_history_partition(store, channel->name, channel->name_size);
 	history->created = store->heads.at[history->partition];
 	channel->history = history;
 	return history;
@@ -287,16 +293,17 @@ limit_to_epoch(struct push_position after, struct push_position head)
 }
 
 void
-push_history_forward(struct push_history *history, struct push_position after, struct push_position head)
+push_history_forward(struct push_history *history, struct push_position after, struct push_position upstream,
+	struct push_position head)
 {
 	struct push_history_entry *entry;
-	bool is_new = !history->complete.epoch;
 
 	after = limit_to_epoch(after, head);
-	if (is_new) {
-		history->after = history->known_since = history->created = head;
-		history->dropped = 0;
-	} else if (push_position_compare(push_history_last(history), after) < 0) {
+	if (!history->complete.epoch) {
+		history->after = history->known_since = head;
+		history->created = (struct push_position){0, 0}; /* how many have left is never known */
+	} else if (push_position_compare(push_history_last(history), after) < 0 ||
+		   push_position_compare(head, push_history_last(history)) < 0) {
 		push_history_restart(history, after);
 	}
 	while ((entry = first_of(&history->fetched))) {
@@ -307,7 +314,7 @@ push_history_forward(struct push_history *history, struct push_position after, s
 			push_history_entry_destroy(entry);
 	}
 	history->complete = head;
-	history->upstream = after;
+	history->upstream = limit_to_epoch(upstream, head);
 	history->is_settled = true;
 }
 
@@ -329,31 +336,32 @@ put_first(struct push_history *history, struct push_history_entry *entry)
 }
 
 void
-push_history_backward(struct push_history *history, struct push_position after)
+push_history_backward(struct push_history *history, struct push_position after, struct push_position upstream)
 {
 	struct push_position start = history->after;
+	uint64_t dropped = history->store->stats->history_dropped;
+	bool has_room = true;
 
 	after = limit_to_epoch(after, history->complete);
-	while (!push_list_is_empty(&history->fetched)) {
+	while (has_room && !push_list_is_empty(&history->fetched)) {
 		struct push_history_entry *entry =
 			push_container_of(history->fetched.prev, struct push_history_entry, age);
 
-		if (push_position_compare(entry->at, after) <= 0)
-			break;
 		if (push_position_compare(entry->at, start) > 0) {
 			push_history_entry_destroy(entry); /* it is there, or it comes by itself */
 			continue;
 		}
-		if (!put_first(history, entry)) {
+		has_room = put_first(history, entry);
+		if (!has_room)
 			after = entry->at;
-			break;
-		}
 	}
 	push_history_discard(history);
 	if (push_position_compare(after, start) < 0)
 		history->after = after;
 	make_room(history->store);
-	history->upstream = history->after;
+	/* what there is no room for is not asked for again */
+	has_room = has_room && dropped == history->store->stats->history_dropped;
+	history->upstream = has_room ? limit_to_epoch(upstream, history->complete) : history->after;
 }
 
 void

@@ -66,10 +66,11 @@ struct push_history {
 	struct push_list pending;      /* what was published while it is not settled */
 	struct push_position complete; /* what was published up to here and is not in the ring is older */
 	struct push_position upstream; /* the server has nothing more up to here */
+	struct push_position pending_before, pending_last; /* before the first one, and the last one */
 	uint32_t pending_count;
 	bool is_settled;  /* it is known where it stands: messages may be delivered */
 	bool is_fetching; /* an answer is to come */
-	bool is_overrun;  /* more was pending than may be */
+	bool is_overrun;  /* more was pending than may be, or not all that there was */
 };
 
 struct push_history_store {
@@ -114,6 +115,10 @@ push_history_store_tick(struct push_history_store *store, uint64_t now_us, unsig
 struct push_history *
 push_history_of(struct push_history_store *store, struct push_channel *channel);
 
+/* push_history_partition - the partition of a channel of that name, below partition_count. */
+unsigned int
+push_history_partition(const struct push_history_store *store, const char *channel, size_t size);
+
 /* push_history_free - a channel goes away that keeps nothing; where it was is remembered. */
 void
 push_history_free(struct push_history *history);
@@ -154,7 +159,8 @@ push_history_frame(
  * when its subscription has begun and whenever it may have missed something; until the answer has come what
  * is published is pending.  It is asked for what is older when a client needs that (push_history_backward).
  *
- * An answer is a list of `fetched` entries in order, and `after`: up to there the server has nothing more.
+ * An answer is a list of `fetched` entries in order; `after`: all behind that are in it; and `upstream`: up
+ * to there the server has nothing.  Between the two there is more than fitted into the answer.
  *
  * push_history_entry_create - an entry that is not in the ring yet; NULL when memory is out.
  */
@@ -178,14 +184,16 @@ push_history_discard(struct push_history *history);
  * push_history_forward - take over what was fetched behind the newest message.
  *
  * @head: where the channel's partition stood when the server answered.
- * What the window has is dropped where the answer does not reach back to it.
+ * What the window has is dropped where the answer does not reach back to it, or the server knows less.
  */
 void
-push_history_forward(struct push_history *history, struct push_position after, struct push_position head);
+push_history_forward(struct push_history *history, struct push_position after, struct push_position upstream,
+	struct push_position head);
 
 /* push_history_backward - take over what was fetched before the oldest message. */
 void
-push_history_backward(struct push_history *history, struct push_position after);
+push_history_backward(
+	struct push_history *history, struct push_position after, struct push_position upstream);
 
 /* push_history_restart - what it has is not the beginning of what comes: drop it; `after` moves to `at`. */
 void
@@ -196,6 +204,15 @@ static inline struct push_position
 push_history_last(const struct push_history *history)
 {
 	return history->count ? push_history_at(history, history->count - 1)->at : history->after;
+}
+
+/* push_history_known - up to where it is known which messages the channel has had. */
+static inline struct push_position
+push_history_known(const struct push_history *history)
+{
+	struct push_position last = push_history_last(history);
+
+	return push_position_compare(last, history->complete) < 0 ? history->complete : last;
 }
 
 /*

@@ -4,6 +4,7 @@
 #include "hub_private.h"
 #include "limits.h"
 #include "session.h"
+#include "tracker.h"
 
 /* A body's text, with the channel's name escaped at worst six times as long, and the braces around. */
 #define SCRATCH_BYTES_MAX (PUSH_SIZE_MAX + 6 * PUSH_QUERY_BYTES_MAX + 64)
@@ -54,6 +55,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	push_list_init(&hub->changed);
 	push_list_init(&hub->ahead);
 	push_list_init(&hub->behind_head);
+	push_list_init(&hub->durables);
 	push_wheel_init(&hub->wheel, now_us);
 	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
 	if (push_channel_map_init(&hub->channels, seed) != PUSH_OK)
@@ -80,6 +82,7 @@ void
 push_hub_destroy(struct push_hub *hub)
 {
 	PUSH_ASSERT(hub->subscriber_count == 0);
+	durable_abandon_all(hub);
 	push_history_store_destroy(hub->history);
 	hub_moved(hub); /* no heartbeats either */
 	destroy_frames(hub);
@@ -161,7 +164,7 @@ encode(struct push_hub *hub, const struct push_channel *channel, const char *id,
 			continue;
 		frames[e] = push_encoding_message(
 			(enum push_encoding)e, hub->scratch.bytes, hub->scratch.size, id, id_size, now_us);
-		if (!frames[e])
+		if (!frames[e] || (hub->tracker && push_tracker_attach(hub->tracker, frames[e]) != PUSH_OK))
 			return PUSH_OUT_OF_MEMORY;
 	}
 	return PUSH_OK;
@@ -192,9 +195,17 @@ deliver_kept(struct push_hub *hub, struct push_channel *channel, struct push_pos
 		push_history_append(history, at, frames, ttl_us, now_us);
 		for (uint32_t i = channel->count; i-- > 0;) {
 			struct push_subscriber *subscriber = channel->entries[i].subscriber;
+			struct push_frame *frame = frames[subscriber->encoding];
 
-			if (!subscriber->is_behind)
-				subscriber_enqueue(subscriber, frames[subscriber->encoding], now_us);
+			if (subscriber->is_behind ||
+				(subscriber->has_acks &&
+					!acks_admit(subscriber, history->partition, at, frame, now_us))) {
+				/* it reads the message later, from what is kept */
+				if (hub->tracker)
+					hub->tracker->owed++;
+				continue;
+			}
+			subscriber_enqueue(subscriber, frame, now_us);
 		}
 	}
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
@@ -209,6 +220,12 @@ hub_moved(struct push_hub *hub)
 		push_frame_unref(hub->heartbeats[e]);
 		hub->heartbeats[e] = NULL;
 	}
+}
+
+void
+push_hub_set_values(struct push_hub *hub, const struct push_hub_values *values)
+{
+	hub->values = *values;
 }
 
 void
@@ -306,6 +323,12 @@ push_hub_deliver(struct push_hub *hub, const char *channel_name, size_t channel_
 	if (status == PUSH_OK)
 		*ret_subscribers = count;
 	return status;
+}
+
+void
+push_hub_track(struct push_hub *hub, struct push_tracker *tracker)
+{
+	hub->tracker = tracker;
 }
 
 bool

@@ -29,8 +29,11 @@
 #include "stats.h"
 #include "status.h"
 
+struct push_buf;
 struct push_channel;
+struct push_history_rule;
 struct push_hub;
+struct push_tracker;
 
 /*
  * push_hub_create - an empty hub.
@@ -67,6 +70,31 @@ push_hub_number(struct push_hub *hub, uint64_t epoch);
 enum push_status PUSH_MUST_USE
 push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size, const char *value,
 	size_t value_size, uint64_t ttl_us, uint64_t now_us, uint64_t *ret_subscribers);
+
+/* push_hub_track - let a tracker (tracker.h) follow what is delivered from now on; NULL: nobody. */
+void
+push_hub_track(struct push_hub *hub, struct push_tracker *tracker);
+
+/* What is asked of the history of a channel.  All texts are borrowed. */
+struct push_reading {
+	const char *channel; /* a valid name */
+	size_t channel_size;
+	const char *since; /* an id; NULL: all that there is */
+	size_t since_size;
+	unsigned int limit; /* 1 to PUSH_READ_MESSAGES_MAX */
+};
+
+/*
+ * push_hub_read - append what is kept of a channel, behind the message with an id, as
+ *   {"channel":c,"messages":[{"message":m,"id":i},...],"missed":0,"id":i,"more":false}
+ *
+ * `missed`: how many messages behind `since` are gone, or "unknown", where it is not known, or `since` is no
+ * id of this broker's; all that there is follows then.  `id` is where to read on, `more`: whether there is
+ * something yet.  For a hub that numbers messages itself.
+ * Errors: PUSH_NOT_FOUND: the channel has no history; PUSH_INVALID: `since` is no id; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_hub_read(struct push_hub *hub, const struct push_reading *reading, uint64_t now_us, struct push_buf *to);
 
 /* push_hub_flush - write what waits, for at most `max` subscribers.  Returns true if more wait. */
 bool
@@ -147,17 +175,20 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
  *   push_hub_set_upstream     once, before the first subscriber
  *   push_hub_unsettle         a channel's subscription begins, or begins again
  *   push_hub_deliver_kept     a message with its position
- *   push_hub_fetched ...      the messages of an answer, in order, then one of
+ *   push_hub_fetched ...      the messages of an answer, the newest first, then one of
  *   push_hub_settle             ... where the channel stands: those behind the last one that was known
  *   push_hub_extend             ... those before the first one
+ *   push_hub_fetch_lost         ... there is no answer
  *   push_hub_give_up            ... it cannot be known: a gap
  *   push_hub_hold_back        messages of a partition may have been missed
  *   push_hub_catch_up         all of its channels are settled again
+ *   push_hub_move_head        everything that was published up to there has been delivered
  *
  * A message's value may be anything that a server brings, as long as it is compact JSON.
  */
 struct push_kept {
 	struct push_position at;
+	struct push_position before; /* of the channel's message before it; used when it is delivered */
 	const char *value;
 	size_t value_size;
 	uint64_t ttl_us; /* the message's own; 0: none */
@@ -174,10 +205,25 @@ void
 push_hub_set_upstream(struct push_hub *hub, unsigned int partition_count,
 	void (*fetch)(void *context, struct push_channel *channel), void *context);
 
+/* push_hub_keeps - whether a channel of that name has history; what holds for it is borrowed. */
+const struct push_history_rule *
+push_hub_keeps(const struct push_hub *hub, const char *channel, size_t size);
+
+bool
+push_hub_has_history(const struct push_hub *hub);
+
+/* push_hub_partition - of a channel with history. */
+unsigned int
+push_hub_partition(const struct push_hub *hub, const char *channel, size_t size);
+
 void
 push_hub_unsettle(struct push_channel *channel);
 
-/* Errors: PUSH_OUT_OF_MEMORY; the message is lost, and the engine has to see to it. */
+/*
+ * Errors: PUSH_UNCERTAIN when the channel has had messages in between that did not come here: nobody was
+ * given this one, and the engine has to hold the partition back and to ask where the channel stands;
+ * PUSH_OUT_OF_MEMORY: likewise.
+ */
 enum push_status PUSH_MUST_USE
 push_hub_deliver_kept(
 	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us);
@@ -187,23 +233,27 @@ enum push_status PUSH_MUST_USE
 push_hub_fetched(
 	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us);
 
+/* What an answer says beside messages (history.h, "upstream"). */
+struct push_fetch_end {
+	struct push_position after, upstream, head; /* head: the newest of the partition */
+};
+
 /*
- * @after: the server has nothing more up to there.  @head: the newest position of the partition.
- * Returns false where the server has to be asked again, since too much was published meanwhile.
+ * Returns false where the server has to be asked again, since not all that was published meanwhile has come.
  */
 bool
-push_hub_settle(struct push_hub *hub, struct push_channel *channel, struct push_position after,
-	struct push_position head, uint64_t now_us);
+push_hub_settle(struct push_hub *hub, struct push_channel *channel, const struct push_fetch_end *end,
+	uint64_t now_us);
 
 void
-push_hub_extend(struct push_channel *channel, struct push_position after);
+push_hub_extend(struct push_channel *channel, const struct push_fetch_end *end);
 
 /* push_hub_fetch_lost - what was asked for will not come: whoever needs it asks again. */
 void
 push_hub_fetch_lost(struct push_channel *channel);
 
 void
-push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t now_us);
+push_hub_give_up(struct push_channel *channel, uint64_t now_us);
 
 void
 push_hub_hold_back(struct push_hub *hub, unsigned int partition);
@@ -211,12 +261,39 @@ push_hub_hold_back(struct push_hub *hub, unsigned int partition);
 void
 push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us);
 
-bool
-push_hub_is_held(const struct push_hub *hub, unsigned int partition);
-
-/* push_hub_move_head - everything of the partition up to `at` has been delivered. */
 void
 push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at);
+
+/* push_hub_knows_head - whether anything is known of a partition: without it clients have no position. */
+bool
+push_hub_knows_head(const struct push_hub *hub, unsigned int partition);
+
+/* push_hub_awaits_head - whether clients wait for the head to move. */
+bool
+push_hub_awaits_head(const struct push_hub *hub);
+
+/*
+ * Small values that a broker keeps by name, for positions of clients with a name (acks_request.h).
+ *
+ * `done` is called once for each, before the call returns or later, in the event loop's thread.
+ * @status: PUSH_OK; PUSH_NOT_FOUND, of `get`; anything else: the broker cannot say, or may not have kept it.
+ * @value: what was asked for, borrowed until the function returns.
+ */
+typedef void (*push_hub_value_fn)(
+	void *done_context, enum push_status status, const char *value, size_t value_size);
+
+struct push_hub_values {
+	void (*get)(void *context, const char *name, size_t name_size, push_hub_value_fn done,
+		void *done_context);
+	/* @ttl_us: how long it is kept. */
+	void (*put)(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
+		uint64_t ttl_us, push_hub_value_fn done, void *done_context);
+	void *context;
+};
+
+/* push_hub_set_values - where they are kept; copied.  Without that a client with a name is refused. */
+void
+push_hub_set_values(struct push_hub *hub, const struct push_hub_values *values);
 
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t

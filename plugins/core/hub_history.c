@@ -81,10 +81,11 @@ deliver_entry(
 			continue;
 		}
 		frame = push_history_frame(channel->history, entry, encoding);
-		if (frame)
-			subscriber_enqueue(subscriber, frame, now_us);
-		else
+		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		else if (!subscriber->has_acks ||
+			 acks_admit(subscriber, channel->history->partition, entry->at, frame, now_us))
+			subscriber_enqueue(subscriber, frame, now_us);
 	}
 }
 
@@ -116,7 +117,7 @@ create_entry(
 
 /* The channel begins anew for all, with a gap. */
 static void
-lose(struct push_hub *hub, struct push_channel *channel, struct push_position at, uint64_t now_us)
+lose(struct push_channel *channel, struct push_position at, uint64_t now_us)
 {
 	push_history_restart(channel->history, at);
 	for (uint32_t i = channel->count; i-- > 0;) {
@@ -125,31 +126,76 @@ lose(struct push_hub *hub, struct push_channel *channel, struct push_position at
 		if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 			session_tell_gap(subscriber, channel, UINT64_MAX, now_us);
 	}
-	hub->stats->gaps_upstream++;
+}
+
+const struct push_history_rule *
+push_hub_keeps(const struct push_hub *hub, const char *channel, size_t size)
+{
+	const struct push_history_rule *rule =
+		hub->history ? push_history_rules_find(&hub->history->rules, channel, size) : NULL;
+
+	return rule && rule->size ? rule : NULL;
+}
+
+bool
+push_hub_has_history(const struct push_hub *hub)
+{
+	return hub->history;
+}
+
+unsigned int
+push_hub_partition(const struct push_hub *hub, const char *channel, size_t size)
+{
+	return push_history_partition(hub->history, channel, size);
+}
+
+/* Whether messages of the channel are missing in front of one.  One of another epoch comes from a server that
+ * has forgotten what it numbered: nobody knows what else. */
+static bool
+is_behind_hole(const struct push_history *history, struct push_position at, struct push_position before)
+{
+	struct push_position known = push_history_known(history);
+
+	if (push_position_compare(at, known) <= 0)
+		return false;
+	return at.epoch != history->complete.epoch || push_position_compare(before, known) > 0;
 }
 
 static void
 accept(struct push_hub *hub, struct push_channel *channel, struct push_history_entry *entry, uint64_t now_us)
 {
 	struct push_history *history = channel->history;
-	struct push_position at = entry->at, last = push_history_last(history);
 	unsigned int partition = history->partition;
+	struct push_position at = entry->at;
 	bool is_held = hub->history->held & (1u << partition);
 
-	if (push_position_compare(at, last) <= 0 || push_position_compare(at, history->complete) <= 0) {
+	if (push_position_compare(at, push_history_known(history)) <= 0) {
 		push_history_entry_destroy(entry); /* it came with an answer already */
 		return;
-	}
-	/* the server has forgotten what it numbered: nobody knows what else */
-	if (at.epoch != history->complete.epoch && !is_held) {
-		lose(hub, channel, (struct push_position){at.epoch, 0}, now_us);
-		history->complete = (struct push_position){at.epoch, 0};
 	}
 	move_head(hub, partition, at);
 	if (push_history_put(history, entry) && !is_held)
 		deliver_entry(hub, channel, entry, now_us);
 	else if (!is_held)
-		lose(hub, channel, at, now_us);
+		lose(channel, at, now_us);
+}
+
+static void
+let_pend(struct push_history *history, struct push_history_entry *entry, struct push_position before)
+{
+	bool is_next = !history->pending_count || push_position_compare(before, history->pending_last) <= 0;
+
+	if (history->pending_count >= PUSH_HISTORY_PENDING_MAX || !is_next ||
+		push_position_compare(entry->at, history->pending_last) <= 0) {
+		/* what is asked for now may not have it: ask again */
+		history->is_overrun = true;
+		push_history_entry_destroy(entry);
+		return;
+	}
+	if (!history->pending_count++)
+		history->pending_before = before;
+	history->pending_last = entry->at;
+	push_list_append(&history->pending, &entry->age);
 }
 
 enum push_status
@@ -157,20 +203,17 @@ push_hub_deliver_kept(
 	struct push_hub *hub, struct push_channel *channel, const struct push_kept *kept, uint64_t now_us)
 {
 	struct push_history *history = channel->history;
-	struct push_history_entry *entry = create_entry(hub, channel, kept, now_us);
+	struct push_history_entry *entry;
 
+	if (history->is_settled && is_behind_hole(history, kept->at, kept->before))
+		return PUSH_UNCERTAIN;
+	entry = create_entry(hub, channel, kept, now_us);
 	if (!entry)
 		return PUSH_OUT_OF_MEMORY;
-	if (history->is_settled) {
+	if (history->is_settled)
 		accept(hub, channel, entry, now_us);
-	} else if (history->pending_count < PUSH_HISTORY_PENDING_MAX) {
-		push_list_append(&history->pending, &entry->age);
-		history->pending_count++;
-	} else {
-		/* what is asked for now will not have it: ask again */
-		history->is_overrun = true;
-		push_history_entry_destroy(entry);
-	}
+	else
+		let_pend(history, entry, kept->before);
 	return PUSH_OK;
 }
 
@@ -183,7 +226,7 @@ push_hub_fetched(
 
 	if (!entry)
 		return PUSH_OUT_OF_MEMORY;
-	push_list_append(&history->fetched, &entry->age);
+	push_list_insert(&history->fetched, &entry->age);
 	return PUSH_OK;
 }
 
@@ -193,33 +236,34 @@ push_hub_unsettle(struct push_channel *channel)
 	channel->history->is_settled = false;
 }
 
-bool
-push_hub_is_held(const struct push_hub *hub, unsigned int partition)
+static void
+drop_pending(struct push_history *history)
 {
-	return hub->history->held & (1u << partition);
+	struct push_list *pending = &history->pending;
+
+	while (!push_list_is_empty(pending))
+		push_history_entry_destroy(push_container_of(pending->next, struct push_history_entry, age));
+	history->pending_count = 0;
+	history->pending_last = (struct push_position){0, 0};
+	history->is_overrun = false;
 }
 
 bool
-push_hub_settle(struct push_hub *hub, struct push_channel *channel, struct push_position after,
-	struct push_position head, uint64_t now_us)
+push_hub_settle(
+	struct push_hub *hub, struct push_channel *channel, const struct push_fetch_end *end, uint64_t now_us)
 {
 	struct push_history *history = channel->history;
 	struct push_list pending;
 
-	if (history->is_overrun) {
-		history->is_overrun = false;
-		push_list_splice(&history->fetched, &history->pending);
-		history->pending_count = 0;
-		push_history_discard(history);
+	push_history_forward(history, end->after, end->upstream, end->head);
+	if (history->is_overrun || (history->pending_count && is_behind_hole(history, history->pending_last,
+								      history->pending_before))) {
+		history->is_settled = false;
+		drop_pending(history);
 		return false;
 	}
-	push_history_forward(history, after, head);
-	/* messages of other channels may be in flight that came before it: only of the first one of a
-	 * partition it is known that there are none */
-	if (!(hub->history->heads.partitions & (1u << history->partition)))
-		move_head(hub, history->partition, head);
 	push_list_take_all(&pending, &history->pending);
-	history->pending_count = 0;
+	drop_pending(history);
 	while (!push_list_is_empty(&pending)) {
 		struct push_history_entry *entry =
 			push_container_of(pending.next, struct push_history_entry, age);
@@ -232,9 +276,9 @@ push_hub_settle(struct push_hub *hub, struct push_channel *channel, struct push_
 }
 
 void
-push_hub_extend(struct push_channel *channel, struct push_position after)
+push_hub_extend(struct push_channel *channel, const struct push_fetch_end *end)
 {
-	push_history_backward(channel->history, after);
+	push_history_backward(channel->history, end->after, end->upstream);
 	channel->history->is_fetching = false;
 	wake_sessions(channel);
 }
@@ -248,17 +292,15 @@ push_hub_fetch_lost(struct push_channel *channel)
 }
 
 void
-push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t now_us)
+push_hub_give_up(struct push_channel *channel, uint64_t now_us)
 {
 	struct push_history *history = channel->history;
 
 	push_history_discard(history);
-	push_list_splice(&history->fetched, &history->pending);
-	push_history_discard(history);
-	history->pending_count = 0;
+	drop_pending(history);
 	history->is_settled = true;
 	history->is_fetching = false;
-	lose(hub, channel, history->after, now_us);
+	lose(channel, push_history_known(history), now_us);
 	history->upstream = history->after;
 	wake_sessions(channel);
 }
@@ -305,4 +347,16 @@ push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us)
 			if (channel->history && channel->history->partition == partition && channel->count)
 				let_read(channel, &from, now_us);
 		}
+}
+
+bool
+push_hub_knows_head(const struct push_hub *hub, unsigned int partition)
+{
+	return hub->history->heads.partitions & (1u << partition);
+}
+
+bool
+push_hub_awaits_head(const struct push_hub *hub)
+{
+	return !push_list_is_empty(&hub->ahead) || !push_list_is_empty(&hub->behind_head);
 }

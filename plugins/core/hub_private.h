@@ -41,7 +41,7 @@ struct subscription_list {
 /*
  * 120 bytes on a 64-bit machine.  The first 64, a cache line, are what a delivery and its flush touch:
  *
- *     0  magic 4, encoding, state, reason, flags 4, hub 8
+ *     0  magic 4, encoding, state and a flag, reason, flags 4, hub 8
  *    16  outbox: what waits 8, how much of it is sent 4, how much is left 4
  *    32  dirty: its place among those that have something to write 16
  *    48  transport 8, connection 8
@@ -53,10 +53,11 @@ struct subscription_list {
  */
 struct push_subscriber {
 	uint32_t magic;
-	uint8_t encoding; /* enum push_encoding */
-	uint8_t state;    /* enum subscriber_state */
-	uint8_t reason;   /* enum push_close_reason, from CLOSING on */
-	bool blocked : 1; /* the transport calls push_subscriber_writable() */
+	uint8_t encoding;  /* enum push_encoding */
+	uint8_t state : 4; /* enum subscriber_state */
+	bool has_acks : 1; /* its session has some (acks.h) */
+	uint8_t reason;    /* enum push_close_reason, from CLOSING on */
+	bool blocked : 1;  /* the transport calls push_subscriber_writable() */
 	bool awaits_pong : 1;
 	bool pong_overdue : 1; /* the grace period is over, the second look is not */
 	bool asked_to_reconnect : 1;
@@ -106,12 +107,15 @@ struct push_hub {
 	bool numbers;                       /* it gives positions to messages itself */
 	void (*fetch)(void *context, struct push_channel *channel); /* NULL: no server keeps history */
 	void *fetch_context;
-	struct push_list ahead;       /* cursors that are ahead of what is known here, and */
-	struct push_list behind_head; /* such that may read on when the head has moved */
+	struct push_list ahead;        /* cursors that are ahead of what is known here, and */
+	struct push_list behind_head;  /* such that may read on when the head has moved */
+	struct push_hub_values values; /* of none: all are NULL */
+	struct push_list durables;     /* of clients with a name (durable.h) */
 	struct push_frame *heartbeats[PUSH_ENCODING_COUNT]; /* with the newest position; NULL: not made yet */
 	struct push_frame *controls[PUSH_ENCODING_COUNT][PUSH_CONTROL_COUNT];
 	struct push_frame *closes[PUSH_ENCODING_COUNT][PUSH_CLOSE_REASON_COUNT];
-	struct push_buf scratch; /* the JSON of the message that is being delivered */
+	struct push_tracker *tracker; /* of the message that is being delivered; NULL: none */
+	struct push_buf scratch;      /* the JSON of the message that is being delivered */
 };
 
 /* hub_random_below - uniform in [0, limit]; not for secrets. */

@@ -1,6 +1,7 @@
 /* json.c - see json.h. */
-#include <stdio.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "channels.h"
@@ -8,6 +9,7 @@
 #include "jsonscan.h"
 #include "limits.h"
 #include "push_assert.h"
+#include "units.h"
 
 static enum push_status
 invalid(struct push_error *error, const char *what)
@@ -38,6 +40,87 @@ read_channel(struct push_publication *publication, const struct push_json_member
 		publication->channel, publication->channel_size, options->channel_name_bytes_max, error);
 }
 
+/* One of `channels`; an escaped one is decoded behind those before it. */
+static enum push_status
+read_name(struct push_publication *publication, const char *text, size_t size,
+	const struct push_options *options, struct push_error *error)
+{
+	struct push_buf *copy = &publication->channel_copy;
+	size_t start = copy->size;
+
+	if (*text != '"')
+		return invalid(error, "'channels' must be an array of strings");
+	if (!memchr(text, '\\', size))
+		return push_channels_add(&publication->channels, text + 1, size - 2, options, error);
+	push_json_decode_string(copy, text, size);
+	if (copy->status != PUSH_OK)
+		return copy->status;
+	return push_channels_add(&publication->channels, copy->bytes ? copy->bytes + start : "",
+		copy->size - start, options, error);
+}
+
+/* What is decoded of all names, so that the buffer does not move while names point into it. */
+static bool
+reserve_names(struct push_publication *publication, const struct push_json_member *member)
+{
+	if (!memchr(member->text, '\\', member->size))
+		return true;
+	push_buf_append(&publication->channel_copy, member->text, member->size);
+	if (publication->channel_copy.status != PUSH_OK)
+		return false;
+	push_buf_clear(&publication->channel_copy);
+	return true;
+}
+
+static enum push_status
+read_channels(struct push_publication *publication, const struct push_json_member *member,
+	const struct push_options *options, struct push_error *error)
+{
+	const char *at = member->text, *end = at + member->size, *text;
+	enum push_status status = PUSH_OK;
+	size_t size, most = 0;
+
+	if (*at != '[')
+		return invalid(error, "'channels' must be an array of strings");
+	while (most < options->channels_max && push_json_next_element(&at, end, &text, &size))
+		most++;
+	if (!most)
+		return invalid(error, "'channels' is empty");
+	publication->channels.names = calloc(most, sizeof(*publication->channels.names));
+	if (!publication->channels.names || !reserve_names(publication, member))
+		return PUSH_OUT_OF_MEMORY;
+	at = member->text;
+	while (status == PUSH_OK && push_json_next_element(&at, end, &text, &size))
+		status = read_name(publication, text, size, options, error);
+	publication->channel = publication->channels.names[0].text;
+	publication->channel_size = publication->channels.names[0].size;
+	return status;
+}
+
+static enum push_status
+read_ttl(
+	struct push_publication *publication, const struct push_json_member *member, struct push_error *error)
+{
+	const char *text = member->text;
+	size_t size = member->size;
+	char duration[32];
+
+	if (!text)
+		return PUSH_OK;
+	if (push_json_is_string(member)) {
+		text++;
+		size -= 2;
+	}
+	if (size < sizeof(duration)) {
+		memcpy(duration, text, size);
+		duration[size] = '\0';
+		if (push_duration_parse(duration, &publication->ttl_us) == PUSH_OK && publication->ttl_us)
+			return PUSH_OK;
+	}
+	return invalid(error,
+		"bad 'ttl': want milliseconds or a duration such as \"30s\", more than 0 and at most 24h");
+}
+
 static enum push_status
 read_value(
 	struct push_publication *publication, const struct push_json_member *member, struct push_error *error)
@@ -58,9 +141,10 @@ enum push_status
 push_publication_parse(struct push_publication *ret_publication, const char *body, size_t size,
 	const struct push_options *options, struct push_error *error)
 {
-	struct push_json_member members[] = {{.name = "channel"}, {.name = "message"}};
+	struct push_json_member members[] = {
+		{.name = "channel"}, {.name = "message"}, {.name = "channels"}, {.name = "ttl"}};
 	struct push_publication publication = {0};
-	enum push_status status = push_json_scan_object(body, size, members, 2, error);
+	enum push_status status = push_json_scan_object(body, size, members, 4, error);
 
 	if (status != PUSH_OK)
 		return status;
@@ -68,8 +152,13 @@ push_publication_parse(struct push_publication *ret_publication, const char *bod
 	push_buf_init(&publication.channel_copy, size);
 	push_buf_init(&publication.value_copy, size);
 	status = read_value(&publication, &members[1], error);
+	if (status == PUSH_OK && members[0].text && members[2].text)
+		status = invalid(error, "'channel' and 'channels' exclude each other");
 	if (status == PUSH_OK)
-		status = read_channel(&publication, &members[0], options, error);
+		status = members[2].text ? read_channels(&publication, &members[2], options, error)
+					 : read_channel(&publication, &members[0], options, error);
+	if (status == PUSH_OK)
+		status = read_ttl(&publication, &members[3], error);
 	if (status != PUSH_OK) {
 		push_publication_fini(&publication);
 		return status;
@@ -81,6 +170,7 @@ push_publication_parse(struct push_publication *ret_publication, const char *bod
 void
 push_publication_fini(struct push_publication *publication)
 {
+	push_channels_fini(&publication->channels);
 	push_buf_fini(&publication->channel_copy);
 	push_buf_fini(&publication->value_copy);
 }

@@ -11,8 +11,11 @@
 #include <stddef.h>
 
 #include "buf.h"
+#include "channels.h"
 #include "options.h"
 #include "status.h"
+
+struct push_tracker;
 
 /* What one publish asks for.  Owned by whoever called push_publication_parse(), as long as the body is there.
  */
@@ -21,12 +24,17 @@ struct push_publication {
 	size_t channel_size;
 	const char *value; /* JSON text, compact; in the body, or in value_copy */
 	size_t value_size;
+	uint64_t ttl_us;               /* how long it may be kept; 0: as long as others of its channel */
+	struct push_tracker *tracker;  /* who wants to know when it is written (tracker.h); NULL: nobody */
+	struct push_channels channels; /* of `channels`: all of them, the first one is `channel`, too */
 	struct push_buf channel_copy, value_copy; /* only where the body's text had to be changed */
 };
 
 /*
  * push_publication_parse - read `{"channel":"qwerty","message":ANY}`.
  *
+ * In place of `channel` there may be `channels`, an array of up to push.channels.max names, of which
+ * duplicates collapse.  `ttl` is a duration as in options, or a number of milliseconds.
  * @options: the limits of channel names.
  * On success the caller owes push_publication_fini().  Errors: PUSH_INVALID with what is wrong in `error`,
  * PUSH_OUT_OF_MEMORY; nothing is owed then.
@@ -43,7 +51,8 @@ push_publication_fini(struct push_publication *publication);
 #define PUSH_COMMAND_MAP(X)                                                                                  \
 	X(PING, "ping")                                                                                      \
 	X(PONG, "pong")                                                                                      \
-	X(RESUME, "resume")
+	X(RESUME, "resume")                                                                                  \
+	X(ACK, "ack")
 
 enum push_command_kind {
 #define X(name, event) PUSH_COMMAND_##name,

@@ -346,6 +346,72 @@ push_json_scan_object(const char *text, size_t size, struct push_json_member *me
 	return c.p == c.end ? PUSH_OK : say(error, &c, text);
 }
 
+enum push_status
+push_json_scan_array(const char *text, size_t size, size_t *ret_count, struct push_error *error)
+{
+	struct cursor c = {.p = text, .end = text + size};
+	size_t count = 0;
+
+	if (size > INT_MAX || !push_utf8_is_valid(text, size)) {
+		snprintf(error->text, sizeof(error->text), "not JSON: not valid UTF-8");
+		return PUSH_INVALID;
+	}
+	skip_space(&c);
+	if (!take_byte(&c, '['))
+		return say(error, &c, text);
+	skip_space(&c);
+	if (!take_byte(&c, ']')) {
+		do {
+			if (!take_value(&c))
+				return say(error, &c, text);
+			count++;
+			skip_space(&c);
+		} while (take_byte(&c, ','));
+		if (!take_byte(&c, ']'))
+			return say(error, &c, text);
+	}
+	skip_space(&c);
+	if (c.p != c.end)
+		return say(error, &c, text);
+	*ret_count = count;
+	return PUSH_OK;
+}
+
+bool
+push_json_next_element(const char **at, const char *end, const char **ret_text, size_t *ret_size)
+{
+	struct cursor c = {.p = *at, .end = end};
+
+	skip_space(&c);
+	if (!take_byte(&c, '[') && !take_byte(&c, ','))
+		return false;
+	skip_space(&c);
+	*ret_text = c.p;
+	if (!take_value(&c))
+		return false; /* an empty array's bracket */
+	*ret_size = (size_t)(c.p - *ret_text);
+	*at = c.p;
+	return true;
+}
+
+bool
+push_json_is_blank(const char *text, size_t size)
+{
+	struct cursor c = {.p = text, .end = text + size};
+
+	skip_space(&c);
+	return c.p == c.end;
+}
+
+bool
+push_json_is_array_text(const char *text, size_t size)
+{
+	struct cursor c = {.p = text, .end = text + size};
+
+	skip_space(&c);
+	return c.p < c.end && *c.p == '[';
+}
+
 bool
 push_json_scan_value(const char *text, size_t size, bool *ret_is_compact)
 {

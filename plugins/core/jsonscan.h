@@ -38,6 +38,30 @@ push_json_scan_object(const char *text, size_t size, struct push_json_member *me
 bool
 push_json_scan_value(const char *text, size_t size, bool *ret_is_compact);
 
+/*
+ * push_json_scan_array - check that `text` is one JSON array, and count its elements.
+ *
+ * Errors: PUSH_INVALID, with what is wrong in `error`.
+ */
+enum push_status PUSH_MUST_USE
+push_json_scan_array(const char *text, size_t size, size_t *ret_count, struct push_error *error);
+
+/*
+ * push_json_next_element - go through an array that was scanned.
+ *
+ * @at: at its opening bracket at first; moved behind the element.  Returns false where there is no more.
+ */
+bool
+push_json_next_element(const char **at, const char *end, const char **ret_text, size_t *ret_size);
+
+/* push_json_is_blank - whether there is nothing but white space. */
+bool
+push_json_is_blank(const char *text, size_t size);
+
+/* push_json_is_array_text - whether the first byte that is no white space opens an array. */
+bool
+push_json_is_array_text(const char *text, size_t size);
+
 /* push_json_is_string - whether the member is there and a string. */
 bool
 push_json_is_string(const struct push_json_member *member);

@@ -80,6 +80,55 @@
 /* The shortest time to keep messages: what is due is looked for once a second. */
 #define PUSH_HISTORY_TTL_US_MIN 1000000ull
 
+/* The name of a client whose position is kept. */
+#define PUSH_CLIENT_NAME_BYTES_MAX 64
+
+/* Messages that a client may owe acks for: bounds the ring of them at 128 KB, and what one ack costs. */
+#define PUSH_ACK_WINDOW_MAX 4096
+
+/* Sent again so often, a message has been refused rather than missed. */
+#define PUSH_ACK_RETRIES_MAX 100
+
+/* Acks are waited for at least so long: a client far away needs it to answer. */
+#define PUSH_ACK_TIMEOUT_US_MIN 100000ull
+
+/* A position is kept at least so long: it is written once a second. */
+#define PUSH_CLIENT_TTL_US_MIN 10000000ull
+
+/* Small values that are kept by name (values.h), their names and their bytes, how many, and what all of them
+ * take: the largest is the answer to an array of publishes.  Past either limit the oldest are forgotten. */
+#define PUSH_VALUE_NAME_BYTES_MAX 512
+#define PUSH_VALUE_BYTES_MAX      (512u * 1024)
+#define PUSH_VALUES_MAX           65536
+#define PUSH_VALUES_BYTES_MAX     (16ull * 1024 * 1024)
+
+/* Messages of one publish request, an array's elements or lines; more are refused.  What is published to many
+ * channels counts once for each.  Those who have more send them as a stream of lines. */
+#define PUSH_PUBLISH_MESSAGES_MAX 1000
+#define PUSH_PUBLISH_SENDS_MAX    16384
+
+/* The answer to such a request: an error of PUSH_ERROR_TEXT_BYTES_MAX for each. */
+#define PUSH_PUBLISH_ANSWER_BYTES_MAX (448u * 1024)
+
+/* An Idempotency-Key, and how long the answer to it is kept. */
+#define PUSH_IDEMPOTENCY_KEY_BYTES_MAX 255
+#define PUSH_IDEMPOTENCY_US            300000000ull
+
+/* Lines of one stream that are published and not answered yet, 56 bytes each: past it no more are read. */
+#define PUSH_LINES_UNANSWERED_MAX 256
+
+/* Messages that are read from history at once: what is asked for by default, at most, and about how many
+ * bytes. */
+#define PUSH_READ_MESSAGES_DEFAULT 100
+#define PUSH_READ_MESSAGES_MAX     1000
+#define PUSH_READ_MESSAGES_BYTES   (1024u * 1024)
+
+/* Publishes of one WebSocket client that are not answered yet; more are refused. */
+#define PUSH_WS_PUBLISHES_MAX 64
+
+/* What a client may have echoed in the answers to its commands. */
+#define PUSH_REF_BYTES_MAX 64
+
 /* A control frame with an object of its own: a channel's name escaped at worst six times as long, and an id.
  */
 #define PUSH_EVENT_BYTES_MAX (6 * PUSH_QUERY_BYTES_MAX + 2048)

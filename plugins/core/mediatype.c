@@ -1,19 +1,31 @@
 /* mediatype.c - see mediatype.h. */
+#include <string.h>
 #include <strings.h>
 
 #include "mediatype.h"
 
-bool
-push_media_type_is_json(const char *type, size_t size)
+static bool
+is_type(const char *type, size_t size, const char *name)
 {
-	static const char json[] = "application/json";
-	const size_t length = sizeof(json) - 1;
+	const size_t length = strlen(name);
 
 	while (size && (*type == ' ' || *type == '\t')) {
 		type++;
 		size--;
 	}
-	if (size < length || strncasecmp(type, json, length))
+	if (size < length || strncasecmp(type, name, length) != 0)
 		return false;
 	return size == length || type[length] == ';' || type[length] == ' ' || type[length] == '\t';
+}
+
+bool
+push_media_type_is_json(const char *type, size_t size)
+{
+	return is_type(type, size, "application/json");
+}
+
+bool
+push_media_type_is_lines(const char *type, size_t size)
+{
+	return is_type(type, size, "application/x-ndjson");
 }

@@ -11,4 +11,8 @@
 bool
 push_media_type_is_json(const char *type, size_t size);
 
+/* push_media_type_is_lines - likewise `application/x-ndjson`: JSON texts, one a line. */
+bool
+push_media_type_is_lines(const char *type, size_t size);
+
 #endif

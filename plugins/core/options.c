@@ -288,8 +288,38 @@ check_history(const struct push_options *o, struct push_error *error)
 		wrong = "push.history.memory.max: must be at least 64kb";
 	else if (push_history_rules_parse(&rules, o, error) != PUSH_OK)
 		return PUSH_INVALID;
-	else if (push_history_rules_keep_any(&rules) && o->redis_url[0])
-		wrong = "push.history.size, push.history.rules: not together with push.redis.url yet";
+	if (!wrong)
+		return PUSH_OK;
+	snprintf(error->text, sizeof(error->text), "%s", wrong);
+	return PUSH_INVALID;
+}
+
+static bool
+is_default(uint64_t us, const char *text)
+{
+	uint64_t standard = 0;
+
+	return push_duration_parse(text, &standard) == PUSH_OK && us == standard;
+}
+
+static enum push_status
+check_acks(const struct push_options *o, struct push_error *error)
+{
+	const char *wrong = NULL;
+
+	if (o->ack_timeout_us < PUSH_ACK_TIMEOUT_US_MIN)
+		wrong = "push.ack.timeout: must be at least 100ms";
+	else if (o->ack_retries > PUSH_ACK_RETRIES_MAX)
+		wrong = "push.ack.retries: must be at most 100";
+	else if (!o->ack_window || o->ack_window > PUSH_ACK_WINDOW_MAX)
+		wrong = "push.ack.window: must be from 1 to 4096 messages";
+	else if (o->client_ttl_us < PUSH_CLIENT_TTL_US_MIN)
+		wrong = "push.client.ttl: must be at least 10s";
+	/* who did not set it expects nothing of it */
+	else if (o->ack_timeout_us >= o->lifetime_min_us &&
+		 !is_default(o->ack_timeout_us, PUSH_ACK_TIMEOUT_DEFAULT))
+		wrong = "push.ack.timeout: must be under push.reconnect.dither.min.duration, or nothing is "
+			"ever sent again";
 	if (!wrong)
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "%s", wrong);
@@ -299,7 +329,8 @@ check_history(const struct push_options *o, struct push_error *error)
 enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
-	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error))
+	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
+		check_acks(o, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

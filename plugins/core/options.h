@@ -20,6 +20,8 @@
 #include "limits.h"
 #include "status.h"
 
+#define PUSH_ACK_TIMEOUT_DEFAULT "10s"
+
 /* X(field, type, name, default, meaning)
  * type DURATION: uint64_t in microseconds; SIZE, MEMORY: uint64_t in bytes; COUNT: uint64_t; SWITCH: bool;
  * TEXT: char[] */
@@ -45,6 +47,8 @@
 	X(client_message_bytes_max, SIZE, "push.client.message.max.size", "4kb",                             \
 		"a message from a WebSocket client")                                                         \
 	X(queue_bytes_max, SIZE, "push.client.queue.max.size", "1mb", "what waits for one subscriber")       \
+	X(publish_wait_max_us, DURATION, "push.publish.wait.max", "5s",                                      \
+		"how long a publish with ?wait=written waits for clients that do not read")                  \
 	X(channels_max, COUNT, "push.channels.max", "128", "channels of one connection")                     \
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "bytes of a channel's name")        \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*", "origins that browsers may call from")       \
@@ -62,6 +66,14 @@
 		"what all kept messages may take; beyond, the oldest go first")                              \
 	X(history_rules, TEXT, "push.history.rules", "",                                                     \
 		"for channels by prefix, such as: chat:=100/5m ticker:=1 log:=0")                            \
+	X(ack_timeout_us, DURATION, "push.ack.timeout", PUSH_ACK_TIMEOUT_DEFAULT,                            \
+		"how long acks are waited for until messages are sent again")                                \
+	X(ack_retries, COUNT, "push.ack.retries", "3", "how often, until the client is closed")              \
+	X(ack_window, COUNT, "push.ack.window", "256",                                                       \
+		"messages without an ack that a client may have; push.client.queue.max.size bounds their "   \
+		"bytes")                                                                                     \
+	X(client_ttl_us, DURATION, "push.client.ttl", "1h",                                                  \
+		"how long the position of a client with a name is kept, from its last ack or its end")       \
 	X(direct, SWITCH, "push.direct", "on",                                                               \
 		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")
 

@@ -5,6 +5,7 @@
 #include "limits.h"
 #include "outbox.h"
 #include "push_assert.h"
+#include "tracker.h"
 
 #define RING_MARK           1u
 #define RING_FIRST_CAPACITY 8
@@ -61,6 +62,24 @@ push_outbox_last(const struct push_outbox *outbox)
 	return ring ? *slot(ring, ring->count - 1) : (const struct push_frame *)outbox->item;
 }
 
+/* A frame leaves. */
+static void
+release(struct push_frame *frame, bool written)
+{
+	if (__builtin_expect(frame->tracker != NULL, 0))
+		push_tracker_gone(frame->tracker, written);
+	push_frame_unref(frame);
+}
+
+/* A frame comes. */
+static struct push_frame *
+retain(struct push_frame *frame)
+{
+	if (__builtin_expect(frame->tracker != NULL, 0))
+		push_tracker_taken(frame->tracker);
+	return push_frame_ref(frame);
+}
+
 /* What is left is nothing, and owns nothing. */
 static void
 let_go(struct push_outbox *outbox)
@@ -86,7 +105,7 @@ drop_from(struct push_outbox *outbox, uint32_t index)
 			outbox->bytes += outbox->sent;
 			outbox->sent = 0;
 		}
-		push_frame_unref(frame);
+		release(frame, false);
 	}
 	if (ring)
 		ring->count = count;
@@ -129,7 +148,7 @@ push_outbox_push(struct push_outbox *outbox, struct push_frame *frame, size_t by
 
 	if (!outbox->item) {
 		PUSH_ASSERT(outbox->bytes == 0);
-		outbox->item = (uintptr_t)push_frame_ref(frame);
+		outbox->item = (uintptr_t)retain(frame);
 		outbox->bytes = frame->size;
 		return PUSH_OK;
 	}
@@ -143,7 +162,7 @@ push_outbox_push(struct push_outbox *outbox, struct push_frame *frame, size_t by
 			return status;
 		ring = ring_of(outbox);
 	}
-	*slot(ring, ring->count++) = push_frame_ref(frame);
+	*slot(ring, ring->count++) = retain(frame);
 	outbox->bytes += frame->size;
 	return PUSH_OK;
 }
@@ -182,7 +201,7 @@ push_outbox_advance(struct push_outbox *outbox, size_t bytes)
 			ring->head = (ring->head + 1) & (ring->capacity - 1);
 			ring->count = count;
 		}
-		push_frame_unref(frame);
+		release(frame, true);
 	}
 	outbox->sent = (uint32_t)bytes;
 	if (!count && outbox->item)

@@ -47,6 +47,8 @@ push_redis_stats_render(const struct push_redis_stats *stats, struct push_buf *t
 		{"push_redis_failures_total", "counter", "Connections that were lost, or did not come up.",
 			stats->failures},
 		{"push_redis_messages_total", "counter", "Messages that came from Redis.", stats->messages},
+		{"push_redis_holes_total", "counter",
+			"Messages in front of which others were missing, which were fetched.", stats->holes},
 		{"push_redis_messages_lost_total", "counter",
 			"Of those, lost for want of memory; a gap was told.", stats->messages_lost},
 		{"push_redis_messages_replaced_total", "counter", "Of those, with bytes that are no UTF-8.",

@@ -24,8 +24,9 @@ struct push_redis_stats {
 	/* since the start */
 	uint64_t connects, failures; /* connections that came up, and that were lost or did not come up */
 	uint64_t messages;           /* from Redis, for channels of ours */
-	uint64_t messages_lost;      /* for want of memory; a gap was told */
-	uint64_t replaced;           /* messages with bytes that are no UTF-8 */
+	uint64_t holes; /* messages in front of which others were missing, so that they were fetched */
+	uint64_t messages_lost; /* for want of memory; a gap was told */
+	uint64_t replaced;      /* messages with bytes that are no UTF-8 */
 	uint64_t publishes_waited, publishes_uncertain;
 	uint64_t command_errors;
 	uint64_t gaps; /* channels that came back after a loss */

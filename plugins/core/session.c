@@ -37,6 +37,7 @@ session_destroy(struct push_session *session)
 	if (!session)
 		return;
 	drop_cursor(session);
+	acks_destroy(session->acks);
 	free(session);
 }
 
@@ -118,7 +119,8 @@ missed(const struct push_history *history, const struct session_mark *mark, stru
 		return push_history_missed(history, position);
 	if (push_position_compare(mark->after, history->after) >= 0)
 		return 0;
-	return history->dropped - mark->dropped;
+	/* of a window it is not known what was between two of its states */
+	return history->complete.epoch ? UINT64_MAX : history->dropped - mark->dropped;
 }
 
 static void
@@ -188,8 +190,8 @@ next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64
 	return first;
 }
 
-static bool
-has_room(const struct push_subscriber *subscriber, const struct push_frame *frame)
+bool
+session_has_room(const struct push_subscriber *subscriber, const struct push_frame *frame)
 {
 	uint64_t max = subscriber->hub->options->queue_bytes_max;
 
@@ -232,7 +234,11 @@ replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uin
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		return false;
 	}
-	if (!has_room(subscriber, frame))
+	if (!session_has_room(subscriber, frame))
+		return false;
+	if (subscriber->has_acks &&
+		(!acks_have_room(subscriber, frame) ||
+			!acks_keep(subscriber, history->partition, entry->at, frame, now_us)))
 		return false;
 	cursor->at.at[history->partition] = entry->at;
 	cursor->replayed++;
@@ -324,7 +330,10 @@ awaits_head(struct push_subscriber *subscriber, uint64_t now_us)
 		push_list_append(&hub->ahead, &cursor->waiting);
 	else if (is_behind_head(subscriber))
 		push_list_append(&hub->behind_head, &cursor->waiting);
-	return !push_list_is_empty(&cursor->waiting);
+	if (push_list_is_empty(&cursor->waiting))
+		return false;
+	hub->ready(hub->context); /* the engine is to see that it moves */
+	return true;
 }
 
 void
@@ -350,6 +359,8 @@ read_on(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
+	if (subscriber->has_acks && !acks_send_again(subscriber, now_us))
+		return false;
 	if (awaits_upstream(subscriber) || awaits_head(subscriber, now_us) || !look_up(subscriber, now_us))
 		return false;
 	for (;;) {
@@ -460,6 +471,8 @@ session_start(struct push_subscriber *subscriber)
 	memcpy(session->start, store->heads.at, store->partition_count * sizeof(session->start[0]));
 	if (session->cursor)
 		fall_behind(subscriber);
+	if (subscriber->has_acks)
+		acks_start(subscriber);
 }
 
 void

@@ -14,6 +14,7 @@
 #ifndef PUSH_CORE_SESSION_H
 #define PUSH_CORE_SESSION_H
 
+#include "acks.h"
 #include "hub_private.h"
 
 /* How much a replay puts into an outbox that is not empty: enough for one large write. */
@@ -43,6 +44,7 @@ struct session_cursor {
 
 struct push_session {
 	struct session_cursor *cursor; /* owned; NULL: not behind, and has not asked to be */
+	struct push_acks *acks;        /* owned; NULL: its client does not acknowledge */
 	bool is_announced;            /* the client has been told of its position, so that it can come back */
 	struct push_position start[]; /* in each partition, where its messages began */
 };
@@ -83,6 +85,10 @@ session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *
 /* session_tick - look after those who are ahead. */
 void
 session_tick(struct push_hub *hub, uint64_t now_us);
+
+/* session_has_room - whether what is replayed may go to the outbox. */
+bool
+session_has_room(const struct push_subscriber *subscriber, const struct push_frame *frame);
 
 /* session_advance - replay as much as its outbox takes.  May close the subscriber. */
 void

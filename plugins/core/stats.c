@@ -140,6 +140,18 @@ render_history(const struct push_stats *stats, struct push_buf *to)
 }
 
 static void
+render_acks(const struct push_stats *stats, struct push_buf *to)
+{
+	single(to, "push_acks_total", "counter", "Acknowledgements of clients that covered something new.",
+		stats->acks);
+	single(to, "push_redelivered_total", "counter",
+		"Messages sent again, since no acknowledgement came in time.", stats->redelivered);
+	single(to, "push_unacknowledged_messages", "gauge",
+		"Messages sent to clients that acknowledge, and not acknowledged, now.",
+		stats->unacknowledged);
+}
+
+static void
 render_latency(const struct push_stats *stats, struct push_buf *to)
 {
 	static const char name[] = "push_delivery_latency_seconds";
@@ -185,6 +197,7 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_disconnects(stats, to);
 	render_publishes(stats, to);
 	render_history(stats, to);
+	render_acks(stats, to);
 	render_latency(stats, to);
 	render_process(process, version, to);
 }

@@ -15,7 +15,7 @@
 
 /* The statuses that a publish can be answered with; a new one needs its number here. */
 #define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
-	X(202) X(400) X(404) X(405) X(408) X(411) X(413) X(415) X(431) X(500) X(503)
+	X(202) X(400) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(431) X(500) X(501) X(503)
 
 enum {
 #define X(code) PUSH_PUBLISH_STATUS_INDEX_##code,
@@ -41,7 +41,8 @@ struct push_stats {
 	uint64_t history_bytes, history_messages;                /* now */
 	uint64_t history_dropped;                                /* for want of memory */
 	uint64_t resumes, replayed, gaps;                        /* clients, messages, told to clients */
-	uint64_t gaps_upstream;                                  /* of a channel, for all of its clients */
+	uint64_t acks, redelivered;                              /* acks that covered something, messages */
+	uint64_t unacknowledged;                                 /* messages now */
 	uint64_t outbox_bytes;                                   /* now, all subscribers together */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
 	uint64_t latency_sum_us;

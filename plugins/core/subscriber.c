@@ -2,12 +2,14 @@
  * subscriber.c - see subscriber.h.
  *
  * One timer per subscriber, armed for whatever comes first: the next heartbeat, the end of the time to answer
- * one, the request to reconnect, the end.  An answer does not move the timer, which would cost something with
- * every message; it fires, finds that nothing is due, and is armed again.
+ * one, the request to reconnect, the end, and what acks have to do (acks_next_due).  An answer does not move
+ * the timer, which would cost something with every message; it fires, finds that nothing is due, and is armed
+ * again.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "acks.h"
 #include "hub_private.h"
 #include "limits.h"
 #include "session.h"
@@ -74,6 +76,7 @@ unsubscribe_all(struct push_subscriber *subscriber)
 		free(subscriber->list);
 	}
 	subscriber->has_list = false;
+	subscriber->has_acks = false;
 	subscriber->is_behind = false;
 	subscriber->channel = NULL;
 	subscriber->subscription_count = 0;
@@ -205,6 +208,23 @@ push_subscriber_resume(struct push_subscriber *subscriber, const char *id, size_
 	return status == PUSH_OK ? session_ask(subscriber, id, size) : status;
 }
 
+enum push_status
+push_subscriber_acknowledge(struct push_subscriber *subscriber, const struct push_acks_request *request)
+{
+	struct push_session *session;
+
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	if (!request->is_wanted || !subscriber->hub->history || !subscriber->subscription_count)
+		return PUSH_OK;
+	if (need_session(subscriber) != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
+	session = subscriber->list->session;
+	PUSH_ASSERT(!session->acks);
+	session->acks = acks_create(subscriber, request->client);
+	subscriber->has_acks = session->acks;
+	return session->acks ? PUSH_OK : PUSH_OUT_OF_MEMORY;
+}
+
 static void
 arm(struct push_subscriber *subscriber)
 {
@@ -217,6 +237,8 @@ arm(struct push_subscriber *subscriber)
 			due = subscriber->heartbeat;
 		if (subscriber->awaits_pong && push_tick_is_before(subscriber->pong, due))
 			due = subscriber->pong;
+		if (subscriber->has_acks)
+			due = acks_next_due(subscriber, due);
 	}
 	push_wheel_arm_tick(&subscriber->hub->wheel, &subscriber->timer, due);
 }
@@ -322,10 +344,15 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	subscriber->unconfirmed = count_unconfirmed(subscriber);
-	if (subscriber->unconfirmed)
+	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
 		subscriber->state = SUBSCRIBER_WAITING;
-	else
+		subscriber->unconfirmed++;
+		durable_fetch(subscriber->list->session->acks->durable);
+	} else if (subscriber->unconfirmed) {
+		subscriber->state = SUBSCRIBER_WAITING;
+	} else {
 		start(subscriber, now_us);
+	}
 }
 
 void
@@ -559,6 +586,8 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 	}
 	if (is_due(subscriber->heartbeat, now_us))
 		send_heartbeat(subscriber, now_us);
+	if (subscriber->has_acks)
+		acks_on_timer(subscriber, now_us);
 	if (subscriber->state == SUBSCRIBER_OPEN)
 		arm(subscriber);
 }
@@ -603,8 +632,12 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 
 	switch (command->kind) {
 	case PUSH_COMMAND_PING: send_control(subscriber, PUSH_CONTROL_PONG, now_us); break;
+	case PUSH_COMMAND_ACK: acks_receive(subscriber, command, now_us); break;
 	case PUSH_COMMAND_RESUME:
-		if (push_command_text(command, "id", &text, &size))
+		if (subscriber->has_acks)
+			acks_refuse(subscriber, command,
+				"not where acks are: an ack would cover what is yet to be replayed", now_us);
+		else if (push_command_text(command, "id", &text, &size))
 			session_resume(subscriber, text, size, now_us);
 		break;
 	default: break;

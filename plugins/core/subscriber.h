@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "acks_request.h"
 #include "channels.h"
 #include "encoding.h"
 #include "hub.h"
@@ -52,6 +53,15 @@ push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_
  */
 enum push_status PUSH_MUST_USE
 push_subscriber_resume(struct push_subscriber *subscriber, const char *id, size_t size);
+
+/*
+ * push_subscriber_acknowledge - before start, behind subscribe and resume: what the client asks for of acks.
+ *
+ * Where it has a name and has not asked to resume, it begins where its name's position is (durable.h).
+ * Without history nothing is done.  Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_subscriber_acknowledge(struct push_subscriber *subscriber, const struct push_acks_request *request);
 
 /*
  * push_subscriber_greet - before start: bytes that go out in front of everything else, such as the head of a

@@ -27,6 +27,7 @@ struct push_span {
 	X(content_type, "content-type")                                                                      \
 	X(content_encoding, "content-encoding")                                                              \
 	X(last_event_id, "last-event-id")                                                                    \
+	X(idempotency_key, "idempotency-key")                                                                \
 	X(origin, "origin")                                                                                  \
 	X(expect, "expect")                                                                                  \
 	X(transfer_encoding, "transfer-encoding")                                                            \

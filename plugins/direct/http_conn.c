@@ -1,7 +1,5 @@
 /* http_conn.c - see http_conn.h. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,6 +49,11 @@ forget_request(struct push_http_conn *conn)
 	conn->route = NULL;
 	free(conn->allow_origin);
 	conn->allow_origin = NULL;
+	free(conn->key);
+	conn->key = NULL;
+	if (conn->lines)
+		conn->direct->ops->lines_destroy(conn->lines);
+	conn->lines = NULL;
 }
 
 /* While the broker is asked, its answer still comes here (on_published). */
@@ -127,6 +130,27 @@ linger(struct push_http_conn *conn)
 	arm(conn, PUSH_LINGER_US);
 }
 
+/* What is not read fills the client's socket. */
+static bool
+may_read(const struct push_http_conn *conn)
+{
+	return conn->state != CONN_WAITING &&
+	       (!conn->lines || !conn->direct->ops->lines_is_full(conn->lines));
+}
+
+/* All answers are out. */
+static void
+wait_on(struct push_http_conn *conn)
+{
+	bool reads = may_read(conn);
+
+	if (conn->lines && reads)
+		arm(conn, PUSH_BODY_STALL_US);
+	else if (conn->lines)
+		push_timer_disarm(&conn->timer);
+	wait_for(conn, reads ? READING : 0);
+}
+
 static void
 send_answers(struct push_http_conn *conn)
 {
@@ -146,7 +170,7 @@ send_answers(struct push_http_conn *conn)
 	}
 	conn->answers_sent += sent > 0 ? (size_t)sent : 0;
 	if (conn->answers_sent < answers->size) {
-		if (!push_timer_is_armed(&conn->timer))
+		if (conn->lines || !push_timer_is_armed(&conn->timer))
 			arm(conn, PUSH_ANSWERS_US);
 		wait_for(conn, EPOLLOUT);
 		return;
@@ -162,42 +186,59 @@ send_answers(struct push_http_conn *conn)
 	if (!conn->keep_alive && (conn->state == CONN_HEAD || conn->state == CONN_LINGER))
 		linger(conn);
 	else
-		wait_for(conn, conn->state == CONN_WAITING ? 0 : READING);
+		wait_on(conn);
 }
 
 static const char *
 words_of(unsigned int status)
 {
 	switch (status) {
+	case 200: return "200 OK";
 	case 202: return "202 Accepted";
 	case 400: return "400 Bad Request";
+	case 404: return "404 Not Found";
 	case 408: return "408 Request Timeout";
+	case 409: return "409 Conflict";
 	case 413: return "413 Content Too Large";
+	case 422: return "422 Unprocessable Content";
 	case 431: return "431 Request Header Fields Too Large";
+	case 501: return "501 Not Implemented";
 	default: return "503 Service Unavailable\r\nretry-after: 1";
 	}
 }
 
-/* Appends an answer; it goes out when this turn's requests are done with. */
+/* The head of an answer, without what says how long its body is. */
 static void
-answer(struct push_http_conn *conn, unsigned int status, const char *body, size_t size)
+append_head(struct push_http_conn *conn, unsigned int status, const char *content_type)
 {
 	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins;
 	const char *origin = push_cors_allowed_origin(allowed, conn->allow_origin);
 	struct push_buf *to = &conn->answers;
 
-	conn->direct->ops->count_publish(conn->direct->broker, status, conn->body_bytes);
+	if (!conn->is_read)
+		conn->direct->ops->count_publish(conn->direct->broker, status, conn->body_bytes);
 	push_buf_append_text(to, "HTTP/1.1 ");
 	push_buf_append_text(to, words_of(status));
 	push_buf_append_text(to, "\r\n");
 	if (conn->route)
 		push_buf_append(to, conn->route->extra, conn->route->extra_size);
-	push_buf_printf(to, "content-type: application/json\r\ncontent-length: %zu\r\n", size);
+	push_buf_printf(to, "content-type: %s\r\n", content_type);
 	if (origin)
 		push_buf_printf(to, "access-control-allow-origin: %s\r\n%s", origin,
 			strcmp(origin, "*") ? "vary: Origin\r\n" : "");
-	push_buf_append_text(to, conn->keep_alive ? "\r\n" : "connection: close\r\n\r\n");
-	push_buf_append(to, body, size);
+	if (!conn->keep_alive)
+		push_buf_append_text(to, "connection: close\r\n");
+}
+
+/* Appends an answer; it goes out when this turn's requests are done with. */
+static void
+answer(struct push_http_conn *conn, const struct push_answer *answer)
+{
+	struct push_buf *to = &conn->answers;
+
+	append_head(conn, answer->status, answer->content_type);
+	push_buf_printf(to, "content-length: %zu\r\n\r\n", answer->size);
+	push_buf_append(to, answer->body, answer->size);
 	if (to->status != PUSH_OK)
 		conn_close(conn);
 }
@@ -209,7 +250,8 @@ answer_error(struct push_http_conn *conn, unsigned int status, const char *text)
 
 	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
 	push_json_append_error(&body, text);
-	answer(conn, status, body.bytes ? body.bytes : "", body.size);
+	answer(conn,
+		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
 	push_buf_fini(&body);
 }
 
@@ -244,66 +286,64 @@ end_request(struct push_http_conn *conn)
 }
 
 static void
-answer_published(struct push_http_conn *conn)
-{
-	char body[64];
-	int size;
-
-	if (conn->publish_status != PUSH_OK) {
-		answer_error(conn, 503, push_status_text(conn->publish_status));
-	} else {
-		size = snprintf(body, sizeof(body), "{\"subscribers\":%" PRIu64 "}", conn->subscribers);
-		answer(conn, 202, body, (size_t)size);
-	}
-	end_request(conn);
-}
-
-static void
-on_published(void *context, enum push_status status, uint64_t subscribers)
+on_answer(void *context, const struct push_answer *the_answer)
 {
 	struct push_http_conn *conn = context;
 
 	conn->published = true;
-	conn->publish_status = status;
-	conn->subscribers = subscribers;
+	if (conn->direct) /* else it was closed in the meantime */
+		answer(conn, the_answer);
 	if (conn->in_call)
 		return;
-	if (!conn->direct) { /* closed in the meantime */
+	if (!conn->direct) {
 		forget_request(conn);
 		push_buf_fini(&conn->body);
 		push_buf_fini(&conn->answers);
 		free(conn);
 		return;
 	}
-	answer_published(conn);
+	end_request(conn);
 	send_answers(conn);
+}
+
+/* The broker is going to be asked. */
+static void
+begin_call(struct push_http_conn *conn)
+{
+	conn->state = CONN_WAITING;
+	conn->published = false;
+	conn->in_call = true;
+}
+
+static void
+end_call(struct push_http_conn *conn)
+{
+	conn->in_call = false;
+	if (conn->published)
+		end_request(conn);
+	else
+		wait_for(conn, 0);
 }
 
 static void
 publish(struct push_http_conn *conn, const char *body, size_t size)
 {
 	struct push_direct *direct = conn->direct;
-	struct push_publication publication;
-	struct push_error error = {"out of memory"};
-	enum push_status status = push_publication_parse(
-		&publication, body, size, direct->ops->options(direct->broker), &error);
+	const struct push_publish_request request = {.body = body,
+		.size = size,
+		.wait_written = conn->wait_written,
+		.key = conn->key,
+		.key_size = conn->key ? strlen(conn->key) : 0};
 
-	if (status != PUSH_OK) {
-		answer_error(conn, status == PUSH_INVALID ? 400 : 503, error.text);
+	if (conn->has_key && !conn->key) {
+		answer_error(conn, 503, push_status_text(PUSH_OUT_OF_MEMORY));
 		end_request(conn);
 		return;
 	}
-	conn->state = CONN_WAITING;
 	conn->body_bytes = size;
-	conn->published = false;
-	conn->in_call = true;
-	direct->ops->publish(direct->broker, &publication, on_published, conn);
-	conn->in_call = false;
-	push_publication_fini(&publication);
-	if (conn->published)
-		answer_published(conn);
-	else
-		wait_for(conn, 0);
+	begin_call(conn);
+	direct->ops->publish_request(direct->broker, &request, on_answer, conn);
+	end_call(conn);
 }
 
 static void
@@ -321,6 +361,111 @@ publish_body(struct push_http_conn *conn)
 	push_buf_fini(&body);
 }
 
+/* --- a stream of lines --- */
+
+static void
+append_chunk(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	push_buf_printf(&conn->answers, "%zx\r\n", size);
+	push_buf_append(&conn->answers, bytes, size);
+	push_buf_append_text(&conn->answers, "\r\n");
+}
+
+/* What is answered so far; the head of it goes with the first of them. */
+static void
+take_line_answers(struct push_http_conn *conn, bool is_over)
+{
+	struct push_buf *ready = conn->direct->ops->lines_answers(conn->lines);
+
+	if (!conn->has_begun && (ready->size || is_over)) {
+		append_head(conn, 202, "application/x-ndjson");
+		push_buf_append_text(&conn->answers, "transfer-encoding: chunked\r\n\r\n");
+		conn->has_begun = true;
+	}
+	if (ready->size)
+		append_chunk(conn, ready->bytes, ready->size);
+	if (ready->status != PUSH_OK || conn->answers.status != PUSH_OK)
+		conn_close(conn);
+	push_buf_clear(ready);
+}
+
+/* Some lines have come, or some answers to them. */
+static void
+advance_lines(struct push_http_conn *conn)
+{
+	bool is_over = conn->direct->ops->lines_is_over(conn->lines);
+
+	take_line_answers(conn, is_over);
+	if (!is_over)
+		return;
+	push_buf_append_text(&conn->answers, "0\r\n\r\n");
+	if (conn->answers.status != PUSH_OK)
+		conn_close(conn);
+	end_request(conn);
+}
+
+static void
+on_lines_ready(void *context)
+{
+	struct push_http_conn *conn = context;
+
+	if (conn->source.fd < 0)
+		return;
+	advance_lines(conn);
+	if (conn->source.fd < 0)
+		return;
+	if (conn->answers.size)
+		send_answers(conn);
+	else
+		wait_on(conn);
+}
+
+static void
+end_lines(struct push_http_conn *conn)
+{
+	conn->state = CONN_WAITING;
+	conn->direct->ops->lines_end(conn->lines);
+	advance_lines(conn);
+	if (conn->state == CONN_WAITING)
+		wait_on(conn);
+}
+
+static void
+begin_lines(struct push_http_conn *conn)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_sources *publishers = &direct->sets[PUSH_DIRECT_PUBLISHERS];
+
+	conn->has_begun = false;
+	conn->published = true; /* nothing else is to come where it is closed */
+	conn->body_bytes = 0;
+	conn->lines = direct->ops->lines_create(direct->broker, on_lines_ready, conn);
+	if (!conn->lines) {
+		refuse(conn, 503, push_status_text(PUSH_OUT_OF_MEMORY));
+		return;
+	}
+	/* it has much to say */
+	if (conn->set != publishers && push_source_change_set(conn->set, publishers, &conn->source))
+		conn->set = publishers;
+}
+
+/* The body cannot be read on.  Where the answer has begun all that can be said is that it has no end. */
+static void
+break_body(struct push_http_conn *conn, unsigned int status, const char *text)
+{
+	if (!conn->lines || !conn->has_begun) {
+		refuse(conn, status, text);
+		return;
+	}
+	conn->keep_alive = false;
+	conn->state = CONN_LINGER;
+	forget_request(conn);
+	if (conn->answers.size)
+		send_answers(conn);
+	else
+		linger(conn);
+}
+
 /* The time until the client has to send more of a body. */
 static void
 arm_body(struct push_http_conn *conn)
@@ -328,6 +473,8 @@ arm_body(struct push_http_conn *conn)
 	uint64_t age_us = conn->direct->ops->now_us() - conn->started_us;
 	uint64_t left_us = age_us < PUSH_BODY_TOTAL_US ? PUSH_BODY_TOTAL_US - age_us : 1;
 
+	if (conn->lines) /* however long it takes */
+		left_us = PUSH_BODY_STALL_US;
 	arm(conn, left_us < PUSH_BODY_STALL_US ? left_us : PUSH_BODY_STALL_US);
 }
 
@@ -336,6 +483,10 @@ on_chunk(llhttp_t *parser, const char *bytes, size_t size)
 {
 	struct push_http_conn *conn = parser->data;
 
+	if (conn->lines) {
+		conn->direct->ops->lines_feed(conn->lines, bytes, size);
+		return 0;
+	}
 	push_buf_append(&conn->body, bytes, size);
 	return conn->body.status == PUSH_OK ? 0 : HPE_USER;
 }
@@ -362,11 +513,16 @@ read_chunks(struct push_http_conn *conn, const char *bytes, size_t size)
 	result = llhttp_execute(&conn->parser, bytes, size);
 	if (result == HPE_OK) {
 		arm_body(conn);
+		if (conn->lines)
+			advance_lines(conn);
 		return size;
 	}
 	if (result == HPE_PAUSED) {
 		size = (size_t)(llhttp_get_error_pos(&conn->parser) - bytes);
-		publish_body(conn);
+		if (conn->lines)
+			end_lines(conn);
+		else
+			publish_body(conn);
 		return size;
 	}
 	if (conn->body.status == PUSH_TOO_LARGE)
@@ -374,7 +530,20 @@ read_chunks(struct push_http_conn *conn, const char *bytes, size_t size)
 	else if (conn->body.status != PUSH_OK)
 		refuse(conn, 503, "out of memory");
 	else
-		refuse(conn, 400, "the chunks of the body are malformed");
+		break_body(conn, 400, "the chunks of the body are malformed");
+	return size;
+}
+
+static size_t
+read_lines(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	conn->direct->ops->lines_feed(conn->lines, bytes, size);
+	conn->body_left -= size;
+	arm_body(conn);
+	if (conn->body_left)
+		advance_lines(conn);
+	else
+		end_lines(conn);
 	return size;
 }
 
@@ -384,6 +553,8 @@ read_length(struct push_http_conn *conn, const char *bytes, size_t size)
 {
 	if (size > conn->body_left)
 		size = (size_t)conn->body_left;
+	if (conn->lines)
+		return read_lines(conn, bytes, size);
 	if (size == conn->body_left && !conn->body.size) {
 		conn->body_left = 0;
 		push_timer_disarm(&conn->timer);
@@ -405,22 +576,52 @@ read_body(struct push_http_conn *conn, const char *bytes, size_t size)
 	return conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
 }
 
+/* At a glance: whether the query has an argument of this name. */
+static bool
+names_argument(struct push_span query, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (const char *p = query.bytes, *end = p ? p + query.size : NULL; p && p < end; p++) {
+		if ((size_t)(end - p) > size && !memcmp(p, name, size) && p[size] == '=')
+			return true;
+		p = memchr(p, '&', (size_t)(end - p));
+		if (!p)
+			break;
+	}
+	return false;
+}
+
+/* What is kept of a request's head. */
+static void
+keep_head(struct push_http_conn *conn, const struct push_head *head)
+{
+	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
+	if (head->origin.bytes)
+		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
+	conn->has_key = head->idempotency_key.bytes;
+	if (conn->has_key)
+		conn->key = strndup(head->idempotency_key.bytes, head->idempotency_key.size);
+}
+
 /* `size` bytes of the body have come with the head. */
 static void
 begin_body(struct push_http_conn *conn, const struct push_head *head, const llhttp_t *parser, size_t size)
 {
 	conn->state = CONN_BODY;
-	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
+	keep_head(conn, head);
+	conn->is_read = false;
+	conn->wait_written = head->query.bytes && names_argument(head->query, "wait");
 	conn->chunked = head->chunked;
 	conn->body_left = head->length;
 	conn->started_us = conn->direct->ops->now_us();
 	if (head->chunked)
 		conn->parser = *parser;
-	if (head->origin.bytes)
-		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
 	/* RFC 9110, 10.1.1: not where the body is on its way already */
 	if (head->expect.bytes && !size && push_span_is(head->expect, "100-continue"))
 		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
+	if (push_media_type_is_lines(head->content_type.bytes, head->content_type.size))
+		begin_lines(conn);
 }
 
 static void
@@ -459,7 +660,7 @@ append_upgrade_head(struct push_http_conn *conn, const struct push_head *head, s
 /* Returns false where nothing was done. */
 static bool
 open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head,
-	const struct push_channels *channels)
+	const struct push_channels *channels, const struct push_acks_request *acks)
 {
 	struct push_direct *direct = conn->direct;
 	struct push_span last_id = head->last_event_id;
@@ -479,7 +680,7 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	opened = answer_head.status == PUSH_OK &&
 		 direct_stream_open(direct, conn->set, &conn->source,
 			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels, last_id,
-			 answer_head.bytes, answer_head.size);
+			 acks, answer_head.bytes, answer_head.size);
 	if (!opened)
 		refuse(conn, 503, "out of memory");
 	push_buf_fini(&query_id);
@@ -487,13 +688,32 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	return opened;
 }
 
-/* At a glance: whether it is worth to ask lws. */
+/* ?wait=written, or no such argument. */
 static bool
-names_channels(struct push_span query)
+is_wait_right(struct push_span query)
 {
-	static const char name[] = "channels=";
+	struct push_buf value;
+	bool right;
 
-	return query.bytes && memmem(query.bytes, query.size, name, sizeof(name) - 1);
+	if (!names_argument(query, "wait"))
+		return true;
+	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	right = push_query_values(query, "wait", &value) &&
+		push_span_is((struct push_span){value.bytes, value.size}, "written");
+	push_buf_fini(&value);
+	return right;
+}
+
+static bool
+is_publish(const struct push_head *head, const struct push_options *options)
+{
+	if (push_media_type_is_lines(head->content_type.bytes, head->content_type.size))
+		return !head->content_encoding.bytes && (head->chunked || head->has_length) &&
+		       !head->idempotency_key.bytes && !names_argument(head->query, "wait");
+	return !head->content_encoding.bytes &&
+	       push_media_type_is_json(head->content_type.bytes, head->content_type.size) &&
+	       (head->chunked || (head->has_length && head->length <= options->message_bytes_max)) &&
+	       is_wait_right(head->query);
 }
 
 /* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */
@@ -506,14 +726,13 @@ kind_of(const struct push_http_conn *conn, const struct push_head *head, const l
 		memchr(head->path.bytes, '%', head->path.size))
 		return PUSH_DIRECT_NONE;
 	if (head->method == HTTP_POST)
-		return !parser->upgrade && !head->content_encoding.bytes &&
-				       push_media_type_is_json(
-					       head->content_type.bytes, head->content_type.size) &&
-				       (head->chunked || (head->has_length &&
-								 head->length <= options->message_bytes_max))
-			       ? PUSH_DIRECT_PUBLISH
-			       : PUSH_DIRECT_NONE;
-	if (head->method != HTTP_GET || head->chunked || head->length || !names_channels(head->query))
+		return !parser->upgrade && is_publish(head, options) ? PUSH_DIRECT_PUBLISH : PUSH_DIRECT_NONE;
+	if (head->method != HTTP_GET || head->chunked || head->length)
+		return PUSH_DIRECT_NONE;
+	if (!head->upgrade.bytes && names_argument(head->query, "channel") &&
+		conn->direct->ops->reads_history(conn->direct->broker))
+		return PUSH_DIRECT_READ;
+	if (!names_argument(head->query, "channels"))
 		return PUSH_DIRECT_NONE;
 	if (!head->upgrade.bytes)
 		return PUSH_DIRECT_SSE;
@@ -530,6 +749,7 @@ static enum next
 serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head)
 {
 	const struct push_options *options = conn->direct->ops->options(conn->direct->broker);
+	struct push_acks_request acks;
 	struct push_channels channels;
 	struct push_error error;
 	struct push_buf list;
@@ -537,15 +757,57 @@ serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const stru
 
 	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
 	right = push_query_values(head->query, "channels", &list) && list.size &&
+		push_query_acks(head->query, kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE,
+			options, &acks) &&
 		push_channels_parse(&channels, list.bytes, list.size, options, &error) == PUSH_OK;
 	if (right) {
-		(void)open_stream(conn, kind, head, &channels);
+		(void)open_stream(conn, kind, head, &channels, &acks);
 		push_channels_fini(&channels);
 	} else {
 		give_to_lws(conn);
 	}
 	push_buf_fini(&list);
 	return STOP;
+}
+
+/* An argument that is there, but in a form that is read in more than one way, is left to lws. */
+static bool
+take_argument(struct push_span query, const char *name, struct push_buf *to, const struct push_buf **ret)
+{
+	push_buf_init(to, PUSH_QUERY_BYTES_MAX);
+	*ret = NULL;
+	if (!names_argument(query, name))
+		return true;
+	*ret = to;
+	return push_query_values(query, name, to);
+}
+
+/* A request for history. */
+static enum next
+serve_read(struct push_http_conn *conn, const struct push_head *head, size_t *used)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_read_request request;
+	struct push_buf channel, since, limit;
+	bool right = take_argument(head->query, "channel", &channel, &request.channel);
+
+	right = take_argument(head->query, "since", &since, &request.since) && right;
+	right = take_argument(head->query, "limit", &limit, &request.limit) && right;
+	if (right) {
+		*used += head->size;
+		push_timer_disarm(&conn->timer);
+		keep_head(conn, head);
+		conn->is_read = true;
+		begin_call(conn);
+		direct->ops->read_request(direct->broker, &request, on_answer, conn);
+		end_call(conn);
+	} else {
+		give_to_lws(conn);
+	}
+	push_buf_fini(&channel);
+	push_buf_fini(&since);
+	push_buf_fini(&limit);
+	return right && conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
 }
 
 /*
@@ -593,10 +855,14 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 		return STOP;
 	}
 	set_low_water(conn, 1);
+	if (kind == PUSH_DIRECT_READ)
+		return serve_read(conn, &head, used);
 	if (kind != PUSH_DIRECT_PUBLISH)
 		return serve_stream(conn, kind, &head);
 	begin_body(conn, &head, &parser, size - head.size);
-	*used += head.size + read_body(conn, bytes + head.size, size - head.size);
+	*used += head.size;
+	if (conn->state == CONN_BODY)
+		*used += read_body(conn, bytes + head.size, size - head.size);
 	return conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
 }
 
@@ -650,7 +916,7 @@ look(struct push_http_conn *conn, bool ended)
 	take(conn, used);
 	send_answers(conn);
 	if (!conn->source.is_waiting && conn->state < CONN_WAITING && conn->state != CONN_PROBING)
-		wait_for(conn, READING);
+		wait_for(conn, may_read(conn) ? READING : 0);
 }
 
 /* More of a body.  A chunked one may end inside of what is there, so that it is only looked at first. */
@@ -661,6 +927,10 @@ read_more(struct push_http_conn *conn)
 	size_t wanted = PUSH_READ_BYTES;
 	ssize_t size;
 
+	if (!may_read(conn)) {
+		wait_on(conn);
+		return;
+	}
 	if (!conn->chunked && conn->body_left < wanted)
 		wanted = (size_t)conn->body_left;
 	size = recv(conn->source.fd, bytes, wanted, MSG_DONTWAIT | (conn->chunked ? MSG_PEEK : 0));
@@ -675,7 +945,10 @@ read_more(struct push_http_conn *conn)
 		return;
 	if (conn->chunked)
 		take(conn, (size_t)size);
-	send_answers(conn);
+	if (conn->lines && !conn->answers.size)
+		wait_on(conn);
+	else
+		send_answers(conn);
 }
 
 static void
@@ -747,8 +1020,8 @@ direct_request_on_timer(struct push_timer *timer, uint64_t now_us)
 	struct push_http_conn *conn = push_container_of(timer, struct push_http_conn, timer);
 
 	(void)now_us;
-	if (conn->state == CONN_BODY)
-		refuse(conn, 408, "the body did not come in time");
+	if (conn->state == CONN_BODY && !(conn->lines && conn->answers.size))
+		break_body(conn, 408, "the body did not come in time");
 	else
 		conn_close(conn);
 }

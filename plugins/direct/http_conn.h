@@ -31,6 +31,10 @@ struct push_http_conn {
 	bool chunked;       /* its body is: the parser reads it */
 	bool probed;        /* lws was asked about this request already */
 	bool published;     /* the broker's answer is there */
+	bool wait_written;  /* ?wait=written */
+	bool has_key;       /* an Idempotency-Key came, though memory for it may have been out */
+	bool has_begun;     /* the head of the answer to a stream of lines is out */
+	bool is_read;       /* a request for history, not a publish */
 	bool has_published; /* an earlier request: it is a publisher's connection */
 	bool in_call;       /* the broker is being asked */
 	int port;
@@ -45,8 +49,8 @@ struct push_http_conn {
 	size_t answers_sent;
 	struct push_route *route; /* of this request */
 	char *allow_origin;       /* owned; NULL: `*` or none, as cors says */
-	enum push_status publish_status;
-	uint64_t subscribers;
+	struct push_lines *lines; /* a body that is a stream of lines; owned; NULL: it is none */
+	char *key;                /* Idempotency-Key; owned; NULL: none */
 };
 
 #endif

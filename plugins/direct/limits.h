@@ -4,6 +4,8 @@
 #ifndef PUSH_DIRECT_LIMITS_H
 #define PUSH_DIRECT_LIMITS_H
 
+#include "core/limits.h"
+
 /* Events taken in one look at an epoll set, before everybody else in the process has a turn: a millisecond or
  * so each.  To take leave of a client costs most, 20 to 30 us in the kernel. */
 #define PUSH_PUBLISHERS_BATCH 64
@@ -69,8 +71,9 @@
 /* ... of which so much memory is kept for the next ones. */
 #define PUSH_ANSWERS_KEPT_BYTES 1024
 
-/* One answer: the vhost's headers, our own, and a body. */
-#define PUSH_ANSWER_BYTES_MAX (8 * 1024)
+/* One answer: the vhost's headers, our own, and a body; the largest is history with one message more than
+ * fits in. */
+#define PUSH_ANSWER_BYTES_MAX (8 * 1024 + 2 * PUSH_READ_MESSAGES_BYTES + PUSH_SIZE_MAX)
 
 /* Sixteen bytes in base64 (RFC 6455, 4.1). */
 #define PUSH_WS_KEY_BYTES 24

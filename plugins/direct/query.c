@@ -61,3 +61,35 @@ push_query_values(struct push_span query, const char *name, struct push_buf *to)
 	}
 	return found;
 }
+
+/* `*ret` is NULL where there is none.  Returns false where something like it is there and cannot be read. */
+static bool
+take_value(struct push_span query, const char *name, struct push_buf *buf, const char **ret)
+{
+	push_buf_init(buf, PUSH_QUERY_BYTES_MAX);
+	*ret = NULL;
+	if (!push_query_values(query, name, buf))
+		return !query.bytes || !memmem(query.bytes, query.size, name, strlen(name));
+	*ret = buf->bytes ? buf->bytes : "";
+	return true;
+}
+
+bool
+push_query_acks(struct push_span query, enum push_encoding encoding, const struct push_options *options,
+	struct push_acks_request *ret_request)
+{
+	struct push_acks_query said = {0};
+	struct push_buf acks, client;
+	struct push_error error;
+	bool is_right;
+
+	is_right = take_value(query, "acks", &acks, &said.acks);
+	is_right = take_value(query, "client", &client, &said.client) && is_right;
+	said.acks_size = acks.size;
+	said.client_size = client.size;
+	is_right =
+		is_right && push_acks_request_read(ret_request, &said, encoding, options, &error) == PUSH_OK;
+	push_buf_fini(&acks);
+	push_buf_fini(&client);
+	return is_right;
+}

@@ -4,6 +4,7 @@
 #ifndef PUSH_DIRECT_QUERY_H
 #define PUSH_DIRECT_QUERY_H
 
+#include "core/acks_request.h"
 #include "core/buf.h"
 #include "direct/head.h"
 
@@ -16,5 +17,14 @@
  */
 bool
 push_query_values(struct push_span query, const char *name, struct push_buf *to);
+
+/*
+ * push_query_acks - what a query says of acknowledgements.
+ *
+ * Returns false where that is wrong, or may be: the request is left to lws' path, which says what.
+ */
+bool
+push_query_acks(struct push_span query, enum push_encoding encoding, const struct push_options *options,
+	struct push_acks_request *ret_request);
 
 #endif

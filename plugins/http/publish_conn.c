@@ -1,6 +1,5 @@
 /* publish_conn.c - see publish_conn.h. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,9 +49,14 @@ struct publish {
 	struct push_reply reply; /* what every answer has, and an error that waits for the body's end */
 	const char *error;       /* its text; static */
 	char origin[ORIGIN_BYTES_MAX];
+	bool is_lines, wait_written;
+	bool is_read; /* a request for history, not a publish */
+	bool has_key; /* Idempotency-Key: */
+	struct push_buf key;
 	bool done; /* the broker has answered: */
-	enum push_status done_status;
-	uint64_t subscribers;
+	unsigned int done_status;
+	const char *done_type;
+	struct push_buf done_body;
 };
 
 static bool
@@ -64,7 +68,8 @@ is_mux(struct lws *wsi)
 static void
 count(struct publish *publish, unsigned int status)
 {
-	publish->ops->count_publish(publish->broker, status, publish->body.size);
+	if (!publish->is_read)
+		publish->ops->count_publish(publish->broker, status, publish->body.size);
 }
 
 static int
@@ -111,13 +116,69 @@ parse_length(const char *text, size_t *ret)
 	return true;
 }
 
+/* Returns false where it is no type that is published. */
 static bool
-is_json(struct lws *wsi)
+read_type(struct publish *publish)
 {
 	char type[CONTENT_TYPE_BYTES_MAX];
 
-	return push_request_header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, type, sizeof(type)) &&
-	       push_media_type_is_json(type, strlen(type));
+	if (!push_request_header(publish->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, type, sizeof(type)))
+		return false;
+	publish->is_lines = push_media_type_is_lines(type, strlen(type));
+	return publish->is_lines || push_media_type_is_json(type, strlen(type));
+}
+
+static void
+read_key(struct publish *publish)
+{
+	static const char name[] = "idempotency-key:";
+	char key[PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 2];
+	int size = lws_hdr_custom_length(publish->wsi, name, sizeof(name) - 1);
+
+	if (size < 0)
+		return;
+	publish->has_key = true;
+	/* one that is too long stays empty, which is as wrong */
+	if ((size_t)size < sizeof(key) &&
+		lws_hdr_custom_copy(publish->wsi, key, (int)sizeof(key), name, sizeof(name) - 1) > 0)
+		push_buf_append(&publish->key, key, (size_t)size);
+}
+
+/* Returns false where it is wrong. */
+static bool
+read_wait(struct publish *publish)
+{
+	struct push_buf value;
+	bool right = true;
+
+	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	if (push_request_query(publish->wsi, "wait", &value)) {
+		static const char written[] = "written";
+
+		publish->wait_written = right =
+			value.size == sizeof(written) - 1 && !memcmp(value.bytes, written, value.size);
+	}
+	push_buf_fini(&value);
+	return right;
+}
+
+/* What there is beside the body.  What is wrong is told when that has come. */
+static void
+read_arguments(struct publish *publish)
+{
+	unsigned int status = 400;
+
+	read_key(publish);
+	if (!read_type(publish)) {
+		status = 415;
+		publish->error = "Content-Type must be application/json or application/x-ndjson";
+	} else if (!read_wait(publish)) {
+		publish->error = "'wait' can only be 'written'";
+	} else if (publish->is_lines && (publish->has_key || publish->wait_written)) {
+		publish->error = "neither Idempotency-Key nor wait is possible with application/x-ndjson";
+	}
+	if (publish->error)
+		publish->reply.status = status;
 }
 
 /* lws never answers it (RFC 9110, 10.1.1). */
@@ -139,6 +200,8 @@ is_publish(struct publish *publish, const char *rest, int *ret)
 {
 	struct push_reply reply = publish->reply;
 	enum push_method method = push_request_method(publish->wsi);
+	const char *methods =
+		publish->ops->reads_history(publish->broker) ? "GET, HEAD, POST, OPTIONS" : "POST, OPTIONS";
 
 	if (method == PUSH_METHOD_POST && !*rest)
 		return true;
@@ -149,13 +212,15 @@ is_publish(struct publish *publish, const char *rest, int *ret)
 		*ret = push_reply_error(publish->wsi, reply, "not found");
 	} else if (method == PUSH_METHOD_OPTIONS) {
 		reply.status = 204;
-		reply.allow = reply.allow_methods = "POST, OPTIONS";
+		reply.allow = reply.allow_methods = methods;
 		*ret = push_reply_send(publish->wsi, &reply);
 	} else {
 		reply.status = 405;
-		reply.allow = "POST, OPTIONS";
+		reply.allow = methods;
 		count(publish, 405);
-		*ret = push_reply_error(publish->wsi, reply, "method not allowed, use POST");
+		*ret = push_reply_error(publish->wsi, reply,
+			publish->ops->reads_history(publish->broker) ? "method not allowed, use GET or POST"
+								     : "method not allowed, use POST");
 	}
 	return false;
 }
@@ -181,10 +246,7 @@ check_head(struct publish *publish)
 		return refuse_body(publish, 400, "bad Content-Length");
 	if (publish->length > max)
 		return refuse_body(publish, 413, "the body is over push.message.max.size");
-	if (!is_json(wsi)) {
-		publish->reply.status = 415;
-		publish->error = "Content-Type must be application/json";
-	}
+	read_arguments(publish);
 	return answer_expect(wsi);
 }
 
@@ -207,7 +269,89 @@ create(struct lws *wsi, const struct push_broker_link *link)
 			? publish->origin
 			: NULL);
 	push_buf_init(&publish->body, options->message_bytes_max);
+	push_buf_init(&publish->key, PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 1);
+	push_buf_init(&publish->done_body, SIZE_MAX);
 	return publish;
+}
+
+static int
+answer_done(struct publish *publish)
+{
+	struct push_reply reply = publish->reply;
+
+	if (publish->done_body.status != PUSH_OK)
+		return answer_error(publish, 503, push_status_text(publish->done_body.status));
+	count(publish, publish->done_status);
+	publish->state = PUBLISH_ANSWERED;
+	reply.status = publish->done_status;
+	if (reply.status == 503)
+		reply.retry_after_s = RETRY_AFTER_S;
+	reply.content_type = publish->done_type;
+	reply.body = publish->done_body.bytes;
+	reply.body_size = publish->done_body.size;
+	return push_reply_send(publish->wsi, &reply);
+}
+
+static void
+on_answer(void *context, const struct push_answer *answer)
+{
+	struct publish *publish = context;
+
+	publish->done = true;
+	publish->done_status = answer->status;
+	publish->done_type = answer->content_type;
+	push_buf_append(&publish->done_body, answer->body, answer->size);
+	if (!publish->wsi)
+		publish_conn_close(publish);
+	else if (!publish->in_call)
+		lws_callback_on_writable(publish->wsi);
+}
+
+/* GET and HEAD where there is history, or somebody asks for it. */
+static bool
+is_read(struct publish *publish, const char *rest)
+{
+	enum push_method method = push_request_method(publish->wsi);
+	struct push_buf channel;
+	bool asks;
+
+	if (*rest || (method != PUSH_METHOD_GET && method != PUSH_METHOD_HEAD))
+		return false;
+	push_buf_init(&channel, PUSH_QUERY_BYTES_MAX);
+	asks = push_request_query(publish->wsi, "channel", &channel);
+	push_buf_fini(&channel);
+	return asks || publish->ops->reads_history(publish->broker);
+}
+
+static int
+read_history(struct publish *publish)
+{
+	struct push_read_request request = {NULL};
+	struct push_buf channel, since, limit;
+
+	publish->is_read = true;
+	if (!push_request_is_whole(publish->wsi)) {
+		publish->reply.close = true; /* what lws took for headers is not */
+		return answer_error(publish, 400, "the query has a control character");
+	}
+	push_buf_init(&channel, PUSH_QUERY_BYTES_MAX);
+	push_buf_init(&since, PUSH_QUERY_BYTES_MAX);
+	push_buf_init(&limit, PUSH_QUERY_BYTES_MAX);
+	if (push_request_query(publish->wsi, "channel", &channel))
+		request.channel = &channel;
+	if (push_request_query(publish->wsi, "since", &since))
+		request.since = &since;
+	if (push_request_query(publish->wsi, "limit", &limit))
+		request.limit = &limit;
+	publish->ended = true;
+	publish->state = PUBLISH_WAITING;
+	publish->in_call = true;
+	publish->ops->read_request(publish->broker, &request, on_answer, publish);
+	publish->in_call = false;
+	push_buf_fini(&channel);
+	push_buf_fini(&since);
+	push_buf_fini(&limit);
+	return publish->done ? answer_done(publish) : 0;
 }
 
 int
@@ -221,6 +365,14 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 		return push_reply_error(wsi,
 			(struct push_reply){.status = 503, .retry_after_s = RETRY_AFTER_S, .close = true},
 			link ? "out of memory" : "no broker");
+	if (is_read(publish, rest)) {
+		result = push_claim(wsi, link, PUSH_DIRECT_READ) ? -1 : read_history(publish);
+		if (publish->state == PUBLISH_WAITING && !result)
+			*ret_publish = publish;
+		else
+			publish_conn_close(publish);
+		return result;
+	}
 	if (!is_publish(publish, rest, &result)) {
 		publish_conn_close(publish);
 		return result;
@@ -237,60 +389,25 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 }
 
 static int
-answer_published(struct publish *publish)
-{
-	struct push_reply reply = publish->reply;
-	char body[64];
-
-	if (publish->done_status != PUSH_OK)
-		return answer_error(publish, 503, push_status_text(publish->done_status));
-	count(publish, 202);
-	publish->state = PUBLISH_ANSWERED;
-	reply.status = 202;
-	reply.body = body;
-	reply.body_size = (size_t)lws_snprintf(
-		body, sizeof(body), "{\"subscribers\":%" PRIu64 "}", publish->subscribers);
-	return push_reply_send(publish->wsi, &reply);
-}
-
-static void
-on_published(void *context, enum push_status status, uint64_t subscribers)
-{
-	struct publish *publish = context;
-
-	publish->done = true;
-	publish->done_status = status;
-	publish->subscribers = subscribers;
-	if (!publish->wsi)
-		publish_conn_close(publish);
-	else if (!publish->in_call)
-		lws_callback_on_writable(publish->wsi);
-}
-
-static int
 finish(struct publish *publish)
 {
-	const struct push_options *options = publish->ops->options(publish->broker);
-	const char *body = publish->body.bytes ? publish->body.bytes : "";
-	struct push_publication publication;
-	struct push_error error = {"out of memory"};
-	enum push_status status;
+	const struct push_publish_request request = {.body = publish->body.bytes ? publish->body.bytes : "",
+		.size = publish->body.size,
+		.is_lines = publish->is_lines,
+		.wait_written = publish->wait_written,
+		.key = publish->has_key ? (publish->key.bytes ? publish->key.bytes : "") : NULL,
+		.key_size = publish->key.size};
 
 	lws_set_timer_usecs(publish->wsi, LWS_SET_TIMER_USEC_CANCEL);
 	if (publish->error)
 		return answer_error(publish, publish->reply.status, publish->error);
 	if (publish->body.status == PUSH_OUT_OF_MEMORY)
-		return answer_error(publish, 503, error.text);
-	status = push_publication_parse(&publication, body, publish->body.size, options, &error);
-	if (status != PUSH_OK)
-		return answer_error(publish, status == PUSH_INVALID ? 400 : 503, error.text);
-
+		return answer_error(publish, 503, push_status_text(PUSH_OUT_OF_MEMORY));
 	publish->state = PUBLISH_WAITING;
 	publish->in_call = true;
-	publish->ops->publish(publish->broker, &publication, on_published, publish);
+	publish->ops->publish_request(publish->broker, &request, on_answer, publish);
 	publish->in_call = false;
-	push_publication_fini(&publication);
-	return publish->done ? answer_published(publish) : 0;
+	return publish->done ? answer_done(publish) : 0;
 }
 
 /* Throws away what comes behind an answer that ends the connection, or the stream. */
@@ -415,7 +532,7 @@ publish_conn_writeable(struct publish *publish)
 	if (publish->state == PUBLISH_READING && publish->ended)
 		result = finish(publish);
 	else if (publish->state == PUBLISH_WAITING && publish->done)
-		result = answer_published(publish);
+		result = answer_done(publish);
 	/* the answer ends an exchange of HTTP/1.1, and with it `publish` */
 	if (result || !is_mux(wsi))
 		return result;
@@ -432,5 +549,7 @@ publish_conn_close(struct publish *publish)
 		return;
 	}
 	push_buf_fini(&publish->body);
+	push_buf_fini(&publish->key);
+	push_buf_fini(&publish->done_body);
 	free(publish);
 }

@@ -249,6 +249,18 @@ push_connection_resume(struct push_connection *connection)
 	return status;
 }
 
+enum push_status
+push_connection_acknowledge(struct push_connection *connection, struct push_error *error)
+{
+	const struct push_options *options = connection->ops->options(connection->broker);
+	struct push_acks_request request;
+	enum push_status status = push_request_acks(
+		connection->wsi, (enum push_encoding)connection->encoding, options, &request, error);
+
+	return status == PUSH_OK ? connection->ops->subscriber_acknowledge(connection->subscriber, &request)
+				 : status;
+}
+
 void
 push_connection_destroy(struct push_connection *connection)
 {

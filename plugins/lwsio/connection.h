@@ -48,6 +48,14 @@ push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum 
 enum push_status PUSH_MUST_USE
 push_connection_resume(struct push_connection *connection);
 
+/*
+ * push_connection_acknowledge - before start, behind resume: do what the request says of acknowledgements.
+ *
+ * Errors: as push_acks_request_read(), with words in `error`; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_connection_acknowledge(struct push_connection *connection, struct push_error *error);
+
 /* push_connection_destroy - lws has let go of the socket.  NULL is allowed. */
 void
 push_connection_destroy(struct push_connection *connection);

@@ -114,6 +114,34 @@ push_request_last_id(struct lws *wsi, struct push_buf *to)
 	return true;
 }
 
+/* NULL where there is none. */
+static const char *
+query_value(struct lws *wsi, const char *name, struct push_buf *buf)
+{
+	push_buf_init(buf, PUSH_QUERY_BYTES_MAX);
+	if (!push_request_query(wsi, name, buf))
+		return NULL;
+	return buf->bytes ? buf->bytes : "";
+}
+
+enum push_status
+push_request_acks(struct lws *wsi, enum push_encoding encoding, const struct push_options *options,
+	struct push_acks_request *ret_request, struct push_error *error)
+{
+	struct push_acks_query query = {0};
+	struct push_buf acks, client;
+	enum push_status status;
+
+	query.acks = query_value(wsi, "acks", &acks);
+	query.acks_size = acks.size;
+	query.client = query_value(wsi, "client", &client);
+	query.client_size = client.size;
+	status = push_acks_request_read(ret_request, &query, encoding, options, error);
+	push_buf_fini(&acks);
+	push_buf_fini(&client);
+	return status;
+}
+
 /*
  * With the headers gone, lws can neither begin the request anew, as it does with one that has come whole, nor
  * take a DATA frame in several reads for more than content-length.
@@ -164,6 +192,7 @@ missing_words(unsigned int status)
 	switch (status) {
 	case 202: return "Accepted";
 	case 204: return "No Content";
+	case 422: return "Unprocessable Content";
 	case 426: return "Upgrade Required";
 	default: return NULL;
 	}
@@ -201,7 +230,7 @@ add_optional(struct head *head, const struct push_reply *reply)
 	if (reply->allow_methods) {
 		add(head, "access-control-allow-methods:", reply->allow_methods);
 		add(head, "access-control-allow-headers:",
-			"Content-Type, Authorization, Cache-Control, Last-Event-ID");
+			"Content-Type, Authorization, Cache-Control, Last-Event-ID, Idempotency-Key");
 		add(head, "access-control-max-age:", "86400");
 	}
 	if (reply->retry_after_s) {

@@ -9,6 +9,7 @@
 #include <libwebsockets.h>
 #include <stdbool.h>
 
+#include "core/acks_request.h"
 #include "core/buf.h"
 
 enum push_method {
@@ -60,6 +61,13 @@ push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
  */
 bool
 push_request_last_id(struct lws *wsi, struct push_buf *to);
+
+/*
+ * push_request_acks - what the request says of acknowledgements.  As push_acks_request_read().
+ */
+enum push_status PUSH_MUST_USE
+push_request_acks(struct lws *wsi, enum push_encoding encoding, const struct push_options *options,
+	struct push_acks_request *ret_request, struct push_error *error);
 
 /*
  * The end of an HTTP/2 stream.

@@ -19,8 +19,8 @@ engine_of(struct push_engine *engine)
 	return (struct redis_engine *)engine;
 }
 
-static void
-set_now(struct redis_engine *engine, uint64_t now_us)
+void
+redis_set_now(struct redis_engine *engine, uint64_t now_us)
 {
 	engine->now_us = engine->settings.now_us = engine->query_settings.now_us = now_us;
 }
@@ -76,7 +76,7 @@ engine_publish(struct push_engine *base, const struct push_publication *publicat
 {
 	struct redis_engine *engine = engine_of(base);
 
-	set_now(engine, now_us);
+	redis_set_now(engine, now_us);
 	redis_publish(engine, publication, done, context);
 }
 
@@ -111,7 +111,7 @@ engine_ready(struct push_engine *base, uint64_t now_us)
 {
 	struct redis_engine *engine = engine_of(base);
 
-	set_now(engine, now_us);
+	redis_set_now(engine, now_us);
 	push_sources_dispatch(&engine->sources, PUSH_EVENTS_BATCH_MAX);
 	settle(engine);
 }
@@ -121,9 +121,10 @@ engine_flush(struct push_engine *base, uint64_t now_us)
 {
 	struct redis_engine *engine = engine_of(base);
 
-	set_now(engine, now_us);
+	redis_set_now(engine, now_us);
 	engine->is_awake = false;
 	redis_subscriptions_flush(engine);
+	redis_history_flush(engine);
 	redis_peers_flush(engine);
 	if (engine->should_resend) {
 		engine->should_resend = false;
@@ -140,7 +141,7 @@ engine_tick(struct push_engine *base, uint64_t now_us)
 {
 	struct redis_engine *engine = engine_of(base);
 
-	set_now(engine, now_us);
+	redis_set_now(engine, now_us);
 	redis_connections_tick(engine);
 	settle(engine);
 	redis_topology_tick(engine);
@@ -159,7 +160,8 @@ engine_tick(struct push_engine *base, uint64_t now_us)
 static bool
 engine_is_busy(const struct push_engine *base)
 {
-	return ((const struct redis_engine *)base)->publish_count;
+	return ((const struct redis_engine *)base)->publish_count ||
+	       ((const struct redis_engine *)base)->value_count;
 }
 
 static void
@@ -259,6 +261,8 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 {
 	engine->engine = (struct push_engine){
 		.publish = engine_publish,
+		.value_get = redis_value_get,
+		.value_put = redis_value_put,
 		.is_ready = engine_is_ready,
 		.destroy = engine_destroy,
 		.ready = engine_ready,
@@ -278,6 +282,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 	push_list_init(&engine->homeless);
 	push_list_init(&engine->idle);
 	push_list_init(&engine->waiting);
+	push_list_init(&engine->to_fetch);
 	push_buf_init(&engine->scratch, 6 * (PUSH_REDIS_ANSWER_BYTES_MAX));
 	push_hub_watch(hub, sizeof(struct redis_subscription));
 	choose_id(engine);
@@ -308,6 +313,7 @@ start(struct redis_engine *engine, struct push_error *error)
 	}
 	if (redis_topology_init(engine) != PUSH_OK)
 		return PUSH_OUT_OF_MEMORY;
+	redis_history_init(engine);
 	return redis_peers_init(engine);
 }
 
@@ -330,7 +336,7 @@ push_engine_redis_create(const struct push_options *options, struct push_hub *hu
 	push_list_init(&engine->sources.live);
 	push_list_init(&engine->sources.closed);
 	init(engine, options, hub, stats, host, seed);
-	set_now(engine, now_us);
+	redis_set_now(engine, now_us);
 	if (start(engine, error) == PUSH_OK)
 		return &engine->engine;
 	engine_destroy(&engine->engine);

@@ -1,8 +1,11 @@
 /*
- * keys.h - names in Redis: `push:clients:CHANNEL`, a hash of how many clients each Push node has.
+ * keys.h - names in Redis: `push:clients:CHANNEL`, a hash of how many clients each Push node has, and those
+ * of history (scripts.h).
  *
  * In a cluster a key has to lie in its channel's slot.  A hash tag of the channel's own name will not do,
  * since names may hold braces; so each slot has a tag that was computed for it: `push:clients:{TAG}CHANNEL`.
+ *
+ * `push:value:NAME` is a small value that is kept for everybody; it lies where its own name hashes to.
  */
 #ifndef PUSH_REDIS_KEYS_H
 #define PUSH_REDIS_KEYS_H
@@ -13,5 +16,27 @@
 void
 redis_append_counts_key(
 	struct redis_engine *engine, struct push_buf *to, const char *channel, size_t size, uint16_t slot);
+
+/* redis_history_key - the name of a partition's hash (scripts.h), in `to`. */
+const char *
+redis_history_key(const struct redis_partition *partition, char *to, size_t size);
+
+/* redis_append_history_keys - the keys of a channel with history, three parts of a command. */
+void
+redis_append_history_keys(
+	struct push_buf *to, const struct redis_partition *partition, const char *channel, size_t size);
+
+/* redis_append_channel - the name of a channel in Redis: with shards one with history has a tag in front. */
+void
+redis_append_channel(
+	const struct redis_engine *engine, struct push_buf *to, const char *channel, size_t size);
+
+/* redis_channel_name - the other way round: the channel's name in a name of Redis', borrowed. */
+const char *
+redis_channel_name(const struct redis_engine *engine, const char *name, size_t *size);
+
+/* Longest: PUSH_REDIS_VALUE_PREFIX and a name. */
+#define PUSH_REDIS_VALUE_PREFIX    "push:value:"
+#define PUSH_REDIS_VALUE_KEY_BYTES (sizeof(PUSH_REDIS_VALUE_PREFIX) + PUSH_VALUE_NAME_BYTES_MAX)
 
 #endif

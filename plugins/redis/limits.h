@@ -20,6 +20,9 @@
 #define PUSH_REDIS_PUBLISHES_MAX       65536u
 #define PUSH_REDIS_PUBLISHES_BYTES_MAX (64u * 1024 * 1024)
 
+/* Values that are asked for or put at a time; past it they are refused at once. */
+#define PUSH_REDIS_VALUES_MAX 65536u
+
 /* Reads of 16 KB from one connection before everybody else in the process has a turn. */
 #define PUSH_REDIS_READS_MAX 16
 
@@ -61,6 +64,13 @@
 
 /* What a node has left in Redis that has not been heard for so long since our own start is deleted. */
 #define PUSH_REDIS_CLEAR_AFTER_US 10000000ull
+
+/* What one answer brings of a channel's history: so much holds up Redis for less than a millisecond. */
+#define PUSH_REDIS_FETCH_MESSAGES 256
+#define PUSH_REDIS_FETCH_BYTES    (1024 * 1024)
+
+/* Between two questions for a partition's head, while clients wait for it. */
+#define PUSH_REDIS_HEAD_PAUSE_US 5000ull
 
 /* As long Linux sends again what nobody confirms (tcp_retries2); a connection that Redis holds longer is of
  * somebody else. */

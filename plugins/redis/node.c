@@ -48,6 +48,7 @@ on_commands_up(void *context, uint64_t now_us)
 	redis_connection_is_up(&node->commands);
 	node->engine->stats->connects++;
 	redis_counts_lost(node);
+	redis_history_connected(node);
 	check_up(node);
 	redis_wake(node->engine);
 }
@@ -106,8 +107,12 @@ static void
 on_item(void *context, const struct push_redis_awaited *awaited, const struct push_redis_place *place,
 	const struct push_redis_reply *item)
 {
-	if (awaited->kind == REDIS_AWAITED_COUNTS)
-		redis_publish_item(node_of(context)->engine, awaited, place, item);
+	switch (awaited->kind) {
+	case REDIS_AWAITED_PUBLISH:
+	case REDIS_AWAITED_COUNTS: redis_publish_item(node_of(context)->engine, awaited, place, item); break;
+	case REDIS_AWAITED_FETCH: redis_history_item(awaited, place, item); break;
+	default: break;
+	}
 }
 
 static void
@@ -135,7 +140,10 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 			node, (uint32_t)(uintptr_t)awaited->context, awaited->count, reply);
 		break;
 	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
+	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
+	case REDIS_AWAITED_FETCH: redis_history_answer(awaited, reply); break;
+	case REDIS_AWAITED_HEAD: redis_history_head_answer(node, reply); break;
 	default:
 		if (reply->type == PUSH_REDIS_ERROR)
 			node->engine->stats->command_errors++;
@@ -149,6 +157,10 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 	(void)now_us;
 	if (awaited->kind == REDIS_AWAITED_PUBLISH || awaited->kind == REDIS_AWAITED_COUNTS)
 		redis_publish_lost(node_of(context)->engine, awaited);
+	else if (awaited->kind == REDIS_AWAITED_FETCH)
+		redis_history_answer_lost(awaited);
+	else if (awaited->kind == REDIS_AWAITED_VALUE)
+		redis_value_lost(node_of(context)->engine, awaited);
 }
 
 static void

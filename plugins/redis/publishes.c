@@ -4,6 +4,7 @@
  *   PUBLISH channel payload               ─▶  receivers: plain clients, and Push nodes
  *   HGETALL push:clients:channel          ─▶  node, clients, node, clients ...
  *
+ * (Of a channel with history the first is a script that numbers the message, keeps and publishes it.)
  * Both leave in one write and are answered in turn.  subscribers = own clients + those of the other nodes
  * that are alive + receivers that are no Push nodes.
  *
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/history.h"
 #include "core/payload.h"
 #include "core/push_assert.h"
 #include "redis/keys.h"
@@ -38,16 +40,39 @@ finish(struct redis_engine *engine, struct redis_publish *publish, enum push_sta
 
 /* --- sending --- */
 
+/* PUBLISH, or, of a channel with history, the script that numbers the message and keeps it, too. */
+static void
+append_publish(struct redis_engine *engine, struct redis_publish *publish, struct push_buf *out)
+{
+	const struct redis_partition *partition =
+		redis_history_partition(engine, publish->bytes, publish->channel_size);
+	const struct push_history_rule *rule =
+		partition ? push_hub_keeps(engine->hub, publish->bytes, publish->channel_size) : NULL;
+
+	if (rule) {
+		redis_history_append_call(engine, out, PUSH_REDIS_SCRIPT_PUBLISH, 10);
+		push_resp_text(out, "3");
+		redis_append_history_keys(out, partition, publish->bytes, publish->channel_size);
+	} else {
+		push_resp_command(out, 3);
+	}
+	push_resp_text(out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
+	redis_append_channel(engine, out, publish->bytes, publish->channel_size);
+	push_resp_bulk(out, publish->bytes + publish->channel_size, publish->payload_size);
+	if (!rule)
+		return;
+	push_resp_number(out, rule->size);
+	push_resp_number(out, rule->ttl_us / 1000);
+	push_resp_number(out, publish->ttl_us / 1000);
+}
+
 static bool
 append(struct redis_engine *engine, struct redis_publish *publish, struct push_redis_link *link)
 {
 	uint32_t awaited = link->awaited_count;
 	size_t size = link->out.size;
 
-	push_resp_command(&link->out, 3);
-	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
-	push_resp_bulk(&link->out, publish->bytes, publish->channel_size);
-	push_resp_bulk(&link->out, publish->bytes + publish->channel_size, publish->payload_size);
+	append_publish(engine, publish, &link->out);
 	push_resp_command(&link->out, 2);
 	push_resp_text(&link->out, "HGETALL");
 	redis_append_counts_key(engine, &link->out, publish->bytes, publish->channel_size, publish->slot);
@@ -106,6 +131,7 @@ redis_publish(struct redis_engine *engine, const struct push_publication *public
 	*publish = (struct redis_publish){.done = done,
 		.context = context,
 		.deadline_us = engine->now_us + engine->options->redis_publish_wait_us,
+		.ttl_us = publication->ttl_us,
 		.channel_size = (uint32_t)publication->channel_size,
 		.payload_size = (uint32_t)size,
 		.slot = redis_topology_slot(engine, publication->channel, publication->channel_size)};
@@ -199,7 +225,8 @@ static void
 on_refused(struct redis_engine *engine, struct redis_publish *publish, const struct push_redis_reply *reply)
 {
 	engine->stats->command_errors++;
-	publish->is_passing = redis_topology_is_in_doubt(engine, reply);
+	publish->is_passing =
+		redis_topology_is_in_doubt(engine, reply) || redis_history_is_unloaded(publish->node, reply);
 	publish->is_refused = true;
 	if (!publish->is_passing)
 		redis_log_refusal(engine, publish->node, "a publish", reply);
@@ -225,6 +252,11 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 	struct redis_publish *publish = awaited->context;
 	uint64_t clients = 0;
 
+	if (awaited->kind == REDIS_AWAITED_PUBLISH) {
+		if (place->depth == 1 && place->index[0] == 0 && item->type == PUSH_REDIS_INTEGER)
+			publish->receivers = item->integer > 0 ? (uint64_t)item->integer : 0;
+		return;
+	}
 	if (place->depth != 1 || item->type != PUSH_REDIS_STRING)
 		return;
 	if (place->index[0] % 2 == 0) {
@@ -253,6 +285,8 @@ redis_publish_answer(struct redis_engine *engine, const struct push_redis_awaite
 		if (reply->type == PUSH_REDIS_INTEGER) {
 			publish->is_published = true;
 			publish->receivers = reply->integer > 0 ? (uint64_t)reply->integer : 0;
+		} else if (reply->type == PUSH_REDIS_ARRAY) {
+			publish->is_published = true; /* the script; its first item was the receivers */
 		} else {
 			on_refused(engine, publish, reply);
 		}

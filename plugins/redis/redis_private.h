@@ -7,7 +7,9 @@
  *   connection.c      a link that comes back: names to addresses, back-off
  *   publishes.c       a publish from the request to its answer
  *   subscriptions.c   a channel's subscription from its first client to some time after its last
+ *   history.c         history that Redis keeps
  *   peers.c           the other Push nodes, and how many clients they have
+ *   values.c          small values by name
  *   render.c          what is seen of the servers, as metrics
  */
 #ifndef PUSH_REDIS_PRIVATE_H
@@ -21,6 +23,7 @@
 #include "redis/engine_redis.h"
 #include "redis/link.h"
 #include "redis/resolve.h"
+#include "redis/scripts.h"
 
 #define REDIS_ID_BYTES    17  /* 16 hexadecimal digits */
 #define REDIS_LABEL_BYTES 300 /* host:port, for logs */
@@ -29,6 +32,7 @@
 #define REDIS_PRIVATE_MARK '\x1e'
 
 struct redis_engine;
+struct redis_fetch;
 struct redis_node;
 
 /* A link that comes back by itself. */
@@ -79,6 +83,7 @@ struct redis_subscription {
 	struct push_list item; /* in its node's to_ask, asked, live or refused */
 	struct push_list tell; /* in its node's to_tell or told, or alone */
 	struct push_list idle; /* in engine->idle while nobody listens, or alone */
+	struct redis_engine *engine;
 	struct push_channel *channel;
 	struct redis_node *node; /* NULL: nobody is responsible now; then `item` is in engine->homeless */
 	uint64_t idle_since_us, told_us;
@@ -90,6 +95,23 @@ struct redis_subscription {
 	bool is_missed; /* its subscribers did not wait for it */
 	bool is_private;
 	bool is_alone; /* to be asked for in a command of its own, since one of its batch was refused */
+
+	/* history.c, of a channel with history: */
+	bool is_settled; /* it is known where it stands */
+	bool is_lost;    /* it may have missed something, and its partition is held back for it */
+	struct push_list ask_history; /* in engine->to_fetch, or alone */
+	struct push_list unconfirmed; /* in its partition's, or alone */
+	struct redis_fetch *fetch;    /* under way; NULL: none */
+};
+
+/* Channels whose messages are numbered together. */
+struct redis_partition {
+	uint16_t slot; /* where it lies in a cluster, and its hash tag there */
+	char tag[PUSH_REDIS_SLOT_TAG_BYTES];
+	uint32_t lost_count;                /* of its channels */
+	struct push_channel *announcements; /* of its head; NULL: none yet */
+	struct push_list unconfirmed;       /* subscriptions that are settled, and wait for the head */
+	uint64_t head_asked_us, retry_us;
 };
 
 /* A publish under way. */
@@ -98,6 +120,7 @@ struct redis_publish {
 	push_publish_done_fn done;
 	void *context;
 	uint64_t deadline_us; /* while it waits to be sent */
+	uint64_t ttl_us;      /* the message's own; 0: none */
 	uint64_t sent_us;
 	struct redis_node *node;                   /* that it was sent to */
 	uint64_t others;                           /* clients of other nodes */
@@ -157,6 +180,15 @@ struct redis_engine {
 	uint64_t publish_bytes;
 	struct push_buf scratch;
 
+	/* history.c */
+	unsigned int partition_count; /* 0: no channel has history */
+	struct redis_partition partitions[PUSH_PARTITIONS_MAX];
+	struct push_redis_scripts scripts;
+	struct push_list to_fetch; /* subscriptions */
+
+	/* values.c */
+	uint32_t value_count; /* under way */
+
 	/* peers.c */
 	char id[REDIS_ID_BYTES], name[REDIS_ID_BYTES + 8];
 	struct push_channel *beats;
@@ -172,6 +204,10 @@ struct redis_engine {
 };
 
 /* --- engine_redis.c --- */
+
+/* redis_set_now - when this turn is. */
+void
+redis_set_now(struct redis_engine *engine, uint64_t now_us);
 
 /* redis_wake - have redis_flush() called at the end of the turn. */
 void
@@ -312,6 +348,25 @@ redis_publishes_tick(struct redis_engine *engine);
 void
 redis_publishes_fail(struct redis_engine *engine);
 
+/* --- values.c --- */
+
+/* redis_value_get, redis_value_put - see push_engine. */
+void
+redis_value_get(struct push_engine *engine, const char *name, size_t name_size, uint64_t now_us,
+	push_value_done_fn done, void *context);
+
+void
+redis_value_put(struct push_engine *engine, const char *name, size_t name_size, const char *value,
+	size_t value_size, uint64_t ttl_us, bool only_if_new, uint64_t now_us, push_value_done_fn done,
+	void *context);
+
+void
+redis_value_answer(struct redis_engine *engine, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
+void
+redis_value_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited);
+
 /* --- subscriptions.c --- */
 
 /* redis_subscriptions_flush - take up the hub's changes, and send what is to be sent. */
@@ -357,6 +412,76 @@ redis_counts_lost(struct redis_node *node);
 
 void
 redis_subscriptions_tick(struct redis_engine *engine);
+
+/* --- history.c --- */
+
+void
+redis_history_init(struct redis_engine *engine);
+
+/* redis_history_partition - of a channel with history; NULL: it has none. */
+const struct redis_partition *
+redis_history_partition(const struct redis_engine *engine, const char *channel, size_t size);
+
+/* redis_history_connected - a connection for commands is up. */
+void
+redis_history_connected(struct redis_node *node);
+
+/* redis_history_is_unloaded - whether an error says that the server has not got the scripts; now it gets
+ * them. */
+bool
+redis_history_is_unloaded(struct redis_node *node, const struct push_redis_reply *error);
+
+/* redis_history_append_call - begin a command that calls a script; `arguments` follow, the number of keys
+ * first. */
+void
+redis_history_append_call(const struct redis_engine *engine, struct push_buf *out,
+	enum push_redis_script script, size_t arguments);
+
+/* redis_history_subscribed - Redis has confirmed it.  @is_gap: clients listened before.  Later the hub is
+ * told. */
+void
+redis_history_subscribed(struct redis_subscription *subscription, bool is_gap);
+
+/* redis_history_lost - messages may be missed from now on; does nothing for a channel without history. */
+void
+redis_history_lost(struct redis_subscription *subscription);
+
+/* redis_history_check - messages may have been missed, and it is subscribed. */
+void
+redis_history_check(struct redis_subscription *subscription);
+
+/* redis_history_give_up - it cannot be known what it missed: a gap. */
+void
+redis_history_give_up(struct redis_subscription *subscription);
+
+void
+redis_history_dropped(struct redis_subscription *subscription);
+
+/* redis_history_message - deliver a message that has a position; false: it has none. */
+bool
+redis_history_message(struct redis_subscription *subscription, const char *payload, size_t size);
+
+/* redis_history_head_heard - a message of a private channel; false: it is none of these. */
+bool
+redis_history_head_heard(
+	struct redis_engine *engine, const struct push_channel *channel, const char *text, size_t size);
+
+void
+redis_history_item(const struct push_redis_awaited *awaited, const struct push_redis_place *place,
+	const struct push_redis_reply *item);
+
+void
+redis_history_answer(const struct push_redis_awaited *awaited, const struct push_redis_reply *reply);
+
+void
+redis_history_answer_lost(const struct push_redis_awaited *awaited);
+
+void
+redis_history_head_answer(struct redis_node *node, const struct push_redis_reply *reply);
+
+/* redis_history_flush - send what is to be asked. */
+void
+redis_history_flush(struct redis_engine *engine);
 
 /* --- render.c --- */
 
@@ -413,7 +538,10 @@ enum {
 	REDIS_AWAITED_UNSUBSCRIBE,
 	REDIS_AWAITED_PROBE,
 	REDIS_AWAITED_BEAT,
-	REDIS_AWAITED_QUERY
+	REDIS_AWAITED_QUERY,
+	REDIS_AWAITED_FETCH,
+	REDIS_AWAITED_HEAD,
+	REDIS_AWAITED_VALUE
 };
 
 #endif

@@ -135,6 +135,7 @@ static void
 do_not_wait(struct redis_engine *engine, struct redis_subscription *subscription)
 {
 	subscription->is_missed = true;
+	redis_history_lost(subscription);
 	push_hub_confirm(engine->hub, subscription->channel, false, engine->now_us);
 }
 
@@ -145,6 +146,8 @@ home(struct redis_engine *engine, struct redis_subscription *subscription)
 
 	subscription->node = node;
 	subscription->told = NOT_TOLD;
+	if (subscription->was_live)
+		redis_history_lost(subscription);
 	if (!node) {
 		push_list_remove(&subscription->item);
 		push_list_append(&engine->homeless, &subscription->item);
@@ -166,6 +169,9 @@ adopt(struct redis_engine *engine, struct push_channel *channel)
 	push_list_init(&subscription->item);
 	push_list_init(&subscription->tell);
 	push_list_init(&subscription->idle);
+	push_list_init(&subscription->ask_history);
+	push_list_init(&subscription->unconfirmed);
+	subscription->engine = engine;
 	subscription->channel = channel;
 	subscription->slot = redis_topology_slot(engine, channel->name, channel->name_size);
 	subscription->is_private = channel->name_size && channel->name[0] == REDIS_PRIVATE_MARK;
@@ -208,7 +214,8 @@ append_unsubscribe(struct redis_engine *engine, struct redis_subscription *subsc
 		return;
 	push_resp_command(&link->out, 2);
 	push_resp_text(&link->out, is_sharded(engine) ? "SUNSUBSCRIBE" : "UNSUBSCRIBE");
-	push_resp_bulk(&link->out, subscription->channel->name, subscription->channel->name_size);
+	redis_append_channel(
+		engine, &link->out, subscription->channel->name, subscription->channel->name_size);
 }
 
 void
@@ -223,6 +230,8 @@ redis_subscription_drop(struct redis_engine *engine, struct redis_subscription *
 	push_list_remove(&subscription->item);
 	push_list_remove(&subscription->tell);
 	push_list_remove(&subscription->idle);
+	redis_history_dropped(subscription);
+	channel->confirmed = false; /* it may stay for what is kept of it */
 	memset(subscription, 0, sizeof(*subscription));
 	engine->stats->channels--;
 	redis_wake(engine);
@@ -266,7 +275,8 @@ ask_batch(struct redis_engine *engine, struct redis_node *node)
 		struct redis_subscription *subscription =
 			push_container_of(node->to_ask.next, struct redis_subscription, item);
 
-		push_resp_bulk(&link->out, subscription->channel->name, subscription->channel->name_size);
+		redis_append_channel(
+			engine, &link->out, subscription->channel->name, subscription->channel->name_size);
 		push_list_remove(&subscription->item);
 		push_list_append(&node->asked, &subscription->item);
 		subscription->state = SUBSCRIPTION_ASKED;
@@ -301,7 +311,8 @@ redis_subscriptions_flush(struct redis_engine *engine)
 static struct redis_subscription *
 find(struct redis_node *node, const char *name, size_t size)
 {
-	struct push_channel *channel = push_hub_find(node->engine->hub, name, size);
+	const char *own = redis_channel_name(node->engine, name, &size);
+	struct push_channel *channel = push_hub_find(node->engine->hub, own, size);
 	struct redis_subscription *subscription = channel ? channel->upstream : NULL;
 
 	/* one that was given to another server since is nothing to this one */
@@ -320,7 +331,10 @@ confirm(struct redis_engine *engine, struct redis_node *node, struct redis_subsc
 	subscription->is_missed = subscription->is_alone = false;
 	if (gap)
 		engine->stats->gaps++;
-	push_hub_confirm(engine->hub, subscription->channel, gap, engine->now_us);
+	if (subscription->channel->history)
+		redis_history_subscribed(subscription, gap);
+	else
+		push_hub_confirm(engine->hub, subscription->channel, gap, engine->now_us);
 	if (push_list_is_empty(&node->asked) && push_list_is_empty(&node->to_ask) && node->up_since_us) {
 		engine->stats->resubscribe_us = engine->now_us - node->up_since_us;
 		node->up_since_us = 0;
@@ -338,6 +352,7 @@ redis_subscribed(struct redis_node *node, bool subscribed, const char *channel, 
 		confirm(node->engine, node, subscription);
 	} else if (!subscribed && subscription->state == SUBSCRIPTION_LIVE) {
 		/* not asked for: the slot has moved, and the channel would be deaf */
+		redis_history_lost(subscription);
 		ask(subscription, node);
 		redis_topology_doubt(node->engine);
 		redis_wake(node->engine);
@@ -352,6 +367,8 @@ on_private_message(
 		redis_peers_heard(engine, payload, size);
 		return;
 	}
+	if (redis_history_head_heard(engine, channel, payload, size))
+		return;
 	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
 		struct redis_node *node = push_container_of(item, struct redis_node, item);
 
@@ -378,7 +395,7 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 		return;
 	}
 	engine->stats->messages++;
-	if (!subscription->channel->count)
+	if (redis_history_message(subscription, payload, size) || !subscription->channel->count)
 		return;
 	status = push_payload_decode(payload, size, &engine->scratch, &value, &value_size, &is_replaced);
 	if (status == PUSH_OK) {
@@ -402,6 +419,8 @@ refuse(struct redis_node *node, struct redis_subscription *subscription)
 	push_list_append(&node->refused, &subscription->item);
 	subscription->state = SUBSCRIPTION_TO_ASK;
 	do_not_wait(engine, subscription);
+	if (subscription->channel->history)
+		redis_history_give_up(subscription);
 	if (node->ask_refused_us <= engine->now_us)
 		node->ask_refused_us = engine->now_us + PUSH_REDIS_REFUSED_PAUSE_US;
 }
@@ -450,6 +469,9 @@ redis_subscriptions_lost(struct redis_node *node)
 		subscription->state = SUBSCRIPTION_TO_ASK;
 		do_not_wait(node->engine, subscription);
 	}
+	if (node->engine->partition_count)
+		for (struct push_list *item = node->live.next; item != &node->live; item = item->next)
+			redis_history_lost(push_container_of(item, struct redis_subscription, item));
 	push_list_splice(&node->to_ask, &node->asked);
 	push_list_splice(&node->to_ask, &node->live);
 	push_list_splice(&node->to_ask, &node->refused);
@@ -463,10 +485,14 @@ redis_subscriptions_missed(struct redis_engine *engine, const uint8_t slots[PUSH
 
 		/* those that are not live are told when they are */
 		for (struct push_list *item = node->live.next; item != &node->live; item = item->next) {
-			const struct redis_subscription *subscription =
+			struct redis_subscription *subscription =
 				push_container_of(item, struct redis_subscription, item);
 
-			if (slots[subscription->slot / 8] & (1u << subscription->slot % 8))
+			if (!(slots[subscription->slot / 8] & (1u << subscription->slot % 8)))
+				continue;
+			if (subscription->channel->history)
+				redis_history_check(subscription);
+			else
 				push_hub_confirm(engine->hub, subscription->channel, true, engine->now_us);
 		}
 	}

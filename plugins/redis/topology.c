@@ -371,7 +371,12 @@ redis_topology_apply(struct redis_engine *engine)
 uint16_t
 redis_topology_slot(const struct redis_engine *engine, const char *channel, size_t size)
 {
-	return engine->slots ? push_redis_slot(channel, size) : 0;
+	const struct redis_partition *partition;
+
+	if (!engine->slots)
+		return 0;
+	partition = redis_history_partition(engine, channel, size);
+	return partition ? partition->slot : push_redis_slot(channel, size);
 }
 
 struct redis_node *

@@ -68,6 +68,7 @@ open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply re
 	struct push_connection **ret_connection)
 {
 	struct push_channels channels;
+	struct push_acks_request acks;
 	struct push_error error = {"out of memory"};
 	struct push_buf list;
 	int result;
@@ -84,6 +85,11 @@ open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply re
 			   link->ops->options(link->broker), &error) != PUSH_OK) {
 		reply.status = 400;
 		result = push_reply_error(wsi, reply, error.text);
+	} else if (push_request_acks(wsi, PUSH_ENCODING_SSE, link->ops->options(link->broker), &acks,
+			   &error) != PUSH_OK) {
+		reply.status = 400;
+		result = push_reply_error(wsi, reply, error.text);
+		push_channels_fini(&channels);
 	} else {
 		result = start_stream(wsi, link, &channels, reply, ret_connection);
 		push_channels_fini(&channels);

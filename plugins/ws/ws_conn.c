@@ -44,7 +44,9 @@ subscribe(struct push_connection *connection, const char *list, size_t size, str
 		return status;
 	status = connection->ops->subscriber_subscribe(connection->subscriber, &channels);
 	push_channels_fini(&channels);
-	return status == PUSH_OK ? push_connection_resume(connection) : status;
+	if (status == PUSH_OK)
+		status = push_connection_resume(connection);
+	return status == PUSH_OK ? push_connection_acknowledge(connection, error) : status;
 }
 
 struct push_connection *

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/json.h"
+#include "core/jsonscan.h"
 #include "core/limits.h"
 
 static struct push_options options;
@@ -57,6 +58,106 @@ the_value_arrives_as_it_was_written_without_its_white_space(void **state)
 }
 
 static void
+a_message_may_have_many_channels_each_once(void **state)
+{
+	static const char body[] =
+		"{\"message\":1,\"channels\":[\"a\", \"b\\u0063\",\"a\",\"bc\", \"\\u00e9d\"]}";
+	static const char *const names[] = {"a", "bc",
+		"\xC3\xA9"
+		"d"};
+	struct push_publication publication;
+	struct push_error error;
+
+	(void)state;
+	assert_int_equal(push_publication_parse(&publication, body, strlen(body), &options, &error), PUSH_OK);
+	assert_int_equal(publication.channels.count, COUNT(names));
+	for (size_t i = 0; i < COUNT(names); i++) {
+		assert_int_equal(publication.channels.names[i].size, strlen(names[i]));
+		assert_memory_equal(publication.channels.names[i].text, names[i], strlen(names[i]));
+	}
+	assert_int_equal(publication.channel_size, 1);
+	push_publication_fini(&publication);
+}
+
+static void
+channels_are_limited_as_those_of_a_connection_are(void **state)
+{
+	struct push_publication publication;
+	struct push_error error;
+	struct push_options few = options;
+	char body[512];
+
+	(void)state;
+	few.channels_max = 3;
+	for (int count = 3; count <= 4; count++) {
+		snprintf(body, sizeof(body), "{\"message\":1,\"channels\":[\"c1\",\"c2\",\"c1\",\"c3\"%s]}",
+			count > 3 ? ",\"c4\"" : "");
+		assert_int_equal(push_publication_parse(&publication, body, strlen(body), &few, &error),
+			count > 3 ? PUSH_TOO_MANY : PUSH_OK);
+		if (count == 3)
+			push_publication_fini(&publication);
+		else
+			assert_non_null(strstr(error.text, "'c4' is over the 3 allowed"));
+	}
+}
+
+static void
+a_message_may_have_a_time_of_its_own(void **state)
+{
+	static const struct {
+		const char *ttl;
+		uint64_t us;
+	} rows[] = {{"1", 1000}, {"1500", 1500000}, {"\"30s\"", 30000000}, {"\"250\"", 250000},
+		{"\"24h\"", 86400000000ull}, {"86400000", 86400000000ull}};
+	struct push_publication publication;
+	struct push_error error;
+	char body[128];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		snprintf(body, sizeof(body), "{\"channel\":\"c\",\"message\":1,\"ttl\":%s}", rows[i].ttl);
+		assert_int_equal(
+			push_publication_parse(&publication, body, strlen(body), &options, &error), PUSH_OK);
+		assert_true(publication.ttl_us == rows[i].us);
+		push_publication_fini(&publication);
+	}
+}
+
+static void
+an_array_is_gone_through_element_by_element(void **state)
+{
+	static const char array[] = " [ 1 ,{\"a\":[2,3]}, \"],[\" ,[] ]\n";
+	static const char *const elements[] = {"1", "{\"a\":[2,3]}", "\"],[\"", "[]"};
+	static const char *const bad[] = {
+		"", "[", "[1", "[1,]", "[,]", "[1]]", "[1] x", "{}", "[1 2]", "[\xFF]"};
+	const char *at = array, *text;
+	struct push_error error;
+	size_t count, size;
+
+	(void)state;
+	assert_int_equal(push_json_scan_array(array, strlen(array), &count, &error), PUSH_OK);
+	assert_int_equal(count, COUNT(elements));
+	for (size_t i = 0; i < count; i++) {
+		assert_true(push_json_next_element(&at, array + strlen(array), &text, &size));
+		assert_int_equal(size, strlen(elements[i]));
+		assert_memory_equal(text, elements[i], size);
+	}
+	assert_false(push_json_next_element(&at, array + strlen(array), &text, &size));
+	at = "[ ]";
+	assert_int_equal(push_json_scan_array(at, 3, &count, &error), PUSH_OK);
+	assert_int_equal(count, 0);
+	assert_false(push_json_next_element(&at, at + 3, &text, &size));
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		assert_int_equal(push_json_scan_array(bad[i], strlen(bad[i]), &count, &error), PUSH_INVALID);
+		assert_non_null(strstr(error.text, "not JSON"));
+	}
+	assert_true(push_json_is_array_text(" \n[", 3));
+	assert_false(push_json_is_array_text(" {", 2));
+	assert_true(push_json_is_blank(" \r\n\t", 4));
+	assert_false(push_json_is_blank(" x", 2));
+}
+
+static void
 what_is_wrong_is_said(void **state)
 {
 	static const struct {
@@ -76,6 +177,21 @@ what_is_wrong_is_said(void **state)
 		{"{\"channel\":\"\",\"message\":1}", "bad channel name '': empty"},
 		{"{\"channel\":\"a\\nb\",\"message\":1}", "control character"},
 		{"{\"channel\":\"a\\u0000b\",\"message\":1}", "control character"},
+		{"{\"channel\":\"c\",\"channels\":[\"c\"],\"message\":1}", "exclude each other"},
+		{"{\"channels\":\"c\",\"message\":1}", "'channels' must be an array of strings"},
+		{"{\"channels\":[\"c\",1],\"message\":1}", "'channels' must be an array of strings"},
+		{"{\"channels\":[],\"message\":1}", "'channels' is empty"},
+		{"{\"channels\":[\"c\",\"\"],\"message\":1}", "bad channel name '': empty"},
+		{"{\"channels\":[\"c\",\"a\\nb\"],\"message\":1}", "control character"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":0}", "bad 'ttl'"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":-1}", "bad 'ttl'"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":1.5}", "bad 'ttl'"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":\"\"}", "bad 'ttl'"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":\"30x\"}", "bad 'ttl'"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":\"25h\"}", "bad 'ttl'"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":null}", "bad 'ttl'"},
+		{"{\"channel\":\"c\",\"message\":1,\"ttl\":111111111111111111111111111111111111}",
+			"bad 'ttl'"},
 		{"{\"channel\":\"c\",\"message\":1} x", "not JSON"},
 		{"{\"channel\":\"c\",\"message\":1}{}", "not JSON"},
 		/* what json-c lets pass */
@@ -317,6 +433,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_value_arrives_as_it_was_written_without_its_white_space),
+		cmocka_unit_test(a_message_may_have_many_channels_each_once),
+		cmocka_unit_test(channels_are_limited_as_those_of_a_connection_are),
+		cmocka_unit_test(a_message_may_have_a_time_of_its_own),
+		cmocka_unit_test(an_array_is_gone_through_element_by_element),
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(tokens_stand_where_the_grammar_allows),
 		cmocka_unit_test(a_byte_zero_ends_nothing),

@@ -1,0 +1,245 @@
+/*
+ * idempotency.c - see idempotency.h.
+ *
+ * A value is the digest of the body and how it was sent, and a status of three digits: 000 while the request
+ * is under way, else that of the answer, which follows.
+ */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/limits.h"
+#include "core/push_assert.h"
+#include "idempotency.h"
+
+#define PREFIX        "idem:"
+#define DIGEST_BYTES  32 /* SHA-256 */
+#define STATUS_DIGITS 3
+#define HEAD_BYTES    (DIGEST_BYTES + STATUS_DIGITS)
+
+_Static_assert(sizeof(PREFIX) + PUSH_IDEMPOTENCY_KEY_BYTES_MAX <= PUSH_VALUE_NAME_BYTES_MAX, "a name");
+_Static_assert(HEAD_BYTES + PUSH_PUBLISH_ANSWER_BYTES_MAX <= PUSH_VALUE_BYTES_MAX, "a value");
+
+struct push_idempotency {
+	struct push_publisher *publisher;
+	struct push_idempotency **place;
+	void (*go_on)(void *context, const char *body, size_t size);
+	push_answer_fn stop;
+	void *context;
+	bool is_lines;
+	char digest[DIGEST_BYTES];
+	char *body; /* owned, until it is done */
+	size_t body_size;
+	/* the answer, while it is being kept */
+	struct push_answer answer;
+	char *answer_body; /* owned */
+	size_t name_size;
+	char name[sizeof(PREFIX) + PUSH_IDEMPOTENCY_KEY_BYTES_MAX];
+};
+
+static void
+destroy(struct push_idempotency *idempotency)
+{
+	free(idempotency->body);
+	free(idempotency->answer_body);
+	free(idempotency);
+}
+
+static void
+refuse(unsigned int status, const char *text, push_answer_fn stop, void *context)
+{
+	struct push_buf body;
+
+	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
+	push_json_append_error(&body, text);
+	stop(context,
+		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
+	push_buf_fini(&body);
+}
+
+/* What it was that is asked for again: the body, and what else changes the answer. */
+static bool
+make_digest(const struct push_publish_request *request, char digest[DIGEST_BYTES])
+{
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	const char mode[2] = {request->is_lines ? 'l' : 'j', request->wait_written ? 'w' : '-'};
+	unsigned int size = 0;
+	bool made = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+		    EVP_DigestUpdate(hash, mode, sizeof(mode)) == 1 &&
+		    EVP_DigestUpdate(hash, request->body, request->size) == 1 &&
+		    EVP_DigestFinal_ex(hash, (unsigned char *)digest, &size) == 1;
+
+	EVP_MD_CTX_free(hash);
+	PUSH_ASSERT(!made || size == DIGEST_BYTES);
+	return made;
+}
+
+static struct push_idempotency *
+create(const struct push_publish_request *request)
+{
+	struct push_idempotency *idempotency = calloc(1, sizeof(*idempotency));
+
+	if (!idempotency)
+		return NULL;
+	idempotency->body = malloc(request->size + 1);
+	if (!idempotency->body || !make_digest(request, idempotency->digest)) {
+		destroy(idempotency);
+		return NULL;
+	}
+	memcpy(idempotency->body, request->body, request->size);
+	idempotency->body_size = request->size;
+	idempotency->is_lines = request->is_lines;
+	memcpy(idempotency->name, PREFIX, strlen(PREFIX));
+	memcpy(idempotency->name + strlen(PREFIX), request->key, request->key_size);
+	idempotency->name_size = strlen(PREFIX) + request->key_size;
+	return idempotency;
+}
+
+/* A value that somebody else has written may be anything. */
+static unsigned int
+status_in(const char *value, size_t size)
+{
+	unsigned int status = 0;
+
+	if (size < HEAD_BYTES)
+		return 0;
+	for (int i = 0; i < STATUS_DIGITS; i++)
+		status = status * 10 + (unsigned int)(value[DIGEST_BYTES + i] - '0') % 10;
+	return status;
+}
+
+static void
+repeat(struct push_idempotency *idempotency, const char *value, size_t size)
+{
+	unsigned int status = status_in(value, size);
+	struct push_answer answer = {.status = status,
+		.content_type =
+			idempotency->is_lines && status == 202 ? "application/x-ndjson" : "application/json"};
+
+	if (size < HEAD_BYTES || memcmp(value, idempotency->digest, DIGEST_BYTES) != 0) {
+		refuse(422, "the Idempotency-Key was used for another request", idempotency->stop,
+			idempotency->context);
+	} else if (!status) {
+		refuse(409, "the first request with this Idempotency-Key is still under way",
+			idempotency->stop, idempotency->context);
+	} else {
+		answer.body = value + HEAD_BYTES;
+		answer.size = size - HEAD_BYTES;
+		idempotency->stop(idempotency->context, &answer);
+	}
+}
+
+static void
+on_looked(void *context, enum push_status status, const char *value, size_t size)
+{
+	struct push_idempotency *idempotency = context;
+
+	if (status == PUSH_OK && !value) {
+		char *body = idempotency->body;
+
+		idempotency->body = NULL;
+		*idempotency->place = idempotency;
+		idempotency->go_on(idempotency->context, body, idempotency->body_size);
+		free(body);
+		return;
+	}
+	if (status == PUSH_OK)
+		repeat(idempotency, value, size);
+	else
+		refuse(503, push_status_text(status), idempotency->stop, idempotency->context);
+	destroy(idempotency);
+}
+
+/* Visible, so that it can be logged and quoted. */
+static bool
+is_key(const char *key, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (key[i] < 0x20 || key[i] > 0x7E)
+			return false;
+	return size && size <= PUSH_IDEMPOTENCY_KEY_BYTES_MAX;
+}
+
+void
+push_idempotency_begin(struct push_publisher *publisher, const struct push_publish_request *request,
+	struct push_idempotency **place, void (*go_on)(void *context, const char *body, size_t size),
+	push_answer_fn stop, void *context)
+{
+	struct push_engine *engine = publisher->engine;
+	struct push_idempotency *idempotency;
+	char value[HEAD_BYTES];
+
+	if (!is_key(request->key, request->key_size)) {
+		refuse(400, "Idempotency-Key must be 1 to 255 characters of ASCII", stop, context);
+		return;
+	}
+	idempotency = create(request);
+	if (!idempotency) {
+		refuse(503, push_status_text(PUSH_OUT_OF_MEMORY), stop, context);
+		return;
+	}
+	idempotency->publisher = publisher;
+	idempotency->place = place;
+	idempotency->go_on = go_on;
+	idempotency->stop = stop;
+	idempotency->context = context;
+	memcpy(value, idempotency->digest, DIGEST_BYTES);
+	memset(value + DIGEST_BYTES, '0', STATUS_DIGITS);
+	engine->value_put(engine, idempotency->name, idempotency->name_size, value, sizeof(value),
+		PUSH_IDEMPOTENCY_US, true, publisher->now_us(), on_looked, idempotency);
+}
+
+/* Kept or not, it is the answer. */
+static void
+on_kept(void *context, enum push_status status, const char *value, size_t size)
+{
+	struct push_idempotency *idempotency = context;
+
+	(void)status;
+	(void)value;
+	(void)size;
+	idempotency->stop(idempotency->context, &idempotency->answer);
+	destroy(idempotency);
+}
+
+/* The value, of which the answer's body is the end.  Without memory nothing is kept. */
+static size_t
+make_value(struct push_idempotency *idempotency, const struct push_answer *answer)
+{
+	char digits[STATUS_DIGITS + 1];
+	char *value = malloc(HEAD_BYTES + answer->size);
+
+	if (!value)
+		return 0;
+	snprintf(digits, sizeof(digits), "%03u", answer->status % 1000);
+	memcpy(value, idempotency->digest, DIGEST_BYTES);
+	memcpy(value + DIGEST_BYTES, digits, STATUS_DIGITS);
+	memcpy(value + HEAD_BYTES, answer->body, answer->size);
+	idempotency->answer_body = value;
+	idempotency->answer.body = value + HEAD_BYTES;
+	return HEAD_BYTES + answer->size;
+}
+
+void
+push_idempotency_end(struct push_idempotency *idempotency, const struct push_answer *to_keep, bool keep,
+	push_answer_fn answer, void *context)
+{
+	struct push_publisher *publisher = idempotency->publisher;
+	struct push_engine *engine = publisher->engine;
+	size_t size;
+
+	idempotency->stop = answer;
+	idempotency->context = context;
+	idempotency->answer = *to_keep;
+	size = make_value(idempotency, to_keep);
+	if (!size) {
+		answer(context, to_keep);
+		destroy(idempotency);
+		return;
+	}
+	engine->value_put(engine, idempotency->name, idempotency->name_size, idempotency->answer_body,
+		keep ? size : 0, keep ? PUSH_IDEMPOTENCY_US : 0, false, publisher->now_us(), on_kept,
+		idempotency);
+}

@@ -1,0 +1,254 @@
+/* lines.c - see lines.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/jsonscan.h"
+#include "core/limits.h"
+#include "core/push_assert.h"
+#include "lines.h"
+#include "message.h"
+
+struct line {
+	struct push_message message; /* first: the two are cast into each other */
+	struct push_lines *lines;
+	bool is_over;
+};
+
+struct push_lines {
+	struct push_publisher *publisher;
+	void (*ready)(void *context); /* NULL: nobody waits any more */
+	void *context;
+	struct push_buf line;    /* the beginning of one */
+	struct push_buf waiting; /* bytes that are not looked at yet, from `waiting_at` on */
+	size_t waiting_at;
+	struct push_buf answers;
+	uint32_t head, count; /* of window */
+	bool is_too_long;     /* the line that has begun */
+	bool is_ended, is_working;
+	struct line window[PUSH_LINES_UNANSWERED_MAX];
+};
+
+/* Answers that wait to be taken: of all lines of one feed and of the window. */
+#define ANSWERS_BYTES_MAX (64u * 1024 * 1024)
+
+struct push_lines *
+push_lines_create(struct push_publisher *publisher, void (*ready)(void *context), void *context)
+{
+	struct push_lines *lines = malloc(sizeof(*lines));
+
+	if (!lines)
+		return NULL;
+	lines->publisher = publisher;
+	lines->ready = ready;
+	lines->context = context;
+	push_buf_init(&lines->line, publisher->options->message_bytes_max);
+	push_buf_init(&lines->waiting, SIZE_MAX);
+	push_buf_init(&lines->answers, ANSWERS_BYTES_MAX);
+	lines->waiting_at = 0;
+	lines->head = lines->count = 0;
+	lines->is_too_long = lines->is_ended = lines->is_working = false;
+	return lines;
+}
+
+static void
+free_lines(struct push_lines *lines)
+{
+	push_buf_fini(&lines->line);
+	push_buf_fini(&lines->waiting);
+	push_buf_fini(&lines->answers);
+	free(lines);
+}
+
+/* A line without its end. */
+static bool
+has_begun(const struct push_lines *lines)
+{
+	return lines->line.size || lines->line.status != PUSH_OK;
+}
+
+static struct line *
+at(struct push_lines *lines, uint32_t index)
+{
+	return &lines->window[(lines->head + index) % PUSH_LINES_UNANSWERED_MAX];
+}
+
+static void
+take_answers(struct push_lines *lines)
+{
+	while (lines->count && at(lines, 0)->is_over) {
+		struct line *line = at(lines, 0);
+
+		push_message_append_answer(&line->message, true, &lines->answers);
+		push_buf_append_text(&lines->answers, "\n");
+		push_message_fini(&line->message);
+		lines->head = (lines->head + 1) % PUSH_LINES_UNANSWERED_MAX;
+		lines->count--;
+	}
+}
+
+static void
+work(struct push_lines *lines);
+
+static void
+on_over(struct push_message *message)
+{
+	struct line *line = (struct line *)message;
+	struct push_lines *lines = line->lines;
+
+	line->is_over = true;
+	if (lines->is_working)
+		return;
+	take_answers(lines);
+	if (!lines->ready) {
+		if (!lines->count)
+			free_lines(lines);
+		return;
+	}
+	work(lines);
+	lines->ready(lines->context);
+}
+
+static struct line *
+begin_line(struct push_lines *lines)
+{
+	struct line *line;
+
+	PUSH_ASSERT(lines->count < PUSH_LINES_UNANSWERED_MAX);
+	line = at(lines, lines->count++);
+	line->lines = lines;
+	line->is_over = false;
+	push_message_init(&line->message, lines->publisher, on_over);
+	return line;
+}
+
+static void
+fail_line(struct push_lines *lines, unsigned int status, const char *text)
+{
+	struct line *line = begin_line(lines);
+
+	push_message_fail(&line->message, status, text);
+	line->is_over = true;
+}
+
+static void
+publish_line(struct push_lines *lines, const char *text, size_t size)
+{
+	if (lines->is_too_long || size > lines->publisher->options->message_bytes_max)
+		fail_line(lines, 413, "the line is over push.message.max.size");
+	else if (!push_json_is_blank(text, size))
+		push_message_publish(&begin_line(lines)->message, text, size, PUSH_PUBLISH_SENDS_MAX);
+	lines->is_too_long = false;
+	take_answers(lines);
+}
+
+/* The rest of a line that has begun before. */
+static void
+end_line(struct push_lines *lines, const char *rest, size_t size)
+{
+	if (!has_begun(lines)) {
+		publish_line(lines, rest, size);
+		return;
+	}
+	push_buf_append(&lines->line, rest, size);
+	if (lines->line.status == PUSH_TOO_LARGE)
+		lines->is_too_long = true;
+	if (lines->line.status == PUSH_OUT_OF_MEMORY)
+		fail_line(lines, 503, push_status_text(PUSH_OUT_OF_MEMORY));
+	else
+		publish_line(lines, lines->line.bytes ? lines->line.bytes : "", lines->line.size);
+	push_buf_clear(&lines->line);
+	take_answers(lines);
+}
+
+/* Returns how many bytes were looked at. */
+static size_t
+take_lines(struct push_lines *lines, const char *bytes, size_t size)
+{
+	const char *p = bytes, *end = bytes + size;
+
+	while (p < end && lines->count < PUSH_LINES_UNANSWERED_MAX) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+
+		if (!stop) {
+			/* a failure stays until the line ends */
+			push_buf_append(&lines->line, p, (size_t)(end - p));
+			return size;
+		}
+		end_line(lines, p, (size_t)(stop - p));
+		p = stop + 1;
+	}
+	return (size_t)(p - bytes);
+}
+
+/* What waits, as far as there is room for its answers. */
+static void
+work(struct push_lines *lines)
+{
+	struct push_buf *waiting = &lines->waiting;
+
+	lines->is_working = true;
+	if (lines->waiting_at < waiting->size)
+		lines->waiting_at += take_lines(
+			lines, waiting->bytes + lines->waiting_at, waiting->size - lines->waiting_at);
+	if (lines->waiting_at == waiting->size) {
+		push_buf_clear(waiting);
+		lines->waiting_at = 0;
+		if (lines->is_ended && has_begun(lines) && lines->count < PUSH_LINES_UNANSWERED_MAX)
+			end_line(lines, "", 0);
+	}
+	lines->is_working = false;
+}
+
+void
+push_lines_feed(struct push_lines *lines, const char *bytes, size_t size)
+{
+	size_t taken = 0;
+
+	PUSH_ASSERT(!lines->is_ended);
+	if (!lines->waiting.size) {
+		lines->is_working = true;
+		taken = take_lines(lines, bytes, size);
+		lines->is_working = false;
+	}
+	push_buf_append(&lines->waiting, bytes + taken, size - taken);
+	if (lines->waiting.status != PUSH_OK)
+		lines->answers.status = PUSH_OUT_OF_MEMORY;
+}
+
+void
+push_lines_end(struct push_lines *lines)
+{
+	lines->is_ended = true;
+	work(lines);
+}
+
+bool
+push_lines_is_full(const struct push_lines *lines)
+{
+	return lines->waiting.size > 0 || lines->count == PUSH_LINES_UNANSWERED_MAX;
+}
+
+bool
+push_lines_is_over(const struct push_lines *lines)
+{
+	return lines->is_ended && !lines->count && !lines->waiting.size && !has_begun(lines);
+}
+
+struct push_buf *
+push_lines_answers(struct push_lines *lines)
+{
+	return &lines->answers;
+}
+
+void
+push_lines_destroy(struct push_lines *lines)
+{
+	if (!lines)
+		return;
+	lines->ready = NULL;
+	push_buf_clear(&lines->waiting);
+	lines->waiting_at = 0;
+	if (!lines->count)
+		free_lines(lines);
+}

@@ -1,0 +1,53 @@
+/*
+ * lines.h - a stream of messages, one JSON object a line (ndjson), of any length in bounded memory.
+ *
+ *   bytes ─▶ lines ─▶ published at once ─▶ a window of answers that are to come ─▶ answers, in order
+ *
+ * Every line that is not blank has one line of answer, as in publishing.h.  One that is over
+ * push.message.max.size is not kept: it has an error, and the stream goes on behind it.
+ *
+ * Who feeds it looks at push_lines_is_full() before; what is fed all the same is kept until it is its turn.
+ */
+#ifndef PUSH_BROKER_LINES_H
+#define PUSH_BROKER_LINES_H
+
+#include "core/buf.h"
+#include "publishing.h"
+
+struct push_lines;
+
+/*
+ * push_lines_create - a stream that begins.  NULL when memory is out.
+ *
+ * @ready: called, with `context`, when answers have come or the stream is no longer full, but not from within
+ * a call to it.
+ */
+struct push_lines *
+push_lines_create(struct push_publisher *publisher, void (*ready)(void *context), void *context);
+
+/* push_lines_destroy - nobody waits for the answers any more.  NULL is allowed. */
+void
+push_lines_destroy(struct push_lines *lines);
+
+/* push_lines_feed - the next bytes of the stream. */
+void
+push_lines_feed(struct push_lines *lines, const char *bytes, size_t size);
+
+/* push_lines_end - there are no more: a last line need not have a break. */
+void
+push_lines_end(struct push_lines *lines);
+
+/* push_lines_is_full - whether too many lines wait for their answers to take more. */
+bool
+push_lines_is_full(const struct push_lines *lines);
+
+/* push_lines_is_over - it has ended, and all answers are there. */
+bool
+push_lines_is_over(const struct push_lines *lines);
+
+/* push_lines_answers - what is to be sent; who has taken it clears it.  One that has failed ends the stream.
+ */
+struct push_buf *
+push_lines_answers(struct push_lines *lines);
+
+#endif

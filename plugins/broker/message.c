@@ -1,0 +1,145 @@
+/* message.c - see message.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/limits.h"
+#include "message.h"
+
+void
+push_message_init(struct push_message *message, struct push_publisher *publisher,
+	void (*over)(struct push_message *message))
+{
+	*message = (struct push_message){.publisher = publisher, .over = over};
+}
+
+void
+push_message_fini(struct push_message *message)
+{
+	free(message->error);
+	if (message->tracker)
+		push_tracker_fini(message->tracker);
+	free(message->tracker);
+}
+
+enum push_status
+push_message_track(struct push_message *message, void (*over)(struct push_tracker *tracker))
+{
+	message->tracker = malloc(sizeof(*message->tracker));
+	if (!message->tracker)
+		return PUSH_OUT_OF_MEMORY;
+	push_tracker_init(message->tracker, over, message);
+	return PUSH_OK;
+}
+
+void
+push_message_fail(struct push_message *message, unsigned int status, const char *text)
+{
+	free(message->error);
+	message->status = (uint16_t)status;
+	message->error = strdup(text);
+}
+
+/* Of several channels it may have gone to some. */
+static void
+say_how_far(struct push_message *message)
+{
+	char text[PUSH_ERROR_TEXT_BYTES_MAX];
+
+	snprintf(text, sizeof(text), "%s: published to %" PRIu32 " of %" PRIu32 " channels",
+		message->error ? message->error : push_status_text(PUSH_OUT_OF_MEMORY), message->published,
+		message->sent);
+	push_message_fail(message, message->status, text);
+}
+
+static void
+part_done(struct push_message *message)
+{
+	if (--message->left)
+		return;
+	if (message->status && message->sent > 1)
+		say_how_far(message);
+	if (message->tracker)
+		push_tracker_delivered(message->tracker);
+	message->over(message);
+}
+
+static void
+on_published(void *context, enum push_status status, uint64_t subscribers)
+{
+	struct push_message *message = context;
+
+	if (status == PUSH_OK) {
+		message->subscribers += subscribers;
+		message->published++;
+		message->publisher->stats->published++;
+	} else {
+		message->is_uncertain |= status == PUSH_UNCERTAIN;
+		if (!message->status)
+			push_message_fail(
+				message, push_publish_http_status(status), push_status_text(status));
+	}
+	part_done(message);
+}
+
+static void
+send_all(struct push_message *message, struct push_publication *publication, size_t sends_max)
+{
+	struct push_publisher *publisher = message->publisher;
+	const struct push_channels *channels = &publication->channels;
+	size_t count = channels->count ? channels->count : 1;
+
+	if (count > sends_max) {
+		push_message_fail(message, 413, "too many messages to too many channels in one request");
+		return;
+	}
+	publication->tracker = message->tracker;
+	message->left += (uint32_t)count;
+	message->sent = (uint32_t)count;
+	for (size_t i = 0; i < count; i++) {
+		if (channels->count) {
+			publication->channel = channels->names[i].text;
+			publication->channel_size = channels->names[i].size;
+		}
+		publisher->engine->publish(
+			publisher->engine, publication, publisher->now_us(), on_published, message);
+	}
+}
+
+void
+push_message_publish(struct push_message *message, const char *text, size_t size, size_t sends_max)
+{
+	struct push_publication publication;
+	struct push_error error = {"out of memory"};
+	enum push_status status =
+		push_publication_parse(&publication, text, size, message->publisher->options, &error);
+
+	message->left = 1;
+	if (status == PUSH_OK) {
+		send_all(message, &publication, sends_max);
+		push_publication_fini(&publication);
+	} else {
+		push_message_fail(message, push_publish_http_status(status), error.text);
+	}
+	part_done(message);
+}
+
+void
+push_message_append_answer(const struct push_message *message, bool with_status, struct push_buf *to)
+{
+	const char *error = message->error ? message->error : push_status_text(PUSH_OUT_OF_MEMORY);
+
+	if (message->status) {
+		push_buf_append_text(to, "{\"error\":");
+		push_json_append_string(to, error, strlen(error));
+		if (with_status)
+			push_buf_printf(to, ",\"status\":%u", message->status);
+	} else {
+		push_buf_printf(to, "{\"subscribers\":%" PRIu64, message->subscribers);
+		if (message->tracker)
+			push_buf_printf(to, ",\"written\":%" PRIu64, message->tracker->written);
+	}
+	push_buf_append_text(to, "}");
+}

@@ -1,0 +1,415 @@
+/* publishing.c - see publishing.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/jsonscan.h"
+#include "core/limits.h"
+#include "core/push_assert.h"
+#include "idempotency.h"
+#include "message.h"
+#include "publishing.h"
+
+struct publishing;
+
+struct item {
+	struct push_message message; /* first: the two are cast into each other */
+	struct publishing *publishing;
+};
+
+struct publishing {
+	struct push_publisher *publisher;
+	push_answer_fn answer;
+	void *context;
+	struct push_list link; /* in publisher->waiting or ->settled, or alone */
+	uint64_t deadline_us;
+	struct push_idempotency *kept; /* owned; NULL: nothing is */
+	size_t sends_left;
+	bool is_array, is_lines, wait_written;
+	uint32_t left; /* items without a result, and one while they are published */
+	uint32_t count;
+	struct item items[];
+};
+
+unsigned int
+push_publish_http_status(enum push_status status)
+{
+	switch (status) {
+	case PUSH_OK: return 202;
+	case PUSH_INVALID:
+	case PUSH_TOO_MANY: return 400;
+	case PUSH_TOO_LARGE: return 413;
+	default: return 503;
+	}
+}
+
+/* --- the answer --- */
+
+static void
+append_items(const struct publishing *publishing, struct push_buf *to)
+{
+	if (publishing->is_array)
+		push_buf_append_text(to, "[");
+	for (uint32_t i = 0; i < publishing->count; i++) {
+		if (publishing->is_array && i > 0)
+			push_buf_append_text(to, ",");
+		push_message_append_answer(
+			&publishing->items[i].message, publishing->is_array || publishing->is_lines, to);
+		if (publishing->is_lines)
+			push_buf_append_text(to, "\n");
+	}
+	if (publishing->is_array)
+		push_buf_append_text(to, "]");
+}
+
+static void
+destroy(struct publishing *publishing)
+{
+	PUSH_ASSERT(push_list_is_empty(&publishing->link) && !publishing->kept);
+	for (uint32_t i = 0; i < publishing->count; i++)
+		push_message_fini(&publishing->items[i].message);
+	free(publishing);
+}
+
+/* Whether a repeat could do harm: something was published, or may have been. */
+static bool
+has_effect(const struct publishing *publishing)
+{
+	for (uint32_t i = 0; i < publishing->count; i++)
+		if (push_message_has_effect(&publishing->items[i].message))
+			return true;
+	return false;
+}
+
+static void
+give_answer(struct publishing *publishing)
+{
+	struct push_answer answer = {.status = 202,
+		.content_type = publishing->is_lines ? "application/x-ndjson" : "application/json"};
+	struct push_idempotency *kept = publishing->kept;
+	bool effect = has_effect(publishing);
+	struct push_buf body;
+
+	if (!publishing->is_array && !publishing->is_lines && publishing->items[0].message.status)
+		answer.status = publishing->items[0].message.status;
+	push_buf_init(&body, PUSH_PUBLISH_ANSWER_BYTES_MAX);
+	append_items(publishing, &body);
+	if (body.status != PUSH_OK) {
+		static const char text[] = "{\"error\":\"out of memory for the answer\"}";
+
+		answer = (struct push_answer){503, "application/json", text, sizeof(text) - 1};
+	} else {
+		answer.body = body.bytes ? body.bytes : "";
+		answer.size = body.size;
+	}
+	publishing->kept = NULL;
+	if (kept)
+		push_idempotency_end(kept, &answer, effect, publishing->answer, publishing->context);
+	else
+		publishing->answer(publishing->context, &answer);
+	push_buf_fini(&body);
+	destroy(publishing);
+}
+
+/* --- waiting for what is written --- */
+
+static bool
+is_written(const struct publishing *publishing)
+{
+	for (uint32_t i = 0; i < publishing->count; i++) {
+		const struct push_tracker *tracker = publishing->items[i].message.tracker;
+
+		if (tracker && !push_tracker_is_over(tracker))
+			return false;
+	}
+	return true;
+}
+
+/* From within a write: it is answered when that is over. */
+static void
+on_written(struct push_tracker *tracker)
+{
+	struct item *item = tracker->context;
+	struct publishing *publishing = item->publishing;
+	struct push_publisher *publisher = publishing->publisher;
+
+	if (push_list_is_empty(&publishing->link) || !is_written(publishing))
+		return;
+	push_list_remove(&publishing->link);
+	push_list_append(&publisher->settled, &publishing->link);
+	publisher->wake(publisher->context);
+}
+
+static void
+finish(struct publishing *publishing)
+{
+	struct push_publisher *publisher = publishing->publisher;
+
+	if (!publishing->wait_written || is_written(publishing)) {
+		give_answer(publishing);
+		return;
+	}
+	publishing->deadline_us = publisher->now_us() + publisher->options->publish_wait_max_us;
+	push_list_append(&publisher->waiting, &publishing->link);
+}
+
+static void
+answer_all(struct push_list *list, uint64_t until_us)
+{
+	while (!push_list_is_empty(list)) {
+		struct publishing *publishing = push_container_of(list->next, struct publishing, link);
+
+		if (publishing->deadline_us > until_us)
+			return;
+		push_list_remove(&publishing->link);
+		give_answer(publishing);
+	}
+}
+
+void
+push_publisher_settle(struct push_publisher *publisher)
+{
+	answer_all(&publisher->settled, UINT64_MAX);
+}
+
+void
+push_publisher_tick(struct push_publisher *publisher, uint64_t now_us)
+{
+	answer_all(&publisher->settled, UINT64_MAX);
+	answer_all(&publisher->waiting, now_us);
+}
+
+bool
+push_publisher_is_busy(const struct push_publisher *publisher)
+{
+	return !push_list_is_empty(&publisher->waiting) || !push_list_is_empty(&publisher->settled);
+}
+
+void
+push_publisher_init(struct push_publisher *publisher)
+{
+	push_list_init(&publisher->waiting);
+	push_list_init(&publisher->settled);
+}
+
+void
+push_publisher_fini(struct push_publisher *publisher)
+{
+	push_publisher_tick(publisher, UINT64_MAX);
+}
+
+/* --- publishing --- */
+
+static void
+on_over(struct push_message *message)
+{
+	struct publishing *publishing = ((struct item *)message)->publishing;
+
+	if (--publishing->left == 0)
+		finish(publishing);
+}
+
+static void
+publish_item(struct item *item, const char *text, size_t size)
+{
+	struct publishing *publishing = item->publishing;
+
+	push_message_publish(&item->message, text, size, publishing->sends_left);
+	publishing->sends_left -= item->message.sent;
+}
+
+static void
+publish_array(struct publishing *publishing, const char *body, size_t size)
+{
+	const char *at = body, *text;
+	size_t text_size;
+
+	for (uint32_t i = 0; i < publishing->count; i++) {
+		bool found = push_json_next_element(&at, body + size, &text, &text_size);
+
+		PUSH_ASSERT(found);
+		publish_item(&publishing->items[i], text, text_size);
+	}
+}
+
+/* The next line that is not blank. */
+static bool
+next_line(const char **at, const char *end, const char **ret_text, size_t *ret_size)
+{
+	while (*at < end) {
+		const char *start = *at, *stop = memchr(start, '\n', (size_t)(end - start));
+
+		*at = stop ? stop + 1 : end;
+		stop = stop ? stop : end;
+		if (push_json_is_blank(start, (size_t)(stop - start)))
+			continue;
+		*ret_text = start;
+		*ret_size = (size_t)(stop - start);
+		return true;
+	}
+	return false;
+}
+
+static void
+publish_lines(struct publishing *publishing, const char *body, size_t size)
+{
+	const char *at = body, *text = "";
+	size_t text_size = 0;
+
+	for (uint32_t i = 0; i < publishing->count; i++) {
+		bool found = next_line(&at, body + size, &text, &text_size);
+
+		PUSH_ASSERT(found);
+		publish_item(&publishing->items[i], text, text_size);
+	}
+}
+
+static void
+publish_all(struct publishing *publishing, const char *body, size_t size)
+{
+	publishing->left = publishing->count + 1;
+	if (publishing->is_array)
+		publish_array(publishing, body, size);
+	else if (publishing->is_lines)
+		publish_lines(publishing, body, size);
+	else
+		publish_item(&publishing->items[0], body, size);
+	if (--publishing->left == 0)
+		finish(publishing);
+}
+
+/* --- the request --- */
+
+static void
+refuse(unsigned int status, const char *text, push_answer_fn answer, void *context)
+{
+	struct push_buf body;
+
+	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
+	push_json_append_error(&body, text);
+	answer(context,
+		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
+	push_buf_fini(&body);
+}
+
+static size_t
+count_lines(const char *body, size_t size)
+{
+	const char *at = body, *text;
+	size_t count = 0, text_size;
+
+	while (count <= PUSH_PUBLISH_MESSAGES_MAX && next_line(&at, body + size, &text, &text_size))
+		count++;
+	return count;
+}
+
+/* How many messages there are.  Returns a status of HTTP, 0 where all is well. */
+static unsigned int
+count_messages(const struct push_publish_request *request, bool is_array, size_t *ret_count,
+	struct push_error *error)
+{
+	*ret_count = 1;
+	if (is_array && push_json_scan_array(request->body, request->size, ret_count, error) != PUSH_OK)
+		return 400;
+	if (is_array && !*ret_count) {
+		snprintf(error->text, sizeof(error->text), "the array is empty, want a JSON object in it");
+		return 400;
+	}
+	if (request->is_lines)
+		*ret_count = count_lines(request->body, request->size);
+	if (*ret_count <= PUSH_PUBLISH_MESSAGES_MAX)
+		return 0;
+	snprintf(error->text, sizeof(error->text), "more than %d messages in one request",
+		PUSH_PUBLISH_MESSAGES_MAX);
+	return 413;
+}
+
+static void
+init_item(struct item *item, struct publishing *publishing)
+{
+	item->publishing = publishing;
+	push_message_init(&item->message, publishing->publisher, on_over);
+}
+
+/* Returns false when memory is out. */
+static bool
+track_all(struct publishing *publishing)
+{
+	for (uint32_t i = 0; publishing->wait_written && i < publishing->count; i++)
+		if (push_message_track(&publishing->items[i].message, on_written) != PUSH_OK)
+			return false;
+	return true;
+}
+
+static struct publishing *
+create(struct push_publisher *publisher, const struct push_publish_request *request, size_t count,
+	push_answer_fn answer, void *context)
+{
+	struct publishing *publishing = malloc(sizeof(*publishing) + count * sizeof(struct item));
+
+	if (!publishing)
+		return NULL;
+	*publishing = (struct publishing){.publisher = publisher,
+		.answer = answer,
+		.context = context,
+		.is_lines = request->is_lines,
+		.wait_written = request->wait_written,
+		.sends_left = PUSH_PUBLISH_SENDS_MAX,
+		.count = (uint32_t)count};
+	for (size_t i = 0; i < count; i++)
+		init_item(&publishing->items[i], publishing);
+	push_list_init(&publishing->link);
+	if (track_all(publishing))
+		return publishing;
+	destroy(publishing);
+	return NULL;
+}
+
+/* The key is new. */
+static void
+go_on(void *context, const char *body, size_t size)
+{
+	publish_all(context, body, size);
+}
+
+/* The answer is there already, or is none. */
+static void
+stop(void *context, const struct push_answer *answer)
+{
+	struct publishing *publishing = context;
+
+	publishing->kept = NULL;
+	publishing->answer(publishing->context, answer);
+	destroy(publishing);
+}
+
+void
+push_publisher_publish(struct push_publisher *publisher, const struct push_publish_request *request,
+	push_answer_fn answer, void *context)
+{
+	bool is_array = !request->is_lines && push_json_is_array_text(request->body, request->size);
+	struct publishing *publishing;
+	struct push_error error;
+	size_t count;
+	unsigned int status = count_messages(request, is_array, &count, &error);
+
+	if (!status && request->wait_written && !publisher->engine->can_track) {
+		snprintf(error.text, sizeof(error.text), "wait=written is not possible with this broker");
+		status = 501;
+	}
+	if (status) {
+		refuse(status, error.text, answer, context);
+		return;
+	}
+	publishing = create(publisher, request, count, answer, context);
+	if (!publishing) {
+		refuse(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
+		return;
+	}
+	publishing->is_array = is_array;
+	if (request->key)
+		push_idempotency_begin(publisher, request, &publishing->kept, go_on, stop, publishing);
+	else
+		publish_all(publishing, request->body, request->size);
+}

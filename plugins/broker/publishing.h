@@ -1,0 +1,90 @@
+/*
+ * publishing.h - a publish request from its body to its answer, whoever brought it.
+ *
+ *   {"channel":"a","message":1}                      202 {"subscribers":3}
+ *   {"channels":["a","b"],"message":1,"ttl":"30s"}   202 {"subscribers":5}, of both together
+ *   [{...},{...}]                                    202 [{"subscribers":3},{"error":"...","status":400}]
+ *   lines, one object each                           202 lines, one answer each
+ *
+ * What is wrong with one of several messages is said in its place, and the others are published.  Errors of
+ * the request as a whole are `{"error":"..."}` with their status.
+ *
+ * With an Idempotency-Key the answer is kept by the engine (idempotency.h); with `wait_written` it is given
+ * when the message has been written to all of its subscribers (core/tracker.h).
+ *
+ * Messages are handed to the engine in order and within the call; only answers are waited for.
+ */
+#ifndef PUSH_BROKER_PUBLISHING_H
+#define PUSH_BROKER_PUBLISHING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/list.h"
+#include "core/options.h"
+#include "core/stats.h"
+#include "engine.h"
+
+/* All texts are borrowed until the call returns. */
+struct push_publish_request {
+	const char *body;
+	size_t size;
+	bool is_lines;     /* one message a line */
+	bool wait_written; /* ?wait=written */
+	const char *key;   /* Idempotency-Key; NULL: none */
+	size_t key_size;
+};
+
+/* Borrowed until the function that is given it returns. */
+struct push_answer {
+	unsigned int status;      /* of HTTP */
+	const char *content_type; /* static */
+	const char *body;
+	size_t size;
+};
+
+/* How a request ended, called exactly once for each, maybe before the call that made it returns. */
+typedef void (*push_answer_fn)(void *context, const struct push_answer *answer);
+
+/* What publishing needs of its broker; one for each. */
+struct push_publisher {
+	struct push_engine *engine;
+	const struct push_options *options;
+	struct push_stats *stats;
+	uint64_t (*now_us)(void);
+	void (*wake)(void *context); /* have push_publisher_settle() called soon */
+	void *context;
+	struct push_list waiting; /* for what is written, the oldest first */
+	struct push_list settled; /* of these: such that can be answered */
+};
+
+void
+push_publisher_init(struct push_publisher *publisher);
+
+/* push_publisher_fini - answer those that wait. */
+void
+push_publisher_fini(struct push_publisher *publisher);
+
+/* push_publisher_publish - see above. */
+void
+push_publisher_publish(struct push_publisher *publisher, const struct push_publish_request *request,
+	push_answer_fn answer, void *context);
+
+/* push_publisher_settle - answer those whose messages are written; never from within a write. */
+void
+push_publisher_settle(struct push_publisher *publisher);
+
+/* push_publisher_tick - answer those that have waited long enough. */
+void
+push_publisher_tick(struct push_publisher *publisher, uint64_t now_us);
+
+/* push_publisher_is_busy - whether some wait. */
+bool
+push_publisher_is_busy(const struct push_publisher *publisher);
+
+/* push_publish_http_status - the status that says how a publish has ended. */
+unsigned int
+push_publish_http_status(enum push_status status);
+
+#endif

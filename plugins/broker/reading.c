@@ -1,0 +1,127 @@
+/* reading.c - see reading.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/channels.h"
+#include "core/history_rules.h"
+#include "core/json.h"
+#include "core/limits.h"
+#include "reading.h"
+
+struct reading {
+	push_answer_fn answer;
+	void *context;
+};
+
+static void
+refuse(unsigned int status, const char *text, push_answer_fn answer, void *context)
+{
+	struct push_buf body;
+
+	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
+	push_json_append_error(&body, text);
+	answer(context,
+		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
+	push_buf_fini(&body);
+}
+
+static void
+on_read(void *context, enum push_status status, const char *text, size_t size)
+{
+	struct reading *reading = context;
+
+	switch (status) {
+	case PUSH_OK:
+		reading->answer(reading->context, &(struct push_answer){200, "application/json", text, size});
+		break;
+	case PUSH_NOT_FOUND:
+		refuse(404, "the channel has no history", reading->answer, reading->context);
+		break;
+	case PUSH_INVALID: refuse(400, "'since' is no id", reading->answer, reading->context); break;
+	default: refuse(503, push_status_text(status), reading->answer, reading->context); break;
+	}
+	free(reading);
+}
+
+static bool
+parse_limit(const struct push_buf *text, unsigned int *ret)
+{
+	unsigned int value = 0;
+
+	if (!text->size || text->size > 4)
+		return false;
+	for (size_t i = 0; i < text->size; i++) {
+		if (text->bytes[i] < '0' || text->bytes[i] > '9')
+			return false;
+		value = value * 10 + (unsigned int)(text->bytes[i] - '0');
+	}
+	*ret = value;
+	return value > 0 && value <= PUSH_READ_MESSAGES_MAX;
+}
+
+static bool
+check(const struct push_publisher *publisher, const struct push_read_request *request,
+	struct push_reading *reading, struct push_error *error)
+{
+	*reading = (struct push_reading){.limit = PUSH_READ_MESSAGES_DEFAULT};
+	if (!request->channel) {
+		snprintf(error->text, sizeof(error->text), "'channel' query parameter required");
+		return false;
+	}
+	reading->channel = request->channel->bytes ? request->channel->bytes : "";
+	reading->channel_size = request->channel->size;
+	if (push_channel_name_check(reading->channel, reading->channel_size,
+		    publisher->options->channel_name_bytes_max, error) != PUSH_OK)
+		return false;
+	if (request->since) {
+		reading->since = request->since->bytes ? request->since->bytes : "";
+		reading->since_size = request->since->size;
+	}
+	if (request->limit && !parse_limit(request->limit, &reading->limit)) {
+		snprintf(error->text, sizeof(error->text), "'limit' must be a number from 1 to %d",
+			PUSH_READ_MESSAGES_MAX);
+		return false;
+	}
+	return true;
+}
+
+void
+push_read(struct push_publisher *publisher, const struct push_read_request *request, push_answer_fn answer,
+	void *context)
+{
+	struct push_engine *engine = publisher->engine;
+	struct push_reading arguments;
+	struct push_error error;
+	struct reading *reading;
+
+	if (!check(publisher, request, &arguments, &error)) {
+		refuse(400, error.text, answer, context);
+		return;
+	}
+	if (!push_read_is_offered(publisher->options)) {
+		refuse(404, "the channel has no history", answer, context);
+		return;
+	}
+	if (!engine->read) {
+		refuse(501, "history cannot be read from this broker", answer, context);
+		return;
+	}
+	reading = malloc(sizeof(*reading));
+	if (!reading) {
+		refuse(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
+		return;
+	}
+	*reading = (struct reading){answer, context};
+	engine->read(engine, &arguments, publisher->now_us(), on_read, reading);
+}
+
+bool
+push_read_is_offered(const struct push_options *options)
+{
+	struct push_history_rules rules;
+	struct push_error error;
+
+	return push_history_rules_parse(&rules, options, &error) == PUSH_OK &&
+	       push_history_rules_keep_any(&rules);
+}

@@ -1,0 +1,157 @@
+/* hub_read.c - what is kept of a channel, for those who ask instead of subscribing (hub.h, push_hub_read). */
+#include <inttypes.h>
+
+#include "hub_private.h"
+#include "json.h"
+#include "limits.h"
+
+struct reader {
+	struct push_hub *hub;
+	struct push_history *history;
+	struct push_buf *to;
+	size_t prefix; /* of a kept message: `{"channel":"qwerty","message":` */
+	struct push_position next;
+};
+
+static void
+append_id(const struct reader *reader, struct push_position at)
+{
+	struct push_positions positions = {.partitions = 1u << reader->history->partition};
+	char id[PUSH_ID_BYTES_MAX];
+
+	positions.at[reader->history->partition] = at;
+	push_buf_append_text(reader->to, "\"id\":\"");
+	push_buf_append(reader->to, id, push_positions_format(&positions, UINT32_MAX, id));
+	push_buf_append_text(reader->to, "\"");
+}
+
+static void
+append_message(struct reader *reader, const struct push_history_entry *entry)
+{
+	struct push_positions positions = {.partitions = 1u << reader->history->partition};
+	char id[PUSH_ID_BYTES_MAX];
+	const char *data;
+	size_t id_size, size;
+
+	positions.at[reader->history->partition] = entry->at;
+	id_size = push_positions_format(&positions, UINT32_MAX, id);
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
+		if (!entry->frames[e])
+			continue;
+		data = push_encoding_message_data((enum push_encoding)e, entry->frames[e], id_size, &size);
+		push_buf_append_text(reader->to, "{\"message\":");
+		PUSH_ASSERT(size > reader->prefix);
+		push_buf_append(reader->to, data + reader->prefix, size - reader->prefix);
+		push_buf_append_text(reader->to, ",");
+		append_id(reader, entry->at);
+		push_buf_append_text(reader->to, "}");
+		return;
+	}
+}
+
+/* Returns whether there is more. */
+static bool
+append_messages(struct reader *reader, uint32_t index, unsigned int limit, uint64_t now_us)
+{
+	struct push_history *history = reader->history;
+	size_t start = reader->to->size;
+	unsigned int count = 0;
+
+	for (; index < history->count; index++) {
+		const struct push_history_entry *entry = push_history_at(history, index);
+
+		if (entry->expires_us <= now_us)
+			continue;
+		if (count == limit || reader->to->size - start >= PUSH_READ_MESSAGES_BYTES)
+			return true;
+		if (count++)
+			push_buf_append_text(reader->to, ",");
+		append_message(reader, entry);
+		reader->next = entry->at;
+	}
+	reader->next = reader->hub->history->heads.at[history->partition];
+	return false;
+}
+
+static void
+append_missed(struct push_buf *to, uint64_t missed)
+{
+	if (missed == UINT64_MAX)
+		push_buf_append_text(to, "\"unknown\"");
+	else
+		push_buf_printf(to, "%" PRIu64, missed);
+}
+
+/* Where to read from, and what is gone behind that. */
+static enum push_status
+begin(const struct reader *reader, const struct push_reading *reading, uint32_t *ret_index,
+	uint64_t *ret_missed)
+{
+	const struct push_history *history = reader->history;
+	struct push_positions since;
+	struct push_position at;
+
+	*ret_index = 0;
+	*ret_missed = 0;
+	if (!reading->since)
+		return PUSH_OK;
+	if (push_positions_parse(&since, reading->since, reading->since_size) != PUSH_OK)
+		return PUSH_INVALID;
+	at = since.at[history->partition];
+	*ret_missed = UINT64_MAX;
+	/* of another partition, or of a time that has not come here: not ours */
+	if (!(since.partitions & 1u << history->partition) ||
+		push_position_compare(at, reader->hub->history->heads.at[history->partition]) > 0)
+		return PUSH_OK;
+	*ret_missed = push_history_missed(history, at);
+	*ret_index = push_history_find(history, at);
+	return PUSH_OK;
+}
+
+static enum push_status
+read_history(struct reader *reader, const struct push_reading *reading, uint64_t now_us)
+{
+	struct push_buf *to = reader->to;
+	uint32_t index;
+	uint64_t missed;
+	bool more;
+	enum push_status status = begin(reader, reading, &index, &missed);
+
+	if (status != PUSH_OK)
+		return status;
+	push_buf_append_text(to, "{\"channel\":");
+	push_json_append_string(to, reading->channel, reading->channel_size);
+	push_buf_append_text(to, ",\"messages\":[");
+	more = append_messages(reader, index, reading->limit, now_us);
+	push_buf_append_text(to, "],\"missed\":");
+	append_missed(to, missed);
+	push_buf_append_text(to, ",");
+	append_id(reader, reader->next);
+	push_buf_append_text(to, more ? ",\"more\":true}" : ",\"more\":false}");
+	return to->status;
+}
+
+enum push_status
+push_hub_read(struct push_hub *hub, const struct push_reading *reading, uint64_t now_us, struct push_buf *to)
+{
+	struct reader reader = {.hub = hub, .to = to};
+	struct push_channel *channel;
+	enum push_status status;
+
+	PUSH_ASSERT(reading->limit > 0 && reading->limit <= PUSH_READ_MESSAGES_MAX);
+	if (!hub->history ||
+		!push_history_rules_find(&hub->history->rules, reading->channel, reading->channel_size)->size)
+		return PUSH_NOT_FOUND;
+	/* one that is not there is made, since it knows what it has lost */
+	channel = hub_obtain(hub, reading->channel, reading->channel_size);
+	if (!channel)
+		return PUSH_OUT_OF_MEMORY;
+	reader.history = channel->history;
+	push_history_expire(reader.history, now_us);
+	status = hub_compose(hub, channel, "", 0);
+	reader.prefix = hub->scratch.size;
+	if (status == PUSH_OK)
+		status = read_history(&reader, reading, now_us);
+	push_channel_map_release(&hub->channels, channel);
+	return status;
+}

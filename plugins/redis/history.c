@@ -1,0 +1,646 @@
+/*
+ * history.c - history that Redis keeps: numbered and published there in one step (scripts.h), and asked for
+ * here where the hub's window does not reach (core/history.h, "Upstream").
+ *
+ *   SUBSCRIBE ─▶ confirmed ─▶ fetch ─▶ settled ─▶ the partition's head is known ─▶ the hub is told: confirmed
+ *
+ * Partitions.  A number grows for each partition, which one server has to keep with the streams of all its
+ * channels.  So a channel with history does not live in the slot of its own name but in its partition's, and
+ * so do its subscription and its clients' counts: one connection brings all messages of a partition in the
+ * order of their numbers.  With shards its name in Redis has the partition's tag in front, or it would lie in
+ * another slot.
+ *
+ * Loss.  When a connection is lost, or a message says that one before it has not come, or a slot moves, then
+ * the channels concerned are `lost`, and their partition is held back: no client is given anything of it, or
+ * its position would tell that it has what is missing.  Each lost channel is fetched again behind its
+ * last message; when none is left the partition catches up.
+ *
+ * The head.  A fetch is answered on another connection than messages come in by, so its head may be ahead of
+ * them.  Clients that need to know what has really come wait for an announcement: a script publishes the head
+ * on a private channel of this process, which arrives behind everything that was published before.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/history.h"
+#include "core/payload.h"
+#include "core/push_assert.h"
+#include "redis/keys.h"
+#include "redis/redis_private.h"
+#include "redis/resp.h"
+
+/* "18446744073709551615-18446744073709551615" */
+#define ID_BYTES_MAX 48
+
+/* Behind any id: nothing is asked for. */
+#define NOWHERE "18446744073709551615-18446744073709551615"
+
+enum { ITEM_EPOCH, ITEM_NUMBER, ITEM_NOW, ITEM_MESSAGES };
+enum { MESSAGE_ID, MESSAGE_TIME, MESSAGE_TTL, MESSAGE_PAYLOAD, MESSAGE_PARTS };
+
+/* An answer that is awaited. */
+struct redis_fetch {
+	struct redis_engine *engine;
+	struct redis_subscription *subscription; /* NULL: it was dropped */
+	bool is_backward, is_useless;
+	struct push_position head;
+	uint64_t now_ms; /* Redis' */
+	char parts[MESSAGE_PAYLOAD][ID_BYTES_MAX];
+};
+
+/* --- numbers in text --- */
+
+static bool
+read_number(const char *text, size_t size, uint64_t *ret)
+{
+	uint64_t number = 0;
+
+	if (!size || size > 19)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		number = number * 10 + (uint64_t)(text[i] - '0');
+	}
+	*ret = number;
+	return true;
+}
+
+static bool
+read_position(const char *text, size_t size, struct push_position *ret)
+{
+	const char *dash = size ? memchr(text, '-', size) : NULL;
+
+	return dash && read_number(text, (size_t)(dash - text), &ret->epoch) &&
+	       read_number(dash + 1, size - (size_t)(dash - text) - 1, &ret->number);
+}
+
+static void
+append_position(struct push_buf *out, struct push_position at)
+{
+	char text[ID_BYTES_MAX];
+
+	snprintf(
+		text, sizeof(text), "%llu-%llu", (unsigned long long)at.epoch, (unsigned long long)at.number);
+	push_resp_text(out, text);
+}
+
+/* --- partitions --- */
+
+static struct redis_partition *
+partition_of(const struct redis_subscription *subscription)
+{
+	return &subscription->engine->partitions[subscription->channel->history->partition];
+}
+
+const struct redis_partition *
+redis_history_partition(const struct redis_engine *engine, const char *channel, size_t size)
+{
+	if (!engine->partition_count || (size && *channel == REDIS_PRIVATE_MARK) ||
+		!push_hub_keeps(engine->hub, channel, size))
+		return NULL;
+	return &engine->partitions[push_hub_partition(engine->hub, channel, size)];
+}
+
+static void
+load_scripts(struct redis_node *node)
+{
+	struct push_redis_link *link = &node->commands.link;
+
+	for (int i = 0; i < PUSH_REDIS_SCRIPT_COUNT; i++) {
+		if (!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
+			return;
+		push_resp_command(&link->out, 3);
+		push_resp_text(&link->out, "SCRIPT");
+		push_resp_text(&link->out, "LOAD");
+		push_resp_text(&link->out, push_redis_script_text((enum push_redis_script)i));
+	}
+}
+
+void
+redis_history_connected(struct redis_node *node)
+{
+	if (node->engine->partition_count)
+		load_scripts(node);
+}
+
+bool
+redis_history_is_unloaded(struct redis_node *node, const struct push_redis_reply *error)
+{
+	if (!push_redis_is_error(error, "NOSCRIPT"))
+		return false;
+	load_scripts(node); /* somebody has said SCRIPT FLUSH */
+	redis_wake(node->engine);
+	return true;
+}
+
+void
+redis_history_append_call(const struct redis_engine *engine, struct push_buf *out,
+	enum push_redis_script script, size_t arguments)
+{
+	push_resp_command(out, 2 + arguments);
+	push_resp_text(out, "EVALSHA");
+	push_resp_text(out, engine->scripts.sha[script]);
+}
+
+/* --- lost and found --- */
+
+static void
+want_fetch(struct redis_subscription *subscription)
+{
+	push_list_remove(&subscription->ask_history);
+	push_list_append(&subscription->engine->to_fetch, &subscription->ask_history);
+	redis_wake(subscription->engine);
+}
+
+/* Its answer is of no use any more. */
+static void
+forget_fetch(struct redis_subscription *subscription)
+{
+	if (subscription->fetch)
+		subscription->fetch->subscription = NULL;
+	subscription->fetch = NULL;
+	push_hub_fetch_lost(subscription->channel);
+}
+
+void
+redis_history_lost(struct redis_subscription *subscription)
+{
+	struct redis_partition *partition;
+
+	if (!subscription->channel->history)
+		return;
+	partition = partition_of(subscription);
+	if (!subscription->is_lost)
+		partition->lost_count++;
+	subscription->is_lost = true;
+	subscription->is_settled = false;
+	push_hub_hold_back(subscription->engine->hub, subscription->channel->history->partition);
+	push_hub_unsettle(subscription->channel);
+	forget_fetch(subscription);
+	push_list_remove(&subscription->ask_history);
+}
+
+/* It has what it missed, or does not count any more. */
+static void
+found(struct redis_subscription *subscription)
+{
+	struct redis_engine *engine = subscription->engine;
+	struct redis_partition *partition = partition_of(subscription);
+
+	if (!subscription->is_lost)
+		return;
+	subscription->is_lost = false;
+	PUSH_ASSERT(partition->lost_count > 0);
+	if (!--partition->lost_count)
+		push_hub_catch_up(engine->hub, subscription->channel->history->partition, engine->now_us);
+}
+
+void
+redis_history_subscribed(struct redis_subscription *subscription, bool is_gap)
+{
+	if (is_gap)
+		redis_history_lost(subscription);
+	subscription->is_settled = false;
+	push_hub_unsettle(subscription->channel);
+	forget_fetch(subscription);
+	want_fetch(subscription);
+}
+
+void
+redis_history_check(struct redis_subscription *subscription)
+{
+	redis_history_lost(subscription);
+	want_fetch(subscription);
+}
+
+void
+redis_history_give_up(struct redis_subscription *subscription)
+{
+	struct redis_engine *engine = subscription->engine;
+
+	forget_fetch(subscription);
+	push_list_remove(&subscription->ask_history);
+	push_list_remove(&subscription->unconfirmed);
+	subscription->is_settled = true;
+	push_hub_give_up(subscription->channel, engine->now_us);
+	found(subscription);
+}
+
+void
+redis_history_dropped(struct redis_subscription *subscription)
+{
+	push_list_remove(&subscription->ask_history);
+	push_list_remove(&subscription->unconfirmed);
+	if (!subscription->channel->history)
+		return;
+	forget_fetch(subscription);
+	push_hub_unsettle(subscription->channel);
+	found(subscription);
+}
+
+/* --- fetching --- */
+
+/* Where a channel is asked for what it has had since it was last known, or before its window begins. */
+static void
+append_range(struct push_buf *out, const struct push_history *history, bool is_backward)
+{
+	struct push_position from;
+
+	if (is_backward) {
+		append_position(out, (struct push_position){history->complete.epoch, 0});
+		append_position(out, history->after);
+		return;
+	}
+	from = push_history_known(history);
+	from.number++;
+	if (history->complete.epoch)
+		append_position(out, from);
+	else
+		push_resp_text(out, NOWHERE);
+	push_resp_text(out, "+");
+}
+
+static bool
+send_fetch(struct redis_engine *engine, struct redis_subscription *subscription)
+{
+	const struct push_channel *channel = subscription->channel;
+	struct push_redis_link *link = &subscription->node->commands.link;
+	struct redis_fetch *fetch = calloc(1, sizeof(*fetch));
+
+	if (!fetch || !push_redis_link_expect(link, REDIS_AWAITED_FETCH, 0, fetch)) {
+		free(fetch);
+		return false;
+	}
+	fetch->engine = engine;
+	fetch->subscription = subscription;
+	fetch->is_backward = subscription->is_settled;
+	subscription->fetch = fetch;
+	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_FETCH, 9);
+	push_resp_text(&link->out, "3");
+	redis_append_history_keys(&link->out, partition_of(subscription), channel->name, channel->name_size);
+	append_range(&link->out, channel->history, fetch->is_backward);
+	push_resp_number(&link->out, channel->history->ttl_us / 1000);
+	push_resp_number(&link->out, PUSH_REDIS_FETCH_MESSAGES);
+	push_resp_number(&link->out, PUSH_REDIS_FETCH_BYTES);
+	return true;
+}
+
+static bool
+may_fetch(const struct redis_engine *engine, const struct redis_subscription *subscription)
+{
+	return subscription->state == SUBSCRIPTION_LIVE && subscription->node && !subscription->fetch &&
+	       redis_node_takes_publishes(subscription->node) &&
+	       push_redis_link_backlog(&subscription->node->commands.link) < PUSH_REDIS_BATCH_BYTES &&
+	       partition_of(subscription)->retry_us <= engine->now_us;
+}
+
+static void
+send_fetches(struct redis_engine *engine)
+{
+	struct push_list *item = engine->to_fetch.next, *next;
+
+	for (; item != &engine->to_fetch; item = next) {
+		struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, ask_history);
+
+		next = item->next;
+		if (may_fetch(engine, subscription) && send_fetch(engine, subscription))
+			push_list_remove(&subscription->ask_history);
+	}
+}
+
+/* The hub wants what is before a window. */
+static void
+on_hub_fetch(void *context, struct push_channel *channel)
+{
+	struct redis_subscription *subscription = channel->upstream;
+
+	(void)context;
+	if (subscription->channel && subscription->is_settled)
+		want_fetch(subscription);
+	else
+		push_hub_fetch_lost(channel);
+}
+
+/* --- what is answered --- */
+
+static bool
+keep_part(struct redis_fetch *fetch, unsigned int part, const struct push_redis_reply *item)
+{
+	if (item->size >= ID_BYTES_MAX)
+		return false;
+	memcpy(fetch->parts[part], item->text, item->size);
+	fetch->parts[part][item->size] = '\0';
+	return true;
+}
+
+static enum push_status
+take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
+{
+	struct redis_engine *engine = fetch->engine;
+	const char *id = fetch->parts[MESSAGE_ID], *time = fetch->parts[MESSAGE_TIME];
+	const char *ttl = fetch->parts[MESSAGE_TTL];
+	struct push_kept kept = {.ttl_us = 0};
+	uint64_t time_ms, ttl_ms;
+	bool is_replaced;
+	enum push_status status;
+
+	if (!read_position(id, strlen(id), &kept.at) || !read_number(time, strlen(time), &time_ms) ||
+		!read_number(ttl, strlen(ttl), &ttl_ms))
+		return PUSH_INVALID;
+	kept.ttl_us = ttl_ms * 1000;
+	kept.age_us = time_ms < fetch->now_ms ? (fetch->now_ms - time_ms) * 1000 : 0;
+	status = push_payload_decode(
+		payload->text, payload->size, &engine->scratch, &kept.value, &kept.value_size, &is_replaced);
+	if (status != PUSH_OK)
+		return status;
+	return push_hub_fetched(engine->hub, fetch->subscription->channel, &kept, engine->now_us);
+}
+
+void
+redis_history_item(const struct push_redis_awaited *awaited, const struct push_redis_place *place,
+	const struct push_redis_reply *item)
+{
+	struct redis_fetch *fetch = awaited->context;
+	unsigned int part = (place->index[0] - ITEM_MESSAGES) % MESSAGE_PARTS;
+
+	if (place->depth != 1 || !fetch->subscription || fetch->is_useless)
+		return;
+	fetch->is_useless = item->type != PUSH_REDIS_STRING;
+	if (fetch->is_useless)
+		return;
+	switch (place->index[0]) {
+	case ITEM_EPOCH: fetch->is_useless = !read_number(item->text, item->size, &fetch->head.epoch); break;
+	case ITEM_NUMBER:
+		fetch->is_useless = !read_number(item->text, item->size, &fetch->head.number);
+		break;
+	case ITEM_NOW: fetch->is_useless = !read_number(item->text, item->size, &fetch->now_ms); break;
+	default:
+		fetch->is_useless = part == MESSAGE_PAYLOAD ? take_message(fetch, item) != PUSH_OK
+							    : !keep_part(fetch, part, item);
+	}
+}
+
+static void
+confirm(struct redis_subscription *subscription)
+{
+	struct redis_engine *engine = subscription->engine;
+
+	push_list_remove(&subscription->unconfirmed);
+	push_hub_confirm(engine->hub, subscription->channel, false, engine->now_us);
+}
+
+static void
+on_settled(struct redis_subscription *subscription, const struct push_fetch_end *end)
+{
+	struct redis_engine *engine = subscription->engine;
+
+	if (!push_hub_settle(engine->hub, subscription->channel, end, engine->now_us)) {
+		want_fetch(subscription);
+		return;
+	}
+	subscription->is_settled = true;
+	found(subscription);
+	/* its clients' first heartbeat tells them where they stand */
+	if (push_hub_knows_head(engine->hub, subscription->channel->history->partition)) {
+		confirm(subscription);
+	} else {
+		push_list_remove(&subscription->unconfirmed);
+		push_list_append(&partition_of(subscription)->unconfirmed, &subscription->unconfirmed);
+		redis_wake(engine);
+	}
+}
+
+/* Not answered: again, after a pause where somebody else has to be asked, or not at all. */
+static void
+on_failed(struct redis_subscription *subscription, const struct push_redis_reply *reply)
+{
+	struct redis_engine *engine = subscription->engine;
+
+	push_hub_fetch_lost(subscription->channel);
+	if (reply->type == PUSH_REDIS_ERROR && redis_history_is_unloaded(subscription->node, reply)) {
+		want_fetch(subscription);
+		return;
+	}
+	engine->stats->command_errors++;
+	if (reply->type == PUSH_REDIS_ERROR && redis_topology_is_in_doubt(engine, reply)) {
+		partition_of(subscription)->retry_us = engine->now_us + PUSH_REDIS_REDIRECTED_PAUSE_US;
+		want_fetch(subscription);
+		return;
+	}
+	if (reply->type == PUSH_REDIS_ERROR)
+		redis_log_refusal(engine, subscription->node, "to tell history", reply);
+	redis_history_give_up(subscription);
+	push_hub_confirm(engine->hub, subscription->channel, false, engine->now_us);
+}
+
+void
+redis_history_answer(const struct push_redis_awaited *awaited, const struct push_redis_reply *reply)
+{
+	struct redis_fetch *fetch = awaited->context;
+	struct redis_subscription *subscription = fetch->subscription;
+	const char *after = fetch->parts[MESSAGE_ID], *upstream = fetch->parts[MESSAGE_ID + 1];
+	struct push_fetch_end end = {.head = fetch->head};
+
+	if (subscription) {
+		subscription->fetch = NULL;
+		if (reply->type != PUSH_REDIS_ARRAY || fetch->is_useless ||
+			!read_position(after, strlen(after), &end.after) ||
+			!read_position(upstream, strlen(upstream), &end.upstream))
+			on_failed(subscription, reply);
+		else if (fetch->is_backward)
+			push_hub_extend(subscription->channel, &end);
+		else
+			on_settled(subscription, &end);
+	}
+	free(fetch);
+}
+
+void
+redis_history_answer_lost(const struct push_redis_awaited *awaited)
+{
+	struct redis_fetch *fetch = awaited->context;
+	struct redis_subscription *subscription = fetch->subscription;
+
+	free(fetch);
+	if (!subscription)
+		return;
+	subscription->fetch = NULL;
+	push_hub_fetch_lost(subscription->channel);
+	if (!subscription->is_settled)
+		want_fetch(subscription); /* sent when it is up again */
+}
+
+/* --- messages --- */
+
+/* `1E # id ' ' id before ' ' own ttl ' ' payload`; false: it is none of ours. */
+static bool
+open_envelope(struct push_kept *kept, const char **payload, size_t *size)
+{
+	const char *part[3], *at = *payload + 2, *end = *payload + *size;
+	size_t part_size[3];
+	uint64_t ttl_ms;
+
+	if (*size < 2 || (*payload)[0] != REDIS_PRIVATE_MARK || (*payload)[1] != '#')
+		return false;
+	for (int i = 0; i < 3; i++) {
+		const char *space = memchr(at, ' ', (size_t)(end - at));
+
+		if (!space)
+			return false;
+		part[i] = at;
+		part_size[i] = (size_t)(space - at);
+		at = space + 1;
+	}
+	if (!read_position(part[0], part_size[0], &kept->at) ||
+		!read_position(part[1], part_size[1], &kept->before) ||
+		!read_number(part[2], part_size[2], &ttl_ms))
+		return false;
+	kept->ttl_us = ttl_ms * 1000;
+	*payload = at;
+	*size = (size_t)(end - at);
+	return true;
+}
+
+bool
+redis_history_message(struct redis_subscription *subscription, const char *payload, size_t size)
+{
+	struct redis_engine *engine = subscription->engine;
+	struct push_channel *channel = subscription->channel;
+	struct push_kept kept = {.age_us = 0};
+	enum push_status status;
+	bool is_replaced;
+
+	if (!channel->history || !open_envelope(&kept, &payload, &size))
+		return false;
+	status = push_payload_decode(
+		payload, size, &engine->scratch, &kept.value, &kept.value_size, &is_replaced);
+	if (status == PUSH_OK) {
+		engine->stats->replaced += is_replaced;
+		status = push_hub_deliver_kept(engine->hub, channel, &kept, engine->now_us);
+	}
+	if (status == PUSH_OK)
+		return true;
+	engine->stats->holes++;
+	redis_history_check(subscription);
+	if (status == PUSH_UNCERTAIN) /* now it is pending; whatever fails, the fetch brings it */
+		(void)!push_hub_deliver_kept(engine->hub, channel, &kept, engine->now_us);
+	return true;
+}
+
+/* --- the head --- */
+
+static void
+hold_announcements(struct redis_engine *engine, struct redis_partition *partition)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%cpush:head:{%s}%s", REDIS_PRIVATE_MARK, partition->tag, engine->id);
+	partition->announcements = redis_subscription_hold(engine, name, strlen(name));
+}
+
+static void
+ask_head(struct redis_engine *engine, struct redis_partition *partition)
+{
+	const struct redis_subscription *subscription;
+	struct push_redis_link *link;
+	char name[300];
+
+	if (!partition->announcements)
+		hold_announcements(engine, partition);
+	subscription = partition->announcements ? partition->announcements->upstream : NULL;
+	if (!subscription || subscription->state != SUBSCRIPTION_LIVE || !subscription->node ||
+		!redis_node_takes_publishes(subscription->node))
+		return;
+	link = &subscription->node->commands.link;
+	if (!push_redis_link_expect(link, REDIS_AWAITED_HEAD, 0, NULL))
+		return;
+	partition->head_asked_us = engine->now_us;
+	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_HEAD, 4);
+	push_resp_text(&link->out, "1");
+	push_resp_text(&link->out, redis_history_key(partition, name, sizeof(name)));
+	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
+	push_resp_bulk(&link->out, partition->announcements->name, partition->announcements->name_size);
+}
+
+void
+redis_history_head_answer(struct redis_node *node, const struct push_redis_reply *reply)
+{
+	if (reply->type != PUSH_REDIS_ERROR || redis_history_is_unloaded(node, reply))
+		return;
+	node->engine->stats->command_errors++;
+	if (!redis_topology_is_in_doubt(node->engine, reply))
+		redis_log_refusal(node->engine, node, "to tell history", reply);
+}
+
+bool
+redis_history_head_heard(
+	struct redis_engine *engine, const struct push_channel *channel, const char *text, size_t size)
+{
+	for (unsigned int p = 0; p < engine->partition_count; p++) {
+		struct redis_partition *partition = &engine->partitions[p];
+		struct push_position at;
+
+		if (partition->announcements != channel)
+			continue;
+		if (!read_position(text, size, &at))
+			return true;
+		push_hub_move_head(engine->hub, p, at);
+		while (push_hub_knows_head(engine->hub, p) && !push_list_is_empty(&partition->unconfirmed))
+			confirm(push_container_of(
+				partition->unconfirmed.next, struct redis_subscription, unconfirmed));
+		return true;
+	}
+	return false;
+}
+
+/* Where nobody waits, or it was asked a moment ago, nothing is asked; ticks come back here. */
+static void
+ask_heads(struct redis_engine *engine)
+{
+	bool is_awaited = push_hub_awaits_head(engine->hub);
+
+	for (unsigned int p = 0; p < engine->partition_count; p++) {
+		struct redis_partition *partition = &engine->partitions[p];
+
+		if ((is_awaited && push_hub_knows_head(engine->hub, p)) ||
+			!push_list_is_empty(&partition->unconfirmed))
+			if (engine->now_us >= partition->head_asked_us + PUSH_REDIS_HEAD_PAUSE_US)
+				ask_head(engine, partition);
+	}
+}
+
+void
+redis_history_flush(struct redis_engine *engine)
+{
+	if (!engine->partition_count)
+		return;
+	send_fetches(engine);
+	ask_heads(engine);
+}
+
+/* --- its life --- */
+
+void
+redis_history_init(struct redis_engine *engine)
+{
+	bool is_cluster = engine->slots;
+	unsigned int count = is_cluster ? PUSH_PARTITIONS_MAX : 1;
+
+	if (!push_hub_has_history(engine->hub))
+		return;
+	push_hub_set_upstream(engine->hub, count, on_hub_fetch, engine);
+	push_redis_scripts_init(&engine->scripts);
+	engine->partition_count = count;
+	for (unsigned int p = 0; p < count; p++) {
+		struct redis_partition *partition = &engine->partitions[p];
+
+		push_list_init(&partition->unconfirmed);
+		if (!is_cluster)
+			continue;
+		partition->slot = (uint16_t)(p * PUSH_REDIS_SLOT_COUNT / count);
+		push_redis_slot_tag(engine->tags, partition->slot, partition->tag);
+	}
+}

@@ -1,0 +1,103 @@
+/* scripts.c - see scripts.h. */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/push_assert.h"
+#include "redis/scripts.h"
+
+/* clang-format off */
+
+/* Numbers are kept as text: Lua would write large ones with an exponent. */
+#define HEAD \
+	"local function text(number) return string.format('%.0f', number) end\n" \
+	"local t = redis.call('TIME')\n" \
+	"local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)\n" \
+	"local function head(key)\n" \
+	"  local r = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or 'unknown'\n" \
+	"  local p = redis.call('HMGET', key, 'r', 'e', 'n')\n" \
+	"  if p[1] == r and p[2] and p[3] then return p[2], p[3] end\n" \
+	"  local e = text(math.max(now, tonumber(p[2] or '0') + 1))\n" \
+	"  redis.call('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0')\n" \
+	"  return e, p[3] or '0'\n" \
+	"end\n"
+
+/* After it nothing of the channel can have left: its last message, or the position of a day ago. */
+#define LEFT \
+	"local function left(key, last, e, n)\n" \
+	"  local id = redis.call('GET', last)\n" \
+	"  if id then return id end\n" \
+	"  local p = redis.call('HMGET', key, 'o', 'w', 'wt')\n" \
+	"  local age = p[3] and now - tonumber(p[3])\n" \
+	"  if age and age < 86400000 then return p[1] end\n" \
+	"  local o = not age and '0-0' or age < 172800000 and p[2] or e .. '-' .. n\n" \
+	"  redis.call('HSET', key, 'o', o, 'w', e .. '-' .. n, 'wt', text(now))\n" \
+	"  return o\n" \
+	"end\n"
+
+static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
+	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT
+		"local e, n = head(KEYS[1])\n"
+		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
+		"local size = tonumber(ARGV[4])\n"
+		"local over = newest and redis.call('XLEN', KEYS[2]) - size + 1 or 0\n"
+		"local a\n"
+		"if over > 0 then\n"
+		"  local old = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', over)\n"
+		"  a = old[#old][1]\n"
+		"else\n"
+		"  a = newest and newest[2][8] or left(KEYS[1], KEYS[3], e, n)\n"
+		"end\n"
+		"local before = newest and newest[1] or a\n"
+		"n = text(tonumber(n) + 1)\n"
+		"local id = e .. '-' .. n\n"
+		"redis.call('XADD', KEYS[2], 'MAXLEN', size, id, 'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a)\n"
+		"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
+		"redis.call('SET', KEYS[3], id, 'PX', '259200000')\n"
+		"redis.call('HSET', KEYS[1], 'n', n)\n"
+		"local r = redis.call(ARGV[1], ARGV[2],\n"
+		"  '\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
+		"return {r, e, n}\n",
+	[PUSH_REDIS_SCRIPT_FETCH] = HEAD LEFT
+		"local e, n = head(KEYS[1])\n"
+		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
+		"local a = newest and newest[2][8] or left(KEYS[1], KEYS[3], e, n)\n"
+		"local after = a\n"
+		"local out = {e, n, text(now)}\n"
+		"local count, bytes = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+		"for i, m in ipairs(redis.call('XREVRANGE', KEYS[2], ARGV[2], ARGV[1], 'COUNT', count + 1)) do\n"
+		"  local f = m[2]\n"
+		"  if now - tonumber(f[4]) >= tonumber(ARGV[3]) then a = m[1] after = a break end\n"
+		"  bytes = bytes - #f[2]\n"
+		"  if i > count or (i > 1 and bytes < 0) then after = m[1] break end\n"
+		"  local at = #out\n"
+		"  out[at + 1], out[at + 2], out[at + 3], out[at + 4] = m[1], f[4], f[6], f[2]\n"
+		"end\n"
+		"out[#out + 1] = after\n"
+		"out[#out + 1] = a\n"
+		"return out\n",
+	[PUSH_REDIS_SCRIPT_HEAD] = HEAD
+		"local e, n = head(KEYS[1])\n"
+		"return redis.call(ARGV[1], ARGV[2], e .. '-' .. n)\n",
+};
+/* clang-format on */
+
+void
+push_redis_scripts_init(struct push_redis_scripts *scripts)
+{
+	for (int i = 0; i < PUSH_REDIS_SCRIPT_COUNT; i++) {
+		unsigned char digest[EVP_MAX_MD_SIZE];
+		unsigned int size = 0;
+		int result = EVP_Digest(texts[i], strlen(texts[i]), digest, &size, EVP_sha1(), NULL);
+
+		PUSH_ASSERT(result == 1 && 2 * size + 1 == PUSH_REDIS_SHA_BYTES);
+		for (unsigned int byte = 0; byte < size; byte++)
+			snprintf(scripts->sha[i] + 2 * byte, 3, "%02x", digest[byte]);
+	}
+}
+
+const char *
+push_redis_script_text(enum push_redis_script script)
+{
+	return texts[script];
+}

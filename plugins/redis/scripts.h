@@ -1,0 +1,51 @@
+/*
+ * scripts.h - what happens in Redis in one step, in Lua (Redis docs, "Scripting with Lua").
+ *
+ * History lies in three kinds of keys, which share the hash tag of their partition (history.c):
+ *
+ *   push:history:{TAG}          hash    of a partition: r, the replication id of the server that numbers; e,
+ * the epoch; n, the last number; o, w: two positions, wt: when w was the last push:history:{TAG}:CHANNEL
+ * stream  of its messages, with ids EPOCH-NUMBER: m, the payload; t, when it was published, in ms; x, its own
+ * ttl in ms; a, the id of the last message of the channel that had left the stream by then
+ *   push:last:{TAG}:CHANNEL     string  the id of its last message
+ *
+ * A server with another replication id than the one that numbered last has been promoted, or started anew: it
+ * may lack what was numbered before, so an epoch begins.  It is told by INFO, inside of the script, since a
+ * node that looked it up before would be wrong just then.
+ *
+ * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
+ * channel has had no message for three days, and what has left it is not behind o, which is one to three days
+ * old. Without it a quiet channel would look like one whose messages are gone.
+ */
+#ifndef PUSH_REDIS_SCRIPTS_H
+#define PUSH_REDIS_SCRIPTS_H
+
+#define PUSH_REDIS_SHA_BYTES 41 /* with the NUL */
+
+enum push_redis_script {
+	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
+	 * message's own ttl (0: none)
+	 * ─▶ receivers, epoch, number.  What is published: 1E # id ' ' id before ' ' own ttl ' ' payload */
+	PUSH_REDIS_SCRIPT_PUBLISH,
+	/* keys: partition, stream, last; from, to (ids as XRANGE takes them), ttl, how many at most, and
+	 * bytes ─▶ epoch, number, now, then of each message, the newest first: id, t, x, payload; then the id
+	 * up to which the answer has nothing, and that up to which the server has nothing */
+	PUSH_REDIS_SCRIPT_FETCH,
+	/* keys: partition; PUBLISH or SPUBLISH, channel ─▶ receivers; the head's id is published */
+	PUSH_REDIS_SCRIPT_HEAD,
+	PUSH_REDIS_SCRIPT_COUNT
+};
+
+struct push_redis_scripts {
+	char sha[PUSH_REDIS_SCRIPT_COUNT][PUSH_REDIS_SHA_BYTES];
+};
+
+/* push_redis_scripts_init - compute their SHA-1, by which they are called. */
+void
+push_redis_scripts_init(struct push_redis_scripts *scripts);
+
+/* push_redis_script_text - a script, for SCRIPT LOAD. */
+const char *
+push_redis_script_text(enum push_redis_script script);
+
+#endif

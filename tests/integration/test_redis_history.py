@@ -1,0 +1,452 @@
+"""History that Redis keeps: a client that comes back, at whichever node, has what it missed or is told of the gap."""
+
+import itertools
+import threading
+
+import pytest
+
+from http1 import publish
+from redis_nodes import IMPATIENT, node, readiness
+from redis_servers import Client, Cluster, RedisServer, Sentinels, slot_of, wait_until
+from resuming import READERS, SseReader, gap, message, resumed
+from server import SANITIZED
+
+names = (f"room-{i}" for i in itertools.count())
+KEPT = {"PUSH_HISTORY_SIZE": 20, "PUSH_HISTORY_TTL": "1m", "PUSH_HISTORY_RULES": "short:=3 brief:=10/1s off:=0 big:=2000",
+        "PUSH_RECONNECT_DITHER_MIN_DURATION": "1h", "PUSH_RECONNECT_DITHER_MAX_DURATION": "1h"}
+
+
+def two(url, **more):
+    return node(url, **KEPT, **more), node(url, **KEPT, **more)
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def nodes(redis):
+    one, other = two(redis.url())
+    with one, other:
+        yield one, other
+
+
+@pytest.fixture
+def room():
+    return next(names)
+
+
+@pytest.fixture(params=READERS)
+def come(request):
+    """come(node, channels, last_id): a client of each transport."""
+    opened = []
+
+    def open_one(at, channels, last_id=None):
+        opened.append(READERS[request.param](at.port, channels, last_id))
+        return opened[-1]
+
+    yield open_one
+    for client in opened:
+        client.close()
+
+
+def test_a_client_that_comes_back_at_another_node_gets_what_it_missed_and_then_goes_on(nodes, come, room):
+    one, other = nodes
+    first = come(one, room)
+    first.position()
+    other.publish(room, 1)
+    assert first.next() == message(room, 1)
+    first.close()
+    one.publish(room, "two")
+    other.publish(room, {"three": 3})
+    again = come(other, room, first.id)
+    assert [again.next() for _ in range(3)] == [message(room, "two"), message(room, {"three": 3}), resumed(2)]
+    one.publish(room, 4)
+    assert again.next() == message(room, 4)
+
+
+def test_a_client_that_has_received_nothing_has_a_position(nodes, come, room):
+    one, other = nodes
+    first = come(one, room)
+    position = first.position()
+    first.close()
+    one.publish(room, 1)
+    again = come(other, room, position)
+    assert [again.next(), again.next()] == [message(room, 1), resumed(1)]
+
+
+def test_one_id_resumes_all_channels_in_the_order_of_publishing(nodes, come, room):
+    one, other = nodes
+    channels = f"{room}-a,{room}-b,{room}-c"
+    position = come(one, channels).position()
+    for i in range(9):
+        nodes[i % 2].publish(f"{room}-{'abc'[i % 3]}", i)
+    again = come(other, channels, position)
+    assert [again.next() for _ in range(10)] == [message(f"{room}-{'abc'[i % 3]}", i) for i in range(9)] + [resumed(9)]
+
+
+def test_a_quiet_channel_is_no_gap(nodes, come, room):
+    """Others have moved the partition on, and no node has a window of this one."""
+    one, other = nodes
+    position = come(one, f"{room}-quiet").position()
+    for i in range(50):
+        one.publish(f"{room}-loud-{i}", i)
+    again = come(other, f"{room}-quiet", position)
+    assert again.next() == resumed(0)
+
+
+def test_what_has_left_is_a_gap_with_all_that_there_is(nodes, come, room):
+    one, other = nodes
+    channel = "short:" + room
+    first = come(one, channel)
+    first.position()
+    one.publish(channel, 0)
+    assert first.next() == message(channel, 0)
+    first.close()
+    for i in range(1, 6):
+        other.publish(channel, i)
+    again = come(other, channel, first.id)
+    event, data = again.next()
+    assert event == "gap" and data["channel"] == channel and data["missed"] in (2, "unknown")
+    assert [again.next() for _ in range(3)] == [message(channel, i) for i in (3, 4, 5)]
+
+
+def test_messages_that_are_too_old_are_a_gap(nodes, redis, come, room):
+    one, other = nodes
+    channel = "brief:" + room
+    position = come(one, channel).position()
+    one.publish(channel, 1)
+    with redis.client() as client:
+        wait_until(lambda: not client.command("EXISTS", "push:history:" + channel), "it has expired")
+    again = come(other, channel, position)
+    assert again.next() == gap(channel)
+
+
+@pytest.mark.parametrize("last_id", ["nonsense", "0.1.zzz", "%25%22%7B", "x" * 2000])
+def test_an_id_from_outside_is_never_trusted(nodes, come, room, last_id):
+    one, _ = nodes
+    client = come(one, room, last_id)
+    assert client.next() == gap(room)
+    one.publish(room, "live")
+    assert client.next() == message(room, "live")
+
+
+def test_an_id_of_the_future_is_waited_for_and_then_a_gap(nodes, room):
+    one, _ = nodes
+    client = SseReader(one.port, room, "0.zzzzzzzz.1")
+    assert client.next() == gap(room)
+    one.publish(room, "live")
+    assert client.next() == message(room, "live")
+    client.close()
+
+
+def test_a_client_that_is_faster_than_a_node_is_waited_for(nodes, come, room):
+    """A node without a client of the busy channel does not know its numbers, which the id has."""
+    one, other = nodes
+    quiet = come(other, f"{room}-quiet")
+    quiet.position()
+    both = come(one, f"{room}-quiet,{room}-busy")
+    both.position()
+    for i in range(30):
+        one.publish(f"{room}-busy", i)
+        both.next()
+    both.close()
+    again = come(other, f"{room}-quiet", both.id)
+    assert again.next() == resumed(0)
+
+
+def test_a_long_history_comes_in_pieces(nodes, come, room):
+    one, other = nodes
+    channel = "big:" + room
+    position = come(one, channel).position()
+    text = "x" * 4000
+    for i in range(1200):
+        one.publish(channel, f"{i} {text}")
+    again = come(other, channel, position)
+    assert [again.next()[1]["message"].split()[0] for _ in range(1200)] == [str(i) for i in range(1200)]
+    assert again.next() == resumed(1200)
+
+
+def test_plain_clients_of_redis_take_part(nodes, redis, come, room):
+    one, _ = nodes
+    client = come(one, room)
+    client.position()
+    with redis.subscribe(room) as plain:
+        assert one.publish(room, "héllo").body == b'{"subscribers":2}'
+        got = plain.message()
+        assert got.startswith(b"\x1e#") and got.endswith(b" " + "héllo".encode())
+    assert client.next() == message(room, "héllo")
+    redis.command("PUBLISH", room, "by hand")
+    assert client.next() == message(room, "by hand")
+
+
+def test_forged_envelopes_break_nothing(nodes, redis, come, room):
+    one, other = nodes
+    client = come(one, room)
+    client.position()
+    one.publish(room, 1)
+    assert client.next() == message(room, 1)
+    for forged in (b"\x1e#", b"\x1e#1-1", b"\x1e#1-1 0-0 0 old", b"\x1e#99999999999999-1 0-0 0 new", b"\x1e#x-y 0-0 0 z",
+                   b"\x1e#1-1 0-0 -5 z", b"\x1e#18446744073709551616-1 0-0 0 z"):
+        redis.command("PUBLISH", room, forged)
+    one.publish(room, 2)
+    got = []
+    while message(room, 2) not in got:
+        got.append(client.next())
+    assert [g for g in got if g[0] == "message" and isinstance(g[1]["message"], int)] == [message(room, 2)]
+    assert [g for g in got if g[0] == "gap"] == []
+    again = come(other, room, client.id)
+    one.publish(room, 3)
+    assert [again.next(), again.next()] in ([resumed(0), message(room, 3)], [message(room, 3), resumed(1)])
+
+
+def test_scripts_that_redis_has_forgotten_are_loaded_again(nodes, redis, come, room):
+    one, other = nodes
+    client = come(one, room)
+    client.position()
+    redis.command("SCRIPT", "FLUSH")
+    assert other.publish(room, 1).status == 202
+    assert client.next() == message(room, 1)
+    redis.command("SCRIPT", "FLUSH")
+    again = come(other, room, client.id)
+    assert again.next() == resumed(0)
+
+
+def test_no_message_is_lost_or_doubled_between_replay_and_live(nodes, come, room):
+    """While clients come back again and again at one node or the other, somebody publishes as fast as he can."""
+    count = 300
+    client, got = come(nodes[0], room), []
+    client.position()
+    publisher = threading.Thread(target=lambda: [publish(nodes[i % 2].port, room, i) for i in range(count)])
+    publisher.start()
+    missed = False
+    while not got or got[-1] != count - 1:
+        event, data = client.next()
+        if event == "message":
+            assert missed or data["message"] == (got[-1] + 1 if got else 0), got[-3:]
+            missed = False
+            got.append(data["message"])
+            if len(got) % 10 == 5:
+                client.close()
+                client = come(nodes[len(got) // 10 % 2], room, client.id)
+        missed = missed or event == "gap"
+    publisher.join()
+    assert got == sorted(set(got))
+
+
+class Stream:
+    """What a client hears of numbers that are published one after the other, in a thread of its own."""
+
+    def __init__(self, reader):
+        self.reader, self.got, self.gaps = reader, [], []
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        while event := self.reader.next():
+            if event[0] == "message":
+                self.got.append(event[1]["message"])
+            elif event[0] == "gap":
+                self.gaps.append((len(self.got), event[1]))
+
+
+def publish_until_done(servers, channel, first, count):
+    """The numbers that were acknowledged."""
+    return [i for i in range(first, first + count) if publish(servers[i % len(servers)].port, channel, i).status == 202]
+
+
+def await_number(streams, number):
+    for stream in streams:
+        wait_until(lambda s=stream: number in s.got, f"{number} has come", 20)
+
+
+def test_after_an_outage_without_loss_nobody_sees_a_gap_and_nobody_misses_anything(room):
+    """Redis stands still, and goes on: what was published before and after comes, and nothing says gap."""
+    with RedisServer() as redis:
+        one, other = two(redis.url())
+        with one, other:
+            streams = [Stream(READERS[kind](at.port, f"{room},{room}-2")) for kind in READERS for at in (one, other)]
+            acknowledged = publish_until_done([one, other], room, 0, 20)
+            await_number(streams, 19)
+            redis.freeze()
+            for server in (one, other):
+                wait_until(lambda s=server: readiness(s) == 503, "readiness is DOWN")
+            redis.thaw()
+            # published at once, by hand, while the nodes are away
+            for server in (one, other):
+                wait_until(lambda s=server: readiness(s) == 200, "readiness is UP")
+            acknowledged += publish_until_done([one, other], room, 20, 20)
+            await_number(streams, 39)
+            for stream in streams:
+                assert stream.gaps == [] and stream.got == acknowledged
+
+
+def test_what_is_published_while_a_node_is_cut_off_reaches_its_clients_afterwards(room):
+    """The connections of both nodes are killed again and again while one publishes."""
+    room = "big:" + room
+    with RedisServer() as redis:
+        one, other = two(redis.url())
+        with one, other, redis.client() as admin:
+            streams = [Stream(READERS[kind](other.port, room)) for kind in READERS]
+            acknowledged = publish_until_done([one], room, 0, 5)
+            await_number(streams, 4)
+            for round in range(1, 6):
+                for line in admin.command("CLIENT", "LIST").decode().splitlines():
+                    fields = dict(field.split("=", 1) for field in line.split())
+                    if int(fields.get("sub", 0)):
+                        admin.command("CLIENT", "KILL", "ID", fields["id"])
+                acknowledged += publish_until_done([one], room, 5 * round, 5)
+            await_number(streams, 29)
+            for stream in streams:
+                assert stream.gaps == [] and stream.got == acknowledged == list(range(30))
+
+
+def test_a_redis_that_has_forgotten_everything_is_a_gap(room):
+    with RedisServer() as redis:
+        one, other = two(redis.url())
+        with one, other:
+            streams = [Stream(READERS[kind](one.port, room)) for kind in READERS]
+            publish_until_done([one, other], room, 0, 4)
+            await_number(streams, 3)
+            redis.kill()
+            redis.start()
+            for server in (one, other):
+                wait_until(lambda s=server: readiness(s) == 200, "readiness is UP")
+            publish_until_done([one, other], room, 4, 4)
+            await_number(streams, 7)
+            for stream in streams:
+                assert stream.gaps and stream.got == list(range(8))
+
+
+def test_a_flush_of_the_database_is_noticed_with_the_next_message(nodes, redis, come, room):
+    one, _ = nodes
+    client = come(one, room)
+    client.position()
+    one.publish(room, 1)
+    assert client.next() == message(room, 1)
+    redis.command("FLUSHALL")
+    one.publish(room, 2)
+    assert [client.next(), client.next()] == [gap(room), message(room, 2)]
+
+
+def test_a_sentinel_failover_says_gap_and_goes_on(room):
+    with Sentinels() as sentinels:
+        one, other = two(sentinels.url)
+        with one, other:
+            streams = [Stream(READERS[kind](at.port, room)) for kind in READERS for at in (one, other)]
+            publish_until_done([one, other], room, 0, 10)
+            await_number(streams, 9)
+            new = sentinels.other()
+            sentinels.master().kill()
+            sentinels.wait_for_master(new.port)
+            for server in (one, other):
+                wait_until(lambda s=server: readiness(s) == 200, "readiness is UP")
+            acknowledged = publish_until_done([one, other], room, 10, 10)
+            await_number(streams, acknowledged[-1])
+            for stream in streams:
+                assert stream.gaps
+                assert [n for n in stream.got if n >= 10] == acknowledged
+
+
+ROOMS = [f"cluster-{i}" for i in range(24)]
+
+
+@pytest.fixture(params=["off", "on"], ids=["plain", "sharded"], scope="module")
+def cluster_nodes(request):
+    with Cluster() as cluster:
+        one, other = two(cluster.url, PUSH_REDIS_SHARDED=request.param)
+        with one, other:
+            yield cluster, one, other
+
+
+def publish_rounds(servers, first, count):
+    """Numbers to all rooms in turn; those that were acknowledged, by room."""
+    acknowledged = {room: [] for room in ROOMS}
+    for i in range(first, first + count):
+        for k, room in enumerate(ROOMS):
+            if publish(servers[(i + k) % len(servers)].port, room, i).status == 202:
+                acknowledged[room].append(i)
+    return acknowledged
+
+
+def by_room(events):
+    return {room: [data["message"] for event, data in events if event == "message" and data["channel"] == room]
+            for room in ROOMS}
+
+
+def read_until(reader, number):
+    """All events up to where every room has brought the number."""
+    events = []
+    while not all(number in got for got in by_room(events).values()):
+        events.append(reader.next())
+    return events
+
+
+def test_in_a_cluster_one_short_id_resumes_channels_of_all_servers(cluster_nodes, come):
+    _, one, other = cluster_nodes
+    reader = come(one, ",".join(ROOMS))
+    position = reader.position()
+    reader.close()
+    acknowledged = publish_rounds([one, other], 0, 3)
+    again = come(other, ",".join(ROOMS), position)
+    events = read_until(again, 2)
+    assert by_room(events) == acknowledged
+    assert len(position) < 512 and len(again.id) < 512
+    assert [event for event in events if event[0] == "gap"] == []
+
+
+def test_in_a_cluster_a_slot_that_moves_while_others_publish_loses_nothing(cluster_nodes, come):
+    cluster, one, other = cluster_nodes
+    readers = [come(at, ",".join(ROOMS)) for at in (one, other)]
+    for reader in readers:
+        reader.position()
+    acknowledged, done = [], threading.Event()
+
+    def publish_all():
+        acknowledged.append(publish_rounds([one, other], 100, 40))
+        done.set()
+
+    publisher = threading.Thread(target=publish_all)
+    publisher.start()
+    for partition in (0, 5):
+        slot = partition * 1024
+        owner = cluster.owner(slot)
+        cluster.move_slot(slot, next(n for n in cluster.nodes[:3] if n.port != owner.port))
+    publisher.join()
+    wait_until(lambda: publish_rounds([one, other], 999, 1) == {room: [999] for room in ROOMS}, "all rooms take messages")
+    for reader in readers:
+        events = read_until(reader, 999)
+        for room, got in by_room(events).items():
+            expected = acknowledged[0][room]
+            numbers = [n for n in got if n < 999]
+            gaps = [e for e in events if e[0] == "gap" and e[1].get("channel", room) == room]
+            assert numbers == sorted(set(numbers))
+            assert gaps or [n for n in numbers if n in expected] == expected
+
+
+def test_in_a_cluster_a_master_that_dies_is_a_gap_at_most_and_goes_on():
+    with Cluster() as cluster:
+        one, other = two(cluster.url, PUSH_REDIS_SHARDED="on")
+        with one, other:
+            reader = SseReader(one.port, ",".join(ROOMS))
+            reader.position()
+            before = publish_rounds([one, other], 0, 2)
+            assert by_room(read_until(reader, 1)) == before
+            cluster.kill_master(0)
+            wait_until(lambda: all(list(publish_rounds([one, other], 5, 1).values())), "all rooms take messages")
+            events = read_until(reader, 5)
+            assert any(event == "gap" for event, _ in events)
+            reader.close()
+
+
+def test_history_off_for_a_channel_leaves_its_messages_as_they_are(nodes, redis, come, room):
+    one, _ = nodes
+    channel = "off:" + room
+    client = come(one, f"{channel},{room}")
+    client.position()
+    with redis.subscribe(channel) as plain:
+        one.publish(channel, "plain")
+        assert plain.message() == b"plain"
+    assert client.next() == message(channel, "plain")

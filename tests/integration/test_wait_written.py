@@ -1,0 +1,76 @@
+"""?wait=written: the answer comes when the message is on the way to all who are subscribed here."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from http1 import post, request
+from server import Server
+from sseclient import EventStream
+from wsclient import WebSocket
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server(PUSH_PUBLISH_WAIT_MAX="1s", PUSH_MESSAGE_MAX_SIZE="1mb", PUSH_CLIENT_QUEUE_MAX_SIZE="8mb",
+                PUSH_HISTORY_RULES="kept:=10") as running:
+        yield running
+
+
+def publish(server, channel, value, query="?wait=written", **more):
+    return request(server.port, post(json.dumps({"channel": channel, "message": value, **more}), path=f"/messages{query}"))
+
+
+@pytest.mark.parametrize("channel", ["w", "kept:w"])
+def test_all_who_read_are_counted(server, channel):
+    with WebSocket(server.port, channel) as ws, EventStream(server.port, channel) as sse:
+        ws.read_frame(), sse.raw()
+        answer = publish(server, channel, 1)
+        assert (answer.status, answer.body) == (202, b'{"subscribers":2,"written":2}')
+        assert ws.message()[1] == 1
+
+
+def test_without_subscribers_it_is_answered_at_once(server):
+    start = time.monotonic()
+    assert publish(server, "nobody", 1).json == {"subscribers": 0, "written": 0}
+    assert time.monotonic() - start < 0.5
+
+
+def test_an_array_tells_of_each(server):
+    with WebSocket(server.port, "a,b") as ws:
+        ws.read_frame()
+        body = [{"channel": "a", "message": 1}, {"channel": "x"}, {"channels": ["a", "b"], "message": 2}]
+        answer = request(server.port, post(json.dumps(body), path="/messages?wait=written"))
+        parts = answer.json
+        assert parts[0] == {"subscribers": 1, "written": 1} and parts[2] == {"subscribers": 2, "written": 2}
+        assert parts[1]["status"] == 400
+
+
+def test_who_does_not_read_is_waited_for_until_the_time_is_over(server):
+    with WebSocket(server.port, "slow") as slow, WebSocket(server.port, "slow") as ws:
+        slow.read_frame(), ws.read_frame()
+        for _ in range(7):
+            publish(server, "slow", "x" * 900000, query="")
+            ws.message()
+        start = time.monotonic()
+        assert publish(server, "slow", 1).json == {"subscribers": 2, "written": 1}
+        assert 0.9 <= time.monotonic() - start < 3
+
+
+def test_who_goes_away_is_not_waited_for(server):
+    with WebSocket(server.port, "leaver") as slow:
+        slow.read_frame()
+        for _ in range(7):
+            publish(server, "leaver", "x" * 900000, query="")
+        threading.Timer(0.2, slow.close).start()
+        start = time.monotonic()
+        answer = publish(server, "leaver", 1)
+        assert answer.json == {"subscribers": 1, "written": 0}
+        assert time.monotonic() - start < 0.9
+
+
+def test_what_can_be_waited_for_is_checked(server):
+    answer = publish(server, "c", 1, query="?wait=read")
+    assert answer.status == 400 and "'wait' can only be 'written'" in answer.error
