@@ -281,11 +281,10 @@ export class Push {
 	#take(link, name, data, text) {
 		const {channel, missed, id} = data ?? {};
 		const had = link.had.get(channel) ?? 0;
+		let done;
 
-		if (typeof id === 'string')
-			this.id = id;
 		if (name === 'message' && channel) {
-			this.#message(link, data, text);
+			done = this.#message(link, data, text);
 		} else if (name === 'gap') {
 			// the old connection may have brought it
 			link.had.set(channel, Math.max(0, had - missed || 0));
@@ -297,6 +296,19 @@ export class Push {
 			this.#call(name, data);
 			this.unsubscribe(channel ? [channel] : []);
 		}
+		if (typeof id !== 'string')
+			return;
+		const {acks, client} = this.#on;
+		if (!acks && !client)
+			this.id = id;
+		else
+			this.#handled = Promise.allSettled([this.#handled, done]).then(() => {
+				this.id = id;
+				if (name === 'message') {
+					link.ack = id;
+					link.ackTimer ??= setTimeout(() => this.#ack(link), ACK_MS);
+				}
+			});
 	}
 
 	#message(link, message, text) {
@@ -306,7 +318,6 @@ export class Push {
 		const had = link.had.get(counted);
 		const next = this.#next;
 		const seen = this.#seen;
-		let done;
 
 		if (had)
 			link.had.set(counted, had - 1);
@@ -320,13 +331,8 @@ export class Push {
 				seen.delete(oldest);
 			}
 			if (this.#channels.has(channel))
-				done = this.#call('message', message, text);
+				return this.#call('message', message, text);
 		}
-		if (id && (this.#on.acks || this.#on.client))
-			this.#handled = Promise.allSettled([this.#handled, done]).then(() => {
-				link.ack = id;
-				link.ackTimer ??= setTimeout(() => this.#ack(link), ACK_MS);
-			});
 	}
 
 	#ack(link) {

@@ -220,6 +220,7 @@ describe('the transport', () => {
 	it('is EventSource where no WebSocket gets through, at once the next time, and a WebSocket again later', async (t) => {
 		const channel = room();
 
+		proxy.requests.length = 0;
 		proxy.refuses = /^upgrade: *websocket/im;
 		const client = await open(proxy.origin, {channels: [channel]});
 		assert.equal(client.push.transport, 'sse');
@@ -287,5 +288,95 @@ describe('publish', () => {
 		await client.receives(channel, [{a: [1, null]}]);
 		const {status, body} = await server.publish('', 'x');
 		await assert.rejects(client.push.publish('', 'x'), {status, message: body.error});
+	});
+});
+
+describe('acknowledgements', () => {
+	const NAMED = () => ({acks: true, client: `client-${++rooms}`, transport: 'ws'});
+
+	it('a client with a name goes on behind what its handlers have done, at another time', async () => {
+		const [channel, options] = [room(), NAMED()];
+		const first = await open(proxy.origin, {channels: [channel], ...options});
+
+		for (const n of numbers(3))
+			await server.publish(channel, n);
+		await first.receives(channel, numbers(3));
+		await wait(100);
+		first.close();
+		await server.publish(channel, 3);
+		const second = await open(server.origin, {channels: [channel], ...options});
+		await second.receives(channel, [3]);
+	});
+
+	it('covers nothing that a handler still works on', async () => {
+		const [channel, options] = [room(), NAMED()];
+		const got = [];
+		let finish;
+		const first = await open(server.origin, {
+			channels: [channel], ...options,
+			message: ({message}) => {
+				got.push(message);
+				return message === 1 ? new Promise((resolve) => { finish = resolve; }) : undefined;
+			},
+		});
+
+		for (const n of numbers(3))
+			await server.publish(channel, n);
+		await until(() => got.length === 3);
+		await wait(100);
+		first.close();
+		const second = await open(server.origin, {channels: [channel], ...options});
+		await second.receives(channel, [1, 2]);
+		finish();
+	});
+
+	it('are few for many messages, and keep the server sending', async () => {
+		const channel = room();
+		const client = await open(server.origin, {channels: [channel], acks: true, transport: 'ws'});
+		const count = 600;	// more than twice push.ack.window
+		const lanes = Array.from({length: 8}, async (unused, lane) => {
+			for (let n = lane; n < count; n += 8)
+				await server.publish(channel, n);
+		});
+
+		await Promise.all(lanes);
+		await until(() => client.of(channel).length >= count);
+		assert.deepEqual([...client.of(channel)].sort((a, b) => a - b), numbers(count));
+		assert.deepEqual(client.errors, []);
+	});
+
+	it('what is sent again is handed over once', async () => {
+		const own = await Server.start({...HISTORY, PUSH_ACK_TIMEOUT: '300ms'});
+
+		try {
+			const channel = room();
+			const got = [];
+			const client = await open(own.origin, {
+				channels: [channel], acks: true, transport: 'ws',
+				message: async ({message}) => {
+					got.push(message);
+					await wait(500);
+				},
+			});
+			await own.publish(channel, 0);
+			await until(() => client.heard.filter((event) => event === 'message').length === 2);
+			await wait(700);
+			assert.deepEqual(got, [0]);
+			assert.equal(client.push.state, 'open');
+			client.close();
+		} finally {
+			await own.stop();
+		}
+	});
+
+	it('move along to a new connection', async () => {
+		const channel = room();
+		const client = await open(shortLived.origin, {channels: [channel], ...NAMED()});
+		const count = await publishUntil(shortLived, [channel], () => client.states.filter((state) => state === 'moving').length >= 2);
+
+		await client.receives(channel, numbers(count));
+		assert.deepEqual(client.errors, []);
+		assert.deepEqual(client.gaps, []);
+		assert.ok(!client.states.includes('waiting'), client.states.join());
 	});
 });
