@@ -260,6 +260,78 @@ describe('the transport', () => {
 });
 
 describe('channels that are changed while it is open', () => {
+	it('by WebSocket: are added and removed on the connection that there is', async () => {
+		const [kept, added, removed] = [room(), room(), room()];
+		const client = await open(server.origin, {channels: [kept, removed], transport: 'ws'});
+
+		client.push.subscribe([added]);
+		client.push.unsubscribe([removed]);
+		await until(() => client.heard.includes('subscribed') && client.heard.includes('unsubscribed'));
+		for (const channel of [kept, added, removed])
+			await server.publish(channel, 0);
+		await client.receives(kept, [0]);
+		await client.receives(added, [0]);
+		await client.receives(removed, []);
+		assert.deepEqual(client.states, ['connecting', 'open']);
+	});
+
+	it('by WebSocket: are the same behind a cut, and nothing is lost on any of them', async () => {
+		const [first, second] = [room(), room()];
+		const client = await open(proxy.origin, {channels: [first], transport: 'ws'});
+
+		client.push.subscribe([second]);
+		await until(() => client.heard.includes('subscribed'));
+		await server.publish(second, 0);
+		await client.receives(second, [0]);
+		proxy.cut();
+		await client.reaches('waiting');
+		await server.publish(first, 0);
+		await server.publish(second, 1);
+		await client.receives(first, [0]);
+		await client.receives(second, [0, 1]);
+		assert.deepEqual(client.gaps, []);
+	});
+
+	it('that the server refuses are told, and not asked for again', async () => {
+		const channel = room();
+		const client = await open(proxy.origin, {channels: [channel], transport: 'ws'});
+
+		client.push.subscribe(['x'.repeat(300)]);
+		await until(() => client.errors.length);
+		assert.equal(client.errors[0].channel, 'x'.repeat(300));
+		proxy.cut();
+		await client.reaches('waiting');
+		await client.reaches('open');
+		await server.publish(channel, 0);
+		await client.receives(channel, [0]);
+	});
+
+	for (const transport of ['ws', 'sse'])
+		it(`by ${transport}: at any moment, also while it moves`, async () => {
+			const kept = room();
+			const others = Array.from({length: 8}, () => room());
+			const client = await open(shortLived.origin, {channels: [kept], transport});
+			let isDone = false;
+			const published = publishUntil(shortLived, [kept], () => isDone);
+
+			for (let n = 0; n < 24; n++) {
+				client.push[n < 16 && n % 3 === 2 ? 'unsubscribe' : 'subscribe']([others[n % 8]]);
+				await wait(100);
+			}
+			await until(() => client.push.state === 'open');
+			for (const channel of others) {
+				while ((await shortLived.publish(channel, 'probe')).body.subscribers !== 1)
+					await wait(20);
+				await shortLived.publish(channel, 'heard');
+			}
+			isDone = true;
+			await client.receives(kept, numbers(await published));
+			for (const channel of others)
+				await until(() => client.of(channel).at(-1) === 'heard');
+			assert.deepEqual(client.gaps, []);
+			assert.deepEqual(client.errors, []);
+		});
+
 	it('by EventSource: are added and removed without a loss on those that stay', async () => {
 		const [kept, added, removed] = [room(), room(), room()];
 		const client = await open(server.origin, {channels: [kept, removed], transport: 'sse'});
