@@ -8,7 +8,7 @@
  *
  * Each begins behind the newest id: the server replays what was missed, or tells of the gap. While moving, what the
  * new one brings is held until a quiet moment; what both bring is taken once, by id or content.
- * EventSource is for where no WebSocket gets through.
+ * Where no WebSocket gets through EventSource is taken.
  *
  * @typedef {{channel: string, message: any, id?: string}} Message
  * @typedef {'idle'|'connecting'|'open'|'moving'|'waiting'|'refused'} State
@@ -32,7 +32,7 @@ const BLOCKED_MS = 600_000;
 const SEEN = 1000;
 const REFUSED = /^(4(?!08|29)..|100[3789])$/;
 
-/* url -> until when no WebSocket is tried */
+/* url -> until when */
 const blocked = new Map();
 
 const parse = (text) => {
@@ -190,7 +190,7 @@ export class Push {
 		if (!sse)
 			url = url.replace('http', 'ws') + (client ? `&client=${client}` : acks ? '&acks=true' : '');
 		const socket = new (sse ? EventSource : WebSocket)(url);
-		const link = {sse, name, socket, channels, since: Date.now(), held: [], had: new Map()};
+		const link = {sse, name, socket, channels, since: Date.now(), held: [], gaps: new Map(), copies: new Map()};
 
 		if (sse)
 			this.#hearSource(link, socket);
@@ -224,7 +224,6 @@ export class Push {
 		source.onerror = async () => {
 			let why = {};
 
-			// it keeps the server's words
 			source.close();
 			try {
 				const answer = link.alive || await fetch(source.url);
@@ -279,22 +278,18 @@ export class Push {
 	}
 
 	#take(link, name, data, text) {
-		const {channel, missed, id} = data ?? {};
-		const had = link.had.get(channel) ?? 0;
+		const {channel, id} = data ?? {};
 		let done;
 
 		if (name === 'message' && channel) {
 			done = this.#message(link, data, text);
-		} else if (name === 'gap') {
-			// the old connection may have brought it
-			link.had.set(channel, Math.max(0, had - missed || 0));
-			if (!(missed <= had))
-				this.#call(name, missed > 0 ? {channel, missed: missed - had} : data);
 		} else if (name === 'reconnect') {
 			this.#move();
-		} else if (name === 'error' || name === 'resumed' && !link.moved) {
+		} else if (name === 'gap' || name === 'resumed' && !link.moved) {
 			this.#call(name, data);
-			this.unsubscribe(channel ? [channel] : []);
+		} else if (name === 'error') {
+			this.#call(name, data);
+			this.unsubscribe([channel]);
 		}
 		if (typeof id !== 'string')
 			return;
@@ -314,25 +309,30 @@ export class Push {
 	#message(link, message, text) {
 		const {channel, id} = message;
 		const key = `${channel}\n${id ?? JSON.stringify(message)}`;
-		const counted = id ? channel : key;
-		const had = link.had.get(counted);
+		const {gaps, copies} = link;
+		const count = copies.get(key);
 		const next = this.#next;
 		const seen = this.#seen;
+		const isNew = id ? !seen.has(key) : !count;
 
-		if (had)
-			link.had.set(counted, had - 1);
-		if (id ? !seen.has(key) : !had) {
-			(id ? seen : this.#plain).add(id ? key : channel);
-			if (next && (id || next.alive))
-				next.had.set(counted, (next.had.get(counted) ?? 0) + 1);
-			for (const oldest of seen) {
-				if (next || seen.size <= SEEN)
-					break;
-				seen.delete(oldest);
-			}
-			if (this.#channels.has(channel))
-				return this.#call('message', message, text);
+		if (count)
+			copies.set(key, count - 1);
+		// if the old connection brought what is behind a gap, it filled it
+		if (isNew && gaps.has(channel))
+			this.#call('gap', gaps.get(channel));
+		gaps.delete(channel);
+		if (!isNew)
+			return;
+		(id ? seen : this.#plain).add(id ? key : channel);
+		if (next?.alive)
+			next.copies.set(key, (next.copies.get(key) ?? 0) + 1);
+		for (const oldest of seen) {
+			if (next || seen.size <= SEEN)
+				break;
+			seen.delete(oldest);
 		}
+		if (this.#channels.has(channel))
+			return this.#call('message', message, text);
 	}
 
 	#ack(link) {
@@ -371,17 +371,22 @@ export class Push {
 
 		this.#next = null;
 		this.#close(old);
-		this.#wait(quiet ? 0 : SETTLE_MS, () => link.had.clear());
+		this.#wait(quiet ? 0 : SETTLE_MS, () => link.copies.clear());
 		this.#enter(link.alive ? 'open' : 'connecting');
 		link.moved = link.alive;
 		for (const [name, data, text] of link.held.splice(0)) {
 			const channel = data?.channel;
 
-			// what cannot be replayed was not missed either, while both were open
-			if (!link.closed &&
-					!(name === 'gap' && channel && (this.#plain.has(channel) || !old.channels.has(channel))))
+			if (link.closed)
+				return;
+			if (name !== 'gap' || !channel)
 				this.#take(link, name, data, text);
+			// what is not kept was not missed either, while both were open
+			else if (!this.#plain.has(channel) && old.channels.has(channel))
+				link.gaps.set(channel, data);
 		}
+		link.gaps.forEach((gap) => this.#call('gap', gap));
+		link.gaps.clear();
 		this.#sync();
 	}
 

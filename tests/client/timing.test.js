@@ -202,9 +202,10 @@ describe('moving', () => {
 		}
 	});
 
-	it('tells of no gap that the old connection has filled, and of the rest of one that it has not', () => {
-		const gaps = [];
-		play({gap: (gap) => gaps.push(gap)});
+	it('tells of no gap that the old connection has filled, and of one that it has not', () => {
+		const told = [];
+		play({gap: ({channel, missed}) => told.push(`${channel} misses ${missed}`), message: ({message}) => told.push(message),
+			channels: ['c', 'd', 'e']});
 		const [old] = Played.all;
 
 		old.say('ping', {id: '0'});
@@ -212,10 +213,12 @@ describe('moving', () => {
 		for (const id of ['1', '2'])
 			old.say('message', {channel: 'c', message: id, id});
 		Played.last.say('ping', {id: '0'});
-		Played.last.say('gap', {channel: 'c', missed: 1});
-		Played.last.say('gap', {channel: 'c', missed: 3});
+		for (const channel of ['c', 'd', 'e'])
+			Played.last.say('gap', {channel, missed: 'unknown'});
+		for (const [channel, id] of [['c', '2'], ['c', '3'], ['d', '4']])
+			Played.last.say('message', {channel, message: id, id});
 		tick(150);
-		assert.deepEqual(gaps, [{channel: 'c', missed: 2}]);
+		assert.deepEqual(told, ['1', '2', '3', 'd misses unknown', '4', 'e misses unknown']);
 	});
 
 	it('moves again when the new connection, too, is asked to reconnect before it has taken over', () => {
