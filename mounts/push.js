@@ -190,7 +190,7 @@ export class Push {
 		if (!sse)
 			url = url.replace('http', 'ws') + (client ? `&client=${client}` : acks ? '&acks=true' : '');
 		const socket = new (sse ? EventSource : WebSocket)(url);
-		const link = {sse, name, socket, channels, since: Date.now(), held: [], gaps: new Map(), copies: new Map()};
+		const link = {sse, name, socket, channels, since: Date.now(), held: [], gaps: new Map(), copies: {__proto__: null}};
 
 		if (sse)
 			this.#hearSource(link, socket);
@@ -309,23 +309,22 @@ export class Push {
 	#message(link, message, text) {
 		const {channel, id} = message;
 		const key = `${channel}\n${id ?? JSON.stringify(message)}`;
-		const {gaps, copies} = link;
-		const count = copies.get(key);
+		const {gaps} = link;
 		const next = this.#next;
 		const seen = this.#seen;
-		const isNew = id ? !seen.has(key) : !count;
+		const old = link.copies[channel] ?? [];
+		const isNew = id ? !seen.has(key) : !old.includes(key);
 
-		if (count)
-			copies.set(key, count - 1);
-		// if the old connection brought what is behind a gap, it filled it
+		old.splice(0, isNew ? Infinity : old.indexOf(key) + 1);
+		// the old connection has filled it, if it brought this
 		if (isNew && gaps.has(channel))
 			this.#call('gap', gaps.get(channel));
 		gaps.delete(channel);
 		if (!isNew)
 			return;
 		(id ? seen : this.#plain).add(id ? key : channel);
-		if (next?.alive)
-			next.copies.set(key, (next.copies.get(key) ?? 0) + 1);
+		if (next && !id)
+			(next.copies[channel] ??= []).push(key);
 		for (const oldest of seen) {
 			if (next || seen.size <= SEEN)
 				break;
@@ -371,7 +370,9 @@ export class Push {
 
 		this.#next = null;
 		this.#close(old);
-		this.#wait(quiet ? 0 : SETTLE_MS, () => link.copies.clear());
+		this.#wait(quiet ? 0 : SETTLE_MS, () => {
+			link.copies = {};
+		});
 		this.#enter(link.alive ? 'open' : 'connecting');
 		link.moved = link.alive;
 		for (const [name, data, text] of link.held.splice(0)) {

@@ -233,14 +233,17 @@ describe('moving', () => {
 		assert.equal(Played.all.length, 3);
 	});
 
-	/* Plays a handover: `sent` on the old connection up to cut, on the new one from start, each up to 40 ms late. */
+	/*
+	 * Plays a handover: `sent` on the old connection until it is closed, on the new one from start, each up to 40 ms late.
+	 * What the new one brings, its first ping too, may come later still: the old one has brought it by then.
+	 */
 	function handOver(random, hasIds) {
 		const total = 1 + random(40);
-		const cut = random(total + 1);
-		const start = random(cut + 1);
+		const start = random(total + 1);
 		const sent = Array.from({length: total}, (unused, i) => ({
 			channel: 'c', message: hasIds ? i : String.fromCodePoint(97 + random(3)), ...hasIds && {id: `i${i}`},
 		}));
+		const lag = random(2) * random(100);
 		const arrivals = [];
 		const got = [];
 		const push = play({message: (message) => got.push(message)});
@@ -248,14 +251,13 @@ describe('moving', () => {
 
 		old.say('ping');
 		old.say('reconnect');
-		// in order on each connection: the lag of one is less than what is between two
+		// in order on each connection: the lag is less than what is between two
 		for (const [i, message] of sent.entries()) {
-			if (i < cut)
-				arrivals.push([i * 200 + random(40), old, message]);
+			arrivals.push([i * 400 + random(40), old, message]);
 			if (i >= start)
-				arrivals.push([i * 200 + random(40), Played.last, message]);
+				arrivals.push([i * 400 + lag + random(40), Played.last, message]);
 		}
-		arrivals.push([start * 200 - 100, Played.last, null]);
+		arrivals.push([start * 400 - 100 + lag * 2, Played.last, null]);
 		let now = -100;
 		for (const [at, socket, message] of arrivals.sort(([left], [right]) => left - right)) {
 			tick(at - now);
