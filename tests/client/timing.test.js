@@ -103,6 +103,20 @@ describe('back-off', () => {
 	});
 });
 
+it('waits as long as the server asks', async (t) => {
+	const waits = [];
+	t.mock.method(globalThis, 'fetch', async () => new Response('{"error":"too much"}', {status: 503, headers: {'Retry-After': '7'}}));
+	play({
+		transport: 'sse', state: (state, why) => state === 'waiting' && waits.push(why),
+		EventSource: class extends Played {
+			addEventListener() {}
+		},
+	});
+
+	await Played.last.onerror();
+	assert.deepEqual(waits, [{status: 503, error: 'too much', wait: 7000}]);
+});
+
 describe('silence', () => {
 	it('of two heartbeats and five seconds is too long, whatever the interval is', () => {
 		for (const interval of [500, 10_000, 60_000]) {
@@ -219,6 +233,59 @@ describe('moving', () => {
 			Played.last.say('message', {channel, message: id, id});
 		tick(150);
 		assert.deepEqual(told, ['1', '2', '3', 'd misses unknown', '4', 'e misses unknown']);
+	});
+
+	describe('without ids', () => {
+		/* Arrivals are `old c x` (the old connection brings x on channel c), `new c x`, `old` or `new` ends it, or ms. */
+		function carry(...arrivals) {
+			const got = [];
+			play({message: (message) => got.push(message), channels: ['a', 'b']});
+			const [old] = Played.all;
+
+			old.say('ping');
+			old.say('reconnect');
+			const sockets = {old, new: Played.last};
+			sockets.new.say('ping');
+			for (const arrival of arrivals) {
+				const [name, channel, message] = String(arrival).split(' ');
+				if (channel)
+					sockets[name].say('message', {channel, message});
+				else if (sockets[name])
+					sockets[name].end();
+				else
+					tick(arrival);
+			}
+			return keys(got);
+		}
+
+		it('hands over what comes on both once', () => {
+			assert.equal(carry('old a x', 'old a y', 'new a y', 150, 'new a z'), 'xyz');
+		});
+
+		it('hands over what only the new connection has, when the old one is behind and ends', () => {
+			assert.equal(carry('old a x', 'new a x', 'new a y', 'old', 'new a z'), 'xyz');
+		});
+
+		it('waits for what the old connection had already, when the new one is behind', () => {
+			assert.equal(carry('old a x', 'old a y', 'old', 'new a x', 'new a y', 'new a z'), 'xyz');
+		});
+
+		it('hands over an equal message that comes much later', () => {
+			assert.equal(carry('old a x', 'old', 60_000, 'new a x'), 'xx');
+		});
+
+		it('takes nothing for a copy that comes after a quiet moment', () => {
+			assert.equal(carry('old a x', 151, 'new a x'), 'xx');
+		});
+
+		it('ends, at the latest, after one and a half seconds that were never quiet', () => {
+			const both = [100, 'old a x', 'new a x'];
+			assert.equal(carry(...Array(14).fill(both).flat(), 100, 'new a y'), `${'x'.repeat(14)}y`);
+		});
+
+		it('keeps channels apart', () => {
+			assert.equal(carry('old a x', 'old b x', 'new b x', 150, 'new a y'), 'xxy');
+		});
 	});
 
 	it('moves again when the new connection, too, is asked to reconnect before it has taken over', () => {
