@@ -47,12 +47,12 @@ const parse = (text) => {
 export class Push {
 	/** @type {State} */
 	state = 'idle';
-	/** The position in all channels, to go on from. */
+	/** How far it has come. */
 	id;
 	#url;
 	#on;
 	#channels = new Set();
-	#link; // in use
+	#link;
 	#next; // moving
 	#timer;
 	#tries = 0;
@@ -217,7 +217,7 @@ export class Push {
 
 		for (const name of ['heartbeat', 'message', 'gap', 'resumed', 'reconnect'])
 			source.addEventListener(name, ({data: text, lastEventId: id}) => {
-				// without its own, an event shows the last one's
+				// an event without shows the last one's
 				this.#heard(link, name, id === last ? parse(text) : {...parse(text), id}, text);
 				last = id;
 			});
@@ -309,7 +309,6 @@ export class Push {
 	#message(link, message, text) {
 		const {channel, id} = message;
 		const key = `${channel}\n${id ?? JSON.stringify(message)}`;
-		const {gaps} = link;
 		const next = this.#next;
 		const seen = this.#seen;
 		const old = link.copies[channel] ?? [];
@@ -317,9 +316,9 @@ export class Push {
 
 		old.splice(0, isNew ? Infinity : old.indexOf(key) + 1);
 		// the old connection has filled it, if it brought this
-		if (isNew && gaps.has(channel))
-			this.#call('gap', gaps.get(channel));
-		gaps.delete(channel);
+		if (isNew && link.gaps.has(channel))
+			this.#call('gap', link.gaps.get(channel));
+		link.gaps.delete(channel);
 		if (!isNew)
 			return;
 		(id ? seen : this.#plain).add(id ? key : channel);
@@ -370,9 +369,7 @@ export class Push {
 
 		this.#next = null;
 		this.#close(old);
-		this.#wait(quiet ? 0 : SETTLE_MS, () => {
-			link.copies = {};
-		});
+		this.#wait(quiet ? 0 : SETTLE_MS, () => (link.copies = {}));
 		this.#enter(link.alive ? 'open' : 'connecting');
 		link.moved = link.alive;
 		for (const [name, data, text] of link.held.splice(0)) {
