@@ -51,6 +51,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	hub->stats = stats;
 	hub->ready = ready;
 	hub->context = context;
+	push_tokens_init(&hub->tokens, seed);
 	hub->random = seed | 1; /* xorshift must not start at 0 */
 	push_list_init(&hub->dirty);
 	push_list_init(&hub->changed);
@@ -330,6 +331,16 @@ void
 push_hub_track(struct push_hub *hub, struct push_tracker *tracker)
 {
 	hub->tracker = tracker;
+}
+
+void
+push_hub_let_publish(struct push_hub *hub,
+	void (*publish)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command),
+	void *context)
+{
+	hub->publish = publish;
+	hub->publish_context = context;
 }
 
 bool

@@ -13,6 +13,7 @@
 #include "outbox.h"
 #include "push_assert.h"
 #include "subscriber.h"
+#include "tokens.h"
 #include "wheel.h"
 
 #define SUBSCRIBER_MAGIC 0x50755362u /* "PuSb" */
@@ -103,6 +104,7 @@ struct push_hub {
 	uint64_t dirty_bytes;          /* what waits for those that are dirty */
 	uint64_t unflushed_deliveries; /* since the flush had its last turn */
 	size_t subscriber_count;
+	struct push_tokens tokens; /* of those whose channels may be changed from outside */
 	struct push_wheel wheel;
 	uint64_t random;
 	uint64_t drain_end_us;              /* 0: not draining */
@@ -117,6 +119,10 @@ struct push_hub {
 	struct push_frame *heartbeats[PUSH_ENCODING_COUNT]; /* with the newest position; NULL: not made yet */
 	struct push_frame *controls[PUSH_ENCODING_COUNT][PUSH_CONTROL_COUNT];
 	struct push_frame *closes[PUSH_ENCODING_COUNT][PUSH_CLOSE_REASON_COUNT];
+	/* NULL: clients do not publish */
+	void (*publish)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command);
+	void *publish_context;
 	struct push_tracker *tracker; /* of the message that is being delivered; NULL: none */
 	struct push_buf scratch;      /* the JSON of the message that is being delivered */
 };

@@ -37,11 +37,17 @@ struct live_waiting {
 struct live {
 	struct live_waiting *waiting; /* in the order of the requests; owned */
 	uint32_t count, capacity;
-	struct push_buf early; /* what was asked for before the start: struct early_command, text, ... */
+	struct push_token *token; /* owned; NULL: it has none */
+	struct push_buf early;    /* what was asked for before the start: struct early_command, text, ... */
 };
 
 struct early_command {
 	uint32_t kind, size;
+};
+
+/* What a request that came beside the stream is answered: three arrays, without their brackets. */
+struct live_lists {
+	struct push_buf subscribed, unsubscribed, errors;
 };
 
 /* While one request is served. */
@@ -49,6 +55,7 @@ struct live_call {
 	struct push_subscriber *subscriber;
 	struct live_request *request;
 	uint64_t now_us;
+	struct live_lists *lists; /* NULL: it came over the connection, and is answered there */
 };
 
 static void
@@ -66,6 +73,7 @@ live_destroy(struct live *live)
 	while (live->count)
 		unref(live->waiting[--live->count].request);
 	free(live->waiting);
+	push_token_destroy(live->token);
 	push_buf_fini(&live->early);
 	free(live);
 }
@@ -156,8 +164,31 @@ send_error(struct push_subscriber *subscriber, const struct live_request *reques
 }
 
 static void
+list_error(struct push_buf *errors, const char *name, size_t size, const char *text)
+{
+	push_buf_append_text(errors, errors->size ? ",{" : "{");
+	append_name(errors, name, size);
+	push_buf_append_text(errors, ",\"error\":");
+	push_json_append_string(errors, text, strlen(text));
+	push_buf_append_text(errors, "}");
+}
+
+static void
+list_name(struct push_buf *names, const char *name, size_t size)
+{
+	if (names->size)
+		push_buf_append_text(names, ",");
+	push_json_append_string(names, name, size);
+}
+
+static void
 refuse(const struct live_call *call, const char *name, size_t size, const char *text)
 {
+	if (call->lists) {
+		call->subscriber->hub->stats->live_refused++;
+		list_error(&call->lists->errors, name, size, text);
+		return;
+	}
 	send_error(call->subscriber, call->request, name, size, text, call->now_us);
 }
 
@@ -454,6 +485,8 @@ add_new(const struct live_call *call, const char *name, size_t size)
 		refuse(call, name, size, push_status_text(PUSH_OUT_OF_MEMORY));
 		return;
 	}
+	if (call->lists)
+		list_name(&call->lists->subscribed, name, size);
 	subscriber->hub->stats->live_subscribed++;
 	channel = subscriber->list->items[index].channel;
 	add_waiting(subscriber->list->live, channel, call->request);
@@ -461,24 +494,39 @@ add_new(const struct live_call *call, const char *name, size_t size)
 		(void)begin(subscriber, index, call->now_us);
 }
 
+/* Returns why not; NULL: it will be answered. */
+static const char *
+wait_again(const struct live_call *call, struct push_channel *channel)
+{
+	struct live *live = call->subscriber->list->live;
+
+	if (live->count >= call->subscriber->hub->options->channels_max)
+		return "it is being subscribed already";
+	if (reserve_waiting(live) != PUSH_OK)
+		return push_status_text(PUSH_OUT_OF_MEMORY);
+	add_waiting(live, channel, call->request);
+	return NULL;
+}
+
 static void
 add_again(const struct live_call *call, uint32_t index)
 {
 	struct push_subscriber *subscriber = call->subscriber;
+	bool is_pending = subscriber_is_pending(subscriber, index);
 	struct subscription item = {0};
+	const char *wrong;
 
 	(void)subscriber_item(subscriber, index, &item);
-	if (!subscriber_is_pending(subscriber, index)) {
+	wrong = is_pending ? wait_again(call, item.channel) : NULL;
+	if (wrong) {
+		refuse(call, item.channel->name, item.channel->name_size, wrong);
+		return;
+	}
+	if (call->lists)
+		list_name(&call->lists->subscribed, item.channel->name, item.channel->name_size);
+	if (!is_pending)
 		send_answer(subscriber, call->request, "subscribed", item.channel->name,
 			item.channel->name_size, item.channel->history, call->now_us);
-	} else if (subscriber->list->live->count >= subscriber->hub->options->channels_max) {
-		refuse(call, item.channel->name, item.channel->name_size, "it is being subscribed already");
-	} else if (reserve_waiting(subscriber->list->live) != PUSH_OK) {
-		refuse(call, item.channel->name, item.channel->name_size,
-			push_status_text(PUSH_OUT_OF_MEMORY));
-	} else {
-		add_waiting(subscriber->list->live, item.channel, call->request);
-	}
 }
 
 static void
@@ -514,8 +562,10 @@ disappoint(const struct live_call *call, const struct push_channel *channel)
 	struct live_request *request;
 
 	while (live && is_open(subscriber) && (request = take_waiting(live, channel))) {
-		send_error(subscriber, request, channel->name, channel->name_size,
-			"it was unsubscribed before it was subscribed", call->now_us);
+		/* an `error` of an EventSource is the end of its connection; it hears `unsubscribed` */
+		if (subscriber->encoding != PUSH_ENCODING_SSE)
+			send_error(subscriber, request, channel->name, channel->name_size,
+				"it was unsubscribed before it was subscribed", call->now_us);
 		unref(request);
 	}
 }
@@ -548,6 +598,8 @@ unsubscribe(const struct live_call *call, const char *name, size_t size)
 		if (subscriber->is_behind)
 			hub_mark_dirty(subscriber);
 	}
+	if (call->lists)
+		list_name(&call->lists->unsubscribed, name, size);
 	send_answer(subscriber, call->request, "unsubscribed", name, size, false, call->now_us);
 }
 
@@ -621,7 +673,7 @@ static void
 serve_command(struct push_subscriber *subscriber, bool is_subscribe, struct live_request *request,
 	const struct push_json_member *channels, uint64_t now_us)
 {
-	const struct live_call call = {subscriber, request, now_us};
+	const struct live_call call = {subscriber, request, now_us, NULL};
 	struct json_object *names = parse_names(channels);
 
 	if (!names) {
@@ -720,4 +772,152 @@ live_start(struct push_subscriber *subscriber, uint64_t now_us)
 		obey(subscriber, &command, now_us);
 	}
 	push_buf_fini(&early);
+}
+
+/* --- beside the stream --- */
+
+enum push_status
+push_subscriber_control(struct push_subscriber *subscriber, const char *token)
+{
+	struct live *live = need_live(subscriber);
+
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	if (!live)
+		return PUSH_OUT_OF_MEMORY;
+	PUSH_ASSERT(!live->token);
+	live->token = push_token_create(&subscriber->hub->tokens, subscriber, token);
+	return live->token ? PUSH_OK : PUSH_OUT_OF_MEMORY;
+}
+
+/* A line of the first event, which is enqueued next. */
+void
+live_greet(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	static const char name[] = ":control ";
+	const struct live *live = live_of(subscriber);
+	struct push_frame *frame;
+
+	if (!live || !live->token || subscriber->encoding != PUSH_ENCODING_SSE)
+		return;
+	frame = push_frame_create(sizeof(name) - 1 + PUSH_TOKEN_BYTES + 1, 0);
+	if (!frame) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		return;
+	}
+	memcpy(frame->bytes, name, sizeof(name) - 1);
+	memcpy(frame->bytes + sizeof(name) - 1, live->token->text, PUSH_TOKEN_BYTES);
+	frame->bytes[frame->size - 1] = '\n';
+	subscriber_enqueue(subscriber, frame, now_us);
+	push_frame_unref(frame);
+}
+
+static enum push_status
+invalid(struct push_error *error, const char *text)
+{
+	snprintf(error->text, sizeof(error->text), "%s", text);
+	return PUSH_INVALID;
+}
+
+/* A list of names that may be missing. */
+static enum push_status
+read_names(const struct push_json_member *member, struct json_object **ret, struct push_error *error)
+{
+	char text[64];
+
+	*ret = NULL;
+	if (!member->text || (*ret = parse_names(member)))
+		return PUSH_OK;
+	snprintf(text, sizeof(text), "'%s' must be an array of strings", member->name);
+	return invalid(error, text);
+}
+
+static void
+finish_answer(struct push_buf *answer, struct live_lists *lists)
+{
+	static const char *const names[] = {"{\"subscribed\":[", "],\"unsubscribed\":[", "],\"errors\":["};
+	struct push_buf *parts[] = {&lists->subscribed, &lists->unsubscribed, &lists->errors};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		push_buf_append_text(answer, names[i]);
+		push_buf_append(answer, parts[i]->bytes ? parts[i]->bytes : "", parts[i]->size);
+		if (parts[i]->status != PUSH_OK && answer->status == PUSH_OK)
+			answer->status = parts[i]->status;
+		push_buf_fini(parts[i]);
+	}
+	push_buf_append_text(answer, "]}");
+}
+
+/* Returns PUSH_NOT_FOUND where the subscriber has been closed for it. */
+static enum push_status
+serve_control(const struct live_call *call, const struct json_object *to_leave,
+	const struct json_object *to_join, size_t body_size, struct push_buf *answer)
+{
+	struct push_subscriber *subscriber = call->subscriber;
+	size_t max = PUSH_CONTROL_ANSWER_FACTOR * body_size + PUSH_REPLY_BYTES_MAX;
+
+	push_buf_init(&call->lists->subscribed, max);
+	push_buf_init(&call->lists->unsubscribed, max);
+	push_buf_init(&call->lists->errors, max);
+	if (to_leave)
+		serve_names(call, to_leave, unsubscribe);
+	if (to_join)
+		serve_names(call, to_join, subscribe);
+	if (is_open(subscriber))
+		replay_waiting(subscriber, call->now_us);
+	finish_answer(answer, call->lists);
+	if (answer->status != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
+	return is_open(subscriber) ? PUSH_OK : PUSH_NOT_FOUND;
+}
+
+static enum push_status
+control(struct push_subscriber *subscriber, struct live_request *request, struct push_json_member *members,
+	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error)
+{
+	struct live_lists lists;
+	const struct live_call call = {subscriber, request, now_us, &lists};
+	struct json_object *to_join = NULL, *to_leave = NULL;
+	const char *wrong = read_id(request, &members[2]);
+	enum push_status status;
+
+	if (wrong)
+		return invalid(error, wrong);
+	if (!members[0].text && !members[1].text)
+		return invalid(error, "neither 'subscribe' nor 'unsubscribe' is there");
+	status = read_names(&members[0], &to_join, error);
+	if (status == PUSH_OK)
+		status = read_names(&members[1], &to_leave, error);
+	if (status == PUSH_OK)
+		status = serve_control(&call, to_leave, to_join, body_size, answer);
+	json_object_put(to_join);
+	json_object_put(to_leave);
+	return status;
+}
+
+enum push_status
+push_hub_control(struct push_hub *hub, const char *token, size_t token_size, const char *body,
+	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error)
+{
+	struct push_json_member members[] = {{.name = "subscribe"}, {.name = "unsubscribe"}, {.name = "id"}};
+	struct push_subscriber *subscriber = push_tokens_find(&hub->tokens, token, token_size);
+	struct live_request *request;
+	enum push_status status;
+
+	if (!subscriber || !is_open(subscriber)) {
+		snprintf(error->text, sizeof(error->text), "no event stream has this token");
+		return PUSH_NOT_FOUND;
+	}
+	status = push_json_scan_object(body, body_size, members, 3, error);
+	if (status != PUSH_OK)
+		return status;
+	snprintf(error->text, sizeof(error->text), "%s", push_status_text(PUSH_OUT_OF_MEMORY));
+	request = calloc(1, sizeof(*request));
+	if (!request)
+		return PUSH_OUT_OF_MEMORY;
+	request->refs = 1;
+	status = control(subscriber, request, members, body_size, now_us, answer, error);
+	if (status == PUSH_NOT_FOUND)
+		snprintf(error->text, sizeof(error->text), "the event stream has been closed");
+	unref(request);
+	return status;
 }

@@ -12,6 +12,11 @@
  *
  * What is asked for before the first heartbeat is kept until then, so that a stream begins as it would have.
  *
+ * A WebSocket's client asks over its connection (live_command).  An event stream's client has a token, if it
+ * asked for one, and whoever sends that with a request (push_hub_control) is answered there what was
+ * accepted; `subscribed` and `unsubscribed` go out on the stream all the same, since they have a place among
+ * its messages.
+ *
  * The id that `subscribed` brings, of a channel with history, is the one from which on the client misses
  * nothing of any of its channels.  When older messages are replayed it is an older id than the client had: a
  * client that is lost in the middle of that, and comes back with it and all of its channels, may be given
@@ -35,6 +40,10 @@ live_destroy(struct live *live);
  */
 void
 live_command(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);
+
+/* live_greet - the subscriber is opening: tell it its token, if it has one. */
+void
+live_greet(struct push_subscriber *subscriber, uint64_t now_us);
 
 /* live_start - the subscriber has become open: do what was asked for before.  May close it. */
 void

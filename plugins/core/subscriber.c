@@ -342,6 +342,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	uint64_t end_us;
 
 	subscriber->state = SUBSCRIBER_OPEN;
+	subscriber->is_behind = false;
 	end_us = now_us + options->lifetime_min_us +
 		 hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
 	subscriber->end = push_tick_at(end_us);
@@ -351,6 +352,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	 */
 	if (subscriber_session(subscriber))
 		session_start(subscriber);
+	live_greet(subscriber, now_us);
 	send_heartbeat(subscriber, now_us);
 	if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 		session_begin(subscriber, now_us);
@@ -372,17 +374,26 @@ count_unconfirmed(const struct push_subscriber *subscriber)
 	return count;
 }
 
+/* What is published of channels with history until it starts is read from there, or is before its position:
+ * given now it would come twice. */
+static void
+wait_for_start(struct push_subscriber *subscriber)
+{
+	subscriber->state = SUBSCRIBER_WAITING;
+	subscriber->is_behind = subscriber_session(subscriber);
+}
+
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	subscriber->unconfirmed = count_unconfirmed(subscriber);
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
-		subscriber->state = SUBSCRIBER_WAITING;
+		wait_for_start(subscriber);
 		subscriber->unconfirmed++;
-		durable_fetch(subscriber->list->session->acks->durable);
+		durable_fetch(subscriber->list->session->acks->durable, now_us);
 	} else if (subscriber->unconfirmed) {
-		subscriber->state = SUBSCRIBER_WAITING;
+		wait_for_start(subscriber);
 	} else {
 		start(subscriber, now_us);
 	}
@@ -576,7 +587,7 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 		finish(subscriber, true);
 		return;
 	}
-	if (subscriber->is_behind && !subscriber->blocked)
+	if (subscriber->is_behind && !subscriber->blocked && subscriber->state == SUBSCRIBER_OPEN)
 		session_advance(subscriber, now_us);
 	if (push_outbox_is_empty(&subscriber->outbox) && !subscriber->is_behind)
 		subscriber->is_replayed = false;
@@ -661,6 +672,31 @@ push_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, 
 	push_frame_unref(frame);
 }
 
+void
+push_subscriber_tell(struct push_subscriber *subscriber, const char *event, const char *data,
+	size_t data_size, uint64_t now_us)
+{
+	struct push_frame *frame = push_encoding_event(
+		(enum push_encoding)subscriber->encoding, event, data, data_size, NULL, 0);
+
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	else
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+	push_frame_unref(frame);
+}
+
+static void
+publish(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
+{
+	static const char off[] = "{\"error\":\"publishing is off here (push.ws.publish)\"}";
+
+	if (subscriber->hub->publish)
+		subscriber->hub->publish(subscriber->hub->publish_context, subscriber, command);
+	else
+		push_subscriber_tell(subscriber, "error", off, sizeof(off) - 1, now_us);
+}
+
 static void
 obey(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
 {
@@ -679,6 +715,7 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 		break;
 	case PUSH_COMMAND_SUBSCRIBE:
 	case PUSH_COMMAND_UNSUBSCRIBE: live_command(subscriber, command, now_us); break;
+	case PUSH_COMMAND_PUBLISH: publish(subscriber, command, now_us); break;
 	default: break;
 	}
 }

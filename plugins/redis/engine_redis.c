@@ -160,8 +160,9 @@ engine_tick(struct push_engine *base, uint64_t now_us)
 static bool
 engine_is_busy(const struct push_engine *base)
 {
-	return ((const struct redis_engine *)base)->publish_count ||
-	       ((const struct redis_engine *)base)->value_count;
+	const struct redis_engine *engine = (const struct redis_engine *)base;
+
+	return engine->publish_count || engine->value_count || engine->reading_count;
 }
 
 static void
@@ -263,6 +264,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.publish = engine_publish,
 		.value_get = redis_value_get,
 		.value_put = redis_value_put,
+		.read = redis_read,
 		.is_ready = engine_is_ready,
 		.destroy = engine_destroy,
 		.ready = engine_ready,

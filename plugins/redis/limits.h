@@ -23,6 +23,10 @@
 /* Values that are asked for or put at a time; past it they are refused at once. */
 #define PUSH_REDIS_VALUES_MAX 65536u
 
+/* Reads of history that are under way, each a few hundred bytes and a channel's name; past it they are
+ * refused at once, since each may hold up Redis for a millisecond. */
+#define PUSH_REDIS_READINGS_MAX 1024u
+
 /* Reads of 16 KB from one connection before everybody else in the process has a turn. */
 #define PUSH_REDIS_READS_MAX 16
 

@@ -14,11 +14,19 @@
 	"local t = redis.call('TIME')\n" \
 	"local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)\n" \
 	"local function head(key)\n" \
-	"  local r = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or 'unknown'\n" \
-	"  local p = redis.call('HMGET', key, 'r', 'e', 'n')\n" \
+	"  local info = redis.call('INFO', 'replication')\n" \
+	"  local r = string.match(info, 'master_replid:(%x+)') or 'unknown'\n" \
+	"  local p = redis.call('HMGET', key, 'r', 'e', 'n', 't')\n" \
 	"  if p[1] == r and p[2] and p[3] then return p[2], p[3] end\n" \
+	"  if p[2] and p[3] and p[4] and string.find(info, 'master_replid2:0+%s') then\n" \
+	"    local up = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')\n" \
+	"    if tonumber(up) * 1000 > now - tonumber(p[4]) + 2000 then\n" \
+	"      redis.call('HSET', key, 'r', r)\n" \
+	"      return p[2], p[3]\n" \
+	"    end\n" \
+	"  end\n" \
 	"  local e = text(math.max(now, tonumber(p[2] or '0') + 1))\n" \
-	"  redis.call('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0')\n" \
+	"  redis.call('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0', 't', text(now))\n" \
 	"  return e, p[3] or '0'\n" \
 	"end\n"
 
@@ -54,7 +62,7 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"redis.call('XADD', KEYS[2], 'MAXLEN', size, id, 'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a)\n"
 		"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
 		"redis.call('SET', KEYS[3], id, 'PX', '259200000')\n"
-		"redis.call('HSET', KEYS[1], 'n', n)\n"
+		"redis.call('HSET', KEYS[1], 'n', n, 't', text(now))\n"
 		"local r = redis.call(ARGV[1], ARGV[2],\n"
 		"  '\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
 		"return {r, e, n}\n",
@@ -79,6 +87,60 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 	[PUSH_REDIS_SCRIPT_HEAD] = HEAD
 		"local e, n = head(KEYS[1])\n"
 		"return redis.call(ARGV[1], ARGV[2], e .. '-' .. n)\n",
+	/* Those that are too old are in front, and there may be many: the first that is not is searched by halves
+	 * of the numbers of their epoch.  Messages come a few at a time, since each may be large; any of them may have
+	 * outlived its own ttl, so how many are looked at is limited, too. */
+	[PUSH_REDIS_SCRIPT_READ] = HEAD LEFT
+		"local e, n = head(KEYS[1])\n"
+		"local function at(from, to)\n"
+		"  return redis.call('XRANGE', KEYS[2], from, to, 'COUNT', 1)[1]\n"
+		"end\n"
+		"local function is_old(m) return m and now - tonumber(m[2][4]) >= tonumber(ARGV[4]) end\n"
+		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
+		"local a = newest and newest[2][8] or left(KEYS[1], KEYS[3], e, n)\n"
+		"local from, epoch, number = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+		"if epoch > tonumber(e) or epoch == tonumber(e) and number > tonumber(n) then from = '-' end\n"
+		"local first = at(from, '+')\n"
+		"while is_old(first) do\n"
+		"  local its, low = string.match(first[1], '(%d+)-(%d+)')\n"
+		"  local high = tonumber(n) + 1\n"
+		"  low, a = tonumber(low) + 1, first[1]\n"
+		"  while low < high do\n"
+		"    local middle = math.floor((low + high) / 2)\n"
+		"    local m = at(its .. '-' .. text(middle), its)\n"
+		"    if is_old(m) then\n"
+		"      low, a = tonumber(string.match(m[1], '-(%d+)')) + 1, m[1]\n"
+		"    else\n"
+		"      high = middle\n"
+		"    end\n"
+		"  end\n"
+		"  from = its .. '-' .. text(low)\n"
+		"  first = at(from, '+')\n"
+		"end\n"
+		"local out = {e .. '-' .. n, a}\n"
+		"local count, bytes, seen = tonumber(ARGV[5]), tonumber(ARGV[6]), 0\n"
+		"local chunk, after\n"
+		"repeat\n"
+		"  chunk = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', 16)\n"
+		"  for _, m in ipairs(chunk) do\n"
+		"    if seen == 4096 then out[#out + 1] = after return out end\n"
+		"    seen = seen + 1\n"
+		"    local f = m[2]\n"
+		"    local x = tonumber(f[6])\n"
+		"    if x == 0 or now - tonumber(f[4]) < x then\n"
+		"      if count == 0 or bytes <= 0 then out[#out + 1] = after return out end\n"
+		"      count, bytes = count - 1, bytes - #f[2]\n"
+		"      out[#out + 1], out[#out + 2] = m[1], f[2]\n"
+		"    end\n"
+		"    after = m[1]\n"
+		"  end\n"
+		"  if after then\n"
+		"    local its, number = string.match(after, '(%d+)-(%d+)')\n"
+		"    from = its .. '-' .. text(tonumber(number) + 1)\n"
+		"  end\n"
+		"until #chunk < 16\n"
+		"out[#out + 1] = out[1]\n"
+		"return out\n",
 };
 /* clang-format on */
 

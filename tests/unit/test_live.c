@@ -15,6 +15,7 @@
 #include "core/limits.h"
 #include "core/position.h"
 #include "core/subscriber.h"
+#include "core/tokens.h"
 
 #define SECOND_US  1000000ull
 #define STREAM_MAX (1 << 20)
@@ -731,6 +732,239 @@ what_may_be_asked_for_before_the_start_is_bounded(void **state)
 	destroy_world(world);
 }
 
+/* --- beside the stream --- */
+
+#define NODE  "0123456789abcdef"
+#define TOKEN NODE ".000102030405060708090a0b0c0d0e0f"
+
+static void
+come_with_token(struct world *world, struct client *client, const char *list, const char *token)
+{
+	struct push_channels channels;
+	struct push_error error;
+
+	client->size = client->read = 0;
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_SSE, &fake, client);
+	assert_int_equal(
+		push_channels_parse(&channels, list, strlen(list), &world->options, &error), PUSH_OK);
+	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
+	push_channels_fini(&channels);
+	assert_int_equal(push_subscriber_control(client->subscriber, token), PUSH_OK);
+	push_subscriber_start(client->subscriber, world->now);
+}
+
+/* What a request is answered: a body, or what is wrong. */
+static const char *
+control(struct world *world, const char *token, const char *body, enum push_status expected)
+{
+	struct push_error error = {""};
+	struct push_buf answer;
+
+	push_buf_init(&answer, 1 << 20);
+	assert_int_equal(push_hub_control(world->hub, token, strlen(token), body, strlen(body), world->now,
+				 &answer, &error),
+		expected);
+	snprintf(
+		world->said, sizeof(world->said), "%.*s", (int)answer.size, answer.bytes ? answer.bytes : "");
+	if (expected != PUSH_OK)
+		snprintf(world->said, sizeof(world->said), "%s", error.text);
+	push_buf_fini(&answer);
+	return world->said;
+}
+
+static void
+a_token_is_told_once_in_front_of_the_first_heartbeat(void **state)
+{
+	struct world *world = create_world("", 0);
+	struct client *client = &world->clients[0];
+
+	(void)state;
+	come_with_token(world, client, "a", TOKEN);
+	world->now += 31 * SECOND_US;
+	push_hub_tick(world->hub, world->now, 64);
+	flush(world);
+	client->got[client->size] = '\0';
+	assert_string_equal(
+		client->got, ":control " TOKEN "\nevent:heartbeat\ndata:{}\n\nevent:heartbeat\ndata:{}\n\n");
+	destroy_world(world);
+}
+
+static void
+a_token_changes_the_channels_of_its_stream_and_of_no_other(void **state)
+{
+	struct world *world = create_world("", 0);
+	struct client *client = &world->clients[0];
+
+	(void)state;
+	world->options.channels_max = 2;
+	come_with_token(world, client, "a", TOKEN);
+	come_with_token(world, &world->clients[1], "a", NODE ".ffffffffffffffffffffffffffffffff");
+	flush(world);
+	client->size = 0;
+	assert_string_equal(control(world, TOKEN,
+				    "{\"subscribe\":[\"b\",\"c\",\"\",\"b\",\"d\"],\"unsubscribe\":[\"a\","
+				    "\"x\"]}",
+				    PUSH_OK),
+		"{\"subscribed\":[\"b\",\"c\",\"b\"],\"unsubscribed\":[\"a\",\"x\"],\"errors\":[{\"channel\":"
+		"\"\",\"error\":\"bad channel name '': empty\"},{\"channel\":\"d\",\"error\":\"too many "
+		"channels: 'd' is over the 2 allowed\"}]}");
+	publish(world, "a", "1");
+	publish(world, "c", "2");
+	flush(world);
+	client->got[client->size] = '\0';
+	assert_string_equal(client->got, "event:unsubscribed\ndata:{\"channel\":\"a\"}\n\n"
+					 "event:unsubscribed\ndata:{\"channel\":\"x\"}\n\n"
+					 "event:subscribed\ndata:{\"channel\":\"b\"}\n\n"
+					 "event:subscribed\ndata:{\"channel\":\"c\"}\n\n"
+					 "event:subscribed\ndata:{\"channel\":\"b\"}\n\n"
+					 "event:message\ndata:{\"channel\":\"c\",\"message\":2}\n\n");
+	assert_int_equal(world->stats.subscriptions, 3);
+	destroy_world(world);
+}
+
+static void
+a_token_is_good_for_as_long_as_its_stream_is_open(void **state)
+{
+	static const char *const others[] = {"", "x", NODE ".000102030405060708090a0b0c0d0e0e",
+		NODE ".000102030405060708090a0b0c0d0e0", TOKEN "0",
+		"1123456789abcdef.000102030405060708090a0b0c0d0e0f"};
+	struct world *world = create_world("", 0);
+
+	(void)state;
+	control(world, TOKEN, "{\"subscribe\":[\"b\"]}", PUSH_NOT_FOUND);
+	come_with_token(world, &world->clients[0], "a", TOKEN);
+	for (size_t i = 0; i < COUNT(others); i++)
+		assert_string_equal(control(world, others[i], "{\"subscribe\":[\"b\"]}", PUSH_NOT_FOUND),
+			"no event stream has this token");
+	control(world, TOKEN, "{\"subscribe\":[\"b\"]}", PUSH_OK);
+	push_subscriber_close(world->clients[0].subscriber, PUSH_CLOSE_LIFETIME, world->now);
+	control(world, TOKEN, "{\"subscribe\":[\"b\"]}", PUSH_NOT_FOUND);
+	destroy_world(world);
+}
+
+static void
+a_body_that_is_no_change_is_told_what_is_wrong_and_changes_nothing(void **state)
+{
+	static const char *const rows[][2] = {
+		{"", "not JSON: ends too early"},
+		{"[]", "not a JSON object"},
+		{"{}", "neither 'subscribe' nor 'unsubscribe' is there"},
+		{"{\"subscribe\":\"a\"}", "'subscribe' must be an array of strings"},
+		{"{\"subscribe\":[\"b\"],\"unsubscribe\":[1]}", "'unsubscribe' must be an array of strings"},
+		{"{\"subscribe\":[\"b\"],\"id\":1}", "'id' must be a string"},
+	};
+	struct world *world = create_world("", 0);
+
+	(void)state;
+	come_with_token(world, &world->clients[0], "a", TOKEN);
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_string_equal(control(world, TOKEN, rows[i][0], PUSH_INVALID), rows[i][1]);
+	assert_int_equal(world->stats.subscriptions, 1);
+	destroy_world(world);
+}
+
+static void
+an_id_beside_the_stream_replays_on_it(void **state)
+{
+	struct world *world = create_world("", 10);
+	struct client *client = &world->clients[0];
+
+	(void)state;
+	publish(world, "b", "1");
+	publish(world, "b", "2");
+	come_with_token(world, client, "a", TOKEN);
+	flush(world);
+	client->size = 0;
+	control(world, TOKEN, "{\"subscribe\":[\"b\"],\"id\":\"0.7.1\"}", PUSH_OK);
+	flush(world);
+	client->got[client->size] = '\0';
+	assert_string_equal(client->got, "event:subscribed\ndata:{\"channel\":\"b\"}\nid:0.7.1\n\n"
+					 "event:message\ndata:{\"channel\":\"b\",\"message\":2}\nid:0.7.2\n\n"
+					 "event:resumed\ndata:{\"replayed\":1}\nid:0.7.2\n\n");
+	destroy_world(world);
+}
+
+static void
+the_answer_holds_all_errors_however_small_the_names(void **state)
+{
+	struct world *world = create_world("", 0);
+	char body[8192] = "{\"subscribe\":[\"";
+	size_t errors = 0;
+
+	(void)state;
+	world->options.channels_max = 1;
+	come_with_token(world, &world->clients[0], "a", TOKEN);
+	for (int i = 0; i < 1000; i++)
+		strcat(body, i % 2 ? "\",\"" : "\",\"b");
+	strcat(body, "\"]}");
+	control(world, TOKEN, body, PUSH_OK);
+	for (const char *at = world->said; (at = strstr(at, "\"error\":")); at++)
+		errors++;
+	assert_int_equal(errors, 1001);
+	destroy_world(world);
+}
+
+static void
+thousands_of_tokens_are_each_found_and_leave_nothing(void **state)
+{
+	static struct push_token *entries[5000];
+	struct push_tokens tokens;
+	char text[PUSH_TOKEN_BYTES + 1];
+	unsigned char random[PUSH_TOKEN_RANDOM_BYTES] = {0};
+
+	(void)state;
+	push_tokens_init(&tokens, 42);
+	for (size_t i = 0; i < COUNT(entries); i++) {
+		memcpy(random, &i, sizeof(i));
+		push_token_write(text, NODE, random);
+		assert_true(push_token_is_shaped(text, strlen(text)));
+		entries[i] = push_token_create(&tokens, (struct push_subscriber *)&entries[i], text);
+		assert_non_null(entries[i]);
+	}
+	for (size_t i = 0; i < COUNT(entries); i++) {
+		memcpy(random, &i, sizeof(i));
+		push_token_write(text, NODE, random);
+		assert_ptr_equal(push_tokens_find(&tokens, text, strlen(text)), &entries[i]);
+		push_token_destroy(entries[i]);
+		assert_null(push_tokens_find(&tokens, text, strlen(text)));
+	}
+	assert_null(tokens.buckets);
+	assert_false(push_token_is_shaped("0123456789abcdef.000102030405060708090A0b0c0d0e0f", 49));
+	assert_false(push_token_is_shaped("0123456789abcdef/000102030405060708090a0b0c0d0e0f", 49));
+}
+
+static void
+when_memory_is_out_a_change_beside_the_stream_leaks_nothing(void **state)
+{
+	static const char body[] =
+		"{\"subscribe\":[\"b\",\"\",\"off:c\"],\"unsubscribe\":[\"a\"],\"id\":\"0.7.0\"}";
+
+	(void)state;
+	for (long limit = 0; limit < 80; limit++) {
+		struct world *world = create_world("off:=0", 8);
+		struct client *client = &world->clients[0];
+		struct push_error error;
+		struct push_buf answer;
+
+		come_as(world, client, PUSH_ENCODING_SSE, "a", "");
+		leave(client);
+		client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_SSE, &fake, client);
+		push_buf_init(&answer, 1 << 20);
+		allocations_left = limit;
+		if (push_subscriber_control(client->subscriber, TOKEN) == PUSH_OK) {
+			push_subscriber_start(client->subscriber, world->now);
+			if (push_hub_control(world->hub, TOKEN, strlen(TOKEN), body, strlen(body), world->now,
+				    &answer, &error) == PUSH_OK)
+				assert_int_equal(answer.status, PUSH_OK);
+		}
+		flush(world);
+		allocations_left = -1;
+		push_buf_fini(&answer);
+		destroy_world(world);
+	}
+}
+
 /* --- the model --- */
 
 static uint64_t random_state;
@@ -1111,6 +1345,14 @@ main(void)
 		T(answers_that_are_owed_are_bounded),
 		T(what_is_asked_for_before_the_start_is_done_then),
 		T(what_may_be_asked_for_before_the_start_is_bounded),
+		T(a_token_is_told_once_in_front_of_the_first_heartbeat),
+		T(a_token_changes_the_channels_of_its_stream_and_of_no_other),
+		T(a_token_is_good_for_as_long_as_its_stream_is_open),
+		T(a_body_that_is_no_change_is_told_what_is_wrong_and_changes_nothing),
+		T(an_id_beside_the_stream_replays_on_it),
+		T(the_answer_holds_all_errors_however_small_the_names),
+		T(thousands_of_tokens_are_each_found_and_leave_nothing),
+		T(when_memory_is_out_a_change_beside_the_stream_leaks_nothing),
 		T(whatever_a_client_changes_it_has_every_message_once_and_in_order_or_was_told),
 		T(when_memory_is_out_a_change_is_refused_or_the_client_closed_and_nothing_leaks),
 	};
