@@ -261,9 +261,8 @@ a_connection_without_channels_stays_and_may_subscribe_again(void **state)
 		assert_false(world->clients[0].closed);
 		say(world, SUBSCRIBE("[\"h:x\",\"a\"]"));
 		publish(world, "a", "1");
-		assert_string_equal(told(world),
-			round ? SUBSCRIBED("\"h:x\"" ID("0")) SUBSCRIBED("\"a\"") MESSAGE("a", "1")
-			      : SUBSCRIBED("\"h:x\"" ID("0")) SUBSCRIBED("\"a\"") MESSAGE("a", "1"));
+		assert_string_equal(
+			told(world), SUBSCRIBED("\"h:x\"" ID("0")) SUBSCRIBED("\"a\"") MESSAGE("a", "1"));
 		leave(&world->clients[0]);
 	}
 	destroy_world(world);
@@ -1212,7 +1211,7 @@ publish_some(struct world *world, struct model *model)
 
 		snprintf(channel, sizeof(channel), "c%u", c);
 		/* of some channels they are long, so that a replay takes several writes */
-		snprintf(value, sizeof(value), "%u.%0*u", ++model->published[c], c == 2 ? LONG_VALUE - 8 : 1,
+		snprintf(value, sizeof(value), "%u.%0*d", ++model->published[c], c == 2 ? LONG_VALUE - 8 : 1,
 			0);
 		if (c != LAST_CHANNEL)
 			model->sequence++;
