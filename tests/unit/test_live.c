@@ -269,6 +269,24 @@ a_connection_without_channels_stays_and_may_subscribe_again(void **state)
 }
 
 static void
+a_channel_that_has_moved_in_the_list_is_found_when_others_leave_it(void **state)
+{
+	struct world *world = create_world("", 0);
+
+	(void)state;
+	come_as(world, &world->clients[1], PUSH_ENCODING_SSE, "c", "");
+	come(world, "a,b,c");
+	say(world, UNSUBSCRIBE("[\"a\"]"));
+	leave(&world->clients[1]);
+	come_as(world, &world->clients[1], PUSH_ENCODING_SSE, "c", "");
+	say(world, UNSUBSCRIBE("[\"c\"]"));
+	publish(world, "c", "1");
+	publish(world, "b", "2");
+	assert_string_equal(told(world), UNSUBSCRIBED("\"a\"") UNSUBSCRIBED("\"c\"") MESSAGE("b", "2"));
+	destroy_world(world);
+}
+
+static void
 to_subscribe_twice_is_answered_twice_and_changes_nothing(void **state)
 {
 	struct world *world = create_world("", 0);
@@ -1327,6 +1345,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_client_gets_the_messages_from_subscribed_to_unsubscribed),
 		T(a_connection_without_channels_stays_and_may_subscribe_again),
+		T(a_channel_that_has_moved_in_the_list_is_found_when_others_leave_it),
 		T(to_subscribe_twice_is_answered_twice_and_changes_nothing),
 		T(a_bad_or_one_too_many_name_has_an_error_of_its_own_and_the_others_are_served),
 		T(what_is_no_request_is_answered_with_what_is_wrong_and_the_connection_stays),
