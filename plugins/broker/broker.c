@@ -3,16 +3,20 @@
  *
  * It knows neither lws nor sockets; the process around it is a struct push_broker_host.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "broker.h"
+#include "client_publishes.h"
 #include "core/hub.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/subscriber.h"
+#include "core/tokens.h"
 #include "direct/direct.h"
 #include "process.h"
 #include "redis/engine_redis.h"
@@ -36,8 +40,10 @@ struct push_broker {
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_publisher publisher;
+	struct push_client_publishes client_publishes;
 	bool reads_history;
-	struct push_direct *direct; /* borrowed; NULL: none */
+	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
+	struct push_direct *direct;           /* borrowed; NULL: none */
 	uint64_t drain_began_us;
 	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
 };
@@ -92,22 +98,40 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
 
+/* A name of its own where the engine has none for it.  The seed must not be told. */
+static void
+name_node(struct push_broker *broker)
+{
+	if (broker->engine->node)
+		snprintf(broker->node, sizeof(broker->node), "%s", broker->engine->node);
+	else
+		snprintf(broker->node, sizeof(broker->node), "%016" PRIx64, random_seed());
+	PUSH_ASSERT(strlen(broker->node) == PUSH_TOKEN_NODE_BYTES);
+}
+
+/* An orphan's engine has nobody left to wake. */
 static void
 get_value(void *context, const char *name, size_t name_size, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_get(engine, name, name_size, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_get(broker->engine, name, name_size, now_us(), done, done_context);
 }
 
 static void
 put_value(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
 	uint64_t ttl_us, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_put(
-		engine, name, name_size, value, value_size, ttl_us, false, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_put(broker->engine, name, name_size, value, value_size, ttl_us, false,
+			now_us(), done, done_context);
 }
 
 struct push_broker *
@@ -131,6 +155,7 @@ push_broker_create(
 	broker->engine = create_engine(broker, seed, error);
 	if (!broker->engine)
 		goto fail_engine;
+	name_node(broker);
 	broker->reads_history = push_read_is_offered(&broker->options);
 	broker->publisher = (struct push_publisher){.engine = broker->engine,
 		.options = &broker->options,
@@ -139,6 +164,9 @@ push_broker_create(
 		.wake = host->wake,
 		.context = host->context};
 	push_publisher_init(&broker->publisher);
+	push_client_publishes_init(&broker->client_publishes, &broker->publisher);
+	if (broker->options.ws_publish)
+		push_hub_let_publish(broker->hub, push_client_publish, &broker->client_publishes);
 	push_hub_set_values(broker->hub, &(struct push_hub_values){get_value, put_value, broker});
 	return broker;
 
@@ -425,9 +453,85 @@ ops_is_behind(const struct push_broker *broker)
 	return push_hub_is_behind(broker->hub);
 }
 
+static enum push_status
+ops_subscriber_control(struct push_broker *broker, struct push_subscriber *subscriber)
+{
+	unsigned char random[PUSH_TOKEN_RANDOM_BYTES];
+	char token[PUSH_TOKEN_BYTES + 1];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return PUSH_UNAVAILABLE;
+	push_token_write(token, broker->node, random);
+	return push_subscriber_control(subscriber, token);
+}
+
+static unsigned int
+control_status(enum push_status status)
+{
+	switch (status) {
+	case PUSH_OK: return 200;
+	case PUSH_INVALID: return 400;
+	case PUSH_NOT_FOUND: return 404;
+	default: return 503;
+	}
+}
+
+void
+push_broker_control(struct push_broker *broker, const struct push_control_request *request,
+	push_answer_fn answer, void *context)
+{
+	struct push_error error = {""};
+	struct push_buf text;
+	enum push_status status;
+
+	push_buf_init(&text, SIZE_MAX); /* the hub bounds it by what it is asked */
+	status = push_hub_control(broker->hub, request->token, request->token_size, request->body,
+		request->size, now_us(), &text, &error);
+	if (status != PUSH_OK) {
+		push_buf_clear(&text);
+		push_json_append_error(&text, error.text);
+	}
+	answer(context, &(struct push_answer){control_status(status), "application/json",
+				text.bytes ? text.bytes : "", text.size});
+	push_buf_fini(&text);
+}
+
+/* An answer that another node gives. */
+struct control_wait {
+	push_answer_fn answer;
+	void *context;
+};
+
+static void
+on_controlled(void *context, unsigned int http_status, const char *answer, size_t size)
+{
+	struct control_wait *wait = context;
+
+	wait->answer(wait->context, &(struct push_answer){http_status, "application/json", answer, size});
+	free(wait);
+}
+
+static void
+ops_control_request(struct push_broker *broker, const struct push_control_request *request,
+	push_answer_fn answer, void *context)
+{
+	struct push_engine *engine = broker->engine;
+	bool is_ours = request->token_size == PUSH_TOKEN_BYTES &&
+		       !memcmp(request->token, broker->node, PUSH_TOKEN_NODE_BYTES);
+	struct control_wait *wait = !is_ours && engine->control ? malloc(sizeof(*wait)) : NULL;
+
+	if (!wait) {
+		push_broker_control(broker, request, answer, context);
+		return;
+	}
+	*wait = (struct control_wait){answer, context};
+	engine->control(engine, request, now_us(), on_controlled, wait);
+}
+
 static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
+	push_client_publishes_forget(&broker->client_publishes, subscriber);
 	push_subscriber_destroy(subscriber);
 	free_if_unused(broker);
 }
@@ -472,6 +576,8 @@ push_broker_ops_table(void)
 		.lines_answers = push_lines_answers,
 		.reads_history = ops_reads_history,
 		.subscriber_acknowledge = push_subscriber_acknowledge,
+		.subscriber_control = ops_subscriber_control,
+		.control_request = ops_control_request,
 	};
 
 	return &table;

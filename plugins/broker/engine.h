@@ -36,6 +36,22 @@ typedef void (*push_publish_done_fn)(void *context, enum push_status status, uin
 typedef void (*push_value_done_fn)(
 	void *context, enum push_status status, const char *value, size_t value_size);
 
+/* To change the channels of an event stream.  Texts are borrowed. */
+struct push_control_request {
+	const char *token;
+	size_t token_size;
+	const char *body;
+	size_t size;
+};
+
+/*
+ * How that ended, called exactly once for each.
+ *
+ * @http_status: 200, 400, 404 or 503.  @answer: its body, JSON, borrowed until the function returns.
+ */
+typedef void (*push_control_done_fn)(
+	void *context, unsigned int http_status, const char *answer, size_t size);
+
 struct push_engine {
 	/*
 	 * Publish a message.  `publication` is borrowed until the call returns; `done` may be called before
@@ -71,6 +87,16 @@ struct push_engine {
 
 	/* A publication's tracker sees all of its subscribers; else it must be NULL. */
 	bool can_track;
+
+	/*
+	 * Of an engine with other nodes: this one's name among them, PUSH_TOKEN_NODE_BYTES lower-case letters
+	 * and digits (core/tokens.h); and a way to have push_hub_control() called at the node that a token
+	 * names.  `control` is borrowed until the call returns; `done` may be called before that or later.
+	 * NULL: it knows of no others.
+	 */
+	const char *node;
+	void (*control)(struct push_engine *engine, const struct push_control_request *control,
+		uint64_t now_us, push_control_done_fn done, void *context);
 
 	/* Whether a publish could succeed now. */
 	bool (*is_ready)(const struct push_engine *engine);

@@ -75,6 +75,20 @@ push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size,
 void
 push_hub_track(struct push_hub *hub, struct push_tracker *tracker);
 
+struct push_command;
+struct push_subscriber;
+
+/*
+ * push_hub_let_publish - WebSocket clients may publish from now on.
+ *
+ * @publish: called with each command; push_subscriber_tell() answers, then or later.
+ */
+void
+push_hub_let_publish(struct push_hub *hub,
+	void (*publish)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command),
+	void *context);
+
 /* What is asked of the history of a channel.  All texts are borrowed. */
 struct push_reading {
 	const char *channel; /* a valid name */
@@ -294,6 +308,20 @@ struct push_hub_values {
 /* push_hub_set_values - where they are kept; copied.  Without that a client with a name is refused. */
 void
 push_hub_set_values(struct push_hub *hub, const struct push_hub_values *values);
+
+/*
+ * push_hub_control - change the channels of the event stream that has this token.
+ *
+ * @body: `{"subscribe":["a"],"unsubscribe":["b"]}`, of which one may be missing; what is to be left is left
+ * first, so that its place can be taken.  An `id` is where to begin, of channels with history (live.h).
+ * Appends `{"subscribed":["a"],"unsubscribed":["b"],"errors":[{"channel":"c","error":"text"}]}`; the stream
+ * itself says when messages of a channel come in.
+ * Errors: PUSH_NOT_FOUND: nobody has that token; PUSH_INVALID, with what is wrong in `error`;
+ * PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_hub_control(struct push_hub *hub, const char *token, size_t token_size, const char *body,
+	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error);
 
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t

@@ -80,6 +80,9 @@ deliver_entry(
 			hub_mark_dirty(subscriber);
 			continue;
 		}
+		/* it will read that from where it begins, once the last of its channels is confirmed */
+		if (subscriber->state == SUBSCRIBER_WAITING && subscriber->list->session->cursor)
+			continue;
 		frame = push_history_frame(channel->history, entry, encoding);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
@@ -123,7 +126,8 @@ lose(struct push_channel *channel, struct push_position at, uint64_t now_us)
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
 
-		if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
+		if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN &&
+			!subscriber_is_pending(subscriber, channel->entries[i].index))
 			session_tell_gap(subscriber, channel, UINT64_MAX, now_us);
 	}
 }

@@ -52,7 +52,10 @@ push_publication_fini(struct push_publication *publication);
 	X(PING, "ping")                                                                                      \
 	X(PONG, "pong")                                                                                      \
 	X(RESUME, "resume")                                                                                  \
-	X(ACK, "ack")
+	X(ACK, "ack")                                                                                        \
+	X(SUBSCRIBE, "subscribe")                                                                            \
+	X(UNSUBSCRIBE, "unsubscribe")                                                                        \
+	X(PUBLISH, "publish")
 
 enum push_command_kind {
 #define X(name, event) PUSH_COMMAND_##name,

@@ -114,14 +114,14 @@
 #define PUSH_IDEMPOTENCY_KEY_BYTES_MAX 255
 #define PUSH_IDEMPOTENCY_US            300000000ull
 
-/* Lines of one stream that are published and not answered yet, 56 bytes each: past it no more are read. */
+/* Lines of one stream that are published and not answered yet, 100 bytes each: past it no more are read. */
 #define PUSH_LINES_UNANSWERED_MAX 256
 
 /* Messages that are read from history at once: what is asked for by default, at most, and about how many
  * bytes. */
 #define PUSH_READ_MESSAGES_DEFAULT 100
 #define PUSH_READ_MESSAGES_MAX     1000
-#define PUSH_READ_MESSAGES_BYTES   (1024u * 1024)
+#define PUSH_READ_MESSAGES_BYTES   (256u * 1024)
 
 /* Publishes of one WebSocket client that are not answered yet; more are refused. */
 #define PUSH_WS_PUBLISHES_MAX 64
@@ -132,6 +132,16 @@
 /* A control frame with an object of its own: a channel's name escaped at worst six times as long, and an id.
  */
 #define PUSH_EVENT_BYTES_MAX (6 * PUSH_QUERY_BYTES_MAX + 2048)
+
+/* A client's own mark on a request, which each answer repeats: an UUID with its quotes is 38 bytes. */
+#define PUSH_REF_BYTES_MAX 64
+
+/* What a request to change channels is answered, by its own bytes: an error repeats at most that of a name,
+ * and says why in less than a hundred bytes; the shortest name takes three. */
+#define PUSH_CONTROL_ANSWER_FACTOR 48
+
+/* Changes of channels that a client asks for before its stream has begun; more of them are refused. */
+#define PUSH_LIVE_EARLY_BYTES_MAX 16384
 
 /* Waiting publishes' answers, headers of a reply and other small texts on the stack. */
 #define PUSH_REPLY_BYTES_MAX 1024

@@ -8,6 +8,7 @@
 #include "core/cors.h"
 #include "core/mediatype.h"
 #include "core/push_assert.h"
+#include "core/tokens.h"
 #include "direct/http_conn.h"
 #include "direct/query.h"
 
@@ -592,6 +593,22 @@ names_argument(struct push_span query, const char *name)
 	return false;
 }
 
+/* The header counts for more than the query, which is for those whose headers get lost. */
+static void
+keep_key(struct push_http_conn *conn, const struct push_head *head)
+{
+	struct push_span key = head->idempotency_key;
+	struct push_buf query_key;
+
+	push_buf_init(&query_key, PUSH_QUERY_BYTES_MAX);
+	if (!key.bytes && push_query_values(head->query, "idempotency_key", &query_key))
+		key = (struct push_span){query_key.bytes ? query_key.bytes : "", query_key.size};
+	conn->has_key = key.bytes || query_key.status != PUSH_OK;
+	if (key.bytes)
+		conn->key = strndup(key.bytes, key.size);
+	push_buf_fini(&query_key);
+}
+
 /* What is kept of a request's head. */
 static void
 keep_head(struct push_http_conn *conn, const struct push_head *head)
@@ -599,9 +616,7 @@ keep_head(struct push_http_conn *conn, const struct push_head *head)
 	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
 	if (head->origin.bytes)
 		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
-	conn->has_key = head->idempotency_key.bytes;
-	if (conn->has_key)
-		conn->key = strndup(head->idempotency_key.bytes, head->idempotency_key.size);
+	keep_key(conn, head);
 }
 
 /* `size` bytes of the body have come with the head. */
@@ -680,7 +695,8 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	opened = answer_head.status == PUSH_OK &&
 		 direct_stream_open(direct, conn->set, &conn->source,
 			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels, last_id,
-			 acks, answer_head.bytes, answer_head.size);
+			 kind == PUSH_DIRECT_SSE && names_argument(head->query, "control"), acks,
+			 answer_head.bytes, answer_head.size);
 	if (!opened)
 		refuse(conn, 503, "out of memory");
 	push_buf_fini(&query_id);
@@ -688,20 +704,44 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	return opened;
 }
 
-/* ?wait=written, or no such argument. */
+/* An argument with the only value that it may have, or no such argument. */
 static bool
-is_wait_right(struct push_span query)
+is_right(struct push_span query, const char *name, const char *only)
 {
 	struct push_buf value;
 	bool right;
 
-	if (!names_argument(query, "wait"))
+	if (!names_argument(query, name))
 		return true;
 	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
-	right = push_query_values(query, "wait", &value) &&
-		push_span_is((struct push_span){value.bytes, value.size}, "written");
+	right = push_query_values(query, name, &value) && value.size == strlen(only) &&
+		!memcmp(value.bytes, only, value.size);
 	push_buf_fini(&value);
 	return right;
+}
+
+/* An argument in a form that is read in one way only, or no such argument. */
+static bool
+is_clear(struct push_span query, const char *name)
+{
+	struct push_buf value;
+	bool clear;
+
+	if (!names_argument(query, name))
+		return true;
+	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	clear = push_query_values(query, name, &value);
+	push_buf_fini(&value);
+	return clear;
+}
+
+/* A change of a stream's channels is lws' to serve, and its path is no route: each has another one. */
+static bool
+ends_in_token(struct push_span path)
+{
+	const char *slash = memrchr(path.bytes, '/', path.size);
+
+	return slash && push_token_is_shaped(slash + 1, path.size - (size_t)(slash + 1 - path.bytes));
 }
 
 static bool
@@ -709,11 +749,12 @@ is_publish(const struct push_head *head, const struct push_options *options)
 {
 	if (push_media_type_is_lines(head->content_type.bytes, head->content_type.size))
 		return !head->content_encoding.bytes && (head->chunked || head->has_length) &&
-		       !head->idempotency_key.bytes && !names_argument(head->query, "wait");
+		       !head->idempotency_key.bytes && !names_argument(head->query, "wait") &&
+		       !names_argument(head->query, "idempotency_key");
 	return !head->content_encoding.bytes &&
 	       push_media_type_is_json(head->content_type.bytes, head->content_type.size) &&
 	       (head->chunked || (head->has_length && head->length <= options->message_bytes_max)) &&
-	       is_wait_right(head->query);
+	       is_right(head->query, "wait", "written") && is_clear(head->query, "idempotency_key");
 }
 
 /* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */
@@ -726,7 +767,9 @@ kind_of(const struct push_http_conn *conn, const struct push_head *head, const l
 		memchr(head->path.bytes, '%', head->path.size))
 		return PUSH_DIRECT_NONE;
 	if (head->method == HTTP_POST)
-		return !parser->upgrade && is_publish(head, options) ? PUSH_DIRECT_PUBLISH : PUSH_DIRECT_NONE;
+		return !parser->upgrade && !ends_in_token(head->path) && is_publish(head, options)
+			       ? PUSH_DIRECT_PUBLISH
+			       : PUSH_DIRECT_NONE;
 	if (head->method != HTTP_GET || head->chunked || head->length)
 		return PUSH_DIRECT_NONE;
 	if (!head->upgrade.bytes && names_argument(head->query, "channel") &&
@@ -759,6 +802,7 @@ serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const stru
 	right = push_query_values(head->query, "channels", &list) && list.size &&
 		push_query_acks(head->query, kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE,
 			options, &acks) &&
+		(kind == PUSH_DIRECT_WS || is_right(head->query, "control", "true")) &&
 		push_channels_parse(&channels, list.bytes, list.size, options, &error) == PUSH_OK;
 	if (right) {
 		(void)open_stream(conn, kind, head, &channels, &acks);
