@@ -11,9 +11,9 @@
 #define RETRY_MS_MIN 500
 #define RETRY_MS_MAX 2500
 
-/* How long a client that has read more than is known here is waited for to be right: nodes hear of each
- * other's messages within this time, or of nothing. */
-#define SESSION_AHEAD_US 6000000ull
+/* How long a client that has read more than is known here is waited for to be right, or one that may read
+ * more for the head to move: nodes hear of each other's messages within this time, or of nothing. */
+#define SESSION_WAIT_US 6000000ull
 
 struct push_session *
 session_create(const struct push_hub *hub)
@@ -85,6 +85,7 @@ void
 session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *channel, uint64_t missed,
 	uint64_t now_us)
 {
+	struct push_frame *frame;
 	struct push_buf data;
 
 	subscriber->hub->stats->gaps++;
@@ -95,11 +96,14 @@ session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *
 		push_buf_append_text(&data, ",\"missed\":\"unknown\"}");
 	else
 		push_buf_printf(&data, ",\"missed\":%" PRIu64 "}", missed);
-	if (data.status == PUSH_OK)
-		enqueue(subscriber,
-			push_encoding_event((enum push_encoding)subscriber->encoding, "gap", data.bytes,
-				data.size, NULL, 0),
-			now_us);
+	frame = data.status == PUSH_OK ? push_encoding_event((enum push_encoding)subscriber->encoding, "gap",
+						 data.bytes, data.size, NULL, 0)
+				       : NULL;
+	/* who cannot be told must not go on as if there were none */
+	if (frame)
+		enqueue(subscriber, frame, now_us);
+	else
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 	push_buf_fini(&data);
 }
 
@@ -220,28 +224,55 @@ catch_up(struct push_subscriber *subscriber, uint64_t now_us)
 			now_us);
 }
 
+struct push_frame *
+session_frame(const struct push_subscriber *subscriber, struct push_history_entry *entry,
+	const struct push_positions *at)
+{
+	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
+	uint32_t partitions = subscriber->list->session->partitions;
+	char id[PUSH_ID_BYTES_MAX], known[PUSH_ID_BYTES_MAX];
+	struct push_positions all;
+	struct push_frame *frame;
+	size_t id_size;
+
+	if (!(partitions & (partitions - 1))) {
+		frame = push_history_frame(entry->history, entry, encoding);
+		return frame ? push_frame_ref(frame) : NULL;
+	}
+	/* of one that nothing is known of yet it has read nothing, and that must be told, too */
+	all = *at;
+	all.partitions |= partitions;
+	id_size = push_positions_format(&all, partitions, id);
+	return push_history_frame_with(entry, push_history_id(entry, known), encoding, id, id_size);
+}
+
 /* Returns false when the outbox is full, or the subscriber closed. */
 static bool
 replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uint32_t index, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
-	struct push_history *history = history_of(subscriber, index);
-	struct push_frame *frame =
-		push_history_frame(history, entry, (enum push_encoding)subscriber->encoding);
+	unsigned int partition = history_of(subscriber, index)->partition;
+	struct push_positions at = cursor->at;
+	struct push_frame *frame;
+	bool is_taken;
 
+	at.at[partition] = entry->at;
+	frame = session_frame(subscriber, entry, &at);
 	if (!frame) {
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		return false;
 	}
-	if (!has_room(subscriber, frame))
-		return false;
-	cursor->at.at[history->partition] = entry->at;
-	cursor->replayed++;
-	subscriber->hub->stats->replayed++;
-	subscriber->list->items[index].next++;
-	subscriber->is_replayed = true;
-	subscriber_enqueue(subscriber, frame, now_us);
-	return subscriber->state == SUBSCRIBER_OPEN;
+	is_taken = has_room(subscriber, frame);
+	if (is_taken) {
+		cursor->at = at;
+		cursor->replayed++;
+		subscriber->hub->stats->replayed++;
+		subscriber->list->items[index].next++;
+		subscriber->is_replayed = true;
+		subscriber_enqueue(subscriber, frame, now_us);
+	}
+	push_frame_unref(frame);
+	return is_taken && subscriber->state == SUBSCRIBER_OPEN;
 }
 
 /*
@@ -255,7 +286,7 @@ awaits_upstream(struct push_subscriber *subscriber)
 	struct push_hub *hub = subscriber->hub;
 	bool awaits = false;
 
-	for (uint32_t i = 0; hub->fetch && i < subscriber->subscription_count; i++) {
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
 		struct push_history *history = history_of(subscriber, i);
 
 		if (!history)
@@ -271,16 +302,18 @@ awaits_upstream(struct push_subscriber *subscriber)
 	return awaits;
 }
 
-/* Whether the client has read more than this server knows to have been written: another one was faster. */
+/* Whether the client has read more than this server knows to have been written: another one was faster.  Its
+ * id may tell of partitions in which it has no channel, and this server none either. */
 static bool
 is_ahead(const struct push_subscriber *subscriber)
 {
-	const struct session_cursor *cursor = subscriber->list->session->cursor;
+	const struct push_session *session = subscriber->list->session;
 	const struct push_history_store *store = subscriber->hub->history;
+	uint32_t partitions = session->partitions & ~store->held;
 
 	for (unsigned int p = 0; p < store->partition_count; p++)
-		if (!(store->held & (1u << p)) &&
-			push_position_compare(cursor->at.at[p], store->heads.at[p]) > 0)
+		if ((partitions & (1u << p)) &&
+			push_position_compare(session->cursor->at.at[p], store->heads.at[p]) > 0)
 			return true;
 	return false;
 }
@@ -309,42 +342,63 @@ awaits_head(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 	struct push_hub *hub = subscriber->hub;
-	bool ahead;
+	struct push_list *list = is_ahead(subscriber)         ? &hub->ahead
+				 : is_behind_head(subscriber) ? &hub->behind_head
+							      : NULL;
 
-	if (!hub->fetch)
-		return false;
-	ahead = is_ahead(subscriber);
-	if (!ahead)
-		cursor->ahead_since_us = 0;
-	else if (!cursor->ahead_since_us)
-		cursor->ahead_since_us = now_us;
-	else
+	if (list && cursor->waits_in == list)
 		return true;
 	push_list_remove(&cursor->waiting);
-	if (ahead)
-		push_list_append(&hub->ahead, &cursor->waiting);
-	else if (is_behind_head(subscriber))
-		push_list_append(&hub->behind_head, &cursor->waiting);
-	if (push_list_is_empty(&cursor->waiting))
+	cursor->waits_in = list;
+	if (!list)
 		return false;
+	cursor->waits_since_us = now_us;
+	push_list_append(list, &cursor->waiting);
 	hub->ready(hub->context); /* the engine is to see that it moves */
 	return true;
+}
+
+/* Whether a partition of its channels is held back.  It may have read more than came here before that, and
+ * would get it again if it were taken for one that has read up to there. */
+static bool
+is_held_back(const struct push_subscriber *subscriber)
+{
+	return subscriber->hub->history->held & subscriber->list->session->partitions;
+}
+
+/* The first that has waited so long, and now does not wait any more. */
+static struct session_cursor *
+take_overdue(struct push_list *list, uint64_t now_us)
+{
+	struct session_cursor *cursor = push_container_of(list->next, struct session_cursor, waiting);
+
+	if (push_list_is_empty(list) || cursor->waits_since_us + SESSION_WAIT_US > now_us)
+		return NULL;
+	push_list_remove(&cursor->waiting);
+	cursor->waits_in = NULL;
+	return cursor;
 }
 
 void
 session_tick(struct push_hub *hub, uint64_t now_us)
 {
-	while (!push_list_is_empty(&hub->ahead)) {
-		struct session_cursor *cursor =
-			push_container_of(hub->ahead.next, struct session_cursor, waiting);
+	struct session_cursor *cursor;
 
-		if (cursor->ahead_since_us + SESSION_AHEAD_US > now_us)
-			return;
+	while ((cursor = take_overdue(&hub->ahead, now_us))) {
 		/* nobody knows what the client has read: it is an id like any other that is none of ours */
-		push_list_remove(&cursor->waiting);
 		cursor->at = hub->history->heads;
 		cursor->is_readable = false;
 		session_begin(cursor->subscriber, now_us);
+	}
+	while ((cursor = take_overdue(&hub->behind_head, now_us))) {
+		/* the server may not announce its head to us; what was on its way has come by now */
+		for (uint32_t i = 0; i < cursor->subscriber->subscription_count; i++) {
+			const struct push_history *history = history_of(cursor->subscriber, i);
+
+			if (history)
+				push_hub_move_head(hub, history->partition, history->complete);
+		}
+		hub_mark_dirty(cursor->subscriber);
 	}
 }
 
@@ -354,7 +408,10 @@ read_on(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
-	if (awaits_upstream(subscriber) || awaits_head(subscriber, now_us) || !look_up(subscriber, now_us))
+	if (subscriber->hub->fetch &&
+		(awaits_upstream(subscriber) || is_held_back(subscriber) || awaits_head(subscriber, now_us)))
+		return false;
+	if (!look_up(subscriber, now_us))
 		return false;
 	for (;;) {
 		uint32_t index = 0;
@@ -455,15 +512,24 @@ session_begin(struct push_subscriber *subscriber, uint64_t now_us)
 	session_advance(subscriber, now_us);
 }
 
+/*
+ * One that comes without an id begins at the head.  Where it has been said what a channel has had behind
+ * that, it will not come again: it is to be read.
+ */
 void
-session_start(struct push_subscriber *subscriber)
+session_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct push_session *session = subscriber->list->session;
 	const struct push_history_store *store = subscriber->hub->history;
 
 	memcpy(session->start, store->heads.at, store->partition_count * sizeof(session->start[0]));
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++)
+		if (history_of(subscriber, i))
+			session->partitions |= 1u << history_of(subscriber, i)->partition;
 	if (session->cursor)
 		fall_behind(subscriber);
+	else if (subscriber->hub->fetch && is_behind_head(subscriber))
+		session_fall_back(subscriber, &store->heads, now_us);
 }
 
 void
