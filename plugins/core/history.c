@@ -445,7 +445,8 @@ push_history_frame(
 			push_encoding_message(encoding, data, size, id, id_size, known->accepted_us);
 		break;
 	}
-	if (entry->frames[encoding])
+	/* one that is not kept yet is counted as a whole when it is */
+	if (entry->frames[encoding] && !push_list_is_empty(&entry->age))
 		history->store->stats->history_bytes +=
 			sizeof(struct push_frame) + entry->frames[encoding]->size;
 	return entry->frames[encoding];

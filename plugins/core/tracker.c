@@ -51,6 +51,14 @@ push_tracker_delivered(struct push_tracker *tracker)
 }
 
 void
+push_tracker_written_elsewhere(struct push_tracker *tracker, uint64_t count)
+{
+	PUSH_ASSERT(tracker->is_delivering);
+	tracker->awaited += count;
+	tracker->written += count;
+}
+
+void
 push_tracker_taken(struct push_tracker *tracker)
 {
 	tracker->awaited++;

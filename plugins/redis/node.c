@@ -141,6 +141,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 		break;
 	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
 	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
+	case REDIS_AWAITED_CALL: redis_call_published(node, awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	case REDIS_AWAITED_FETCH: redis_history_answer(awaited, reply); break;
 	case REDIS_AWAITED_HEAD: redis_history_head_answer(node, reply); break;
@@ -161,6 +162,8 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 		redis_history_answer_lost(awaited);
 	else if (awaited->kind == REDIS_AWAITED_VALUE)
 		redis_value_lost(node_of(context)->engine, awaited);
+	else if (awaited->kind == REDIS_AWAITED_CALL)
+		redis_call_lost(node_of(context)->engine, awaited);
 }
 
 static void
