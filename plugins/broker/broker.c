@@ -3,16 +3,20 @@
  *
  * It knows neither lws nor sockets; the process around it is a struct push_broker_host.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "broker.h"
 #include "core/hub.h"
+#include "core/jsonscan.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/subscriber.h"
+#include "core/tokens.h"
 #include "direct/direct.h"
 #include "process.h"
 #include "redis/engine_redis.h"
@@ -37,7 +41,8 @@ struct push_broker {
 	struct push_engine *engine;
 	struct push_publisher publisher;
 	bool reads_history;
-	struct push_direct *direct; /* borrowed; NULL: none */
+	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
+	struct push_direct *direct;           /* borrowed; NULL: none */
 	uint64_t drain_began_us;
 	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
 };
@@ -92,6 +97,17 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
 
+/* A name of its own where the engine has none for it.  The seed must not be told. */
+static void
+name_node(struct push_broker *broker)
+{
+	if (broker->engine->node)
+		snprintf(broker->node, sizeof(broker->node), "%s", broker->engine->node);
+	else
+		snprintf(broker->node, sizeof(broker->node), "%016" PRIx64, random_seed());
+	PUSH_ASSERT(strlen(broker->node) == PUSH_TOKEN_NODE_BYTES);
+}
+
 static void
 get_value(void *context, const char *name, size_t name_size, push_hub_value_fn done, void *done_context)
 {
@@ -108,6 +124,36 @@ put_value(void *context, const char *name, size_t name_size, const char *value, 
 
 	engine->value_put(
 		engine, name, name_size, value, value_size, ttl_us, false, now_us(), done, done_context);
+}
+
+/* --- what other nodes ask: to change the channels of a stream of ours, `TOKEN body`; answered by `200 body`
+ * --- */
+
+#define VERB_CONTROL "control"
+
+static void
+serve_answered(void *context, const struct push_answer *answer)
+{
+	struct push_buf *to = context;
+
+	push_buf_printf(to, "%u ", answer->status);
+	push_buf_append(to, answer->body, answer->size);
+}
+
+/* What another node asks. */
+static enum push_status
+serve(void *context, const char *verb, const char *text, size_t size, struct push_buf *to)
+{
+	struct push_broker *broker = context;
+	struct push_control_request request = {.token = text, .token_size = PUSH_TOKEN_BYTES};
+
+	if (strcmp(verb, VERB_CONTROL) != 0 || size <= PUSH_TOKEN_BYTES || text[PUSH_TOKEN_BYTES] != ' ' ||
+		size - PUSH_TOKEN_BYTES - 1 > broker->options.client_message_bytes_max)
+		return PUSH_NOT_FOUND;
+	request.body = text + PUSH_TOKEN_BYTES + 1;
+	request.size = size - PUSH_TOKEN_BYTES - 1;
+	push_broker_control(broker, &request, serve_answered, to);
+	return PUSH_OK;
 }
 
 struct push_broker *
@@ -131,6 +177,9 @@ push_broker_create(
 	broker->engine = create_engine(broker, seed, error);
 	if (!broker->engine)
 		goto fail_engine;
+	name_node(broker);
+	if (broker->engine->serve)
+		broker->engine->serve(broker->engine, serve, broker);
 	broker->reads_history = push_read_is_offered(&broker->options);
 	broker->publisher = (struct push_publisher){.engine = broker->engine,
 		.options = &broker->options,
@@ -425,6 +474,135 @@ ops_is_behind(const struct push_broker *broker)
 	return push_hub_is_behind(broker->hub);
 }
 
+static enum push_status
+ops_subscriber_control(struct push_broker *broker, struct push_subscriber *subscriber)
+{
+	unsigned char random[PUSH_TOKEN_RANDOM_BYTES];
+	char token[PUSH_TOKEN_BYTES + 1];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return PUSH_UNAVAILABLE;
+	push_token_write(token, broker->node, random);
+	return push_subscriber_control(subscriber, token);
+}
+
+static unsigned int
+control_status(enum push_status status)
+{
+	switch (status) {
+	case PUSH_OK: return 200;
+	case PUSH_INVALID: return 400;
+	case PUSH_NOT_FOUND: return 404;
+	default: return 503;
+	}
+}
+
+void
+push_broker_control(struct push_broker *broker, const struct push_control_request *request,
+	push_answer_fn answer, void *context)
+{
+	struct push_error error = {""};
+	struct push_buf text;
+	enum push_status status;
+
+	push_buf_init(&text, SIZE_MAX); /* the hub bounds it by what it is asked */
+	status = push_hub_control(broker->hub, request->token, request->token_size, request->body,
+		request->size, now_us(), &text, &error);
+	if (status != PUSH_OK) {
+		push_buf_clear(&text);
+		push_json_append_error(&text, error.text);
+	}
+	answer(context, &(struct push_answer){control_status(status), "application/json",
+				text.bytes ? text.bytes : "", text.size});
+	push_buf_fini(&text);
+}
+
+/* An answer that another node gives. */
+struct control_wait {
+	push_answer_fn answer;
+	void *context;
+};
+
+static void
+refuse_control(enum push_status status, push_answer_fn answer, void *context)
+{
+	static const char missing[] = "{\"error\":\"no event stream has this token\"}",
+			  silent[] = "{\"error\":\"the node that serves this stream does not answer\"}";
+
+	if (status == PUSH_NOT_FOUND)
+		answer(context, &(struct push_answer){404, "application/json", missing, sizeof(missing) - 1});
+	else
+		answer(context, &(struct push_answer){503, "application/json", silent, sizeof(silent) - 1});
+}
+
+/* It comes from whoever can reach Redis. */
+static bool
+read_control_answer(const char *text, size_t size, struct push_answer *ret)
+{
+	bool is_compact;
+
+	for (size_t i = 0; i < 3; i++) {
+		if (i >= size || text[i] < '0' || text[i] > '9')
+			return false;
+		ret->status = ret->status * 10 + (unsigned int)(text[i] - '0');
+	}
+	if (size < 4 || text[3] != ' ' ||
+		(ret->status != 200 && ret->status != 400 && ret->status != 404 && ret->status != 503))
+		return false;
+	ret->body = text + 4;
+	ret->size = size - 4;
+	return push_json_scan_value(ret->body, ret->size, &is_compact);
+}
+
+static void
+on_controlled(void *context, enum push_status status, const char *text, size_t size)
+{
+	struct control_wait *wait = context;
+	struct push_answer answer = {.content_type = "application/json"};
+
+	if (status == PUSH_OK && !read_control_answer(text, size, &answer))
+		status = PUSH_UNAVAILABLE;
+	if (status == PUSH_OK)
+		wait->answer(wait->context, &answer);
+	else
+		refuse_control(status, wait->answer, wait->context);
+	free(wait);
+}
+
+static void
+ask_to_control(struct push_broker *broker, const struct push_control_request *request, push_answer_fn answer,
+	void *context)
+{
+	struct push_engine *engine = broker->engine;
+	struct control_wait *wait = malloc(sizeof(*wait));
+	struct push_buf text;
+
+	push_buf_init(&text, PUSH_TOKEN_BYTES + 1 + request->size);
+	push_buf_append(&text, request->token, request->token_size);
+	push_buf_append(&text, " ", 1);
+	push_buf_append(&text, request->body, request->size);
+	if (wait && text.status == PUSH_OK) {
+		*wait = (struct control_wait){answer, context};
+		engine->call(engine, request->token, PUSH_TOKEN_NODE_BYTES, VERB_CONTROL, text.bytes,
+			text.size, now_us(), on_controlled, wait);
+	} else {
+		free(wait);
+		refuse_control(PUSH_OUT_OF_MEMORY, answer, context);
+	}
+	push_buf_fini(&text);
+}
+
+static void
+ops_control_request(struct push_broker *broker, const struct push_control_request *request,
+	push_answer_fn answer, void *context)
+{
+	if (!broker->engine->call || request->token_size != PUSH_TOKEN_BYTES ||
+		!memcmp(request->token, broker->node, PUSH_TOKEN_NODE_BYTES))
+		push_broker_control(broker, request, answer, context);
+	else
+		ask_to_control(broker, request, answer, context);
+}
+
 static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
@@ -472,6 +650,8 @@ push_broker_ops_table(void)
 		.lines_answers = push_lines_answers,
 		.reads_history = ops_reads_history,
 		.subscriber_acknowledge = push_subscriber_acknowledge,
+		.subscriber_control = ops_subscriber_control,
+		.control_request = ops_control_request,
 	};
 
 	return &table;

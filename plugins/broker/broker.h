@@ -121,6 +121,12 @@ struct push_broker_ops {
 	bool (*reads_history)(const struct push_broker *broker);
 	enum push_status (*subscriber_acknowledge)(
 		struct push_subscriber *subscriber, const struct push_acks_request *request);
+
+	/* Give an event stream a token, before its start; and what is sent with such a token. */
+	enum push_status (*subscriber_control)(
+		struct push_broker *broker, struct push_subscriber *subscriber);
+	void (*control_request)(struct push_broker *broker, const struct push_control_request *request,
+		push_answer_fn answer, void *context);
 };
 
 struct push_broker_link {
@@ -184,6 +190,15 @@ push_broker_tick(struct push_broker *broker);
  * host.drained. */
 void
 push_broker_drain(struct push_broker *broker);
+
+/*
+ * push_broker_control - change the channels of one of this process' event streams (push_hub_control).
+ *
+ * `answer` is called before it returns.
+ */
+void
+push_broker_control(struct push_broker *broker, const struct push_control_request *request,
+	push_answer_fn answer, void *context);
 
 /* push_broker_ops_table - what a struct push_broker_link points to. */
 const struct push_broker_ops *

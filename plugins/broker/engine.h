@@ -45,6 +45,14 @@ typedef void (*push_value_done_fn)(
 typedef enum push_status (*push_serve_fn)(
 	void *context, const char *verb, const char *text, size_t size, struct push_buf *to);
 
+/* To change the channels of an event stream.  Texts are borrowed. */
+struct push_control_request {
+	const char *token;
+	size_t token_size;
+	const char *body;
+	size_t size;
+};
+
 struct push_engine {
 	/*
 	 * Publish a message.  `publication` is borrowed until the call returns; `done` may be called before
@@ -78,8 +86,9 @@ struct push_engine {
 	void (*read)(struct push_engine *engine, const struct push_reading *reading, uint64_t now_us,
 		push_value_done_fn done, void *context);
 
-	/* Of an engine with a server behind it: this node's id among the others', no secret, without dots.
-	 * NULL: it is the only one, and neither calls nor is called. */
+	/* Of an engine with a server behind it: this node's id among the others', PUSH_TOKEN_NODE_BYTES
+	 * lower-case letters and digits (core/tokens.h), no secret.  NULL: it is the only one; there are no
+	 * others to call. */
 	const char *node;
 
 	/*

@@ -303,6 +303,54 @@ forget(struct push_acks *acks, const struct push_positions *id)
 	return forgotten;
 }
 
+/* Whether a message is of the channel that its data begins with. */
+static bool
+is_of(const struct push_subscriber *subscriber, const struct acks_entry *entry, const struct push_buf *start)
+{
+	size_t size;
+	const char *data =
+		push_encoding_message_data((enum push_encoding)subscriber->encoding, entry->frame, 0, &size);
+
+	return size > start->size && !memcmp(data, start->bytes, start->size);
+}
+
+static void
+forget_channel(struct push_subscriber *subscriber, const struct push_buf *start)
+{
+	struct push_acks *acks = acks_of(subscriber);
+	uint32_t kept = 0, kept_sent = 0, sent = acks->count - acks->again;
+
+	for (uint32_t i = 0; i < acks->count; i++) {
+		struct acks_entry entry = *entry_at(acks, i);
+
+		if (is_of(subscriber, &entry, start)) {
+			release(acks, &entry);
+			continue;
+		}
+		kept_sent += i < sent;
+		*entry_at(acks, kept++) = entry;
+	}
+	acks->count = kept;
+	acks->again = kept - kept_sent;
+}
+
+enum push_status
+acks_leave(struct push_subscriber *subscriber, const struct push_channel *channel)
+{
+	enum push_status status;
+	struct push_buf start;
+
+	push_buf_init(&start, PUSH_EVENT_BYTES_MAX);
+	push_buf_append_text(&start, "{\"channel\":");
+	push_json_append_string(&start, channel->name, channel->name_size);
+	push_buf_append_text(&start, ",");
+	status = start.status;
+	if (status == PUSH_OK && channel->history)
+		forget_channel(subscriber, &start);
+	push_buf_fini(&start);
+	return status;
+}
+
 /* Returns whether that is more than was acknowledged before. */
 static bool
 move_acked(struct push_acks *acks, const struct push_positions *id)

@@ -93,6 +93,14 @@ acks_keep(struct push_subscriber *subscriber, unsigned int partition, struct pus
 bool
 acks_send_again(struct push_subscriber *subscriber, uint64_t now_us);
 
+/*
+ * acks_leave - the subscriber leaves a channel: nothing of it is sent again, and no ack of it is awaited.
+ *
+ * Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+acks_leave(struct push_subscriber *subscriber, const struct push_channel *channel);
+
 /* acks_receive - the client says `ack`, whether or not it may. */
 void
 acks_receive(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);

@@ -66,6 +66,15 @@ push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct 
 	return PUSH_OK;
 }
 
+void
+push_channels_too_many(
+	struct push_error *error, const char *name, size_t size, const struct push_options *options)
+{
+	snprintf(error->text, sizeof(error->text),
+		"too many channels: '%.*s' is over the %" PRIu64 " allowed",
+		(int)push_utf8_cut(name, size, PUSH_ERROR_QUOTE_BYTES_MAX), name, options->channels_max);
+}
+
 static bool
 contains(const struct push_channels *channels, const char *name, size_t size)
 {
@@ -84,10 +93,7 @@ push_channels_add(struct push_channels *channels, const char *name, size_t size,
 	if (status != PUSH_OK || contains(channels, name, size))
 		return status;
 	if (channels->count == options->channels_max) {
-		snprintf(error->text, sizeof(error->text),
-			"too many channels: '%.*s' is over the %" PRIu64 " allowed",
-			(int)push_utf8_cut(name, size, PUSH_ERROR_QUOTE_BYTES_MAX), name,
-			options->channels_max);
+		push_channels_too_many(error, name, size, options);
 		return PUSH_TOO_MANY;
 	}
 	channels->names[channels->count++] = (struct push_channel_name){name, size};

@@ -30,6 +30,11 @@ struct push_channels {
 enum push_status PUSH_MUST_USE
 push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct push_error *error);
 
+/* push_channels_too_many - say that a name, which is a valid one, is one too many. */
+void
+push_channels_too_many(
+	struct push_error *error, const char *name, size_t size, const struct push_options *options);
+
 /*
  * push_channels_parse - split a percent-decoded list on its commas and check each name.
  *

@@ -279,8 +279,10 @@ push_history_restart(struct push_history *history, struct push_position at)
 {
 	while (history->count)
 		drop_oldest(history);
-	if (push_position_compare(history->after, at) < 0)
-		history->after = at;
+	if (push_position_compare(history->after, at) >= 0)
+		return;
+	history->after = at;
+	history->losses++;
 }
 
 /* What was before the epoch may have been lost when it began: the window never reaches back beyond that. */

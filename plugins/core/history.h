@@ -58,6 +58,7 @@ struct push_history {
 	uint8_t partition;
 	struct push_position after;
 	uint64_t dropped; /* messages, since it began */
+	uint32_t losses;  /* how often nobody knows what was dropped */
 	/* It began at created; and between known_since and then there were none of the channel. */
 	struct push_position known_since, created;
 

@@ -3,6 +3,7 @@
 
 #include "hub_private.h"
 #include "limits.h"
+#include "live.h"
 #include "session.h"
 #include "tracker.h"
 
@@ -50,6 +51,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	hub->stats = stats;
 	hub->ready = ready;
 	hub->context = context;
+	push_tokens_init(&hub->tokens, seed);
 	hub->random = seed | 1; /* xorshift must not start at 0 */
 	push_list_init(&hub->dirty);
 	push_list_init(&hub->changed);
@@ -410,9 +412,12 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 	channel->confirmed = true;
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+		uint32_t index = channel->entries[i].index;
 
 		if (first && subscriber->state == SUBSCRIBER_WAITING)
 			subscriber_confirmed(subscriber, now_us);
+		else if (first && subscriber_is_pending(subscriber, index))
+			live_confirmed(subscriber, index, now_us);
 		else if (gap && !subscriber->is_behind)
 			subscriber_gap(subscriber, now_us);
 	}

@@ -295,6 +295,20 @@ struct push_hub_values {
 void
 push_hub_set_values(struct push_hub *hub, const struct push_hub_values *values);
 
+/*
+ * push_hub_control - change the channels of the event stream that has this token.
+ *
+ * @body: `{"subscribe":["a"],"unsubscribe":["b"]}`, of which one may be missing; what is to be left is left
+ * first, so that its place can be taken.  An `id` is where to begin, of channels with history (live.h).
+ * Appends `{"subscribed":["a"],"unsubscribed":["b"],"errors":[{"channel":"c","error":"text"}]}`; the stream
+ * itself says when messages of a channel come in.
+ * Errors: PUSH_NOT_FOUND: nobody has that token; PUSH_INVALID, with what is wrong in `error`;
+ * PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_hub_control(struct push_hub *hub, const char *token, size_t token_size, const char *body,
+	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error);
+
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t
 push_hub_subscriber_count(const struct push_hub *hub);

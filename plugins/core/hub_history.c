@@ -161,7 +161,8 @@ lose(struct push_channel *channel, struct push_position at, uint64_t now_us)
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
 
-		if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
+		if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN &&
+			!subscriber_is_pending(subscriber, channel->entries[i].index))
 			session_tell_gap(subscriber, channel, UINT64_MAX, now_us);
 	}
 }

@@ -13,6 +13,7 @@
 #include "outbox.h"
 #include "push_assert.h"
 #include "subscriber.h"
+#include "tokens.h"
 #include "wheel.h"
 
 #define SUBSCRIBER_MAGIC 0x50755362u /* "PuSb" */
@@ -27,13 +28,16 @@ enum subscriber_state {
 
 struct subscription {
 	struct push_channel *channel;
-	uint32_t position; /* in the channel's entries */
-	uint32_t next;     /* in its history, while session.c looks for what to replay */
+	uint32_t position;  /* in the channel's entries */
+	uint32_t next : 31; /* in its history, while session.c looks for what to replay */
+	/* added while the client was open, and it has not been told that messages come in (live.h) */
+	uint32_t is_pending : 1;
 };
 
 /* Of several channels, or of one with history. */
 struct subscription_list {
 	struct push_session *session; /* owned; NULL: no channel has history */
+	struct live *live;            /* owned; NULL: its channels never changed */
 	uint32_t capacity;
 	struct subscription items[];
 };
@@ -100,6 +104,7 @@ struct push_hub {
 	uint64_t dirty_bytes;          /* what waits for those that are dirty */
 	uint64_t unflushed_deliveries; /* since the flush had its last turn */
 	size_t subscriber_count;
+	struct push_tokens tokens; /* of those whose channels may be changed from outside */
 	struct push_wheel wheel;
 	uint64_t random;
 	uint64_t drain_end_us;              /* 0: not draining */
@@ -142,8 +147,16 @@ subscriber_item(const struct push_subscriber *subscriber, uint32_t index, struct
 	if (index >= subscriber->subscription_count)
 		return false;
 	*ret = subscriber->has_list ? subscriber->list->items[index]
-				    : (struct subscription){subscriber->channel, subscriber->position, 0};
+				    : (struct subscription){.channel = subscriber->channel,
+					      .position = subscriber->position};
 	return true;
+}
+
+/* subscriber_is_pending - whether its `index`-th channel is one that it has not been told of yet. */
+static inline bool
+subscriber_is_pending(const struct push_subscriber *subscriber, uint32_t index)
+{
+	return subscriber->has_list && subscriber->list->items[index].is_pending;
 }
 
 static inline struct push_session *
@@ -151,6 +164,23 @@ subscriber_session(const struct push_subscriber *subscriber)
 {
 	return subscriber->has_list ? subscriber->list->session : NULL;
 }
+
+/* subscriber_join - put it into a channel as the `index`-th of its own; writes where to `ret`. */
+enum push_status PUSH_MUST_USE
+subscriber_join(struct push_subscriber *subscriber, const struct push_channel_name *name, uint32_t index,
+	struct subscription *ret);
+
+/* subscriber_leave - take it out of a channel, which goes with its last one; its own list stays as it is. */
+void
+subscriber_leave(struct push_subscriber *subscriber, struct push_channel *channel, uint32_t position);
+
+/* subscriber_reserve - from now on its channels stand in a list with room for `count`. */
+enum push_status PUSH_MUST_USE
+subscriber_reserve(struct push_subscriber *subscriber, uint32_t count);
+
+/* subscriber_need_session - likewise, and there is a session. */
+enum push_status PUSH_MUST_USE
+subscriber_need_session(struct push_subscriber *subscriber);
 
 /* hub_mark_dirty - let the next flush write what waits for a subscriber. */
 void

@@ -52,7 +52,9 @@ push_publication_fini(struct push_publication *publication);
 	X(PING, "ping")                                                                                      \
 	X(PONG, "pong")                                                                                      \
 	X(RESUME, "resume")                                                                                  \
-	X(ACK, "ack")
+	X(ACK, "ack")                                                                                        \
+	X(SUBSCRIBE, "subscribe")                                                                            \
+	X(UNSUBSCRIBE, "unsubscribe")
 
 enum push_command_kind {
 #define X(name, event) PUSH_COMMAND_##name,

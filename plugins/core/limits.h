@@ -133,6 +133,16 @@
  */
 #define PUSH_EVENT_BYTES_MAX (6 * PUSH_QUERY_BYTES_MAX + 2048)
 
+/* A client's own mark on a request, which each answer repeats: an UUID with its quotes is 38 bytes. */
+#define PUSH_REF_BYTES_MAX 64
+
+/* What a request to change channels is answered, by its own bytes: an error repeats at most that of a name,
+ * and says why in less than a hundred bytes; the shortest name takes three. */
+#define PUSH_CONTROL_ANSWER_FACTOR 48
+
+/* Changes of channels that a client asks for before its stream has begun; more of them are refused. */
+#define PUSH_LIVE_EARLY_BYTES_MAX 16384
+
 /* Waiting publishes' answers, headers of a reply and other small texts on the stack. */
 #define PUSH_REPLY_BYTES_MAX 1024
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "live.h"
 #include "session.h"
 
 /* An EventSource waits so long before it connects again, so that thousands do not come at once. */
@@ -37,6 +38,7 @@ session_destroy(struct push_session *session)
 	if (!session)
 		return;
 	drop_cursor(session);
+	free(session->starts);
 	acks_destroy(session->acks);
 	free(session);
 }
@@ -46,7 +48,7 @@ create_cursor(struct push_subscriber *subscriber)
 {
 	struct push_session *session = subscriber->list->session;
 	struct session_cursor *cursor =
-		calloc(1, sizeof(*cursor) + subscriber->subscription_count * sizeof(cursor->marks[0]));
+		calloc(1, sizeof(*cursor) + subscriber->list->capacity * sizeof(cursor->marks[0]));
 
 	if (!cursor)
 		return NULL;
@@ -68,10 +70,26 @@ session_ask(struct push_subscriber *subscriber, const char *id, size_t size)
 	return PUSH_OK;
 }
 
+/* NULL also while nothing of the channel may be sent. */
 static struct push_history *
 history_of(const struct push_subscriber *subscriber, uint32_t index)
 {
-	return subscriber->list->items[index].channel->history;
+	const struct subscription *item = &subscriber->list->items[index];
+
+	return item->is_pending ? NULL : item->channel->history;
+}
+
+static struct push_position
+later(struct push_position a, struct push_position b)
+{
+	return push_position_compare(a, b) < 0 ? b : a;
+}
+
+/* Behind it the channel is to be read. */
+static struct push_position
+read_upto(const struct session_cursor *cursor, uint32_t index, const struct push_history *history)
+{
+	return later(cursor->at.at[history->partition], cursor->marks[index].after);
 }
 
 static void
@@ -120,7 +138,9 @@ missed(const struct push_history *history, const struct session_mark *mark, stru
 	if (push_position_compare(mark->after, history->after) >= 0)
 		return 0;
 	/* of a window it is not known what was between two of its states */
-	return history->complete.epoch ? UINT64_MAX : history->dropped - mark->dropped;
+	if (history->complete.epoch || mark->losses != history->losses)
+		return UINT64_MAX;
+	return history->dropped - mark->dropped;
 }
 
 static void
@@ -128,6 +148,20 @@ set_mark(struct session_mark *mark, const struct push_history *history)
 {
 	mark->after = history->after;
 	mark->dropped = history->dropped;
+	mark->losses = history->losses;
+}
+
+/* It has everything of the channel up to a position. */
+static void
+raise_mark(struct session_mark *mark, const struct push_history *history, struct push_position position)
+{
+	if (push_position_compare(position, history->after) <= 0)
+		position = history->after;
+	if (push_position_compare(position, mark->after) <= 0)
+		return;
+	mark->after = position;
+	mark->dropped = history->dropped + push_history_find(history, position);
+	mark->losses = history->losses;
 }
 
 /*
@@ -154,16 +188,23 @@ look_up(struct push_subscriber *subscriber, uint64_t now_us)
 				return false;
 		}
 		subscriber->list->items[i].next =
-			push_history_find(history, cursor->at.at[history->partition]);
+			push_history_find(history, read_upto(cursor, i, history)) & INT32_MAX; /* 31 bits */
 	}
 	return true;
+}
+
+/* Where the messages of a channel began. */
+static struct push_position
+start_of(const struct push_session *session, uint32_t index, const struct push_history *history)
+{
+	return session->starts ? session->starts[index] : session->start[history->partition];
 }
 
 /* The channel whose next message comes first.  Positions of different partitions may come in any order. */
 static struct push_history_entry *
 next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64_t now_us)
 {
-	const struct session_cursor *cursor = subscriber->list->session->cursor;
+	const struct push_session *session = subscriber->list->session;
 	const struct push_position *heads = subscriber->hub->history->heads.at;
 	struct push_history_entry *first = NULL;
 
@@ -179,8 +220,8 @@ next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64
 			entry = NULL;
 		}
 		if (!entry || push_position_compare(entry->at, heads[history->partition]) > 0 ||
-			(cursor->is_bounded &&
-				push_position_compare(entry->at, cursor->until.at[history->partition]) > 0))
+			(session->cursor->is_bounded &&
+				push_position_compare(entry->at, start_of(session, i, history)) > 0))
 			continue;
 		if (first && push_position_compare(first->at, entry->at) <= 0)
 			continue;
@@ -266,7 +307,7 @@ awaits_upstream(struct push_subscriber *subscriber)
 		if (!history)
 			continue;
 		if (history->is_settled && !history->is_fetching &&
-			push_position_compare(cursor->at.at[history->partition], history->after) < 0 &&
+			push_position_compare(read_upto(cursor, i, history), history->after) < 0 &&
 			push_position_compare(history->upstream, history->after) < 0) {
 			history->is_fetching = true;
 			hub->fetch(hub->fetch_context, history->channel);
@@ -336,6 +377,52 @@ awaits_head(struct push_subscriber *subscriber, uint64_t now_us)
 	return true;
 }
 
+/* Where nothing can be replayed at all, that is what there is to be said. */
+static void
+tell_gaps(struct push_subscriber *subscriber, bool of_those_without_history, bool of_those_with_history,
+	uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	for (uint32_t i = 0; i < subscriber->subscription_count && subscriber->state == SUBSCRIBER_OPEN;
+		i++) {
+		struct push_history *history = history_of(subscriber, i);
+
+		if (subscriber_is_pending(subscriber, i) ||
+			!(history ? of_those_with_history : of_those_without_history))
+			continue;
+		if (history && cursor->marks[i].after.epoch)
+			continue; /* it is read from there */
+		if (history)
+			set_mark(&cursor->marks[i], history);
+		tell_gap(subscriber, i, UINT64_MAX, now_us);
+	}
+}
+
+/* Nobody knows what the client has read: it is an id like any other that is none of ours. */
+static void
+doubt(struct session_cursor *cursor, uint64_t now_us)
+{
+	struct push_subscriber *subscriber = cursor->subscriber;
+
+	cursor->is_readable = false;
+	cursor->at = subscriber->hub->history->heads;
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		const struct push_history *history = history_of(subscriber, i);
+		struct push_position *at = history ? &cursor->at.at[history->partition] : NULL;
+
+		if (at && cursor->marks[i].after.epoch &&
+			push_position_compare(cursor->marks[i].after, *at) < 0)
+			*at = cursor->marks[i].after;
+	}
+	cursor->is_busy = true;
+	tell_gaps(subscriber, false, true, now_us);
+	if (subscriber->state != SUBSCRIBER_OPEN)
+		return;
+	cursor->is_busy = false;
+	session_advance(subscriber, now_us);
+}
+
 void
 session_tick(struct push_hub *hub, uint64_t now_us)
 {
@@ -345,11 +432,8 @@ session_tick(struct push_hub *hub, uint64_t now_us)
 
 		if (cursor->ahead_since_us + SESSION_AHEAD_US > now_us)
 			return;
-		/* nobody knows what the client has read: it is an id like any other that is none of ours */
 		push_list_remove(&cursor->waiting);
-		cursor->at = hub->history->heads;
-		cursor->is_readable = false;
-		session_begin(cursor->subscriber, now_us);
+		doubt(cursor, now_us);
 	}
 }
 
@@ -380,20 +464,31 @@ read_on(struct push_subscriber *subscriber, uint64_t now_us)
 	}
 }
 
-void
-session_advance(struct push_subscriber *subscriber, uint64_t now_us)
+/* Returns true when it has caught up. */
+static bool
+advance(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
 	PUSH_ASSERT(subscriber->is_behind && cursor);
 	/* what is enqueued may be flushed at once, which comes here again */
 	if (subscriber->state != SUBSCRIBER_OPEN || cursor->is_busy)
-		return;
+		return false;
 	cursor->is_busy = true;
-	if (read_on(subscriber, now_us))
+	if (read_on(subscriber, now_us)) {
 		catch_up(subscriber, now_us);
-	else if (subscriber->is_behind)
+		return subscriber->state == SUBSCRIBER_OPEN;
+	}
+	if (subscriber->is_behind)
 		cursor->is_busy = false;
+	return false;
+}
+
+void
+session_advance(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	while (advance(subscriber, now_us) && live_replay_next(subscriber, now_us))
+		;
 }
 
 /* Whether the position can be one of ours: nobody has read what has not been written. */
@@ -417,23 +512,6 @@ complete(struct push_positions *positions, const struct push_positions *heads)
 	positions->partitions |= heads->partitions;
 }
 
-/* Where nothing can be replayed at all, that is what there is to be said. */
-static void
-tell_gaps(struct push_subscriber *subscriber, bool of_those_with_history, uint64_t now_us)
-{
-	struct session_cursor *cursor = subscriber->list->session->cursor;
-
-	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
-		struct push_history *history = history_of(subscriber, i);
-
-		if ((history && !of_those_with_history) || subscriber->state != SUBSCRIBER_OPEN)
-			continue;
-		if (history)
-			set_mark(&cursor->marks[i], history);
-		tell_gap(subscriber, i, UINT64_MAX, now_us);
-	}
-}
-
 /* Decides where to begin: where the client has asked for, or now if that cannot be. */
 static void
 fall_behind(struct push_subscriber *subscriber)
@@ -455,7 +533,7 @@ session_begin(struct push_subscriber *subscriber, uint64_t now_us)
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
 	cursor->is_busy = true;
-	tell_gaps(subscriber, !cursor->is_readable, now_us);
+	tell_gaps(subscriber, true, !cursor->is_readable, now_us);
 	if (subscriber->state != SUBSCRIBER_OPEN)
 		return;
 	cursor->is_busy = false;
@@ -463,22 +541,151 @@ session_begin(struct push_subscriber *subscriber, uint64_t now_us)
 }
 
 void
-session_start(struct push_subscriber *subscriber)
+session_open(struct push_subscriber *subscriber)
 {
 	struct push_session *session = subscriber->list->session;
 	const struct push_history_store *store = subscriber->hub->history;
 
 	memcpy(session->start, store->heads.at, store->partition_count * sizeof(session->start[0]));
-	if (session->cursor)
+}
+
+void
+session_start(struct push_subscriber *subscriber)
+{
+	session_open(subscriber);
+	if (subscriber->list->session->cursor)
 		fall_behind(subscriber);
 	if (subscriber->has_acks)
 		acks_start(subscriber);
 }
 
+static enum push_status
+reserve_starts(struct push_subscriber *subscriber, uint32_t capacity)
+{
+	struct push_session *session = subscriber->list->session;
+	struct push_position *starts = realloc(session->starts, capacity * sizeof(*starts));
+	struct subscription item;
+
+	if (!starts)
+		return PUSH_OUT_OF_MEMORY;
+	for (uint32_t i = 0; !session->starts && subscriber_item(subscriber, i, &item); i++)
+		starts[i] = item.channel->history ? session->start[item.channel->history->partition]
+						  : (struct push_position){0};
+	session->starts = starts;
+	return PUSH_OK;
+}
+
+static enum push_status
+reserve_marks(struct push_subscriber *subscriber, uint32_t capacity)
+{
+	struct push_session *session = subscriber->list->session;
+	uint32_t count = subscriber->subscription_count;
+	bool waits = !push_list_is_empty(&session->cursor->waiting);
+	struct session_cursor *cursor =
+		realloc(session->cursor, sizeof(*cursor) + capacity * sizeof(cursor->marks[0]));
+
+	if (!cursor)
+		return PUSH_OUT_OF_MEMORY;
+	memset(&cursor->marks[count], 0, (capacity - count) * sizeof(cursor->marks[0]));
+	session->cursor = cursor;
+	if (waits)
+		cursor->waiting.prev->next = cursor->waiting.next->prev = &cursor->waiting;
+	else
+		push_list_init(&cursor->waiting);
+	return PUSH_OK;
+}
+
+enum push_status
+session_reserve(struct push_subscriber *subscriber, uint32_t capacity)
+{
+	struct push_session *session = subscriber->list->session;
+
+	PUSH_ASSERT(capacity >= subscriber->subscription_count && capacity > 0);
+	if (reserve_starts(subscriber, capacity) != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
+	return session->cursor ? reserve_marks(subscriber, capacity) : PUSH_OK;
+}
+
+void
+session_add(struct push_subscriber *subscriber, uint32_t index)
+{
+	struct push_session *session = subscriber->list->session;
+	const struct push_history *history = history_of(subscriber, index);
+	struct push_position head = subscriber->hub->history->heads.at[history->partition];
+
+	PUSH_ASSERT(session->starts);
+	session->starts[index] = head;
+	if (!session->cursor)
+		return;
+	session->cursor->marks[index] = (struct session_mark){0};
+	raise_mark(&session->cursor->marks[index], history, head);
+}
+
+void
+session_move(struct push_subscriber *subscriber, uint32_t from, uint32_t to)
+{
+	struct push_session *session = subscriber->list->session;
+
+	if (session->starts)
+		session->starts[to] = session->starts[from];
+	if (session->cursor)
+		session->cursor->marks[to] = session->cursor->marks[from];
+}
+
+enum push_status
+session_fork(struct push_subscriber *subscriber, const struct push_positions *at, bool is_readable)
+{
+	struct session_cursor *cursor = create_cursor(subscriber);
+	const struct push_position *heads = subscriber->hub->history->heads.at;
+
+	PUSH_ASSERT(!subscriber->is_behind);
+	if (!cursor)
+		return PUSH_OUT_OF_MEMORY;
+	cursor->at = *at;
+	cursor->is_readable = is_readable;
+	fall_behind(subscriber);
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		const struct push_history *history = history_of(subscriber, i);
+
+		if (history)
+			raise_mark(&cursor->marks[i], history, heads[history->partition]);
+	}
+	/* what is enqueued until it is named may be flushed at once */
+	cursor->is_busy = true;
+	return PUSH_OK;
+}
+
+void
+session_fork_channel(struct push_subscriber *subscriber, uint32_t index)
+{
+	struct push_session *session = subscriber->list->session;
+	const struct push_history *history = history_of(subscriber, index);
+
+	PUSH_ASSERT(session->starts);
+	session->starts[index] = session->cursor->at.at[history->partition];
+	session->cursor->marks[index] = (struct session_mark){0};
+}
+
+void
+session_forked(struct push_subscriber *subscriber)
+{
+	subscriber->list->session->cursor->is_busy = false;
+}
+
+void
+session_fork_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	if (cursor->is_readable)
+		return;
+	set_mark(&cursor->marks[index], history_of(subscriber, index));
+	tell_gap(subscriber, index, UINT64_MAX, now_us);
+}
+
 void
 session_resume(struct push_subscriber *subscriber, const char *id, size_t size, uint64_t now_us)
 {
-	const struct push_history_store *store = subscriber->hub->history;
 	struct push_session *session = subscriber_session(subscriber);
 	struct session_cursor *cursor;
 
@@ -490,8 +697,7 @@ session_resume(struct push_subscriber *subscriber, const char *id, size_t size, 
 	}
 	cursor = session->cursor;
 	cursor->is_bounded = true;
-	memcpy(cursor->until.at, session->start, store->partition_count * sizeof(session->start[0]));
-	cursor->then = store->heads;
+	cursor->then = subscriber->hub->history->heads;
 	fall_behind(subscriber);
 	session_begin(subscriber, now_us);
 }
@@ -525,26 +731,42 @@ newest_heartbeat(struct push_hub *hub, enum push_encoding encoding)
 	return hub->heartbeats[encoding] ? push_frame_ref(hub->heartbeats[encoding]) : NULL;
 }
 
+/* NULL: it has newer messages already than those that it is reading. */
+static const struct push_positions *
+position_of(const struct push_subscriber *subscriber)
+{
+	const struct session_cursor *cursor = subscriber->list->session->cursor;
+
+	if (!subscriber->is_behind)
+		return &subscriber->hub->history->heads;
+	return cursor->is_bounded ? NULL : &cursor->at;
+}
+
+size_t
+session_position(const struct push_subscriber *subscriber, char *to)
+{
+	const struct push_positions *at = position_of(subscriber);
+
+	return at ? push_positions_format(at, UINT32_MAX, to) : 0;
+}
+
 struct push_frame *
 session_heartbeat(struct push_subscriber *subscriber)
 {
 	struct push_session *session = subscriber->list->session;
 	struct push_hub *hub = subscriber->hub;
 	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
-	const struct push_positions *at = &hub->history->heads;
 	unsigned int retry_ms = 0;
 	char id[PUSH_ID_BYTES_MAX];
 	size_t id_size;
 
-	if (subscriber->is_behind && session->cursor->is_bounded)
-		return NULL; /* it has newer messages already */
+	if (!position_of(subscriber))
+		return NULL;
 	if (session->is_announced && !subscriber->is_behind)
 		return newest_heartbeat(hub, encoding);
-	if (subscriber->is_behind)
-		at = &session->cursor->at;
 	if (!session->is_announced)
 		retry_ms = (unsigned int)(RETRY_MS_MIN + hub_random_upto(hub, RETRY_MS_MAX - RETRY_MS_MIN));
 	session->is_announced = true;
-	id_size = push_positions_format(at, UINT32_MAX, id);
+	id_size = session_position(subscriber, id);
 	return id_size ? push_encoding_heartbeat(encoding, id, id_size, retry_ms) : NULL;
 }

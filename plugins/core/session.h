@@ -10,6 +10,10 @@
  * the two, since all of this happens in one thread.
  *
  * A reader that history runs away from is told of the gap and goes on behind it.
+ *
+ * Channels may be added while the client is open (live.h), with an id from which on they are to be read.  The
+ * whole subscriber is behind then, from that id on; what it has read of its other channels is not read again,
+ * since each has a mark of its own, below which it has nothing to read.
  */
 #ifndef PUSH_CORE_SESSION_H
 #define PUSH_CORE_SESSION_H
@@ -20,18 +24,19 @@
 /* How much a replay puts into an outbox that is not empty: enough for one large write. */
 #define SESSION_OUTBOX_BYTES 65536u
 
-/* What was told about a channel while its subscriber is behind. */
+/* What a subscriber that is behind has of a channel, or was told about it; at first, nothing. */
 struct session_mark {
-	struct push_position after; /* everything up to here was replayed or told to be missing */
-	uint64_t dropped;           /* history->dropped then */
+	struct push_position after; /* everything up to here was delivered or told to be missing */
+	uint64_t dropped;           /* history->dropped when that is all that has gone */
+	uint32_t losses;            /* history->losses then */
 };
 
 /* Where a subscriber that is behind reads. */
 struct session_cursor {
-	struct push_positions at;          /* read up to here */
-	bool is_readable;                  /* it was an id that it began with */
-	struct push_positions until, then; /* after `until` it goes on at `then`; used with `is_bounded` */
-	bool is_bounded;
+	struct push_positions at;   /* read up to here */
+	bool is_readable;           /* it was an id that it began with */
+	struct push_positions then; /* with `is_bounded`, behind where its messages began it goes */
+	bool is_bounded;            /* on here */
 	bool is_gap_told;
 	bool is_busy;             /* being read on */
 	bool is_silent;           /* the client has not asked, and hears nothing but what it missed */
@@ -46,7 +51,8 @@ struct push_session {
 	struct session_cursor *cursor; /* owned; NULL: not behind, and has not asked to be */
 	struct push_acks *acks;        /* owned; NULL: its client does not acknowledge */
 	bool is_announced;            /* the client has been told of its position, so that it can come back */
-	struct push_position start[]; /* in each partition, where its messages began */
+	struct push_position *starts; /* of each channel, where its messages began; owned; NULL: at `start` */
+	struct push_position start[]; /* in each partition, where the session's did */
 };
 
 /* session_create - for a subscriber that is not started.  NULL when memory is out. */
@@ -93,6 +99,55 @@ session_has_room(const struct push_subscriber *subscriber, const struct push_fra
 /* session_advance - replay as much as its outbox takes.  May close the subscriber. */
 void
 session_advance(struct push_subscriber *subscriber, uint64_t now_us);
+
+/*
+ * What live.c needs.  The subscriber is open, and has a session.
+ *
+ * session_reserve - make room for `capacity` channels, where their number may have changed.
+ */
+enum push_status PUSH_MUST_USE
+session_reserve(struct push_subscriber *subscriber, uint32_t capacity);
+
+/* session_open - one that was created late begins here. */
+void
+session_open(struct push_subscriber *subscriber);
+
+/* session_add - the `index`-th channel, with history, begins now. */
+void
+session_add(struct push_subscriber *subscriber, uint32_t index);
+
+/* session_move - the channel `from` stands at `to` now. */
+void
+session_move(struct push_subscriber *subscriber, uint32_t from, uint32_t to);
+
+/*
+ * session_fork - not behind: be behind from `at` on, for the channels that are named next, and no others.
+ *
+ * @at: less the partitions that none of these lies in.  @is_readable: false: it was no id.
+ * Nothing is read before session_forked().  Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+session_fork(struct push_subscriber *subscriber, const struct push_positions *at, bool is_readable);
+
+/* session_fork_channel - one that is to be read, with history. */
+void
+session_fork_channel(struct push_subscriber *subscriber, uint32_t index);
+
+/* session_fork_gap - tell of the gap in such a one if it cannot be read from there.  May close. */
+void
+session_fork_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t now_us);
+
+/* session_forked - everything was said: session_advance() may read. */
+void
+session_forked(struct push_subscriber *subscriber);
+
+/*
+ * session_position - the id from which on nothing is missed; to PUSH_ID_BYTES_MAX bytes.
+ *
+ * Returns its size; 0: it is not certain, or nothing was numbered yet.
+ */
+size_t
+session_position(const struct push_subscriber *subscriber, char *to);
 
 /*
  * session_heartbeat - a heartbeat that tells the client its position, with a reference for the caller.

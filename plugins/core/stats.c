@@ -140,6 +140,17 @@ render_history(const struct push_stats *stats, struct push_buf *to)
 }
 
 static void
+render_live(const struct push_stats *stats, struct push_buf *to)
+{
+	single(to, "push_live_subscribed_total", "counter", "Channels that were added to open connections.",
+		stats->live_subscribed);
+	single(to, "push_live_unsubscribed_total", "counter", "Channels that open connections left.",
+		stats->live_unsubscribed);
+	single(to, "push_live_refused_total", "counter",
+		"Channels, and whole requests, that such a change was refused for.", stats->live_refused);
+}
+
+static void
 render_acks(const struct push_stats *stats, struct push_buf *to)
 {
 	single(to, "push_acks_total", "counter", "Acknowledgements of clients that covered something new.",
@@ -197,6 +208,7 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_disconnects(stats, to);
 	render_publishes(stats, to);
 	render_history(stats, to);
+	render_live(stats, to);
 	render_acks(stats, to);
 	render_latency(stats, to);
 	render_process(process, version, to);

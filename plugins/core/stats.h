@@ -41,6 +41,8 @@ struct push_stats {
 	uint64_t history_bytes, history_messages;                /* now */
 	uint64_t history_dropped;                                /* for want of memory */
 	uint64_t resumes, replayed, gaps;                        /* clients, messages, told to clients */
+	uint64_t live_subscribed, live_unsubscribed;             /* channels, on open connections */
+	uint64_t live_refused;                                   /* likewise, and requests that are none */
 	uint64_t acks, redelivered;                              /* acks that covered something, messages */
 	uint64_t unacknowledged;                                 /* messages now */
 	uint64_t outbox_bytes;                                   /* now, all subscribers together */

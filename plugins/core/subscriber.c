@@ -12,6 +12,7 @@
 #include "acks.h"
 #include "hub_private.h"
 #include "limits.h"
+#include "live.h"
 #include "session.h"
 
 struct push_subscriber *
@@ -46,8 +47,8 @@ position_of(struct push_subscriber *subscriber, uint32_t index)
 }
 
 /* The last entry of the channel takes the place of the one that leaves. */
-static void
-leave(struct push_subscriber *subscriber, struct push_channel *channel, uint32_t position)
+void
+subscriber_leave(struct push_subscriber *subscriber, struct push_channel *channel, uint32_t position)
 {
 	struct push_hub *hub = subscriber->hub;
 	struct push_channel_entry last = channel->entries[--channel->count];
@@ -70,9 +71,10 @@ unsubscribe_all(struct push_subscriber *subscriber)
 	struct subscription item;
 
 	for (uint32_t i = 0; subscriber_item(subscriber, i, &item); i++)
-		leave(subscriber, item.channel, item.position);
+		subscriber_leave(subscriber, item.channel, item.position);
 	if (subscriber->has_list) {
 		session_destroy(subscriber->list->session);
+		live_destroy(subscriber->list->live);
 		free(subscriber->list);
 	}
 	subscriber->has_list = false;
@@ -82,9 +84,8 @@ unsubscribe_all(struct push_subscriber *subscriber)
 	subscriber->subscription_count = 0;
 }
 
-/* Puts the subscriber into a channel as the `index`-th of its own; writes where to `ret`. */
-static enum push_status
-join(struct push_subscriber *subscriber, const struct push_channel_name *name, uint32_t index,
+enum push_status
+subscriber_join(struct push_subscriber *subscriber, const struct push_channel_name *name, uint32_t index,
 	struct subscription *ret)
 {
 	struct push_hub *hub = subscriber->hub;
@@ -112,12 +113,12 @@ join_all(
 	struct push_subscriber *subscriber, const struct push_channels *channels, struct subscription *places)
 {
 	for (uint32_t i = 0; i < channels->count; i++) {
-		enum push_status status = join(subscriber, &channels->names[i], i, &places[i]);
+		enum push_status status = subscriber_join(subscriber, &channels->names[i], i, &places[i]);
 
 		if (status == PUSH_OK)
 			continue;
 		while (i-- > 0)
-			leave(subscriber, places[i].channel, places[i].position);
+			subscriber_leave(subscriber, places[i].channel, places[i].position);
 		return status;
 	}
 	return PUSH_OK;
@@ -133,19 +134,50 @@ create_list(size_t capacity)
 	return list;
 }
 
-/* From now on its channels stand in a list, and there is a session. */
+/* Makes a list of the one channel, or none. */
 static enum push_status
-need_session(struct push_subscriber *subscriber)
+need_list(struct push_subscriber *subscriber, uint32_t capacity)
 {
-	struct subscription_list *list = subscriber->has_list ? subscriber->list : create_list(1);
+	struct subscription_list *list = create_list(capacity);
 
 	if (!list)
 		return PUSH_OUT_OF_MEMORY;
-	if (!subscriber->has_list) {
-		(void)subscriber_item(subscriber, 0, &list->items[0]);
-		subscriber->list = list;
-		subscriber->has_list = true;
-	}
+	(void)subscriber_item(subscriber, 0, &list->items[0]);
+	subscriber->list = list;
+	subscriber->has_list = true;
+	return PUSH_OK;
+}
+
+enum push_status
+subscriber_reserve(struct push_subscriber *subscriber, uint32_t count)
+{
+	struct subscription_list *list;
+	uint32_t capacity;
+
+	if (!subscriber->has_list)
+		return need_list(subscriber, count);
+	capacity = subscriber->list->capacity;
+	if (count <= capacity)
+		return PUSH_OK;
+	capacity = count > 2 * capacity ? count : 2 * capacity;
+	if (subscriber->list->session && session_reserve(subscriber, capacity) != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
+	list = realloc(subscriber->list, sizeof(*list) + capacity * sizeof(list->items[0]));
+	if (!list)
+		return PUSH_OUT_OF_MEMORY;
+	list->capacity = capacity;
+	subscriber->list = list;
+	return PUSH_OK;
+}
+
+enum push_status
+subscriber_need_session(struct push_subscriber *subscriber)
+{
+	struct subscription_list *list;
+
+	if (!subscriber->has_list && need_list(subscriber, 1) != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
+	list = subscriber->list;
 	if (!list->session)
 		list->session = session_create(subscriber->hub);
 	return list->session ? PUSH_OK : PUSH_OUT_OF_MEMORY;
@@ -189,7 +221,7 @@ push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_
 		subscriber->channel = only.channel;
 		subscriber->position = only.position;
 	}
-	if (has_history(subscriber) && need_session(subscriber) != PUSH_OK) {
+	if (has_history(subscriber) && subscriber_need_session(subscriber) != PUSH_OK) {
 		unsubscribe_all(subscriber);
 		return PUSH_OUT_OF_MEMORY;
 	}
@@ -204,7 +236,7 @@ push_subscriber_resume(struct push_subscriber *subscriber, const char *id, size_
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	if (!subscriber->hub->history || !subscriber->subscription_count)
 		return PUSH_OK;
-	status = need_session(subscriber);
+	status = subscriber_need_session(subscriber);
 	return status == PUSH_OK ? session_ask(subscriber, id, size) : status;
 }
 
@@ -216,7 +248,7 @@ push_subscriber_acknowledge(struct push_subscriber *subscriber, const struct pus
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	if (!request->is_wanted || !subscriber->hub->history || !subscriber->subscription_count)
 		return PUSH_OK;
-	if (need_session(subscriber) != PUSH_OK)
+	if (subscriber_need_session(subscriber) != PUSH_OK)
 		return PUSH_OUT_OF_MEMORY;
 	session = subscriber->list->session;
 	PUSH_ASSERT(!session->acks);
@@ -310,6 +342,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	uint64_t end_us;
 
 	subscriber->state = SUBSCRIBER_OPEN;
+	subscriber->is_behind = false;
 	end_us = now_us + options->lifetime_min_us +
 		 hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
 	subscriber->end = push_tick_at(end_us);
@@ -319,6 +352,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	 */
 	if (subscriber_session(subscriber))
 		session_start(subscriber);
+	live_greet(subscriber, now_us);
 	send_heartbeat(subscriber, now_us);
 	if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 		session_begin(subscriber, now_us);
@@ -326,6 +360,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 		subscriber_drain(subscriber, now_us);
 	else if (subscriber->state == SUBSCRIBER_OPEN)
 		arm(subscriber);
+	live_start(subscriber, now_us);
 }
 
 static uint32_t
@@ -339,20 +374,33 @@ count_unconfirmed(const struct push_subscriber *subscriber)
 	return count;
 }
 
+/* What is published of channels with history until it starts is read from there, or is before its position:
+ * given now it would come twice. */
+static void
+wait_for_start(struct push_subscriber *subscriber)
+{
+	subscriber->state = SUBSCRIBER_WAITING;
+	subscriber->is_behind = subscriber_session(subscriber);
+}
+
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	subscriber->unconfirmed = count_unconfirmed(subscriber);
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
-		subscriber->state = SUBSCRIBER_WAITING;
+		wait_for_start(subscriber);
 		subscriber->unconfirmed++;
 		durable_fetch(subscriber->list->session->acks->durable);
 	} else if (subscriber->unconfirmed) {
-		subscriber->state = SUBSCRIBER_WAITING;
+		wait_for_start(subscriber);
 	} else {
 		start(subscriber, now_us);
 	}
+	/* what comes in meanwhile is read from history with the rest, not given to it twice */
+	if (subscriber->state == SUBSCRIBER_WAITING)
+		subscriber->is_behind =
+			subscriber_session(subscriber) && subscriber_session(subscriber)->cursor;
 }
 
 void
@@ -539,7 +587,7 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 		finish(subscriber, true);
 		return;
 	}
-	if (subscriber->is_behind && !subscriber->blocked)
+	if (subscriber->is_behind && !subscriber->blocked && subscriber->state == SUBSCRIBER_OPEN)
 		session_advance(subscriber, now_us);
 	if (push_outbox_is_empty(&subscriber->outbox) && !subscriber->is_behind)
 		subscriber->is_replayed = false;
@@ -640,6 +688,8 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 		else if (push_command_text(command, "id", &text, &size))
 			session_resume(subscriber, text, size, now_us);
 		break;
+	case PUSH_COMMAND_SUBSCRIBE:
+	case PUSH_COMMAND_UNSUBSCRIBE: live_command(subscriber, command, now_us); break;
 	default: break;
 	}
 }

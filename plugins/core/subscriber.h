@@ -72,6 +72,14 @@ push_subscriber_acknowledge(struct push_subscriber *subscriber, const struct pus
 enum push_status PUSH_MUST_USE
 push_subscriber_greet(struct push_subscriber *subscriber, const void *bytes, size_t size);
 
+/*
+ * push_subscriber_control - before start: let the channels of an event stream be changed by this token.
+ *
+ * It is told in front of the first heartbeat.  @token: push_token_write().  Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_subscriber_control(struct push_subscriber *subscriber, const char *token);
+
 /* push_subscriber_start - send the first heartbeat and let its lifetime begin. */
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us);

@@ -79,6 +79,6 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us);
 bool
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
 	enum push_encoding encoding, const struct push_channels *channels, struct push_span last_id,
-	const struct push_acks_request *acks, const char *head, size_t head_size);
+	bool with_token, const struct push_acks_request *acks, const char *head, size_t head_size);
 
 #endif

@@ -8,6 +8,7 @@
 #include "core/cors.h"
 #include "core/mediatype.h"
 #include "core/push_assert.h"
+#include "core/tokens.h"
 #include "direct/http_conn.h"
 #include "direct/query.h"
 
@@ -680,7 +681,8 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	opened = answer_head.status == PUSH_OK &&
 		 direct_stream_open(direct, conn->set, &conn->source,
 			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels, last_id,
-			 acks, answer_head.bytes, answer_head.size);
+			 kind == PUSH_DIRECT_SSE && names_argument(head->query, "control"), acks,
+			 answer_head.bytes, answer_head.size);
 	if (!opened)
 		refuse(conn, 503, "out of memory");
 	push_buf_fini(&query_id);
@@ -688,20 +690,29 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	return opened;
 }
 
-/* ?wait=written, or no such argument. */
+/* An argument with the only value that it may have, or no such argument. */
 static bool
-is_wait_right(struct push_span query)
+is_right(struct push_span query, const char *name, const char *only)
 {
 	struct push_buf value;
 	bool right;
 
-	if (!names_argument(query, "wait"))
+	if (!names_argument(query, name))
 		return true;
 	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
-	right = push_query_values(query, "wait", &value) &&
-		push_span_is((struct push_span){value.bytes, value.size}, "written");
+	right = push_query_values(query, name, &value) && value.size == strlen(only) &&
+		!memcmp(value.bytes, only, value.size);
 	push_buf_fini(&value);
 	return right;
+}
+
+/* A change of a stream's channels is lws' to serve, and its path is no route: each has another one. */
+static bool
+ends_in_token(struct push_span path)
+{
+	const char *slash = memrchr(path.bytes, '/', path.size);
+
+	return slash && push_token_is_shaped(slash + 1, path.size - (size_t)(slash + 1 - path.bytes));
 }
 
 static bool
@@ -713,7 +724,7 @@ is_publish(const struct push_head *head, const struct push_options *options)
 	return !head->content_encoding.bytes &&
 	       push_media_type_is_json(head->content_type.bytes, head->content_type.size) &&
 	       (head->chunked || (head->has_length && head->length <= options->message_bytes_max)) &&
-	       is_wait_right(head->query);
+	       is_right(head->query, "wait", "written");
 }
 
 /* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */
@@ -726,7 +737,9 @@ kind_of(const struct push_http_conn *conn, const struct push_head *head, const l
 		memchr(head->path.bytes, '%', head->path.size))
 		return PUSH_DIRECT_NONE;
 	if (head->method == HTTP_POST)
-		return !parser->upgrade && is_publish(head, options) ? PUSH_DIRECT_PUBLISH : PUSH_DIRECT_NONE;
+		return !parser->upgrade && !ends_in_token(head->path) && is_publish(head, options)
+			       ? PUSH_DIRECT_PUBLISH
+			       : PUSH_DIRECT_NONE;
 	if (head->method != HTTP_GET || head->chunked || head->length)
 		return PUSH_DIRECT_NONE;
 	if (!head->upgrade.bytes && names_argument(head->query, "channel") &&
@@ -759,6 +772,7 @@ serve_stream(struct push_http_conn *conn, enum push_direct_kind kind, const stru
 	right = push_query_values(head->query, "channels", &list) && list.size &&
 		push_query_acks(head->query, kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE,
 			options, &acks) &&
+		(kind == PUSH_DIRECT_WS || is_right(head->query, "control", "true")) &&
 		push_channels_parse(&channels, list.bytes, list.size, options, &error) == PUSH_OK;
 	if (right) {
 		(void)open_stream(conn, kind, head, &channels, &acks);

@@ -210,7 +210,7 @@ static const struct push_source_kind stream_kind = {stream_ready, stream_destroy
 bool
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
 	enum push_encoding encoding, const struct push_channels *channels, struct push_span last_id,
-	const struct push_acks_request *acks, const char *head, size_t head_size)
+	bool with_token, const struct push_acks_request *acks, const char *head, size_t head_size)
 {
 	struct push_sources *set = &direct->sets[PUSH_DIRECT_STREAMS];
 	const struct push_broker_ops *ops = direct->ops;
@@ -228,6 +228,7 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 		(last_id.bytes &&
 			ops->subscriber_resume(stream->subscriber, last_id.bytes, last_id.size) != PUSH_OK) ||
 		ops->subscriber_acknowledge(stream->subscriber, acks) != PUSH_OK ||
+		(with_token && ops->subscriber_control(direct->broker, stream->subscriber) != PUSH_OK) ||
 		ops->subscriber_greet(stream->subscriber, head, head_size) != PUSH_OK)
 		goto fail;
 	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));

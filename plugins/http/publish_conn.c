@@ -8,6 +8,7 @@
 #include "core/limits.h"
 #include "core/mediatype.h"
 #include "core/push_assert.h"
+#include "core/tokens.h"
 #include "http/publish_conn.h"
 #include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
@@ -50,8 +51,9 @@ struct publish {
 	const char *error;       /* its text; static */
 	char origin[ORIGIN_BYTES_MAX];
 	bool is_lines, wait_written;
-	bool is_read; /* a request for history, not a publish */
-	bool has_key; /* Idempotency-Key: */
+	bool is_read;                     /* a request for history, not a publish */
+	char token[PUSH_TOKEN_BYTES + 1]; /* whose channels are to be changed; empty: it is a publish */
+	bool has_key;                     /* Idempotency-Key: */
 	struct push_buf key;
 	bool done; /* the broker has answered: */
 	unsigned int done_status;
@@ -68,7 +70,7 @@ is_mux(struct lws *wsi)
 static void
 count(struct publish *publish, unsigned int status)
 {
-	if (!publish->is_read)
+	if (!publish->is_read && !publish->token[0])
 		publish->ops->count_publish(publish->broker, status, publish->body.size);
 }
 
@@ -169,7 +171,12 @@ read_arguments(struct publish *publish)
 	unsigned int status = 400;
 
 	read_key(publish);
-	if (!read_type(publish)) {
+	if (publish->token[0] && (!read_type(publish) || publish->is_lines)) {
+		status = 415;
+		publish->error = "Content-Type must be application/json";
+	} else if (publish->token[0]) {
+		return;
+	} else if (!read_type(publish)) {
 		status = 415;
 		publish->error = "Content-Type must be application/json or application/x-ndjson";
 	} else if (!read_wait(publish)) {
@@ -194,14 +201,19 @@ answer_expect(struct lws *wsi)
 	return lws_write(wsi, text + LWS_PRE, (size_t)size, LWS_WRITE_RAW) < 0 ? -1 : 0;
 }
 
+static bool
+reads_history(const struct publish *publish)
+{
+	return !publish->token[0] && publish->ops->reads_history(publish->broker);
+}
+
 /* Answers whatever is no publish; returns true where it is one. */
 static bool
 is_publish(struct publish *publish, const char *rest, int *ret)
 {
 	struct push_reply reply = publish->reply;
 	enum push_method method = push_request_method(publish->wsi);
-	const char *methods =
-		publish->ops->reads_history(publish->broker) ? "GET, HEAD, POST, OPTIONS" : "POST, OPTIONS";
+	const char *methods = reads_history(publish) ? "GET, HEAD, POST, OPTIONS" : "POST, OPTIONS";
 
 	if (method == PUSH_METHOD_POST && !*rest)
 		return true;
@@ -219,10 +231,17 @@ is_publish(struct publish *publish, const char *rest, int *ret)
 		reply.allow = methods;
 		count(publish, 405);
 		*ret = push_reply_error(publish->wsi, reply,
-			publish->ops->reads_history(publish->broker) ? "method not allowed, use GET or POST"
-								     : "method not allowed, use POST");
+			reads_history(publish) ? "method not allowed, use GET or POST"
+					       : "method not allowed, use POST");
 	}
 	return false;
+}
+
+static const char *
+too_large(const struct publish *publish)
+{
+	return publish->token[0] ? "the body is over push.client.message.max.size"
+				 : "the body is over push.message.max.size";
 }
 
 /*
@@ -233,7 +252,6 @@ static int
 check_head(struct publish *publish)
 {
 	char length[LENGTH_BYTES_MAX];
-	size_t max = publish->ops->options(publish->broker)->message_bytes_max;
 	struct lws *wsi = publish->wsi;
 
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
@@ -244,8 +262,8 @@ check_head(struct publish *publish)
 	if (!push_request_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)) ||
 		!parse_length(length, &publish->length))
 		return refuse_body(publish, 400, "bad Content-Length");
-	if (publish->length > max)
-		return refuse_body(publish, 413, "the body is over push.message.max.size");
+	if (publish->length > publish->body.max)
+		return refuse_body(publish, 413, too_large(publish));
 	read_arguments(publish);
 	return answer_expect(wsi);
 }
@@ -354,6 +372,48 @@ read_history(struct publish *publish)
 	return publish->done ? answer_done(publish) : 0;
 }
 
+static int
+reply_none(struct lws *wsi, const struct push_broker_link *link)
+{
+	return push_reply_error(wsi,
+		(struct push_reply){.status = 503, .retry_after_s = RETRY_AFTER_S, .close = true},
+		link ? "out of memory" : "no broker");
+}
+
+/* The head is right, or answered. */
+static int
+begin(struct publish *publish, int result, struct publish **ret_publish)
+{
+	if (result) {
+		publish_conn_close(publish);
+		return result;
+	}
+	if (publish->state == PUBLISH_READING)
+		lws_set_timer_usecs(publish->wsi, BODY_STALL_US);
+	*ret_publish = publish;
+	return 0;
+}
+
+int
+publish_conn_control(struct lws *wsi, const char *token, struct publish **ret_publish)
+{
+	struct push_broker_link *link = push_find_broker(wsi);
+	struct publish *publish = link ? create(wsi, link) : NULL;
+	int result = 0;
+
+	if (!publish)
+		return reply_none(wsi, link);
+	memcpy(publish->token, token, PUSH_TOKEN_BYTES);
+	push_buf_init(&publish->body, link->ops->options(link->broker)->client_message_bytes_max);
+	if (!is_publish(publish, "", &result)) {
+		publish_conn_close(publish);
+		return result;
+	}
+	/* direct sockets leave such a request to lws */
+	return begin(
+		publish, push_claim(wsi, link, PUSH_DIRECT_NONE) ? -1 : check_head(publish), ret_publish);
+}
+
 int
 publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_publish)
 {
@@ -362,9 +422,7 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 	int result = 0;
 
 	if (!publish)
-		return push_reply_error(wsi,
-			(struct push_reply){.status = 503, .retry_after_s = RETRY_AFTER_S, .close = true},
-			link ? "out of memory" : "no broker");
+		return reply_none(wsi, link);
 	if (is_read(publish, rest)) {
 		result = push_claim(wsi, link, PUSH_DIRECT_READ) ? -1 : read_history(publish);
 		if (publish->state == PUBLISH_WAITING && !result)
@@ -377,19 +435,12 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 		publish_conn_close(publish);
 		return result;
 	}
-	result = push_claim(wsi, link, PUSH_DIRECT_PUBLISH) ? -1 : check_head(publish);
-	if (result) {
-		publish_conn_close(publish);
-		return result;
-	}
-	if (publish->state == PUBLISH_READING)
-		lws_set_timer_usecs(wsi, BODY_STALL_US);
-	*ret_publish = publish;
-	return 0;
+	return begin(
+		publish, push_claim(wsi, link, PUSH_DIRECT_PUBLISH) ? -1 : check_head(publish), ret_publish);
 }
 
-static int
-finish(struct publish *publish)
+static void
+ask_to_publish(struct publish *publish)
 {
 	const struct push_publish_request request = {.body = publish->body.bytes ? publish->body.bytes : "",
 		.size = publish->body.size,
@@ -398,6 +449,23 @@ finish(struct publish *publish)
 		.key = publish->has_key ? (publish->key.bytes ? publish->key.bytes : "") : NULL,
 		.key_size = publish->key.size};
 
+	publish->ops->publish_request(publish->broker, &request, on_answer, publish);
+}
+
+static void
+ask_to_change(struct publish *publish)
+{
+	const struct push_control_request request = {.token = publish->token,
+		.token_size = PUSH_TOKEN_BYTES,
+		.body = publish->body.bytes ? publish->body.bytes : "",
+		.size = publish->body.size};
+
+	publish->ops->control_request(publish->broker, &request, on_answer, publish);
+}
+
+static int
+finish(struct publish *publish)
+{
 	lws_set_timer_usecs(publish->wsi, LWS_SET_TIMER_USEC_CANCEL);
 	if (publish->error)
 		return answer_error(publish, publish->reply.status, publish->error);
@@ -405,7 +473,10 @@ finish(struct publish *publish)
 		return answer_error(publish, 503, push_status_text(PUSH_OUT_OF_MEMORY));
 	publish->state = PUBLISH_WAITING;
 	publish->in_call = true;
-	publish->ops->publish_request(publish->broker, &request, on_answer, publish);
+	if (publish->token[0])
+		ask_to_change(publish);
+	else
+		ask_to_publish(publish);
 	publish->in_call = false;
 	return publish->done ? answer_done(publish) : 0;
 }
@@ -492,7 +563,7 @@ publish_conn_body(struct publish *publish, const char *bytes, size_t size)
 	push_buf_append(&publish->body, bytes, wanted);
 	publish->received_size += wanted;
 	if (publish->body.status == PUSH_TOO_LARGE)
-		return refuse_body(publish, 413, "the body is over push.message.max.size");
+		return refuse_body(publish, 413, too_large(publish));
 	return wanted < size ? finish_pipelined(publish) : check_progress(publish);
 }
 

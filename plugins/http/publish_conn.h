@@ -1,5 +1,6 @@
 /*
- * publish_conn.h - one publish request, from its head to its answer.
+ * publish_conn.h - one publish request, from its head to its answer; or one that changes the channels of an
+ * event stream, which differs in what is done with its body.
  *
  * lws hands out the head, then the body in pieces.  Whatever can be decided by the head is decided there; an
  * error is answered once the body is through, so that the connection stays usable, or, where the body is
@@ -28,6 +29,11 @@ struct publish;
  */
 int
 publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_publish);
+
+/* publish_conn_control - likewise, of a request that changes a stream's channels.  @token:
+ * push_token_is_shaped(). */
+int
+publish_conn_control(struct lws *wsi, const char *token, struct publish **ret_publish);
 
 /* publish_conn_body - a piece of the body. */
 int

@@ -164,7 +164,8 @@ static bool
 engine_is_busy(const struct push_engine *base)
 {
 	return ((const struct redis_engine *)base)->publish_count ||
-	       ((const struct redis_engine *)base)->value_count;
+	       ((const struct redis_engine *)base)->value_count ||
+	       ((const struct redis_engine *)base)->call_count;
 }
 
 static void

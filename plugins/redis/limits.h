@@ -29,7 +29,7 @@
 #define PUSH_REDIS_CALL_US   3000000ull
 
 /* What is asked, and what is answered; longer ones fail. */
-#define PUSH_REDIS_CALL_BYTES_MAX 262144u
+#define PUSH_REDIS_CALL_BYTES_MAX (1024u * 1024)
 
 /* Publishes whose receipts are waited for, twice as many as one request may have; more are refused with 503.
  * They are found by the last bits of their number. */

@@ -14,11 +14,19 @@
 	"local t = redis.call('TIME')\n" \
 	"local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)\n" \
 	"local function head(key)\n" \
-	"  local r = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or 'unknown'\n" \
-	"  local p = redis.call('HMGET', key, 'r', 'e', 'n')\n" \
+	"  local info = redis.call('INFO', 'replication')\n" \
+	"  local r = string.match(info, 'master_replid:(%x+)') or 'unknown'\n" \
+	"  local p = redis.call('HMGET', key, 'r', 'e', 'n', 't')\n" \
 	"  if p[1] == r and p[2] and p[3] then return p[2], p[3] end\n" \
+	"  if p[2] and p[3] and p[4] and string.find(info, 'master_replid2:0+%s') then\n" \
+	"    local up = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')\n" \
+	"    if tonumber(up) * 1000 > now - tonumber(p[4]) + 2000 then\n" \
+	"      redis.call('HSET', key, 'r', r)\n" \
+	"      return p[2], p[3]\n" \
+	"    end\n" \
+	"  end\n" \
 	"  local e = text(math.max(now, tonumber(p[2] or '0') + 1))\n" \
-	"  redis.call('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0')\n" \
+	"  redis.call('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0', 't', text(now))\n" \
 	"  return e, p[3] or '0'\n" \
 	"end\n"
 
@@ -54,7 +62,7 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"redis.call('XADD', KEYS[2], 'MAXLEN', size, id, 'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a)\n"
 		"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
 		"redis.call('SET', KEYS[3], id, 'PX', '259200000')\n"
-		"redis.call('HSET', KEYS[1], 'n', n)\n"
+		"redis.call('HSET', KEYS[1], 'n', n, 't', text(now))\n"
 		"local r = redis.call(ARGV[1], ARGV[2],\n"
 		"  '\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
 		"return {r, e, n}\n",

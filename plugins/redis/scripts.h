@@ -3,15 +3,19 @@
  *
  * History lies in three kinds of keys, which share the hash tag of their partition (history.c):
  *
- *   push:history:{TAG}          hash    of a partition: r, the replication id of the server that numbers; e,
- * the epoch; n, the last number; o, w: two positions, wt: when w was the last push:history:{TAG}:CHANNEL
- * stream  of its messages, with ids EPOCH-NUMBER: m, the payload; t, when it was published, in ms; x, its own
- * ttl in ms; a, the id of the last message of the channel that had left the stream by then
- *   push:last:{TAG}:CHANNEL     string  the id of its last message
+ *   push:history:{TAG}          a hash, of a partition:
+ *     r           the replication id of the server that numbers
+ *     e, n, t     the epoch, the last number, and when it was given
+ *     o, w, wt    two positions, and when w was the last
+ *   push:history:{TAG}:CHANNEL  a stream of its messages, with ids EPOCH-NUMBER:
+ *     m, t, x     the payload, when it was published, its own ttl (both in ms)
+ *     a           the id of the last message of the channel that had left the stream by then
+ *   push:last:{TAG}:CHANNEL     a string, the id of its last message
  *
- * A server with another replication id than the one that numbered last has been promoted, or started anew: it
- * may lack what was numbered before, so an epoch begins.  It is told by INFO, inside of the script, since a
- * node that looked it up before would be wrong just then.
+ * A server with another replication id than the one that numbered last has been promoted, or started anew:
+ * it may lack what was numbered before, so an epoch begins.  It is told by INFO, inside of the script, since
+ * a node that looked it up before would be wrong just then.  But a server that was up already when the last
+ * number was given, and was never promoted, got the partition by a migration of its slot: nothing is lost.
  *
  * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
  * channel has had no message for three days, and what has left it is not behind o, which is one to three days

@@ -3,6 +3,8 @@
 
 #include "core/cors.h"
 #include "core/limits.h"
+#include "core/tokens.h"
+#include "http/publish_conn.h"
 #include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
@@ -19,6 +21,7 @@ is_stream_request(struct lws *wsi, const char *rest, struct push_reply reply, in
 
 	if (*rest) {
 		reply.status = 404;
+		reply.close = method != PUSH_METHOD_GET && method != PUSH_METHOD_OPTIONS;
 		*ret = push_reply_error(wsi, reply, "not found");
 	} else if (method == PUSH_METHOD_OPTIONS) {
 		reply.status = 204;
@@ -35,15 +38,42 @@ is_stream_request(struct lws *wsi, const char *rest, struct push_reply reply, in
 	return false;
 }
 
+/* ?control=true, or no such argument; returns false where it is another one. */
+static bool
+read_control(struct lws *wsi, bool *ret)
+{
+	static const char yes[] = "true";
+	struct push_buf value;
+	bool right = true;
+
+	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	*ret = push_request_query(wsi, "control", &value);
+	if (*ret)
+		right = value.size == sizeof(yes) - 1 && !memcmp(value.bytes, yes, value.size);
+	push_buf_fini(&value);
+	return right;
+}
+
+/* What the request asks for beside its channels. */
+static enum push_status
+prepare(struct push_connection *connection, bool with_token)
+{
+	enum push_status status = push_connection_resume(connection);
+
+	if (status == PUSH_OK && with_token)
+		status = connection->ops->subscriber_control(connection->broker, connection->subscriber);
+	return status;
+}
+
 /* From here on the response is a stream that lasts; its headers are no longer needed. */
 static int
 start_stream(struct lws *wsi, struct push_broker_link *link, const struct push_channels *channels,
-	struct push_reply reply, struct push_connection **ret_connection)
+	bool with_token, struct push_reply reply, struct push_connection **ret_connection)
 {
 	struct push_connection *connection = push_connection_open(wsi, link, PUSH_ENCODING_SSE);
 
 	if (!connection || link->ops->subscriber_subscribe(connection->subscriber, channels) != PUSH_OK ||
-		push_connection_resume(connection) != PUSH_OK) {
+		prepare(connection, with_token) != PUSH_OK) {
 		push_connection_destroy(connection);
 		reply.status = 503;
 		reply.retry_after_s = RETRY_AFTER_S;
@@ -71,6 +101,7 @@ open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply re
 	struct push_acks_request acks;
 	struct push_error error = {"out of memory"};
 	struct push_buf list;
+	bool with_token;
 	int result;
 
 	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
@@ -90,8 +121,12 @@ open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply re
 		reply.status = 400;
 		result = push_reply_error(wsi, reply, error.text);
 		push_channels_fini(&channels);
+	} else if (!read_control(wsi, &with_token)) {
+		reply.status = 400;
+		result = push_reply_error(wsi, reply, "'control' can only be 'true'");
+		push_channels_fini(&channels);
 	} else {
-		result = start_stream(wsi, link, &channels, reply, ret_connection);
+		result = start_stream(wsi, link, &channels, with_token, reply, ret_connection);
 		push_channels_fini(&channels);
 	}
 	push_buf_fini(&list);
@@ -99,13 +134,15 @@ open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply re
 }
 
 int
-sse_conn_request(struct lws *wsi, const char *rest, struct push_connection **ret_connection)
+sse_conn_request(struct lws *wsi, const char *rest, struct sse_session *session)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
 	struct push_reply reply = {0};
 	char origin[ORIGIN_BYTES_MAX];
 	int result = -1;
 
+	if (*rest == '/' && push_token_is_shaped(rest + 1, strlen(rest + 1)))
+		return publish_conn_control(wsi, rest + 1, &session->change);
 	if (!link || link->ops->is_draining(link->broker)) {
 		reply.status = 503;
 		reply.retry_after_s = RETRY_AFTER_S;
@@ -118,5 +155,5 @@ sse_conn_request(struct lws *wsi, const char *rest, struct push_connection **ret
 		return result;
 	if (push_claim(wsi, link, PUSH_DIRECT_SSE))
 		return -1;
-	return open_stream(wsi, link, reply, ret_connection);
+	return open_stream(wsi, link, reply, &session->stream);
 }

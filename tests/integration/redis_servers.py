@@ -329,6 +329,9 @@ class Cluster:
     def url(self):
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
 
+    def _has_owner(self, slot):
+        return any(first <= slot <= last for first, last, *_ in self.alive()[0].command("CLUSTER", "SLOTS"))
+
     def owner(self, slot):
         """As the first that lives sees it."""
         for first, last, master, *_ in self.alive()[0].command("CLUSTER", "SLOTS"):
@@ -340,7 +343,7 @@ class Cluster:
         """Kill the owner, and wait until another one has taken over; returns who was killed."""
         owner = self.owner(slot)
         owner.kill()
-        wait_until(lambda: self.owner(slot) is not owner, "a replica takes over", 30)
+        wait_until(lambda: self._has_owner(slot) and self.owner(slot) is not owner, "a replica takes over", 30)
         self.wait_ok()
         return owner
 

@@ -69,6 +69,7 @@ class WsReader:
 
     def position(self):
         self.id = self._event()["data"]["id"]
+        self.say("pong")
         return self.id
 
     def say(self, event, **data):
