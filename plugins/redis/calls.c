@@ -129,7 +129,7 @@ redis_call(struct push_engine *base, const char *node, size_t node_size, const c
 		done(context, PUSH_NOT_FOUND, NULL, 0);
 		return;
 	}
-	call = begin(engine, node, done, context);
+	call = engine->calls_channel ? begin(engine, node, done, context) : NULL;
 	if (!call) {
 		done(context, PUSH_UNAVAILABLE, NULL, 0);
 		return;
@@ -263,23 +263,33 @@ redis_calls_init(struct redis_engine *engine)
 	return engine->calls_channel ? PUSH_OK : PUSH_OUT_OF_MEMORY;
 }
 
+/* They stand in the order of their deadlines. */
+static void
+give_up(struct redis_engine *engine, uint64_t until_us)
+{
+	struct push_list *item = engine->calls.next, *next;
+
+	for (; item != &engine->calls; item = next) {
+		struct redis_call *call = push_container_of(item, struct redis_call, item);
+
+		if (call->deadline_us > until_us)
+			return;
+		next = item->next;
+		finish(engine, call, PUSH_UNAVAILABLE, NULL, 0);
+	}
+}
+
 void
 redis_calls_tick(struct redis_engine *engine)
 {
-	while (!push_list_is_empty(&engine->calls)) {
-		struct redis_call *call = push_container_of(engine->calls.next, struct redis_call, item);
-
-		if (call->deadline_us > engine->now_us)
-			return;
-		finish(engine, call, PUSH_UNAVAILABLE, NULL, 0);
-	}
+	give_up(engine, engine->now_us);
 }
 
 void
 redis_calls_fini(struct redis_engine *engine)
 {
 	engine->serve = NULL;
-	while (!push_list_is_empty(&engine->calls))
-		finish(engine, push_container_of(engine->calls.next, struct redis_call, item),
-			PUSH_UNAVAILABLE, NULL, 0);
+	engine->calls_channel = NULL; /* nobody is called any more */
+	give_up(engine, UINT64_MAX);
+	PUSH_ASSERT(push_list_is_empty(&engine->calls));
 }

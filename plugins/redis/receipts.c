@@ -104,11 +104,14 @@ redis_receipt_end(struct redis_engine *engine, struct redis_receipt *receipt)
 static void
 tell_all(struct redis_engine *engine, struct push_list *list, uint64_t until_us)
 {
-	while (!push_list_is_empty(list)) {
-		struct redis_receipt *receipt = push_container_of(list->next, struct redis_receipt, item);
+	struct push_list *item = list->next, *next;
+
+	for (; item != list; item = next) {
+		struct redis_receipt *receipt = push_container_of(item, struct redis_receipt, item);
 
 		if (receipt->deadline_us > until_us)
 			return;
+		next = item->next;
 		tell(engine, receipt);
 	}
 }
