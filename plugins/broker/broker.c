@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "broker.h"
+#include "client_publishes.h"
 #include "core/hub.h"
 #include "core/jsonscan.h"
 #include "core/limits.h"
@@ -40,6 +41,7 @@ struct push_broker {
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_publisher publisher;
+	struct push_client_publishes client_publishes;
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
 	struct push_direct *direct;           /* borrowed; NULL: none */
@@ -108,22 +110,29 @@ name_node(struct push_broker *broker)
 	PUSH_ASSERT(strlen(broker->node) == PUSH_TOKEN_NODE_BYTES);
 }
 
+/* An orphan's engine has nobody left to wake. */
 static void
 get_value(void *context, const char *name, size_t name_size, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_get(engine, name, name_size, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_get(broker->engine, name, name_size, now_us(), done, done_context);
 }
 
 static void
 put_value(void *context, const char *name, size_t name_size, const char *value, size_t value_size,
 	uint64_t ttl_us, push_hub_value_fn done, void *done_context)
 {
-	struct push_engine *engine = ((struct push_broker *)context)->engine;
+	struct push_broker *broker = context;
 
-	engine->value_put(
-		engine, name, name_size, value, value_size, ttl_us, false, now_us(), done, done_context);
+	if (broker->orphaned)
+		done(done_context, PUSH_UNAVAILABLE, NULL, 0);
+	else
+		broker->engine->value_put(broker->engine, name, name_size, value, value_size, ttl_us, false,
+			now_us(), done, done_context);
 }
 
 /* --- what other nodes ask: to change the channels of a stream of ours, `TOKEN body`; answered by `200 body`
@@ -188,6 +197,9 @@ push_broker_create(
 		.wake = host->wake,
 		.context = host->context};
 	push_publisher_init(&broker->publisher);
+	push_client_publishes_init(&broker->client_publishes, &broker->publisher);
+	if (broker->options.ws_publish)
+		push_hub_let_publish(broker->hub, push_client_publish, &broker->client_publishes);
 	push_hub_set_values(broker->hub, &(struct push_hub_values){get_value, put_value, broker});
 	return broker;
 
@@ -606,6 +618,7 @@ ops_control_request(struct push_broker *broker, const struct push_control_reques
 static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
+	push_client_publishes_forget(&broker->client_publishes, subscriber);
 	push_subscriber_destroy(subscriber);
 	free_if_unused(broker);
 }

@@ -1,4 +1,5 @@
 /* publishing.c - see publishing.h. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,26 @@ has_effect(const struct publishing *publishing)
 	return false;
 }
 
+/* What nearly all answers are: without a buffer for it. */
+static void
+give_number(struct publishing *publishing)
+{
+	char body[64];
+	int size = snprintf(body, sizeof(body), "{\"subscribers\":%" PRIu64 "}",
+		publishing->items[0].message.subscribers);
+
+	publishing->answer(
+		publishing->context, &(struct push_answer){202, "application/json", body, (size_t)size});
+	destroy(publishing);
+}
+
+static bool
+is_number(const struct publishing *publishing)
+{
+	return !publishing->is_array && !publishing->is_lines && !publishing->wait_written &&
+	       !publishing->kept && !publishing->items[0].message.status;
+}
+
 static void
 give_answer(struct publishing *publishing)
 {
@@ -91,6 +112,10 @@ give_answer(struct publishing *publishing)
 	bool effect = has_effect(publishing);
 	struct push_buf body;
 
+	if (is_number(publishing)) {
+		give_number(publishing);
+		return;
+	}
 	if (!publishing->is_array && !publishing->is_lines && publishing->items[0].message.status)
 		answer.status = publishing->items[0].message.status;
 	push_buf_init(&body, PUSH_PUBLISH_ANSWER_BYTES_MAX);

@@ -29,6 +29,7 @@ struct push_durable {
 	struct push_hub *hub;
 	struct push_subscriber *subscriber; /* NULL: it is gone */
 	enum step step;
+	uint64_t asked_us; /* when it began to wait */
 	struct owner owner;
 	bool has_started;
 	bool is_superseded;
@@ -66,8 +67,14 @@ destroy(struct push_durable *durable)
 void
 durable_abandon_all(struct push_hub *hub)
 {
-	while (!push_list_is_empty(&hub->durables))
-		destroy(push_container_of(hub->durables.next, struct push_durable, link));
+	struct push_list *item = hub->durables.next;
+
+	while (item != &hub->durables) {
+		struct push_durable *durable = push_container_of(item, struct push_durable, link);
+
+		item = item->next;
+		destroy(durable);
+	}
 }
 
 /* Answers come without a time; the wheel's is as good, since nothing of this is counted in ticks. */
@@ -129,6 +136,8 @@ on_fetched(void *context, enum push_status status, const char *value, size_t siz
 	const char *id = copy;
 	uint64_t now_us = wheel_now_us(durable);
 
+	if (now_us < durable->asked_us)
+		now_us = durable->asked_us;
 	durable->step = IDLE;
 	if (!subscriber) {
 		destroy(durable);
@@ -152,12 +161,13 @@ on_fetched(void *context, enum push_status status, const char *value, size_t siz
 }
 
 void
-durable_fetch(struct push_durable *durable)
+durable_fetch(struct push_durable *durable, uint64_t now_us)
 {
 	const struct push_hub_values *values = &durable->hub->values;
 
 	PUSH_ASSERT(durable->step == IDLE && durable->subscriber->state == SUBSCRIBER_WAITING);
 	durable->step = FETCHING;
+	durable->asked_us = now_us;
 	if (values->get)
 		values->get(values->context, durable->key, durable->key_size, on_fetched, durable);
 	else

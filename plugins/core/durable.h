@@ -37,7 +37,7 @@ durable_create(struct push_subscriber *subscriber, const char *name);
  * should, and what it missed would be forgotten with its first ack.
  */
 void
-durable_fetch(struct push_durable *durable);
+durable_fetch(struct push_durable *durable, uint64_t now_us);
 
 /* durable_start - the subscriber has begun there; from now on its position is kept. */
 void

@@ -424,15 +424,14 @@ push_history_find(const struct push_history *history, struct push_position posit
 }
 
 struct push_frame *
-push_history_frame(
+push_history_make_frame(
 	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding)
 {
 	struct push_positions at = {.partitions = 1u << history->partition};
 	char id[PUSH_ID_BYTES_MAX];
 	size_t id_size;
 
-	if (entry->frames[encoding])
-		return entry->frames[encoding];
+	PUSH_ASSERT(!entry->frames[encoding]);
 	at.at[history->partition] = entry->at;
 	id_size = push_positions_format(&at, UINT32_MAX, id);
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {

@@ -149,10 +149,21 @@ push_history_at(const struct push_history *history, uint32_t index)
 	return history->entries[(history->head + index) & (history->capacity - 1)];
 }
 
-/* push_history_frame - an entry's frame, borrowed; NULL when memory is out. */
+/* push_history_make_frame - make an entry's frame that it has not got yet; as below. */
 struct push_frame *
-push_history_frame(
+push_history_make_frame(
 	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding);
+
+/* push_history_frame - an entry's frame, borrowed; NULL when memory is out.  It is there for all readers but
+ * the first of a kind, and this is asked for each delivery. */
+static inline struct push_frame *
+push_history_frame(
+	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding)
+{
+	struct push_frame *frame = entry->frames[encoding];
+
+	return frame ? frame : push_history_make_frame(history, entry, encoding);
+}
 
 /*
  * Upstream: a server keeps the history, and this process a window of it, for the channels that it is

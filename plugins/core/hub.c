@@ -333,6 +333,16 @@ push_hub_track(struct push_hub *hub, struct push_tracker *tracker)
 	hub->tracker = tracker;
 }
 
+void
+push_hub_let_publish(struct push_hub *hub,
+	void (*publish)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command),
+	void *context)
+{
+	hub->publish = publish;
+	hub->publish_context = context;
+}
+
 bool
 push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {

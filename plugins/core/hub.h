@@ -75,6 +75,20 @@ push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size,
 void
 push_hub_track(struct push_hub *hub, struct push_tracker *tracker);
 
+struct push_command;
+struct push_subscriber;
+
+/*
+ * push_hub_let_publish - WebSocket clients may publish from now on.
+ *
+ * @publish: called with each command; push_subscriber_tell() answers, then or later.
+ */
+void
+push_hub_let_publish(struct push_hub *hub,
+	void (*publish)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command),
+	void *context);
+
 /* What is asked of the history of a channel.  All texts are borrowed. */
 struct push_reading {
 	const char *channel; /* a valid name */

@@ -90,6 +90,9 @@ deliver_entry(
 			owe(hub, 1);
 			continue;
 		}
+		/* it will read that from where it begins, once the last of its channels is confirmed */
+		if (subscriber->state == SUBSCRIBER_WAITING && subscriber->list->session->cursor)
+			continue;
 		frame = push_history_frame(channel->history, entry, encoding);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);

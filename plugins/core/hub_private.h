@@ -119,6 +119,10 @@ struct push_hub {
 	struct push_frame *heartbeats[PUSH_ENCODING_COUNT]; /* with the newest position; NULL: not made yet */
 	struct push_frame *controls[PUSH_ENCODING_COUNT][PUSH_CONTROL_COUNT];
 	struct push_frame *closes[PUSH_ENCODING_COUNT][PUSH_CLOSE_REASON_COUNT];
+	/* NULL: clients do not publish */
+	void (*publish)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command);
+	void *publish_context;
 	struct push_tracker *tracker; /* of the message that is being delivered; NULL: none */
 	struct push_buf scratch;      /* the JSON of the message that is being delivered */
 };

@@ -1,29 +1,14 @@
 /* hub_read.c - what is kept of a channel, for those who ask instead of subscribing (hub.h, push_hub_read). */
-#include <inttypes.h>
-
 #include "hub_private.h"
-#include "json.h"
 #include "limits.h"
+#include "read_answer.h"
 
 struct reader {
 	struct push_hub *hub;
 	struct push_history *history;
-	struct push_buf *to;
+	struct push_read_answer answer;
 	size_t prefix; /* of a kept message: `{"channel":"qwerty","message":` */
-	struct push_position next;
 };
-
-static void
-append_id(const struct reader *reader, struct push_position at)
-{
-	struct push_positions positions = {.partitions = 1u << reader->history->partition};
-	char id[PUSH_ID_BYTES_MAX];
-
-	positions.at[reader->history->partition] = at;
-	push_buf_append_text(reader->to, "\"id\":\"");
-	push_buf_append(reader->to, id, push_positions_format(&positions, UINT32_MAX, id));
-	push_buf_append_text(reader->to, "\"");
-}
 
 static void
 append_message(struct reader *reader, const struct push_history_entry *entry)
@@ -39,47 +24,29 @@ append_message(struct reader *reader, const struct push_history_entry *entry)
 		if (!entry->frames[e])
 			continue;
 		data = push_encoding_message_data((enum push_encoding)e, entry->frames[e], id_size, &size);
-		push_buf_append_text(reader->to, "{\"message\":");
 		PUSH_ASSERT(size > reader->prefix);
-		push_buf_append(reader->to, data + reader->prefix, size - reader->prefix);
-		push_buf_append_text(reader->to, ",");
-		append_id(reader, entry->at);
-		push_buf_append_text(reader->to, "}");
+		push_read_answer_message(
+			&reader->answer, data + reader->prefix, size - reader->prefix, entry->at);
 		return;
 	}
 }
 
 /* Returns whether there is more. */
 static bool
-append_messages(struct reader *reader, uint32_t index, unsigned int limit, uint64_t now_us)
+append_messages(struct reader *reader, uint32_t index, uint64_t now_us)
 {
 	struct push_history *history = reader->history;
-	size_t start = reader->to->size;
-	unsigned int count = 0;
 
 	for (; index < history->count; index++) {
 		const struct push_history_entry *entry = push_history_at(history, index);
 
 		if (entry->expires_us <= now_us)
 			continue;
-		if (count == limit || reader->to->size - start >= PUSH_READ_MESSAGES_BYTES)
+		if (push_read_answer_is_full(&reader->answer))
 			return true;
-		if (count++)
-			push_buf_append_text(reader->to, ",");
 		append_message(reader, entry);
-		reader->next = entry->at;
 	}
-	reader->next = reader->hub->history->heads.at[history->partition];
 	return false;
-}
-
-static void
-append_missed(struct push_buf *to, uint64_t missed)
-{
-	if (missed == UINT64_MAX)
-		push_buf_append_text(to, "\"unknown\"");
-	else
-		push_buf_printf(to, "%" PRIu64, missed);
 }
 
 /* Where to read from, and what is gone behind that. */
@@ -98,7 +65,7 @@ begin(const struct reader *reader, const struct push_reading *reading, uint32_t 
 	if (push_positions_parse(&since, reading->since, reading->since_size) != PUSH_OK)
 		return PUSH_INVALID;
 	at = since.at[history->partition];
-	*ret_missed = UINT64_MAX;
+	*ret_missed = PUSH_READ_UNKNOWN;
 	/* of another partition, or of a time that has not come here: not ours */
 	if (!(since.partitions & 1u << history->partition) ||
 		push_position_compare(at, reader->hub->history->heads.at[history->partition]) > 0)
@@ -109,9 +76,9 @@ begin(const struct reader *reader, const struct push_reading *reading, uint32_t 
 }
 
 static enum push_status
-read_history(struct reader *reader, const struct push_reading *reading, uint64_t now_us)
+read_history(struct reader *reader, const struct push_reading *reading, uint64_t now_us, struct push_buf *to)
 {
-	struct push_buf *to = reader->to;
+	const struct push_history *history = reader->history;
 	uint32_t index;
 	uint64_t missed;
 	bool more;
@@ -119,22 +86,18 @@ read_history(struct reader *reader, const struct push_reading *reading, uint64_t
 
 	if (status != PUSH_OK)
 		return status;
-	push_buf_append_text(to, "{\"channel\":");
-	push_json_append_string(to, reading->channel, reading->channel_size);
-	push_buf_append_text(to, ",\"messages\":[");
-	more = append_messages(reader, index, reading->limit, now_us);
-	push_buf_append_text(to, "],\"missed\":");
-	append_missed(to, missed);
-	push_buf_append_text(to, ",");
-	append_id(reader, reader->next);
-	push_buf_append_text(to, more ? ",\"more\":true}" : ",\"more\":false}");
+	push_read_answer_begin(&reader->answer, to, history->partition, reading->limit, reading->channel,
+		reading->channel_size);
+	more = append_messages(reader, index, now_us);
+	push_read_answer_end(&reader->answer, missed,
+		more ? reader->answer.last : reader->hub->history->heads.at[history->partition], more);
 	return to->status;
 }
 
 enum push_status
 push_hub_read(struct push_hub *hub, const struct push_reading *reading, uint64_t now_us, struct push_buf *to)
 {
-	struct reader reader = {.hub = hub, .to = to};
+	struct reader reader = {.hub = hub};
 	struct push_channel *channel;
 	enum push_status status;
 
@@ -151,7 +114,7 @@ push_hub_read(struct push_hub *hub, const struct push_reading *reading, uint64_t
 	status = hub_compose(hub, channel, "", 0);
 	reader.prefix = hub->scratch.size;
 	if (status == PUSH_OK)
-		status = read_history(&reader, reading, now_us);
+		status = read_history(&reader, reading, now_us, to);
 	push_channel_map_release(&hub->channels, channel);
 	return status;
 }

@@ -54,7 +54,8 @@ push_publication_fini(struct push_publication *publication);
 	X(RESUME, "resume")                                                                                  \
 	X(ACK, "ack")                                                                                        \
 	X(SUBSCRIBE, "subscribe")                                                                            \
-	X(UNSUBSCRIBE, "unsubscribe")
+	X(UNSUBSCRIBE, "unsubscribe")                                                                        \
+	X(PUBLISH, "publish")
 
 enum push_command_kind {
 #define X(name, event) PUSH_COMMAND_##name,

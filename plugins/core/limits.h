@@ -114,14 +114,14 @@
 #define PUSH_IDEMPOTENCY_KEY_BYTES_MAX 255
 #define PUSH_IDEMPOTENCY_US            300000000ull
 
-/* Lines of one stream that are published and not answered yet, 56 bytes each: past it no more are read. */
+/* Lines of one stream that are published and not answered yet, 100 bytes each: past it no more are read. */
 #define PUSH_LINES_UNANSWERED_MAX 256
 
 /* Messages that are read from history at once: what is asked for by default, at most, and about how many
  * bytes. */
 #define PUSH_READ_MESSAGES_DEFAULT 100
 #define PUSH_READ_MESSAGES_MAX     1000
-#define PUSH_READ_MESSAGES_BYTES   (1024u * 1024)
+#define PUSH_READ_MESSAGES_BYTES   (256u * 1024)
 
 /* Publishes of one WebSocket client that are not answered yet; more are refused. */
 #define PUSH_WS_PUBLISHES_MAX 64

@@ -49,6 +49,7 @@
 	X(queue_bytes_max, SIZE, "push.client.queue.max.size", "1mb", "what waits for one subscriber")       \
 	X(publish_wait_max_us, DURATION, "push.publish.wait.max", "5s",                                      \
 		"how long a publish with ?wait=written waits for clients that do not read")                  \
+	X(ws_publish, SWITCH, "push.ws.publish", "off", "on: WebSocket clients may publish, too")            \
 	X(channels_max, COUNT, "push.channels.max", "128", "channels of one connection")                     \
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "bytes of a channel's name")        \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*", "origins that browsers may call from")       \

@@ -391,7 +391,7 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
 		wait_for_start(subscriber);
 		subscriber->unconfirmed++;
-		durable_fetch(subscriber->list->session->acks->durable);
+		durable_fetch(subscriber->list->session->acks->durable, now_us);
 	} else if (subscriber->unconfirmed) {
 		wait_for_start(subscriber);
 	} else {
@@ -672,6 +672,31 @@ push_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, 
 	push_frame_unref(frame);
 }
 
+void
+push_subscriber_tell(struct push_subscriber *subscriber, const char *event, const char *data,
+	size_t data_size, uint64_t now_us)
+{
+	struct push_frame *frame = push_encoding_event(
+		(enum push_encoding)subscriber->encoding, event, data, data_size, NULL, 0);
+
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	else
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+	push_frame_unref(frame);
+}
+
+static void
+publish(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
+{
+	static const char off[] = "{\"error\":\"publishing is off here (push.ws.publish)\"}";
+
+	if (subscriber->hub->publish)
+		subscriber->hub->publish(subscriber->hub->publish_context, subscriber, command);
+	else
+		push_subscriber_tell(subscriber, "error", off, sizeof(off) - 1, now_us);
+}
+
 static void
 obey(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
 {
@@ -690,6 +715,7 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 		break;
 	case PUSH_COMMAND_SUBSCRIBE:
 	case PUSH_COMMAND_UNSUBSCRIBE: live_command(subscriber, command, now_us); break;
+	case PUSH_COMMAND_PUBLISH: publish(subscriber, command, now_us); break;
 	default: break;
 	}
 }

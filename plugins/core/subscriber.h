@@ -133,4 +133,9 @@ push_subscriber_writable(struct push_subscriber *subscriber, uint64_t now_us);
 void
 push_subscriber_destroy(struct push_subscriber *subscriber);
 
+/* push_subscriber_tell - an event of its own: `data` is a JSON object.  One that cannot be told is closed. */
+void
+push_subscriber_tell(struct push_subscriber *subscriber, const char *event, const char *data,
+	size_t data_size, uint64_t now_us);
+
 #endif

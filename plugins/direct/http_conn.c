@@ -593,6 +593,22 @@ names_argument(struct push_span query, const char *name)
 	return false;
 }
 
+/* The header counts for more than the query, which is for those whose headers get lost. */
+static void
+keep_key(struct push_http_conn *conn, const struct push_head *head)
+{
+	struct push_span key = head->idempotency_key;
+	struct push_buf query_key;
+
+	push_buf_init(&query_key, PUSH_QUERY_BYTES_MAX);
+	if (!key.bytes && push_query_values(head->query, "idempotency_key", &query_key))
+		key = (struct push_span){query_key.bytes ? query_key.bytes : "", query_key.size};
+	conn->has_key = key.bytes || query_key.status != PUSH_OK;
+	if (key.bytes)
+		conn->key = strndup(key.bytes, key.size);
+	push_buf_fini(&query_key);
+}
+
 /* What is kept of a request's head. */
 static void
 keep_head(struct push_http_conn *conn, const struct push_head *head)
@@ -600,9 +616,7 @@ keep_head(struct push_http_conn *conn, const struct push_head *head)
 	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
 	if (head->origin.bytes)
 		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
-	conn->has_key = head->idempotency_key.bytes;
-	if (conn->has_key)
-		conn->key = strndup(head->idempotency_key.bytes, head->idempotency_key.size);
+	keep_key(conn, head);
 }
 
 /* `size` bytes of the body have come with the head. */
@@ -706,6 +720,21 @@ is_right(struct push_span query, const char *name, const char *only)
 	return right;
 }
 
+/* An argument in a form that is read in one way only, or no such argument. */
+static bool
+is_clear(struct push_span query, const char *name)
+{
+	struct push_buf value;
+	bool clear;
+
+	if (!names_argument(query, name))
+		return true;
+	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	clear = push_query_values(query, name, &value);
+	push_buf_fini(&value);
+	return clear;
+}
+
 /* A change of a stream's channels is lws' to serve, and its path is no route: each has another one. */
 static bool
 ends_in_token(struct push_span path)
@@ -720,11 +749,12 @@ is_publish(const struct push_head *head, const struct push_options *options)
 {
 	if (push_media_type_is_lines(head->content_type.bytes, head->content_type.size))
 		return !head->content_encoding.bytes && (head->chunked || head->has_length) &&
-		       !head->idempotency_key.bytes && !names_argument(head->query, "wait");
+		       !head->idempotency_key.bytes && !names_argument(head->query, "wait") &&
+		       !names_argument(head->query, "idempotency_key");
 	return !head->content_encoding.bytes &&
 	       push_media_type_is_json(head->content_type.bytes, head->content_type.size) &&
 	       (head->chunked || (head->has_length && head->length <= options->message_bytes_max)) &&
-	       is_right(head->query, "wait", "written");
+	       is_right(head->query, "wait", "written") && is_clear(head->query, "idempotency_key");
 }
 
 /* Which plugin this would be for, if lws agrees; PUSH_DIRECT_NONE where it is not right in every detail. */

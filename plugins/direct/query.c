@@ -80,7 +80,7 @@ push_query_acks(struct push_span query, enum push_encoding encoding, const struc
 {
 	struct push_acks_query said = {0};
 	struct push_buf acks, client;
-	struct push_error error;
+	struct push_error error = {""};
 	bool is_right;
 
 	is_right = take_value(query, "acks", &acks, &said.acks);

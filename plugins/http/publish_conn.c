@@ -130,6 +130,8 @@ read_type(struct publish *publish)
 	return publish->is_lines || push_media_type_is_json(type, strlen(type));
 }
 
+/* From the header, or from the query: lws 4.3 tells nobody of headers that it does not know where they came
+ * by HTTP/2 (lib/roles/h2/hpack.c, unknown_header). */
 static void
 read_key(struct publish *publish)
 {
@@ -137,8 +139,10 @@ read_key(struct publish *publish)
 	char key[PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 2];
 	int size = lws_hdr_custom_length(publish->wsi, name, sizeof(name) - 1);
 
-	if (size < 0)
+	if (size < 0) {
+		publish->has_key = push_request_query(publish->wsi, "idempotency_key", &publish->key);
 		return;
+	}
 	publish->has_key = true;
 	/* one that is too long stays empty, which is as wrong */
 	if ((size_t)size < sizeof(key) &&

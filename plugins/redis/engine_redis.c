@@ -163,9 +163,9 @@ engine_tick(struct push_engine *base, uint64_t now_us)
 static bool
 engine_is_busy(const struct push_engine *base)
 {
-	return ((const struct redis_engine *)base)->publish_count ||
-	       ((const struct redis_engine *)base)->value_count ||
-	       ((const struct redis_engine *)base)->call_count;
+	const struct redis_engine *engine = (const struct redis_engine *)base;
+
+	return engine->publish_count || engine->value_count || engine->reading_count || engine->call_count;
 }
 
 static void
@@ -273,6 +273,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.call = redis_call,
 		.serve = redis_serve,
 		.can_track = true,
+		.read = redis_read,
 		.is_ready = engine_is_ready,
 		.destroy = engine_destroy,
 		.ready = engine_ready,

@@ -30,9 +30,6 @@
 #include "redis/redis_private.h"
 #include "redis/resp.h"
 
-/* "18446744073709551615-18446744073709551615" */
-#define ID_BYTES_MAX 48
-
 /* Behind any id: nothing is asked for. */
 #define NOWHERE "18446744073709551615-18446744073709551615"
 
@@ -46,7 +43,7 @@ struct redis_fetch {
 	bool is_backward, is_useless;
 	struct push_position head;
 	uint64_t now_ms; /* Redis' */
-	char parts[MESSAGE_PAYLOAD][ID_BYTES_MAX];
+	char parts[MESSAGE_PAYLOAD][REDIS_POSITION_BYTES];
 };
 
 /* --- numbers in text --- */
@@ -67,8 +64,8 @@ read_number(const char *text, size_t size, uint64_t *ret)
 	return true;
 }
 
-static bool
-read_position(const char *text, size_t size, struct push_position *ret)
+bool
+redis_read_position(const char *text, size_t size, struct push_position *ret)
 {
 	const char *dash = size ? memchr(text, '-', size) : NULL;
 
@@ -76,10 +73,10 @@ read_position(const char *text, size_t size, struct push_position *ret)
 	       read_number(dash + 1, size - (size_t)(dash - text) - 1, &ret->number);
 }
 
-static void
-append_position(struct push_buf *out, struct push_position at)
+void
+redis_append_position(struct push_buf *out, struct push_position at)
 {
-	char text[ID_BYTES_MAX];
+	char text[REDIS_POSITION_BYTES];
 
 	snprintf(
 		text, sizeof(text), "%llu-%llu", (unsigned long long)at.epoch, (unsigned long long)at.number);
@@ -249,14 +246,14 @@ append_range(struct push_buf *out, const struct push_history *history, bool is_b
 	struct push_position from;
 
 	if (is_backward) {
-		append_position(out, (struct push_position){history->complete.epoch, 0});
-		append_position(out, history->after);
+		redis_append_position(out, (struct push_position){history->complete.epoch, 0});
+		redis_append_position(out, history->after);
 		return;
 	}
 	from = push_history_known(history);
 	from.number++;
 	if (history->complete.epoch)
-		append_position(out, from);
+		redis_append_position(out, from);
 	else
 		push_resp_text(out, NOWHERE);
 	push_resp_text(out, "+");
@@ -329,7 +326,7 @@ on_hub_fetch(void *context, struct push_channel *channel)
 static bool
 keep_part(struct redis_fetch *fetch, unsigned int part, const struct push_redis_reply *item)
 {
-	if (item->size >= ID_BYTES_MAX)
+	if (item->size >= REDIS_POSITION_BYTES)
 		return false;
 	memcpy(fetch->parts[part], item->text, item->size);
 	fetch->parts[part][item->size] = '\0';
@@ -350,7 +347,7 @@ take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
 	bool is_replaced;
 	enum push_status status;
 
-	if (!read_position(id, strlen(id), &kept.at) || !read_number(time, strlen(time), &time_ms) ||
+	if (!redis_read_position(id, strlen(id), &kept.at) || !read_number(time, strlen(time), &time_ms) ||
 		!read_number(ttl, strlen(ttl), &ttl_ms))
 		return PUSH_INVALID;
 	kept.ttl_us = ttl_ms * 1000;
@@ -451,8 +448,8 @@ redis_history_answer(const struct push_redis_awaited *awaited, const struct push
 	if (subscription) {
 		subscription->fetch = NULL;
 		if (reply->type != PUSH_REDIS_ARRAY || fetch->is_useless ||
-			!read_position(after, strlen(after), &end.after) ||
-			!read_position(upstream, strlen(upstream), &end.upstream))
+			!redis_read_position(after, strlen(after), &end.after) ||
+			!redis_read_position(upstream, strlen(upstream), &end.upstream))
 			on_failed(subscription, reply);
 		else if (fetch->is_backward)
 			push_hub_extend(subscription->channel, &end);
@@ -498,8 +495,8 @@ open_envelope(struct push_kept *kept, const char **payload, size_t *size)
 		part_size[i] = (size_t)(space - at);
 		at = space + 1;
 	}
-	if (!read_position(part[0], part_size[0], &kept->at) ||
-		!read_position(part[1], part_size[1], &kept->before) ||
+	if (!redis_read_position(part[0], part_size[0], &kept->at) ||
+		!redis_read_position(part[1], part_size[1], &kept->before) ||
 		!read_number(part[2], part_size[2], &ttl_ms))
 		return false;
 	kept->ttl_us = ttl_ms * 1000;
@@ -599,7 +596,7 @@ redis_history_head_heard(
 
 		if (partition->announcements != channel)
 			continue;
-		if (!read_position(text, size, &at))
+		if (!redis_read_position(text, size, &at))
 			return true;
 		push_hub_move_head(engine->hub, p, at);
 		while (push_hub_knows_head(engine->hub, p) && !push_list_is_empty(&partition->unconfirmed))

@@ -45,6 +45,10 @@
  * back. */
 #define PUSH_REDIS_RECEIPT_WAY_US 250000ull
 
+/* Reads of history that are under way, each a few hundred bytes and a channel's name; past it they are
+ * refused at once, since each may hold up Redis for a millisecond. */
+#define PUSH_REDIS_READINGS_MAX 1024u
+
 /* Reads of 16 KB from one connection before everybody else in the process has a turn. */
 #define PUSH_REDIS_READS_MAX 16
 

@@ -111,6 +111,7 @@ on_item(void *context, const struct push_redis_awaited *awaited, const struct pu
 	case REDIS_AWAITED_PUBLISH:
 	case REDIS_AWAITED_COUNTS: redis_publish_item(node_of(context)->engine, awaited, place, item); break;
 	case REDIS_AWAITED_FETCH: redis_history_item(awaited, place, item); break;
+	case REDIS_AWAITED_READING: redis_reading_item(awaited, place, item); break;
 	default: break;
 	}
 }
@@ -142,6 +143,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
 	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
 	case REDIS_AWAITED_CALL: redis_call_published(node, awaited, reply); break;
+	case REDIS_AWAITED_READING: redis_reading_answer(awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	case REDIS_AWAITED_FETCH: redis_history_answer(awaited, reply); break;
 	case REDIS_AWAITED_HEAD: redis_history_head_answer(node, reply); break;
@@ -164,6 +166,8 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 		redis_value_lost(node_of(context)->engine, awaited);
 	else if (awaited->kind == REDIS_AWAITED_CALL)
 		redis_call_lost(node_of(context)->engine, awaited);
+	else if (awaited->kind == REDIS_AWAITED_READING)
+		redis_reading_lost(awaited);
 }
 
 static void

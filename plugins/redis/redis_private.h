@@ -9,6 +9,7 @@
  *   subscriptions.c   a channel's subscription from its first client to some time after its last
  *   history.c         history that Redis keeps
  *   peers.c           the other Push nodes, and how many clients they have
+ *   reading.c         what is kept of a channel, for who asks
  *   values.c          small values by name
  *   calls.c           what one Push node asks another
  *   receipts.c        how many a message was written to
@@ -31,6 +32,9 @@
 
 #define REDIS_ID_BYTES    (PUSH_REDIS_NODE_ID_BYTES + 1)
 #define REDIS_LABEL_BYTES 300 /* host:port, for logs */
+
+/* "18446744073709551615-18446744073709551615", with the NUL */
+#define REDIS_POSITION_BYTES 48
 
 /* Nobody can subscribe to it through Push, where names have no control characters. */
 #define REDIS_PRIVATE_MARK '\x1e'
@@ -212,6 +216,9 @@ struct redis_engine {
 	uint64_t receipt_bytes;
 	struct push_list tracked[PUSH_REDIS_TRACKED_BUCKETS]; /* by number */
 	uint32_t tracked_count;
+
+	/* reading.c */
+	uint32_t reading_count; /* under way */
 
 	/* peers.c */
 	char id[REDIS_ID_BYTES], name[REDIS_ID_BYTES + 8];
@@ -615,6 +622,31 @@ redis_history_head_answer(struct redis_node *node, const struct push_redis_reply
 void
 redis_history_flush(struct redis_engine *engine);
 
+/* redis_read_position - an id of a stream, EPOCH-NUMBER; false: it is none. */
+bool
+redis_read_position(const char *text, size_t size, struct push_position *ret);
+
+/* redis_append_position - likewise, as one part of a command. */
+void
+redis_append_position(struct push_buf *out, struct push_position at);
+
+/* --- reading.c --- */
+
+/* redis_read - see push_engine. */
+void
+redis_read(struct push_engine *engine, const struct push_reading *reading, uint64_t now_us,
+	push_value_done_fn done, void *context);
+
+void
+redis_reading_item(const struct push_redis_awaited *awaited, const struct push_redis_place *place,
+	const struct push_redis_reply *item);
+
+void
+redis_reading_answer(const struct push_redis_awaited *awaited, const struct push_redis_reply *reply);
+
+void
+redis_reading_lost(const struct push_redis_awaited *awaited);
+
 /* --- render.c --- */
 
 /* redis_render_state - of which kind Redis is, and which of its servers are up, as metrics. */
@@ -674,7 +706,8 @@ enum {
 	REDIS_AWAITED_FETCH,
 	REDIS_AWAITED_HEAD,
 	REDIS_AWAITED_VALUE,
-	REDIS_AWAITED_CALL
+	REDIS_AWAITED_CALL,
+	REDIS_AWAITED_READING
 };
 
 #endif

@@ -37,6 +37,11 @@ enum push_redis_script {
 	PUSH_REDIS_SCRIPT_FETCH,
 	/* keys: partition; PUBLISH or SPUBLISH, channel ─▶ receivers; the head's id is published */
 	PUSH_REDIS_SCRIPT_HEAD,
+	/* keys: partition, stream, last; from (an id as XRANGE takes it), the epoch and the number before it
+	 * (0 0: none; where these are not reached yet all is read), ttl, how many at most, and bytes
+	 * ─▶ the head's id, the id up to which nothing of the channel is left; of each message, the oldest
+	 * first: id, payload; then the id to read on from, which is the head's where nothing is behind it */
+	PUSH_REDIS_SCRIPT_READ,
 	PUSH_REDIS_SCRIPT_COUNT
 };
 

@@ -110,5 +110,6 @@ def get(port, path, method="GET", headers=(), **options):
     return request(port, "\r\n".join(lines) + "\r\n\r\n", **options)
 
 
-def publish(port, channel, message, **options):
-    return request(port, post(_json.dumps({"channel": channel, "message": message})), **options)
+def publish(port, channel, message, ttl=None, **options):
+    more = {} if ttl is None else {"ttl": ttl}
+    return request(port, post(_json.dumps({"channel": channel, "message": message, **more})), **options)

@@ -225,8 +225,8 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"{name} is {self.metric(name)}, not {value}")
 
-    def publish(self, channel, message):
-        return http1.publish(self.port, channel, message)
+    def publish(self, channel, message, **more):
+        return http1.publish(self.port, channel, message, **more)
 
     def __enter__(self):
         return self

@@ -109,6 +109,16 @@ def test_a_repeat_with_its_key_is_answered_as_the_first_and_published_once(serve
         ws2.close()
 
 
+def test_a_key_may_stand_in_the_query_and_the_header_counts_for_more(server):
+    path = "/messages?idempotency_key=in%20query"
+    assert send(server, message("c", 1), path=path).status == 202
+    assert send(server, message("c", 2), path=path).status == 422
+    assert keyed(server, "in query", message("c", 2)).status == 422
+    assert keyed(server, "in header", message("c", 2), path=path).status == 202
+    for bad in ("", "x" * 256, "%00"):
+        assert send(server, message("c", 1), path=f"/messages?idempotency_key={bad}").status == 400
+
+
 def test_the_answer_to_an_array_is_kept_as_a_whole(server):
     body = [message("c", 1), {}, message("c", 2)]
     first = keyed(server, "array", body)
@@ -362,3 +372,13 @@ def test_lws_takes_lines_of_a_known_and_bounded_size_only(server):
     assert answer.status == 413
     answer = send(server, one("c", 1) * 1001, content_type="application/x-ndjson")
     assert answer.status == 413 and "more than 1000" in answer.error
+
+
+@direct_only
+def test_a_stream_that_stalls_is_ended(server):
+    with Load(server) as begun, Load(server) as silent:
+        begun.lines(one("c", 1) + '{"channel":')
+        assert begun.answer() == {"subscribers": 0}
+        answer = silent.read_answer()
+        assert answer.status == 408 and "in time" in answer.error
+        assert begun.is_closed() and b"0\r\n\r\n" not in begun.buffer

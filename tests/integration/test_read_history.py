@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from http1 import Connection, get, post, request
+from http1 import Connection, get, post
+from redis_servers import wait_until
 from resuming import WsReader
 from server import Server
 
@@ -123,6 +124,15 @@ def test_what_is_no_id_is_refused(server, since):
     assert answer.status == 400 and "'since' is no id" in answer.error
 
 
+def test_a_message_that_has_outlived_its_ttl_is_left_out_and_not_missed(server, room):
+    first = read(server, room)["id"]
+    server.publish(room, 1)
+    server.publish(room, 2, ttl="200ms")
+    server.publish(room, 3, ttl="1h")
+    wait_until(lambda: values(read(server, room, since=first)) == [1, 3], "it is over")
+    assert read(server, room, since=first)["missed"] == 0
+
+
 def test_a_channel_without_history_is_404(server):
     server.publish("off:x", 1)
     answer = get(server.port, "/messages?channel=off:x")
@@ -158,6 +168,14 @@ def test_many_bytes_come_in_several_answers(server, room):
         count += len(got["messages"])
         since = {"since": got["id"]}
     assert count == 20
+
+
+def test_an_answer_is_bounded_whatever_its_messages_need_for_escapes(server, room):
+    for _ in range(20):
+        assert server.publish(room, "\x01" * 10000).status == 202
+    first = read(server, room)
+    assert first["more"] and len(first["messages"]) == 18 # 1 MB of JSON
+    assert len(read(server, room, since=first["id"])["messages"]) == 2
 
 
 def test_head_and_preflight_and_origins_are_answered(server, room):

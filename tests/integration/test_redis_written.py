@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from http1 import post, request
+from http1 import get, post, request
 from redis_nodes import node, ws
 from redis_servers import Cluster, RedisServer, wait_until
 from resuming import SseReader, WsReader, message, resumed
@@ -242,6 +242,7 @@ def test_a_message_with_receipts_is_read_from_history_as_any(redis, nodes):
     with closing(WsReader(other.port, "kept:replay", first)) as again:
         assert [again.next() for _ in range(3)] == \
             [message("kept:replay", {"two": 2}), message("kept:replay", 3), resumed(2)]
+    assert [kept["message"] for kept in get(one.port, "/messages?channel=kept:replay").json["messages"]] == [{"two": 2}, 3]
 
 
 @pytest.mark.parametrize("sharded", ["off", "on"])

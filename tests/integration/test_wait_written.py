@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from http1 import post, request
+from http1 import get, post, request
 from server import Server
 from sseclient import EventStream
 from wsclient import WebSocket
@@ -74,3 +74,17 @@ def test_who_goes_away_is_not_waited_for(server):
 def test_what_can_be_waited_for_is_checked(server):
     answer = publish(server, "c", 1, query="?wait=read")
     assert answer.status == 400 and "'wait' can only be 'written'" in answer.error
+
+
+def test_who_is_still_reading_what_it_missed_is_waited_for(server):
+    publish(server, "kept:late", 0, query="")
+    start = get(server.port, "/messages?channel=kept:late").json["id"]
+    for _ in range(8):
+        publish(server, "kept:late", "x" * 900000, query="")
+    with WebSocket(server.port, f"kept:late&last_event_id={start}") as ws:
+        ws.read_frame()
+        assert publish(server, "kept:late", 1).json == {"subscribers": 1, "written": 0}
+        reader = threading.Thread(target=lambda: [ws.read_frame() for _ in range(10)])
+        reader.start()
+        assert publish(server, "kept:late", 2).json == {"subscribers": 1, "written": 1}
+        reader.join()

@@ -218,15 +218,14 @@ destroy_world(struct world *world)
 }
 
 static void
-prepare(struct world *world, struct client *client, const char *list, const char *name, const char *id)
+prepare_as(struct world *world, struct client *client, const char *list,
+	const struct push_acks_request *request, const char *id)
 {
-	struct push_acks_request request = {.is_wanted = true};
 	struct push_channels channels;
 	struct push_error error;
 
 	client->size = client->read = client->code = 0;
 	client->room = SIZE_MAX;
-	snprintf(request.client, sizeof(request.client), "%s", name);
 	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
 	assert_int_equal(
 		push_channels_parse(&channels, list, strlen(list), &world->options, &error), PUSH_OK);
@@ -234,7 +233,16 @@ prepare(struct world *world, struct client *client, const char *list, const char
 	push_channels_fini(&channels);
 	if (*id)
 		assert_int_equal(push_subscriber_resume(client->subscriber, id, strlen(id)), PUSH_OK);
-	assert_int_equal(push_subscriber_acknowledge(client->subscriber, &request), PUSH_OK);
+	assert_int_equal(push_subscriber_acknowledge(client->subscriber, request), PUSH_OK);
+}
+
+static void
+prepare(struct world *world, struct client *client, const char *list, const char *name, const char *id)
+{
+	struct push_acks_request request = {.is_wanted = true};
+
+	snprintf(request.client, sizeof(request.client), "%s", name);
+	prepare_as(world, client, list, &request, id);
 }
 
 static void
@@ -492,17 +500,9 @@ who_did_not_ask_for_acks_cannot_send_them_and_who_did_cannot_resume_later(void *
 {
 	struct world *world = create_world("b:=0", 100);
 	struct push_acks_request none = {.is_wanted = false};
-	struct push_channels channels;
-	struct push_error error;
 
 	(void)state;
-	world->client.room = SIZE_MAX;
-	world->client.subscriber =
-		push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, &world->client);
-	assert_int_equal(push_channels_parse(&channels, "a", 1, &world->options, &error), PUSH_OK);
-	assert_int_equal(push_subscriber_subscribe(world->client.subscriber, &channels), PUSH_OK);
-	push_channels_fini(&channels);
-	assert_int_equal(push_subscriber_acknowledge(world->client.subscriber, &none), PUSH_OK);
+	prepare_as(world, &world->client, "a", &none, "");
 	push_subscriber_start(world->client.subscriber, world->now);
 	publish(world, "a", "1");
 	EXPECT("a1 ");
@@ -782,6 +782,52 @@ an_ack_covers_only_the_partitions_that_it_names(void **state)
 	assert_int_equal(world->stats.unacknowledged, 0);
 	pass(world, 2 * SECOND_US);
 	assert_non_null(strstr(world->store.values[0], text));
+	destroy_world(world);
+}
+
+static void
+of_a_partition_that_was_not_known_everything_is_owed(void **state)
+{
+	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}};
+	struct world *world = create_world("", 100);
+	struct push_channel *channel;
+
+	(void)state;
+	push_hub_set_upstream(world->hub, 1, no_fetch, NULL);
+	prepare(world, &world->client, "a", "me", "");
+	channel = push_hub_find(world->hub, "a", 1);
+	assert_true(push_hub_settle(world->hub, channel, &start, world->now));
+	push_subscriber_start(world->client.subscriber, world->now);
+	deliver_kept(world, "a", (struct push_position){7, 1}, "1");
+	EXPECT("a1 ");
+	leave(&world->client);
+	assert_non_null(strstr(world->store.values[0], " 0.7.0"));
+	destroy_world(world);
+}
+
+static void
+what_comes_while_a_client_waits_for_another_channel_is_not_sent_twice(void **state)
+{
+	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}};
+	struct world *world = create_world("", 100);
+	struct push_acks_request none = {.is_wanted = false};
+	struct push_channel *channels[2];
+
+	(void)state;
+	push_hub_watch(world->hub, 0);
+	push_hub_set_upstream(world->hub, 1, no_fetch, NULL);
+	prepare_as(world, &world->client, "a,b", &none, "0.7.0");
+	push_subscriber_start(world->client.subscriber, world->now);
+	for (int c = 0; c < 2; c++) {
+		channels[c] = push_hub_find(world->hub, c ? "b" : "a", 1);
+		assert_true(push_hub_settle(world->hub, channels[c], &start, world->now));
+	}
+	push_hub_move_head(world->hub, 0, start.head);
+	push_hub_confirm(world->hub, channels[0], false, world->now);
+	deliver_kept(world, "a", (struct push_position){7, 1}, "1");
+	EXPECT("");
+	push_hub_confirm(world->hub, channels[1], false, world->now);
+	EXPECT("a1 " RESUMED(1));
 	destroy_world(world);
 }
 
@@ -1282,6 +1328,8 @@ main(void)
 		cmocka_unit_test(what_the_client_does_not_read_is_not_sent_again),
 		cmocka_unit_test(sending_again_stops_where_an_ack_comes_in_between),
 		cmocka_unit_test(an_ack_covers_only_the_partitions_that_it_names),
+		cmocka_unit_test(of_a_partition_that_was_not_known_everything_is_owed),
+		cmocka_unit_test(what_comes_while_a_client_waits_for_another_channel_is_not_sent_twice),
 		cmocka_unit_test(a_name_goes_on_behind_the_last_ack),
 		cmocka_unit_test(a_name_that_has_acknowledged_nothing_goes_on_where_it_was_seen_first),
 		cmocka_unit_test(an_id_in_the_request_counts_more_than_what_is_kept),

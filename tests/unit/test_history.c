@@ -561,6 +561,115 @@ when_memory_is_out_nothing_is_lost_without_a_word(void **state)
 	}
 }
 
+/* --- reading without a client --- */
+
+static enum push_status
+read_text(
+	struct world *world, const char *channel, const char *since, unsigned int limit, struct push_buf *to)
+{
+	return push_hub_read(world->hub,
+		&(struct push_reading){.channel = channel,
+			.channel_size = strlen(channel),
+			.since = since,
+			.since_size = since ? strlen(since) : 0,
+			.limit = limit},
+		world->now, to);
+}
+
+static void
+assert_read(
+	struct world *world, const char *channel, const char *since, unsigned int limit, const char *expected)
+{
+	struct push_buf text;
+
+	push_buf_init(&text, SIZE_MAX);
+	assert_int_equal(read_text(world, channel, since, limit, &text), PUSH_OK);
+	push_buf_append(&text, "", 1);
+	assert_string_equal(text.bytes, expected);
+	push_buf_fini(&text);
+}
+
+static void
+what_is_kept_can_be_read_with_its_ids(void **state)
+{
+	struct world *world = create_world("off:=0", 2, 1 << 20);
+	struct push_buf text;
+
+	(void)state;
+	assert_read(world, "a\"", NULL, 10,
+		"{\"channel\":\"a\\\"\",\"messages\":[],\"missed\":0,\"id\":\"0.7.0\",\"more\":false}");
+	publish(world, "a\"", "1");
+	publish(world, "b", "2");
+	publish(world, "a\"", "{\"x\":3}");
+	assert_read(world, "a\"", "0.7.0", 10,
+		"{\"channel\":\"a\\\"\",\"messages\":[{\"message\":1,\"id\":\"0.7.1\"},{\"message\":{\"x\":3}"
+		","
+		"\"id\":\"0.7.3\"}],\"missed\":0,\"id\":\"0.7.3\",\"more\":false}");
+	assert_read(world, "a\"", NULL, 1,
+		"{\"channel\":\"a\\\"\",\"messages\":[{\"message\":1,\"id\":\"0.7.1\"}],\"missed\":0,"
+		"\"id\":\"0.7.1\",\"more\":true}");
+	publish(world, "a\"", "4");
+	assert_read(world, "a\"", "0.7.0", 10,
+		"{\"channel\":\"a\\\"\",\"messages\":[{\"message\":{\"x\":3},\"id\":\"0.7.3\"},{\"message\":"
+		"4,"
+		"\"id\":\"0.7.4\"}],\"missed\":1,\"id\":\"0.7.4\",\"more\":false}");
+	assert_read(world, "b", "0.6.9", 10,
+		"{\"channel\":\"b\",\"messages\":[{\"message\":2,\"id\":\"0.7.2\"}],\"missed\":\"unknown\","
+		"\"id\":\"0.7.4\",\"more\":false}");
+	push_buf_init(&text, SIZE_MAX);
+	assert_int_equal(read_text(world, "off:x", NULL, 1, &text), PUSH_NOT_FOUND);
+	assert_int_equal(read_text(world, "b", "x", 1, &text), PUSH_INVALID);
+	push_buf_fini(&text);
+	destroy_world(world);
+}
+
+static void
+what_is_read_is_bounded_in_bytes_but_never_nothing(void **state)
+{
+	static char value[2 * PUSH_READ_MESSAGES_BYTES];
+	struct world *world = create_world("", 4, 1 << 26);
+	struct push_buf text;
+
+	(void)state;
+	memset(value, '1', sizeof(value) - 1);
+	publish(world, "a", value);
+	publish(world, "a", "2");
+	push_buf_init(&text, SIZE_MAX);
+	assert_int_equal(read_text(world, "a", NULL, 10, &text), PUSH_OK);
+	push_buf_append(&text, "", 1);
+	assert_non_null(strstr(text.bytes, "\"id\":\"0.7.1\",\"more\":true}"));
+	push_buf_fini(&text);
+	assert_read(world, "a", "0.7.1", 10,
+		"{\"channel\":\"a\",\"messages\":[{\"message\":2,\"id\":\"0.7.2\"}],\"missed\":0,\"id\":\"0."
+		"7.2\","
+		"\"more\":false}");
+	destroy_world(world);
+}
+
+static void
+what_cannot_be_read_when_memory_is_out_is_read_later(void **state)
+{
+	(void)state;
+	for (long limit = 0; limit < 8; limit++) {
+		struct world *world = create_world("", 4, 1 << 20);
+		struct push_buf text;
+		enum push_status status;
+
+		publish(world, "a", "1");
+		push_buf_init(&text, SIZE_MAX);
+		allocations_left = limit;
+		status = read_text(world, limit % 2 ? "a" : "b", NULL, 10, &text);
+		allocations_left = -1;
+		assert_true(status == PUSH_OK || status == PUSH_OUT_OF_MEMORY);
+		assert_true(limit > 0 || status == PUSH_OUT_OF_MEMORY);
+		push_buf_fini(&text);
+		assert_read(world, "a", NULL, 10,
+			"{\"channel\":\"a\",\"messages\":[{\"message\":1,\"id\":\"0.7.1\"}],\"missed\":0,"
+			"\"id\":\"0.7.1\",\"more\":false}");
+		destroy_world(world);
+	}
+}
+
 int
 main(void)
 {
@@ -579,6 +688,9 @@ main(void)
 		cmocka_unit_test(without_history_no_byte_changes),
 		cmocka_unit_test(a_client_has_every_message_once_and_in_order_or_was_told_of_the_gap),
 		cmocka_unit_test(when_memory_is_out_nothing_is_lost_without_a_word),
+		cmocka_unit_test(what_is_kept_can_be_read_with_its_ids),
+		cmocka_unit_test(what_is_read_is_bounded_in_bytes_but_never_nothing),
+		cmocka_unit_test(what_cannot_be_read_when_memory_is_out_is_read_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,12 @@ contradictions_name_both_options(void **state)
 		{"push.redis.tls.key", "my.key", "push.redis.tls.cert", "push.redis.tls.key"},
 		{"push.redis.timeout", "10ms", "push.redis.timeout", "100ms"},
 		{"push.redis.publish.wait", "31s", "push.redis.publish.wait", "30s"},
+		{"push.ack.timeout", "99ms", "push.ack.timeout", "100ms"},
+		{"push.ack.timeout", "120s", "push.ack.timeout", "push.reconnect.dither.min.duration"},
+		{"push.ack.retries", "101", "push.ack.retries", "at most 100"},
+		{"push.ack.window", "0", "push.ack.window", "from 1"},
+		{"push.ack.window", "4097", "push.ack.window", "4096"},
+		{"push.client.ttl", "9999ms", "push.client.ttl", "at least 10s"},
 	};
 
 	(void)state;
