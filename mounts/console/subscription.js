@@ -1,38 +1,27 @@
 /*
- * subscription.js - the life of a subscription, over as many connections as it takes.
+ * subscription.js - the life of a subscription, in words and figures that the page shows.
  *
- *     idle -> connecting -> open -> moving -> open      the server asked to reconnect: the new connection is
- *                 ^           |                         open before the old one is closed (handover.js)
- *                 |           v
- *                 +------ waiting                       a loss: try again after a while (backoff.js)
- *
- *     refused: the server said no, and would say it again.  Only the user can go on from here.
+ * Connections are the client library's business (../push.js); here its states become what a person reads, and each
+ * message gets the time at which it came.
  *
  * The owner reads `state`, and is told by on.change() that it is another, by on.message(message) of each message
  * once, by on.beat() of each heartbeat, and by on.note(text, kind) of what happened in between.
  */
-import {subscribeUrl} from './address.js';
-import {Backoff} from './backoff.js';
-import {Handover} from './handover.js';
-import {connect} from './transports.js';
+import {Push} from '../push.js';
+import {plural} from './format.js';
 
-/* A connection that says nothing for so long is given up before it is open… */
-const OPEN_MS_MAX = 10_000;
-/* …and after that, one that misses two heartbeats and some more. */
-const SILENT_BEATS_MAX = 2;
-const SILENT_MS_MIN = 5000;
-const SILENT_CHECK_MS = 1000;
-
-/* Moving: the old connection is closed when nothing has come for QUIET_MS, or after MOVE_MS_MAX. */
-const QUIET_MS = 150;
-const MOVE_MS_MAX = 1500;
-/* For how long after that a late copy may still come. */
-const SETTLE_MS = 3000;
-/* While the new connection cannot be had, the old one still serves. */
-const MOVE_AGAIN_MS = 1000;
-
-/* One that held so long was a good one: the next loss starts from a short wait. */
-const STABLE_MS = 5000;
+/* Why a WebSocket ended (RFC 6455, 7.4.1). */
+const CLOSES = {
+	1000: 'closed by the server',
+	1001: 'ended by the server',
+	1003: 'the server refused binary',
+	1006: 'connection lost',
+	1007: 'the server refused the message',
+	1008: 'refused by the server',
+	1009: 'the message was too large',
+	1013: 'too slow for its messages',
+};
+const ASKED = 'asked by the server';
 
 function freshState() {
 	return {
@@ -51,139 +40,129 @@ function freshState() {
 	};
 }
 
+/* What is missing, as the library tells it. */
+function gapText({channel, missed}) {
+	if (!channel)
+		return 'The server lost its broker for a while: messages may be missing here';
+	return typeof missed === 'number' ? `${plural(missed, 'message')} of ${channel} missing here`
+		: `Of ${channel} messages may be missing here`;
+}
+
 export class Subscription {
 	state = freshState();
 	#request = null;	// {transport, channels}
 	#origin;
 	#on;
-	#current = null;	// connections: {handle, openTimer, alive, leaving: asked to reconnect}
-	#next = null;
-	#handover = null;
-	#backoff = new Backoff();
-	#tryTimer = 0;
-	#moveTimer = 0;
-	#settleTimer = 0;
+	#push = null;
 	#beatAt = 0;
-	#messageAt = 0;
-	#moveBy = 0;
 
 	constructor(origin, on) {
 		this.#origin = origin;
 		this.#on = on;
-		setInterval(() => this.#checkSilence(), SILENT_CHECK_MS);
 	}
 
 	start(request) {
-		this.#closeAll();
+		const of = (handle) => (...data) => {
+			// a subscription that was replaced has nothing more to say
+			if (this.#request === request)
+				handle.apply(this, data);
+		};
+		const last = this.#push;
+
 		this.#request = request;
-		this.#backoff.reset();
+		last?.close();
 		this.state = freshState();
-		this.#connect();
+		this.#beatAt = 0;
+		this.#push = new Push(this.#origin, {
+			...request,
+			state: of(this.#entered),
+			message: of(this.#message),
+			gap: of((gap) => this.#on.note(gapText(gap), 'bad')),
+			resumed: of(({replayed}) => this.#on.note(`Nothing is missing; ${plural(replayed, 'message')} came late`, 'good')),
+			heard: of(this.#heard),
+		});
 	}
 
 	stop() {
-		this.#closeAll();
-		this.#setPhase('idle', {reason: '', words: null});
+		this.#push?.close();
 	}
 
 	tryNow() {
-		if (this.state.phase !== 'waiting' && this.state.phase !== 'refused')
-			return;
-		clearTimeout(this.#tryTimer);
-		this.#connect();
+		this.#push?.retry();
 	}
 
 	get request() {
 		return this.state.phase === 'idle' ? null : this.#request;
 	}
 
-	#setPhase(phase, more = {}) {
-		if (phase !== this.state.phase)
+	/* The library has entered a state. */
+	#entered(phase, why) {
+		const {phase: last} = this.state;
+		const more = {reason: '', words: null};
+
+		if (phase === 'open')
+			this.#opened(last);
+		else if (phase === 'connecting' && last === 'moving')
+			this.state.lostReason = ASKED;
+		else if (phase === 'waiting' || phase === 'refused')
+			this.#lost(phase, last === 'open' || last === 'moving', why, more);
+		if (phase !== last)
 			this.state.since = performance.now();
 		Object.assign(this.state, {phase}, more);
 		this.#on.change();
 	}
 
-	#open() {
-		const link = {alive: false, leaving: false};
+	#opened(last) {
+		const again = last === 'moving' ? ASKED : this.state.lostReason;
 
-		link.openTimer = setTimeout(() => {
-			link.handle.close();
-			this.#ended(link, {
-				reason: this.#request.transport === 'sse'
-					? 'no answer (browsers allow six EventSources to a server, over all tabs)'
-					: 'no answer',
-				words: null, refused: false, waitMs: 0,
+		this.#beatAt = last === 'moving' ? 0 : this.#beatAt;
+		this.state.lostReason = '';
+		if (again)
+			Object.assign(this.state, {
+				reconnects: this.state.reconnects + 1, reconnectReason: again, reconnectedAt: new Date(),
 			});
-		}, OPEN_MS_MAX);
-		link.handle = connect(this.#request.transport, subscribeUrl(this.#origin, this.#request), {
-			event: (name, data, source) => this.#heard(link, name, data, source),
-			end: (outcome) => this.#ended(link, outcome),
-		});
-		return link;
+		if (last === 'moving')
+			this.#on.note('Moved to a new connection, as the server asked', 'quiet');
+		else if (!again)
+			this.#on.note('Connected', 'good');
+		else
+			this.#on.note(this.#push.id ? 'Connected again' : 'Connected again; what was published in between is not shown', 'good');
 	}
 
-	#close(link) {
-		if (!link)
-			return;
-		clearTimeout(link.openTimer);
-		link.handle.close();
-	}
+	#lost(phase, wasOpen, why, more) {
+		const words = typeof why.error === 'string' ? why.error : null;
+		const reason = this.#reason(wasOpen, why);
 
-	#closeAll() {
-		for (const timer of [this.#tryTimer, this.#moveTimer, this.#settleTimer])
-			clearTimeout(timer);
-		this.#close(this.#current);
-		this.#close(this.#next);
-		this.#current = this.#next = this.#handover = null;
+		Object.assign(more, {reason, words, nextTryAt: performance.now() + why.wait});
+		if (phase === 'waiting' && wasOpen)
+			this.state.lostReason = words ?? reason;
+		if (phase === 'refused')
+			this.#on.note(words ?? reason, 'bad');
+		else if (wasOpen)
+			this.#on.note(`Disconnected: ${words ?? reason}`, 'bad');
 		this.#beatAt = 0;
 	}
 
-	#connect() {
-		this.#current = this.#open();
-		this.#setPhase('connecting');
+	#reason(wasOpen, {code, status, silent}) {
+		const {transport} = this.#request;
+
+		if (silent && wasOpen)
+			return `nothing heard for ${Math.round((performance.now() - this.state.heardAt) / 1000)} s`;
+		if (silent)
+			return transport === 'sse' ? 'no answer (browsers allow six EventSources to a server, over all tabs)' : 'no answer';
+		if (status)
+			return `answered with status ${status}`;
+		if (!wasOpen && code !== 1008)
+			return 'cannot connect';
+		return transport === 'sse' ? 'the stream ended' : CLOSES[code ?? 1006] ?? `closed with code ${code}`;
 	}
 
-	/* Something came: the server is there, and has subscribed us. */
-	#heard(link, name, data, source) {
+	#heard(event) {
 		const now = performance.now();
 
 		this.state.heardAt = now;
-		if (!link.alive) {
-			link.alive = true;
-			clearTimeout(link.openTimer);
-			if (link === this.#current)
-				this.#opened();
-			else
-				this.#startOverlap(now);
-		}
-		if (name === 'message')
-			this.#message(link, data, source, now);
-		else if (name === 'beat')
-			this.#beat(link, now);
-		else if (name === 'gap')
-			this.#on.note('The server lost its broker for a while: messages may be missing here', 'bad');
-		else
-			this.#leave(link);
-	}
-
-	#opened() {
-		const again = this.state.lostReason;
-
-		if (again)
-			this.#countReconnect(again);
-		this.#setPhase('open', {reason: '', words: null, lostReason: ''});
-		this.#on.note(again ? 'Connected again; what was published in between is not shown' : 'Connected', 'good');
-	}
-
-	#countReconnect(reason) {
-		this.state.reconnects++;
-		this.state.reconnectReason = reason;
-		this.state.reconnectedAt = new Date();
-	}
-
-	#beat(link, now) {
-		if (link !== this.#current)
+		// while moving, heartbeats come from two connections
+		if (!/ping|heartbeat/.test(event) || this.state.phase === 'moving')
 			return;
 		if (this.#beatAt)
 			this.state.beatMs = now - this.#beatAt;
@@ -192,136 +171,10 @@ export class Subscription {
 		this.#on.beat();
 	}
 
-	#message(link, data, source, now) {
-		const message = {
-			channel: String(data?.channel), value: data?.message, key: JSON.stringify(data?.message),
-			source, at: now, date: new Date(), transport: this.#request.transport,
-		};
-
-		this.#messageAt = now;
-		if (link === this.#next) {
-			this.#handover.hold(message);
-			return;
-		}
-		if (this.#next)
-			this.#handover.fromOld(message);
-		else if (this.#handover && !this.#handover.admit(message))
-			return;
-		this.#on.message(message);
-	}
-
-	/* The server asked for it; even the new connection may be asked before it has taken over. */
-	#leave(link) {
-		link.leaving = true;
-		if (link === this.#current && !this.#next)
-			this.#move();
-	}
-
-	#move() {
-		clearTimeout(this.#settleTimer);
-		this.#handover = new Handover();
-		this.#next = this.#open();
-		this.#setPhase('moving');
-	}
-
-	#startOverlap(now) {
-		this.#moveBy = now + MOVE_MS_MAX;
-		this.#messageAt = now;
-		this.#cutWhenQuiet();
-	}
-
-	/* In a quiet moment nothing is under way on either, and there is nothing to guess. */
-	#cutWhenQuiet() {
-		const now = performance.now();
-		const quietIn = this.#messageAt + QUIET_MS - now;
-
-		if (quietIn <= 0 || now >= this.#moveBy)
-			this.#cut(quietIn <= 0);
-		else
-			this.#moveTimer = setTimeout(() => this.#cutWhenQuiet(), Math.min(quietIn, this.#moveBy - now));
-	}
-
-	#cut(quiet) {
-		clearTimeout(this.#moveTimer);
-		this.#close(this.#current);
-		this.#current = this.#next;
-		this.#next = null;
-		this.#beatAt = 0;
-		for (const message of this.#handover.cut(quiet))
-			this.#on.message(message);
-		this.#settleTimer = setTimeout(() => {
-			this.#handover = null;
-		}, SETTLE_MS);
-		if (!this.#current.alive)
-			return;
-		this.#countReconnect('asked by the server');
-		this.#setPhase('open');
-		this.#on.note('Moved to a new connection, as the server asked', 'quiet');
-		if (this.#current.leaving)
-			this.#move();
-	}
-
-	#ended(link, outcome) {
-		clearTimeout(link.openTimer);
-		if (link === this.#next)
-			this.#endedNext();
-		else if (this.#next)
-			this.#endedWhileMoving();
-		else
-			this.#lost(outcome);
-	}
-
-	#endedNext() {
-		this.#next = this.#handover = null;
-		clearTimeout(this.#moveTimer);
-		this.#setPhase('open');
-		this.#moveTimer = setTimeout(() => {
-			if (!this.#next)
-				this.#move();
-		}, MOVE_AGAIN_MS * (0.5 + Math.random() / 2));
-	}
-
-	/* The old one's time was up.  If the new one is still on its way, it is the connection from now on. */
-	#endedWhileMoving() {
-		const arrived = this.#next.alive;
-
-		this.#cut(false);
-		if (!arrived)
-			this.#setPhase('connecting', {lostReason: 'asked by the server'});
-	}
-
-	#lost({reason, words, refused, waitMs}) {
-		const {alive} = this.#current;
-
-		if (alive && performance.now() - this.state.since > STABLE_MS)
-			this.#backoff.reset();
-		this.#closeAll();
-		if (refused) {
-			this.#setPhase('refused', {reason, words});
-			this.#on.note(words ?? reason, 'bad');
-			return;
-		}
-		const wait = this.#backoff.next(waitMs);
-		this.#tryTimer = setTimeout(() => this.#connect(), wait);
-		this.#setPhase('waiting', {reason, words, nextTryAt: performance.now() + wait});
-		if (alive) {
-			this.state.lostReason = words ?? reason;
-			this.#on.note(`Disconnected: ${words ?? reason}`, 'bad');
-		}
-	}
-
-	/* A connection can die without a word, as when a phone changes its network. */
-	#checkSilence() {
-		const {phase, heardAt, beatMs} = this.state;
-
-		if ((phase !== 'open' && phase !== 'moving') || !beatMs)
-			return;
-		const silentMs = performance.now() - heardAt;
-		if (silentMs > SILENT_MS_MIN + beatMs * SILENT_BEATS_MAX) {
-			this.#lost({
-				reason: `nothing heard for ${Math.round(silentMs / 1000)} s`,
-				words: null, refused: false, waitMs: 0,
-			});
-		}
+	#message({channel, message: value}, source) {
+		this.#on.message({
+			channel, value, key: JSON.stringify(value), source,
+			at: performance.now(), date: new Date(), transport: this.#request.transport,
+		});
 	}
 }

@@ -82,7 +82,6 @@ deliver_entry(
 	hub->unflushed_deliveries += channel->count;
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
-		enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
 		struct push_frame *frame;
 
 		if (subscriber->is_behind) {
@@ -90,10 +89,9 @@ deliver_entry(
 			owe(hub, 1);
 			continue;
 		}
-		/* it will read that from where it begins, once the last of its channels is confirmed */
-		if (subscriber->state == SUBSCRIBER_WAITING && subscriber->list->session->cursor)
-			continue;
-		frame = push_history_frame(channel->history, entry, encoding);
+		frame = session_frame(subscriber, channel->history, entry, &hub->history->heads);
+		if (frame)
+			session_track(subscriber, entry, frame);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		else if (!subscriber->has_acks ||
@@ -101,6 +99,7 @@ deliver_entry(
 			subscriber_enqueue(subscriber, frame, now_us);
 		else
 			owe(hub, 1);
+		push_frame_unref(frame);
 	}
 }
 

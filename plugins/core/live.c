@@ -419,6 +419,8 @@ drop(struct push_subscriber *subscriber, uint32_t index)
 		return;
 	}
 	item = subscriber->list->items[index];
+	if (subscriber->list->session)
+		subscriber->list->session->partitions = 0; /* to be looked at anew */
 	if (index < last) {
 		struct subscription *moved = &subscriber->list->items[index];
 
@@ -517,6 +519,7 @@ add_again(const struct live_call *call, uint32_t index)
 	const char *wrong;
 
 	(void)subscriber_item(subscriber, index, &item);
+	PUSH_ASSERT(item.channel);
 	wrong = is_pending ? wait_again(call, item.channel) : NULL;
 	if (wrong) {
 		refuse(call, item.channel->name, item.channel->name_size, wrong);

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "live.h"
 #include "session.h"
+#include "tracker.h"
 
 /* An EventSource waits so long before it connects again, so that thousands do not come at once. */
 #define RETRY_MS_MIN 500
@@ -90,6 +91,57 @@ static struct push_position
 read_upto(const struct session_cursor *cursor, uint32_t index, const struct push_history *history)
 {
 	return later(cursor->at.at[history->partition], cursor->marks[index].after);
+}
+
+/* Which partitions an id for this subscriber has to tell of; where there is but one, that one. */
+static uint32_t
+partitions_of(const struct push_subscriber *subscriber)
+{
+	struct push_session *session = subscriber->list->session;
+
+	if (subscriber->hub->history->partition_count <= 1)
+		return UINT32_MAX;
+	if (session->partitions)
+		return session->partitions;
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++)
+		if (history_of(subscriber, i))
+			session->partitions |= 1u << history_of(subscriber, i)->partition;
+	return session->partitions;
+}
+
+struct push_frame *
+session_frame(struct push_subscriber *subscriber, struct push_history *history,
+	struct push_history_entry *entry, const struct push_positions *at)
+{
+	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
+	struct push_frame *shared = push_history_frame(history, entry, encoding);
+	uint32_t own = 1u << history->partition, partitions = partitions_of(subscriber);
+	struct push_positions positions = *at;
+	char id[PUSH_ID_BYTES_MAX];
+	size_t id_size, size;
+	const char *data;
+
+	if (!shared)
+		return NULL;
+	if (partitions == own || partitions == UINT32_MAX)
+		return push_frame_ref(shared);
+	positions.partitions |= own;
+	positions.at[history->partition] = entry->at;
+	data = push_encoding_message_data(
+		encoding, shared, push_positions_format(&positions, own, id), &size);
+	id_size = push_positions_format(&positions, partitions, id);
+	return push_encoding_message(encoding, data, size, id, id_size, shared->accepted_us);
+}
+
+void
+session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
+	struct push_frame *frame)
+{
+	struct push_tracker *tracker = entry->frames[subscriber->encoding]->tracker;
+
+	/* one that is not tracked is counted as not written */
+	if (tracker && !frame->tracker)
+		(void)!push_tracker_attach(tracker, frame);
 }
 
 static void
@@ -249,7 +301,8 @@ catch_up(struct push_subscriber *subscriber, uint64_t now_us)
 	struct push_session *session = subscriber->list->session;
 	struct session_cursor *cursor = session->cursor;
 	char data[64], id[PUSH_ID_BYTES_MAX];
-	size_t id_size = push_positions_format(&subscriber->hub->history->heads, UINT32_MAX, id);
+	size_t id_size =
+		push_positions_format(&subscriber->hub->history->heads, partitions_of(subscriber), id);
 	int size = snprintf(data, sizeof(data), "{\"replayed\":%" PRIu64 "}", cursor->replayed);
 	bool is_quiet = cursor->is_gap_told || cursor->is_silent;
 
@@ -262,32 +315,42 @@ catch_up(struct push_subscriber *subscriber, uint64_t now_us)
 			now_us);
 }
 
-/* Returns false when the outbox is full, or the subscriber closed. */
+/* Returns false when the outbox or the window is full, or the subscriber closed. */
 static bool
-replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uint32_t index, uint64_t now_us)
+may_replay(struct push_subscriber *subscriber, const struct push_history_entry *entry,
+	const struct push_history *history, struct push_frame *frame, uint64_t now_us)
 {
-	struct session_cursor *cursor = subscriber->list->session->cursor;
-	struct push_history *history = history_of(subscriber, index);
-	struct push_frame *frame =
-		push_history_frame(history, entry, (enum push_encoding)subscriber->encoding);
-
 	if (!frame) {
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		return false;
 	}
 	if (!session_has_room(subscriber, frame))
 		return false;
-	if (subscriber->has_acks &&
-		(!acks_have_room(subscriber, frame) ||
-			!acks_keep(subscriber, history->partition, entry->at, frame, now_us)))
-		return false;
-	cursor->at.at[history->partition] = entry->at;
-	cursor->replayed++;
-	subscriber->hub->stats->replayed++;
-	subscriber->list->items[index].next++;
-	subscriber->is_replayed = true;
-	subscriber_enqueue(subscriber, frame, now_us);
-	return subscriber->state == SUBSCRIBER_OPEN;
+	return !subscriber->has_acks ||
+	       (acks_have_room(subscriber, frame) &&
+		       acks_keep(subscriber, history->partition, entry->at, frame, now_us));
+}
+
+/* Returns false when it is not to go on. */
+static bool
+replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uint32_t index, uint64_t now_us)
+{
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+	struct push_history *history = history_of(subscriber, index);
+	struct push_frame *frame = session_frame(subscriber, history, entry, &cursor->at);
+	bool may = may_replay(subscriber, entry, history, frame, now_us);
+
+	if (may) {
+		cursor->at.at[history->partition] = entry->at;
+		cursor->replayed++;
+		subscriber->hub->stats->replayed++;
+		subscriber->list->items[index].next++;
+		subscriber->is_replayed = true;
+		session_track(subscriber, entry, frame);
+		subscriber_enqueue(subscriber, frame, now_us);
+	}
+	push_frame_unref(frame);
+	return may && subscriber->state == SUBSCRIBER_OPEN;
 }
 
 /*
@@ -614,6 +677,7 @@ session_add(struct push_subscriber *subscriber, uint32_t index)
 	struct push_position head = subscriber->hub->history->heads.at[history->partition];
 
 	PUSH_ASSERT(session->starts);
+	session->partitions = 0;
 	session->starts[index] = head;
 	if (!session->cursor)
 		return;
@@ -747,7 +811,7 @@ session_position(const struct push_subscriber *subscriber, char *to)
 {
 	const struct push_positions *at = position_of(subscriber);
 
-	return at ? push_positions_format(at, UINT32_MAX, to) : 0;
+	return at ? push_positions_format(at, partitions_of(subscriber), to) : 0;
 }
 
 struct push_frame *
@@ -762,7 +826,7 @@ session_heartbeat(struct push_subscriber *subscriber)
 
 	if (!position_of(subscriber))
 		return NULL;
-	if (session->is_announced && !subscriber->is_behind)
+	if (session->is_announced && !subscriber->is_behind && hub->history->partition_count <= 1)
 		return newest_heartbeat(hub, encoding);
 	if (!session->is_announced)
 		retry_ms = (unsigned int)(RETRY_MS_MIN + hub_random_upto(hub, RETRY_MS_MAX - RETRY_MS_MIN));

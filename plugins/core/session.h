@@ -14,6 +14,11 @@
  * Channels may be added while the client is open (live.h), with an id from which on they are to be read.  The
  * whole subscriber is behind then, from that id on; what it has read of its other channels is not read again,
  * since each has a mark of its own, below which it has nothing to read.
+ *
+ * Whatever brings an id brings a position in all of the client's channels, since the last one is all that an
+ * EventSource keeps.  Where they lie in one partition, the message's own position is that, and the frame is
+ * shared by all.  Where they lie in several, as they do in a cluster, each client has a position of its own:
+ * its messages are encoded for it alone (session_frame).
  */
 #ifndef PUSH_CORE_SESSION_H
 #define PUSH_CORE_SESSION_H
@@ -51,6 +56,7 @@ struct push_session {
 	struct session_cursor *cursor; /* owned; NULL: not behind, and has not asked to be */
 	struct push_acks *acks;        /* owned; NULL: its client does not acknowledge */
 	bool is_announced;            /* the client has been told of its position, so that it can come back */
+	uint32_t partitions;          /* a bit for each in which a channel of it lies; 0: not looked at yet */
 	struct push_position *starts; /* of each channel, where its messages began; owned; NULL: at `start` */
 	struct push_position start[]; /* in each partition, where the session's did */
 };
@@ -91,6 +97,21 @@ session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *
 /* session_tick - look after those who are ahead. */
 void
 session_tick(struct push_hub *hub, uint64_t now_us);
+
+/*
+ * session_frame - a message with the id for this subscriber, with a reference for the caller.
+ *
+ * @at: where it stands in the partitions of its other channels.  NULL when memory is out.
+ */
+struct push_frame *
+session_frame(struct push_subscriber *subscriber, struct push_history *history,
+	struct push_history_entry *entry, const struct push_positions *at);
+
+/* session_track - let who follows an entry (tracker.h) follow a frame of session_frame(), about to be queued,
+ * too. */
+void
+session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
+	struct push_frame *frame);
 
 /* session_has_room - whether what is replayed may go to the outbox. */
 bool

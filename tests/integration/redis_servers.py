@@ -174,6 +174,10 @@ class RedisServer:
         with self.client() as client:
             return client.command(*parts)
 
+    def uptime(self):
+        """In whole seconds."""
+        return int(self.command("INFO", "server").split(b"uptime_in_seconds:")[1].split()[0])
+
     def subscribe(self, channel, how="SUBSCRIBE"):
         return Subscriber(self.port, channel, how)
 
@@ -346,6 +350,11 @@ class Cluster:
         wait_until(lambda: self._has_owner(slot) and self.owner(slot) is not owner, "a replica takes over", 30)
         self.wait_ok()
         return owner
+
+    def wait_until_old(self):
+        """So that each was up when whatever is numbered from now on was: one that was not begins a new epoch."""
+        for node in self.nodes:
+            wait_until(lambda n=node: n.uptime() >= 3, "it has been up before")
 
     def move_slot(self, slot, to):
         """As `redis-cli --cluster reshard` does it."""

@@ -400,6 +400,7 @@ def test_in_a_cluster_one_short_id_resumes_channels_of_all_servers(cluster_nodes
 
 def test_in_a_cluster_a_slot_that_moves_while_others_publish_loses_nothing(cluster_nodes, come):
     cluster, one, other = cluster_nodes
+    cluster.wait_until_old()
     readers = [come(at, ",".join(ROOMS)) for at in (one, other)]
     for reader in readers:
         reader.position()

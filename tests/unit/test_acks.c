@@ -222,7 +222,7 @@ prepare_as(struct world *world, struct client *client, const char *list,
 	const struct push_acks_request *request, const char *id)
 {
 	struct push_channels channels;
-	struct push_error error;
+	struct push_error error = {""};
 
 	client->size = client->read = client->code = 0;
 	client->room = SIZE_MAX;
@@ -561,7 +561,7 @@ what_a_request_may_say(void **state)
 	};
 	struct push_options options;
 	struct push_acks_request request;
-	struct push_error error;
+	struct push_error error = {""};
 
 	(void)state;
 	push_options_init(&options);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/channel.h"
 #include "core/hub.h"
 #include "core/json.h"
 #include "core/limits.h"
@@ -376,6 +377,108 @@ a_resume_over_the_open_connection_fills_what_was_before_it(void **state)
 	destroy_world(world);
 }
 
+/* With a server behind the hub, a channel of others is confirmed already, and a new one is not. */
+static void
+what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+	struct push_channel *channels[2];
+
+	(void)state;
+	push_hub_watch(world->hub, 0);
+	publish(world, "a", "1");
+	publish(world, "a", "2");
+	come(world, "a,b", "0.7.1");
+	for (int i = 0; i < 2; i++) {
+		channels[i] = push_hub_next_changed(world->hub);
+		assert_non_null(channels[i]);
+		channels[i]->held = true;
+	}
+	push_hub_confirm(world->hub, channels[0], false, world->now);
+	publish(world, "a", "3");
+	publish(world, "b", "4");
+	flush(world);
+	assert_int_equal(world->client.size, 0);
+	push_hub_confirm(world->hub, channels[1], false, world->now);
+	publish(world, "a", "5");
+	expect(world, MESSAGE("a", "2", "2") MESSAGE("a", "3", "3") MESSAGE("b", "4", "4") RESUMED("3", "4")
+			      MESSAGE("a", "5", "5"));
+	leave(&world->client);
+	for (int i = 0; i < 2; i++)
+		push_hub_release(world->hub, channels[i]);
+	destroy_world(world);
+}
+
+static void
+no_fetch(void *context, struct push_channel *channel)
+{
+	(void)context;
+	(void)channel;
+	fail();
+}
+
+/* As a cluster does it: a server numbers the messages of each of four partitions. */
+static struct push_channel *
+settled_channel(struct world *world, const char *name)
+{
+	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}};
+	struct push_channel *channel = push_hub_find(world->hub, name, strlen(name));
+
+	assert_non_null(channel);
+	channel->held = true;
+	assert_true(push_hub_settle(world->hub, channel, &start, world->now));
+	push_hub_move_head(world->hub, push_hub_partition(world->hub, name, strlen(name)), start.head);
+	return channel;
+}
+
+static void
+deliver_kept(struct world *world, struct push_channel *channel, uint64_t number, const char *value)
+{
+	struct push_kept kept = {
+		.at = {7, number}, .before = {7, number - 1}, .value = value, .value_size = strlen(value)};
+
+	assert_int_equal(push_hub_deliver_kept(world->hub, channel, &kept, world->now), PUSH_OK);
+}
+
+/* Slots 15495, 3300 and 7365: partitions 3, 0 and 1. */
+#define WIDE(channel, value, id)                                                                             \
+	"event:message\ndata:{\"channel\":\"" channel "\",\"message\":" value "}\nid:" id "\n\n"
+
+static void
+each_id_is_the_position_in_all_partitions_of_the_client_and_in_no_other(void **state)
+{
+	struct world *world = create_world("", 10, 1 << 20);
+	struct push_channel *a, *b, *c;
+
+	(void)state;
+	push_hub_set_upstream(world->hub, 4, no_fetch, NULL);
+	come(world, "a,b,c", "");
+	a = settled_channel(world, "a");
+	b = settled_channel(world, "b");
+	c = settled_channel(world, "c");
+	leave(&world->client);
+	come(world, "a,b", "");
+	deliver_kept(world, a, 1, "1");
+	deliver_kept(world, c, 1, "2");
+	deliver_kept(world, b, 1, "3");
+	expect(world, WIDE("a", "1", "0.7.0-3.7.1") WIDE("b", "3", "0.7.1-3.7.1"));
+	leave(&world->client);
+	deliver_kept(world, b, 2, "4");
+	deliver_kept(world, a, 2, "5");
+	/* two partitions have no order; whoever is cut off between the two misses nothing */
+	come(world, "a,b", "0.7.1-3.7.1");
+	expect(world, WIDE("a", "5", "0.7.1-3.7.2") WIDE("b", "4",
+			      "0.7.2-3.7.2") "event:resumed\ndata:{\"replayed\":2}\nid:0.7.2-3.7.2\n\n");
+	leave(&world->client);
+	come(world, "a", "3.7.1");
+	expect(world, WIDE("a", "5", "3.7.2") "event:resumed\ndata:{\"replayed\":1}\nid:3.7.2\n\n");
+	leave(&world->client);
+	push_hub_release(world->hub, a);
+	push_hub_release(world->hub, b);
+	push_hub_release(world->hub, c);
+	destroy_world(world);
+}
+
 static void
 without_history_no_byte_changes(void **state)
 {
@@ -685,6 +788,9 @@ main(void)
 		cmocka_unit_test(a_message_that_outlived_its_own_time_is_neither_replayed_nor_missed),
 		cmocka_unit_test(memory_is_bounded_and_the_oldest_messages_go_first),
 		cmocka_unit_test(a_resume_over_the_open_connection_fills_what_was_before_it),
+		cmocka_unit_test(
+			what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay),
+		cmocka_unit_test(each_id_is_the_position_in_all_partitions_of_the_client_and_in_no_other),
 		cmocka_unit_test(without_history_no_byte_changes),
 		cmocka_unit_test(a_client_has_every_message_once_and_in_order_or_was_told_of_the_gap),
 		cmocka_unit_test(when_memory_is_out_nothing_is_lost_without_a_word),

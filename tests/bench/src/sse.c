@@ -38,6 +38,9 @@ take_line(struct sse_event *event, char *line, size_t size)
 	if (name_size == 5 && !memcmp(line, "event", 5)) {
 		event->name = value;
 		event->name_size = value_size;
+	} else if (name_size == 2 && !memcmp(line, "id", 2)) {
+		event->id = value;
+		event->id_size = value_size;
 	} else if (name_size == 4 && !memcmp(line, "data", 4)) {
 		if (!event->data) {
 			event->data = value;

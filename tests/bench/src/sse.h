@@ -1,8 +1,8 @@
 /*
  * sse.h - server-sent events as a client sees them (WHATWG HTML, 9.2.6 "Interpreting an event stream").
  *
- * All three line ends, comments, a space after the colon or none, several data lines.  `id` and `retry` are
- * passed over: the tool does not resume.
+ * All three line ends, comments, a space after the colon or none, several data lines, `id`.  `retry` is passed
+ * over.
  */
 #ifndef BENCH_SSE_H
 #define BENCH_SSE_H
@@ -14,6 +14,8 @@ struct sse_event {
 	size_t name_size; /* 0: "message" */
 	char *data;
 	size_t data_size;
+	const char *id;
+	size_t id_size; /* 0: none */
 };
 
 /*

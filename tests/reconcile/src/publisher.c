@@ -1,0 +1,217 @@
+/* publisher.c - see publisher.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "proof.h"
+#include "response.h"
+
+#define ANSWER_NS_MAX (30 * NS_PER_S)
+#define RETRY_NS      (100 * NS_PER_MS)
+#define SOURCE        1000000u
+
+bool
+publisher_init(struct publisher *publisher, struct proof *proof, uint32_t channel)
+{
+	*publisher = (struct publisher){.proof = proof, .channel = channel, .fd = -1};
+	publisher->node = channel % (uint32_t)proof->options->target_count;
+	publisher->in = malloc(PUBLISHER_IN_BYTES);
+	return publisher->in != NULL;
+}
+
+static void
+decide(struct publisher *publisher, enum number_state state)
+{
+	struct proof *proof = publisher->proof;
+
+	publisher->is_waiting = false;
+	numbers_decide(&publisher->numbers, state, proof_now_ms(proof));
+	proof->published++;
+	proof->acknowledged += state == NUMBER_ACKNOWLEDGED;
+	proof->uncertain += state == NUMBER_UNCERTAIN;
+	proof->refused += state == NUMBER_REFUSED;
+}
+
+/* The connection is over.  The next one leads to the next node. */
+static void
+lose(struct publisher *publisher)
+{
+	if (publisher->fd >= 0) {
+		loop_remove(&publisher->proof->loop, LOOP_MAIN, publisher->fd);
+		close(publisher->fd);
+	}
+	publisher->fd = -1;
+	publisher->is_connected = false;
+	publisher->in_size = 0;
+	publisher->node = (publisher->node + 1) % (uint32_t)publisher->proof->options->target_count;
+	if (publisher->is_waiting)
+		decide(publisher, NUMBER_UNCERTAIN);
+	publisher->due_ns = clock_ns() + RETRY_NS;
+}
+
+static void
+take_status(struct publisher *publisher, unsigned int status, const char *body, size_t size)
+{
+	char text[120];
+
+	if (status >= 200 && status < 300) {
+		decide(publisher, NUMBER_ACKNOWLEDGED);
+		return;
+	}
+	if (status != 503 && status != 429 && status != 500 && status != 502 && status != 504) {
+		snprintf(text, sizeof(text), "%u %.*s", status, (int)(size < 100 ? size : 100), body);
+		proof_fail("a publish was answered with", text);
+	}
+	/* Push says which it is; another error says nothing. */
+	decide(publisher, status == 503 && !memmem(body, size, "may have been", 13) ? NUMBER_REFUSED
+										    : NUMBER_UNCERTAIN);
+	publisher->due_ns = clock_ns() + RETRY_NS;
+}
+
+/* Takes the answer, if it is whole.  Returns false if the connection is over. */
+static bool
+take_answer(struct publisher *publisher)
+{
+	struct response response;
+	struct chunked chunked = {0};
+	long head = response_parse(publisher->in, publisher->in_size, &response), size;
+	size_t used = 0;
+	char *body = publisher->in + head;
+
+	if (head <= 0)
+		return head == 0;
+	size = (long)response.length;
+	if (response.is_chunked) {
+		char copy[PUBLISHER_IN_BYTES];
+
+		memcpy(copy, body, publisher->in_size - (size_t)head);
+		size = chunked_decode(&chunked, copy, publisher->in_size - (size_t)head, &used);
+		if (size >= 0 && chunked.state != CHUNK_DONE)
+			return true;
+		if (size >= 0)
+			memcpy(body, copy, (size_t)size);
+	} else if (publisher->in_size - (size_t)head < response.length) {
+		return publisher->in_size < PUBLISHER_IN_BYTES;
+	}
+	if (size < 0 || !publisher->is_waiting)
+		return false;
+	publisher->in_size = 0;
+	take_status(publisher, response.status, body, (size_t)size);
+	return !response.closes;
+}
+
+static void
+ready(struct handler *handler, uint32_t events)
+{
+	struct publisher *publisher = (struct publisher *)handler;
+
+	if (publisher->fd < 0)
+		return;
+	if (!publisher->is_connected) {
+		if (net_error(publisher->fd)) {
+			lose(publisher);
+			return;
+		}
+		publisher->is_connected = true;
+		publisher->proof->publish_connections++;
+	}
+	while (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		ssize_t got = read(publisher->fd, publisher->in + publisher->in_size,
+			PUBLISHER_IN_BYTES - publisher->in_size);
+
+		if (got < 0 && errno == EAGAIN)
+			return;
+		if (got > 0)
+			publisher->in_size += (uint32_t)got;
+		if (got <= 0 || !take_answer(publisher)) {
+			lose(publisher);
+			return;
+		}
+	}
+}
+
+static void
+connect_publisher(struct publisher *publisher)
+{
+	struct proof *proof = publisher->proof;
+
+	publisher->handler.ready = ready;
+	publisher->sent_ns = clock_ns();
+	publisher->fd = net_connect(&proof->targets[publisher->node], SOURCE + publisher->channel, 0);
+	if (publisher->fd < 0 || loop_add(&proof->loop, LOOP_MAIN, publisher->fd,
+					 EPOLLIN | EPOLLOUT | EPOLLRDHUP, &publisher->handler))
+		lose(publisher);
+}
+
+/* {"channel":"reconcile-7","message":"123 more......"} */
+static int
+put_request(const struct publisher *publisher, uint32_t number, char *to, size_t room)
+{
+	const struct options *options = publisher->proof->options;
+	char message[4096], body[4300];
+	int size = snprintf(message, sizeof(message), "%u %s", number, publisher->is_last ? "last" : "more");
+
+	for (; (uint64_t)size < options->size; size++)
+		message[size] = '.';
+	message[size] = 0;
+	size = snprintf(body, sizeof(body), "{\"channel\":\"%s%u\",\"message\":\"%s\"}",
+		options->channel_name, publisher->channel, message);
+	return snprintf(to, room,
+		"POST /messages HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
+		"Content-Length: %d\r\n\r\n%s",
+		options->targets[publisher->node], size, body);
+}
+
+static void
+send_next(struct publisher *publisher, uint64_t now_ns)
+{
+	char request[5000];
+	struct proof *proof = publisher->proof;
+	uint64_t interval_ns = NS_PER_S * proof->options->channels / proof->options->rate;
+	uint32_t number = numbers_send(&publisher->numbers);
+	int size;
+
+	if (!number)
+		proof_fail("memory is out", "");
+	size = put_request(publisher, number, request, sizeof(request));
+	publisher->is_waiting = true;
+	publisher->sent_ns = now_ns;
+	publisher->due_ns = now_ns + interval_ns / 2 + proof_random(proof, interval_ns + 1);
+	/* an idle connection takes a request as a whole */
+	if (write(publisher->fd, request, (size_t)size) != size)
+		lose(publisher);
+}
+
+void
+publisher_tick(struct publisher *publisher, uint64_t now_ns, bool may_send)
+{
+	bool is_under_way = publisher->is_waiting || (publisher->fd >= 0 && !publisher->is_connected);
+
+	if (is_under_way && now_ns > publisher->sent_ns + ANSWER_NS_MAX)
+		lose(publisher);
+	if (is_under_way || now_ns < publisher->due_ns)
+		return;
+	if (publisher->fd < 0)
+		connect_publisher(publisher);
+	else if (may_send)
+		send_next(publisher, now_ns);
+}
+
+void
+publisher_close(struct publisher *publisher)
+{
+	lose(publisher);
+}
+
+void
+publisher_fini(struct publisher *publisher)
+{
+	if (publisher->fd >= 0)
+		close(publisher->fd);
+	free(publisher->in);
+	numbers_fini(&publisher->numbers);
+}
