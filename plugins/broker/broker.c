@@ -13,6 +13,7 @@
 #include "broker.h"
 #include "client_publishes.h"
 #include "core/hub.h"
+#include "core/jsonscan.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/subscriber.h"
@@ -134,6 +135,36 @@ put_value(void *context, const char *name, size_t name_size, const char *value, 
 			now_us(), done, done_context);
 }
 
+/* --- what other nodes ask: to change the channels of a stream of ours, `TOKEN body`; answered by `200 body`
+ * --- */
+
+#define VERB_CONTROL "control"
+
+static void
+serve_answered(void *context, const struct push_answer *answer)
+{
+	struct push_buf *to = context;
+
+	push_buf_printf(to, "%u ", answer->status);
+	push_buf_append(to, answer->body, answer->size);
+}
+
+/* What another node asks. */
+static enum push_status
+serve(void *context, const char *verb, const char *text, size_t size, struct push_buf *to)
+{
+	struct push_broker *broker = context;
+	struct push_control_request request = {.token = text, .token_size = PUSH_TOKEN_BYTES};
+
+	if (strcmp(verb, VERB_CONTROL) != 0 || size <= PUSH_TOKEN_BYTES || text[PUSH_TOKEN_BYTES] != ' ' ||
+		size - PUSH_TOKEN_BYTES - 1 > broker->options.client_message_bytes_max)
+		return PUSH_NOT_FOUND;
+	request.body = text + PUSH_TOKEN_BYTES + 1;
+	request.size = size - PUSH_TOKEN_BYTES - 1;
+	push_broker_control(broker, &request, serve_answered, to);
+	return PUSH_OK;
+}
+
 struct push_broker *
 push_broker_create(
 	const struct push_options *options, const struct push_broker_host *host, struct push_error *error)
@@ -156,6 +187,8 @@ push_broker_create(
 	if (!broker->engine)
 		goto fail_engine;
 	name_node(broker);
+	if (broker->engine->serve)
+		broker->engine->serve(broker->engine, serve, broker);
 	broker->reads_history = push_read_is_offered(&broker->options);
 	broker->publisher = (struct push_publisher){.engine = broker->engine,
 		.options = &broker->options,
@@ -503,29 +536,83 @@ struct control_wait {
 };
 
 static void
-on_controlled(void *context, unsigned int http_status, const char *answer, size_t size)
+refuse_control(enum push_status status, push_answer_fn answer, void *context)
+{
+	static const char missing[] = "{\"error\":\"no event stream has this token\"}",
+			  silent[] = "{\"error\":\"the node that serves this stream does not answer\"}";
+
+	if (status == PUSH_NOT_FOUND)
+		answer(context, &(struct push_answer){404, "application/json", missing, sizeof(missing) - 1});
+	else
+		answer(context, &(struct push_answer){503, "application/json", silent, sizeof(silent) - 1});
+}
+
+/* It comes from whoever can reach Redis. */
+static bool
+read_control_answer(const char *text, size_t size, struct push_answer *ret)
+{
+	bool is_compact;
+
+	for (size_t i = 0; i < 3; i++) {
+		if (i >= size || text[i] < '0' || text[i] > '9')
+			return false;
+		ret->status = ret->status * 10 + (unsigned int)(text[i] - '0');
+	}
+	if (size < 4 || text[3] != ' ' ||
+		(ret->status != 200 && ret->status != 400 && ret->status != 404 && ret->status != 503))
+		return false;
+	ret->body = text + 4;
+	ret->size = size - 4;
+	return push_json_scan_value(ret->body, ret->size, &is_compact);
+}
+
+static void
+on_controlled(void *context, enum push_status status, const char *text, size_t size)
 {
 	struct control_wait *wait = context;
+	struct push_answer answer = {.content_type = "application/json"};
 
-	wait->answer(wait->context, &(struct push_answer){http_status, "application/json", answer, size});
+	if (status == PUSH_OK && !read_control_answer(text, size, &answer))
+		status = PUSH_UNAVAILABLE;
+	if (status == PUSH_OK)
+		wait->answer(wait->context, &answer);
+	else
+		refuse_control(status, wait->answer, wait->context);
 	free(wait);
+}
+
+static void
+ask_to_control(struct push_broker *broker, const struct push_control_request *request, push_answer_fn answer,
+	void *context)
+{
+	struct push_engine *engine = broker->engine;
+	struct control_wait *wait = malloc(sizeof(*wait));
+	struct push_buf text;
+
+	push_buf_init(&text, PUSH_TOKEN_BYTES + 1 + request->size);
+	push_buf_append(&text, request->token, request->token_size);
+	push_buf_append(&text, " ", 1);
+	push_buf_append(&text, request->body, request->size);
+	if (wait && text.status == PUSH_OK) {
+		*wait = (struct control_wait){answer, context};
+		engine->call(engine, request->token, PUSH_TOKEN_NODE_BYTES, VERB_CONTROL, text.bytes,
+			text.size, now_us(), on_controlled, wait);
+	} else {
+		free(wait);
+		refuse_control(PUSH_OUT_OF_MEMORY, answer, context);
+	}
+	push_buf_fini(&text);
 }
 
 static void
 ops_control_request(struct push_broker *broker, const struct push_control_request *request,
 	push_answer_fn answer, void *context)
 {
-	struct push_engine *engine = broker->engine;
-	bool is_ours = request->token_size == PUSH_TOKEN_BYTES &&
-		       !memcmp(request->token, broker->node, PUSH_TOKEN_NODE_BYTES);
-	struct control_wait *wait = !is_ours && engine->control ? malloc(sizeof(*wait)) : NULL;
-
-	if (!wait) {
+	if (!broker->engine->call || request->token_size != PUSH_TOKEN_BYTES ||
+		!memcmp(request->token, broker->node, PUSH_TOKEN_NODE_BYTES))
 		push_broker_control(broker, request, answer, context);
-		return;
-	}
-	*wait = (struct control_wait){answer, context};
-	engine->control(engine, request, now_us(), on_controlled, wait);
+	else
+		ask_to_control(broker, request, answer, context);
 }
 
 static void

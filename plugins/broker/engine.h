@@ -36,6 +36,15 @@ typedef void (*push_publish_done_fn)(void *context, enum push_status status, uin
 typedef void (*push_value_done_fn)(
 	void *context, enum push_status status, const char *value, size_t value_size);
 
+/*
+ * What another node asks of this one, answered within the call by a text that is appended to `to`.
+ *
+ * @verb: what is asked, a word.  @text: any bytes, borrowed.  Anybody who can reach the broker's server may
+ * ask. Returns PUSH_OK, PUSH_NOT_FOUND, or anything else: it cannot be answered.
+ */
+typedef enum push_status (*push_serve_fn)(
+	void *context, const char *verb, const char *text, size_t size, struct push_buf *to);
+
 /* To change the channels of an event stream.  Texts are borrowed. */
 struct push_control_request {
 	const char *token;
@@ -43,14 +52,6 @@ struct push_control_request {
 	const char *body;
 	size_t size;
 };
-
-/*
- * How that ended, called exactly once for each.
- *
- * @http_status: 200, 400, 404 or 503.  @answer: its body, JSON, borrowed until the function returns.
- */
-typedef void (*push_control_done_fn)(
-	void *context, unsigned int http_status, const char *answer, size_t size);
 
 struct push_engine {
 	/*
@@ -85,18 +86,25 @@ struct push_engine {
 	void (*read)(struct push_engine *engine, const struct push_reading *reading, uint64_t now_us,
 		push_value_done_fn done, void *context);
 
-	/* A publication's tracker sees all of its subscribers; else it must be NULL. */
-	bool can_track;
+	/* Of an engine with a server behind it: this node's id among the others', PUSH_TOKEN_NODE_BYTES
+	 * lower-case letters and digits (core/tokens.h), no secret.  NULL: it is the only one; there are no
+	 * others to call. */
+	const char *node;
 
 	/*
-	 * Of an engine with other nodes: this one's name among them, PUSH_TOKEN_NODE_BYTES lower-case letters
-	 * and digits (core/tokens.h); and a way to have push_hub_control() called at the node that a token
-	 * names.  `control` is borrowed until the call returns; `done` may be called before that or later.
-	 * NULL: it knows of no others.
+	 * Ask another node.  All texts are borrowed until the call returns; `done` may be called before that
+	 * or later, with its answer; PUSH_NOT_FOUND: there is no such node, or it has nothing of that kind;
+	 * PUSH_UNAVAILABLE: it does not answer.
 	 */
-	const char *node;
-	void (*control)(struct push_engine *engine, const struct push_control_request *control,
-		uint64_t now_us, push_control_done_fn done, void *context);
+	void (*call)(struct push_engine *engine, const char *node, size_t node_size, const char *verb,
+		const char *text, size_t size, uint64_t now_us, push_value_done_fn done, void *context);
+
+	/* Let others' questions be answered by `serve`. */
+	void (*serve)(struct push_engine *engine, push_serve_fn serve, void *context);
+
+	/* A publication's tracker is told of all of its subscribers, before `done` is called where they are
+	 * on other nodes; else it must be NULL. */
+	bool can_track;
 
 	/* Whether a publish could succeed now. */
 	bool (*is_ready)(const struct push_engine *engine);

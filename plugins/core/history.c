@@ -458,7 +458,8 @@ push_history_make_frame(
 
 	PUSH_ASSERT(!entry->frames[encoding]);
 	entry->frames[encoding] = push_history_frame_with(entry, id_size, encoding, id, id_size);
-	if (entry->frames[encoding])
+	/* one that is not kept yet is counted as a whole when it is */
+	if (entry->frames[encoding] && !push_list_is_empty(&entry->age))
 		history->store->stats->history_bytes +=
 			sizeof(struct push_frame) + entry->frames[encoding]->size;
 	return entry->frames[encoding];

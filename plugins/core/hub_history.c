@@ -11,6 +11,7 @@
 #include "hub_private.h"
 #include "limits.h"
 #include "session.h"
+#include "tracker.h"
 
 void
 push_hub_set_upstream(struct push_hub *hub, unsigned int partition_count,
@@ -86,6 +87,14 @@ live_frame(const struct push_subscriber *subscriber, struct push_history_entry *
 	return *last;
 }
 
+/* A tracked message will be read later. */
+static void
+owe(struct push_hub *hub, uint32_t count)
+{
+	if (hub->tracker)
+		hub->tracker->owed += count;
+}
+
 /* Gives an entry that is in the ring to those who read live. */
 static void
 deliver_entry(
@@ -104,17 +113,49 @@ deliver_entry(
 			hub_mark_dirty(subscriber);
 		/* who waits for another channel begins when that is settled: at what is the head by then, or
 		 * where its id says */
-		if (subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN)
+		if (subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN) {
+			owe(hub, subscriber->is_behind);
 			continue;
+		}
 		frame = live_frame(subscriber, entry, &frames[e], &partitions[e]);
+		if (frame)
+			session_track(subscriber, entry, frame);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		else if (!subscriber->has_acks ||
 			 acks_admit(subscriber, channel->history->partition, entry->at, frame, now_us))
 			subscriber_enqueue(subscriber, frame, now_us);
+		else
+			owe(hub, 1);
 	}
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
 		push_frame_unref(frames[e]);
+}
+
+/* It will be read from what is kept, by those who listen now. */
+static void
+owe_all(struct push_hub *hub, const struct push_channel *channel)
+{
+	for (uint32_t i = 0; hub->tracker && i < channel->count; i++)
+		if (channel->entries[i].subscriber->state == SUBSCRIBER_OPEN)
+			owe(hub, 1);
+}
+
+/* In all forms in which it will be read, now or later. */
+static enum push_status
+track(struct push_hub *hub, struct push_channel *channel, struct push_history_entry *entry)
+{
+	for (int e = 0; hub->tracker && e < PUSH_ENCODING_COUNT; e++) {
+		struct push_frame *frame = entry->frames[e];
+
+		if (!frame && channel->count_by_encoding[e])
+			frame = push_history_frame(channel->history, entry, (enum push_encoding)e);
+		if (!frame && !channel->count_by_encoding[e])
+			continue;
+		if (!frame || push_tracker_attach(hub->tracker, frame) != PUSH_OK)
+			return PUSH_OUT_OF_MEMORY;
+	}
+	return PUSH_OK;
 }
 
 /* An entry with the message as it is kept, in one form. */
@@ -203,10 +244,14 @@ accept(struct push_hub *hub, struct push_channel *channel, struct push_history_e
 		return;
 	}
 	move_head(hub, partition, at);
-	if (push_history_put(history, entry) && !is_held)
+	if (!push_history_put(history, entry)) {
+		if (!is_held)
+			lose(channel, at, now_us);
+	} else if (is_held) {
+		owe_all(hub, channel);
+	} else {
 		deliver_entry(hub, channel, entry, now_us);
-	else if (!is_held)
-		lose(channel, at, now_us);
+	}
 }
 
 static void
@@ -239,10 +284,16 @@ push_hub_deliver_kept(
 	entry = create_entry(hub, channel, kept, now_us);
 	if (!entry)
 		return PUSH_OUT_OF_MEMORY;
-	if (history->is_settled)
+	if (track(hub, channel, entry) != PUSH_OK) {
+		push_history_entry_destroy(entry);
+		return PUSH_OUT_OF_MEMORY;
+	}
+	if (history->is_settled) {
 		accept(hub, channel, entry, now_us);
-	else
-		let_pend(history, entry, kept->before);
+		return PUSH_OK;
+	}
+	owe_all(hub, channel);
+	let_pend(history, entry, kept->before);
 	return PUSH_OK;
 }
 

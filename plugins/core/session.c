@@ -7,6 +7,7 @@
 #include "json.h"
 #include "live.h"
 #include "session.h"
+#include "tracker.h"
 
 /* An EventSource waits so long before it connects again, so that thousands do not come at once. */
 #define RETRY_MS_MIN 500
@@ -105,6 +106,17 @@ session_partitions(const struct push_subscriber *subscriber)
 		if (history_of(subscriber, i))
 			session->partitions |= 1u << history_of(subscriber, i)->partition;
 	return session->partitions;
+}
+
+void
+session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
+	struct push_frame *frame)
+{
+	const struct push_frame *shared = entry->frames[subscriber->encoding];
+
+	/* one that is not tracked is counted as not written */
+	if (shared && shared->tracker && !frame->tracker)
+		(void)!push_tracker_attach(shared->tracker, frame);
 }
 
 static void
@@ -339,6 +351,7 @@ replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uin
 		subscriber->hub->stats->replayed++;
 		subscriber->list->items[index].next++;
 		subscriber->is_replayed = true;
+		session_track(subscriber, entry, frame);
 		subscriber_enqueue(subscriber, frame, now_us);
 	}
 	push_frame_unref(frame);

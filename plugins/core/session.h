@@ -115,6 +115,12 @@ session_tick(struct push_hub *hub, uint64_t now_us);
 uint32_t
 session_partitions(const struct push_subscriber *subscriber);
 
+/* session_track - let who follows an entry (tracker.h) follow a frame of session_frame(), about to be queued,
+ * too. */
+void
+session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
+	struct push_frame *frame);
+
 /* session_has_room - whether what is replayed may go to the outbox. */
 bool
 session_has_room(const struct push_subscriber *subscriber, const struct push_frame *frame);

@@ -26,10 +26,13 @@ push_tracker_fini(struct push_tracker *tracker)
 enum push_status
 push_tracker_attach(struct push_tracker *tracker, struct push_frame *frame)
 {
-	struct push_frame **frames =
-		realloc(tracker->frames, (tracker->frame_count + 1) * sizeof(struct push_frame *));
+	struct push_frame **frames = tracker->frames;
+	size_t count = tracker->frame_count;
 
-	PUSH_ASSERT(tracker->is_delivering && !frame->tracker);
+	PUSH_ASSERT(!frame->tracker);
+	/* full at each power of two */
+	if (!(count & (count - 1)))
+		frames = realloc(frames, (count ? 2 * count : 1) * sizeof(struct push_frame *));
 	if (!frames)
 		return PUSH_OUT_OF_MEMORY;
 	tracker->frames = frames;
@@ -48,6 +51,14 @@ void
 push_tracker_delivered(struct push_tracker *tracker)
 {
 	tracker->is_delivering = false;
+}
+
+void
+push_tracker_written_elsewhere(struct push_tracker *tracker, uint64_t count)
+{
+	PUSH_ASSERT(tracker->is_delivering);
+	tracker->awaited += count;
+	tracker->written += count;
 }
 
 void

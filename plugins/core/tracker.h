@@ -52,6 +52,10 @@ push_tracker_delivered(struct push_tracker *tracker);
 bool
 push_tracker_is_over(const struct push_tracker *tracker);
 
+/* push_tracker_written_elsewhere - so many more were written by somebody else, while it is delivered. */
+void
+push_tracker_written_elsewhere(struct push_tracker *tracker, uint64_t count);
+
 /* What outboxes tell. */
 void
 push_tracker_taken(struct push_tracker *tracker);

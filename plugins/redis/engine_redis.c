@@ -126,6 +126,7 @@ engine_flush(struct push_engine *base, uint64_t now_us)
 	redis_subscriptions_flush(engine);
 	redis_history_flush(engine);
 	redis_peers_flush(engine);
+	redis_receipts_flush(engine);
 	if (engine->should_resend) {
 		engine->should_resend = false;
 		redis_publishes_send(engine);
@@ -150,6 +151,8 @@ engine_tick(struct push_engine *base, uint64_t now_us)
 		redis_node_tick(push_container_of(item, struct redis_node, item));
 	redis_subscriptions_tick(engine);
 	redis_publishes_tick(engine);
+	redis_calls_tick(engine);
+	redis_receipts_tick(engine);
 	if (!push_list_is_empty(&engine->waiting)) {
 		engine->should_resend = true;
 		redis_wake(engine);
@@ -162,7 +165,7 @@ engine_is_busy(const struct push_engine *base)
 {
 	const struct redis_engine *engine = (const struct redis_engine *)base;
 
-	return engine->publish_count || engine->value_count || engine->reading_count;
+	return engine->publish_count || engine->value_count || engine->reading_count || engine->call_count;
 }
 
 static void
@@ -211,12 +214,15 @@ engine_destroy(struct push_engine *base)
 
 	/* those who ask have gone; what they asked for may have happened */
 	redis_publishes_fail(engine);
+	redis_calls_fini(engine);
+	redis_receipts_fini(engine);
 	if (engine->peers)
 		redis_peers_fini(engine);
 	for (struct push_list *item = engine->connections.next; item != &engine->connections;
 		item = item->next)
 		push_redis_link_flush(&push_container_of(item, struct redis_connection, item)->link);
 	redis_topology_fini(engine);
+	redis_publishes_fail(engine); /* what became of some is known only now */
 	while (!push_list_is_empty(&engine->homeless))
 		redis_subscription_drop(
 			engine, push_container_of(engine->homeless.next, struct redis_subscription, item));
@@ -264,6 +270,9 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.publish = engine_publish,
 		.value_get = redis_value_get,
 		.value_put = redis_value_put,
+		.call = redis_call,
+		.serve = redis_serve,
+		.can_track = true,
 		.read = redis_read,
 		.is_ready = engine_is_ready,
 		.destroy = engine_destroy,
@@ -284,10 +293,14 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 	push_list_init(&engine->homeless);
 	push_list_init(&engine->idle);
 	push_list_init(&engine->waiting);
+	push_list_init(&engine->unwritten);
+	push_list_init(&engine->calls);
+	redis_receipts_init(engine);
 	push_list_init(&engine->to_fetch);
 	push_buf_init(&engine->scratch, 6 * (PUSH_REDIS_ANSWER_BYTES_MAX));
 	push_hub_watch(hub, sizeof(struct redis_subscription));
 	choose_id(engine);
+	engine->engine.node = engine->id;
 	engine->settings = (struct push_redis_settings){
 		.user = engine->url.user,
 		.password = engine->url.password,
@@ -316,6 +329,8 @@ start(struct redis_engine *engine, struct push_error *error)
 	if (redis_topology_init(engine) != PUSH_OK)
 		return PUSH_OUT_OF_MEMORY;
 	redis_history_init(engine);
+	if (redis_calls_init(engine) != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
 	return redis_peers_init(engine);
 }
 

@@ -367,6 +367,9 @@ take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
 	struct redis_engine *engine = fetch->engine;
 	const char *id = fetch->parts[MESSAGE_ID], *time = fetch->parts[MESSAGE_TIME];
 	const char *ttl = fetch->parts[MESSAGE_TTL];
+	const char *text = payload->text;
+	size_t size = payload->size;
+	struct push_redis_receipt_to receipt;
 	struct push_kept kept = {.ttl_us = 0};
 	uint64_t time_ms, ttl_ms;
 	bool is_replaced;
@@ -377,8 +380,9 @@ take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
 		return PUSH_INVALID;
 	kept.ttl_us = ttl_of(ttl_ms);
 	kept.age_us = time_ms < fetch->now_ms ? (fetch->now_ms - time_ms) * 1000 : 0;
+	(void)push_redis_receipt_open(&receipt, &text, &size); /* it was asked for when it was published */
 	status = push_payload_decode(
-		payload->text, payload->size, &engine->scratch, &kept.value, &kept.value_size, &is_replaced);
+		text, size, &engine->scratch, &kept.value, &kept.value_size, &is_replaced);
 	if (status != PUSH_OK)
 		return status;
 	return push_hub_fetched(engine->hub, fetch->subscription->channel, &kept, engine->now_us);
@@ -539,29 +543,39 @@ open_envelope(struct push_kept *kept, const char **payload, size_t *size)
 	return true;
 }
 
+static void
+deliver(struct redis_subscription *subscription, struct push_kept *kept, const char *payload, size_t size)
+{
+	struct redis_engine *engine = subscription->engine;
+	struct push_channel *channel = subscription->channel;
+	bool is_replaced;
+	enum push_status status = push_payload_decode(
+		payload, size, &engine->scratch, &kept->value, &kept->value_size, &is_replaced);
+
+	if (status == PUSH_OK) {
+		engine->stats->replaced += is_replaced;
+		status = push_hub_deliver_kept(engine->hub, channel, kept, engine->now_us);
+	}
+	if (status == PUSH_OK)
+		return;
+	engine->stats->holes++;
+	redis_history_check(subscription);
+	if (status == PUSH_UNCERTAIN) /* now it is pending; whatever fails, the fetch brings it */
+		(void)!push_hub_deliver_kept(engine->hub, channel, kept, engine->now_us);
+}
+
 bool
 redis_history_message(struct redis_subscription *subscription, const char *payload, size_t size)
 {
 	struct redis_engine *engine = subscription->engine;
-	struct push_channel *channel = subscription->channel;
 	struct push_kept kept = {.age_us = 0};
-	enum push_status status;
-	bool is_replaced;
+	struct redis_receipt *receipt;
 
-	if (!channel->history || !open_envelope(&kept, &payload, &size))
+	if (!subscription->channel->history || !open_envelope(&kept, &payload, &size))
 		return false;
-	status = push_payload_decode(
-		payload, size, &engine->scratch, &kept.value, &kept.value_size, &is_replaced);
-	if (status == PUSH_OK) {
-		engine->stats->replaced += is_replaced;
-		status = push_hub_deliver_kept(engine->hub, channel, &kept, engine->now_us);
-	}
-	if (status == PUSH_OK)
-		return true;
-	engine->stats->holes++;
-	redis_history_check(subscription);
-	if (status == PUSH_UNCERTAIN) /* now it is pending; whatever fails, the fetch brings it */
-		(void)!push_hub_deliver_kept(engine->hub, channel, &kept, engine->now_us);
+	receipt = redis_receipt_begin(engine, &payload, &size);
+	deliver(subscription, &kept, payload, size);
+	redis_receipt_end(engine, receipt);
 	return true;
 }
 

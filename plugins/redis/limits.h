@@ -23,6 +23,28 @@
 /* Values that are asked for or put at a time; past it they are refused at once. */
 #define PUSH_REDIS_VALUES_MAX 65536u
 
+/* Calls of other nodes under way; more fail at once.  How long one is waited for: as long as somebody who has
+ * asked for something waits without doubting; a node that is alive answers in the same turn. */
+#define PUSH_REDIS_CALLS_MAX 1024
+#define PUSH_REDIS_CALL_US   3000000ull
+
+/* What is asked, and what is answered; longer ones fail. */
+#define PUSH_REDIS_CALL_BYTES_MAX (1024u * 1024)
+
+/* Publishes whose receipts are waited for, twice as many as one request may have; more are refused with 503.
+ * They are found by the last bits of their number. */
+#define PUSH_REDIS_TRACKED_MAX     32768u
+#define PUSH_REDIS_TRACKED_BUCKETS 4096u
+
+/* Messages that are being written and whose number is to be told, and their bytes; of more nothing is told,
+ * and who asks waits until his time is over. */
+#define PUSH_REDIS_RECEIPTS_MAX       65536u
+#define PUSH_REDIS_RECEIPTS_BYTES_MAX (64ull * 1024 * 1024)
+
+/* What is not written yet is told so long before who asks waits no longer, or a quarter of that time: the way
+ * back. */
+#define PUSH_REDIS_RECEIPT_WAY_US 250000ull
+
 /* Reads of history that are under way, each a few hundred bytes and a channel's name; past it they are
  * refused at once, since each may hold up Redis for a millisecond. */
 #define PUSH_REDIS_READINGS_MAX 1024u

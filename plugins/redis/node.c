@@ -142,6 +142,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 		break;
 	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
 	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
+	case REDIS_AWAITED_CALL: redis_call_published(node, awaited, reply); break;
 	case REDIS_AWAITED_READING: redis_reading_answer(awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	case REDIS_AWAITED_FETCH: redis_history_answer(awaited, reply); break;
@@ -163,6 +164,8 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 		redis_history_answer_lost(awaited);
 	else if (awaited->kind == REDIS_AWAITED_VALUE)
 		redis_value_lost(node_of(context)->engine, awaited);
+	else if (awaited->kind == REDIS_AWAITED_CALL)
+		redis_call_lost(node_of(context)->engine, awaited);
 	else if (awaited->kind == REDIS_AWAITED_READING)
 		redis_reading_lost(awaited);
 }

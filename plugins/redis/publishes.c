@@ -8,6 +8,9 @@
  * Both leave in one write and are answered in turn.  subscribers = own clients + those of the other nodes
  * that are alive + receivers that are no Push nodes.
  *
+ * One whose publisher wants to know how many it was written to is answered when all nodes have said so, or
+ * its time is over (receipts.c).
+ *
  * What cannot be sent waits in the order in which it came, until push.redis.publish.wait is over.  What was
  * sent and not answered is never sent again: it may have been published.
  */
@@ -34,6 +37,7 @@ finish(struct redis_engine *engine, struct redis_publish *publish, enum push_sta
 	push_list_remove(&publish->item);
 	engine->publish_count--;
 	engine->publish_bytes -= size_of(publish);
+	redis_tracking_destroy(engine, publish->tracking);
 	publish->done(publish->context, status, subscribers);
 	free(publish);
 }
@@ -98,6 +102,8 @@ send_publish(struct redis_engine *engine, struct redis_publish *publish)
 	publish->parts_left = 2;
 	publish->others = publish->receivers = 0;
 	publish->nodes = publish->dead = 0;
+	if (publish->tracking)
+		redis_tracking_restart(publish->tracking);
 	redis_wake(engine);
 	return true;
 }
@@ -110,33 +116,61 @@ must_announce(const struct redis_engine *engine)
 	return engine->has_moved && !engine->slots;
 }
 
+/* NULL after *ret_status was set. */
+static struct redis_publish *
+create(struct redis_engine *engine, const struct push_publication *publication, enum push_status *ret_status)
+{
+	struct redis_tracking *tracking = NULL;
+	struct redis_publish *publish;
+	char head[PUSH_REDIS_CALL_HEAD_BYTES_MAX];
+	const char *payload;
+	size_t size, head_size = 0;
+
+	*ret_status = push_payload_encode(
+		publication->value, publication->value_size, &engine->scratch, &payload, &size);
+	if (*ret_status != PUSH_OK)
+		return NULL;
+	*ret_status = PUSH_UNAVAILABLE;
+	if (engine->publish_count >= PUSH_REDIS_PUBLISHES_MAX ||
+		engine->publish_bytes >= PUSH_REDIS_PUBLISHES_BYTES_MAX)
+		return NULL;
+	if (publication->tracker) {
+		tracking = redis_tracking_create(engine, publication->tracker);
+		if (!tracking)
+			return NULL;
+		head_size = redis_tracking_head(engine, tracking, head);
+	}
+	*ret_status = PUSH_OUT_OF_MEMORY;
+	publish = malloc(sizeof(*publish) + publication->channel_size + head_size + size);
+	if (!publish) {
+		redis_tracking_destroy(engine, tracking);
+		return NULL;
+	}
+	*publish = (struct redis_publish){.ttl_us = publication->ttl_us,
+		.tracking = tracking,
+		.channel_size = (uint32_t)publication->channel_size,
+		.payload_size = (uint32_t)(head_size + size),
+		.slot = redis_topology_slot(engine, publication->channel, publication->channel_size)};
+	memcpy(publish->bytes, publication->channel, publication->channel_size);
+	memcpy(publish->bytes + publication->channel_size, head, head_size);
+	memcpy(publish->bytes + publication->channel_size + head_size, payload, size);
+	return publish;
+}
+
 void
 redis_publish(struct redis_engine *engine, const struct push_publication *publication,
 	push_publish_done_fn done, void *context)
 {
-	struct redis_publish *publish;
-	const char *payload;
-	size_t size;
-	enum push_status status = push_payload_encode(
-		publication->value, publication->value_size, &engine->scratch, &payload, &size);
+	enum push_status status;
+	struct redis_publish *publish = create(engine, publication, &status);
 
-	if (status == PUSH_OK && (engine->publish_count >= PUSH_REDIS_PUBLISHES_MAX ||
-					 engine->publish_bytes >= PUSH_REDIS_PUBLISHES_BYTES_MAX))
-		status = PUSH_UNAVAILABLE;
-	publish = status == PUSH_OK ? malloc(sizeof(*publish) + publication->channel_size + size) : NULL;
 	if (!publish) {
-		done(context, status == PUSH_OK ? PUSH_OUT_OF_MEMORY : status, 0);
+		done(context, status, 0);
 		return;
 	}
-	*publish = (struct redis_publish){.done = done,
-		.context = context,
-		.deadline_us = engine->now_us + engine->options->redis_publish_wait_us,
-		.ttl_us = publication->ttl_us,
-		.channel_size = (uint32_t)publication->channel_size,
-		.payload_size = (uint32_t)size,
-		.slot = redis_topology_slot(engine, publication->channel, publication->channel_size)};
-	memcpy(publish->bytes, publication->channel, publication->channel_size);
-	memcpy(publish->bytes + publication->channel_size, payload, size);
+	publish->done = done;
+	publish->context = context;
+	publish->deadline_us = engine->now_us + engine->options->redis_publish_wait_us;
 	push_list_init(&publish->item);
 	engine->publish_count++;
 	engine->publish_bytes += size_of(publish);
@@ -166,6 +200,27 @@ redis_publishes_send(struct redis_engine *engine)
 	}
 }
 
+void
+redis_publish_written(struct redis_engine *engine, struct redis_publish *publish)
+{
+	redis_tracking_sum(publish->tracking);
+	finish(engine, publish, PUSH_OK, publish->subscribers);
+}
+
+/* Those that have waited for receipts until then are answered with what has come. */
+static void
+wait_no_longer(struct redis_engine *engine, uint64_t until_us)
+{
+	while (!push_list_is_empty(&engine->unwritten)) {
+		struct redis_publish *publish =
+			push_container_of(engine->unwritten.next, struct redis_publish, item);
+
+		if (publish->deadline_us > until_us)
+			return;
+		redis_publish_written(engine, publish);
+	}
+}
+
 /* Gives up those whose deadline is not after `until_us`.  They stand in the order of their deadlines, but for
  * those that came back from a server that was not the right one: these are given up a little late. */
 static void
@@ -187,13 +242,15 @@ void
 redis_publishes_tick(struct redis_engine *engine)
 {
 	give_up(engine, engine->now_us);
+	wait_no_longer(engine, engine->now_us);
 }
 
 void
 redis_publishes_fail(struct redis_engine *engine)
 {
 	give_up(engine, UINT64_MAX);
-	PUSH_ASSERT(push_list_is_empty(&engine->waiting));
+	wait_no_longer(engine, UINT64_MAX);
+	PUSH_ASSERT(push_list_is_empty(&engine->waiting) && push_list_is_empty(&engine->unwritten));
 }
 
 /* --- answers --- */
@@ -218,7 +275,17 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 	uint64_t plain = publish->receivers > nodes ? publish->receivers - nodes : 0;
 
 	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
-	finish(engine, publish, PUSH_OK, own + publish->others + plain);
+	publish->subscribers = own + publish->others + plain;
+	if (!publish->tracking) {
+		finish(engine, publish, PUSH_OK, publish->subscribers);
+		return;
+	}
+	if (is_receiver)
+		redis_tracking_count(publish->tracking, engine->id, own);
+	publish->deadline_us = engine->now_us + engine->options->publish_wait_max_us;
+	push_list_append(&engine->unwritten, &publish->item);
+	if (redis_tracking_published(publish->tracking, publish))
+		redis_publish_written(engine, publish);
 }
 
 static void
@@ -263,6 +330,8 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 		bool is_own = item->size == strlen(engine->id) && !memcmp(item->text, engine->id, item->size);
 
 		publish->is_counting_alive = !is_own && redis_peers_is_alive(engine, item->text, item->size);
+		if (publish->is_counting_alive)
+			memcpy(publish->counting, item->text, item->size);
 		if (!is_own && !publish->is_counting_alive)
 			redis_peers_left_behind(engine, publish, item->text, item->size);
 		return;
@@ -273,6 +342,8 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 		clients = clients * 10 + (uint64_t)(item->text[i] - '0') % 10;
 	publish->others += clients;
 	publish->nodes++;
+	if (publish->tracking)
+		redis_tracking_count(publish->tracking, publish->counting, clients);
 }
 
 void

@@ -169,8 +169,9 @@ static enum push_status
 take_message(struct redis_reading *reading, const struct push_redis_reply *payload)
 {
 	struct redis_engine *engine = reading->engine;
-	const char *value;
-	size_t size;
+	struct push_redis_receipt_to receipt;
+	const char *text = payload->text, *value;
+	size_t text_size = payload->size, size;
 	bool is_replaced;
 	enum push_status status;
 
@@ -178,8 +179,8 @@ take_message(struct redis_reading *reading, const struct push_redis_reply *paylo
 	reading->is_full = reading->is_full || push_read_answer_is_full(&reading->answer);
 	if (reading->is_full)
 		return PUSH_OK;
-	status = push_payload_decode(
-		payload->text, payload->size, &engine->scratch, &value, &size, &is_replaced);
+	(void)push_redis_receipt_open(&receipt, &text, &text_size);
+	status = push_payload_decode(text, text_size, &engine->scratch, &value, &size, &is_replaced);
 	if (status == PUSH_OK)
 		push_read_answer_message(&reading->answer, value, size, reading->at);
 	return status == PUSH_OK ? reading->text.status : status;

@@ -11,6 +11,8 @@
  *   peers.c           the other Push nodes, and how many clients they have
  *   reading.c         what is kept of a channel, for who asks
  *   values.c          small values by name
+ *   calls.c           what one Push node asks another
+ *   receipts.c        how many a message was written to
  *   render.c          what is seen of the servers, as metrics
  */
 #ifndef PUSH_REDIS_PRIVATE_H
@@ -21,12 +23,14 @@
 #include "core/redis_slot.h"
 #include "core/redis_url.h"
 #include "core/redis_stats.h"
+#include "core/tracker.h"
+#include "redis/call_text.h"
 #include "redis/engine_redis.h"
 #include "redis/link.h"
 #include "redis/resolve.h"
 #include "redis/scripts.h"
 
-#define REDIS_ID_BYTES    17  /* 16 hexadecimal digits */
+#define REDIS_ID_BYTES    (PUSH_REDIS_NODE_ID_BYTES + 1)
 #define REDIS_LABEL_BYTES 300 /* host:port, for logs */
 
 /* "18446744073709551615-18446744073709551615", with the NUL */
@@ -38,6 +42,8 @@
 struct redis_engine;
 struct redis_fetch;
 struct redis_node;
+struct redis_receipt;
+struct redis_tracking;
 
 /* A link that comes back by itself. */
 struct redis_connection {
@@ -123,10 +129,10 @@ struct redis_partition {
 
 /* A publish under way. */
 struct redis_publish {
-	struct push_list item; /* in engine->waiting, or alone */
+	struct push_list item; /* in engine->waiting or ->unwritten, or alone */
 	push_publish_done_fn done;
 	void *context;
-	uint64_t deadline_us; /* while it waits to be sent */
+	uint64_t deadline_us; /* while it waits to be sent, or to be written */
 	uint64_t ttl_us;      /* the message's own; 0: none */
 	uint64_t sent_us;
 	struct redis_node *node;                   /* that it was sent to */
@@ -137,6 +143,9 @@ struct redis_publish {
 	uint8_t parts_left;                        /* answers to come */
 	bool is_published, is_refused, is_passing; /* the refusal is */
 	bool is_counting_alive;
+	char counting[REDIS_ID_BYTES];   /* the node that is_counting_alive */
+	struct redis_tracking *tracking; /* owned; NULL: nobody asks how many it is written to */
+	uint64_t subscribers;            /* that are answered when it is written */
 	uint32_t channel_size, payload_size;
 	uint16_t slot;
 	char bytes[]; /* the channel's name, the payload */
@@ -182,7 +191,7 @@ struct redis_engine {
 	struct redis_map *map; /* what is being read, or is to be applied; NULL: neither */
 
 	/* publishes.c */
-	struct push_list waiting; /* by deadline */
+	struct push_list waiting, unwritten; /* by deadline */
 	uint32_t publish_count;
 	uint64_t publish_bytes;
 	struct push_buf scratch;
@@ -195,6 +204,21 @@ struct redis_engine {
 
 	/* values.c */
 	uint32_t value_count; /* under way */
+
+	/* calls.c */
+	struct push_channel *calls_channel; /* where this node is called */
+	struct push_list calls;             /* of others, under way, by deadline */
+	uint32_t call_count;
+	uint64_t last_number; /* of calls and receipts */
+	push_serve_fn serve;  /* NULL: nothing is */
+	void *serve_context;
+
+	/* receipts.c */
+	struct push_list receipts, receipts_over; /* to be told, by deadline, and now */
+	uint32_t receipt_count;
+	uint64_t receipt_bytes;
+	struct push_list tracked[PUSH_REDIS_TRACKED_BUCKETS]; /* by number */
+	uint32_t tracked_count;
 
 	/* reading.c */
 	uint32_t reading_count; /* under way */
@@ -354,6 +378,10 @@ redis_publishes_send(struct redis_engine *engine);
 void
 redis_publishes_tick(struct redis_engine *engine);
 
+/* redis_publish_written - all receipts are there. */
+void
+redis_publish_written(struct redis_engine *engine, struct redis_publish *publish);
+
 /* redis_publishes_fail - all that wait; the engine ends. */
 void
 redis_publishes_fail(struct redis_engine *engine);
@@ -376,6 +404,110 @@ redis_value_answer(struct redis_engine *engine, const struct push_redis_awaited 
 
 void
 redis_value_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited);
+
+/* --- calls.c --- */
+
+#define REDIS_VERB_WRITTEN "written"
+
+enum push_status
+redis_calls_init(struct redis_engine *engine);
+
+/* redis_calls_fini - those under way fail, and none is served any more. */
+void
+redis_calls_fini(struct redis_engine *engine);
+
+void
+redis_calls_tick(struct redis_engine *engine);
+
+/* redis_call, redis_serve - see push_engine. */
+void
+redis_call(struct push_engine *engine, const char *node, size_t node_size, const char *verb, const char *text,
+	size_t size, uint64_t now_us, push_value_done_fn done, void *context);
+
+void
+redis_serve(struct push_engine *engine, push_serve_fn serve, void *context);
+
+/* redis_notify - tell a node something that it need not answer, as far as that is possible now. */
+void
+redis_notify(struct redis_engine *engine, const char *node, uint64_t number, const char *verb,
+	const char *text, size_t size);
+
+/* redis_next_number - of a call or a receipt. */
+uint64_t
+redis_next_number(struct redis_engine *engine);
+
+/* redis_calls_heard - a message on this node's own channel, of whomever. */
+void
+redis_calls_heard(struct redis_engine *engine, const char *text, size_t size);
+
+/* redis_call_published, redis_call_lost - what became of the PUBLISH of a call. */
+void
+redis_call_published(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
+void
+redis_call_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited);
+
+/* --- receipts.c --- */
+
+void
+redis_receipts_init(struct redis_engine *engine);
+
+/* redis_receipts_fini - tell what has been written so far. */
+void
+redis_receipts_fini(struct redis_engine *engine);
+
+/* redis_receipts_flush - tell of messages that are written. */
+void
+redis_receipts_flush(struct redis_engine *engine);
+
+void
+redis_receipts_tick(struct redis_engine *engine);
+
+/*
+ * redis_receipt_begin - take off a message's payload whom to tell how many it is written to.
+ *
+ * What is delivered from now on is counted for it, until redis_receipt_end(), which takes NULL, too.
+ * Returns NULL: nobody asks, or nobody can be told.
+ */
+struct redis_receipt *
+redis_receipt_begin(struct redis_engine *engine, const char **payload, size_t *size);
+
+void
+redis_receipt_end(struct redis_engine *engine, struct redis_receipt *receipt);
+
+/* redis_receipt_heard - a node says how many clients it has written a message to. */
+void
+redis_receipt_heard(
+	struct redis_engine *engine, const char *node, uint64_t number, const char *text, size_t size);
+
+/* redis_tracking_create - for a publish whose `tracker` is to know.  NULL: too many, or memory is out. */
+struct redis_tracking *
+redis_tracking_create(struct redis_engine *engine, struct push_tracker *tracker);
+
+void
+redis_tracking_destroy(struct redis_engine *engine, struct redis_tracking *tracking);
+
+/* redis_tracking_restart - it is sent, maybe again. */
+void
+redis_tracking_restart(struct redis_tracking *tracking);
+
+/* redis_tracking_head - write what its payload begins with.  Returns its size. */
+size_t
+redis_tracking_head(const struct redis_engine *engine, const struct redis_tracking *tracking,
+	char to[PUSH_REDIS_CALL_HEAD_BYTES_MAX]);
+
+/* redis_tracking_count - a node has so many clients: it is waited for. */
+void
+redis_tracking_count(struct redis_tracking *tracking, const char *node, uint64_t clients);
+
+/* redis_tracking_published - all nodes are counted.  Returns whether all have said how many already. */
+bool
+redis_tracking_published(struct redis_tracking *tracking, struct redis_publish *publish);
+
+/* redis_tracking_sum - tell the tracker what the nodes have said. */
+void
+redis_tracking_sum(struct redis_tracking *tracking);
 
 /* --- subscriptions.c --- */
 
@@ -582,6 +714,7 @@ enum {
 	REDIS_AWAITED_FETCH,
 	REDIS_AWAITED_HEAD,
 	REDIS_AWAITED_VALUE,
+	REDIS_AWAITED_CALL,
 	REDIS_AWAITED_READING
 };
 

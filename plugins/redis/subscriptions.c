@@ -366,6 +366,10 @@ on_private_message(
 		redis_peers_heard(engine, payload, size);
 		return;
 	}
+	if (channel == engine->calls_channel) {
+		redis_calls_heard(engine, payload, size);
+		return;
+	}
 	if (redis_history_head_heard(engine, channel, payload, size))
 		return;
 	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
@@ -376,16 +380,33 @@ on_private_message(
 	}
 }
 
+static void
+deliver(struct redis_engine *engine, struct push_channel *channel, const char *payload, size_t size)
+{
+	const char *value;
+	size_t value_size;
+	bool is_replaced;
+	enum push_status status =
+		push_payload_decode(payload, size, &engine->scratch, &value, &value_size, &is_replaced);
+
+	if (status == PUSH_OK) {
+		engine->stats->replaced += is_replaced;
+		status = push_hub_deliver_to(engine->hub, channel, value, value_size, engine->now_us);
+	}
+	/* nobody was given it: that must not go without a word */
+	if (status != PUSH_OK) {
+		engine->stats->messages_lost++;
+		push_hub_confirm(engine->hub, channel, true, engine->now_us);
+	}
+}
+
 void
 redis_message(struct redis_node *node, const char *channel_name, size_t channel_size, const char *payload,
 	size_t size)
 {
 	struct redis_engine *engine = node->engine;
 	struct redis_subscription *subscription = find(node, channel_name, channel_size);
-	enum push_status status;
-	const char *value;
-	size_t value_size;
-	bool is_replaced;
+	struct redis_receipt *receipt;
 
 	if (!subscription)
 		return;
@@ -394,19 +415,12 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 		return;
 	}
 	engine->stats->messages++;
-	if (redis_history_message(subscription, payload, size) || !subscription->channel->count)
+	if (redis_history_message(subscription, payload, size))
 		return;
-	status = push_payload_decode(payload, size, &engine->scratch, &value, &value_size, &is_replaced);
-	if (status == PUSH_OK) {
-		engine->stats->replaced += is_replaced;
-		status = push_hub_deliver_to(
-			engine->hub, subscription->channel, value, value_size, engine->now_us);
-	}
-	/* nobody was given it: that must not go without a word */
-	if (status != PUSH_OK) {
-		engine->stats->messages_lost++;
-		push_hub_confirm(engine->hub, subscription->channel, true, engine->now_us);
-	}
+	receipt = redis_receipt_begin(engine, &payload, &size);
+	if (subscription->channel->count)
+		deliver(engine, subscription->channel, payload, size);
+	redis_receipt_end(engine, receipt);
 }
 
 static void

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from http1 import get, post, publish, request
-from redis_nodes import readiness, sse, ws
+from redis_nodes import readiness, sse, two, ws
 from redis_servers import RedisServer, wait_until
 from server import SOURCE, Server
 from wsclient import WebSocket
@@ -232,6 +232,20 @@ def test_a_password_and_the_user_of_the_readme():
         redis.command("ACL", "SETUSER", "push", *acl.replace("PASSWORD", "s3cret").split())
         output = reaches(redis, PUSH_REDIS_URL=redis.url("push:s3cret@"))
         assert "s3cret" not in output and "refuses" not in output
+
+
+def test_the_user_of_the_readme_may_tell_how_many_a_message_was_written_to():
+    acl = re.search(r"^ACL SETUSER push (.*)$", (SOURCE / "README.md").read_text(), re.M)[1]
+    with RedisServer() as redis:
+        redis.command("ACL", "SETUSER", "push", *acl.replace("PASSWORD", "s3cret").split())
+        one, other = two(redis.url("push:s3cret@"))
+        with one, other, ws(other, "acl"):
+            wait_until(lambda: one.metric("push_redis_peers") == other.metric("push_redis_peers") == 1, "they know each other")
+            wait_until(lambda: publish(one.port, "acl", 0).json["subscribers"] == 1, "the client is counted")
+            body = json.dumps({"channel": "acl", "message": 1})
+            answer = request(one.port, post(body, path="/messages?wait=written"))
+            assert answer.json == {"subscribers": 1, "written": 1}
+            assert "refuses" not in one.process.output() + other.process.output()
 
 
 @pytest.mark.parametrize("login,words", [(":wrong@", "WRONGPASS"), ("", "NOAUTH"), ("nobody:geheim@", "WRONGPASS")],

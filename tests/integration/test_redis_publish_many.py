@@ -82,11 +82,6 @@ def test_what_is_kept_by_somebody_else_is_no_answer(redis, nodes):
         assert keyed(nodes[0], "alien", message("c", 1)).status == 422
 
 
-def test_what_this_broker_cannot_do_is_said(nodes):
-    answer = send(nodes[0], message("c", 1), path="/messages?wait=written")
-    assert answer.status == 501 and "wait=written" in answer.error
-
-
 @pytest.mark.skipif(not DIRECT, reason="lws takes bodies of a known size only")
 def test_a_stream_of_lines_is_answered_in_order(nodes):
     count = 5000

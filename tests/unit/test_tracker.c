@@ -94,6 +94,23 @@ who_reads_it_later_is_waited_for(void **state)
 }
 
 static void
+what_is_written_elsewhere_is_awaited_no_more(void **state)
+{
+	struct push_tracker tracker;
+
+	(void)state;
+	told = 0;
+	push_tracker_init(&tracker, on_over, NULL);
+	push_tracker_written_elsewhere(&tracker, 3);
+	push_tracker_written_elsewhere(&tracker, 0);
+	push_tracker_delivered(&tracker);
+	assert_true(push_tracker_is_over(&tracker));
+	assert_int_equal(tracker.written, 3);
+	assert_int_equal(told, 0);
+	push_tracker_fini(&tracker);
+}
+
+static void
 a_frame_outlives_its_tracker(void **state)
 {
 	struct push_frame *frame = push_frame_create(1, 1);
@@ -136,6 +153,7 @@ main(void)
 		cmocka_unit_test(what_is_written_and_what_is_dropped_is_counted),
 		cmocka_unit_test(what_is_over_before_all_is_delivered_is_not_told),
 		cmocka_unit_test(who_reads_it_later_is_waited_for),
+		cmocka_unit_test(what_is_written_elsewhere_is_awaited_no_more),
 		cmocka_unit_test(a_frame_outlives_its_tracker),
 		cmocka_unit_test(a_frame_is_not_tracked_when_memory_is_out),
 	};
