@@ -286,13 +286,14 @@ send_fetch(struct redis_engine *engine, struct redis_subscription *subscription)
 	fetch->is_backward = subscription->is_settled;
 	fetch->before = channel->history->after;
 	subscription->fetch = fetch;
-	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_FETCH, 9);
+	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_FETCH, 10);
 	push_resp_text(&link->out, "3");
 	redis_append_history_keys(&link->out, partition_of(subscription), channel->name, channel->name_size);
 	append_range(&link->out, channel->history, fetch->is_backward);
 	push_resp_number(&link->out, channel->history->ttl_us / 1000);
 	push_resp_number(&link->out, PUSH_REDIS_FETCH_MESSAGES);
 	push_resp_number(&link->out, PUSH_REDIS_FETCH_BYTES);
+	push_resp_number(&link->out, partition_of(subscription)->epoch);
 	return true;
 }
 
@@ -425,21 +426,24 @@ static void
 on_settled(struct redis_subscription *subscription, const struct push_fetch_end *end)
 {
 	struct redis_engine *engine = subscription->engine;
+	struct redis_partition *partition = partition_of(subscription);
 
+	if (partition->epoch < end->head.epoch)
+		partition->epoch = end->head.epoch;
 	if (!push_hub_settle(engine->hub, subscription->channel, end, engine->now_us)) {
 		want_fetch(subscription);
 		return;
 	}
 	subscription->is_settled = true;
 	subscription->settled_us = engine->now_us;
-	partition_of(subscription)->is_used = true;
+	partition->is_used = true;
 	found(subscription);
 	/* its clients' first heartbeat tells them where they stand */
 	if (subscription->channel->confirmed || push_hub_is_at_head(engine->hub, subscription->channel)) {
 		confirm(subscription);
 	} else {
 		push_list_remove(&subscription->unconfirmed);
-		push_list_append(&partition_of(subscription)->unconfirmed, &subscription->unconfirmed);
+		push_list_append(&partition->unconfirmed, &subscription->unconfirmed);
 		redis_wake(engine);
 	}
 }
@@ -607,11 +611,12 @@ ask_head(struct redis_engine *engine, struct redis_partition *partition)
 	if (!push_redis_link_expect(link, REDIS_AWAITED_HEAD, 0, NULL))
 		return;
 	partition->head_asked_us = engine->now_us;
-	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_HEAD, 4);
+	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_HEAD, 5);
 	push_resp_text(&link->out, "1");
 	push_resp_text(&link->out, redis_history_key(partition, name, sizeof(name)));
 	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
 	push_resp_bulk(&link->out, partition->announcements->name, partition->announcements->name_size);
+	push_resp_number(&link->out, partition->epoch);
 }
 
 void

@@ -54,7 +54,7 @@ append_publish(struct redis_engine *engine, struct redis_publish *publish, struc
 		partition ? push_hub_keeps(engine->hub, publish->bytes, publish->channel_size) : NULL;
 
 	if (rule) {
-		redis_history_append_call(engine, out, PUSH_REDIS_SCRIPT_PUBLISH, 10);
+		redis_history_append_call(engine, out, PUSH_REDIS_SCRIPT_PUBLISH, 11);
 		push_resp_text(out, "3");
 		redis_append_history_keys(out, partition, publish->bytes, publish->channel_size);
 	} else {
@@ -68,6 +68,7 @@ append_publish(struct redis_engine *engine, struct redis_publish *publish, struc
 	push_resp_number(out, rule->size);
 	push_resp_number(out, rule->ttl_us / 1000);
 	push_resp_number(out, publish->ttl_us / 1000);
+	push_resp_number(out, partition->epoch);
 }
 
 static bool

@@ -86,7 +86,7 @@ send_reading(struct redis_reading *reading)
 	struct push_redis_link *link = &reading->node->commands.link;
 	size_t size = link->out.size;
 
-	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_READ, 10);
+	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_READ, 11);
 	push_resp_text(&link->out, "3");
 	redis_append_history_keys(&link->out, reading->partition, reading->channel, reading->channel_size);
 	append_from(&link->out, reading);
@@ -95,6 +95,7 @@ send_reading(struct redis_reading *reading)
 	push_resp_number(&link->out, reading->ttl_us / 1000);
 	push_resp_number(&link->out, reading->limit);
 	push_resp_number(&link->out, PUSH_READ_MESSAGES_BYTES);
+	push_resp_number(&link->out, reading->partition->epoch);
 	if (link->out.status == PUSH_OK && push_redis_link_expect(link, REDIS_AWAITED_READING, 0, reading)) {
 		redis_wake(engine);
 		return true;

@@ -122,6 +122,7 @@ struct redis_partition {
 	char tag[PUSH_REDIS_SLOT_TAG_BYTES];
 	bool is_used;                       /* a channel of it was settled */
 	uint32_t lost_count;                /* of its channels */
+	uint64_t epoch;                     /* the newest that the server has told; 0: none yet */
 	struct push_channel *announcements; /* of its head; NULL: none yet */
 	struct push_list unconfirmed;       /* subscriptions that are settled, and wait for the head */
 	uint64_t head_asked_us, retry_us;

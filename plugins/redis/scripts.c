@@ -8,7 +8,8 @@
 
 /* clang-format off */
 
-/* Numbers are kept as text: Lua would write large ones with an exponent. */
+/* Numbers are kept as text: Lua would write large ones with an exponent.  The last argument of each script is
+ * the newest epoch that the caller knows. */
 #define HEAD \
 	"local function text(number) return string.format('%.0f', number) end\n" \
 	"local t = redis.call('TIME')\n" \
@@ -17,15 +18,17 @@
 	"  local info = redis.call('INFO', 'replication')\n" \
 	"  local r = string.match(info, 'master_replid:(%x+)') or 'unknown'\n" \
 	"  local p = redis.call('HMGET', key, 'r', 'e', 'n', 't')\n" \
-	"  if p[1] == r and p[2] and p[3] then return p[2], p[3] end\n" \
-	"  if p[2] and p[3] and p[4] and string.find(info, 'master_replid2:0+%s') then\n" \
+	"  local known = tonumber(ARGV[#ARGV])\n" \
+	"  local is_whole = p[2] and p[3] and tonumber(p[2]) >= known\n" \
+	"  if is_whole and p[1] == r then return p[2], p[3] end\n" \
+	"  if is_whole and p[4] and string.find(info, 'master_replid2:0+%s') then\n" \
 	"    local up = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')\n" \
 	"    if tonumber(up) * 1000 > now - tonumber(p[4]) + 2000 then\n" \
 	"      redis.call('HSET', key, 'r', r)\n" \
 	"      return p[2], p[3]\n" \
 	"    end\n" \
 	"  end\n" \
-	"  local e = text(math.max(now, tonumber(p[2] or '0') + 1))\n" \
+	"  local e = text(math.max(now, tonumber(p[2] or '0') + 1, known + 1))\n" \
 	"  redis.call('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0', 't', text(now))\n" \
 	"  return e, p[3] or '0'\n" \
 	"end\n"

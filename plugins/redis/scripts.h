@@ -17,6 +17,9 @@
  * a node that looked it up before would be wrong just then.  But a server that was up already when the last
  * number was given, and was never promoted, got the partition by a migration of its slot: nothing is lost.
  *
+ * Nor may a master of before come back with its epoch when another one has numbered meanwhile: callers say
+ * which epoch they know, and one that is older ends.
+ *
  * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
  * channel has had no message for three days, and what has left it is not behind o, which is one to three days
  * old. Without it a quiet channel would look like one whose messages are gone.
@@ -26,6 +29,7 @@
 
 #define PUSH_REDIS_SHA_BYTES 41 /* with the NUL */
 
+/* Each has one argument more, the newest epoch of the partition that the caller knows. */
 enum push_redis_script {
 	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
 	 * message's own ttl (0: none)

@@ -256,13 +256,15 @@ partition_of(const struct world *world, unsigned int channel)
 }
 
 static struct push_position
-script_head(struct world *world, unsigned int partition)
+script_head(struct world *world, unsigned int partition, uint64_t known)
 {
 	struct numbering *p = &world->store.numbering[partition];
 	unsigned int id = world->replication_id[world->owner[partition]];
 
-	if (p->replication_id != id) {
+	if (p->replication_id != id || p->at.epoch < known) {
 		p->replication_id = id;
+		if (p->at.epoch < known)
+			p->at.epoch = known;
 		p->at.epoch = now_ms(world) > p->at.epoch + 1 ? now_ms(world) : p->at.epoch + 1;
 	}
 	return p->at;
@@ -340,7 +342,7 @@ script_publish(
 {
 	unsigned int partition = partition_of(world, channel);
 	struct stream *stream = &world->store.streams[channel];
-	struct push_position head = script_head(world, partition), left, before;
+	struct push_position head = script_head(world, partition, 0), left, before;
 	char name[64], text[160];
 	unsigned int number = ++world->published[channel];
 	int size;
@@ -389,7 +391,8 @@ script_fetch(struct world *world, unsigned int partition, unsigned int channel, 
 	struct packet *out)
 {
 	struct stream *stream = &world->store.streams[channel];
-	struct push_position head = script_head(world, partition), left, after;
+	uint64_t known = strtoull(packet_text(command, 11, NULL), NULL, 10);
+	struct push_position head = script_head(world, partition, known), left, after;
 	struct push_position from = read_at(packet_text(command, 6, NULL)),
 			     to = read_at(packet_text(command, 7, NULL));
 	uint64_t ttl_ms = strtoull(packet_text(command, 8, NULL), NULL, 10);
@@ -498,7 +501,8 @@ run_script(struct world *world, struct node *node, unsigned int server, const st
 
 		script_fetch(world, partition, (unsigned int)(key[strlen(key) - 1] - '0'), command, out);
 	} else {
-		struct push_position head = script_head(world, partition);
+		uint64_t known = strtoull(packet_text(command, 6, NULL), NULL, 10);
+		struct push_position head = script_head(world, partition, known);
 		char text[64];
 
 		assert_string_equal(sha, node->engine.scripts.sha[PUSH_REDIS_SCRIPT_HEAD]);
