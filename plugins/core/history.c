@@ -424,16 +424,9 @@ push_history_find(const struct push_history *history, struct push_position posit
 }
 
 struct push_frame *
-push_history_make_frame(
-	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding)
+push_history_frame_with(const struct push_history_entry *entry, size_t known_id_size,
+	enum push_encoding encoding, const char *id, size_t id_size)
 {
-	struct push_positions at = {.partitions = 1u << history->partition};
-	char id[PUSH_ID_BYTES_MAX];
-	size_t id_size;
-
-	PUSH_ASSERT(!entry->frames[encoding]);
-	at.at[history->partition] = entry->at;
-	id_size = push_positions_format(&at, UINT32_MAX, id);
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
 		const struct push_frame *known = entry->frames[e];
 		const char *data;
@@ -441,11 +434,30 @@ push_history_make_frame(
 
 		if (!known)
 			continue;
-		data = push_encoding_message_data((enum push_encoding)e, known, id_size, &size);
-		entry->frames[encoding] =
-			push_encoding_message(encoding, data, size, id, id_size, known->accepted_us);
-		break;
+		data = push_encoding_message_data((enum push_encoding)e, known, known_id_size, &size);
+		return push_encoding_message(encoding, data, size, id, id_size, known->accepted_us);
 	}
+	return NULL;
+}
+
+size_t
+push_history_id(const struct push_history_entry *entry, char *to)
+{
+	struct push_positions at = {.partitions = 1u << entry->history->partition};
+
+	at.at[entry->history->partition] = entry->at;
+	return push_positions_format(&at, UINT32_MAX, to);
+}
+
+struct push_frame *
+push_history_make_frame(
+	struct push_history *history, struct push_history_entry *entry, enum push_encoding encoding)
+{
+	char id[PUSH_ID_BYTES_MAX];
+	size_t id_size = push_history_id(entry, id);
+
+	PUSH_ASSERT(!entry->frames[encoding]);
+	entry->frames[encoding] = push_history_frame_with(entry, id_size, encoding, id, id_size);
 	/* one that is not kept yet is counted as a whole when it is */
 	if (entry->frames[encoding] && !push_list_is_empty(&entry->age))
 		history->store->stats->history_bytes +=

@@ -165,6 +165,20 @@ push_history_frame(
 	return frame ? frame : push_history_make_frame(history, entry, encoding);
 }
 
+/* push_history_id - write the id that an entry's frames have to PUSH_ID_BYTES_MAX bytes.  Returns its size.
+ */
+size_t
+push_history_id(const struct push_history_entry *entry, char *to);
+
+/*
+ * push_history_frame_with - an entry's message with another id, with a reference for the caller.
+ *
+ * @known_id_size: of its own one (push_history_id).  NULL when memory is out.
+ */
+struct push_frame *
+push_history_frame_with(const struct push_history_entry *entry, size_t known_id_size,
+	enum push_encoding encoding, const char *id, size_t id_size);
+
 /*
  * Upstream: a server keeps the history, and this process a window of it, for the channels that it is
  * subscribed to.  A new window is empty.  The server is asked (push_history_forward) where the channel stands

@@ -192,6 +192,7 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
  *   push_hub_fetched ...      the messages of an answer, the newest first, then one of
  *   push_hub_settle             ... where the channel stands: those behind the last one that was known
  *   push_hub_extend             ... those before the first one
+ *   push_hub_extend_none        ... these cannot be had
  *   push_hub_fetch_lost         ... there is no answer
  *   push_hub_give_up            ... it cannot be known: a gap
  *   push_hub_hold_back        messages of a partition may have been missed
@@ -250,6 +251,8 @@ push_hub_fetched(
 /* What an answer says beside messages (history.h, "upstream"). */
 struct push_fetch_end {
 	struct push_position after, upstream, head; /* head: the newest of the partition */
+	struct push_position
+		before; /* of those before the first one: the window's `after` when it was asked */
 };
 
 /*
@@ -262,12 +265,17 @@ push_hub_settle(struct push_hub *hub, struct push_channel *channel, const struct
 void
 push_hub_extend(struct push_channel *channel, const struct push_fetch_end *end);
 
+/* push_hub_extend_none - what is older cannot be had: who needs it has a gap. */
+void
+push_hub_extend_none(struct push_channel *channel);
+
 /* push_hub_fetch_lost - what was asked for will not come: whoever needs it asks again. */
 void
 push_hub_fetch_lost(struct push_channel *channel);
 
+/* push_hub_give_up - all that was before what is pending, or what comes, counts as missed. */
 void
-push_hub_give_up(struct push_channel *channel, uint64_t now_us);
+push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t now_us);
 
 void
 push_hub_hold_back(struct push_hub *hub, unsigned int partition);
@@ -281,6 +289,11 @@ push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_pos
 /* push_hub_knows_head - whether anything is known of a partition: without it clients have no position. */
 bool
 push_hub_knows_head(const struct push_hub *hub, unsigned int partition);
+
+/* push_hub_is_at_head - whether all that a channel is known to have had has come: who begins now misses
+ * nothing of it, and is not given anything that was before. */
+bool
+push_hub_is_at_head(const struct push_hub *hub, const struct push_channel *channel);
 
 /* push_hub_awaits_head - whether clients wait for the head to move. */
 bool

@@ -74,24 +74,53 @@ owe(struct push_hub *hub, uint32_t count)
 		hub->tracker->owed += count;
 }
 
+/*
+ * The entry's frame for one who reads live, borrowed.  Where there are several partitions it depends on those
+ * of the reader: `last` is that of the one before, who may get the same.
+ */
+static struct push_frame *
+live_frame(const struct push_subscriber *subscriber, struct push_history_entry *entry,
+	struct push_frame **last, uint32_t *last_partitions)
+{
+	uint32_t partitions;
+
+	if (subscriber->hub->history->partition_count <= 1)
+		return push_history_frame(entry->history, entry, (enum push_encoding)subscriber->encoding);
+	partitions = session_partitions(subscriber);
+	if (*last && *last_partitions == partitions)
+		return *last;
+	push_frame_unref(*last);
+	*last = session_frame(subscriber, entry, &subscriber->hub->history->heads);
+	*last_partitions = partitions;
+	return *last;
+}
+
 /* Gives an entry that is in the ring to those who read live. */
 static void
 deliver_entry(
 	struct push_hub *hub, struct push_channel *channel, struct push_history_entry *entry, uint64_t now_us)
 {
+	struct push_frame *frames[PUSH_ENCODING_COUNT] = {NULL};
+	uint32_t partitions[PUSH_ENCODING_COUNT] = {0};
+	struct push_tracker *tracker = session_tracker(entry);
+
 	hub->unflushed_deliveries += channel->count;
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+		unsigned int e = subscriber->encoding;
 		struct push_frame *frame;
 
-		if (subscriber->is_behind) {
+		if (subscriber->is_behind)
 			hub_mark_dirty(subscriber);
+		if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 			owe(hub, 1);
+		/* who waits for another channel begins when that is settled: at what is the head by then, or
+		 * where its id says */
+		if (subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN)
 			continue;
-		}
-		frame = session_frame(subscriber, channel->history, entry, &hub->history->heads);
+		frame = live_frame(subscriber, entry, &frames[e], &partitions[e]);
 		if (frame)
-			session_track(subscriber, entry, frame);
+			session_track(tracker, frame);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		else if (!subscriber->has_acks ||
@@ -99,8 +128,9 @@ deliver_entry(
 			subscriber_enqueue(subscriber, frame, now_us);
 		else
 			owe(hub, 1);
-		push_frame_unref(frame);
 	}
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		push_frame_unref(frames[e]);
 }
 
 /* It will be read from what is kept, by those who listen now. */
@@ -299,20 +329,12 @@ drop_pending(struct push_history *history)
 	history->is_overrun = false;
 }
 
-bool
-push_hub_settle(
-	struct push_hub *hub, struct push_channel *channel, const struct push_fetch_end *end, uint64_t now_us)
+static void
+accept_pending(struct push_hub *hub, struct push_channel *channel, uint64_t now_us)
 {
 	struct push_history *history = channel->history;
 	struct push_list pending;
 
-	push_history_forward(history, end->after, end->upstream, end->head);
-	if (history->is_overrun || (history->pending_count && is_behind_hole(history, history->pending_last,
-								      history->pending_before))) {
-		history->is_settled = false;
-		drop_pending(history);
-		return false;
-	}
 	push_list_take_all(&pending, &history->pending);
 	drop_pending(history);
 	while (!push_list_is_empty(&pending)) {
@@ -322,13 +344,45 @@ push_hub_settle(
 		push_list_remove(&entry->age);
 		accept(hub, channel, entry, now_us);
 	}
+}
+
+bool
+push_hub_settle(
+	struct push_hub *hub, struct push_channel *channel, const struct push_fetch_end *end, uint64_t now_us)
+{
+	struct push_history *history = channel->history;
+
+	push_history_forward(history, end->after, end->upstream, end->head);
+	if (history->is_overrun || (history->pending_count && is_behind_hole(history, history->pending_last,
+								      history->pending_before))) {
+		history->is_settled = false;
+		drop_pending(history);
+		return false;
+	}
+	accept_pending(hub, channel, now_us);
 	wake_sessions(channel);
 	return true;
 }
 
 void
+push_hub_extend_none(struct push_channel *channel)
+{
+	struct push_history *history = channel->history;
+
+	push_history_discard(history);
+	history->upstream = history->after;
+	history->is_fetching = false;
+	wake_sessions(channel);
+}
+
+void
 push_hub_extend(struct push_channel *channel, const struct push_fetch_end *end)
 {
+	/* what has left the window since it was asked for is in neither of the two */
+	if (push_position_compare(end->before, channel->history->after) != 0) {
+		push_hub_extend_none(channel);
+		return;
+	}
 	push_history_backward(channel->history, end->after, end->upstream);
 	channel->history->is_fetching = false;
 	wake_sessions(channel);
@@ -343,16 +397,28 @@ push_hub_fetch_lost(struct push_channel *channel)
 }
 
 void
-push_hub_give_up(struct push_channel *channel, uint64_t now_us)
+push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t now_us)
 {
 	struct push_history *history = channel->history;
+	struct push_position known = push_history_known(history);
 
+	/* what is pending is not lost: behind the gap it is the beginning of what is known */
 	push_history_discard(history);
-	drop_pending(history);
+	if (history->is_overrun)
+		drop_pending(history);
+	if (!push_list_is_empty(&history->pending)) {
+		struct push_position first =
+			push_container_of(history->pending.next, struct push_history_entry, age)->at;
+
+		first.number -= first.number > 0;
+		if (push_position_compare(known, first) < 0)
+			history->complete = known = first;
+	}
 	history->is_settled = true;
 	history->is_fetching = false;
-	lose(channel, push_history_known(history), now_us);
+	lose(channel, known, now_us);
 	history->upstream = history->after;
+	accept_pending(hub, channel, now_us);
 	wake_sessions(channel);
 }
 
@@ -404,6 +470,15 @@ bool
 push_hub_knows_head(const struct push_hub *hub, unsigned int partition)
 {
 	return hub->history->heads.partitions & (1u << partition);
+}
+
+bool
+push_hub_is_at_head(const struct push_hub *hub, const struct push_channel *channel)
+{
+	const struct push_history *history = channel->history;
+
+	return push_hub_knows_head(hub, history->partition) &&
+	       push_position_compare(history->complete, hub->history->heads.at[history->partition]) <= 0;
 }
 
 bool

@@ -13,9 +13,9 @@
 #define RETRY_MS_MIN 500
 #define RETRY_MS_MAX 2500
 
-/* How long a client that has read more than is known here is waited for to be right: nodes hear of each
- * other's messages within this time, or of nothing. */
-#define SESSION_AHEAD_US 6000000ull
+/* How long a client that has read more than is known here is waited for to be right, or one that may read
+ * more for the head to move: nodes hear of each other's messages within this time, or of nothing. */
+#define SESSION_WAIT_US 6000000ull
 
 struct push_session *
 session_create(const struct push_hub *hub)
@@ -93,55 +93,19 @@ read_upto(const struct session_cursor *cursor, uint32_t index, const struct push
 	return later(cursor->at.at[history->partition], cursor->marks[index].after);
 }
 
-/* Which partitions an id for this subscriber has to tell of; where there is but one, that one. */
-static uint32_t
-partitions_of(const struct push_subscriber *subscriber)
+uint32_t
+session_partitions(const struct push_subscriber *subscriber)
 {
 	struct push_session *session = subscriber->list->session;
 
 	if (subscriber->hub->history->partition_count <= 1)
-		return UINT32_MAX;
+		return 1;
 	if (session->partitions)
 		return session->partitions;
 	for (uint32_t i = 0; i < subscriber->subscription_count; i++)
 		if (history_of(subscriber, i))
 			session->partitions |= 1u << history_of(subscriber, i)->partition;
 	return session->partitions;
-}
-
-struct push_frame *
-session_frame(struct push_subscriber *subscriber, struct push_history *history,
-	struct push_history_entry *entry, const struct push_positions *at)
-{
-	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
-	struct push_frame *shared = push_history_frame(history, entry, encoding);
-	uint32_t own = 1u << history->partition, partitions = partitions_of(subscriber);
-	struct push_positions positions = *at;
-	char id[PUSH_ID_BYTES_MAX];
-	size_t id_size, size;
-	const char *data;
-
-	if (!shared)
-		return NULL;
-	if (partitions == own || partitions == UINT32_MAX)
-		return push_frame_ref(shared);
-	positions.partitions |= own;
-	positions.at[history->partition] = entry->at;
-	data = push_encoding_message_data(
-		encoding, shared, push_positions_format(&positions, own, id), &size);
-	id_size = push_positions_format(&positions, partitions, id);
-	return push_encoding_message(encoding, data, size, id, id_size, shared->accepted_us);
-}
-
-void
-session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
-	struct push_frame *frame)
-{
-	struct push_tracker *tracker = entry->frames[subscriber->encoding]->tracker;
-
-	/* one that is not tracked is counted as not written */
-	if (tracker && !frame->tracker)
-		(void)!push_tracker_attach(tracker, frame);
 }
 
 static void
@@ -156,6 +120,7 @@ void
 session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *channel, uint64_t missed,
 	uint64_t now_us)
 {
+	struct push_frame *frame;
 	struct push_buf data;
 
 	subscriber->hub->stats->gaps++;
@@ -166,11 +131,14 @@ session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *
 		push_buf_append_text(&data, ",\"missed\":\"unknown\"}");
 	else
 		push_buf_printf(&data, ",\"missed\":%" PRIu64 "}", missed);
-	if (data.status == PUSH_OK)
-		enqueue(subscriber,
-			push_encoding_event((enum push_encoding)subscriber->encoding, "gap", data.bytes,
-				data.size, NULL, 0),
-			now_us);
+	frame = data.status == PUSH_OK ? push_encoding_event((enum push_encoding)subscriber->encoding, "gap",
+						 data.bytes, data.size, NULL, 0)
+				       : NULL;
+	/* who cannot be told must not go on as if there were none */
+	if (frame)
+		enqueue(subscriber, frame, now_us);
+	else
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 	push_buf_fini(&data);
 }
 
@@ -302,7 +270,7 @@ catch_up(struct push_subscriber *subscriber, uint64_t now_us)
 	struct session_cursor *cursor = session->cursor;
 	char data[64], id[PUSH_ID_BYTES_MAX];
 	size_t id_size =
-		push_positions_format(&subscriber->hub->history->heads, partitions_of(subscriber), id);
+		push_positions_format(&subscriber->hub->history->heads, session_partitions(subscriber), id);
 	int size = snprintf(data, sizeof(data), "{\"replayed\":%" PRIu64 "}", cursor->replayed);
 	bool is_quiet = cursor->is_gap_told || cursor->is_silent;
 
@@ -331,22 +299,65 @@ may_replay(struct push_subscriber *subscriber, const struct push_history_entry *
 		       acks_keep(subscriber, history->partition, entry->at, frame, now_us));
 }
 
+struct push_frame *
+session_frame(const struct push_subscriber *subscriber, struct push_history_entry *entry,
+	const struct push_positions *at)
+{
+	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
+	uint32_t partitions = session_partitions(subscriber);
+	char id[PUSH_ID_BYTES_MAX], known[PUSH_ID_BYTES_MAX];
+	struct push_positions all;
+	struct push_frame *frame;
+	size_t id_size;
+
+	if (!(partitions & (partitions - 1))) {
+		frame = push_history_frame(entry->history, entry, encoding);
+		return frame ? push_frame_ref(frame) : NULL;
+	}
+	/* of one that nothing is known of yet it has read nothing, and that must be told, too */
+	all = *at;
+	all.partitions |= partitions;
+	id_size = push_positions_format(&all, partitions, id);
+	return push_history_frame_with(entry, push_history_id(entry, known), encoding, id, id_size);
+}
+
+struct push_tracker *
+session_tracker(const struct push_history_entry *entry)
+{
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		if (entry->frames[e] && entry->frames[e]->tracker)
+			return entry->frames[e]->tracker;
+	return NULL;
+}
+
+void
+session_track(struct push_tracker *tracker, struct push_frame *frame)
+{
+	/* one that is not tracked is counted as not written */
+	if (tracker && !frame->tracker)
+		(void)!push_tracker_attach(tracker, frame);
+}
+
 /* Returns false when it is not to go on. */
 static bool
 replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uint32_t index, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 	struct push_history *history = history_of(subscriber, index);
-	struct push_frame *frame = session_frame(subscriber, history, entry, &cursor->at);
-	bool may = may_replay(subscriber, entry, history, frame, now_us);
+	struct push_positions at = cursor->at;
+	struct push_frame *frame;
+	bool may;
 
+	at.at[history->partition] = entry->at;
+	frame = session_frame(subscriber, entry, &at);
+	may = may_replay(subscriber, entry, history, frame, now_us);
 	if (may) {
-		cursor->at.at[history->partition] = entry->at;
+		cursor->at = at;
 		cursor->replayed++;
 		subscriber->hub->stats->replayed++;
 		subscriber->list->items[index].next++;
 		subscriber->is_replayed = true;
-		session_track(subscriber, entry, frame);
+		session_track(session_tracker(entry), frame);
 		subscriber_enqueue(subscriber, frame, now_us);
 	}
 	push_frame_unref(frame);
@@ -364,7 +375,7 @@ awaits_upstream(struct push_subscriber *subscriber)
 	struct push_hub *hub = subscriber->hub;
 	bool awaits = false;
 
-	for (uint32_t i = 0; hub->fetch && i < subscriber->subscription_count; i++) {
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
 		struct push_history *history = history_of(subscriber, i);
 
 		if (!history)
@@ -380,16 +391,18 @@ awaits_upstream(struct push_subscriber *subscriber)
 	return awaits;
 }
 
-/* Whether the client has read more than this server knows to have been written: another one was faster. */
+/* Whether the client has read more than this server knows to have been written: another one was faster.  Its
+ * id may tell of partitions in which it has no channel, and this server none either. */
 static bool
 is_ahead(const struct push_subscriber *subscriber)
 {
-	const struct session_cursor *cursor = subscriber->list->session->cursor;
+	const struct push_session *session = subscriber->list->session;
 	const struct push_history_store *store = subscriber->hub->history;
+	uint32_t partitions = session_partitions(subscriber) & ~store->held;
 
 	for (unsigned int p = 0; p < store->partition_count; p++)
-		if (!(store->held & (1u << p)) &&
-			push_position_compare(cursor->at.at[p], store->heads.at[p]) > 0)
+		if ((partitions & (1u << p)) &&
+			push_position_compare(session->cursor->at.at[p], store->heads.at[p]) > 0)
 			return true;
 	return false;
 }
@@ -418,24 +431,18 @@ awaits_head(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 	struct push_hub *hub = subscriber->hub;
-	bool ahead;
+	struct push_list *list = is_ahead(subscriber)         ? &hub->ahead
+				 : is_behind_head(subscriber) ? &hub->behind_head
+							      : NULL;
 
-	if (!hub->fetch)
-		return false;
-	ahead = is_ahead(subscriber);
-	if (!ahead)
-		cursor->ahead_since_us = 0;
-	else if (!cursor->ahead_since_us)
-		cursor->ahead_since_us = now_us;
-	else
+	if (list && cursor->waits_in == list)
 		return true;
 	push_list_remove(&cursor->waiting);
-	if (ahead)
-		push_list_append(&hub->ahead, &cursor->waiting);
-	else if (is_behind_head(subscriber))
-		push_list_append(&hub->behind_head, &cursor->waiting);
-	if (push_list_is_empty(&cursor->waiting))
+	cursor->waits_in = list;
+	if (!list)
 		return false;
+	cursor->waits_since_us = now_us;
+	push_list_append(list, &cursor->waiting);
 	hub->ready(hub->context); /* the engine is to see that it moves */
 	return true;
 }
@@ -486,17 +493,43 @@ doubt(struct session_cursor *cursor, uint64_t now_us)
 	session_advance(subscriber, now_us);
 }
 
+/* Whether a partition of its channels is held back.  It may have read more than came here before that, and
+ * would get it again if it were taken for one that has read up to there. */
+static bool
+is_held_back(const struct push_subscriber *subscriber)
+{
+	return subscriber->hub->history->held & session_partitions(subscriber);
+}
+
+/* The first that has waited so long, and now does not wait any more. */
+static struct session_cursor *
+take_overdue(struct push_list *list, uint64_t now_us)
+{
+	struct session_cursor *cursor = push_container_of(list->next, struct session_cursor, waiting);
+
+	if (push_list_is_empty(list) || cursor->waits_since_us + SESSION_WAIT_US > now_us)
+		return NULL;
+	push_list_remove(&cursor->waiting);
+	cursor->waits_in = NULL;
+	return cursor;
+}
+
 void
 session_tick(struct push_hub *hub, uint64_t now_us)
 {
-	while (!push_list_is_empty(&hub->ahead)) {
-		struct session_cursor *cursor =
-			push_container_of(hub->ahead.next, struct session_cursor, waiting);
+	struct session_cursor *cursor;
 
-		if (cursor->ahead_since_us + SESSION_AHEAD_US > now_us)
-			return;
-		push_list_remove(&cursor->waiting);
+	while ((cursor = take_overdue(&hub->ahead, now_us)))
 		doubt(cursor, now_us);
+	while ((cursor = take_overdue(&hub->behind_head, now_us))) {
+		/* the server may not announce its head to us; what was on its way has come by now */
+		for (uint32_t i = 0; i < cursor->subscriber->subscription_count; i++) {
+			const struct push_history *history = history_of(cursor->subscriber, i);
+
+			if (history)
+				push_hub_move_head(hub, history->partition, history->complete);
+		}
+		hub_mark_dirty(cursor->subscriber);
 	}
 }
 
@@ -508,7 +541,10 @@ read_on(struct push_subscriber *subscriber, uint64_t now_us)
 
 	if (subscriber->has_acks && !acks_send_again(subscriber, now_us))
 		return false;
-	if (awaits_upstream(subscriber) || awaits_head(subscriber, now_us) || !look_up(subscriber, now_us))
+	if (subscriber->hub->fetch &&
+		(awaits_upstream(subscriber) || is_held_back(subscriber) || awaits_head(subscriber, now_us)))
+		return false;
+	if (!look_up(subscriber, now_us))
 		return false;
 	for (;;) {
 		uint32_t index = 0;
@@ -612,13 +648,19 @@ session_open(struct push_subscriber *subscriber)
 	memcpy(session->start, store->heads.at, store->partition_count * sizeof(session->start[0]));
 }
 
+/*
+ * One that comes without an id begins at the head.  Where it has been said what a channel has had behind
+ * that, it will not come again: it is to be read.
+ */
 void
-session_start(struct push_subscriber *subscriber)
+session_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	session_open(subscriber);
 	if (subscriber->list->session->cursor)
 		fall_behind(subscriber);
-	if (subscriber->has_acks)
+	else if (subscriber->hub->fetch && is_behind_head(subscriber))
+		session_fall_back(subscriber, &subscriber->hub->history->heads, now_us);
+	if (subscriber->has_acks && subscriber->state == SUBSCRIBER_OPEN)
 		acks_start(subscriber);
 }
 
@@ -810,8 +852,15 @@ size_t
 session_position(const struct push_subscriber *subscriber, char *to)
 {
 	const struct push_positions *at = position_of(subscriber);
+	uint32_t partitions = session_partitions(subscriber);
+	struct push_positions all;
 
-	return at ? push_positions_format(at, partitions_of(subscriber), to) : 0;
+	if (!at)
+		return 0;
+	/* of one that nothing is known of yet it has read nothing, and that must be told, too */
+	all = *at;
+	all.partitions |= partitions;
+	return push_positions_format(&all, partitions, to);
 }
 
 struct push_frame *

@@ -43,11 +43,12 @@ struct session_cursor {
 	struct push_positions then; /* with `is_bounded`, behind where its messages began it goes */
 	bool is_bounded;            /* on here */
 	bool is_gap_told;
-	bool is_busy;             /* being read on */
-	bool is_silent;           /* the client has not asked, and hears nothing but what it missed */
-	struct push_list waiting; /* in hub->ahead or hub->behind_head */
+	bool is_busy;               /* being read on */
+	bool is_silent;             /* the client has not asked, and hears nothing but what it missed */
+	struct push_list waiting;   /* in `waits_in` */
+	struct push_list *waits_in; /* hub->ahead or hub->behind_head; NULL: it does not wait */
+	uint64_t waits_since_us;
 	struct push_subscriber *subscriber;
-	uint64_t ahead_since_us; /* 0: it is not */
 	uint64_t replayed;
 	struct session_mark marks[]; /* one for each of its channels */
 };
@@ -73,9 +74,9 @@ session_destroy(struct push_session *session);
 enum push_status PUSH_MUST_USE
 session_ask(struct push_subscriber *subscriber, const char *id, size_t size);
 
-/* session_start - the subscriber opens: settle where it stands.  It may be behind then. */
+/* session_start - the subscriber opens: settle where it stands.  It may be behind then, or be closed. */
 void
-session_start(struct push_subscriber *subscriber);
+session_start(struct push_subscriber *subscriber, uint64_t now_us);
 
 /* session_begin - it is behind: tell it of what cannot be replayed, and replay.  May close the subscriber. */
 void
@@ -89,29 +90,38 @@ session_resume(struct push_subscriber *subscriber, const char *id, size_t size, 
 void
 session_fall_back(struct push_subscriber *subscriber, const struct push_positions *from, uint64_t now_us);
 
-/* session_tell_gap - `missed`: UINT64_MAX where it is not known. */
+/* session_tell_gap - `missed`: UINT64_MAX where it is not known.  Closes the subscriber when memory is out.
+ */
 void
 session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *channel, uint64_t missed,
 	uint64_t now_us);
+
+/*
+ * session_frame - a message as this client gets it, with a reference for the caller.
+ *
+ * Its id is all that a client comes back with, so where it has channels in several partitions the id tells
+ * its position in each of them: `at`, with the message read.  NULL when memory is out.
+ */
+struct push_frame *
+session_frame(const struct push_subscriber *subscriber, struct push_history_entry *entry,
+	const struct push_positions *at);
 
 /* session_tick - look after those who are ahead. */
 void
 session_tick(struct push_hub *hub, uint64_t now_us);
 
-/*
- * session_frame - a message with the id for this subscriber, with a reference for the caller.
- *
- * @at: where it stands in the partitions of its other channels.  NULL when memory is out.
- */
-struct push_frame *
-session_frame(struct push_subscriber *subscriber, struct push_history *history,
-	struct push_history_entry *entry, const struct push_positions *at);
+/* session_partitions - those that an id for this subscriber has to tell of (bits); where there is but one,
+ * that. */
+uint32_t
+session_partitions(const struct push_subscriber *subscriber);
 
-/* session_track - let who follows an entry (tracker.h) follow a frame of session_frame(), about to be queued,
- * too. */
+/* session_tracker - who follows an entry (tracker.h); NULL: nobody. */
+struct push_tracker *
+session_tracker(const struct push_history_entry *entry);
+
+/* session_track - let him, if any, follow a frame of session_frame(), about to be queued, too. */
 void
-session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
-	struct push_frame *frame);
+session_track(struct push_tracker *tracker, struct push_frame *frame);
 
 /* session_has_room - whether what is replayed may go to the outbox. */
 bool

@@ -351,7 +351,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	/* the first heartbeat tells the client where it stands, so that comes first; what it missed, behind
 	 */
 	if (subscriber_session(subscriber))
-		session_start(subscriber);
+		session_start(subscriber, now_us);
 	live_greet(subscriber, now_us);
 	send_heartbeat(subscriber, now_us);
 	if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "core/history.h"
+#include "core/limits.h"
 #include "core/payload.h"
 #include "core/push_assert.h"
 #include "redis/keys.h"
@@ -33,6 +34,9 @@
 /* Behind any id: nothing is asked for. */
 #define NOWHERE "18446744073709551615-18446744073709551615"
 
+/* So often in a row it may be that a script is not there; then we may not load any. */
+#define UNLOADED_MAX 3
+
 enum { ITEM_EPOCH, ITEM_NUMBER, ITEM_NOW, ITEM_MESSAGES };
 enum { MESSAGE_ID, MESSAGE_TIME, MESSAGE_TTL, MESSAGE_PAYLOAD, MESSAGE_PARTS };
 
@@ -41,7 +45,7 @@ struct redis_fetch {
 	struct redis_engine *engine;
 	struct redis_subscription *subscription; /* NULL: it was dropped */
 	bool is_backward, is_useless;
-	struct push_position head;
+	struct push_position head, before;
 	uint64_t now_ms; /* Redis' */
 	char parts[MESSAGE_PAYLOAD][REDIS_POSITION_BYTES];
 };
@@ -71,6 +75,13 @@ redis_read_position(const char *text, size_t size, struct push_position *ret)
 
 	return dash && read_number(text, (size_t)(dash - text), &ret->epoch) &&
 	       read_number(dash + 1, size - (size_t)(dash - text) - 1, &ret->number);
+}
+
+/* A message's own ttl, in us.  Whatever is longer than any rule's is all the same. */
+static uint64_t
+ttl_of(uint64_t ttl_ms)
+{
+	return ttl_ms > PUSH_DURATION_US_MAX / 1000 ? PUSH_DURATION_US_MAX : ttl_ms * 1000;
 }
 
 void
@@ -221,7 +232,7 @@ redis_history_give_up(struct redis_subscription *subscription)
 	push_list_remove(&subscription->ask_history);
 	push_list_remove(&subscription->unconfirmed);
 	subscription->is_settled = true;
-	push_hub_give_up(subscription->channel, engine->now_us);
+	push_hub_give_up(engine->hub, subscription->channel, engine->now_us);
 	found(subscription);
 }
 
@@ -273,6 +284,7 @@ send_fetch(struct redis_engine *engine, struct redis_subscription *subscription)
 	fetch->engine = engine;
 	fetch->subscription = subscription;
 	fetch->is_backward = subscription->is_settled;
+	fetch->before = channel->history->after;
 	subscription->fetch = fetch;
 	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_FETCH, 9);
 	push_resp_text(&link->out, "3");
@@ -293,6 +305,20 @@ may_fetch(const struct redis_engine *engine, const struct redis_subscription *su
 	       partition_of(subscription)->retry_us <= engine->now_us;
 }
 
+static bool
+is_commands_link_down(const struct redis_subscription *subscription)
+{
+	return !subscription->node || subscription->node->commands.link.state != PUSH_REDIS_UP;
+}
+
+/* Nobody can be asked, and its clients are not to wait for that. */
+static void
+settle_later(struct redis_subscription *subscription)
+{
+	redis_subscription_do_not_wait(subscription->engine, subscription);
+	want_fetch(subscription);
+}
+
 static void
 send_fetches(struct redis_engine *engine)
 {
@@ -305,6 +331,8 @@ send_fetches(struct redis_engine *engine)
 		next = item->next;
 		if (may_fetch(engine, subscription) && send_fetch(engine, subscription))
 			push_list_remove(&subscription->ask_history);
+		else if (!subscription->channel->confirmed && is_commands_link_down(subscription))
+			settle_later(subscription);
 	}
 }
 
@@ -350,7 +378,7 @@ take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
 	if (!redis_read_position(id, strlen(id), &kept.at) || !read_number(time, strlen(time), &time_ms) ||
 		!read_number(ttl, strlen(ttl), &ttl_ms))
 		return PUSH_INVALID;
-	kept.ttl_us = ttl_ms * 1000;
+	kept.ttl_us = ttl_of(ttl_ms);
 	kept.age_us = time_ms < fetch->now_ms ? (fetch->now_ms - time_ms) * 1000 : 0;
 	(void)push_redis_receipt_open(&receipt, &text, &size); /* it was asked for when it was published */
 	status = push_payload_decode(
@@ -403,9 +431,11 @@ on_settled(struct redis_subscription *subscription, const struct push_fetch_end 
 		return;
 	}
 	subscription->is_settled = true;
+	subscription->settled_us = engine->now_us;
+	partition_of(subscription)->is_used = true;
 	found(subscription);
 	/* its clients' first heartbeat tells them where they stand */
-	if (push_hub_knows_head(engine->hub, subscription->channel->history->partition)) {
+	if (subscription->channel->confirmed || push_hub_is_at_head(engine->hub, subscription->channel)) {
 		confirm(subscription);
 	} else {
 		push_list_remove(&subscription->unconfirmed);
@@ -421,7 +451,8 @@ on_failed(struct redis_subscription *subscription, const struct push_redis_reply
 	struct redis_engine *engine = subscription->engine;
 
 	push_hub_fetch_lost(subscription->channel);
-	if (reply->type == PUSH_REDIS_ERROR && redis_history_is_unloaded(subscription->node, reply)) {
+	if (reply->type == PUSH_REDIS_ERROR && redis_history_is_unloaded(subscription->node, reply) &&
+		subscription->unloaded_count++ < UNLOADED_MAX) {
 		want_fetch(subscription);
 		return;
 	}
@@ -433,6 +464,11 @@ on_failed(struct redis_subscription *subscription, const struct push_redis_reply
 	}
 	if (reply->type == PUSH_REDIS_ERROR)
 		redis_log_refusal(engine, subscription->node, "to tell history", reply);
+	/* nothing is missing of what came while it is subscribed, where only older messages were asked for */
+	if (subscription->is_settled) {
+		push_hub_extend_none(subscription->channel);
+		return;
+	}
 	redis_history_give_up(subscription);
 	push_hub_confirm(engine->hub, subscription->channel, false, engine->now_us);
 }
@@ -443,10 +479,12 @@ redis_history_answer(const struct push_redis_awaited *awaited, const struct push
 	struct redis_fetch *fetch = awaited->context;
 	struct redis_subscription *subscription = fetch->subscription;
 	const char *after = fetch->parts[MESSAGE_ID], *upstream = fetch->parts[MESSAGE_ID + 1];
-	struct push_fetch_end end = {.head = fetch->head};
+	struct push_fetch_end end = {.head = fetch->head, .before = fetch->before};
 
 	if (subscription) {
 		subscription->fetch = NULL;
+		if (reply->type == PUSH_REDIS_ARRAY)
+			subscription->unloaded_count = 0;
 		if (reply->type != PUSH_REDIS_ARRAY || fetch->is_useless ||
 			!redis_read_position(after, strlen(after), &end.after) ||
 			!redis_read_position(upstream, strlen(upstream), &end.upstream))
@@ -499,7 +537,7 @@ open_envelope(struct push_kept *kept, const char **payload, size_t *size)
 		!redis_read_position(part[1], part_size[1], &kept->before) ||
 		!read_number(part[2], part_size[2], &ttl_ms))
 		return false;
-	kept->ttl_us = ttl_ms * 1000;
+	kept->ttl_us = ttl_of(ttl_ms);
 	*payload = at;
 	*size = (size_t)(end - at);
 	return true;
@@ -586,6 +624,24 @@ redis_history_head_answer(struct redis_node *node, const struct push_redis_reply
 		redis_log_refusal(node->engine, node, "to tell history", reply);
 }
 
+/* Whoever has waited for the head long enough waits for one that does not come: it may be forbidden. */
+static void
+confirm_all(struct redis_partition *partition)
+{
+	struct push_list *item = partition->unconfirmed.next, *next;
+
+	for (; item != &partition->unconfirmed; item = next) {
+		struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, unconfirmed);
+		struct redis_engine *engine = subscription->engine;
+
+		next = item->next;
+		if (push_hub_is_at_head(engine->hub, subscription->channel) ||
+			engine->now_us >= subscription->settled_us + PUSH_REDIS_HEAD_WAIT_US)
+			confirm(subscription);
+	}
+}
+
 bool
 redis_history_head_heard(
 	struct redis_engine *engine, const struct push_channel *channel, const char *text, size_t size)
@@ -599,9 +655,7 @@ redis_history_head_heard(
 		if (!redis_read_position(text, size, &at))
 			return true;
 		push_hub_move_head(engine->hub, p, at);
-		while (push_hub_knows_head(engine->hub, p) && !push_list_is_empty(&partition->unconfirmed))
-			confirm(push_container_of(
-				partition->unconfirmed.next, struct redis_subscription, unconfirmed));
+		confirm_all(partition);
 		return true;
 	}
 	return false;
@@ -616,8 +670,8 @@ ask_heads(struct redis_engine *engine)
 	for (unsigned int p = 0; p < engine->partition_count; p++) {
 		struct redis_partition *partition = &engine->partitions[p];
 
-		if ((is_awaited && push_hub_knows_head(engine->hub, p)) ||
-			!push_list_is_empty(&partition->unconfirmed))
+		confirm_all(partition);
+		if ((is_awaited && partition->is_used) || !push_list_is_empty(&partition->unconfirmed))
 			if (engine->now_us >= partition->head_asked_us + PUSH_REDIS_HEAD_PAUSE_US)
 				ask_head(engine, partition);
 	}

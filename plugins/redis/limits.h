@@ -98,6 +98,9 @@
 /* Between two questions for a partition's head, while clients wait for it. */
 #define PUSH_REDIS_HEAD_PAUSE_US 5000ull
 
+/* How long a client that comes waits for it at most. */
+#define PUSH_REDIS_HEAD_WAIT_US 1000000ull
+
 /* As long Linux sends again what nobody confirms (tcp_retries2); a connection that Redis holds longer is of
  * somebody else. */
 #define PUSH_REDIS_GHOST_US 1000000000ull

@@ -112,12 +112,15 @@ struct redis_subscription {
 	struct push_list ask_history; /* in engine->to_fetch, or alone */
 	struct push_list unconfirmed; /* in its partition's, or alone */
 	struct redis_fetch *fetch;    /* under way; NULL: none */
+	uint8_t unloaded_count;       /* in a row, the script that was called was not there */
+	uint64_t settled_us;
 };
 
 /* Channels whose messages are numbered together. */
 struct redis_partition {
 	uint16_t slot; /* where it lies in a cluster, and its hash tag there */
 	char tag[PUSH_REDIS_SLOT_TAG_BYTES];
+	bool is_used;                       /* a channel of it was settled */
 	uint32_t lost_count;                /* of its channels */
 	struct push_channel *announcements; /* of its head; NULL: none yet */
 	struct push_list unconfirmed;       /* subscriptions that are settled, and wait for the head */
@@ -519,6 +522,11 @@ redis_subscription_hold(struct redis_engine *engine, const char *name, size_t si
 /* redis_subscription_drop - no longer subscribe to a channel. */
 void
 redis_subscription_drop(struct redis_engine *engine, struct redis_subscription *subscription);
+
+/* redis_subscription_do_not_wait - its clients need not wait for a server that is away; they are told of the
+ * gap later. */
+void
+redis_subscription_do_not_wait(struct redis_engine *engine, struct redis_subscription *subscription);
 
 void
 redis_subscribed(struct redis_node *node, bool subscribed, const char *channel, size_t size);

@@ -130,9 +130,8 @@ ask(struct redis_subscription *subscription, struct redis_node *node)
 	subscription->state = SUBSCRIPTION_TO_ASK;
 }
 
-/* Its clients need not wait for a server that is away; they are told of the gap later. */
-static void
-do_not_wait(struct redis_engine *engine, struct redis_subscription *subscription)
+void
+redis_subscription_do_not_wait(struct redis_engine *engine, struct redis_subscription *subscription)
 {
 	subscription->is_missed = true;
 	redis_history_lost(subscription);
@@ -157,7 +156,7 @@ home(struct redis_engine *engine, struct redis_subscription *subscription)
 		want_told(subscription);
 	}
 	if (!node || !redis_node_takes_subscriptions(node))
-		do_not_wait(engine, subscription);
+		redis_subscription_do_not_wait(engine, subscription);
 }
 
 static struct redis_subscription *
@@ -432,7 +431,7 @@ refuse(struct redis_node *node, struct redis_subscription *subscription)
 	push_list_remove(&subscription->item);
 	push_list_append(&node->refused, &subscription->item);
 	subscription->state = SUBSCRIPTION_TO_ASK;
-	do_not_wait(engine, subscription);
+	redis_subscription_do_not_wait(engine, subscription);
 	if (subscription->channel->history)
 		redis_history_give_up(subscription);
 	if (node->ask_refused_us <= engine->now_us)
@@ -462,7 +461,7 @@ redis_subscription_refused(
 			continue;
 		if (is_redirected) {
 			ask(subscription, node);
-			do_not_wait(engine, subscription);
+			redis_subscription_do_not_wait(engine, subscription);
 		} else if (count == 1) {
 			refuse(node, subscription);
 		} else {
@@ -481,11 +480,17 @@ redis_subscriptions_lost(struct redis_node *node)
 			push_container_of(item, struct redis_subscription, item);
 
 		subscription->state = SUBSCRIPTION_TO_ASK;
-		do_not_wait(node->engine, subscription);
+		redis_subscription_do_not_wait(node->engine, subscription);
 	}
 	if (node->engine->partition_count)
-		for (struct push_list *item = node->live.next; item != &node->live; item = item->next)
-			redis_history_lost(push_container_of(item, struct redis_subscription, item));
+		for (struct push_list *item = node->live.next; item != &node->live; item = item->next) {
+			struct redis_subscription *subscription =
+				push_container_of(item, struct redis_subscription, item);
+
+			redis_history_lost(subscription);
+			if (!subscription->channel->confirmed) /* it was to be settled yet */
+				redis_subscription_do_not_wait(node->engine, subscription);
+		}
 	push_list_splice(&node->to_ask, &node->asked);
 	push_list_splice(&node->to_ask, &node->live);
 	push_list_splice(&node->to_ask, &node->refused);
@@ -544,7 +549,11 @@ redis_subscriptions_tick(struct redis_engine *engine)
 
 		if (subscription->idle_since_us + PUSH_REDIS_LINGER_US > engine->now_us)
 			break;
-		redis_subscription_drop(engine, subscription);
+		/* somebody may have come in this very turn, and counts on it */
+		if (subscription->channel->count)
+			push_list_remove(&subscription->idle);
+		else
+			redis_subscription_drop(engine, subscription);
 	}
 	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
 		struct redis_node *node = push_container_of(item, struct redis_node, item);

@@ -421,7 +421,7 @@ no_fetch(void *context, struct push_channel *channel)
 static struct push_channel *
 settled_channel(struct world *world, const char *name)
 {
-	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}};
+	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}, {0, 0}};
 	struct push_channel *channel = push_hub_find(world->hub, name, strlen(name));
 
 	assert_non_null(channel);
