@@ -66,6 +66,14 @@ push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_pos
 	wake_cursors(&hub->behind_head);
 }
 
+/* A tracked message will be read later. */
+static void
+owe(struct push_hub *hub, uint32_t count)
+{
+	if (hub->tracker)
+		hub->tracker->owed += count;
+}
+
 /*
  * The entry's frame for one who reads live, borrowed.  Where there are several partitions it depends on those
  * of the reader: `last` is that of the one before, who may get the same.
@@ -87,14 +95,6 @@ live_frame(const struct push_subscriber *subscriber, struct push_history_entry *
 	return *last;
 }
 
-/* A tracked message will be read later. */
-static void
-owe(struct push_hub *hub, uint32_t count)
-{
-	if (hub->tracker)
-		hub->tracker->owed += count;
-}
-
 /* Gives an entry that is in the ring to those who read live. */
 static void
 deliver_entry(
@@ -102,6 +102,7 @@ deliver_entry(
 {
 	struct push_frame *frames[PUSH_ENCODING_COUNT] = {NULL};
 	uint32_t partitions[PUSH_ENCODING_COUNT] = {0};
+	struct push_tracker *tracker = session_tracker(entry);
 
 	hub->unflushed_deliveries += channel->count;
 	for (uint32_t i = channel->count; i-- > 0;) {
@@ -111,15 +112,15 @@ deliver_entry(
 
 		if (subscriber->is_behind)
 			hub_mark_dirty(subscriber);
+		if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
+			owe(hub, 1);
 		/* who waits for another channel begins when that is settled: at what is the head by then, or
 		 * where its id says */
-		if (subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN) {
-			owe(hub, subscriber->is_behind);
+		if (subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN)
 			continue;
-		}
 		frame = live_frame(subscriber, entry, &frames[e], &partitions[e]);
 		if (frame)
-			session_track(subscriber, entry, frame);
+			session_track(tracker, frame);
 		if (!frame)
 			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		else if (!subscriber->has_acks ||

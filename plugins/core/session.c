@@ -108,17 +108,6 @@ session_partitions(const struct push_subscriber *subscriber)
 	return session->partitions;
 }
 
-void
-session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
-	struct push_frame *frame)
-{
-	const struct push_frame *shared = entry->frames[subscriber->encoding];
-
-	/* one that is not tracked is counted as not written */
-	if (shared && shared->tracker && !frame->tracker)
-		(void)!push_tracker_attach(shared->tracker, frame);
-}
-
 static void
 enqueue(struct push_subscriber *subscriber, struct push_frame *frame, uint64_t now_us)
 {
@@ -332,6 +321,23 @@ session_frame(const struct push_subscriber *subscriber, struct push_history_entr
 	return push_history_frame_with(entry, push_history_id(entry, known), encoding, id, id_size);
 }
 
+struct push_tracker *
+session_tracker(const struct push_history_entry *entry)
+{
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		if (entry->frames[e] && entry->frames[e]->tracker)
+			return entry->frames[e]->tracker;
+	return NULL;
+}
+
+void
+session_track(struct push_tracker *tracker, struct push_frame *frame)
+{
+	/* one that is not tracked is counted as not written */
+	if (tracker && !frame->tracker)
+		(void)!push_tracker_attach(tracker, frame);
+}
+
 /* Returns false when it is not to go on. */
 static bool
 replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uint32_t index, uint64_t now_us)
@@ -351,7 +357,7 @@ replay(struct push_subscriber *subscriber, struct push_history_entry *entry, uin
 		subscriber->hub->stats->replayed++;
 		subscriber->list->items[index].next++;
 		subscriber->is_replayed = true;
-		session_track(subscriber, entry, frame);
+		session_track(session_tracker(entry), frame);
 		subscriber_enqueue(subscriber, frame, now_us);
 	}
 	push_frame_unref(frame);

@@ -115,11 +115,13 @@ session_tick(struct push_hub *hub, uint64_t now_us);
 uint32_t
 session_partitions(const struct push_subscriber *subscriber);
 
-/* session_track - let who follows an entry (tracker.h) follow a frame of session_frame(), about to be queued,
- * too. */
+/* session_tracker - who follows an entry (tracker.h); NULL: nobody. */
+struct push_tracker *
+session_tracker(const struct push_history_entry *entry);
+
+/* session_track - let him, if any, follow a frame of session_frame(), about to be queued, too. */
 void
-session_track(const struct push_subscriber *subscriber, const struct push_history_entry *entry,
-	struct push_frame *frame);
+session_track(struct push_tracker *tracker, struct push_frame *frame);
 
 /* session_has_room - whether what is replayed may go to the outbox. */
 bool

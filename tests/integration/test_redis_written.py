@@ -66,6 +66,8 @@ def test_clients_of_all_nodes_and_both_transports_are_counted(redis, nodes, chan
     one, other = nodes
     readers = [SseReader(one.port, channel), WsReader(one.port, channel), SseReader(other.port, channel),
                WsReader(other.port, channel)]
+    for reader in readers:  # its first heartbeat: from then on it is written to
+        assert reader.stream.raw() if reader.transport == "sse" else reader.socket.read_frame()
     counted(redis, channel, 4)
     for i, at in enumerate((one, other, one)):
         start = time.monotonic()
