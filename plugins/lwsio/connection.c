@@ -235,6 +235,17 @@ push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum 
 	return connection;
 }
 
+/*
+ * lws 4.3 drops headers that it does not know over HTTP/2, Last-Event-ID among them: of an EventSource
+ * without an id in its query nobody can know whether it comes back.
+ */
+static bool
+may_have_read(const struct push_connection *connection)
+{
+	return connection->encoding == PUSH_ENCODING_SSE &&
+	       lws_get_network_wsi(connection->wsi) != connection->wsi;
+}
+
 enum push_status
 push_connection_resume(struct push_connection *connection)
 {
@@ -242,7 +253,7 @@ push_connection_resume(struct push_connection *connection)
 	struct push_buf id;
 
 	push_buf_init(&id, PUSH_QUERY_BYTES_MAX);
-	if (push_request_last_id(connection->wsi, &id))
+	if (push_request_last_id(connection->wsi, &id) || may_have_read(connection))
 		status = connection->ops->subscriber_resume(
 			connection->subscriber, id.bytes ? id.bytes : "", id.size);
 	push_buf_fini(&id);

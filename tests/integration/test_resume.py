@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from h2client import make_certificate
+from h2client import H2, make_certificate
 from http1 import get, publish
 from resuming import READERS, SseReader, WsReader, gap, message, resumed
 from server import Server, free_port
@@ -22,10 +22,11 @@ names = (f"room-{i}" for i in itertools.count())
 def server(tmp_path_factory):
     certificate, key = make_certificate(tmp_path_factory.mktemp("tls"))
     port = free_port()
-    with Server(conf_d={"30-tls": VHOST % (port, certificate, key)}, PUSH_HISTORY_SIZE=20, PUSH_HISTORY_TTL="1m",
+    tls = VHOST.replace("http/1.1", "h2,http/1.1") % (port, certificate, key)
+    with Server(conf_d={"30-tls": tls}, PUSH_HISTORY_SIZE=20, PUSH_HISTORY_TTL="1m",
                 PUSH_HISTORY_RULES="short:=3 brief:=10/1s off:=0", PUSH_RECONNECT_DITHER_MIN_DURATION="1h",
                 PUSH_RECONNECT_DITHER_MAX_DURATION="1h") as running:
-        running.tls_port = port
+        running.tls_port, running.certificate = port, certificate
         context = ssl.create_default_context(cafile=certificate)
         running.wrap = lambda plain: context.wrap_socket(plain, server_hostname="localhost")
         yield running
@@ -188,6 +189,21 @@ def test_a_slow_reader_gets_a_long_history_piece_by_piece():
         assert again.next() == resumed(300)
         again.close()
         assert small.metric('push_disconnects_total{transport="sse",reason="slow"}') == 0
+
+
+def test_over_http2_an_event_stream_without_an_id_in_its_query_is_told_that_it_may_have_missed_something(server, room):
+    """lws does not show the header there, so nobody knows whether it comes back."""
+    with H2(server.tls_port, server.certificate) as connection:
+        fresh = connection.get(f"/sse/messages?channels={room}")
+        assert fresh.event().startswith(b"event:heartbeat")
+        assert fresh.event() == f'event:gap\ndata:{{"channel":"{room}","missed":"unknown"}}\n\n'.encode()
+        server.publish(room, 1)
+        message_text = fresh.event()
+        position = message_text.split(b"\nid:", 1)[1].split(b"\n", 1)[0].decode()
+        server.publish(room, 2)
+        again = connection.get(f"/sse/messages?channels={room}&last_event_id={position}")
+        assert again.event().startswith(b"event:heartbeat")
+        assert again.event().startswith(f'event:message\ndata:{{"channel":"{room}","message":2'.encode())
 
 
 def test_a_websocket_may_ask_when_it_is_open(server, room):
