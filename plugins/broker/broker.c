@@ -12,6 +12,7 @@
 
 #include "broker.h"
 #include "client_publishes.h"
+#include "core/history_rules.h"
 #include "core/hub.h"
 #include "core/jsonscan.h"
 #include "core/limits.h"
@@ -189,7 +190,7 @@ push_broker_create(
 	name_node(broker);
 	if (broker->engine->serve)
 		broker->engine->serve(broker->engine, serve, broker);
-	broker->reads_history = push_read_is_offered(&broker->options);
+	broker->reads_history = push_history_is_kept(&broker->options);
 	broker->publisher = (struct push_publisher){.engine = broker->engine,
 		.options = &broker->options,
 		.stats = &broker->counts->stats,

@@ -117,7 +117,7 @@ struct push_broker_ops {
 	bool (*lines_is_over)(const struct push_lines *lines);
 	struct push_buf *(*lines_answers)(struct push_lines *lines);
 
-	/* push_read_is_offered() */
+	/* push_history_is_kept(): else GET is no method of /messages */
 	bool (*reads_history)(const struct push_broker *broker);
 	enum push_status (*subscriber_acknowledge)(
 		struct push_subscriber *subscriber, const struct push_acks_request *request);

@@ -99,7 +99,7 @@ push_read(struct push_publisher *publisher, const struct push_read_request *requ
 		refuse(400, error.text, answer, context);
 		return;
 	}
-	if (!push_read_is_offered(publisher->options)) {
+	if (!push_history_is_kept(publisher->options)) {
 		refuse(404, "the channel has no history", answer, context);
 		return;
 	}
@@ -114,14 +114,4 @@ push_read(struct push_publisher *publisher, const struct push_read_request *requ
 	}
 	*reading = (struct reading){answer, context};
 	engine->read(engine, &arguments, publisher->now_us(), on_read, reading);
-}
-
-bool
-push_read_is_offered(const struct push_options *options)
-{
-	struct push_history_rules rules;
-	struct push_error error;
-
-	return push_history_rules_parse(&rules, options, &error) == PUSH_OK &&
-	       push_history_rules_keep_any(&rules);
 }

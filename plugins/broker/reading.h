@@ -21,8 +21,4 @@ void
 push_read(struct push_publisher *publisher, const struct push_read_request *request, push_answer_fn answer,
 	void *context);
 
-/* push_read_is_offered - whether any channel can have history; else GET is no method of ours. */
-bool
-push_read_is_offered(const struct push_options *options);
-
 #endif

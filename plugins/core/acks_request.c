@@ -34,16 +34,6 @@ is_name(const char *text, size_t size)
 	return size > 0 && size <= PUSH_CLIENT_NAME_BYTES_MAX;
 }
 
-static bool
-keeps_history(const struct push_options *options)
-{
-	struct push_history_rules rules;
-	struct push_error error;
-
-	return push_history_rules_parse(&rules, options, &error) == PUSH_OK &&
-	       push_history_rules_keep_any(&rules);
-}
-
 enum push_status
 push_acks_request_read(struct push_acks_request *ret_request, const struct push_acks_query *query,
 	enum push_encoding encoding, const struct push_options *options, struct push_error *error)
@@ -52,7 +42,7 @@ push_acks_request_read(struct push_acks_request *ret_request, const struct push_
 	bool is_off = false;
 
 	*ret_request = request;
-	if ((!query->acks && !query->client) || !keeps_history(options))
+	if ((!query->acks && !query->client) || !push_history_is_kept(options))
 		return PUSH_OK;
 	if (encoding != PUSH_ENCODING_WS)
 		return invalid(error,

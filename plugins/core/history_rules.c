@@ -90,3 +90,13 @@ push_history_rules_find(const struct push_history_rules *rules, const char *chan
 	}
 	return best;
 }
+
+bool
+push_history_is_kept(const struct push_options *options)
+{
+	struct push_history_rules rules;
+	struct push_error error = {""};
+
+	return push_history_rules_parse(&rules, options, &error) == PUSH_OK &&
+	       push_history_rules_keep_any(&rules);
+}

@@ -42,6 +42,10 @@ push_history_rules_parse(
 bool
 push_history_rules_keep_any(const struct push_history_rules *rules);
 
+/* push_history_is_kept - the same of options that were checked. */
+bool
+push_history_is_kept(const struct push_options *options);
+
 /* push_history_rules_find - what holds for a channel; never NULL. */
 const struct push_history_rule *
 push_history_rules_find(const struct push_history_rules *rules, const char *channel, size_t size);

@@ -42,8 +42,6 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	void (*ready)(void *context), void *context)
 {
 	struct push_hub *hub = calloc(1, sizeof(*hub));
-	struct push_history_rules rules;
-	struct push_error error = {""};
 
 	if (!hub)
 		return NULL;
@@ -64,8 +62,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 		goto fail_map;
 	if (create_frames(hub) != PUSH_OK)
 		goto fail_frames;
-	if (push_history_rules_parse(&rules, options, &error) == PUSH_OK &&
-		push_history_rules_keep_any(&rules)) {
+	if (push_history_is_kept(options)) {
 		hub->history = push_history_store_create(options, &hub->channels, stats, now_us);
 		if (!hub->history)
 			goto fail_frames;

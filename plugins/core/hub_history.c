@@ -87,11 +87,11 @@ live_frame(const struct push_subscriber *subscriber, struct push_history_entry *
 	if (subscriber->hub->history->partition_count <= 1)
 		return push_history_frame(entry->history, entry, (enum push_encoding)subscriber->encoding);
 	partitions = session_partitions(subscriber);
-	if (*last && *last_partitions == partitions)
-		return *last;
-	push_frame_unref(*last);
-	*last = session_frame(subscriber, entry, &subscriber->hub->history->heads);
-	*last_partitions = partitions;
+	if (!*last || *last_partitions != partitions) {
+		push_frame_unref(*last);
+		*last = session_frame(subscriber, entry, &subscriber->hub->history->heads);
+		*last_partitions = partitions;
+	}
 	return *last;
 }
 

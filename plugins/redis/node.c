@@ -60,6 +60,7 @@ on_subscriptions_up(void *context, uint64_t now_us)
 
 	(void)now_us;
 	redis_connection_is_up(&node->subscriptions);
+	node->is_new = false;
 	node->engine->stats->connects++;
 	node->ask_again_us = 0;
 	node->probes_lost = 0;
@@ -100,6 +101,7 @@ on_subscriptions_down(void *context, const char *why, uint64_t now_us)
 
 	(void)now_us;
 	redis_subscriptions_lost(node);
+	node->is_new = false;
 	on_down(node, &node->subscriptions, why);
 }
 
@@ -243,6 +245,7 @@ redis_node_obtain(struct redis_engine *engine, const char *host, uint16_t port)
 	if (!node)
 		return NULL;
 	node->engine = engine;
+	node->is_new = true;
 	push_list_init(&node->to_ask);
 	push_list_init(&node->asked);
 	push_list_init(&node->live);

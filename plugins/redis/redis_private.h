@@ -67,6 +67,7 @@ struct redis_node {
 	struct redis_engine *engine;
 	struct redis_connection commands, subscriptions;
 	bool is_up;     /* both */
+	bool is_new;    /* its connection for subscriptions was neither up nor down yet */
 	bool has_slots; /* it is responsible for some channels */
 	uint16_t first_slot;
 	/* subscriptions of channels that it is responsible for; each is in one of these */

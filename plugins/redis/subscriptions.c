@@ -155,7 +155,8 @@ home(struct redis_engine *engine, struct redis_subscription *subscription)
 		ask(subscription, node);
 		want_told(subscription);
 	}
-	if (!node || !redis_node_takes_subscriptions(node))
+	/* the first attempt to connect is waited for: it takes a moment where all is well */
+	if (!node || (!redis_node_takes_subscriptions(node) && !node->is_new))
 		redis_subscription_do_not_wait(engine, subscription);
 }
 
@@ -475,6 +476,10 @@ redis_subscription_refused(
 void
 redis_subscriptions_lost(struct redis_node *node)
 {
+	for (struct push_list *item = node->to_ask.next; node->is_new && item != &node->to_ask;
+		item = item->next)
+		redis_subscription_do_not_wait(
+			node->engine, push_container_of(item, struct redis_subscription, item));
 	for (struct push_list *item = node->asked.next; item != &node->asked; item = item->next) {
 		struct redis_subscription *subscription =
 			push_container_of(item, struct redis_subscription, item);
