@@ -258,20 +258,15 @@ push_history_put(struct push_history *history, struct push_history_entry *entry)
 	return true;
 }
 
-static struct push_history_entry *
-first_of(struct push_list *list)
-{
-	return push_list_is_empty(list) ? NULL
-					: push_container_of(list->next, struct push_history_entry, age);
-}
-
 void
 push_history_discard(struct push_history *history)
 {
-	struct push_history_entry *entry;
+	struct push_list *item = history->fetched.next, *next;
 
-	while ((entry = first_of(&history->fetched)))
-		push_history_entry_destroy(entry);
+	for (; item != &history->fetched; item = next) {
+		next = item->next;
+		push_history_entry_destroy(push_container_of(item, struct push_history_entry, age));
+	}
 }
 
 void
@@ -298,7 +293,7 @@ void
 push_history_forward(struct push_history *history, struct push_position after, struct push_position upstream,
 	struct push_position head)
 {
-	struct push_history_entry *entry;
+	struct push_list *item, *next;
 
 	after = limit_to_epoch(after, head);
 	if (!history->complete.epoch) {
@@ -308,8 +303,11 @@ push_history_forward(struct push_history *history, struct push_position after, s
 		   push_position_compare(head, push_history_last(history)) < 0) {
 		push_history_restart(history, after);
 	}
-	while ((entry = first_of(&history->fetched))) {
-		push_list_remove(&entry->age);
+	for (item = history->fetched.next; item != &history->fetched; item = next) {
+		struct push_history_entry *entry = push_container_of(item, struct push_history_entry, age);
+
+		next = item->next;
+		push_list_remove(item);
 		if (push_position_compare(push_history_last(history), entry->at) < 0)
 			(void)push_history_put(history, entry);
 		else
@@ -342,13 +340,14 @@ push_history_backward(struct push_history *history, struct push_position after, 
 {
 	struct push_position start = history->after;
 	uint64_t dropped = history->store->stats->history_dropped;
+	struct push_list *item = history->fetched.prev, *before;
 	bool has_room = true;
 
 	after = limit_to_epoch(after, history->complete);
-	while (has_room && !push_list_is_empty(&history->fetched)) {
-		struct push_history_entry *entry =
-			push_container_of(history->fetched.prev, struct push_history_entry, age);
+	for (; has_room && item != &history->fetched; item = before) {
+		struct push_history_entry *entry = push_container_of(item, struct push_history_entry, age);
 
+		before = item->prev;
 		if (push_position_compare(entry->at, start) > 0) {
 			push_history_entry_destroy(entry); /* it is there, or it comes by itself */
 			continue;
@@ -387,7 +386,6 @@ push_history_free(struct push_history *history)
 	struct push_position *place = forgotten(history->store, history->channel);
 
 	PUSH_ASSERT(!history->count);
-	push_history_discard(history);
 	push_list_splice(&history->fetched, &history->pending);
 	push_history_discard(history);
 	if (push_position_compare(*place, history->after) < 0)

@@ -348,7 +348,7 @@ is_read(struct publish *publish, const char *rest)
 static int
 read_history(struct publish *publish)
 {
-	struct push_read_request request = {NULL};
+	struct push_read_request request = {.channel = NULL};
 	struct push_buf channel, since, limit;
 
 	publish->is_read = true;

@@ -75,6 +75,7 @@ def test_tokens_that_nobody_has_are_not_found(nodes):
 def test_a_token_works_at_whichever_worker_it_comes_to(redis):
     """The kernel chooses the worker for each connection."""
     with node(redis.url(), PUSH_WORKERS=2) as server:
+        wait_until(lambda: server.process.output().count(" is there") >= 2, "both workers have heard of each other")
         client = Controlled(server.port, "start")
         with redis.subscribe(f"{MARK}push:node:{client.token.split('.')[0]}") as spy:
             for i in range(50):
