@@ -306,8 +306,8 @@ publish_all(struct publishing *publishing, const char *body, size_t size)
 
 /* --- the request --- */
 
-static void
-refuse(unsigned int status, const char *text, push_answer_fn answer, void *context)
+void
+push_answer_error(unsigned int status, const char *text, push_answer_fn answer, void *context)
 {
 	struct push_buf body;
 
@@ -424,12 +424,12 @@ push_publisher_publish(struct push_publisher *publisher, const struct push_publi
 		status = 501;
 	}
 	if (status) {
-		refuse(status, error.text, answer, context);
+		push_answer_error(status, error.text, answer, context);
 		return;
 	}
 	publishing = create(publisher, request, count, answer, context);
 	if (!publishing) {
-		refuse(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
+		push_answer_error(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
 		return;
 	}
 	publishing->is_array = is_array;

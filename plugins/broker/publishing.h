@@ -47,6 +47,10 @@ struct push_answer {
 /* How a request ended, called exactly once for each, maybe before the call that made it returns. */
 typedef void (*push_answer_fn)(void *context, const struct push_answer *answer);
 
+/* push_answer_error - answer `{"error":"text"}`. */
+void
+push_answer_error(unsigned int status, const char *text, push_answer_fn answer, void *context);
+
 /* What publishing needs of its broker; one for each. */
 struct push_publisher {
 	struct push_engine *engine;

@@ -15,18 +15,6 @@ struct reading {
 };
 
 static void
-refuse(unsigned int status, const char *text, push_answer_fn answer, void *context)
-{
-	struct push_buf body;
-
-	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
-	push_json_append_error(&body, text);
-	answer(context,
-		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
-	push_buf_fini(&body);
-}
-
-static void
 on_read(void *context, enum push_status status, const char *text, size_t size)
 {
 	struct reading *reading = context;
@@ -36,10 +24,12 @@ on_read(void *context, enum push_status status, const char *text, size_t size)
 		reading->answer(reading->context, &(struct push_answer){200, "application/json", text, size});
 		break;
 	case PUSH_NOT_FOUND:
-		refuse(404, "the channel has no history", reading->answer, reading->context);
+		push_answer_error(404, "the channel has no history", reading->answer, reading->context);
 		break;
-	case PUSH_INVALID: refuse(400, "'since' is no id", reading->answer, reading->context); break;
-	default: refuse(503, push_status_text(status), reading->answer, reading->context); break;
+	case PUSH_INVALID:
+		push_answer_error(400, "'since' is no id", reading->answer, reading->context);
+		break;
+	default: push_answer_error(503, push_status_text(status), reading->answer, reading->context); break;
 	}
 	free(reading);
 }
@@ -96,20 +86,20 @@ push_read(struct push_publisher *publisher, const struct push_read_request *requ
 	struct reading *reading;
 
 	if (!check(publisher, request, &arguments, &error)) {
-		refuse(400, error.text, answer, context);
+		push_answer_error(400, error.text, answer, context);
 		return;
 	}
 	if (!push_history_is_kept(publisher->options)) {
-		refuse(404, "the channel has no history", answer, context);
+		push_answer_error(404, "the channel has no history", answer, context);
 		return;
 	}
 	if (!engine->read) {
-		refuse(501, "history cannot be read from this broker", answer, context);
+		push_answer_error(501, "history cannot be read from this broker", answer, context);
 		return;
 	}
 	reading = malloc(sizeof(*reading));
 	if (!reading) {
-		refuse(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
+		push_answer_error(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
 		return;
 	}
 	*reading = (struct reading){answer, context};

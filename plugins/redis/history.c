@@ -27,6 +27,7 @@
 #include "core/limits.h"
 #include "core/payload.h"
 #include "core/push_assert.h"
+#include "redis/call_text.h"
 #include "redis/keys.h"
 #include "redis/redis_private.h"
 #include "redis/resp.h"
@@ -52,29 +53,13 @@ struct redis_fetch {
 
 /* --- numbers in text --- */
 
-static bool
-read_number(const char *text, size_t size, uint64_t *ret)
-{
-	uint64_t number = 0;
-
-	if (!size || size > 19)
-		return false;
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		number = number * 10 + (uint64_t)(text[i] - '0');
-	}
-	*ret = number;
-	return true;
-}
-
 bool
 redis_read_position(const char *text, size_t size, struct push_position *ret)
 {
 	const char *dash = size ? memchr(text, '-', size) : NULL;
 
-	return dash && read_number(text, (size_t)(dash - text), &ret->epoch) &&
-	       read_number(dash + 1, size - (size_t)(dash - text) - 1, &ret->number);
+	return dash && push_redis_decimal(text, (size_t)(dash - text), &ret->epoch) &&
+	       push_redis_decimal(dash + 1, size - (size_t)(dash - text) - 1, &ret->number);
 }
 
 /* A message's own ttl, in us.  Whatever is longer than any rule's is all the same. */
@@ -376,8 +361,9 @@ take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
 	bool is_replaced;
 	enum push_status status;
 
-	if (!redis_read_position(id, strlen(id), &kept.at) || !read_number(time, strlen(time), &time_ms) ||
-		!read_number(ttl, strlen(ttl), &ttl_ms))
+	if (!redis_read_position(id, strlen(id), &kept.at) ||
+		!push_redis_decimal(time, strlen(time), &time_ms) ||
+		!push_redis_decimal(ttl, strlen(ttl), &ttl_ms))
 		return PUSH_INVALID;
 	kept.ttl_us = ttl_of(ttl_ms);
 	kept.age_us = time_ms < fetch->now_ms ? (fetch->now_ms - time_ms) * 1000 : 0;
@@ -402,11 +388,13 @@ redis_history_item(const struct push_redis_awaited *awaited, const struct push_r
 	if (fetch->is_useless)
 		return;
 	switch (place->index[0]) {
-	case ITEM_EPOCH: fetch->is_useless = !read_number(item->text, item->size, &fetch->head.epoch); break;
-	case ITEM_NUMBER:
-		fetch->is_useless = !read_number(item->text, item->size, &fetch->head.number);
+	case ITEM_EPOCH:
+		fetch->is_useless = !push_redis_decimal(item->text, item->size, &fetch->head.epoch);
 		break;
-	case ITEM_NOW: fetch->is_useless = !read_number(item->text, item->size, &fetch->now_ms); break;
+	case ITEM_NUMBER:
+		fetch->is_useless = !push_redis_decimal(item->text, item->size, &fetch->head.number);
+		break;
+	case ITEM_NOW: fetch->is_useless = !push_redis_decimal(item->text, item->size, &fetch->now_ms); break;
 	default:
 		fetch->is_useless = part == MESSAGE_PAYLOAD ? take_message(fetch, item) != PUSH_OK
 							    : !keep_part(fetch, part, item);
@@ -539,7 +527,7 @@ open_envelope(struct push_kept *kept, const char **payload, size_t *size)
 	}
 	if (!redis_read_position(part[0], part_size[0], &kept->at) ||
 		!redis_read_position(part[1], part_size[1], &kept->before) ||
-		!read_number(part[2], part_size[2], &ttl_ms))
+		!push_redis_decimal(part[2], part_size[2], &ttl_ms))
 		return false;
 	kept->ttl_us = ttl_of(ttl_ms);
 	*payload = at;
