@@ -29,6 +29,8 @@ struct client {
 	unsigned int code; /* of the Close frame that it got; 0: none */
 };
 
+#include "fake_transport.h"
+
 /* What a broker keeps by name, and how it answers. */
 struct asked {
 	push_hub_value_fn done;
@@ -134,42 +136,6 @@ fake_put(void *context, const char *name, size_t name_size, const char *value, s
 }
 
 /* --- clients --- */
-
-static ssize_t
-fake_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
-{
-	struct client *client = connection;
-	size_t taken = 0;
-
-	for (size_t i = 0; i < count && client->room > 0; i++, skip = 0) {
-		size_t piece = frames[i]->size - skip;
-
-		if (piece > client->room)
-			piece = client->room;
-		assert_true(client->size + piece < sizeof(client->got));
-		memcpy(client->got + client->size, frames[i]->bytes + skip, piece);
-		client->size += piece;
-		client->room -= piece;
-		taken += piece;
-	}
-	return (ssize_t)taken;
-}
-
-static bool
-fake_is_blocked(void *connection)
-{
-	(void)connection;
-	return false;
-}
-
-static void
-fake_close(void *connection, bool at_once)
-{
-	(void)at_once;
-	((struct client *)connection)->closed = true;
-}
-
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close};
 
 static void
 on_ready(void *context)

@@ -27,6 +27,8 @@ struct client {
 	char id[600]; /* Last-Event-ID */
 };
 
+#include "fake_transport.h"
+
 struct world {
 	struct push_options options;
 	struct push_stats stats;
@@ -34,42 +36,6 @@ struct world {
 	uint64_t now;
 	struct client client;
 };
-
-static ssize_t
-fake_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
-{
-	struct client *client = connection;
-	size_t taken = 0;
-
-	for (size_t i = 0; i < count && client->room > 0; i++, skip = 0) {
-		size_t piece = frames[i]->size - skip;
-
-		if (piece > client->room)
-			piece = client->room;
-		assert_true(client->size + piece < sizeof(client->got));
-		memcpy(client->got + client->size, frames[i]->bytes + skip, piece);
-		client->size += piece;
-		client->room -= piece;
-		taken += piece;
-	}
-	return (ssize_t)taken;
-}
-
-static bool
-fake_is_blocked(void *connection)
-{
-	(void)connection;
-	return false;
-}
-
-static void
-fake_close(void *connection, bool at_once)
-{
-	(void)at_once;
-	((struct client *)connection)->closed = true;
-}
-
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close};
 
 static void
 on_ready(void *context)
