@@ -11,6 +11,7 @@ struct settings {
 	const char *lwsws;   /* program, looked for in PATH if it has no slash */
 	const char *run_dir; /* where the rendered configuration goes; NULL: the usual places */
 	int workers;         /* 0: as many as fit */
+	const char *health;  /* what to ask a running Push; NULL: nothing */
 	bool check;
 };
 

@@ -508,12 +508,10 @@ open_signals(struct supervisor *self)
 static bool
 open_run_dir(struct supervisor *self)
 {
-	if (!run_dir_create(self->run_dir, self->settings->run_dir)) {
-		fprintf(stderr,
-			"pushd: cannot make a folder for the running configuration%s%s: %s; give one with "
-			"--run-dir\n",
-			self->settings->run_dir ? " in " : "",
-			self->settings->run_dir ? self->settings->run_dir : "", strerror(errno));
+	struct push_error error;
+
+	if (run_dir_create(self->run_dir, self->settings->run_dir, &error) != PUSH_OK) {
+		fprintf(stderr, "pushd: %s\n", error.text);
 		self->run_dir[0] = '\0';
 		return false;
 	}

@@ -699,6 +699,10 @@ void
 redis_peers_left_behind(
 	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size);
 
+/* redis_peers_is_settled - whether all nodes that live have had the time to say so. */
+bool
+redis_peers_is_settled(const struct redis_engine *engine);
+
 /* redis_peers_is_alive - whether a node's clients count. */
 bool
 redis_peers_is_alive(struct redis_engine *engine, const char *id, size_t size);

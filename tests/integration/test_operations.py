@@ -269,7 +269,7 @@ def test_help_names_every_option_and_bad_arguments_are_refused():
     assert len(names) >= 13
     for name in names:
         assert name.upper().replace(".", "_") in text
-    for option in ("--config", "--plugins", "--mounts", "--lwsws", "--run-dir", "--workers", "--check", "--version"):
+    for option in ("--config", "--plugins", "--mounts", "--lwsws", "--run-dir", "--workers", "--check", "--health", "--version"):
         assert option in text
     assert run_pushd("--workers", "x").returncode == 2
     assert run_pushd("--nonsense").returncode == 2
