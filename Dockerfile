@@ -26,6 +26,8 @@ RUN if [ -n "$DEBIAN_SNAPSHOT" ]; then \
 FROM base AS deps
 WORKDIR /src
 COPY server/deps server/lib.sh server/
+# versions are those of the snapshot; the lists are for server/deps, and no layer of these is in the image
+# hadolint ignore=DL3008,DL3009
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils python3 >/dev/null && server/deps
 
 FROM deps AS build
@@ -41,6 +43,7 @@ RUN server/image-root /image
 
 # compose.test.yaml runs the tests in this one.
 FROM deps AS test
+# hadolint ignore=DL3008
 RUN apt-get install -y -qq --no-install-recommends curl iproute2 libcmocka-dev openssl procps psmisc python3-pytest \
         redis-server redis-tools util-linux valgrind >/dev/null
 COPY . .
@@ -49,13 +52,11 @@ CMD ["ctest", "--test-dir", "build/release", "--output-on-failure", "-L", "unit"
 
 FROM scratch AS push
 ARG PUSH_VERSION=0.1.0
-ARG REVISION=
-ARG CREATED=
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Push" \
       org.opencontainers.image.description="Real-time push messaging by WebSocket and Server-Sent Events" \
       org.opencontainers.image.version="${PUSH_VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /image /
 ENV PATH=/usr/bin
@@ -64,5 +65,5 @@ EXPOSE 8080 8000
 # a drain: clients are asked to reconnect; give it longer than push.drain.duration (docker stop -t 60)
 STOPSIGNAL SIGTERM
 # alive, not ready: who restarts what is unhealthy shall not do so while Redis is away
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["/usr/bin/pushd", "--health", "live"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["/usr/bin/pushd", "--health", "live"]
 ENTRYPOINT ["/usr/bin/pushd"]
