@@ -1,4 +1,4 @@
-"""Gets the peers that Push is compared with from Debian, and knows what it got.
+"""Gets the peers that Push is compared with, or tested beside, from Debian, and knows what it got.
 
 They are downloaded by apt-get and unpacked below build/bench/peers, with those libraries that the machine does not
 have: nothing is installed, no service is started, and removing the folder removes them.
@@ -18,9 +18,9 @@ TREE = os.path.join(HOME, "root")
 
 # What each peer is made of, and the files by which it is known to be there.
 PACKAGES = {"Nchan": ("nginx", "libnginx-mod-nchan"), "Redis": ("redis-server", "redis-tools"),
-            "Valkey": ("valkey-server", "valkey-tools")}
+            "Valkey": ("valkey-server", "valkey-tools"), "HAProxy": ("haproxy",)}
 FILES = {"Nchan": ("usr/sbin/nginx", "usr/lib/nginx/modules/ngx_nchan_module.so"), "Redis": ("usr/bin/redis-server",),
-         "Valkey": ("usr/bin/valkey-server",)}
+         "Valkey": ("usr/bin/valkey-server",), "HAProxy": ("usr/sbin/haproxy",)}
 
 
 class Unavailable(Exception):
@@ -45,7 +45,7 @@ def version(peer):
     """As the programs say it themselves."""
     program = path(FILES[peer][0])
     done = subprocess.run([program, "-v"], env=environment(), capture_output=True, text=True, check=False)
-    found = re.search(r"(?:nginx/|v=)([\d.]+)", done.stderr + done.stdout)
+    found = re.search(r"(?:nginx/|v=|HAProxy version )([\d.]+)", done.stderr + done.stdout)
     if peer != "Nchan":
         return found[1] if found else ""
     try:
