@@ -62,11 +62,16 @@ def is_installed(package):
 
 
 def libraries_of(package):
-    """The libraries that it depends on and that the machine lacks."""
-    done = subprocess.run(["apt-cache", "depends", "--no-recommends", "--no-suggests", package], capture_output=True,
-                          text=True, check=False)
-    names = re.findall(r"^\s*\|?(?:Pre)?Depends: (lib[^\s<>]+)", done.stdout, re.M)
-    return [name for name in dict.fromkeys(names) if not is_installed(name)]
+    """The libraries that it depends on, directly or through others, and that the machine lacks."""
+    found, waiting = [], [package]
+    while waiting:
+        done = subprocess.run(["apt-cache", "depends", "--no-recommends", "--no-suggests", waiting.pop()],
+                              capture_output=True, text=True, check=False)
+        names = re.findall(r"^\s*\|?(?:Pre)?Depends: (lib[^\s<>]+)", done.stdout, re.M)
+        missing = [name for name in dict.fromkeys(names) if name not in found and not is_installed(name)]
+        found += missing
+        waiting += missing
+    return found
 
 
 def download(packages, folder):
