@@ -193,6 +193,8 @@ schedule_restart(struct worker *worker, uint64_t served_us)
 	if (!worker->backoff_us || served_us > BACKOFF_RESET_US)
 		worker->backoff_us = BACKOFF_FIRST_US;
 	worker->restart_at_us = now_us() + worker->backoff_us;
+	if (worker->setup.stats)
+		push_shared_stats_restarting(worker->setup.stats);
 	/* who waits in them is told so, and who comes goes to the other workers */
 	if (worker->backoff_us >= BACKOFF_SOCKETS_US)
 		kept_sockets_drop(worker->setup.sockets);
