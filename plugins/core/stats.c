@@ -181,6 +181,23 @@ render_latency(const struct push_stats *stats, struct push_buf *to)
 	push_buf_printf(to, "%s_count %" PRIu64 "\n", name, total);
 }
 
+static void
+render_traces(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char *const labels[] = {
+#define X(name, label) label,
+		PUSH_TRACE_RESULT_MAP(X)
+#undef X
+	};
+
+	head(to, "push_trace_spans_total", "counter",
+		"Spans by what became of them: exported, dropped since there were too many, failed at the "
+		"collector.");
+	for (size_t i = 0; i < PUSH_TRACE_RESULT_COUNT; i++)
+		push_buf_printf(to, "push_trace_spans_total{result=\"%s\"} %" PRIu64 "\n", labels[i],
+			stats->trace_spans[i]);
+}
+
 /* The names that Prometheus' own client libraries use. */
 static void
 render_process(const struct push_process *process, const char *version, struct push_buf *to)
@@ -211,5 +228,6 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_live(stats, to);
 	render_acks(stats, to);
 	render_latency(stats, to);
+	render_traces(stats, to);
 	render_process(process, version, to);
 }

@@ -28,6 +28,19 @@ enum {
 #define PUSH_LATENCY_BUCKET_COUNT 19
 #define PUSH_LATENCY_FIRST_BITS   6
 
+/* What became of spans (trace/tracer.h).  X(name, label) */
+#define PUSH_TRACE_RESULT_MAP(X)                                                                             \
+	X(EXPORTED, "exported")                                                                              \
+	X(DROPPED, "dropped") /* before they were sent: there were too many */                               \
+	X(FAILED, "failed")   /* the collector did not take them */
+
+enum push_trace_result {
+#define X(name, label) PUSH_TRACE_##name,
+	PUSH_TRACE_RESULT_MAP(X)
+#undef X
+		PUSH_TRACE_RESULT_COUNT
+};
+
 struct push_stats {
 	struct {
 		uint64_t connections, connections_total; /* now; since the start */
@@ -48,6 +61,7 @@ struct push_stats {
 	uint64_t outbox_bytes;                                   /* now, all subscribers together */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
 	uint64_t latency_sum_us;
+	uint64_t trace_spans[PUSH_TRACE_RESULT_COUNT];
 };
 
 /* What is read from the process when metrics are asked for. */
