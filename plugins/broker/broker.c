@@ -19,6 +19,7 @@
 #include "core/push_assert.h"
 #include "core/subscriber.h"
 #include "core/tokens.h"
+#include "debug_log.h"
 #include "direct/direct.h"
 #include "process.h"
 #include "redis/engine_redis.h"
@@ -39,6 +40,7 @@ struct push_broker {
 	struct push_shared_stats *shared;           /* NULL: the only one */
 	uint64_t share_engine_us, share_process_us; /* due then */
 	struct push_broker_host host;
+	struct push_debug_log log;
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_publisher publisher;
@@ -89,10 +91,24 @@ wall_clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void
+engine_wake(void *context)
+{
+	struct push_broker *broker = context;
+
+	broker->host.wake(broker->host.context);
+}
+
+static void
+engine_log(void *context, enum push_log_level level, const char *line)
+{
+	push_broker_say(context, level, line);
+}
+
 static struct push_engine *
 create_engine(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
-	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
+	const struct push_engine_host host = {engine_wake, engine_log, broker};
 
 	if (!broker->options.redis_url[0])
 		return push_engine_memory_create(broker->hub, wall_clock_ms(), seed, now_us());
@@ -180,6 +196,9 @@ push_broker_create(
 	broker->host = *host;
 	broker->counts = &broker->own_counts;
 	broker->shared = push_shared_stats_join(&broker->counts);
+	push_debug_log_init(&broker->log, push_options_log_level(options),
+		broker->shared ? push_shared_stats_log_level(broker->shared) : NULL, host->log,
+		host->context);
 	broker->hub = push_hub_create(
 		&broker->options, &broker->counts->stats, seed, now_us(), on_hub_ready, broker);
 	if (!broker->hub)
@@ -196,7 +215,9 @@ push_broker_create(
 		.stats = &broker->counts->stats,
 		.now_us = now_us,
 		.wake = host->wake,
-		.context = host->context};
+		.context = host->context,
+		.log = &broker->log};
+	push_debug_log_watch(&broker->log, broker->hub);
 	push_publisher_init(&broker->publisher);
 	push_client_publishes_init(&broker->client_publishes, &broker->publisher);
 	if (broker->options.ws_publish)
@@ -330,6 +351,7 @@ push_broker_tick(struct push_broker *broker)
 		broker->engine->tick(broker->engine, now_us());
 	push_publisher_tick(&broker->publisher, now_us());
 	share_gauges(broker, now_us());
+	push_debug_log_tick(&broker->log, now_us());
 	check_drained(broker);
 }
 
@@ -624,6 +646,30 @@ ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subsc
 	free_if_unused(broker);
 }
 
+void
+push_broker_say(struct push_broker *broker, enum push_log_level level, const char *line)
+{
+	push_debug_log_say(&broker->log, level, line);
+}
+
+static enum push_log_level
+ops_log_level(const struct push_broker *broker)
+{
+	return push_debug_log_level(&broker->log);
+}
+
+static enum push_log_level
+ops_log_level_configured(const struct push_broker *broker)
+{
+	return broker->log.configured;
+}
+
+static void
+ops_set_log_level(struct push_broker *broker, enum push_log_level level)
+{
+	push_debug_log_set_level(&broker->log, level);
+}
+
 const struct push_broker_ops *
 push_broker_ops_table(void)
 {
@@ -666,6 +712,10 @@ push_broker_ops_table(void)
 		.subscriber_acknowledge = push_subscriber_acknowledge,
 		.subscriber_control = ops_subscriber_control,
 		.control_request = ops_control_request,
+		.subscriber_gone = push_subscriber_gone,
+		.log_level = ops_log_level,
+		.log_level_configured = ops_log_level_configured,
+		.set_log_level = ops_set_log_level,
 	};
 
 	return &table;

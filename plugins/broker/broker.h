@@ -19,6 +19,7 @@
 #include "core/channels.h"
 #include "core/encoding.h"
 #include "core/json.h"
+#include "core/log_level.h"
 #include "core/options.h"
 #include "core/stats.h"
 #include "core/transport.h"
@@ -27,7 +28,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  1
+#define PUSH_BROKER_ABI_VERSION  2
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -127,6 +128,14 @@ struct push_broker_ops {
 		struct push_broker *broker, struct push_subscriber *subscriber);
 	void (*control_request)(struct push_broker *broker, const struct push_control_request *request,
 		push_answer_fn answer, void *context);
+
+	/* Before the socket of a subscriber is closed. */
+	void (*subscriber_gone)(struct push_subscriber *subscriber);
+
+	/* How much is logged, by all workers of this machine's Push; and as the options say. */
+	enum push_log_level (*log_level)(const struct push_broker *broker);
+	enum push_log_level (*log_level_configured)(const struct push_broker *broker);
+	void (*set_log_level)(struct push_broker *broker, enum push_log_level level);
 };
 
 struct push_broker_link {
@@ -147,7 +156,7 @@ struct push_broker_link {
 struct push_broker_host {
 	void (*wake)(void *context);    /* have push_broker_flush() called soon, after the turn's input */
 	void (*drained)(void *context); /* the last client has left while draining */
-	void (*log)(void *context, bool is_bad, const char *line);
+	void (*log)(void *context, enum push_log_level level, const char *line);
 	void *context;
 };
 
@@ -199,6 +208,10 @@ push_broker_drain(struct push_broker *broker);
 void
 push_broker_control(struct push_broker *broker, const struct push_control_request *request,
 	push_answer_fn answer, void *context);
+
+/* push_broker_say - a line of the log, if the level lets it pass. */
+void
+push_broker_say(struct push_broker *broker, enum push_log_level level, const char *line);
 
 /* push_broker_ops_table - what a struct push_broker_link points to. */
 const struct push_broker_ops *

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "limits.h"
+#include "log_level.h"
 #include "status.h"
 
 #define PUSH_ACK_TIMEOUT_DEFAULT "10s"
@@ -76,7 +77,9 @@
 	X(client_ttl_us, DURATION, "push.client.ttl", "1h",                                                  \
 		"how long the position of a client with a name is kept, from its last ack or its end")       \
 	X(direct, SWITCH, "push.direct", "on",                                                               \
-		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")
+		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")                          \
+	X(log_format, TEXT, "push.log.format", "text", "text, or json: an object a line (of pushd)")         \
+	X(log_level, TEXT, "push.log.level", "info", "error, warn, info or debug")
 
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
 #define PUSH_OPTION_FIELD_SIZE(field)     uint64_t field
@@ -139,6 +142,10 @@ push_options_set_from_environment(
  */
 enum push_status PUSH_MUST_USE
 push_options_check(const struct push_options *options, struct push_error *error);
+
+/* push_options_log_level - of options that were checked. */
+enum push_log_level
+push_options_log_level(const struct push_options *options);
 
 /* push_options_table - all rows, in the order of the documentation; *count is set to their number. */
 const struct push_option_info *
