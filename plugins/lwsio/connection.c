@@ -6,6 +6,7 @@
 #include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/wsframe.h"
+#include "direct/peer.h"
 #include "direct/send.h"
 #include "lwsio/connection.h"
 #include "lwsio/request.h"
@@ -187,10 +188,19 @@ connection_close(void *context, bool at_once)
 	lws_callback_on_writable(connection->wsi);
 }
 
+static bool
+connection_peer(void *context, char *to, size_t size)
+{
+	const struct push_connection *connection = context;
+
+	return push_peer_text((int)lws_get_socket_fd(lws_get_network_wsi(connection->wsi)), to, size);
+}
+
 static const struct push_transport lws_transport = {
 	.write = connection_write,
 	.is_blocked = connection_is_blocked,
 	.close = connection_close,
+	.peer = connection_peer,
 };
 
 static enum push_connection_way
