@@ -47,6 +47,7 @@ struct push_broker {
 	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
 	struct push_direct *direct;           /* borrowed; NULL: none */
 	uint64_t drain_began_us;
+	uint64_t tick_due_us;    /* when the next one is due; 0: not known yet */
 	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
 };
 
@@ -321,14 +322,36 @@ check_drained(struct push_broker *broker)
 		broker->host.drained(broker->host.context);
 }
 
+/*
+ * When ticks are due is known from the one that came earliest: none comes before its time, so one that seems
+ * to shows that those before it were late.  Asking the timer would be another system call a tick.
+ */
+static void
+count_lag(struct push_broker *broker, uint64_t now, uint64_t ticks)
+{
+	if (!broker->tick_due_us || now < broker->tick_due_us)
+		broker->tick_due_us = now;
+	push_stats_late(&broker->counts->stats, now - broker->tick_due_us, ticks);
+	broker->tick_due_us += ticks * PUSH_TICK_US;
+}
+
+static void
+count_state(struct push_broker *broker)
+{
+	broker->counts->stats.broker_up = broker->engine->is_ready(broker->engine);
+	broker->counts->stats.draining = broker->draining;
+}
+
 /* What one slice leaves is due still at the next tick, so that thousands of timers never hold the loop. */
 void
-push_broker_tick(struct push_broker *broker)
+push_broker_tick(struct push_broker *broker, uint64_t ticks)
 {
+	count_lag(broker, now_us(), ticks);
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
 	push_publisher_tick(&broker->publisher, now_us());
+	count_state(broker);
 	share_gauges(broker, now_us());
 	check_drained(broker);
 }
@@ -412,11 +435,12 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 
 	count_process(broker);
 	count_engine(broker);
+	count_state(broker);
 	if (broker->shared) {
 		push_shared_stats_sum(broker->shared, &sum);
 		counts = &sum;
 	}
-	push_stats_render(&counts->stats, &counts->process, PUSH_VERSION, to);
+	push_stats_render(&counts->stats, &counts->process, &broker->options, PUSH_VERSION, to);
 	if (broker->shared)
 		push_shared_stats_render(broker->shared, to);
 	if (broker->engine->update_stats)

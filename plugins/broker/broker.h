@@ -182,9 +182,13 @@ push_broker_set_direct(struct push_broker *broker, struct push_direct *direct);
 bool
 push_broker_flush(struct push_broker *broker);
 
-/* push_broker_tick - do a slice of what is due by the clock.  To be called every PUSH_TICK_US. */
+/*
+ * push_broker_tick - do a slice of what is due by the clock.  To be called every PUSH_TICK_US.
+ *
+ * @ticks: calls that were due since the last one, this one among them; more than 1 on a loop that was busy.
+ */
 void
-push_broker_tick(struct push_broker *broker);
+push_broker_tick(struct push_broker *broker, uint64_t ticks);
 
 /* push_broker_drain - ask all clients to reconnect elsewhere, and answer who waits for an answer; ends in
  * host.drained. */

@@ -230,7 +230,7 @@ leave(struct broker_vhost *self)
 }
 
 static void
-tick(struct broker_vhost *self)
+tick(struct broker_vhost *self, uint64_t count)
 {
 	/* the first tick comes once the loop turns, when all vhosts listen and privileges are dropped */
 	if (!self->announced) {
@@ -245,7 +245,7 @@ tick(struct broker_vhost *self)
 	if (lws_context_is_deprecated(self->context) ||
 		(self->replaced && self->link.ops->now_us() >= self->settled_us))
 		drain(self);
-	push_broker_tick(self->link.broker);
+	push_broker_tick(self->link.broker, count);
 	if (self->direct)
 		push_direct_tick(self->direct);
 }
@@ -259,14 +259,14 @@ on_wake(struct broker_vhost *self, int fd)
 		flush(self);
 }
 
-/* What a busy loop has missed counts as one tick: the wheel goes by the clock. */
+/* What a busy loop has missed is served as one tick, as the wheel goes by the clock, and counted as late. */
 static void
 on_tick(struct broker_vhost *self)
 {
 	uint64_t count;
 
 	if (read(self->tick_fd, &count, sizeof(count)) == (ssize_t)sizeof(count) && self->link.broker)
-		tick(self);
+		tick(self, count);
 }
 
 static void
@@ -277,7 +277,7 @@ on_sigterm(struct broker_vhost *self, int fd)
 	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || !self->link.broker)
 		return;
 	lwsl_user("push: SIGTERM, draining\n");
-	push_notify_stopping();
+	push_notify_stopping(0);
 	if (info.ssi_code == SI_QUEUE && info.ssi_int == REPLACED) {
 		leave(self);
 		return;
