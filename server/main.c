@@ -34,7 +34,8 @@ print_help(void)
 	       "  --config DIR    folder with conf and conf.d/           (default /etc/push)\n"
 	       "  --plugins DIR   folder with libprotocol_push_*.so      (default: as conf says)\n"
 	       "  --mounts DIR    folder with the console                (default: as conf.d says)\n"
-	       "  --lwsws FILE    lwsws to run                           (default: lwsws from PATH)\n"
+	       "  --lwsws FILE    lwsws to run                           (default: the package's, or from "
+	       "PATH)\n"
 	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, /run, "
 	       "$TMPDIR,\n"
 	       "                  /tmp or /dev/shm)\n"
@@ -145,6 +146,24 @@ absolute(const char *path, char *buffer)
 	return path && realpath(path, buffer) ? buffer : path;
 }
 
+/* A package may bring lwsws along, as Debian has none with plugins; NULL where it did not. */
+static const char *
+packaged_lwsws(char path[PATH_MAX])
+{
+	char program[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	char *slash;
+
+	program[length > 0 ? length : 0] = '\0';
+	slash = strrchr(program, '/');
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	if (snprintf(path, PATH_MAX, "%s/" LWSWS_PACKAGED, program) >= PATH_MAX || access(path, X_OK))
+		return NULL;
+	return path;
+}
+
 /* Found out before anything is started: a worker could only say so from within. */
 static bool
 find_program(const char *name)
@@ -190,8 +209,8 @@ read_config(struct settings *settings, struct push_error *error)
 int
 main(int argc, char **argv)
 {
-	char plugins[PATH_MAX], mounts[PATH_MAX];
-	struct settings settings = {.config = "/etc/push", .lwsws = "lwsws"};
+	char plugins[PATH_MAX], mounts[PATH_MAX], lwsws[PATH_MAX];
+	struct settings settings = {.config = "/etc/push"};
 	struct push_error error;
 	struct config *config;
 	int result = parse_arguments(argc, argv, &settings);
@@ -202,6 +221,10 @@ main(int argc, char **argv)
 		return health_ask(&settings);
 	settings.plugins = absolute(settings.plugins, plugins);
 	settings.mounts = absolute(settings.mounts, mounts);
+	if (!settings.lwsws)
+		settings.lwsws = packaged_lwsws(lwsws);
+	if (!settings.lwsws)
+		settings.lwsws = "lwsws";
 	config = read_config(&settings, &error);
 	if (!config) {
 		fprintf(stderr, "pushd: %s\n", error.text);

@@ -39,6 +39,9 @@
 /* Connections that come for a worker which is to be started again wait for it, unless it takes so long. */
 #define BACKOFF_SOCKETS_US 1000000ull
 
+/* From the end of a drain until pushd has killed who is left and is gone itself. */
+#define END_MARGIN_US 5000000ull
+
 /* While it waits for a worker's child to appear, and otherwise. */
 #define TURN_STARTING_MS 10
 #define TURN_MS          1000
@@ -342,7 +345,6 @@ on_stop(struct supervisor *self)
 		return;
 	}
 	self->stopping = true;
-	push_notify_stopping();
 	/* so that a port closes with the workers' own */
 	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
 		kept_sockets_drop(&self->sockets[i]);
@@ -351,6 +353,7 @@ on_stop(struct supervisor *self)
 		if (self->generations[i].stop_by_us > stop_by)
 			stop_by = self->generations[i].stop_by_us;
 	}
+	push_notify_stopping(stop_by - now + END_MARGIN_US);
 	fprintf(stderr, "pushd: draining, for at most %llu s; ask again to end at once\n",
 		(unsigned long long)((stop_by - now) / 1000000));
 }

@@ -277,7 +277,7 @@ on_sigterm(struct broker_vhost *self, int fd)
 	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || !self->link.broker)
 		return;
 	lwsl_user("push: SIGTERM, draining\n");
-	push_notify_stopping();
+	push_notify_stopping(0);
 	if (info.ssi_code == SI_QUEUE && info.ssi_int == REPLACED) {
 		leave(self);
 		return;
