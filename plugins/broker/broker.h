@@ -27,7 +27,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  1
+#define PUSH_BROKER_ABI_VERSION  2
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -127,6 +127,8 @@ struct push_broker_ops {
 		struct push_broker *broker, struct push_subscriber *subscriber);
 	void (*control_request)(struct push_broker *broker, const struct push_control_request *request,
 		push_answer_fn answer, void *context);
+
+	void (*lines_set_parent)(struct push_lines *lines, const struct push_trace *parent);
 };
 
 struct push_broker_link {
@@ -167,6 +169,14 @@ push_broker_fd(const struct push_broker *broker);
 /* push_broker_ready - take in what the engine's server has sent; push_broker_flush() belongs behind it. */
 void
 push_broker_ready(struct push_broker *broker);
+
+/* push_broker_trace_fd - readable when push_broker_trace_ready() has something to do; -1: never. */
+int
+push_broker_trace_fd(const struct push_broker *broker);
+
+/* push_broker_trace_ready - go on with what is sent to the collector of spans. */
+void
+push_broker_trace_ready(struct push_broker *broker);
 
 /* push_broker_destroy - free it now, or as soon as its last subscriber is destroyed. */
 void

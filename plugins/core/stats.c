@@ -224,6 +224,23 @@ render_state(const struct push_stats *stats, const struct push_options *options,
 		(double)(options->lifetime_min_us + options->lifetime_max_us) / 2e6);
 }
 
+static void
+render_traces(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char *const labels[] = {
+#define X(name, label) label,
+		PUSH_TRACE_RESULT_MAP(X)
+#undef X
+	};
+
+	head(to, "push_trace_spans_total", "counter",
+		"Spans by what became of them: exported, dropped since there were too many, failed at the "
+		"collector.");
+	for (size_t i = 0; i < PUSH_TRACE_RESULT_COUNT; i++)
+		push_buf_printf(to, "push_trace_spans_total{result=\"%s\"} %" PRIu64 "\n", labels[i],
+			stats->trace_spans[i]);
+}
+
 /* The names that Prometheus' own client libraries use. */
 static void
 render_process(const struct push_process *process, const char *version, struct push_buf *to)
@@ -258,5 +275,6 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_acks(stats, to);
 	render_times(stats, to);
 	render_state(stats, options, to);
+	render_traces(stats, to);
 	render_process(process, version, to);
 }

@@ -33,6 +33,19 @@ enum {
 #define PUSH_LAG_BUCKET_COUNT 15
 #define PUSH_LAG_FIRST_BITS   8
 
+/* What became of spans (trace/tracer.h).  X(name, label) */
+#define PUSH_TRACE_RESULT_MAP(X)                                                                             \
+	X(EXPORTED, "exported")                                                                              \
+	X(DROPPED, "dropped") /* before they were sent: there were too many */                               \
+	X(FAILED, "failed")   /* the collector did not take them */
+
+enum push_trace_result {
+#define X(name, label) PUSH_TRACE_##name,
+	PUSH_TRACE_RESULT_MAP(X)
+#undef X
+		PUSH_TRACE_RESULT_COUNT
+};
+
 struct push_stats {
 	struct {
 		uint64_t connections, connections_total; /* now; since the start */
@@ -57,6 +70,7 @@ struct push_stats {
 	uint64_t lag_sum_us;
 	uint64_t broker_up; /* 1: a publish could succeed now, but for a drain */
 	uint64_t draining;  /* 1, or of several workers their number */
+	uint64_t trace_spans[PUSH_TRACE_RESULT_COUNT];
 };
 
 /* What is read from the process when metrics are asked for. */

@@ -27,7 +27,7 @@
 #include "redis/call_text.h"
 #include "redis/engine_redis.h"
 #include "redis/link.h"
-#include "redis/resolve.h"
+#include "loop/resolve.h"
 #include "redis/scripts.h"
 
 #define REDIS_ID_BYTES    (PUSH_REDIS_NODE_ID_BYTES + 1)
