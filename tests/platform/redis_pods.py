@@ -72,6 +72,7 @@ class Pod:
                 "POD_IP": self.ip, "NODE_NAME": self.machine, "REDISCLI_AUTH": PASSWORD, "PUSH_PASSWORD": PUSH_PASSWORD,
                 "REDIS_PORT": str(self.pods.port), "REDIS_BIND_ALSO": "", "REDIS_CONF": str(self.pods.folder / "redis.conf"),
                 "REDIS_SERVICE": "redis-nodes", "REDIS_DATA": str(self.data), "REDIS_FORGET_S": str(self.pods.forget_s),
+                "REDIS_TAKEOVER_S": "2",
                 "LC_ALL": "C"}
 
     def _command(self, verb):
@@ -240,8 +241,18 @@ class Pods:
         by_name = {p.name: p for p in self.pods}
         return {by_name[n[2]]: n[6] for n in self.nodes() if "master" in n[4] and n[6]}
 
-    def check_whole(self, masters):
-        """Each slot is served, each master followed, nobody else known, by everybody's word."""
+    def check_whole(self, masters, seconds=15):
+        """Each slot is served, each master followed, nobody else known, soon by everybody's word."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self._check_whole(masters)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    def _check_whole(self, masters):
         for pod in self.running():
             nodes = self.nodes(pod)
             assert len(nodes) == len(self.running()), self.report()

@@ -121,7 +121,8 @@ look() {
 # decide - the plan for what look has seen
 decide() {
 	cat "$run"/views/* 2>/dev/null |
-		awk -v prefix="$prefix-" -v size="$size" -v now="$(date +%s)" -v forget_s="${REDIS_FORGET_S:-600}" -f "$here/plan.awk"
+		awk -v prefix="$prefix-" -v size="$size" -v now="$(date +%s)" -v forget_s="${REDIS_FORGET_S:-600}" -v takeover_s="${REDIS_TAKEOVER_S:-8}" \
+			-f "$here/plan.awk"
 }
 
 # address POD - of one that look has seen
@@ -153,6 +154,12 @@ carry_out() {
 		return 0
 		;;
 	fix)
+		# while slots move, each is open for a moment; one that still is two seconds later was left so
+		[ "$*" = "$open_slot" ] || {
+			open_slot=$*
+			pause=2
+			return 0
+		}
 		say "a slot's move was interrupted: mends it"
 		timeout 300 "$cli" --cluster fix "$POD_IP:$port" >"$run/rebalance.log" 2>&1 || true
 		return 0
@@ -184,6 +191,7 @@ is_first() {
 keep() {
 	say "looks after the cluster of $prefix-0 to $prefix-$((size - 1)), and of more where there are"
 	trap 'exit 0' TERM INT
+	open_slot=
 	while :; do
 		pause=2
 		if is_first; then

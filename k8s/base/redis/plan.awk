@@ -10,7 +10,7 @@
 #   forget     the ids that will not come back: succeeded, left, or a pod beyond `size` that is long gone
 #   fix        a slot's move that was interrupted
 #   roles      pods without a role: as many masters as there are pairs, three at least; the others follow whoever has
-#              the fewest replicas, on another machine where there is one
+#              the fewest replicas, on another machine where there is one; of two replicas one goes to a master without any
 #   slots      slots that nobody has, to the masters without any, or with the fewest
 #   balance    slots to new masters, from leaving ones and from too many; a spare replica becomes a master where
 #              there are too few
@@ -18,7 +18,8 @@
 #
 # A node that is down counts as what it was, since it will be back; so nothing is moved when pods only restart.
 #
-# Variables: prefix ("redis-"), size (pods of the first cluster), now, forget_s.
+# Variables: prefix ("redis-"), size (pods of the first cluster), now, forget_s and takeover_s (how long a
+# node is silent until it is forgotten, and until nobody expects an election any more).
 
 function number_of(name) { return substr(name, length(prefix) + 1) + 0 }
 
@@ -29,7 +30,7 @@ function slots_in(from,    i, n, part) {
 	n = 0
 	for (i = from; i <= NF; i++) {
 		if ($i ~ /^\[/)
-			open_slots++
+			open_slot = $i
 		else
 			n += split($i, part, "-") == 2 ? part[2] - part[1] + 1 : 1
 	}
@@ -95,13 +96,16 @@ function names(    i, id, name) {
 function silent_s(id) { return heard[id] ? now - int(heard[id] / 1000) : 1000000 }
 
 # Known by what it was, it is not there now.
-function sort_ids(    i, id, at, moved) {
+function sort_ids(    i, id, at, moved, is_hearsay) {
 	for (i = 1; i <= id_count; i++) {
 		id = ids[i]
 		is_down[id] = !(id in live)
 		# its pod answers under another id
 		succeeded[id] = is_down[id] && pod_of[id] != "" && (pod_of[id] in self)
-		is_stale[id] = succeeded[id] || leaving[id] || \
+		# Nobody knows its name: whoever knows it has it from others, who have forgotten it meanwhile.  Should its pod be
+		# back one day, it is met again.
+		is_hearsay = is_down[id] && pod_of[id] == "" && !slots[id] && silent_s(id) > takeover_s
+		is_stale[id] = succeeded[id] || leaving[id] || is_hearsay || \
 			(is_down[id] && dead_votes[id] && number_of(pod_of[id]) >= size && !slots[id] && silent_s(id) > forget_s)
 	}
 	for (i = 2; i <= id_count; i++) {
@@ -132,7 +136,7 @@ function plan_takeover(    i, j, old, id) {
 			id = ids[j]
 			if (is_down[id] || leaving[id] || role[id] != "slave" || master_of[id] != old) continue
 			# an election comes first, if there is going to be one
-			order(pod_of[id] (silent_s(old) > 8 ? " takeover" : " wait"))
+			order(pod_of[id] (silent_s(old) > takeover_s ? " takeover" : " wait"))
 			break
 		}
 	}
@@ -228,6 +232,20 @@ function plan_roles(    i, id, m) {
 		if (ids[i] in follows) order(pod_of[ids[i]] " replicate " follows[ids[i]])
 }
 
+# One of two replicas goes to a master without any.  (Redis does so by itself only for masters that have had one.)
+function plan_spare(    i, id, orphan, best, cost, best_cost) {
+	for (i = 1; i <= id_count; i++)
+		if (is_target[ids[i]] && slots[ids[i]] && !followers[ids[i]]) orphan = ids[i]
+	if (orphan == "") return
+	for (i = 1; i <= id_count; i++) {
+		id = ids[i]
+		if (role[id] != "slave" || is_stale[id] || is_down[id] || followers[master_of[id]] < 2) continue
+		cost = shares(id, orphan) - followers[master_of[id]]
+		if (best == "" || cost < best_cost) { best = id; best_cost = cost }
+	}
+	if (best != "") order(pod_of[best] " replicate " orphan)
+}
+
 function all_agree(    i) {
 	for (i = 2; i <= pod_count; i++)
 		if (assigned[pods[i]] != assigned[pods[1]]) return 0
@@ -268,10 +286,14 @@ function plan_slots(    i, id, takers, free, share, given, at, begin, list, take
 	}
 }
 
-function plan_balance(    i, id, spare) {
+function plan_balance(    i, id, spare, share, uneven) {
 	for (i = 1; i <= id_count; i++)
 		if (leaving[ids[i]] && slots[ids[i]] && !is_down[ids[i]]) { order(pod_of[ids[i]] " drain " ids[i]); return }
-	if (keeps_empty) { order(pods[1] " rebalance"); return }
+	# the second: where the moving was interrupted, or lost slots went to one
+	share = 16384 / masters
+	for (i = 1; i <= id_count; i++)
+		if (is_target[ids[i]] && (slots[ids[i]] < 0.9 * share || slots[ids[i]] > 1.1 * share)) uneven = 1
+	if (keeps_empty || (uneven && masters == target)) { order(pods[1] " rebalance"); return }
 	# too many: the one of the highest number without a replica, or of the highest number
 	if (masters > target) {
 		for (i = 1; i <= id_count; i++)
@@ -305,11 +327,12 @@ function plan() {
 	plan_meet();      if (ordered) return
 	plan_takeover();  if (ordered) return
 	plan_forget();    if (ordered) return
-	if (open_slots) { order(pods[1] " fix"); return }
+	if (open_slot != "") { order(pods[1] " fix " open_slot); return }
 	count_roles(); choose_empties()
 	# of a cluster that is not there yet, roles are given when all are
 	if (!masters && pod_count < size) { order(pods[1] " wait"); return }
 	plan_roles();     if (ordered) return
+	plan_spare();     if (ordered) return
 	plan_slots();     if (ordered) return
 	if (!all_up() || !all_agree()) return
 	plan_balance();   if (ordered) return
