@@ -155,7 +155,7 @@ add_conf_d(struct config *config, const char *folder, struct push_error *error)
 }
 
 struct config *
-config_open(const struct settings *settings, struct push_error *error)
+config_read(const struct settings *settings, struct push_error *error)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
@@ -166,7 +166,18 @@ config_open(const struct settings *settings, struct push_error *error)
 	push_options_init(&config->options);
 	if (add_file(config, settings->config, "conf", error) == PUSH_OK &&
 		add_conf_d(config, settings->config, error) == PUSH_OK &&
-		config_override(config, settings, error) == PUSH_OK && config_check(config, error) == PUSH_OK)
+		config_override(config, settings, error) == PUSH_OK)
+		return config;
+	config_close(config);
+	return NULL;
+}
+
+struct config *
+config_open(const struct settings *settings, struct push_error *error)
+{
+	struct config *config = config_read(settings, error);
+
+	if (!config || config_check(config, error) == PUSH_OK)
 		return config;
 	config_close(config);
 	return NULL;

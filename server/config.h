@@ -4,7 +4,8 @@
  * lwsws reads it with a parser that ignores what it does not know and misreads what is too long.  pushd reads
  * it first, says what is wrong, and hands lwsws a copy with the overrides of the environment in it.
  *
- *   config_open = read and parse (config.c), override (config_override.c), check (config_check.c)
+ *   config_open = config_read: read and parse (config.c), override (config_override.c)
+ *               + check (config_check.c)
  *   config_render = write the copy (config_render.c)
  */
 #ifndef PUSHD_CONFIG_H
@@ -39,6 +40,14 @@ struct config {
  */
 struct config *
 config_open(const struct settings *settings, struct push_error *error);
+
+/*
+ * config_read - the same without a check: only what is needed to find something in it is right.
+ *
+ * Shapes are whatever the files say; config_find_vhost(), config_text() and config_port() bear that.
+ */
+struct config *
+config_read(const struct settings *settings, struct push_error *error);
 
 /* config_close - NULL is allowed. */
 void

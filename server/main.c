@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "health.h"
 #include "ports.h"
 #include "supervisor.h"
 #include "worker_count.h"
@@ -33,13 +34,18 @@ print_help(void)
 	       "  --config DIR    folder with conf and conf.d/           (default /etc/push)\n"
 	       "  --plugins DIR   folder with libprotocol_push_*.so      (default: as conf says)\n"
 	       "  --mounts DIR    folder with the console                (default: as conf.d says)\n"
-	       "  --lwsws FILE    lwsws to run                           (default: lwsws from PATH)\n"
+	       "  --lwsws FILE    lwsws to run                           (default: the package's, or from "
+	       "PATH)\n"
 	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, /run, "
-	       "$TMPDIR or /tmp)\n"
+	       "$TMPDIR,\n"
+	       "                  /tmp or /dev/shm)\n"
 	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS; with "
 	       "Redis\n"
 	       "                  one for each CPU, else 1: the embedded broker lives in one process)\n"
 	       "  --check         check configuration and environment, say what is wrong, and end\n"
+	       "  --health [WHAT] ask the Push that runs here: ready (the default) or live; prints the "
+	       "answer,\n"
+	       "                  ends with 0 if it is UP; takes the port from --config and the environment\n"
 	       "  --version, --help\n"
 	       "\n"
 	       "Signals: SIGTERM and SIGINT drain and end (a second one ends at once), SIGHUP starts new "
@@ -72,6 +78,21 @@ parse_workers(const char *text, int *ret)
 	return false;
 }
 
+/* getopt knows an optional word only behind a "=", people do not. */
+static bool
+parse_health(int argc, char **argv, struct settings *settings)
+{
+	settings->health = optarg;
+	if (!settings->health && optind < argc && argv[optind][0] != '-')
+		settings->health = argv[optind++];
+	if (!settings->health)
+		settings->health = "ready";
+	if (health_path(settings->health))
+		return true;
+	fprintf(stderr, "pushd: --health %s: neither live nor ready\n", settings->health);
+	return false;
+}
+
 /* Returns -1 to go on, or the exit code. */
 static int
 parse_arguments(int argc, char **argv, struct settings *settings)
@@ -84,6 +105,7 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 		{"run-dir", required_argument, NULL, 'r'},
 		{"workers", required_argument, NULL, 'w'},
 		{"check", no_argument, NULL, 'k'},
+		{"health", optional_argument, NULL, 'H'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -106,6 +128,10 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 				return EXIT_USAGE;
 			break;
 		case 'k': settings->check = true; break;
+		case 'H':
+			if (!parse_health(argc, argv, settings))
+				return EXIT_USAGE;
+			break;
 		case 'v': printf("pushd %s\n", PUSH_VERSION); return 0;
 		case 'h': print_help(); return 0;
 		default: fprintf(stderr, "pushd: see pushd --help\n"); return EXIT_USAGE;
@@ -118,6 +144,24 @@ static const char *
 absolute(const char *path, char *buffer)
 {
 	return path && realpath(path, buffer) ? buffer : path;
+}
+
+/* A package may bring lwsws along, as Debian has none with plugins; NULL where it did not. */
+static const char *
+packaged_lwsws(char path[PATH_MAX])
+{
+	char program[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	char *slash;
+
+	program[length > 0 ? length : 0] = '\0';
+	slash = strrchr(program, '/');
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	if (snprintf(path, PATH_MAX, "%s/" LWSWS_PACKAGED, program) >= PATH_MAX || access(path, X_OK))
+		return NULL;
+	return path;
 }
 
 /* Found out before anything is started: a worker could only say so from within. */
@@ -165,16 +209,22 @@ read_config(struct settings *settings, struct push_error *error)
 int
 main(int argc, char **argv)
 {
-	char plugins[PATH_MAX], mounts[PATH_MAX];
-	struct settings settings = {.config = "/etc/push", .lwsws = "lwsws"};
+	char plugins[PATH_MAX], mounts[PATH_MAX], lwsws[PATH_MAX];
+	struct settings settings = {.config = "/etc/push"};
 	struct push_error error;
 	struct config *config;
 	int result = parse_arguments(argc, argv, &settings);
 
 	if (result >= 0)
 		return result;
+	if (settings.health)
+		return health_ask(&settings);
 	settings.plugins = absolute(settings.plugins, plugins);
 	settings.mounts = absolute(settings.mounts, mounts);
+	if (!settings.lwsws)
+		settings.lwsws = packaged_lwsws(lwsws);
+	if (!settings.lwsws)
+		settings.lwsws = "lwsws";
 	config = read_config(&settings, &error);
 	if (!config) {
 		fprintf(stderr, "pushd: %s\n", error.text);

@@ -39,6 +39,9 @@
 /* Connections that come for a worker which is to be started again wait for it, unless it takes so long. */
 #define BACKOFF_SOCKETS_US 1000000ull
 
+/* From the end of a drain until pushd has killed who is left and is gone itself. */
+#define END_MARGIN_US 5000000ull
+
 /* While it waits for a worker's child to appear, and otherwise. */
 #define TURN_STARTING_MS 10
 #define TURN_MS          1000
@@ -190,6 +193,8 @@ schedule_restart(struct worker *worker, uint64_t served_us)
 	if (!worker->backoff_us || served_us > BACKOFF_RESET_US)
 		worker->backoff_us = BACKOFF_FIRST_US;
 	worker->restart_at_us = now_us() + worker->backoff_us;
+	if (worker->setup.stats)
+		push_shared_stats_restarting(worker->setup.stats);
 	/* who waits in them is told so, and who comes goes to the other workers */
 	if (worker->backoff_us >= BACKOFF_SOCKETS_US)
 		kept_sockets_drop(worker->setup.sockets);
@@ -340,7 +345,6 @@ on_stop(struct supervisor *self)
 		return;
 	}
 	self->stopping = true;
-	push_notify_stopping();
 	/* so that a port closes with the workers' own */
 	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
 		kept_sockets_drop(&self->sockets[i]);
@@ -349,6 +353,7 @@ on_stop(struct supervisor *self)
 		if (self->generations[i].stop_by_us > stop_by)
 			stop_by = self->generations[i].stop_by_us;
 	}
+	push_notify_stopping(stop_by - now + END_MARGIN_US);
 	fprintf(stderr, "pushd: draining, for at most %llu s; ask again to end at once\n",
 		(unsigned long long)((stop_by - now) / 1000000));
 }
@@ -508,12 +513,10 @@ open_signals(struct supervisor *self)
 static bool
 open_run_dir(struct supervisor *self)
 {
-	if (!run_dir_create(self->run_dir, self->settings->run_dir)) {
-		fprintf(stderr,
-			"pushd: cannot make a folder for the running configuration%s%s: %s; give one with "
-			"--run-dir\n",
-			self->settings->run_dir ? " in " : "",
-			self->settings->run_dir ? self->settings->run_dir : "", strerror(errno));
+	struct push_error error;
+
+	if (run_dir_create(self->run_dir, self->settings->run_dir, &error) != PUSH_OK) {
+		fprintf(stderr, "pushd: %s\n", error.text);
 		self->run_dir[0] = '\0';
 		return false;
 	}

@@ -23,6 +23,7 @@
 #include "process.h"
 #include "redis/engine_redis.h"
 #include "shared_stats.h"
+#include "trace/exporter.h"
 
 /* Flushed between two looks at the clock: latencies are measured to within this many writes. */
 #define FLUSH_BATCH_SUBSCRIBERS 16
@@ -41,12 +42,15 @@ struct push_broker {
 	struct push_broker_host host;
 	struct push_hub *hub;
 	struct push_engine *engine;
+	struct push_tracer *tracer;     /* NULL: nothing is traced */
+	struct push_exporter *exporter; /* likewise */
 	struct push_publisher publisher;
 	struct push_client_publishes client_publishes;
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
 	struct push_direct *direct;           /* borrowed; NULL: none */
 	uint64_t drain_began_us;
+	uint64_t tick_due_us;    /* when the next one is due; 0: not known yet */
 	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
 };
 
@@ -79,14 +83,27 @@ random_seed(void)
 	return seed;
 }
 
-/* Nothing of it is measured: it tells one start from another. */
 static uint64_t
-wall_clock_ms(void)
+wall_clock_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Of ids of spans, so that those of different nodes differ. */
+static void
+random_bytes(void *to, size_t size)
+{
+	uint64_t word = 0;
+
+	if (getrandom(to, size, GRND_NONBLOCK) == (ssize_t)size)
+		return;
+	for (size_t i = 0; i < size; i++) {
+		word = i % sizeof(word) ? word >> 8 : random_seed() * 0x9E3779B97F4A7C15ull + i;
+		((unsigned char *)to)[i] = (unsigned char)word;
+	}
 }
 
 static struct push_engine *
@@ -95,7 +112,7 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
 
 	if (!broker->options.redis_url[0])
-		return push_engine_memory_create(broker->hub, wall_clock_ms(), seed, now_us());
+		return push_engine_memory_create(broker->hub, wall_clock_us() / 1000, seed, now_us());
 	return push_engine_redis_create(
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
@@ -166,6 +183,22 @@ serve(void *context, const char *verb, const char *text, size_t size, struct pus
 	return PUSH_OK;
 }
 
+/* Returns false where push.trace.url is set and cannot be had. */
+static bool
+create_tracer(struct push_broker *broker, uint64_t seed)
+{
+	const struct push_tracer_host host = {now_us, wall_clock_us, random_bytes, PUSH_VERSION, broker->node};
+
+	if (!broker->options.trace_url[0])
+		return true;
+	broker->tracer = push_tracer_create(&broker->options, &broker->counts->stats, &host);
+	if (broker->tracer)
+		broker->exporter = push_exporter_create(
+			&broker->options, broker->tracer, seed, broker->host.log, broker->host.context);
+	broker->engine->tracer = broker->tracer;
+	return broker->exporter != NULL;
+}
+
 struct push_broker *
 push_broker_create(
 	const struct push_options *options, const struct push_broker_host *host, struct push_error *error)
@@ -188,10 +221,15 @@ push_broker_create(
 	if (!broker->engine)
 		goto fail_engine;
 	name_node(broker);
+	if (!create_tracer(broker, seed)) {
+		snprintf(error->text, sizeof(error->text), "push.trace.url: out of memory or descriptors");
+		goto fail_tracer;
+	}
 	if (broker->engine->serve)
 		broker->engine->serve(broker->engine, serve, broker);
 	broker->reads_history = push_history_is_kept(&broker->options);
 	broker->publisher = (struct push_publisher){.engine = broker->engine,
+		.tracer = broker->tracer,
 		.options = &broker->options,
 		.stats = &broker->counts->stats,
 		.now_us = now_us,
@@ -204,6 +242,9 @@ push_broker_create(
 	push_hub_set_values(broker->hub, &(struct push_hub_values){get_value, put_value, broker});
 	return broker;
 
+fail_tracer:
+	push_tracer_destroy(broker->tracer);
+	broker->engine->destroy(broker->engine);
 fail_engine:
 	push_hub_destroy(broker->hub);
 fail_hub:
@@ -224,6 +265,18 @@ push_broker_ready(struct push_broker *broker)
 	broker->engine->ready(broker->engine, now_us());
 }
 
+int
+push_broker_trace_fd(const struct push_broker *broker)
+{
+	return broker->exporter ? push_exporter_fd(broker->exporter) : -1;
+}
+
+void
+push_broker_trace_ready(struct push_broker *broker)
+{
+	push_exporter_ready(broker->exporter, now_us());
+}
+
 static void
 free_if_unused(struct push_broker *broker)
 {
@@ -232,6 +285,7 @@ free_if_unused(struct push_broker *broker)
 	push_publisher_fini(&broker->publisher);
 	broker->engine->destroy(broker->engine);
 	push_hub_destroy(broker->hub);
+	push_tracer_destroy(broker->tracer);
 	push_shared_stats_leave(broker->shared);
 	free(broker);
 }
@@ -240,6 +294,8 @@ void
 push_broker_destroy(struct push_broker *broker)
 {
 	broker->orphaned = true;
+	push_exporter_destroy(broker->exporter);
+	broker->exporter = NULL;
 	free_if_unused(broker);
 }
 
@@ -261,6 +317,8 @@ push_broker_flush(struct push_broker *broker)
 	for (; more && now < end; now = now_us())
 		more = push_hub_flush(broker->hub, now, FLUSH_BATCH_SUBSCRIBERS);
 	push_publisher_settle(&broker->publisher);
+	if (broker->tracer)
+		push_tracer_settle(broker->tracer);
 	return more;
 }
 
@@ -316,19 +374,49 @@ is_busy(const struct push_broker *broker)
 static void
 check_drained(struct push_broker *broker)
 {
-	if (broker->draining && !broker->orphaned && !push_hub_subscriber_count(broker->hub) &&
-		!is_busy(broker))
-		broker->host.drained(broker->host.context);
+	if (!broker->draining || broker->orphaned || push_hub_subscriber_count(broker->hub) ||
+		is_busy(broker))
+		return;
+	/* last of all, when no further span comes */
+	if (broker->exporter && push_exporter_finish(broker->exporter, now_us()))
+		return;
+	broker->host.drained(broker->host.context);
+}
+
+/*
+ * When ticks are due is known from the one that came earliest: none comes before its time, so one that seems
+ * to shows that those before it were late.  Asking the timer would be another system call a tick.
+ */
+static void
+count_lag(struct push_broker *broker, uint64_t now, uint64_t ticks)
+{
+	if (!broker->tick_due_us || now < broker->tick_due_us)
+		broker->tick_due_us = now;
+	push_stats_late(&broker->counts->stats, now - broker->tick_due_us, ticks);
+	broker->tick_due_us += ticks * PUSH_TICK_US;
+}
+
+static void
+count_state(struct push_broker *broker)
+{
+	broker->counts->stats.broker_up = broker->engine->is_ready(broker->engine);
+	broker->counts->stats.draining = broker->draining;
 }
 
 /* What one slice leaves is due still at the next tick, so that thousands of timers never hold the loop. */
 void
-push_broker_tick(struct push_broker *broker)
+push_broker_tick(struct push_broker *broker, uint64_t ticks)
 {
+	count_lag(broker, now_us(), ticks);
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
 	push_publisher_tick(&broker->publisher, now_us());
+	count_state(broker);
+	if (broker->tracer)
+		push_tracer_settle(broker->tracer);
+	if (broker->exporter)
+		push_exporter_tick(broker->exporter, now_us());
 	share_gauges(broker, now_us());
 	check_drained(broker);
 }
@@ -412,11 +500,12 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 
 	count_process(broker);
 	count_engine(broker);
+	count_state(broker);
 	if (broker->shared) {
 		push_shared_stats_sum(broker->shared, &sum);
 		counts = &sum;
 	}
-	push_stats_render(&counts->stats, &counts->process, PUSH_VERSION, to);
+	push_stats_render(&counts->stats, &counts->process, &broker->options, PUSH_VERSION, to);
 	if (broker->shared)
 		push_shared_stats_render(broker->shared, to);
 	if (broker->engine->update_stats)
@@ -666,6 +755,7 @@ push_broker_ops_table(void)
 		.subscriber_acknowledge = push_subscriber_acknowledge,
 		.subscriber_control = ops_subscriber_control,
 		.control_request = ops_control_request,
+		.lines_set_parent = push_lines_set_parent,
 	};
 
 	return &table;

@@ -27,7 +27,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  1
+#define PUSH_BROKER_ABI_VERSION  2
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -127,6 +127,8 @@ struct push_broker_ops {
 		struct push_broker *broker, struct push_subscriber *subscriber);
 	void (*control_request)(struct push_broker *broker, const struct push_control_request *request,
 		push_answer_fn answer, void *context);
+
+	void (*lines_set_parent)(struct push_lines *lines, const struct push_trace *parent);
 };
 
 struct push_broker_link {
@@ -168,6 +170,14 @@ push_broker_fd(const struct push_broker *broker);
 void
 push_broker_ready(struct push_broker *broker);
 
+/* push_broker_trace_fd - readable when push_broker_trace_ready() has something to do; -1: never. */
+int
+push_broker_trace_fd(const struct push_broker *broker);
+
+/* push_broker_trace_ready - go on with what is sent to the collector of spans. */
+void
+push_broker_trace_ready(struct push_broker *broker);
+
 /* push_broker_destroy - free it now, or as soon as its last subscriber is destroyed. */
 void
 push_broker_destroy(struct push_broker *broker);
@@ -182,9 +192,13 @@ push_broker_set_direct(struct push_broker *broker, struct push_direct *direct);
 bool
 push_broker_flush(struct push_broker *broker);
 
-/* push_broker_tick - do a slice of what is due by the clock.  To be called every PUSH_TICK_US. */
+/*
+ * push_broker_tick - do a slice of what is due by the clock.  To be called every PUSH_TICK_US.
+ *
+ * @ticks: calls that were due since the last one, this one among them; more than 1 on a loop that was busy.
+ */
 void
-push_broker_tick(struct push_broker *broker);
+push_broker_tick(struct push_broker *broker, uint64_t ticks);
 
 /* push_broker_drain - ask all clients to reconnect elsewhere, and answer who waits for an answer; ends in
  * host.drained. */

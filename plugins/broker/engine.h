@@ -16,6 +16,8 @@
 #include "core/json.h"
 #include "core/status.h"
 
+struct push_tracer;
+
 /*
  * How a publish ended, called exactly once for each.
  *
@@ -54,6 +56,10 @@ struct push_control_request {
 };
 
 struct push_engine {
+	/* Who is told of deliveries of what has a push_publication.trace; set by the broker, NULL: nobody,
+	 * and nothing has one. */
+	struct push_tracer *tracer;
+
 	/*
 	 * Publish a message.  `publication` is borrowed until the call returns; `done` may be called before
 	 * that or later.

@@ -8,6 +8,7 @@
 #include "core/limits.h"
 #include "core/values.h"
 #include "engine.h"
+#include "trace/tracer.h"
 
 struct engine_memory {
 	struct push_engine engine; /* first: the two are cast into each other */
@@ -20,12 +21,18 @@ memory_publish(struct push_engine *engine, const struct push_publication *public
 	push_publish_done_fn done, void *context)
 {
 	struct engine_memory *memory = (struct engine_memory *)engine;
+	struct push_delivery *delivery = NULL;
 	uint64_t subscribers = 0;
 	enum push_status status;
 
 	push_hub_track(memory->hub, publication->tracker);
+	if (publication->trace)
+		delivery = push_tracer_deliver(engine->tracer, memory->hub,
+			push_hub_find(memory->hub, publication->channel, publication->channel_size),
+			publication->trace, publication->value_size);
 	status = push_hub_deliver(memory->hub, publication->channel, publication->channel_size,
 		publication->value, publication->value_size, publication->ttl_us, now_us, &subscribers);
+	push_tracer_delivered(engine->tracer, memory->hub, delivery);
 	push_hub_track(memory->hub, NULL);
 	done(context, status, status == PUSH_OK ? subscribers : 0);
 }

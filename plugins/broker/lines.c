@@ -25,7 +25,8 @@ struct push_lines {
 	struct push_buf answers;
 	uint32_t head, count; /* of window */
 	bool is_too_long;     /* the line that has begun */
-	bool is_ended, is_working;
+	bool is_ended, is_working, has_parent;
+	struct push_trace parent; /* of all that do not bring their own */
 	struct line window[PUSH_LINES_UNANSWERED_MAX];
 };
 
@@ -47,8 +48,15 @@ push_lines_create(struct push_publisher *publisher, void (*ready)(void *context)
 	push_buf_init(&lines->answers, ANSWERS_BYTES_MAX);
 	lines->waiting_at = 0;
 	lines->head = lines->count = 0;
-	lines->is_too_long = lines->is_ended = lines->is_working = false;
+	lines->is_too_long = lines->is_ended = lines->is_working = lines->has_parent = false;
 	return lines;
+}
+
+void
+push_lines_set_parent(struct push_lines *lines, const struct push_trace *parent)
+{
+	lines->has_parent = true;
+	lines->parent = *parent;
 }
 
 static void
@@ -119,6 +127,7 @@ begin_line(struct push_lines *lines)
 	line->lines = lines;
 	line->is_over = false;
 	push_message_init(&line->message, lines->publisher, on_over);
+	line->message.parent = lines->has_parent ? &lines->parent : NULL;
 	return line;
 }
 

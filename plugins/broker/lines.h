@@ -25,6 +25,10 @@ struct push_lines;
 struct push_lines *
 push_lines_create(struct push_publisher *publisher, void (*ready)(void *context), void *context);
 
+/* push_lines_set_parent - of its traceparent; before the first line comes. */
+void
+push_lines_set_parent(struct push_lines *lines, const struct push_trace *parent);
+
 /* push_lines_destroy - nobody waits for the answers any more.  NULL is allowed. */
 void
 push_lines_destroy(struct push_lines *lines);

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/limits.h"
 #include "message.h"
+#include "trace/tracer.h"
 
 void
 push_message_init(struct push_message *message, struct push_publisher *publisher,
@@ -15,9 +16,25 @@ push_message_init(struct push_message *message, struct push_publisher *publisher
 	*message = (struct push_message){.publisher = publisher, .over = over};
 }
 
+/* Its span, with what is known of it now. */
+static void
+end_span(struct push_message *message)
+{
+	struct push_span *span = message->span;
+
+	message->span = NULL;
+	span->http_status = message->status ? message->status : push_publish_http_status(PUSH_OK);
+	span->subscribers = message->subscribers;
+	span->is_followed = message->tracker != NULL;
+	span->written = message->tracker ? message->tracker->written : 0;
+	push_tracer_end(message->publisher->tracer, span);
+}
+
 void
 push_message_fini(struct push_message *message)
 {
+	if (message->span)
+		end_span(message);
 	free(message->error);
 	if (message->tracker)
 		push_tracker_fini(message->tracker);
@@ -63,6 +80,9 @@ part_done(struct push_message *message)
 		say_how_far(message);
 	if (message->tracker)
 		push_tracker_delivered(message->tracker);
+	/* who waits for more than that has an answer later, and a longer span */
+	if (message->span && !message->tracker)
+		end_span(message);
 	message->over(message);
 }
 
@@ -96,6 +116,7 @@ send_all(struct push_message *message, struct push_publication *publication, siz
 		return;
 	}
 	publication->tracker = message->tracker;
+	publication->trace = message->span ? &message->span->trace : NULL;
 	message->left += (uint32_t)count;
 	message->sent = (uint32_t)count;
 	for (size_t i = 0; i < count; i++) {
@@ -108,6 +129,27 @@ send_all(struct push_message *message, struct push_publication *publication, siz
 	}
 }
 
+/* @publication: NULL: the text is none. */
+static void
+begin_span(struct push_message *message, const struct push_publication *publication, size_t size)
+{
+	const struct push_trace *parent = message->parent;
+	struct push_trace own;
+
+	/* what a message says of itself counts for more than what its request does */
+	if (publication && publication->traceparent &&
+		push_traceparent_parse(&own, publication->traceparent, publication->traceparent_size))
+		parent = &own;
+	message->span = push_tracer_begin(message->publisher->tracer, parent);
+	if (!message->span)
+		return;
+	message->span->value_bytes = publication ? publication->value_size : size;
+	if (!publication)
+		return;
+	push_span_set_channel(message->span, publication->channel, publication->channel_size);
+	message->span->channel_count = (uint32_t)publication->channels.count;
+}
+
 void
 push_message_publish(struct push_message *message, const char *text, size_t size, size_t sends_max)
 {
@@ -117,6 +159,8 @@ push_message_publish(struct push_message *message, const char *text, size_t size
 		push_publication_parse(&publication, text, size, message->publisher->options, &error);
 
 	message->left = 1;
+	if (message->publisher->tracer)
+		begin_span(message, status == PUSH_OK ? &publication : NULL, size);
 	if (status == PUSH_OK) {
 		send_all(message, &publication, sends_max);
 		push_publication_fini(&publication);

@@ -14,12 +14,16 @@
 #include "core/tracker.h"
 #include "publishing.h"
 
+struct push_span;
+
 /* `left` counts the channels that it is still to be published to, and one while that is going on. */
 struct push_message {
 	struct push_publisher *publisher;
 	void (*over)(struct push_message *message);
-	struct push_tracker *tracker; /* owned; NULL: nobody waits for what is written */
-	char *error;                  /* owned; where it failed: NULL is "out of memory" */
+	struct push_tracker *tracker;    /* owned; NULL: nobody waits for what is written */
+	const struct push_trace *parent; /* borrowed until it is over; NULL: of its own, or none */
+	struct push_span *span;          /* until it ends; NULL: it is not traced */
+	char *error;                     /* owned; where it failed: NULL is "out of memory" */
 	uint64_t subscribers;
 	uint32_t left, sent, published;
 	bool is_uncertain; /* it may have been published where it is not known to be */

@@ -1,5 +1,6 @@
 /* notify.c - see notify.h.  The protocol is three lines long, so no library for it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,9 +52,13 @@ push_notify_ready(void)
 }
 
 void
-push_notify_stopping(void)
+push_notify_stopping(uint64_t within_us)
 {
-	notify("STOPPING=1\n");
+	char text[80];
+
+	if (within_us)
+		snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64 "\n", within_us);
+	notify(within_us ? text : "STOPPING=1\n");
 }
 
 void

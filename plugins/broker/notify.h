@@ -6,6 +6,7 @@
 #define PUSH_BROKER_NOTIFY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * push_notify_ready - clients are served by this process.  Returns false when the supervisor is gone.
@@ -16,9 +17,14 @@
 bool
 push_notify_ready(void);
 
-/* push_notify_stopping - draining has begun. */
+/*
+ * push_notify_stopping - draining has begun.
+ *
+ * `within_us`: how long it may take, so that systemd waits for so long, whatever the unit's TimeoutStopSec;
+ * 0: nothing is said about it.
+ */
 void
-push_notify_stopping(void);
+push_notify_stopping(uint64_t within_us);
 
 /* push_notify_failed - it will not start; one line for a person. */
 void

@@ -55,7 +55,7 @@ struct broker_vhost {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct push_direct *direct; /* NULL: push.direct=off */
-	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *engine_wsi;
+	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *engine_wsi, *trace_wsi;
 	struct lws *direct_wsi[PUSH_DIRECT_SET_COUNT];
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
 	size_t taken_count;             /* ports that were looked at for direct sockets */
@@ -230,7 +230,7 @@ leave(struct broker_vhost *self)
 }
 
 static void
-tick(struct broker_vhost *self)
+tick(struct broker_vhost *self, uint64_t count)
 {
 	/* the first tick comes once the loop turns, when all vhosts listen and privileges are dropped */
 	if (!self->announced) {
@@ -245,7 +245,7 @@ tick(struct broker_vhost *self)
 	if (lws_context_is_deprecated(self->context) ||
 		(self->replaced && self->link.ops->now_us() >= self->settled_us))
 		drain(self);
-	push_broker_tick(self->link.broker);
+	push_broker_tick(self->link.broker, count);
 	if (self->direct)
 		push_direct_tick(self->direct);
 }
@@ -259,14 +259,14 @@ on_wake(struct broker_vhost *self, int fd)
 		flush(self);
 }
 
-/* What a busy loop has missed counts as one tick: the wheel goes by the clock. */
+/* What a busy loop has missed is served as one tick, as the wheel goes by the clock, and counted as late. */
 static void
 on_tick(struct broker_vhost *self)
 {
 	uint64_t count;
 
 	if (read(self->tick_fd, &count, sizeof(count)) == (ssize_t)sizeof(count) && self->link.broker)
-		tick(self);
+		tick(self, count);
 }
 
 static void
@@ -277,7 +277,7 @@ on_sigterm(struct broker_vhost *self, int fd)
 	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || !self->link.broker)
 		return;
 	lwsl_user("push: SIGTERM, draining\n");
-	push_notify_stopping();
+	push_notify_stopping(0);
 	if (info.ssi_code == SI_QUEUE && info.ssi_int == REPLACED) {
 		leave(self);
 		return;
@@ -297,6 +297,8 @@ on_readable(struct lws *wsi, struct broker_vhost *self)
 		on_tick(self);
 	else if (wsi == self->engine_wsi)
 		on_engine(self);
+	else if (wsi == self->trace_wsi && self->link.broker)
+		push_broker_trace_ready(self->link.broker);
 	else if (wsi == self->signal_wsi)
 		on_sigterm(self, (int)lws_get_socket_fd(wsi));
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
@@ -316,6 +318,8 @@ on_file_closed(struct lws *wsi, struct broker_vhost *self)
 		self->tick_wsi = NULL;
 	if (self && wsi == self->engine_wsi)
 		self->engine_wsi = NULL;
+	if (self && wsi == self->trace_wsi)
+		self->trace_wsi = NULL;
 	if (self && wsi == self->signal_wsi)
 		self->signal_wsi = NULL;
 	for (int i = 0; self && i < PUSH_DIRECT_SET_COUNT; i++)
@@ -422,6 +426,12 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	if (push_broker_fd(self->link.broker) >= 0) {
 		self->engine_wsi = watch(self, fcntl(push_broker_fd(self->link.broker), F_DUPFD_CLOEXEC, 0));
 		if (!self->engine_wsi)
+			return refuse("cannot watch an epoll set");
+	}
+	if (push_broker_trace_fd(self->link.broker) >= 0) {
+		self->trace_wsi =
+			watch(self, fcntl(push_broker_trace_fd(self->link.broker), F_DUPFD_CLOEXEC, 0));
+		if (!self->trace_wsi)
 			return refuse("cannot watch an epoll set");
 	}
 	if (options.direct && !start_direct(self))

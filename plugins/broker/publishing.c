@@ -27,8 +27,9 @@ struct publishing {
 	uint64_t deadline_us;
 	struct push_idempotency *kept; /* owned; NULL: nothing is */
 	size_t sends_left;
-	bool is_array, is_lines, wait_written;
-	uint32_t left; /* items without a result, and one while they are published */
+	bool is_array, is_lines, wait_written, has_parent;
+	struct push_trace parent; /* of all messages that do not bring their own */
+	uint32_t left;            /* items without a result, and one while they are published */
 	uint32_t count;
 	struct item items[];
 };
@@ -355,6 +356,7 @@ init_item(struct item *item, struct publishing *publishing)
 {
 	item->publishing = publishing;
 	push_message_init(&item->message, publishing->publisher, on_over);
+	item->message.parent = publishing->has_parent ? &publishing->parent : NULL;
 }
 
 /* Returns false when memory is out. */
@@ -382,6 +384,10 @@ create(struct push_publisher *publisher, const struct push_publish_request *requ
 		.wait_written = request->wait_written,
 		.sends_left = PUSH_PUBLISH_SENDS_MAX,
 		.count = (uint32_t)count};
+	if (request->parent) {
+		publishing->has_parent = true;
+		publishing->parent = *request->parent;
+	}
 	for (size_t i = 0; i < count; i++)
 		init_item(&publishing->items[i], publishing);
 	push_list_init(&publishing->link);

@@ -24,7 +24,10 @@
 #include "core/list.h"
 #include "core/options.h"
 #include "core/stats.h"
+#include "core/traceparent.h"
 #include "engine.h"
+
+struct push_tracer;
 
 /* All texts are borrowed until the call returns. */
 struct push_publish_request {
@@ -34,6 +37,7 @@ struct push_publish_request {
 	bool wait_written; /* ?wait=written */
 	const char *key;   /* Idempotency-Key; NULL: none */
 	size_t key_size;
+	const struct push_trace *parent; /* of its traceparent; NULL: none, or nothing is traced */
 };
 
 /* Borrowed until the function that is given it returns. */
@@ -54,6 +58,7 @@ push_answer_error(unsigned int status, const char *text, push_answer_fn answer, 
 /* What publishing needs of its broker; one for each. */
 struct push_publisher {
 	struct push_engine *engine;
+	struct push_tracer *tracer; /* NULL: nothing is traced */
 	const struct push_options *options;
 	struct push_stats *stats;
 	uint64_t (*now_us)(void);

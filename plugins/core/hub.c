@@ -330,6 +330,12 @@ push_hub_track(struct push_hub *hub, struct push_tracker *tracker)
 	hub->tracker = tracker;
 }
 
+bool
+push_hub_is_tracked(const struct push_hub *hub)
+{
+	return hub->tracker != NULL;
+}
+
 void
 push_hub_let_publish(struct push_hub *hub,
 	void (*publish)(

@@ -75,6 +75,10 @@ push_hub_deliver(struct push_hub *hub, const char *channel, size_t channel_size,
 void
 push_hub_track(struct push_hub *hub, struct push_tracker *tracker);
 
+/* push_hub_is_tracked - whether somebody does. */
+bool
+push_hub_is_tracked(const struct push_hub *hub);
+
 struct push_command;
 struct push_subscriber;
 

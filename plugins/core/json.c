@@ -141,10 +141,11 @@ enum push_status
 push_publication_parse(struct push_publication *ret_publication, const char *body, size_t size,
 	const struct push_options *options, struct push_error *error)
 {
-	struct push_json_member members[] = {
-		{.name = "channel"}, {.name = "message"}, {.name = "channels"}, {.name = "ttl"}};
+	struct push_json_member members[] = {{.name = "channel"}, {.name = "message"}, {.name = "channels"},
+		{.name = "ttl"}, {.name = "traceparent"}};
+	size_t count = options->trace_url[0] ? 5 : 4;
 	struct push_publication publication = {0};
-	enum push_status status = push_json_scan_object(body, size, members, 4, error);
+	enum push_status status = push_json_scan_object(body, size, members, count, error);
 
 	if (status != PUSH_OK)
 		return status;
@@ -162,6 +163,11 @@ push_publication_parse(struct push_publication *ret_publication, const char *bod
 	if (status != PUSH_OK) {
 		push_publication_fini(&publication);
 		return status;
+	}
+	/* one that is wrong is as good as none, as in the header; so is one with an escape */
+	if (push_json_is_string(&members[4])) {
+		publication.traceparent = members[4].text + 1;
+		publication.traceparent_size = members[4].size - 2;
 	}
 	*ret_publication = publication;
 	return PUSH_OK;

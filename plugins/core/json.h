@@ -15,6 +15,7 @@
 #include "options.h"
 #include "status.h"
 
+struct push_trace;
 struct push_tracker;
 
 /* What one publish asks for.  Owned by whoever called push_publication_parse(), as long as the body is there.
@@ -24,8 +25,12 @@ struct push_publication {
 	size_t channel_size;
 	const char *value; /* JSON text, compact; in the body, or in value_copy */
 	size_t value_size;
-	uint64_t ttl_us;               /* how long it may be kept; 0: as long as others of its channel */
-	struct push_tracker *tracker;  /* who wants to know when it is written (tracker.h); NULL: nobody */
+	uint64_t ttl_us;              /* how long it may be kept; 0: as long as others of its channel */
+	struct push_tracker *tracker; /* who wants to know when it is written (tracker.h); NULL: nobody */
+	const struct push_trace
+		*trace;          /* of the span whose message it is (trace/tracer.h); NULL: not traced */
+	const char *traceparent; /* what the member of that name says, borrowed; NULL: nothing */
+	size_t traceparent_size;
 	struct push_channels channels; /* of `channels`: all of them, the first one is `channel`, too */
 	struct push_buf channel_copy, value_copy; /* only where the body's text had to be changed */
 };
@@ -33,7 +38,8 @@ struct push_publication {
 /*
  * push_publication_parse - read `{"channel":"qwerty","message":ANY}`.
  *
- * In place of `channel` there may be `channels`, an array of up to push.channels.max names, of which
+ * `traceparent` is a string, and whose trace the message belongs to; it is looked for where push.trace.url is
+ * set.  In place of `channel` there may be `channels`, an array of up to push.channels.max names, of which
  * duplicates collapse.  `ttl` is a duration as in options, or a number of milliseconds.
  * @options: the limits of channel names.
  * On success the caller owes push_publication_fini().  Errors: PUSH_INVALID with what is wrong in `error`,

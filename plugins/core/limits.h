@@ -67,6 +67,10 @@
 /* Resolution of the timing wheel. */
 #define PUSH_TICK_US 10000ull
 
+/* Missed ticks that are counted as late, one minute: what stood still for longer was stopped, not busy, and
+ * the loop that counts them must not be held up by it. */
+#define PUSH_LATE_TICKS_MAX 6000
+
 /* A drain lasts at least so long: who connected just before it is answered yet. */
 #define PUSH_DRAIN_LINGER_US 200000ull
 

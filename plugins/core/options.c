@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "history_rules.h"
+#include "http_url.h"
 #include "options.h"
 #include "push_assert.h"
 #include "redis_url.h"
 #include "units.h"
+#include "utf8.h"
 
-enum option_type { DURATION, SIZE, MEMORY, COUNT, SWITCH, TEXT };
+enum option_type { DURATION, SIZE, MEMORY, COUNT, RATIO, SWITCH, TEXT };
 
 static const struct push_option_info infos[] = {
 #define X(field, type, name, value, help) {name, value, help},
@@ -50,6 +52,7 @@ set_number(void *field, enum option_type type, const char *value)
 	case DURATION: status = push_duration_parse(value, &number); break;
 	case SIZE: status = push_size_parse(value, &number); break;
 	case MEMORY: status = push_memory_parse(value, &number); break;
+	case RATIO: status = push_ratio_parse(value, &number); break;
 	default: status = push_count_parse(value, &number); break;
 	}
 	if (status == PUSH_OK)
@@ -78,6 +81,7 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 		[SIZE] = "not a size (64kb, 1mb or bytes, at most 64mb)",
 		[MEMORY] = "not a size (64mb, 2gb or bytes, at most 64gb)",
 		[COUNT] = "not a number",
+		[RATIO] = "not a share from 0 to 1, such as 0.01",
 		[SWITCH] = "neither on nor off (nor true or false)",
 	};
 	enum option_type type = fields[index].type;
@@ -326,11 +330,24 @@ check_acks(const struct push_options *o, struct push_error *error)
 	return PUSH_INVALID;
 }
 
+static enum push_status
+check_trace(const struct push_options *o, struct push_error *error)
+{
+	struct push_http_url url;
+
+	if (o->trace_url[0] && push_http_url_parse(&url, "push.trace.url", o->trace_url, error) != PUSH_OK)
+		return PUSH_INVALID;
+	if (push_utf8_is_valid(o->trace_service, strlen(o->trace_service)) && o->trace_service[0])
+		return PUSH_OK;
+	snprintf(error->text, sizeof(error->text), "push.trace.service: must be a name, in UTF-8");
+	return PUSH_INVALID;
+}
+
 enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
 	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
-		check_acks(o, error))
+		check_acks(o, error) || check_trace(o, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

@@ -23,7 +23,8 @@
 #define PUSH_ACK_TIMEOUT_DEFAULT "10s"
 
 /* X(field, type, name, default, meaning)
- * type DURATION: uint64_t in microseconds; SIZE, MEMORY: uint64_t in bytes; COUNT: uint64_t; SWITCH: bool;
+ * type DURATION: uint64_t in microseconds; SIZE, MEMORY: uint64_t in bytes; COUNT: uint64_t; RATIO: uint64_t
+ * in billionths; SWITCH: bool;
  * TEXT: char[] */
 #define PUSH_OPTIONS_MAP(X)                                                                                  \
 	X(lifetime_min_us, DURATION, "push.reconnect.dither.min.duration", "120s",                           \
@@ -76,12 +77,19 @@
 	X(client_ttl_us, DURATION, "push.client.ttl", "1h",                                                  \
 		"how long the position of a client with a name is kept, from its last ack or its end")       \
 	X(direct, SWITCH, "push.direct", "on",                                                               \
-		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")
+		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")                          \
+	X(trace_url, TEXT, "push.trace.url", "",                                                             \
+		"where spans go by OTLP/HTTP, such as http://collector:4318/v1/traces; empty: nothing is "   \
+		"traced")                                                                                    \
+	X(trace_ratio, RATIO, "push.trace.ratio", "0.01",                                                    \
+		"the share of publishes without a traceparent that begin a trace")                           \
+	X(trace_service, TEXT, "push.trace.service", "push", "service.name of the spans")
 
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
 #define PUSH_OPTION_FIELD_SIZE(field)     uint64_t field
 #define PUSH_OPTION_FIELD_MEMORY(field)   uint64_t field
 #define PUSH_OPTION_FIELD_COUNT(field)    uint64_t field
+#define PUSH_OPTION_FIELD_RATIO(field)    uint64_t field
 #define PUSH_OPTION_FIELD_SWITCH(field)   bool field
 #define PUSH_OPTION_FIELD_TEXT(field)     char field[PUSH_OPTION_TEXT_BYTES_MAX + 1]
 

@@ -79,3 +79,26 @@ push_count_parse(const char *text, uint64_t *ret_count)
 
 	return parse_with_units(text, units, PUSH_SIZE_MAX, ret_count);
 }
+
+/* Not by strtod(3), which reads what the locale says, and `nan`. */
+enum push_status
+push_ratio_parse(const char *text, uint64_t *ret_billionths)
+{
+	uint64_t worth = PUSH_RATIO_ONE, sum;
+
+	if (*text != '0' && *text != '1')
+		return PUSH_INVALID;
+	sum = *text == '1' ? PUSH_RATIO_ONE : 0;
+	if (text[1] && (text[1] != '.' || !text[2]))
+		return PUSH_INVALID;
+	for (const char *at = text[1] ? text + 2 : ""; *at; at++) {
+		worth /= 10;
+		if (*at < '0' || *at > '9' || !worth)
+			return PUSH_INVALID;
+		sum += worth * (uint64_t)(*at - '0');
+	}
+	if (sum > PUSH_RATIO_ONE)
+		return PUSH_INVALID;
+	*ret_billionths = sum;
+	return PUSH_OK;
+}

@@ -37,4 +37,12 @@ push_memory_parse(const char *text, uint64_t *ret_bytes);
 enum push_status PUSH_MUST_USE
 push_count_parse(const char *text, uint64_t *ret_count);
 
+/* One, as push_ratio_parse() has it. */
+#define PUSH_RATIO_ONE 1000000000ull
+
+/* push_ratio_parse - a share from `0` to `1`, such as `0.01`, with up to nine decimals; in billionths.
+ * Errors: PUSH_INVALID. */
+enum push_status PUSH_MUST_USE
+push_ratio_parse(const char *text, uint64_t *ret_billionths);
+
 #endif

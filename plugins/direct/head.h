@@ -28,6 +28,7 @@ struct push_span {
 	X(content_encoding, "content-encoding")                                                              \
 	X(last_event_id, "last-event-id")                                                                    \
 	X(idempotency_key, "idempotency-key")                                                                \
+	X(traceparent, "traceparent")                                                                        \
 	X(origin, "origin")                                                                                  \
 	X(expect, "expect")                                                                                  \
 	X(transfer_encoding, "transfer-encoding")                                                            \

@@ -334,7 +334,8 @@ publish(struct push_http_conn *conn, const char *body, size_t size)
 		.size = size,
 		.wait_written = conn->wait_written,
 		.key = conn->key,
-		.key_size = conn->key ? strlen(conn->key) : 0};
+		.key_size = conn->key ? strlen(conn->key) : 0,
+		.parent = conn->has_parent ? &conn->parent : NULL};
 
 	if (conn->has_key && !conn->key) {
 		answer_error(conn, 503, push_status_text(PUSH_OUT_OF_MEMORY));
@@ -445,6 +446,8 @@ begin_lines(struct push_http_conn *conn)
 		refuse(conn, 503, push_status_text(PUSH_OUT_OF_MEMORY));
 		return;
 	}
+	if (conn->has_parent)
+		direct->ops->lines_set_parent(conn->lines, &conn->parent);
 	/* it has much to say */
 	if (conn->set != publishers && push_source_change_set(conn->set, publishers, &conn->source))
 		conn->set = publishers;
@@ -616,6 +619,9 @@ keep_head(struct push_http_conn *conn, const struct push_head *head)
 	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
 	if (head->origin.bytes)
 		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
+	conn->has_parent =
+		head->traceparent.bytes && conn->direct->ops->options(conn->direct->broker)->trace_url[0] &&
+		push_traceparent_parse(&conn->parent, head->traceparent.bytes, head->traceparent.size);
 	keep_key(conn, head);
 }
 

@@ -37,6 +37,8 @@ struct push_http_conn {
 	bool is_read;       /* a request for history, not a publish */
 	bool has_published; /* an earlier request: it is a publisher's connection */
 	bool in_call;       /* the broker is being asked */
+	bool has_parent;    /* a traceparent came, and something is traced: */
+	struct push_trace parent;
 	int port;
 	size_t low_water;    /* SO_RCVLOWAT where it is set: a head has begun, and so many bytes of it are
 				awaited */

@@ -55,6 +55,8 @@ struct publish {
 	char token[PUSH_TOKEN_BYTES + 1]; /* whose channels are to be changed; empty: it is a publish */
 	bool has_key;                     /* Idempotency-Key: */
 	struct push_buf key;
+	bool has_parent; /* a traceparent came, and something is traced: */
+	struct push_trace parent;
 	bool done; /* the broker has answered: */
 	unsigned int done_status;
 	const char *done_type;
@@ -150,6 +152,23 @@ read_key(struct publish *publish)
 		push_buf_append(&publish->key, key, (size_t)size);
 }
 
+/* Not by HTTP/2, for the same reason; there a message may bring it. */
+static void
+read_parent(struct publish *publish)
+{
+	static const char name[] = "traceparent:";
+	char text[PUSH_TRACEPARENT_BYTES * 2];
+	int size;
+
+	if (!publish->ops->options(publish->broker)->trace_url[0])
+		return;
+	size = lws_hdr_custom_length(publish->wsi, name, sizeof(name) - 1);
+	publish->has_parent =
+		size > 0 && (size_t)size < sizeof(text) &&
+		lws_hdr_custom_copy(publish->wsi, text, (int)sizeof(text), name, sizeof(name) - 1) > 0 &&
+		push_traceparent_parse(&publish->parent, text, (size_t)size);
+}
+
 /* Returns false where it is wrong. */
 static bool
 read_wait(struct publish *publish)
@@ -175,6 +194,7 @@ read_arguments(struct publish *publish)
 	unsigned int status = 400;
 
 	read_key(publish);
+	read_parent(publish);
 	if (publish->token[0] && (!read_type(publish) || publish->is_lines)) {
 		status = 415;
 		publish->error = "Content-Type must be application/json";
@@ -229,6 +249,7 @@ is_publish(struct publish *publish, const char *rest, int *ret)
 	} else if (method == PUSH_METHOD_OPTIONS) {
 		reply.status = 204;
 		reply.allow = reply.allow_methods = methods;
+		reply.allow_traceparent = publish->ops->options(publish->broker)->trace_url[0];
 		*ret = push_reply_send(publish->wsi, &reply);
 	} else {
 		reply.status = 405;
@@ -451,7 +472,8 @@ ask_to_publish(struct publish *publish)
 		.is_lines = publish->is_lines,
 		.wait_written = publish->wait_written,
 		.key = publish->has_key ? (publish->key.bytes ? publish->key.bytes : "") : NULL,
-		.key_size = publish->key.size};
+		.key_size = publish->key.size,
+		.parent = publish->has_parent ? &publish->parent : NULL};
 
 	publish->ops->publish_request(publish->broker, &request, on_answer, publish);
 }

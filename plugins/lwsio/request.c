@@ -230,7 +230,11 @@ add_optional(struct head *head, const struct push_reply *reply)
 	if (reply->allow_methods) {
 		add(head, "access-control-allow-methods:", reply->allow_methods);
 		add(head, "access-control-allow-headers:",
-			"Content-Type, Authorization, Cache-Control, Last-Event-ID, Idempotency-Key");
+			reply->allow_traceparent
+				? "Content-Type, Authorization, Cache-Control, Last-Event-ID, "
+				  "Idempotency-Key, Traceparent"
+				: "Content-Type, Authorization, Cache-Control, Last-Event-ID, "
+				  "Idempotency-Key");
 		add(head, "access-control-max-age:", "86400");
 	}
 	if (reply->retry_after_s) {

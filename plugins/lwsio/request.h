@@ -106,6 +106,7 @@ struct push_reply {
 	const char *allow;         /* 405 and preflights */
 	const char *allow_origin;  /* Access-Control-Allow-Origin */
 	const char *allow_methods; /* a preflight's Access-Control-Allow-Methods */
+	bool allow_traceparent;    /* among the headers that may be sent there */
 	unsigned int retry_after_s;
 	bool close;  /* HTTP/1.1: say `connection: close` and do so */
 	bool stream; /* the body follows: no content-length, and the request goes on */

@@ -158,6 +158,12 @@ read_id(const char *text, size_t size, char id[REDIS_ID_BYTES])
 }
 
 bool
+redis_peers_is_settled(const struct redis_engine *engine)
+{
+	return engine->heard_self_us && engine->now_us >= engine->heard_self_us + PUSH_REDIS_BEAT_US;
+}
+
+bool
 redis_peers_is_alive(struct redis_engine *engine, const char *text, size_t size)
 {
 	char id[REDIS_ID_BYTES];

@@ -27,7 +27,7 @@
 #include "redis/call_text.h"
 #include "redis/engine_redis.h"
 #include "redis/link.h"
-#include "redis/resolve.h"
+#include "loop/resolve.h"
 #include "redis/scripts.h"
 
 #define REDIS_ID_BYTES    (PUSH_REDIS_NODE_ID_BYTES + 1)
@@ -698,6 +698,10 @@ redis_peers_flush(struct redis_engine *engine);
 void
 redis_peers_left_behind(
 	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size);
+
+/* redis_peers_is_settled - whether all nodes that live have had the time to say so. */
+bool
+redis_peers_is_settled(const struct redis_engine *engine);
 
 /* redis_peers_is_alive - whether a node's clients count. */
 bool

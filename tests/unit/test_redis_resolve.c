@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 
-#include "redis/resolve.h"
+#include "loop/resolve.h"
 
 struct result {
 	unsigned int count;

@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "redis/resolve.h"
+#include "loop/resolve.h"
 
 #define ADDRESSES_MAX 8
 #define STACK_BYTES   (256 * 1024) /* of a thread; the resolver's modules want more than the least */

@@ -4,8 +4,8 @@
  * The thread touches nothing but its own lookup, which it hands back under a lock; whoever comes last, the
  * thread or push_resolver_destroy(), frees what they share.
  */
-#ifndef PUSH_REDIS_RESOLVE_H
-#define PUSH_REDIS_RESOLVE_H
+#ifndef PUSH_LOOP_RESOLVE_H
+#define PUSH_LOOP_RESOLVE_H
 
 #include <stdbool.h>
 #include <stddef.h>
