@@ -29,6 +29,7 @@
 #include "redis/link.h"
 #include "loop/resolve.h"
 #include "redis/scripts.h"
+#include "trace/tracer.h"
 
 #define REDIS_ID_BYTES    (PUSH_REDIS_NODE_ID_BYTES + 1)
 #define REDIS_LABEL_BYTES 300 /* host:port, for logs */
