@@ -1,4 +1,5 @@
 /* connection.c - see connection.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -191,9 +192,17 @@ connection_close(void *context, bool at_once)
 static bool
 connection_peer(void *context, char *to, size_t size)
 {
-	const struct push_connection *connection = context;
+	struct push_connection *connection = context;
 
-	return push_peer_text((int)lws_get_socket_fd(lws_get_network_wsi(connection->wsi)), to, size);
+	if (push_peer_text((int)lws_get_socket_fd(lws_get_network_wsi(connection->wsi)), to, size)) {
+		if (!connection->peer)
+			connection->peer = strdup(to);
+		return true;
+	}
+	/* lws tells of the end when the other end is forgotten */
+	if (connection->peer)
+		snprintf(to, size, "%s", connection->peer);
+	return connection->peer;
 }
 
 static const struct push_transport lws_transport = {
@@ -289,6 +298,7 @@ push_connection_destroy(struct push_connection *connection)
 		return;
 	connection->ops->subscriber_destroy(connection->broker, connection->subscriber);
 	push_buf_fini(&connection->received);
+	free(connection->peer);
 	free(connection);
 }
 

@@ -77,6 +77,7 @@ def test_every_line_of_a_whole_life_is_json():
         set_level(server, "DEBUG")
         find(server, "level debug")
         with WebSocket(server.port, "a") as ws, EventStream(server.port, "b") as sse:
+            ws.read_frame(), sse.raw()  # both are subscribed then, at whichever worker
             server.publish("a", SECRET)
             assert ws.message() == ("a", SECRET)
             server.publish("b", {"token": SECRET})
