@@ -42,6 +42,7 @@ class Watch:
 
     def __init__(self, pods):
         self.push = PushInside(pods)
+        assert "not known" not in self.push.process.output(), "the Service's name is asked for as it is"
         self.client = WebSocket(self.push.port, ",".join(CHANNELS), timeout=20)
         self.round = 0
         self.check()

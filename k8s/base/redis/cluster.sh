@@ -99,7 +99,7 @@ highest() {
         END { print max + 0 }'
 }
 
-# look - the views of all pods that answer, a file each.  A pod's number is at most two above those that are known:
+# look - the views of all pods that answer, a file each: CLUSTER NODES, and INFO replication.  A pod's number is at most two above those that are known:
 # how far the StatefulSet is scaled cannot be asked without a token for the API.
 look() {
     last=$(highest)
@@ -110,7 +110,7 @@ look() {
     while [ "$i" -le $((last + 2)) ]; do
         if [ "$i" = "$number" ]; then host=$POD_IP; else host=$(host_of "$i"); fi
         {
-            view=$(ask "$host" CLUSTER NODES) || view=
+            view=$(printf 'CLUSTER NODES\nINFO replication\n' | ask "$host" | tr -d '\r') || view=
             case $view in *myself*) echo "$view" | sed "s/^/$prefix-$i /" >"$run/views/$i" ;; esac
         } &
         i=$((i + 1))

@@ -1,6 +1,6 @@
 # plan.awk - what has to be done so that the pods are one Redis cluster, with each slot served and each master followed.
 #
-# Input: the CLUSTER NODES of every pod that answers, the pod's name in front of each line.  Output: commands for
+# Input: CLUSTER NODES and INFO replication of every pod that answers, the pod's name in front of each line.  Output: commands for
 # cluster.sh, "POD VERB ARGUMENTS"; none, if all is well.  One stage at a time, in this order; the next is planned when
 # the one before has taken effect, so that no stage has to reckon with another's half-done work:
 #
@@ -11,6 +11,7 @@
 #   fix        a slot's move that was interrupted
 #   roles      pods without a role: as many masters as there are pairs, three at least; the others follow whoever has
 #              the fewest replicas, on another machine where there is one; of two replicas one goes to a master without any
+#   links      replicas that ask their master at an address of yesterday
 #   slots      slots that nobody has, to the masters without any, or with the fewest
 #   balance    slots to new masters, from leaving ones and from too many; a spare replica becomes a master where
 #              there are too few
@@ -47,6 +48,10 @@ function note_slots(id, from,    i, j, part) {
             owner[j] = id
     }
 }
+
+$2 ~ /^master_host:/ { follows_ip[$1] = substr($2, 13) }
+
+NF < 9 { next }
 
 {
     pod = $1; id = $2
@@ -208,6 +213,16 @@ function choose_empties(    want, i, id, best) {
     }
 }
 
+# A replica that learns its master's new address from others goes on asking the old one, for ever.
+function plan_links(    i, pod, m) {
+    for (i = 1; i <= pod_count; i++) {
+        pod = pods[i]
+        m = master_of[self[pod]]
+        if (role[self[pod]] == "slave" && (m in live) && follows_ip[pod] != pod_ip[live[m]])
+            order(pod " replicate " m)
+    }
+}
+
 function plan_roles(    i, id, m) {
     for (i = 1; i <= id_count; i++) {
         id = ids[i]
@@ -332,6 +347,7 @@ function plan() {
     # of a cluster that is not there yet, roles are given when all are
     if (!masters && pod_count < size) { order(pods[1] " wait"); return }
     plan_roles();     if (ordered) return
+    plan_links();     if (ordered) return
     plan_spare();     if (ordered) return
     plan_slots();     if (ordered) return
     if (!all_up() || !all_agree()) return
