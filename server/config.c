@@ -155,7 +155,7 @@ add_conf_d(struct config *config, const char *folder, struct push_error *error)
 }
 
 struct config *
-config_open(const struct settings *settings, struct push_error *error)
+config_read(const struct settings *settings, struct push_error *error)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
@@ -166,7 +166,18 @@ config_open(const struct settings *settings, struct push_error *error)
 	push_options_init(&config->options);
 	if (add_file(config, settings->config, "conf", error) == PUSH_OK &&
 		add_conf_d(config, settings->config, error) == PUSH_OK &&
-		config_override(config, settings, error) == PUSH_OK && config_check(config, error) == PUSH_OK)
+		config_override(config, settings, error) == PUSH_OK)
+		return config;
+	config_close(config);
+	return NULL;
+}
+
+struct config *
+config_open(const struct settings *settings, struct push_error *error)
+{
+	struct config *config = config_read(settings, error);
+
+	if (!config || config_check(config, error) == PUSH_OK)
 		return config;
 	config_close(config);
 	return NULL;
@@ -234,6 +245,55 @@ config_port(struct json_object *vhost)
 	const char *port = config_text(vhost, "port");
 
 	return port && !config_flag(vhost, "unix-socket") ? config_parse_port(port) : 0;
+}
+
+struct option_search {
+	const char *name, *found;
+};
+
+static void
+search_broker(struct json_object *broker, struct option_search *search)
+{
+	if (!json_object_is_type(broker, json_type_object))
+		return;
+	json_object_object_foreach(broker, name, value)
+	{
+		const char *wanted = search->name, *p = name;
+
+		/* dots count as dashes */
+		while (*wanted && (*p == *wanted || (*p == '-' && *wanted == '.'))) {
+			wanted++;
+			p++;
+		}
+		if (!*wanted && !*p)
+			search->found = json_object_get_string(value);
+	}
+}
+
+/* Whatever shape it has. */
+static enum push_status
+search_vhost(const struct config_file *file, struct json_object *vhost, void *context)
+{
+	struct json_object *protocols, *broker;
+
+	(void)file;
+	if (!json_object_object_get_ex(vhost, "ws-protocols", &protocols) ||
+		!json_object_is_type(protocols, json_type_array))
+		return PUSH_OK;
+	for (size_t i = 0; i < json_object_array_length(protocols); i++)
+		if (json_object_object_get_ex(
+			    json_object_array_get_idx(protocols, i), "push-broker", &broker))
+			search_broker(broker, context);
+	return PUSH_OK;
+}
+
+const char *
+config_option(const struct config *config, const char *name)
+{
+	struct option_search search = {.name = name};
+
+	(void)config_for_each_vhost(config, search_vhost, &search);
+	return search.found;
 }
 
 struct search {

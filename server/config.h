@@ -4,7 +4,8 @@
  * lwsws reads it with a parser that ignores what it does not know and misreads what is too long.  pushd reads
  * it first, says what is wrong, and hands lwsws a copy with the overrides of the environment in it.
  *
- *   config_open = read and parse (config.c), override (config_override.c), check (config_check.c)
+ *   config_open = config_read: read and parse (config.c), override (config_override.c)
+ *               + check (config_check.c)
  *   config_render = write the copy (config_render.c)
  */
 #ifndef PUSHD_CONFIG_H
@@ -40,6 +41,14 @@ struct config {
 struct config *
 config_open(const struct settings *settings, struct push_error *error);
 
+/*
+ * config_read - the same without a check: only what is needed to find something in it is right.
+ *
+ * Shapes are whatever the files say; config_find_vhost(), config_text() and config_port() bear that.
+ */
+struct config *
+config_read(const struct settings *settings, struct push_error *error);
+
 /* config_close - NULL is allowed. */
 void
 config_close(struct config *config);
@@ -72,6 +81,14 @@ config_for_each_vhost(const struct config *config, config_visitor *visit, void *
 /* config_text - the text of a member of an object; NULL where there is none. */
 const char *
 config_text(struct json_object *object, const char *name);
+
+/*
+ * config_option - what the files say of an option of push-broker, before anything is checked.
+ *
+ * @name: with dots.  NULL where they say nothing.
+ */
+const char *
+config_option(const struct config *config, const char *name);
 
 /* config_flag - is a member set, as lwsws understands it (1, on, yes, true)? */
 bool

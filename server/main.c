@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "health.h"
+#include "log.h"
 #include "ports.h"
 #include "supervisor.h"
 #include "worker_count.h"
@@ -33,13 +35,18 @@ print_help(void)
 	       "  --config DIR    folder with conf and conf.d/           (default /etc/push)\n"
 	       "  --plugins DIR   folder with libprotocol_push_*.so      (default: as conf says)\n"
 	       "  --mounts DIR    folder with the console                (default: as conf.d says)\n"
-	       "  --lwsws FILE    lwsws to run                           (default: lwsws from PATH)\n"
+	       "  --lwsws FILE    lwsws to run                           (default: the package's, or from "
+	       "PATH)\n"
 	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, /run, "
-	       "$TMPDIR or /tmp)\n"
+	       "$TMPDIR,\n"
+	       "                  /tmp or /dev/shm)\n"
 	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS; with "
 	       "Redis\n"
 	       "                  one for each CPU, else 1: the embedded broker lives in one process)\n"
 	       "  --check         check configuration and environment, say what is wrong, and end\n"
+	       "  --health [WHAT] ask the Push that runs here: ready (the default) or live; prints the "
+	       "answer,\n"
+	       "                  ends with 0 if it is UP; takes the port from --config and the environment\n"
 	       "  --version, --help\n"
 	       "\n"
 	       "Signals: SIGTERM and SIGINT drain and end (a second one ends at once), SIGHUP starts new "
@@ -62,13 +69,28 @@ print_help(void)
 }
 
 static bool
-parse_workers(const char *text, int *ret)
+parse_workers(const struct log *log, const char *text, int *ret)
 {
 	struct push_error error;
 
 	if (worker_count_parse("--workers", text, ret, &error) == PUSH_OK)
 		return true;
-	fprintf(stderr, "pushd: %s\n", error.text);
+	log_say(log, PUSH_LOG_ERROR, "%s", error.text);
+	return false;
+}
+
+/* getopt knows an optional word only behind a "=", people do not. */
+static bool
+parse_health(int argc, char **argv, struct settings *settings)
+{
+	settings->health = optarg;
+	if (!settings->health && optind < argc && argv[optind][0] != '-')
+		settings->health = argv[optind++];
+	if (!settings->health)
+		settings->health = "ready";
+	if (health_path(settings->health))
+		return true;
+	log_say(settings->log, PUSH_LOG_ERROR, "--health %s: neither live nor ready", settings->health);
 	return false;
 }
 
@@ -84,17 +106,20 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 		{"run-dir", required_argument, NULL, 'r'},
 		{"workers", required_argument, NULL, 'w'},
 		{"check", no_argument, NULL, 'k'},
+		{"health", optional_argument, NULL, 'H'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 
+	opterr = 0; /* it would say so in its own words */
 	for (;;) {
 		switch (getopt_long(argc, argv, "h", known, NULL)) {
 		case -1:
 			if (optind == argc)
 				return -1;
-			fprintf(stderr, "pushd: %s: unexpected; see pushd --help\n", argv[optind]);
+			log_say(settings->log, PUSH_LOG_ERROR, "%s: unexpected; see pushd --help",
+				argv[optind]);
 			return EXIT_USAGE;
 		case 'c': settings->config = optarg; break;
 		case 'p': settings->plugins = optarg; break;
@@ -102,13 +127,20 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 		case 'l': settings->lwsws = optarg; break;
 		case 'r': settings->run_dir = optarg; break;
 		case 'w':
-			if (!parse_workers(optarg, &settings->workers))
+			if (!parse_workers(settings->log, optarg, &settings->workers))
 				return EXIT_USAGE;
 			break;
 		case 'k': settings->check = true; break;
+		case 'H':
+			if (!parse_health(argc, argv, settings))
+				return EXIT_USAGE;
+			break;
 		case 'v': printf("pushd %s\n", PUSH_VERSION); return 0;
 		case 'h': print_help(); return 0;
-		default: fprintf(stderr, "pushd: see pushd --help\n"); return EXIT_USAGE;
+		default:
+			log_say(settings->log, PUSH_LOG_ERROR, "%s: %s; see pushd --help", argv[optind - 1],
+				optopt && optopt != '?' ? "needs a value" : "no such option");
+			return EXIT_USAGE;
 		}
 	}
 }
@@ -120,9 +152,27 @@ absolute(const char *path, char *buffer)
 	return path && realpath(path, buffer) ? buffer : path;
 }
 
+/* A package may bring lwsws along, as Debian has none with plugins; NULL where it did not. */
+static const char *
+packaged_lwsws(char path[PATH_MAX])
+{
+	char program[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	char *slash;
+
+	program[length > 0 ? length : 0] = '\0';
+	slash = strrchr(program, '/');
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	if (snprintf(path, PATH_MAX, "%s/" LWSWS_PACKAGED, program) >= PATH_MAX || access(path, X_OK))
+		return NULL;
+	return path;
+}
+
 /* Found out before anything is started: a worker could only say so from within. */
 static bool
-find_program(const char *name)
+find_program(const struct log *log, const char *name)
 {
 	const char *folders = getenv("PATH");
 	char path[PATH_MAX];
@@ -130,7 +180,7 @@ find_program(const char *name)
 	if (strchr(name, '/')) {
 		if (!access(name, X_OK))
 			return true;
-		fprintf(stderr, "pushd: --lwsws %s: %s\n", name, strerror(errno));
+		log_say(log, PUSH_LOG_ERROR, "--lwsws %s: %s", name, strerror(errno));
 		return false;
 	}
 	while (folders && *folders) {
@@ -141,7 +191,7 @@ find_program(const char *name)
 			return true;
 		folders += length + (folders[length] == ':');
 	}
-	fprintf(stderr, "pushd: no %s in PATH: give its place with --lwsws\n", name);
+	log_say(log, PUSH_LOG_ERROR, "no %s in PATH: give its place with --lwsws", name);
 	return false;
 }
 
@@ -154,7 +204,16 @@ read_config(struct settings *settings, struct push_error *error)
 
 	if (worker_count_from_environment(settings, error) != PUSH_OK)
 		return NULL;
-	config = config_open(settings, error);
+	config = config_read(settings, error);
+	if (config)
+		log_expect(settings->log, config_option(config, "push.log.format"),
+			config_option(config, "push.log.level"));
+	if (config && config_check(config, error) != PUSH_OK) {
+		config_close(config);
+		return NULL;
+	}
+	if (config)
+		log_configure(settings->log, &config->options);
 	if (config && worker_count_decide(settings, config, &workers, error) == PUSH_OK &&
 		(settings->check || ports_check(config, NULL, error) == PUSH_OK))
 		return config;
@@ -165,22 +224,31 @@ read_config(struct settings *settings, struct push_error *error)
 int
 main(int argc, char **argv)
 {
-	char plugins[PATH_MAX], mounts[PATH_MAX];
-	struct settings settings = {.config = "/etc/push", .lwsws = "lwsws"};
+	char plugins[PATH_MAX], mounts[PATH_MAX], lwsws[PATH_MAX];
+	struct log log;
+	struct settings settings = {.config = "/etc/push", .log = &log};
 	struct push_error error;
 	struct config *config;
-	int result = parse_arguments(argc, argv, &settings);
+	int result;
 
+	log_init(&log);
+	result = parse_arguments(argc, argv, &settings);
 	if (result >= 0)
 		return result;
+	if (settings.health)
+		return health_ask(&settings);
 	settings.plugins = absolute(settings.plugins, plugins);
 	settings.mounts = absolute(settings.mounts, mounts);
+	if (!settings.lwsws)
+		settings.lwsws = packaged_lwsws(lwsws);
+	if (!settings.lwsws)
+		settings.lwsws = "lwsws";
 	config = read_config(&settings, &error);
 	if (!config) {
-		fprintf(stderr, "pushd: %s\n", error.text);
+		log_say(&log, PUSH_LOG_ERROR, "%s", error.text);
 		return 1;
 	}
-	if (!settings.check && find_program(settings.lwsws))
+	if (!settings.check && find_program(&log, settings.lwsws))
 		return supervise(&settings, config);
 	if (settings.check)
 		printf("%s: configuration is valid\n", settings.config);

@@ -128,13 +128,14 @@ has_socket(const char *pid, unsigned long inode)
 static void
 describe_holder(int port, char *to, size_t size)
 {
-	unsigned long inode = listener_inode("/proc/net/tcp", port);
+	/* "self": that is there where the rest of /proc is hidden */
+	unsigned long inode = listener_inode("/proc/self/net/tcp", port);
 	DIR *processes = opendir("/proc");
 	struct dirent *entry;
 
 	to[0] = '\0';
 	if (!inode)
-		inode = listener_inode("/proc/net/tcp6", port);
+		inode = listener_inode("/proc/self/net/tcp6", port);
 	while (inode && processes && (entry = readdir(processes))) {
 		char path[64], name[32] = "?";
 		FILE *file;

@@ -89,18 +89,42 @@ create_below(char path[RUN_DIR_PATH_BYTES_MAX], const char *base, size_t length)
 	return mkdtemp(path) && !chmod(path, 0711);
 }
 
-bool
-run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked)
+static void
+add_attempt(struct push_error *error, const char *base, size_t length)
 {
-	const char *bases[] = {getenv("RUNTIME_DIRECTORY"), "/run", getenv("TMPDIR"), "/tmp"};
+	size_t used = strlen(error->text);
+	int failed = errno;
 
-	if (asked)
-		return create_below(path, asked, strlen(asked));
-	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++)
+	snprintf(error->text + used, sizeof(error->text) - used, "%s%.*s (%s)",
+		error->text[used - 1] == ':' ? " " : ", ",
+		(int)(length < PUSH_ERROR_QUOTE_BYTES_MAX ? length : PUSH_ERROR_QUOTE_BYTES_MAX), base,
+		strerror(failed));
+}
+
+enum push_status
+run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked, struct push_error *error)
+{
+	const char *bases[] = {getenv("RUNTIME_DIRECTORY"), "/run", getenv("TMPDIR"), "/tmp", "/dev/shm"};
+
+	if (asked) {
+		if (create_below(path, asked, strlen(asked)))
+			return PUSH_OK;
+		snprintf(error->text, sizeof(error->text), "--run-dir %.200s: %s", asked, strerror(errno));
+		return PUSH_INVALID;
+	}
+	snprintf(error->text, sizeof(error->text), "no folder for the running configuration, tried:");
+	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
 		/* systemd separates several with colons */
-		if (bases[i] && *bases[i] && create_below(path, bases[i], strcspn(bases[i], ":")))
-			return true;
-	return false;
+		size_t length = bases[i] ? strcspn(bases[i], ":") : 0;
+
+		if (length && create_below(path, bases[i], length))
+			return PUSH_OK;
+		if (length)
+			add_attempt(error, bases[i], length);
+	}
+	snprintf(error->text + strlen(error->text), sizeof(error->text) - strlen(error->text),
+		"; give one with --run-dir");
+	return PUSH_INVALID;
 }
 
 void

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "core/options.h"
+
 /* The socket's name in it; one that nobody listens on marks a folder that a killed pushd left. */
 #define RUN_DIR_SOCKET "notify"
 
@@ -15,12 +17,14 @@
 
 /*
  * run_dir_create - make a folder below `asked`, or, if that is NULL, below the first that works of
- * $RUNTIME_DIRECTORY, /run, $TMPDIR and /tmp.
+ * $RUNTIME_DIRECTORY, /run, $TMPDIR, /tmp and /dev/shm.  The last is what a container has to write to whose
+ * own files are read-only.
  *
- * What killed pushds of the same user left there goes.  Returns false, with errno set.
+ * What killed pushds of the same user left there goes.
+ * Errors: PUSH_INVALID with every place that was tried, and what is wrong with each.
  */
-bool
-run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked);
+enum push_status PUSH_MUST_USE
+run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked, struct push_error *error);
 
 /* run_dir_remove - the folder and all in it, two levels deep. */
 void

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cpu_limit.h"
 #include "worker_count.h"
 
 enum push_status
@@ -36,9 +37,13 @@ static size_t
 count_cpus(void)
 {
 	cpu_set_t allowed;
-	int count = sched_getaffinity(0, sizeof(allowed), &allowed) ? 1 : CPU_COUNT(&allowed);
+	size_t count = sched_getaffinity(0, sizeof(allowed), &allowed) ? 1 : (size_t)CPU_COUNT(&allowed);
+	size_t limit = cpu_limit_read("");
 
-	return count > WORKER_COUNT_MAX ? WORKER_COUNT_MAX : (size_t)count;
+	/* more than the time is enough for would only take it from each other */
+	if (limit && limit < count)
+		count = limit;
+	return count > WORKER_COUNT_MAX ? WORKER_COUNT_MAX : count;
 }
 
 enum push_status

@@ -28,7 +28,8 @@ enum push_status PUSH_MUST_USE
 worker_count_parse(const char *name, const char *text, int *ret, struct push_error *error);
 
 /*
- * worker_count_decide - what was asked for, or else, with Redis, one for each CPU that pushd may run on.
+ * worker_count_decide - what was asked for, or else, with Redis, one for each CPU that pushd may run on, but
+ * no more than the CPU time of its control group is enough for (cpu_limit.h).
  *
  * Errors: PUSH_INVALID for several without Redis.
  */

@@ -19,6 +19,7 @@
 #include "core/push_assert.h"
 #include "core/subscriber.h"
 #include "core/tokens.h"
+#include "debug_log.h"
 #include "direct/direct.h"
 #include "process.h"
 #include "redis/engine_redis.h"
@@ -40,6 +41,7 @@ struct push_broker {
 	struct push_shared_stats *shared;           /* NULL: the only one */
 	uint64_t share_engine_us, share_process_us; /* due then */
 	struct push_broker_host host;
+	struct push_debug_log log;
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_tracer *tracer;     /* NULL: nothing is traced */
@@ -50,6 +52,7 @@ struct push_broker {
 	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
 	struct push_direct *direct;           /* borrowed; NULL: none */
 	uint64_t drain_began_us;
+	uint64_t tick_due_us;    /* when the next one is due; 0: not known yet */
 	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
 };
 
@@ -105,10 +108,24 @@ random_bytes(void *to, size_t size)
 	}
 }
 
+static void
+engine_wake(void *context)
+{
+	struct push_broker *broker = context;
+
+	broker->host.wake(broker->host.context);
+}
+
+static void
+log_line(void *context, enum push_log_level level, const char *line)
+{
+	push_broker_say(context, level, line);
+}
+
 static struct push_engine *
 create_engine(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
-	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
+	const struct push_engine_host host = {engine_wake, log_line, broker};
 
 	if (!broker->options.redis_url[0])
 		return push_engine_memory_create(broker->hub, wall_clock_us() / 1000, seed, now_us());
@@ -186,14 +203,15 @@ serve(void *context, const char *verb, const char *text, size_t size, struct pus
 static bool
 create_tracer(struct push_broker *broker, uint64_t seed)
 {
-	const struct push_tracer_host host = {now_us, wall_clock_us, random_bytes, PUSH_VERSION, broker->node};
+	const struct push_tracer_host host = {
+		now_us, wall_clock_us, random_bytes, PUSH_VERSION, broker->node};
 
 	if (!broker->options.trace_url[0])
 		return true;
 	broker->tracer = push_tracer_create(&broker->options, &broker->counts->stats, &host);
 	if (broker->tracer)
-		broker->exporter = push_exporter_create(
-			&broker->options, broker->tracer, seed, broker->host.log, broker->host.context);
+		broker->exporter =
+			push_exporter_create(&broker->options, broker->tracer, seed, log_line, broker);
 	broker->engine->tracer = broker->tracer;
 	return broker->exporter != NULL;
 }
@@ -212,6 +230,9 @@ push_broker_create(
 	broker->host = *host;
 	broker->counts = &broker->own_counts;
 	broker->shared = push_shared_stats_join(&broker->counts);
+	push_debug_log_init(&broker->log, push_options_log_level(options),
+		broker->shared ? push_shared_stats_log_level(broker->shared) : NULL, host->log,
+		host->context);
 	broker->hub = push_hub_create(
 		&broker->options, &broker->counts->stats, seed, now_us(), on_hub_ready, broker);
 	if (!broker->hub)
@@ -233,7 +254,9 @@ push_broker_create(
 		.stats = &broker->counts->stats,
 		.now_us = now_us,
 		.wake = host->wake,
-		.context = host->context};
+		.context = host->context,
+		.log = &broker->log};
+	push_debug_log_watch(&broker->log, broker->hub);
 	push_publisher_init(&broker->publisher);
 	push_client_publishes_init(&broker->client_publishes, &broker->publisher);
 	if (broker->options.ws_publish)
@@ -382,19 +405,42 @@ check_drained(struct push_broker *broker)
 	broker->host.drained(broker->host.context);
 }
 
+/*
+ * When ticks are due is known from the one that came earliest: none comes before its time, so one that seems
+ * to shows that those before it were late.  Asking the timer would be another system call a tick.
+ */
+static void
+count_lag(struct push_broker *broker, uint64_t now, uint64_t ticks)
+{
+	if (!broker->tick_due_us || now < broker->tick_due_us)
+		broker->tick_due_us = now;
+	push_stats_late(&broker->counts->stats, now - broker->tick_due_us, ticks);
+	broker->tick_due_us += ticks * PUSH_TICK_US;
+}
+
+static void
+count_state(struct push_broker *broker)
+{
+	broker->counts->stats.broker_up = broker->engine->is_ready(broker->engine);
+	broker->counts->stats.draining = broker->draining;
+}
+
 /* What one slice leaves is due still at the next tick, so that thousands of timers never hold the loop. */
 void
-push_broker_tick(struct push_broker *broker)
+push_broker_tick(struct push_broker *broker, uint64_t ticks)
 {
+	count_lag(broker, now_us(), ticks);
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
 	push_publisher_tick(&broker->publisher, now_us());
+	count_state(broker);
 	if (broker->tracer)
 		push_tracer_settle(broker->tracer);
 	if (broker->exporter)
 		push_exporter_tick(broker->exporter, now_us());
 	share_gauges(broker, now_us());
+	push_debug_log_tick(&broker->log, now_us());
 	check_drained(broker);
 }
 
@@ -477,11 +523,12 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 
 	count_process(broker);
 	count_engine(broker);
+	count_state(broker);
 	if (broker->shared) {
 		push_shared_stats_sum(broker->shared, &sum);
 		counts = &sum;
 	}
-	push_stats_render(&counts->stats, &counts->process, PUSH_VERSION, to);
+	push_stats_render(&counts->stats, &counts->process, &broker->options, PUSH_VERSION, to);
 	if (broker->shared)
 		push_shared_stats_render(broker->shared, to);
 	if (broker->engine->update_stats)
@@ -689,6 +736,30 @@ ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subsc
 	free_if_unused(broker);
 }
 
+void
+push_broker_say(struct push_broker *broker, enum push_log_level level, const char *line)
+{
+	push_debug_log_say(&broker->log, level, line);
+}
+
+static enum push_log_level
+ops_log_level(const struct push_broker *broker)
+{
+	return push_debug_log_level(&broker->log);
+}
+
+static enum push_log_level
+ops_log_level_configured(const struct push_broker *broker)
+{
+	return broker->log.configured;
+}
+
+static void
+ops_set_log_level(struct push_broker *broker, enum push_log_level level)
+{
+	push_debug_log_set_level(&broker->log, level);
+}
+
 const struct push_broker_ops *
 push_broker_ops_table(void)
 {
@@ -732,6 +803,10 @@ push_broker_ops_table(void)
 		.subscriber_control = ops_subscriber_control,
 		.control_request = ops_control_request,
 		.lines_set_parent = push_lines_set_parent,
+		.subscriber_gone = push_subscriber_gone,
+		.log_level = ops_log_level,
+		.log_level_configured = ops_log_level_configured,
+		.set_log_level = ops_set_log_level,
 	};
 
 	return &table;

@@ -87,4 +87,6 @@ push_process_read(struct push_process *process)
 		.open_files_max = limit.rlim_cur,
 		.cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime),
 	};
+	if (process->open_files_max)
+		process->open_files_ratio = (double)process->open_files / (double)process->open_files_max;
 }

@@ -18,6 +18,8 @@ struct layout {
 	uint32_t mark, counts_bytes;
 	uint64_t slot_count;
 	double start_time_s; /* of the first worker; 0: none yet */
+	uint64_t restarts;   /* counted by pushd */
+	uint32_t log_level, unused;
 };
 
 struct memory {
@@ -97,6 +99,12 @@ push_shared_stats_give(const struct push_shared_stats *shared, size_t slot, unsi
 	(void)setenv(VARIABLE, text, 1);
 }
 
+uint32_t *
+push_shared_stats_log_level(struct push_shared_stats *shared)
+{
+	return &shared->memory->layout.log_level;
+}
+
 static void
 clear_gauges(struct push_counts *counts)
 {
@@ -106,7 +114,7 @@ clear_gauges(struct push_counts *counts)
 		counts->stats.by_encoding[i].connections = 0;
 	counts->stats.channels = counts->stats.subscriptions = counts->stats.outbox_bytes = 0;
 	counts->stats.history_bytes = counts->stats.history_messages = 0;
-	counts->stats.unacknowledged = 0;
+	counts->stats.unacknowledged = counts->stats.broker_up = counts->stats.draining = 0;
 	redis->nodes = redis->nodes_up = redis->channels = redis->channels_live = 0;
 	redis->commands = redis->publishes_waiting = redis->peers = redis->resubscribe_us = 0;
 	counts->process = (struct push_process){.cpu_s = counts->process.cpu_s};
@@ -117,6 +125,12 @@ push_shared_stats_ended(struct push_shared_stats *shared, size_t slot)
 {
 	clear_gauges(&shared->memory->slots[slot]);
 	shared->memory->slots[slot].number = 0;
+}
+
+void
+push_shared_stats_restarting(struct push_shared_stats *shared)
+{
+	shared->memory->layout.restarts++;
 }
 
 struct push_shared_stats *
@@ -193,6 +207,8 @@ add_process(struct push_process *sum, const struct push_process *one)
 	sum->open_files_max += one->open_files_max;
 	sum->direct_connections += one->direct_connections;
 	sum->cpu_s += one->cpu_s;
+	if (one->open_files_ratio > sum->open_files_ratio)
+		sum->open_files_ratio = one->open_files_ratio;
 	if (one->start_time_s > 0 && (sum->start_time_s <= 0 || one->start_time_s < sum->start_time_s))
 		sum->start_time_s = one->start_time_s;
 }
@@ -201,7 +217,7 @@ void
 push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts *ret)
 {
 	struct layout *layout = &shared->memory->layout;
-	uint64_t nodes = 0, peers = 0, resubscribe_us = 0, nodes_up = UINT64_MAX;
+	uint64_t nodes = 0, peers = 0, resubscribe_us = 0, nodes_up = UINT64_MAX, broker_up = 1, workers = 0;
 
 	*ret = (struct push_counts){0};
 	for (size_t i = 0; i < layout->slot_count; i++) {
@@ -213,9 +229,14 @@ push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts
 		keep_most(&nodes, one->redis.nodes);
 		keep_most(&peers, one->redis.peers);
 		keep_most(&resubscribe_us, one->redis.resubscribe_us);
-		if (one->number && one->redis.nodes_up < nodes_up)
+		if (!one->number)
+			continue;
+		workers++;
+		broker_up &= one->stats.broker_up;
+		if (one->redis.nodes_up < nodes_up)
 			nodes_up = one->redis.nodes_up;
 	}
+	ret->stats.broker_up = workers && broker_up;
 	ret->redis.nodes = nodes;
 	ret->redis.nodes_up = nodes_up == UINT64_MAX ? 0 : nodes_up;
 	ret->redis.peers = peers;
@@ -257,9 +278,13 @@ push_shared_stats_render(const struct push_shared_stats *shared, struct push_buf
 	push_buf_printf(to,
 		"# HELP push_workers Processes that serve, those that drain among them.\n"
 		"# TYPE push_workers gauge\npush_workers %" PRIu64 "\n"
+		"# HELP push_worker_restarts_total Workers that ended by themselves, or did not start, and "
+		"were started "
+		"again.\n"
+		"# TYPE push_worker_restarts_total counter\npush_worker_restarts_total %" PRIu64 "\n"
 		"# HELP push_worker_connections Clients of each worker now.\n"
 		"# TYPE push_worker_connections gauge\n",
-		count);
+		count, memory->layout.restarts);
 	for (uint64_t number = 1; number <= memory->layout.slot_count; number++)
 		if (count_clients(memory, number, &clients))
 			push_buf_printf(to, "push_worker_connections{worker=\"%" PRIu64 "\"} %" PRIu64 "\n",

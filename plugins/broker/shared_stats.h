@@ -56,9 +56,18 @@ push_shared_stats_destroy(struct push_shared_stats *shared);
 void
 push_shared_stats_give(const struct push_shared_stats *shared, size_t slot, unsigned int number);
 
+/* push_shared_stats_log_level - the one word that is everybody's: how much is logged, enum push_log_level. */
+uint32_t *
+push_shared_stats_log_level(struct push_shared_stats *shared);
+
 /* push_shared_stats_ended - whoever had the slot is gone: its gauges go, its counters stay. */
 void
 push_shared_stats_ended(struct push_shared_stats *shared, size_t slot);
+
+/* push_shared_stats_restarting - a worker has died, or did not start, and another one is to take its place.
+ */
+void
+push_shared_stats_restarting(struct push_shared_stats *shared);
 
 /* By a worker */
 
@@ -83,7 +92,8 @@ push_counts_set_process(struct push_counts *counts, const struct push_process *n
  * push_shared_stats_sum - of all workers that are, and the counters of those that were.
  *
  * What several see of the same Redis is not added up: of servers and peers the most that one sees, of servers
- * that are up the least; of times the longest.  The start is that of the first worker.
+ * that are up the least; the broker is up for all or for none; of times the longest.  The start is that of
+ * the first worker.
  */
 void
 push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts *ret);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "limits.h"
 #include "stats.h"
 
 static const unsigned int publish_codes[] = {
@@ -19,6 +20,21 @@ push_stats_published(struct push_stats *stats, unsigned int http_status)
 			return;
 		}
 	stats->publish_statuses[PUSH_PUBLISH_STATUS_INDEX_500]++;
+}
+
+void
+push_stats_late(struct push_stats *stats, uint64_t lag_us, uint64_t ticks)
+{
+	if (ticks > PUSH_LATE_TICKS_MAX)
+		ticks = PUSH_LATE_TICKS_MAX;
+	for (uint64_t i = 0; i < ticks; i++) {
+		uint64_t scaled = lag_us >> PUSH_LAG_FIRST_BITS;
+		unsigned int bucket = scaled ? 64u - (unsigned int)__builtin_clzll(scaled) : 0;
+
+		stats->lag_buckets[bucket < PUSH_LAG_BUCKET_COUNT ? bucket : PUSH_LAG_BUCKET_COUNT]++;
+		stats->lag_sum_us += lag_us;
+		lag_us = lag_us > PUSH_TICK_US ? lag_us - PUSH_TICK_US : 0;
+	}
 }
 
 static void
@@ -162,23 +178,50 @@ render_acks(const struct push_stats *stats, struct push_buf *to)
 		stats->unacknowledged);
 }
 
+/* Bucket i holds what is below 2^(first_bits + i) microseconds, the one behind them everything else. */
 static void
-render_latency(const struct push_stats *stats, struct push_buf *to)
+histogram(struct push_buf *to, const char *name, const char *help, const uint64_t *buckets, int count,
+	int first_bits, uint64_t sum_us)
 {
-	static const char name[] = "push_delivery_latency_seconds";
 	uint64_t total = 0;
 
-	head(to, name, "histogram",
-		"From a publish accepted to its message written to a subscriber's socket.");
-	for (int i = 0; i < PUSH_LATENCY_BUCKET_COUNT; i++) {
-		total += stats->latency_buckets[i];
+	head(to, name, "histogram", help);
+	for (int i = 0; i < count; i++) {
+		total += buckets[i];
 		push_buf_printf(to, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
-			(double)(1ull << (PUSH_LATENCY_FIRST_BITS + i)) / 1e6, total);
+			(double)(1ull << (first_bits + i)) / 1e6, total);
 	}
-	total += stats->latency_buckets[PUSH_LATENCY_BUCKET_COUNT];
+	total += buckets[count];
 	push_buf_printf(to, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, total);
-	push_buf_printf(to, "%s_sum %.6f\n", name, (double)stats->latency_sum_us / 1e6);
+	push_buf_printf(to, "%s_sum %.6f\n", name, (double)sum_us / 1e6);
 	push_buf_printf(to, "%s_count %" PRIu64 "\n", name, total);
+}
+
+static void
+render_times(const struct push_stats *stats, struct push_buf *to)
+{
+	histogram(to, "push_delivery_latency_seconds",
+		"From a publish accepted to its message written to a subscriber's socket.",
+		stats->latency_buckets, PUSH_LATENCY_BUCKET_COUNT, PUSH_LATENCY_FIRST_BITS,
+		stats->latency_sum_us);
+	histogram(to, "push_loop_lag_seconds",
+		"How late the event loop is, 100 times a second in each worker: how long what comes has to "
+		"wait.",
+		stats->lag_buckets, PUSH_LAG_BUCKET_COUNT, PUSH_LAG_FIRST_BITS, stats->lag_sum_us);
+}
+
+/* What alerts go by. */
+static void
+render_state(const struct push_stats *stats, const struct push_options *options, struct push_buf *to)
+{
+	single(to, "push_broker_up", "gauge",
+		"1 while the broker can be reached, of several workers by all of them.", stats->broker_up);
+	single(to, "push_draining", "gauge", "Workers that have asked their clients to reconnect elsewhere.",
+		stats->draining);
+	head(to, "push_connection_lifetime_seconds", "gauge",
+		"How long a connection lives on average, as configured.");
+	push_buf_printf(to, "push_connection_lifetime_seconds %.3f\n",
+		(double)(options->lifetime_min_us + options->lifetime_max_us) / 2e6);
 }
 
 static void
@@ -209,6 +252,9 @@ render_process(const struct push_process *process, const char *version, struct p
 	single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", process->resident_bytes);
 	single(to, "process_open_fds", "gauge", "Open file descriptors.", process->open_files);
 	single(to, "process_max_fds", "gauge", "Limit of open file descriptors.", process->open_files_max);
+	head(to, "push_open_fds_ratio", "gauge",
+		"Open file descriptors as a part of their limit, of the worker that is nearest to it.");
+	push_buf_printf(to, "push_open_fds_ratio %.6f\n", process->open_files_ratio);
 	single(to, "push_direct_connections", "gauge",
 		"Connections on Push's own sockets, of clients, publishers and those who have not said yet.",
 		process->direct_connections);
@@ -217,8 +263,8 @@ render_process(const struct push_process *process, const char *version, struct p
 }
 
 void
-push_stats_render(const struct push_stats *stats, const struct push_process *process, const char *version,
-	struct push_buf *to)
+push_stats_render(const struct push_stats *stats, const struct push_process *process,
+	const struct push_options *options, const char *version, struct push_buf *to)
 {
 	render_origin(stats, to);
 	render_transports(stats, to);
@@ -227,7 +273,8 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_history(stats, to);
 	render_live(stats, to);
 	render_acks(stats, to);
-	render_latency(stats, to);
+	render_times(stats, to);
+	render_state(stats, options, to);
 	render_traces(stats, to);
 	render_process(process, version, to);
 }

@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "encoding.h"
+#include "options.h"
 
 /* The statuses that a publish can be answered with; a new one needs its number here. */
 #define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
@@ -27,6 +28,10 @@ enum {
 /* Latencies are counted by powers of two: bucket i holds those below 2^i * 64 us, 64 us to 16.8 s. */
 #define PUSH_LATENCY_BUCKET_COUNT 19
 #define PUSH_LATENCY_FIRST_BITS   6
+
+/* How late the event loop was, likewise: 256 us to 4.2 s.  Less is the kernel's own jitter. */
+#define PUSH_LAG_BUCKET_COUNT 15
+#define PUSH_LAG_FIRST_BITS   8
 
 /* What became of spans (trace/tracer.h).  X(name, label) */
 #define PUSH_TRACE_RESULT_MAP(X)                                                                             \
@@ -61,6 +66,10 @@ struct push_stats {
 	uint64_t outbox_bytes;                                   /* now, all subscribers together */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
 	uint64_t latency_sum_us;
+	uint64_t lag_buckets[PUSH_LAG_BUCKET_COUNT + 1]; /* ticks; the last one: later than all */
+	uint64_t lag_sum_us;
+	uint64_t broker_up; /* 1: a publish could succeed now, but for a drain */
+	uint64_t draining;  /* 1, or of several workers their number */
 	uint64_t trace_spans[PUSH_TRACE_RESULT_COUNT];
 };
 
@@ -69,6 +78,7 @@ struct push_process {
 	double start_time_s; /* since 1970 */
 	uint64_t resident_bytes;
 	uint64_t open_files, open_files_max;
+	double open_files_ratio; /* of several workers the one that is nearest to its limit */
 	double cpu_s;
 	uint64_t direct_connections; /* clients and publishers on Push's own sockets */
 };
@@ -89,12 +99,23 @@ push_stats_latency(struct push_stats *stats, uint64_t us)
 }
 
 /*
- * push_stats_render - everything as Prometheus text, appended to `to`.
+ * push_stats_late - count `ticks` that were due in a row and are served together, the first `lag_us` late.
  *
- * @version: of Push.  Failure to append shows in to->status.
+ * Each counts with its own delay, the first with the whole, the next with PUSH_TICK_US less: the histogram
+ * then says how long an event that comes at any moment waits, where one entry for a long turn would say that
+ * it hardly ever happens.  At most PUSH_LATE_TICKS_MAX are counted.
  */
 void
-push_stats_render(const struct push_stats *stats, const struct push_process *process, const char *version,
-	struct push_buf *to);
+push_stats_late(struct push_stats *stats, uint64_t lag_us, uint64_t ticks);
+
+/*
+ * push_stats_render - everything as Prometheus text, appended to `to`.
+ *
+ * @version: of Push.  @options: as far as metrics are to be judged by them.  Failure to append shows in
+ * to->status.
+ */
+void
+push_stats_render(const struct push_stats *stats, const struct push_process *process,
+	const struct push_options *options, const char *version, struct push_buf *to);
 
 #endif

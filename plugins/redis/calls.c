@@ -8,7 +8,8 @@
  * In a cluster the channel lies where its name hashes to.
  *
  * A call ends with its answer, with PUSH_NOT_FOUND at once where nobody of that id is known to live, and with
- * PUSH_UNAVAILABLE when it cannot be sent, when Redis says that nobody listens, and PUSH_REDIS_CALL_US later.
+ * PUSH_UNAVAILABLE when it cannot be sent, when Redis says that nobody listens, and PUSH_REDIS_CALL_US later;
+ * at once, too, where nobody of that id is known, but this node is so new that it may not know everybody.
  * It is not sent twice: it may have been carried out.  An answer counts once, and only from the node that was
  * called.
  *
@@ -126,7 +127,7 @@ redis_call(struct push_engine *base, const char *node, size_t node_size, const c
 
 	redis_set_now(engine, now_us);
 	if (!redis_peers_is_alive(engine, node, node_size)) {
-		done(context, PUSH_NOT_FOUND, NULL, 0);
+		done(context, redis_peers_is_settled(engine) ? PUSH_NOT_FOUND : PUSH_UNAVAILABLE, NULL, 0);
 		return;
 	}
 	call = engine->calls_channel ? begin(engine, node, done, context) : NULL;

@@ -252,10 +252,11 @@ redis_wake(struct redis_engine *engine);
 
 /* redis_log - one line for the operator. */
 void
-redis_log(struct redis_engine *engine, bool is_bad, const char *format, ...)
+redis_log(struct redis_engine *engine, enum push_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* redis_log_refusal - Redis has answered a command of ours with an error; now and then one is logged. */
+/* redis_log_refusal - Redis has answered a command of ours with an error; now and then one is logged, each
+ * with debug. */
 void
 redis_log_refusal(struct redis_engine *engine, const struct redis_node *node, const char *what,
 	const struct push_redis_reply *reply);
@@ -699,6 +700,10 @@ redis_peers_flush(struct redis_engine *engine);
 void
 redis_peers_left_behind(
 	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size);
+
+/* redis_peers_is_settled - whether all nodes that live have had the time to say so. */
+bool
+redis_peers_is_settled(const struct redis_engine *engine);
 
 /* redis_peers_is_alive - whether a node's clients count. */
 bool

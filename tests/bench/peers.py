@@ -1,4 +1,4 @@
-"""Gets the peers that Push is compared with from Debian, and knows what it got.
+"""Gets the peers that Push is compared with, or tested beside, from Debian, and knows what it got.
 
 They are downloaded by apt-get and unpacked below build/bench/peers, with those libraries that the machine does not
 have: nothing is installed, no service is started, and removing the folder removes them.
@@ -18,9 +18,9 @@ TREE = os.path.join(HOME, "root")
 
 # What each peer is made of, and the files by which it is known to be there.
 PACKAGES = {"Nchan": ("nginx", "libnginx-mod-nchan"), "Redis": ("redis-server", "redis-tools"),
-            "Valkey": ("valkey-server", "valkey-tools")}
+            "Valkey": ("valkey-server", "valkey-tools"), "HAProxy": ("haproxy",)}
 FILES = {"Nchan": ("usr/sbin/nginx", "usr/lib/nginx/modules/ngx_nchan_module.so"), "Redis": ("usr/bin/redis-server",),
-         "Valkey": ("usr/bin/valkey-server",)}
+         "Valkey": ("usr/bin/valkey-server",), "HAProxy": ("usr/sbin/haproxy",)}
 
 
 class Unavailable(Exception):
@@ -45,7 +45,7 @@ def version(peer):
     """As the programs say it themselves."""
     program = path(FILES[peer][0])
     done = subprocess.run([program, "-v"], env=environment(), capture_output=True, text=True, check=False)
-    found = re.search(r"(?:nginx/|v=)([\d.]+)", done.stderr + done.stdout)
+    found = re.search(r"(?:nginx/|v=|HAProxy version )([\d.]+)", done.stderr + done.stdout)
     if peer != "Nchan":
         return found[1] if found else ""
     try:
@@ -62,11 +62,16 @@ def is_installed(package):
 
 
 def libraries_of(package):
-    """The libraries that it depends on and that the machine lacks."""
-    done = subprocess.run(["apt-cache", "depends", "--no-recommends", "--no-suggests", package], capture_output=True,
-                          text=True, check=False)
-    names = re.findall(r"^\s*\|?(?:Pre)?Depends: (lib[^\s<>]+)", done.stdout, re.M)
-    return [name for name in dict.fromkeys(names) if not is_installed(name)]
+    """The libraries that it depends on, directly or through others, and that the machine lacks."""
+    found, waiting = [], [package]
+    while waiting:
+        done = subprocess.run(["apt-cache", "depends", "--no-recommends", "--no-suggests", waiting.pop()],
+                              capture_output=True, text=True, check=False)
+        names = re.findall(r"^\s*\|?(?:Pre)?Depends: (lib[^\s<>]+)", done.stdout, re.M)
+        missing = [name for name in dict.fromkeys(names) if name not in found and not is_installed(name)]
+        found += missing
+        waiting += missing
+    return found
 
 
 def download(packages, folder):

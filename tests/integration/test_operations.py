@@ -55,6 +55,29 @@ def test_metrics_have_the_contracts_names_and_count(server):
     assert server.metric("process_max_fds") >= 1024
     assert abs(server.metric("process_start_time_seconds") - time.time()) < 600
     assert server.metric("process_resident_memory_bytes") > 1_000_000
+    assert server.metric("push_open_fds_ratio") == pytest.approx(
+        server.metric("process_open_fds") / server.metric("process_max_fds"), rel=0.2, abs=1e-6)
+    assert server.metric("push_broker_up") == 1
+    assert server.metric("push_draining") == 0
+    assert server.metric("push_connection_lifetime_seconds") == 150
+    assert server.metric("push_worker_restarts_total") == 0
+
+
+LATER_THAN_65_MS = 'push_loop_lag_seconds_bucket{le="0.065536"}'
+
+
+def test_the_time_for_which_a_loop_stands_still_counts_as_lag(server):
+    def late():
+        return server.metric("push_loop_lag_seconds_count") - server.metric(LATER_THAN_65_MS)
+
+    before = late()
+    os.kill(server.worker(), signal.SIGSTOP)
+    time.sleep(0.5)
+    os.kill(server.worker(), signal.SIGCONT)
+    assert late() - before >= 40  # of 50 ticks, 43 were later than that
+    counted = server.metric("push_loop_lag_seconds_count")
+    time.sleep(1)
+    assert server.metric("push_loop_lag_seconds_count") - counted == pytest.approx(100, abs=15)
 
 
 def test_promtool_finds_nothing_wrong_with_the_metrics(server):
@@ -269,7 +292,7 @@ def test_help_names_every_option_and_bad_arguments_are_refused():
     assert len(names) >= 13
     for name in names:
         assert name.upper().replace(".", "_") in text
-    for option in ("--config", "--plugins", "--mounts", "--lwsws", "--run-dir", "--workers", "--check", "--version"):
+    for option in ("--config", "--plugins", "--mounts", "--lwsws", "--run-dir", "--workers", "--check", "--health", "--version"):
         assert option in text
     assert run_pushd("--workers", "x").returncode == 2
     assert run_pushd("--nonsense").returncode == 2

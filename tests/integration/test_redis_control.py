@@ -16,6 +16,7 @@ from test_live import Controlled, message, subscribed, unsubscribed
 
 SOON_S = 6 if SANITIZED else 1.5
 MARK = "\x1e"
+NOBODY = f"{'0' * 16}.{'0' * 32}"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def nodes(redis):
     with node(redis.url()) as one, node(redis.url()) as other:
         for each in (one, other):
             each.wait_metric("push_redis_peers", 1)
+            wait_until(lambda: change(each, NOBODY, subscribe=["x"]).status == 404, "it knows whom there is")
         yield one, other
 
 
@@ -72,9 +74,19 @@ def test_tokens_that_nobody_has_are_not_found(nodes):
     wait_until(lambda: change(other, client.token, subscribe=["x"]).status == 404, "the token is gone with its stream")
 
 
-def test_a_token_works_at_whichever_worker_it_comes_to(redis):
+def test_a_node_just_started_does_not_say_that_a_stream_does_not_exist(redis, nodes):
+    client = Controlled(nodes[0].port, "there")
+    with node(redis.url()) as new:
+        answers = [change(new, client.token, subscribe=["x"])]
+        while answers[-1].status == 503:
+            answers.append(change(new, client.token, subscribe=["x"]))
+        assert answers[-1].status == 200, answers[-1].body
+    client.stream.close()
+
+
+def test_a_token_works_at_whichever_worker_it_comes_to():
     """The kernel chooses the worker for each connection."""
-    with node(redis.url(), PUSH_WORKERS=2) as server:
+    with RedisServer() as redis, node(redis.url(), PUSH_WORKERS=2) as server:
         wait_until(lambda: server.process.output().count(" is there") >= 2, "both workers have heard of each other")
         client = Controlled(server.port, "start")
         with redis.subscribe(f"{MARK}push:node:{client.token.split('.')[0]}") as spy:

@@ -360,6 +360,8 @@ def test_every_scrape_tells_the_sum_of_all_workers(redis):
         assert [first[f'push_worker_connections{{worker="{n + 1}"}}'] for n in range(WORKERS)] == [1] * WORKERS
         assert first["push_workers"] == WORKERS
         assert first["push_redis_servers"] == first["push_redis_servers_up"] == 1
+        assert first["push_broker_up"] == 1
+        assert first["push_draining"] == 0
         for _ in range(20):
             again = samples(server)
             assert [again[name] for name in SUMMED] == [first[name] for name in SUMMED]
@@ -397,6 +399,7 @@ def test_counters_never_go_back_and_gauges_forget_who_is_gone(redis):
             wait_until(lambda: last.get("pub_messages_total", 0) >= 50, "they are counted")
             start_time = last["process_start_time_seconds"]
             victim, orphan = clients.popitem()
+            assert last["push_worker_restarts_total"] == 0
             os.kill(victim, signal.SIGKILL)
             assert orphan.is_closed()
             wait_until(lambda: len(server.pids()) == 2 * WORKERS and victim not in server.pids(), "it is replaced")
@@ -410,6 +413,21 @@ def test_counters_never_go_back_and_gauges_forget_who_is_gone(redis):
         assert went_back == []
         assert last["pub_messages_total"] >= 50
         assert last["process_start_time_seconds"] == start_time
+        assert last["push_worker_restarts_total"] == 1  # a reload is none
+
+
+def test_while_redis_is_away_every_scrape_says_so_and_a_reload_is_no_drain_of_all():
+    with RedisServer() as own, start(own, PUSH_DRAIN_DURATION="3s") as server:
+        client = ws(server, "state")
+        server.process.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: samples(server)["push_draining"] == WORKERS, "the old ones drain")
+        assert samples(server)["push_workers"] == 2 * WORKERS
+        client.close()
+        wait_until(lambda: samples(server)["push_draining"] == 0, "they are gone")
+        own.kill()
+        wait_until(lambda: samples(server)["push_broker_up"] == 0, "Redis is missed")
+        own.restart()
+        wait_until(lambda: samples(server)["push_broker_up"] == 1, "and back")
 
 
 def test_promtool_finds_nothing_wrong_with_the_metrics_of_several(redis):

@@ -204,10 +204,52 @@ class NothingIsWrong(unittest.TestCase):
         self.assertEqual(counts["replayed"], 0)
 
 
+class Following(unittest.TestCase):
+    """Clients that open a new connection when they are asked to, and then close the old one."""
+
+    QUICK = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "900ms", "PUSH_RECONNECT_DITHER_MAX_DURATION": "1800ms",
+             "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "800ms"}
+    HOW = ("--ids", "off", "--stay", "0", "--overlap", "200ms", "--strict", "on", "--transports", "both")
+
+    def test_nothing_is_missing_though_there_is_no_history(self):
+        with Server(**self.QUICK) as server:
+            code, counts, text = reconcile(server.port, *self.HOW, "--publishers", "both")
+        self.assertEqual(code, 0, text)
+        self.assertEqual(counts["expected"], counts["received"], text)
+        self.assertGreater(counts["asked"], 10)
+        self.assertGreater(counts["overlapped"], 10)
+
+    def test_one_that_closes_first_has_a_hole_that_is_not_owed(self):
+        with Server(**self.QUICK) as server:
+            code, counts, text = reconcile(server.port, "--ids", "off", "--stay", "0", "--strict", "on")
+        self.assertEqual(code, 0, text)
+        self.assertEqual(counts["overlapped"], 0)
+
+    def test_what_neither_connection_brings_is_noticed(self):
+        def lie(data, payload, memory):
+            number = re.search(rb'"message":"(\d+) ', payload)
+            return [] if number and int(number[1]) % 10 == 9 and b" last" not in payload else [data]
+
+        with Server(**self.QUICK) as server, Liar(server.port, lie) as liar:
+            code, counts, text = reconcile(liar.port, *self.HOW, "--transports", "ws")
+        self.assertEqual(code, 1, text)
+        self.assertGreater(counts["silent"], 0)
+
+    def test_a_server_that_dies_is_noticed(self):
+        with Server(**self.QUICK) as server:
+            timer = threading.Timer(1.2, os.kill, (server.worker(), 9))
+            timer.start()
+            code, counts, text = reconcile(server.port, *self.HOW)
+            timer.join()
+        self.assertEqual(code, 1, text)
+        self.assertGreater(counts["abrupt"], 0)
+
+
 class CannotRun(unittest.TestCase):
     def test_options_that_are_wrong_are_named(self):
         for options in (["--nonsense"], ["--clients"], ["--clients", "0"], ["--time", "soon"], ["--ids", "maybe"],
-                        ["--target", "nowhere"], ["--channel-name", "a,b"]):
+                        ["--target", "nowhere"], ["--channel-name", "a,b"],
+                        ["--overlap", "1s"]):
             done = subprocess.run([RECONCILE, *options], capture_output=True, text=True, timeout=10, check=False)
             self.assertEqual(done.returncode, 2, options)
             self.assertIn(options[0], done.stderr)

@@ -52,7 +52,10 @@ choose_channels(struct client *client)
 	client->channels = calloc(count, sizeof(client->channels[0]));
 	client->ledgers = calloc(count, sizeof(client->ledgers[0]));
 	client->replayed_below = calloc(count, sizeof(client->replayed_below[0]));
-	if (!client->channels || !client->ledgers || !client->replayed_below)
+	client->came = calloc(count, sizeof(client->came[0]));
+	client->old_next = calloc(count, sizeof(client->old_next[0]));
+	if (!client->channels || !client->ledgers || !client->replayed_below || !client->came ||
+		!client->old_next)
 		return false;
 	while (client->channel_count < count) {
 		uint32_t channel = (uint32_t)proof_random(proof, proof->options->channels), i = 0;
@@ -106,20 +109,59 @@ disconnect(struct client *client, bool abruptly)
 	client->rest_size = 0;
 }
 
+static bool
+has_old(const struct client *client)
+{
+	return client->old && client->old->fd >= 0;
+}
+
+static void
+restart_ledgers(struct client *client)
+{
+	for (uint32_t i = 0; i < client->channel_count; i++)
+		counts_of(client)->excused +=
+			ledger_restart(&client->ledgers[i], proof_now_ms(client->proof));
+}
+
+static void
+flush_held(struct client *client);
+static void
+forget_overlap(struct client *client);
+
+/* The old connection is over.  Where the new one is not live yet, the client was without one. */
+static void
+end_old(struct client *old, const char *why)
+{
+	struct client *client = old->successor;
+
+	trace(client, why, -1, 0);
+	disconnect(old, false);
+	if (!client->is_live) {
+		counts_of(client)->without_connection++;
+		restart_ledgers(client);
+	}
+	flush_held(client);
+}
+
 /* The connection is over; the next one is due after `wait_ns`. */
 static void
 end(struct client *client, const char *why, bool abruptly, uint64_t wait_ns)
 {
+	if (client->successor) {
+		end_old(client, why);
+		return;
+	}
 	trace(client, why, -1, 0);
-	for (uint32_t i = 0; i < client->channel_count; i++)
-		if (client->id)
+	/* where there is an old one, it brings the same */
+	if (client->id)
+		for (uint32_t i = 0; i < client->channel_count; i++)
 			ledger_cut(&client->ledgers[i]);
-		else if (client->is_live)
-			counts_of(client)->excused +=
-				ledger_restart(&client->ledgers[i], proof_now_ms(client->proof));
-	client->has_fresh_gap = false;
+	else if (client->is_live && !has_old(client))
+		restart_ledgers(client);
+	client->has_fresh_gap = client->is_asked = false;
 	disconnect(client, abruptly);
 	client->due_ns = clock_ns() + wait_ns;
+	forget_overlap(client);
 }
 
 static uint64_t
@@ -229,14 +271,73 @@ count_finding(struct client *client, uint32_t i, const struct finding *finding)
 }
 
 static void
-take_message(struct client *client, const struct event *event)
+take_number(struct client *client, uint32_t i, uint32_t number, bool is_last)
 {
 	struct proof *proof = client->proof;
+	bool was_finished = client_is_finished(client);
+	struct finding finding = ledger_take(&client->ledgers[i], number, proof_now_ms(proof));
+
+	count_finding(client, i, &finding);
+	if (number < client->replayed_below[i] && finding.verdict < VERDICT_DUPLICATE)
+		counts_of(client)->replayed++;
+	if (is_last)
+		ledger_finish(&client->ledgers[i], number);
+	if (!was_finished && client_is_finished(client))
+		proof->unfinished--;
+}
+
+static void
+hold(struct client *client, uint32_t i, uint32_t number, bool is_last)
+{
+	if (client->held_count == client->held_capacity) {
+		uint32_t capacity = client->held_capacity ? client->held_capacity * 2 : 16;
+		struct held *grown = realloc(client->held, capacity * sizeof(grown[0]));
+
+		if (!grown)
+			proof_fail("memory is out", "");
+		client->held = grown;
+		client->held_capacity = capacity;
+	}
+	client->held[client->held_count++] = (struct held){i, number, is_last};
+}
+
+/* What the old connection has brought before counts once; what this one brings a second time does not. */
+static void
+take_new(struct client *client, uint32_t i, uint32_t number, bool is_last)
+{
+	if (number > client->came[i] && number < client->old_next[i])
+		counts_of(client)->overlapped++;
+	else
+		take_number(client, i, number, is_last);
+	client->came[i] = number;
+}
+
+static void
+flush_held(struct client *client)
+{
+	for (uint32_t i = 0; i < client->channel_count; i++)
+		client->old_next[i] = client->ledgers[i].next;
+	for (uint32_t k = 0; k < client->held_count; k++)
+		take_new(client, client->held[k].index, client->held[k].number, client->held[k].is_last);
+	client->held_count = 0;
+}
+
+/* The next connection begins anew. */
+static void
+forget_overlap(struct client *client)
+{
+	memset(client->came, 0, client->channel_count * sizeof(client->came[0]));
+	memset(client->old_next, 0, client->channel_count * sizeof(client->old_next[0]));
+	client->held_count = 0;
+}
+
+static void
+take_message(struct client *client, const struct event *event)
+{
 	uint32_t i = channel_of(client, event), number;
 	size_t size;
 	const char *text = member(event->data, event->data_size, "\"message\":\"", &size);
-	struct finding finding;
-	bool was_finished;
+	bool is_last;
 
 	number = text ? (uint32_t)strtoul(text, NULL, 10) : 0;
 	trace(client, "message", i == UINT32_MAX ? -1 : (int32_t)client->channels[i], number);
@@ -245,15 +346,13 @@ take_message(struct client *client, const struct event *event)
 		violation(client, UINT32_MAX, NULL, "a message that is none of this client's");
 		return;
 	}
-	was_finished = client_is_finished(client);
-	finding = ledger_take(&client->ledgers[i], number, proof_now_ms(proof));
-	count_finding(client, i, &finding);
-	if (number < client->replayed_below[i] && finding.verdict < VERDICT_DUPLICATE)
-		counts_of(client)->replayed++;
-	if (memmem(text, size, " last", 5))
-		ledger_finish(&client->ledgers[i], number);
-	if (!was_finished && client_is_finished(client))
-		proof->unfinished--;
+	is_last = memmem(text, size, " last", 5) != NULL;
+	if (client->successor)
+		take_number(client, i, number, is_last);
+	else if (has_old(client))
+		hold(client, i, number, is_last);
+	else
+		take_new(client, i, number, is_last);
 	take_id(client, event);
 }
 
@@ -300,9 +399,10 @@ take_heartbeat(struct client *client, const struct event *event)
 		proof->has_ids = event->id_size != 0;
 	}
 	take_id(client, event);
-	if (client->is_live)
+	if (client->is_live || client->successor)
 		return;
 	client->is_live = client->has_been_live = true;
+	client->live_ns = clock_ns();
 	proof->live++;
 	for (uint32_t i = 0; i < client->channel_count; i++)
 		ledger_live(&client->ledgers[i]);
@@ -337,6 +437,11 @@ take_event(struct client *client, const struct event *event)
 			take_id(client, event);
 	} else if (is_named(event, "reconnect")) {
 		counts->reconnect_events++;
+		proof_asked(client->proof);
+		if (client->proof->options->overlap_ns) {
+			client->is_asked = true;
+			return true;
+		}
 		end(client, "reconnect", false, soon_ns(client));
 		return false;
 	} else {
@@ -372,6 +477,14 @@ take_text(struct client *client, const struct ws_frame *frame)
 	return take_event(client, &event);
 }
 
+/* By the server: without a word before if it has not asked to reconnect, or by a reset. */
+static void
+count_end(struct client *client, bool is_reset)
+{
+	counts_of(client)->ends++;
+	counts_of(client)->abrupt += is_reset || (!client->is_asked && !client->successor);
+}
+
 /* Returns the bytes taken, 0 if it is not whole, -1 if the connection is over (and ended). */
 static long
 take_frame(struct client *client, char *bytes, size_t size)
@@ -393,7 +506,7 @@ take_frame(struct client *client, char *bytes, size_t size)
 		counts_of(client)->damaged++;
 		violation(client, UINT32_MAX, NULL, "a frame that no server may send");
 	} else {
-		counts_of(client)->ends++;
+		count_end(client, false);
 	}
 	end(client, "close", false, soon_ns(client));
 	return -1;
@@ -520,7 +633,7 @@ read_all(struct client *client, bool to_the_end)
 		if (got < 0 && errno == EAGAIN)
 			return;
 		if (got <= 0) {
-			counts_of(client)->ends++;
+			count_end(client, got < 0);
 			end(client, got < 0 ? "reset" : "end", false, soon_ns(client));
 			return;
 		}
@@ -658,12 +771,47 @@ connect_client(struct client *client, uint64_t now_ns)
 		failed(client);
 }
 
+/* What it was asked for: the connection becomes the old one, and a new one is due at once. */
+static void
+follow(struct client *client, uint64_t now_ns)
+{
+	struct proof *proof = client->proof;
+	struct client *old = client->old ? client->old : calloc(1, sizeof(*old));
+
+	if (!old)
+		proof_fail("memory is out", "");
+	if (client->old && old->fd >= 0)
+		end_old(old, "follow");
+	loop_remove(&proof->loop, LOOP_READERS, client->fd);
+	*old = *client;
+	old->successor = client;
+	old->old = NULL;
+	old->held = NULL;
+	old->is_live = false;
+	client->old = old;
+	if (client->is_live)
+		proof->live--;
+	client->is_live = client->is_asked = false;
+	client->fd = -1;
+	client->rest = NULL;
+	client->rest_size = 0;
+	client->state = CLIENT_AWAY;
+	client->due_ns = now_ns;
+	forget_overlap(client);
+	if (loop_add(&proof->loop, LOOP_READERS, old->fd, EPOLLIN | EPOLLRDHUP, &old->handler))
+		proof_fail("a connection could not be watched any more", "");
+}
+
 void
 client_tick(struct client *client, uint64_t now_ns)
 {
 	struct proof *proof = client->proof;
 	uint64_t silence_ns = client->is_live ? proof->options->silence_ns : HANDSHAKE_NS_MAX;
 
+	if (has_old(client) && client->is_live && now_ns > client->live_ns + proof->options->overlap_ns)
+		end_old(client->old, "left old");
+	if (client->is_asked && client->state == CLIENT_OPEN)
+		follow(client, now_ns);
 	if (client->state == CLIENT_AWAY) {
 		if (now_ns >= client->due_ns && proof->connecting < proof->options->connecting)
 			connect_client(client, now_ns);
@@ -705,6 +853,8 @@ client_is_finished(const struct client *client)
 void
 client_close(struct client *client)
 {
+	if (has_old(client))
+		end_old(client->old, "over");
 	for (uint32_t i = 0; i < client->channel_count; i++) {
 		struct finding finding = ledger_close(&client->ledgers[i]);
 
@@ -717,10 +867,16 @@ void
 client_fini(struct client *client)
 {
 	disconnect(client, true);
+	if (client->old)
+		disconnect(client->old, true);
+	free(client->old);
+	free(client->held);
 	for (uint32_t i = 0; client->ledgers && i < client->channel_count; i++)
 		ledger_fini(&client->ledgers[i]);
 	free(client->channels);
 	free(client->ledgers);
 	free(client->replayed_below);
+	free(client->came);
+	free(client->old_next);
 	free(client->id);
 }

@@ -4,6 +4,11 @@
  *   AWAY ── due ──▶ CONNECTING ── head ──▶ OPEN ── heartbeat ──▶ (is_live) ── cut, or the end ──▶ AWAY
  *
  * Whatever it had not read when it was cut off is lost to it, as it is to a phone in a tunnel.
+ *
+ * With --overlap, one that is asked to reconnect follows as clients should: its connection goes on as
+ * client->old until the new one has been live for that while.  What the new one brings meanwhile is held, and
+ * looked at behind the last of the old one's; what both brought counts once, also where the new one brings it
+ * after the old one has gone.
  */
 #ifndef RECONCILE_CLIENT_H
 #define RECONCILE_CLIENT_H
@@ -32,6 +37,12 @@ struct trace {
 	char id[28]; /* its end */
 };
 
+/* What a new connection has brought while there is an old one. */
+struct held {
+	uint32_t index, number; /* the client's own index of the channel */
+	bool is_last;
+};
+
 struct client {
 	struct handler handler; /* the first member */
 	struct proof *proof;
@@ -39,9 +50,10 @@ struct client {
 	unsigned int transport; /* enum transport */
 	int fd;
 	uint8_t state; /* enum client_state */
-	bool is_live, has_been_live, has_sent_request, is_chunked, has_fresh_gap, has_asked;
+	bool is_live, has_been_live, has_sent_request, is_chunked, has_fresh_gap;
+	bool is_asked; /* to reconnect, and has not yet begun to */
 	uint32_t node, connections;
-	uint64_t due_ns, cut_ns, heard_ns;
+	uint64_t due_ns, cut_ns, heard_ns, live_ns;
 	char *id; /* the last one; NULL: none yet */
 	char *rest;
 	uint32_t rest_size;
@@ -52,6 +64,12 @@ struct client {
 	uint32_t *replayed_below; /* of each channel: smaller numbers were published before it connected */
 	struct trace traces[CLIENT_TRACE];
 	uint32_t trace_count;
+	struct client *successor; /* of an old one: whose connection this was */
+	struct client *old;       /* kept for the next time; its fd is -1 while there is none */
+	struct held *held;
+	uint32_t held_count, held_capacity;
+	uint32_t *came;     /* of each channel: the last number that this connection has brought */
+	uint32_t *old_next; /* and how far the old one had come when it was over */
 };
 
 enum transport { TRANSPORT_WS, TRANSPORT_SSE };

@@ -45,6 +45,9 @@ static const struct row rows[] = {
 	{"stay", DURATION, AT(stay_ns), "6s", 0, 0, NULL, "TIME",
 		"until a client is cut off, on average; one in eight\nis cut off within 50 ms"},
 	{"away", DURATION, AT(away_ns), "2s", 0, 0, NULL, "TIME", "and stays away, give or take a quarter"},
+	{"overlap", DURATION, AT(overlap_ns), "0", 0, 0, NULL, "TIME",
+		"one that is asked to reconnect opens its new connection\nfirst, and closes the old one so "
+		"long after the new one's\nfirst heartbeat; with --ids off.  0: it closes first"},
 	{"silence", DURATION, AT(silence_ns), "95s", 0, 0, NULL, "TIME",
 		"a connection on which nothing came for so long is given\nup: more than the heartbeat's "
 		"interval"},
@@ -55,6 +58,9 @@ static const struct row rows[] = {
 	{"rate", COUNT, AT(rate), "200", 1, 100000, NULL, "N",
 		"messages a second, of all channels.  A channel's next\nmessage waits for the last one's "
 		"answer"},
+	{"publishers", CHOICE, AT(publishers), "keep-alive", 0, 0, "keep-alive,once,both",
+		"keep-alive|once|both",
+		"once: a connection for each request; both: for every\nother channel"},
 	{"size", COUNT, AT(size), "40", 20, 4000, NULL, "BYTES", "of a message"},
 	{"time", DURATION, AT(time_ns), "30s", 0, 0, NULL, "TIME",
 		"of publishing; SIGINT and SIGTERM end it before"},
@@ -69,6 +75,10 @@ static const struct row rows[] = {
 		"of the server, comma-separated, with all that they have\nstarted"},
 
 	{.kind = SECTION, .help = "What is told"},
+	{"strict", CHOICE, AT(is_strict), "off", 0, 0, "off,on", "off|on",
+		"on: a fault, too, are publishes that are not acknowledged,\nconnections that fail, and "
+		"those "
+		"that the server ends\nwithout having asked to reconnect"},
 	{"violations", COUNT, AT(violations), "10", 0, 1000, NULL, "N", "so many are told in full"},
 	{"json", TEXT, AT(json), NULL, 0, 0, NULL, "FILE", "append the figures as one line"},
 	{"help", HELP, 0, NULL, 0, 0, NULL, NULL, NULL},
@@ -249,6 +259,8 @@ options_parse(struct options *ret_options, int argc, char **argv)
 		options.targets[options.target_count++] = "127.0.0.1:8080";
 	if (options.channels_max > options.channels)
 		options.channels_max = options.channels;
+	if (options.overlap_ns && options.ids != IDS_OFF)
+		refuse("--overlap", NULL, "it needs --ids off: who has an id resumes by it");
 	if (strlen(options.channel_name) > 40 || strpbrk(options.channel_name, "\"\\,%& \r\n"))
 		refuse("--channel-name", options.channel_name,
 			"it has to be short, of letters that need no encoding");

@@ -9,6 +9,7 @@
 #define OPTIONS_TARGETS_MAX 16
 
 enum ids { IDS_AUTO, IDS_ON, IDS_OFF };
+enum publisher_choice { PUBLISHERS_KEEP_ALIVE, PUBLISHERS_ONCE, PUBLISHERS_BOTH };
 enum transport_choice { CHOICE_BOTH, CHOICE_WS, CHOICE_SSE };
 
 /* Numbers are all of one type, so that the table can point at them. */
@@ -17,8 +18,9 @@ struct options {
 	const char *channel_name, *json;
 	uint64_t target_count;
 	uint64_t clients, channels, channels_max, rate, size, connecting, seed;
-	uint64_t transports, ids; /* enum transport_choice, enum ids */
-	uint64_t time_ns, away_ns, stay_ns, settle_ns, silence_ns;
+	uint64_t transports, ids, publishers; /* enum transport_choice, ids, publisher_choice */
+	uint64_t is_strict;
+	uint64_t time_ns, away_ns, stay_ns, settle_ns, silence_ns, overlap_ns;
 	uint64_t storm, has_storm;
 	const char *server_pid;
 	uint64_t violations;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "proof.h"
@@ -47,6 +48,21 @@ uint32_t
 proof_now_ms(const struct proof *proof)
 {
 	return (uint32_t)((clock_ns() - proof->begun_ns) / NS_PER_MS) + 1;
+}
+
+void
+proof_asked(struct proof *proof)
+{
+	if (proof->asked_count == proof->asked_capacity) {
+		size_t capacity = proof->asked_capacity ? proof->asked_capacity * 2 : 1024;
+		uint32_t *grown = realloc(proof->asked_ms, capacity * sizeof(grown[0]));
+
+		if (!grown)
+			proof_fail("memory is out", "");
+		proof->asked_ms = grown;
+		proof->asked_capacity = capacity;
+	}
+	proof->asked_ms[proof->asked_count++] = proof_now_ms(proof);
 }
 
 static void
@@ -196,7 +212,7 @@ static void
 prepare(struct proof *proof)
 {
 	const struct options *options = proof->options;
-	uint64_t files = options->clients + options->channels + SPARE_FILES;
+	uint64_t files = options->clients * (options->overlap_ns ? 2 : 1) + options->channels + SPARE_FILES;
 	char text[80];
 
 	if (net_open_files_max() < files) {
@@ -230,8 +246,11 @@ bool
 proof_run(struct proof *proof, const struct options *options)
 {
 	struct sigaction action = {.sa_handler = interrupt};
+	struct timespec unix_time;
 
+	clock_gettime(CLOCK_REALTIME, &unix_time);
 	*proof = (struct proof){.options = options, .begun_ns = clock_ns()};
+	proof->begun_unix_ms = (uint64_t)unix_time.tv_sec * 1000 + (uint64_t)unix_time.tv_nsec / 1000000;
 	proof->seed = options->seed ? options->seed : proof->begun_ns & UINT32_MAX;
 	proof->knows_ids = options->ids != IDS_AUTO;
 	proof->has_ids = options->ids == IDS_ON;
@@ -262,5 +281,6 @@ proof_fini(struct proof *proof)
 	free(proof->clients);
 	free(proof->publishers);
 	free(proof->scratch);
+	free(proof->asked_ms);
 	loop_fini(&proof->loop);
 }

@@ -32,6 +32,7 @@ struct counts {
 	uint64_t gaps, gaps_unknown, gaps_without_channel, gaps_superfluous;
 	uint64_t told, told_late, excused, silent, duplicates, late, late_uncertain;
 	uint64_t wrong_gaps, damaged, without_id;
+	uint64_t overlapped, abrupt, without_connection;
 };
 
 struct proof {
@@ -40,6 +41,7 @@ struct proof {
 	struct loop loop;
 	struct timer timer;
 	enum phase phase;
+	uint64_t begun_unix_ms;
 	uint64_t begun_ns, phase_ns, progress_ns, round_ns;
 	uint64_t seed;
 	struct client *clients;
@@ -49,6 +51,10 @@ struct proof {
 	uint64_t violations; /* told in full so far */
 	struct counts counts[TRANSPORTS];
 	uint64_t published, acknowledged, uncertain, refused, publish_connections;
+	uint64_t publish_failures;              /* connections that were of no use */
+	uint64_t ended_with_answer, ended_idle; /* keep-alive ones, by the server */
+	uint32_t *asked_ms;                     /* when `reconnect` has come, to whomever */
+	size_t asked_count, asked_capacity;
 	struct process_list server;
 	struct process_sample before_storm, after_storm;
 	uint64_t storm_ns; /* how long it took */
@@ -63,6 +69,10 @@ proof_random(struct proof *proof, uint64_t below);
 /* proof_now_ms - since the beginning; one at least. */
 uint32_t
 proof_now_ms(const struct proof *proof);
+
+/* proof_asked - a client was asked to reconnect. */
+void
+proof_asked(struct proof *proof);
 
 /* proof_fail - the tool cannot go on; ends the program with 2. */
 _Noreturn void

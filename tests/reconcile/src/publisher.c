@@ -19,6 +19,8 @@ publisher_init(struct publisher *publisher, struct proof *proof, uint32_t channe
 {
 	*publisher = (struct publisher){.proof = proof, .channel = channel, .fd = -1};
 	publisher->node = channel % (uint32_t)proof->options->target_count;
+	publisher->is_once = proof->options->publishers == PUBLISHERS_ONCE ||
+			     (proof->options->publishers == PUBLISHERS_BOTH && channel % 2);
 	publisher->in = malloc(PUBLISHER_IN_BYTES);
 	return publisher->in != NULL;
 }
@@ -36,9 +38,9 @@ decide(struct publisher *publisher, enum number_state state)
 	proof->refused += state == NUMBER_REFUSED;
 }
 
-/* The connection is over.  The next one leads to the next node. */
+/* The next connection leads to the next node. */
 static void
-lose(struct publisher *publisher)
+leave(struct publisher *publisher)
 {
 	if (publisher->fd >= 0) {
 		loop_remove(&publisher->proof->loop, LOOP_MAIN, publisher->fd);
@@ -46,10 +48,21 @@ lose(struct publisher *publisher)
 	}
 	publisher->fd = -1;
 	publisher->is_connected = false;
-	publisher->in_size = 0;
+	publisher->in_size = publisher->answers = 0;
 	publisher->node = (publisher->node + 1) % (uint32_t)publisher->proof->options->target_count;
+}
+
+/* The connection is over.  One that idles after an answer may end, any other one may not. */
+static void
+lose(struct publisher *publisher)
+{
 	if (publisher->is_waiting)
 		decide(publisher, NUMBER_UNCERTAIN);
+	else if (publisher->answers)
+		publisher->proof->ended_idle++;
+	else
+		publisher->proof->publish_failures++;
+	leave(publisher);
 	publisher->due_ns = clock_ns() + RETRY_NS;
 }
 
@@ -100,8 +113,13 @@ take_answer(struct publisher *publisher)
 	if (size < 0 || !publisher->is_waiting)
 		return false;
 	publisher->in_size = 0;
+	publisher->answers++;
 	take_status(publisher, response.status, body, (size_t)size);
-	return !response.closes;
+	if (response.closes || publisher->is_once) {
+		publisher->proof->ended_with_answer += !publisher->is_once;
+		leave(publisher);
+	}
+	return true;
 }
 
 static void
@@ -131,6 +149,8 @@ ready(struct handler *handler, uint32_t events)
 			lose(publisher);
 			return;
 		}
+		if (publisher->fd < 0)
+			return;
 	}
 }
 
@@ -162,8 +182,9 @@ put_request(const struct publisher *publisher, uint32_t number, char *to, size_t
 		options->channel_name, publisher->channel, message);
 	return snprintf(to, room,
 		"POST /messages HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-		"Content-Length: %d\r\n\r\n%s",
-		options->targets[publisher->node], size, body);
+		"%sContent-Length: %d\r\n\r\n%s",
+		options->targets[publisher->node], publisher->is_once ? "Connection: close\r\n" : "", size,
+		body);
 }
 
 static void
@@ -193,18 +214,21 @@ publisher_tick(struct publisher *publisher, uint64_t now_ns, bool may_send)
 
 	if (is_under_way && now_ns > publisher->sent_ns + ANSWER_NS_MAX)
 		lose(publisher);
-	if (is_under_way || now_ns < publisher->due_ns)
+	/* not connected before there is something to send, either: a server may end who says nothing */
+	if (is_under_way || now_ns < publisher->due_ns || !may_send)
 		return;
 	if (publisher->fd < 0)
 		connect_publisher(publisher);
-	else if (may_send)
+	else
 		send_next(publisher, now_ns);
 }
 
 void
 publisher_close(struct publisher *publisher)
 {
-	lose(publisher);
+	if (publisher->is_waiting)
+		decide(publisher, NUMBER_UNCERTAIN);
+	leave(publisher);
 }
 
 void

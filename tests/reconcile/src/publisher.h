@@ -2,7 +2,8 @@
  * publisher.h - the one who numbers the messages of a channel: one request after the other.
  *
  * The next number is sent when what became of the last one is known: acknowledged, refused, or uncertain,
- * where the answer said so or the connection was lost.  A number that could not even be sent is tried again.
+ * where the answer said so or the connection was lost.  A number that could not even be sent is tried again,
+ * and counted as a failure.
  */
 #ifndef RECONCILE_PUBLISHER_H
 #define RECONCILE_PUBLISHER_H
@@ -23,6 +24,8 @@ struct publisher {
 	uint32_t channel, node;
 	int fd;
 	bool is_connected, is_waiting; /* for an answer */
+	bool is_once;                  /* each request has a connection of its own */
+	uint32_t answers;              /* on this connection */
 	uint64_t due_ns, sent_ns;
 	struct numbers numbers;
 	bool is_last;        /* what it sends now is a last message */

@@ -131,6 +131,10 @@ print_connections(const struct proof *proof)
 	ROW("  left when asked to reconnect", reconnect_events);
 	ROW("connections that failed", failed);
 	ROW("connections that were refused", refused);
+	if (proof->options->is_strict) {
+		ROW("CONNECTIONS ENDED UNASKED", abrupt);
+		ROW("CLIENTS WITHOUT A CONNECTION", without_connection);
+	}
 }
 
 static void
@@ -147,6 +151,8 @@ print_deliveries(const struct proof *proof)
 	row_of("received beside that: uncertain", all.extra);
 	row_of("received beside that: refused", all.refused);
 	ROW("uncertain ones that came late", late_uncertain);
+	if (proof->options->overlap_ns)
+		ROW("received twice, by the old connection, too", overlapped);
 	ROW("replays told complete (resumed)", resumed);
 	ROW("gaps told", gaps);
 	ROW("  of an unknown number", gaps_unknown);
@@ -175,6 +181,17 @@ print_storm(const struct proof *proof)
 			storm_cpu_s(proof) * 1e6 / (double)proof->options->clients);
 }
 
+static void
+print_publishers(const struct proof *proof)
+{
+	if (!proof->options->is_strict)
+		return;
+	printf("%-46s %38" PRIu64 "\n%-46s %38" PRIu64 "\n%-46s %38" PRIu64 "\n%-46s %38" PRIu64 "\n",
+		"publishers' connections", proof->publish_connections, "  ended by the server with an answer",
+		proof->ended_with_answer, "  ended by the server while idle", proof->ended_idle,
+		"PUBLISHERS' CONNECTIONS THAT FAILED", proof->publish_failures);
+}
+
 void
 report_table(const struct proof *proof)
 {
@@ -187,6 +204,7 @@ report_table(const struct proof *proof)
 	printf("%-46s %38" PRIu64 "\n%-46s %38" PRIu64 "\n%-46s %38" PRIu64 "\n%-46s %38" PRIu64 "\n",
 		"messages published", proof->published, "  acknowledged", proof->acknowledged,
 		"  answered as uncertain, or not at all", proof->uncertain, "  refused", proof->refused);
+	print_publishers(proof);
 	print_deliveries(proof);
 	row_of("SILENT LOSSES", silent);
 	ROW("DUPLICATES", duplicates);
@@ -205,11 +223,36 @@ report_table(const struct proof *proof)
 		report_faults(proof) ? "NOT RECONCILED" : "reconciled");
 }
 
+static uint64_t
+strict_faults(const struct proof *proof)
+{
+	return proof->options->is_strict
+		       ? proof->uncertain + proof->refused + proof->publish_failures + SUM(proof, failed) +
+				 SUM(proof, refused) + SUM(proof, abrupt) + SUM(proof, without_connection)
+		       : 0;
+}
+
 uint64_t
 report_faults(const struct proof *proof)
 {
-	return SUM(proof, silent) - SUM(proof, told_late) - SUM(proof, excused) + SUM(proof, duplicates) +
-	       SUM(proof, late) + SUM(proof, wrong_gaps) + SUM(proof, damaged) + SUM(proof, without_id);
+	return strict_faults(proof) + SUM(proof, silent) - SUM(proof, told_late) - SUM(proof, excused) +
+	       SUM(proof, duplicates) + SUM(proof, late) + SUM(proof, wrong_gaps) + SUM(proof, damaged) +
+	       SUM(proof, without_id);
+}
+
+/* When clients were asked to reconnect, and who was not served as he should. */
+static void
+print_following(const struct proof *proof, FILE *file)
+{
+	fprintf(file,
+		",\"begun_unix_ms\":%" PRIu64 ",\"unfinished\":%" PRIu32 ",\"publish_connections\":%" PRIu64
+		",\"publish_failures\":%" PRIu64 ",\"ended_with_answer\":%" PRIu64 ",\"ended_idle\":%" PRIu64
+		",\"asked_ms\":[",
+		proof->begun_unix_ms, proof->unfinished, proof->publish_connections, proof->publish_failures,
+		proof->ended_with_answer, proof->ended_idle);
+	for (size_t i = 0; i < proof->asked_count; i++)
+		fprintf(file, "%s%" PRIu32, i ? "," : "", proof->asked_ms[i]);
+	fprintf(file, "]");
 }
 
 void
@@ -236,12 +279,17 @@ report_json(const struct proof *proof, const char *path)
 			",\"replayed\":%" PRIu64 ",\"told\":%" PRIu64 ",\"told_late\":%" PRIu64
 			",\"excused\":%" PRIu64 ",\"gaps\":%" PRIu64 ",\"superfluous_gaps\":%" PRIu64
 			",\"silent\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"late\":%" PRIu64
-			",\"wrong_gaps\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"without_id\":%" PRIu64 "}",
+			",\"wrong_gaps\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"without_id\":%" PRIu64
+			",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"abrupt\":%" PRIu64
+			",\"without_connection\":%" PRIu64 ",\"asked\":%" PRIu64 ",\"overlapped\":%" PRIu64
+			"}",
 			i == TRANSPORT_WS ? "ws" : "sse", c->clients, c->connections, c->cuts, c->ends,
 			all.expected[i], all.received[i], c->replayed, c->told, c->told_late, c->excused,
 			c->gaps, c->gaps_superfluous, c->silent - c->told_late - c->excused, c->duplicates,
-			c->late, c->wrong_gaps, c->damaged, c->without_id);
+			c->late, c->wrong_gaps, c->damaged, c->without_id, c->failed, c->refused, c->abrupt,
+			c->without_connection, c->reconnect_events, c->overlapped);
 	}
+	print_following(proof, file);
 	if (proof->options->has_storm)
 		fprintf(file, ",\"storm\":{\"seconds\":%.3f,\"server_cpu_s\":%.3f}", seconds(proof->storm_ns),
 			storm_cpu_s(proof));

@@ -1,0 +1,151 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#include "broker/shared_stats.h"
+
+#define SLOTS 4
+
+/* What a worker of that slot maps: pushd forks for it, here it is one process. */
+struct worker {
+	struct push_shared_stats *shared;
+	struct push_counts *mine;
+};
+
+static struct worker
+start(const struct push_shared_stats *shared, size_t slot)
+{
+	struct worker worker = {0};
+	char given[64];
+	size_t at;
+	int fd, number;
+
+	push_shared_stats_give(shared, slot, (unsigned int)slot + 1);
+	/* who joins closes the descriptor in the end: after a fork that is another one than pushd's */
+	assert_int_equal(sscanf(getenv("PUSHD_STATS"), "%d %zu %d", &fd, &at, &number), 3);
+	snprintf(given, sizeof(given), "%d %zu %d", dup(fd), at, number);
+	setenv("PUSHD_STATS", given, 1);
+	worker.shared = push_shared_stats_join(&worker.mine);
+	assert_non_null(worker.shared);
+	return worker;
+}
+
+static void
+set_up(struct worker *worker, bool broker_up, bool draining)
+{
+	worker->mine->stats.broker_up = broker_up;
+	worker->mine->stats.draining = draining;
+}
+
+static void
+stop(struct push_shared_stats *shared, size_t slot, struct worker *worker)
+{
+	push_shared_stats_leave(worker->shared);
+	push_shared_stats_ended(shared, slot);
+}
+
+static void
+the_broker_is_up_when_all_workers_reach_it_and_drains_are_counted(void **state)
+{
+	struct push_shared_stats *shared = push_shared_stats_create(SLOTS);
+	struct worker first, second;
+	struct push_counts sum;
+
+	(void)state;
+	assert_non_null(shared);
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.broker_up, 0); /* nobody is there */
+
+	first = start(shared, 0);
+	second = start(shared, 2);
+	set_up(&first, true, false);
+	set_up(&second, false, false);
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.broker_up, 0);
+	set_up(&second, true, true);
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.broker_up, 1); /* not 2 */
+	assert_int_equal(sum.stats.draining, 1);
+
+	set_up(&second, false, true);
+	stop(shared, 2, &second);
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.broker_up, 1); /* who is gone is not asked */
+	assert_int_equal(sum.stats.draining, 0);
+	stop(shared, 0, &first);
+	push_shared_stats_destroy(shared);
+}
+
+static void
+of_descriptors_the_worker_counts_that_is_nearest_to_its_limit(void **state)
+{
+	struct push_shared_stats *shared = push_shared_stats_create(SLOTS);
+	struct worker first = start(shared, 0), second = start(shared, 1);
+	struct push_counts sum;
+
+	(void)state;
+	push_counts_set_process(first.mine,
+		&(struct push_process){.open_files = 10, .open_files_max = 100, .open_files_ratio = 0.1});
+	push_counts_set_process(second.mine,
+		&(struct push_process){.open_files = 95, .open_files_max = 100, .open_files_ratio = 0.95});
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.process.open_files, 105);
+	assert_true(sum.process.open_files_ratio > 0.94 && sum.process.open_files_ratio < 0.96);
+	stop(shared, 1, &second);
+	push_shared_stats_sum(shared, &sum);
+	assert_true(sum.process.open_files_ratio < 0.11);
+	stop(shared, 0, &first);
+	push_shared_stats_destroy(shared);
+}
+
+static void
+delays_of_all_workers_are_one_histogram_which_outlives_them(void **state)
+{
+	struct push_shared_stats *shared = push_shared_stats_create(SLOTS);
+	struct worker first = start(shared, 0), second = start(shared, 1);
+	struct push_counts sum;
+
+	(void)state;
+	push_stats_late(&first.mine->stats, 300, 1);
+	push_stats_late(&second.mine->stats, 400, 1);
+	stop(shared, 1, &second);
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.lag_buckets[1], 2);
+	assert_int_equal(sum.stats.lag_sum_us, 700);
+	stop(shared, 0, &first);
+	push_shared_stats_destroy(shared);
+}
+
+static void
+restarts_are_counted_by_pushd_and_told_by_any_worker(void **state)
+{
+	struct push_shared_stats *shared = push_shared_stats_create(SLOTS);
+	struct worker first = start(shared, 0);
+	struct push_buf text;
+
+	(void)state;
+	push_shared_stats_restarting(shared);
+	push_shared_stats_restarting(shared);
+	push_buf_init(&text, 65536);
+	push_shared_stats_render(first.shared, &text);
+	assert_int_equal(text.status, PUSH_OK);
+	assert_non_null(memmem(text.bytes, text.size, "\npush_worker_restarts_total 2\n", 30));
+	push_buf_fini(&text);
+	stop(shared, 0, &first);
+	push_shared_stats_destroy(shared);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_broker_is_up_when_all_workers_reach_it_and_drains_are_counted),
+		cmocka_unit_test(of_descriptors_the_worker_counts_that_is_nearest_to_its_limit),
+		cmocka_unit_test(delays_of_all_workers_are_one_histogram_which_outlives_them),
+		cmocka_unit_test(restarts_are_counted_by_pushd_and_told_by_any_worker),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
