@@ -85,7 +85,7 @@ the_longest_fits(void **state)
 {
 	char text[PUSH_OPTION_TEXT_BYTES_MAX + 2] = "http://";
 	struct push_http_url url;
-	struct push_error error;
+	struct push_error error = {""};
 
 	(void)state;
 	memset(text + 7, 'a', PUSH_OPTION_TEXT_BYTES_MAX - 7);
