@@ -12,7 +12,7 @@ from pathlib import Path
 RUN = Path(__file__).resolve().parent / "run"
 BUILD = sys.argv.pop(1)
 SKIPPED = 77
-QUICK = ("--clients", "100", "--rate", "200", "--drain", "3")
+QUICK = ("--clients", "100", "--rate", "200", "--drain", "3", "--grace", "1")
 ENDED, EXITED = "no connection failed, or ended without being asked before", "every process ended by itself"
 REFUSED = "haproxy was refused no connection"
 
@@ -48,7 +48,8 @@ class Noticed(unittest.TestCase):
 
 class CannotRun(unittest.TestCase):
     def test_options_that_contradict_each_other_are_named(self):
-        for options in (["--notice", "4", "--prestop", "2"], ["--clients", "4"], ["--break", "nothing"]):
+        for options in (["--notice", "4", "--prestop", "2"], ["--clients", "4"], ["--break", "nothing"],
+                        ["--grace", "9", "--drain", "10"]):
             done = subprocess.run([RUN, *options], capture_output=True, text=True, timeout=20, check=False)
             self.assertEqual(done.returncode, 2, options)
             self.assertIn(options[0], done.stderr)
