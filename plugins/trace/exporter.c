@@ -30,7 +30,7 @@ enum exporter_state {
 struct push_exporter {
 	const struct push_options *options;
 	struct push_tracer *tracer;
-	void (*log)(void *context, bool is_bad, const char *line);
+	void (*log)(void *context, enum push_log_level level, const char *line);
 	void *context;
 	struct push_http_url url;
 	struct push_sources sources;
@@ -66,7 +66,7 @@ say(struct push_exporter *exporter, bool is_bad, const char *why)
 			exporter->options->trace_url, why);
 	else
 		snprintf(line, sizeof(line), "traces: %s takes spans", exporter->options->trace_url);
-	exporter->log(exporter->context, is_bad, line);
+	exporter->log(exporter->context, is_bad ? PUSH_LOG_WARN : PUSH_LOG_INFO, line);
 }
 
 static uint64_t
@@ -378,7 +378,7 @@ watch_resolver(struct push_exporter *exporter)
 
 struct push_exporter *
 push_exporter_create(const struct push_options *options, struct push_tracer *tracer, uint64_t seed,
-	void (*log)(void *context, bool is_bad, const char *line), void *context)
+	void (*log)(void *context, enum push_log_level level, const char *line), void *context)
 {
 	struct push_exporter *exporter = calloc(1, sizeof(*exporter));
 	struct push_error error;

@@ -39,8 +39,8 @@ struct push_tracer {
 #define TOKEN 1000000ull
 
 struct push_tracer *
-push_tracer_create(const struct push_options *options, struct push_stats *stats,
-	const struct push_tracer_host *host)
+push_tracer_create(
+	const struct push_options *options, struct push_stats *stats, const struct push_tracer_host *host)
 {
 	struct push_tracer *tracer = calloc(1, sizeof(*tracer));
 
@@ -294,7 +294,8 @@ push_tracer_deliver(struct push_tracer *tracer, struct push_hub *hub, const stru
 {
 	struct push_delivery *delivery;
 
-	if (!channel || !channel->count || !(parent->flags & PUSH_TRACE_SAMPLED) || !has_room(tracer))
+	if (!tracer || !channel || !channel->count || !(parent->flags & PUSH_TRACE_SAMPLED) ||
+		!has_room(tracer))
 		return NULL;
 	delivery = calloc(1, sizeof(*delivery));
 	if (!delivery) {
