@@ -86,7 +86,7 @@ class Machine(Root):
         self.log = (self.base / "boot.log").open("wb")
         self.nspawn = subprocess.Popen(
             ["systemd-nspawn", "--register=no", "--keep-unit", "--console=read-only", "--directory", self.path,
-             "--boot", "--machine=push-test", "--", "systemd.unit=basic.target"],
+             "--boot", f"--machine=push-test-{os.getpid()}", "--", "systemd.unit=basic.target"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
         self.leader = None
         end = time.monotonic() + BOOT_S
