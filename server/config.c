@@ -271,6 +271,55 @@ config_port(struct json_object *vhost)
 	return port && !config_flag(vhost, "unix-socket") ? config_parse_port(port) : 0;
 }
 
+struct option_search {
+	const char *name, *found;
+};
+
+static void
+search_broker(struct json_object *broker, struct option_search *search)
+{
+	if (!json_object_is_type(broker, json_type_object))
+		return;
+	json_object_object_foreach(broker, name, value)
+	{
+		const char *wanted = search->name, *p = name;
+
+		/* dots count as dashes */
+		while (*wanted && (*p == *wanted || (*p == '-' && *wanted == '.'))) {
+			wanted++;
+			p++;
+		}
+		if (!*wanted && !*p)
+			search->found = json_object_get_string(value);
+	}
+}
+
+/* Whatever shape it has. */
+static enum push_status
+search_vhost(const struct config_file *file, struct json_object *vhost, void *context)
+{
+	struct json_object *protocols, *broker;
+
+	(void)file;
+	if (!json_object_object_get_ex(vhost, "ws-protocols", &protocols) ||
+		!json_object_is_type(protocols, json_type_array))
+		return PUSH_OK;
+	for (size_t i = 0; i < json_object_array_length(protocols); i++)
+		if (json_object_object_get_ex(
+			    json_object_array_get_idx(protocols, i), "push-broker", &broker))
+			search_broker(broker, context);
+	return PUSH_OK;
+}
+
+const char *
+config_option(const struct config *config, const char *name)
+{
+	struct option_search search = {.name = name};
+
+	(void)config_for_each_vhost(config, search_vhost, &search);
+	return search.found;
+}
+
 struct search {
 	const char *name;
 	struct json_object *found;

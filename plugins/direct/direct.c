@@ -94,6 +94,8 @@ push_direct_stop(struct push_direct *direct)
 {
 	if (direct->stopped)
 		return;
+	/* these came in time: served as before, while from now on lws says no to new streams */
+	direct_doors_empty(direct);
 	direct->stopped = true;
 	direct_doors_close(direct);
 	direct_requests_stop(direct);

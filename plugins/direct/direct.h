@@ -70,7 +70,7 @@ push_direct_listen(struct push_direct *direct, int fd, int port);
 void
 push_direct_leave(struct push_direct *direct);
 
-/* push_direct_stop - no longer accept, and end what idles between two requests. */
+/* push_direct_stop - accept who waits, but nobody else, and end what idles between two requests. */
 void
 push_direct_stop(struct push_direct *direct);
 

@@ -47,6 +47,10 @@ direct_request_resume(struct push_http_conn *conn, bool ours);
 /* A listening socket (door.c). */
 bool
 direct_door_open(struct push_direct *direct, int fd, int port);
+/* direct_doors_empty - accept who waits, all at once, before the doors are closed and nobody else opens them.
+ */
+void
+direct_doors_empty(struct push_direct *direct);
 void
 direct_doors_close(struct push_direct *direct);
 void

@@ -35,13 +35,10 @@ is_passing(int error)
 }
 
 static void
-door_ready(struct push_source *source, uint32_t events)
+accept_batch(struct door *door, int max)
 {
-	struct door *door = push_container_of(source, struct door, source);
-
-	(void)events;
-	for (int i = 0; i < PUSH_ACCEPT_BATCH; i++) {
-		int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	for (int i = 0; i < max; i++) {
+		int fd = accept4(door->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && is_passing(errno))
 			continue;
@@ -57,6 +54,13 @@ door_ready(struct push_source *source, uint32_t events)
 		}
 		direct_request_open(door->direct, fd, door->port);
 	}
+}
+
+static void
+door_ready(struct push_source *source, uint32_t events)
+{
+	(void)events;
+	accept_batch(push_container_of(source, struct door, source), PUSH_ACCEPT_BATCH);
 }
 
 static void
@@ -112,6 +116,14 @@ direct_doors_close(struct push_direct *direct)
 		if (push_container_of(item, struct door, link)->source.fd >= 0)
 			close(push_source_release(&direct->sets[PUSH_DIRECT_ARRIVALS],
 				&push_container_of(item, struct door, link)->source));
+}
+
+void
+direct_doors_empty(struct push_direct *direct)
+{
+	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
+		if (push_container_of(item, struct door, link)->source.fd >= 0)
+			accept_batch(push_container_of(item, struct door, link), PUSH_ACCEPT_LAST_MAX);
 }
 
 void

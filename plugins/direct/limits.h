@@ -15,6 +15,10 @@
 /* Connections accepted in one turn; the others wait in the kernel's queue. */
 #define PUSH_ACCEPT_BATCH 32
 
+/* Connections accepted in the turn that closes a listening socket for good, since the kernel resets those
+ * that are left in its queue: as many as Linux lets wait (net.core.somaxconn), a tenth of a second's work. */
+#define PUSH_ACCEPT_LAST_MAX 4096
+
 /* Descriptors that clients leave to the operators' port and to everything else, of few a smaller share: past
  * them, a new connection is closed at once. */
 #define PUSH_RESERVED_FILES_MAX   64

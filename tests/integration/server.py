@@ -82,12 +82,13 @@ class Process:
         end = time.monotonic() + seconds
         seen = 0
         while time.monotonic() < end:
-            for line in self.lines[seen:]:
+            fresh = self.lines[seen:]
+            for line in fresh:
                 found = re.search(pattern, line)
                 if found:
                     return found
             ended = self.process.poll() is not None
-            seen = max(0, len(self.lines) - 1)
+            seen += len(fresh)  # not their number now: some may have come meanwhile
             if ended:
                 self.reader.join(5)
                 found = re.search(pattern, self.output())

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 import socket
 import time
 
@@ -340,6 +341,28 @@ def test_an_idle_client_costs_less_than_350_bytes_also_after_a_message_to_all():
             assert (server.metric("process_resident_memory_bytes") - before) / count < 350
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, soft)
+
+
+@ONLY_DIRECT
+def test_who_waits_to_be_accepted_when_a_drain_begins_is_served():
+    """More than are accepted in one turn; publishers, and listeners, who are then asked to go."""
+    request = (b"POST /messages HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n"
+               b'{"channel":"a","message":1}')
+    stream = b"GET /sse/messages?channels=a HTTP/1.1\r\nHost: test\r\n\r\n"
+    with Server(PUSH_DRAIN_DURATION="1s", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="500ms") as server:
+        assert server.publish("a", 1).status == 202
+        EventStream(server.port, "a").close()  # so that it is known that streams are direct here
+        worker = server.worker()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            clients = [Connection(server.port).send(stream if i % 10 == 0 else request) for i in range(400)]
+            server.process.process.send_signal(signal.SIGTERM)
+            server.process.wait_for("pushd: draining")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        answers = [client.read_until(b"\r\n\r\n") for client in clients]
+        assert {answer.split(b" ")[1] for answer in answers} == {b"202", b"200"}, [i for i, a in enumerate(answers) if b" 503 " in a]
+        assert all(b"event:reconnect" in client.read_until(b"event:reconnect") for client in clients[::10])
 
 
 def test_a_drain_ends_in_time_whatever_its_clients_have_left_half_done():

@@ -52,7 +52,10 @@ choose_channels(struct client *client)
 	client->channels = calloc(count, sizeof(client->channels[0]));
 	client->ledgers = calloc(count, sizeof(client->ledgers[0]));
 	client->replayed_below = calloc(count, sizeof(client->replayed_below[0]));
-	if (!client->channels || !client->ledgers || !client->replayed_below)
+	client->came = calloc(count, sizeof(client->came[0]));
+	client->old_next = calloc(count, sizeof(client->old_next[0]));
+	if (!client->channels || !client->ledgers || !client->replayed_below || !client->came ||
+		!client->old_next)
 		return false;
 	while (client->channel_count < count) {
 		uint32_t channel = (uint32_t)proof_random(proof, proof->options->channels), i = 0;
@@ -122,6 +125,8 @@ restart_ledgers(struct client *client)
 
 static void
 flush_held(struct client *client);
+static void
+forget_overlap(struct client *client);
 
 /* The old connection is over.  Where the new one is not live yet, the client was without one. */
 static void
@@ -147,18 +152,16 @@ end(struct client *client, const char *why, bool abruptly, uint64_t wait_ns)
 		return;
 	}
 	trace(client, why, -1, 0);
-	if (has_old(client)) {
-		/* it brings the same */
-		client->held_count = 0;
-	} else if (client->id) {
+	/* where there is an old one, it brings the same */
+	if (client->id)
 		for (uint32_t i = 0; i < client->channel_count; i++)
 			ledger_cut(&client->ledgers[i]);
-	} else if (client->is_live) {
+	else if (client->is_live && !has_old(client))
 		restart_ledgers(client);
-	}
 	client->has_fresh_gap = client->is_asked = false;
 	disconnect(client, abruptly);
 	client->due_ns = clock_ns() + wait_ns;
+	forget_overlap(client);
 }
 
 static uint64_t
@@ -298,22 +301,33 @@ hold(struct client *client, uint32_t i, uint32_t number, bool is_last)
 	client->held[client->held_count++] = (struct held){i, number, is_last};
 }
 
+/* What the old connection has brought before counts once; what this one brings a second time does not. */
+static void
+take_new(struct client *client, uint32_t i, uint32_t number, bool is_last)
+{
+	if (number > client->came[i] && number < client->old_next[i])
+		counts_of(client)->overlapped++;
+	else
+		take_number(client, i, number, is_last);
+	client->came[i] = number;
+}
+
 static void
 flush_held(struct client *client)
 {
-	uint32_t next[CLIENT_CHANNELS_MAX];
-
 	for (uint32_t i = 0; i < client->channel_count; i++)
-		next[i] = client->ledgers[i].next;
-	for (uint32_t k = 0; k < client->held_count; k++) {
-		const struct held *held = &client->held[k];
+		client->old_next[i] = client->ledgers[i].next;
+	for (uint32_t k = 0; k < client->held_count; k++)
+		take_new(client, client->held[k].index, client->held[k].number, client->held[k].is_last);
+	client->held_count = 0;
+}
 
-		/* by where the old one had come to: a double of the new one's own is a double still */
-		if (held->number < next[held->index])
-			counts_of(client)->overlapped++;
-		else
-			take_number(client, held->index, held->number, held->is_last);
-	}
+/* The next connection begins anew. */
+static void
+forget_overlap(struct client *client)
+{
+	memset(client->came, 0, client->channel_count * sizeof(client->came[0]));
+	memset(client->old_next, 0, client->channel_count * sizeof(client->old_next[0]));
 	client->held_count = 0;
 }
 
@@ -333,10 +347,12 @@ take_message(struct client *client, const struct event *event)
 		return;
 	}
 	is_last = memmem(text, size, " last", 5) != NULL;
-	if (has_old(client))
+	if (client->successor)
+		take_number(client, i, number, is_last);
+	else if (has_old(client))
 		hold(client, i, number, is_last);
 	else
-		take_number(client, i, number, is_last);
+		take_new(client, i, number, is_last);
 	take_id(client, event);
 }
 
@@ -781,6 +797,7 @@ follow(struct client *client, uint64_t now_ns)
 	client->rest_size = 0;
 	client->state = CLIENT_AWAY;
 	client->due_ns = now_ns;
+	forget_overlap(client);
 	if (loop_add(&proof->loop, LOOP_READERS, old->fd, EPOLLIN | EPOLLRDHUP, &old->handler))
 		proof_fail("a connection could not be watched any more", "");
 }
@@ -859,5 +876,7 @@ client_fini(struct client *client)
 	free(client->channels);
 	free(client->ledgers);
 	free(client->replayed_below);
+	free(client->came);
+	free(client->old_next);
 	free(client->id);
 }

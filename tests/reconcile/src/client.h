@@ -7,7 +7,8 @@
  *
  * With --overlap, one that is asked to reconnect follows as clients should: its connection goes on as
  * client->old until the new one has been live for that while.  What the new one brings meanwhile is held, and
- * looked at behind the last of the old one's; what both brought counts once.
+ * looked at behind the last of the old one's; what both brought counts once, also where the new one brings it
+ * after the old one has gone.
  */
 #ifndef RECONCILE_CLIENT_H
 #define RECONCILE_CLIENT_H
@@ -67,6 +68,8 @@ struct client {
 	struct client *old;       /* kept for the next time; its fd is -1 while there is none */
 	struct held *held;
 	uint32_t held_count, held_capacity;
+	uint32_t *came;     /* of each channel: the last number that this connection has brought */
+	uint32_t *old_next; /* and how far the old one had come when it was over */
 };
 
 enum transport { TRANSPORT_WS, TRANSPORT_SSE };
