@@ -158,8 +158,12 @@ def test_pods_that_all_come_back_with_other_addresses_find_each_other(pods, watc
     watch.check()
 
 
-@pytest.mark.parametrize("new_ip", [True, False], ids=["new-address", "same-address"])
-@pytest.mark.parametrize("is_master", [False, True], ids=["replica", "master"])
+@pytest.mark.parametrize("is_master, new_ip", [
+    pytest.param(False, False, id="replica-same-address", marks=pytest.mark.soak),
+    pytest.param(False, True, id="replica", marks=pytest.mark.soak),
+    pytest.param(True, False, id="master-same-address", marks=pytest.mark.soak),
+    pytest.param(True, True, id="master"),
+])
 def test_a_pod_that_comes_back_with_an_empty_disk_replaces_what_it_was(pods, watch, is_master, new_ip):
     pod = by_role(pods, is_master)
     old = pod.id()
@@ -173,6 +177,7 @@ def test_a_pod_that_comes_back_with_an_empty_disk_replaces_what_it_was(pods, wat
     watch.check()
 
 
+@pytest.mark.soak
 def test_the_first_pod_with_an_empty_disk_does_not_begin_a_second_cluster(pods, watch):
     first = pods.pods[0]
     first.kill()
@@ -183,6 +188,7 @@ def test_the_first_pod_with_an_empty_disk_does_not_begin_a_second_cluster(pods, 
     watch.check()
 
 
+@pytest.mark.soak
 def test_a_master_and_its_replica_that_both_lose_their_disks_lose_no_slots(pods, watch):
     master = by_role(pods, True)
     replica = next(p for p in pods.running() for n in pods.nodes() if n[5] == master.id() and n[0] == p.id())
@@ -227,6 +233,7 @@ def test_a_pod_that_ends_hands_over_first(pods, watch):
     watch.check()
 
 
+@pytest.mark.soak
 def test_more_pods_share_the_slots_and_give_them_back_when_they_leave(pods, watch):
     seventh, eighth = pods.add(), pods.add()
     pods.wait_settled()
@@ -246,6 +253,7 @@ def test_more_pods_share_the_slots_and_give_them_back_when_they_leave(pods, watc
     del pods.pods[6:]
 
 
+@pytest.mark.soak
 def test_an_odd_pod_is_a_spare_replica_that_is_used_when_another_one_comes():
     with Pods(7, forget_s=2) as pods:
         pods.wait_settled()
@@ -273,6 +281,7 @@ def test_a_master_that_dies_right_after_the_beginning_is_replaced():
         pods.check_whole(masters=3)
 
 
+@pytest.mark.soak
 def test_six_pods_on_one_machine_are_a_cluster_all_the_same():
     with Pods(machines=1) as pods:
         pods.wait_settled()
