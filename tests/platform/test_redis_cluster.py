@@ -16,7 +16,7 @@ from http1 import publish
 from redis_pods import Pods
 from redis_servers import wait_until
 from server import Server
-from wsclient import WebSocket
+from wsclient import PING_TEXT, TEXT, WebSocket
 
 reason = redis_pods.missing()
 pytestmark = pytest.mark.skipif(reason is not None, reason=reason or "")
@@ -44,6 +44,8 @@ class Watch:
         self.push = PushInside(pods)
         assert "not known" not in self.push.process.output(), "the Service's name is asked for as it is"
         self.client = WebSocket(self.push.port, ",".join(CHANNELS), timeout=20)
+        # the first heartbeat says that all is subscribed: from here on nothing is missed in silence
+        assert self.client.read_frame() == (TEXT, PING_TEXT.encode())
         self.round = 0
         self.check()
 
