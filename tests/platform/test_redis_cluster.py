@@ -274,7 +274,7 @@ def test_an_odd_pod_is_a_spare_replica_that_is_used_when_another_one_comes():
 def test_a_master_that_dies_right_after_the_beginning_is_replaced():
     """The replicas may not have synced yet: with the pod ready or not, the slots are served again."""
     with Pods() as pods:
-        wait_until(lambda: pods.masters(), "slots are given")
+        wait_until(lambda: len(pods.masters()) == 3, "slots are given")
         master = by_role(pods, True)
         master.kill()
         wait_until(lambda: sum(pods.masters().values()) == 16384 and master not in pods.masters(), "another one takes over", 15)
