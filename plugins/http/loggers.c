@@ -98,7 +98,9 @@ read_level(const struct push_json_member *member, enum push_log_level configured
 {
 	char text[LEVEL_BYTES_MAX];
 
-	if (member->text && member->size == 4 && !memcmp(member->text, "null", 4)) {
+	if (!member->text)
+		return false;
+	if (member->size == 4 && !memcmp(member->text, "null", 4)) {
 		*ret = configured;
 		return true;
 	}

@@ -107,6 +107,8 @@ def test_every_line_of_a_whole_life_is_json():
         records = objects(server.process.lines)
         assert {r["level"] for r in records} == set(LEVELS)
         assert {r.get("worker") for r in records} == {None, 1, 2}
+        counts = [sum(r["message"] == message for r in records) for message in ("opened", "closed")]
+        assert counts == [2, 2], counts
         ready = [r for r in records if r["message"] == "Push is ready"]
         assert len(ready) == 1 and ready[0]["port"] == server.port and ready[0]["management_port"] == server.management
         assert SECRET not in server.process.output() and PASSWORD not in server.process.output()
@@ -155,6 +157,21 @@ def test_a_client_that_is_refused_is_told_of_with_its_reason():
             ws.next()
             assert ws.close_code() == 1008
         assert find(server, "closed", transport="ws")["reason"] == "refused"
+
+
+def test_what_redis_repeats_of_a_command_is_left_out():
+    with RedisServer("--rename-command", "EVALSHA", "", "--rename-command", "EVAL", "",
+                     "--rename-command", "PUBLISH", "") as own, \
+            Server(PUSH_LOG_LEVEL="debug", PUSH_LOG_FORMAT="json", PUSH_REDIS_URL=own.url(), wait=False,
+                   PUSH_REDIS_PUBLISH_WAIT="200ms", **QUICK) as server:
+        find(server, "Push is ready")
+        for _ in range(3):
+            request(server.port, post(json.dumps({"channel": "a", "message": SECRET})))
+        refused = find(server, "refuses", component="worker")
+        assert refused["level"] == "error" and "unknown command" in refused["message"]
+        find(server, "refuses", level="debug")  # each of them, where one in a while is an error
+        find(server, "not published", channel="a")
+        assert SECRET not in server.process.output() and "with args" not in server.process.output()
 
 
 def test_a_flood_of_lines_is_bounded_and_counted():
