@@ -66,7 +66,7 @@ line_at(const char *text, size_t offset)
 }
 
 static struct json_object *
-parse_text(const char *path, const char *text, struct push_error *error)
+parse_with(const char *path, const char *text, int flags, struct push_error *error)
 {
 	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *tree;
@@ -75,7 +75,7 @@ parse_text(const char *path, const char *text, struct push_error *error)
 		snprintf(error->text, sizeof(error->text), "%s: out of memory", path);
 		return NULL;
 	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	json_tokener_set_flags(tokener, flags);
 	tree = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
 	if (json_tokener_get_error(tokener) != json_tokener_success) {
 		snprintf(error->text, sizeof(error->text), "%s:%d: not JSON: %s", path,
@@ -90,6 +90,30 @@ parse_text(const char *path, const char *text, struct push_error *error)
 	}
 	json_tokener_free(tokener);
 	return tree;
+}
+
+/* json-c 0.18, which Debian 13 has, takes the bytes of all but ASCII for control characters where it is
+ * strict: the strict reading is of a copy without them, which is as long, so that lines are counted rightly.
+ */
+static struct json_object *
+parse_text(const char *path, const char *text, struct push_error *error)
+{
+	char *plain = strdup(text);
+	struct json_object *tree;
+
+	if (!plain) {
+		snprintf(error->text, sizeof(error->text), "%s: out of memory", path);
+		return NULL;
+	}
+	for (char *at = plain; *at; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	tree = parse_with(path, plain, JSON_TOKENER_STRICT, error);
+	free(plain);
+	if (!tree)
+		return NULL;
+	json_object_put(tree);
+	return parse_with(path, text, 0, error);
 }
 
 static enum push_status
@@ -245,6 +269,55 @@ config_port(struct json_object *vhost)
 	const char *port = config_text(vhost, "port");
 
 	return port && !config_flag(vhost, "unix-socket") ? config_parse_port(port) : 0;
+}
+
+struct option_search {
+	const char *name, *found;
+};
+
+static void
+search_broker(struct json_object *broker, struct option_search *search)
+{
+	if (!json_object_is_type(broker, json_type_object))
+		return;
+	json_object_object_foreach(broker, name, value)
+	{
+		const char *wanted = search->name, *p = name;
+
+		/* dots count as dashes */
+		while (*wanted && (*p == *wanted || (*p == '-' && *wanted == '.'))) {
+			wanted++;
+			p++;
+		}
+		if (!*wanted && !*p)
+			search->found = json_object_get_string(value);
+	}
+}
+
+/* Whatever shape it has. */
+static enum push_status
+search_vhost(const struct config_file *file, struct json_object *vhost, void *context)
+{
+	struct json_object *protocols, *broker;
+
+	(void)file;
+	if (!json_object_object_get_ex(vhost, "ws-protocols", &protocols) ||
+		!json_object_is_type(protocols, json_type_array))
+		return PUSH_OK;
+	for (size_t i = 0; i < json_object_array_length(protocols); i++)
+		if (json_object_object_get_ex(
+			    json_object_array_get_idx(protocols, i), "push-broker", &broker))
+			search_broker(broker, context);
+	return PUSH_OK;
+}
+
+const char *
+config_option(const struct config *config, const char *name)
+{
+	struct option_search search = {.name = name};
+
+	(void)config_for_each_vhost(config, search_vhost, &search);
+	return search.found;
 }
 
 struct search {

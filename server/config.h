@@ -82,6 +82,14 @@ config_for_each_vhost(const struct config *config, config_visitor *visit, void *
 const char *
 config_text(struct json_object *object, const char *name);
 
+/*
+ * config_option - what the files say of an option of push-broker, before anything is checked.
+ *
+ * @name: with dots.  NULL where they say nothing.
+ */
+const char *
+config_option(const struct config *config, const char *name);
+
 /* config_flag - is a member set, as lwsws understands it (1, on, yes, true)? */
 bool
 config_flag(struct json_object *object, const char *name);

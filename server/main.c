@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "health.h"
+#include "log.h"
 #include "ports.h"
 #include "supervisor.h"
 #include "worker_count.h"
@@ -68,13 +69,13 @@ print_help(void)
 }
 
 static bool
-parse_workers(const char *text, int *ret)
+parse_workers(const struct log *log, const char *text, int *ret)
 {
 	struct push_error error;
 
 	if (worker_count_parse("--workers", text, ret, &error) == PUSH_OK)
 		return true;
-	fprintf(stderr, "pushd: %s\n", error.text);
+	log_say(log, PUSH_LOG_ERROR, "%s", error.text);
 	return false;
 }
 
@@ -89,7 +90,7 @@ parse_health(int argc, char **argv, struct settings *settings)
 		settings->health = "ready";
 	if (health_path(settings->health))
 		return true;
-	fprintf(stderr, "pushd: --health %s: neither live nor ready\n", settings->health);
+	log_say(settings->log, PUSH_LOG_ERROR, "--health %s: neither live nor ready", settings->health);
 	return false;
 }
 
@@ -111,12 +112,14 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 		{NULL, 0, NULL, 0},
 	};
 
+	opterr = 0; /* it would say so in its own words */
 	for (;;) {
 		switch (getopt_long(argc, argv, "h", known, NULL)) {
 		case -1:
 			if (optind == argc)
 				return -1;
-			fprintf(stderr, "pushd: %s: unexpected; see pushd --help\n", argv[optind]);
+			log_say(settings->log, PUSH_LOG_ERROR, "%s: unexpected; see pushd --help",
+				argv[optind]);
 			return EXIT_USAGE;
 		case 'c': settings->config = optarg; break;
 		case 'p': settings->plugins = optarg; break;
@@ -124,7 +127,7 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 		case 'l': settings->lwsws = optarg; break;
 		case 'r': settings->run_dir = optarg; break;
 		case 'w':
-			if (!parse_workers(optarg, &settings->workers))
+			if (!parse_workers(settings->log, optarg, &settings->workers))
 				return EXIT_USAGE;
 			break;
 		case 'k': settings->check = true; break;
@@ -134,7 +137,10 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 			break;
 		case 'v': printf("pushd %s\n", PUSH_VERSION); return 0;
 		case 'h': print_help(); return 0;
-		default: fprintf(stderr, "pushd: see pushd --help\n"); return EXIT_USAGE;
+		default:
+			log_say(settings->log, PUSH_LOG_ERROR, "%s: %s; see pushd --help", argv[optind - 1],
+				optopt && optopt != '?' ? "needs a value" : "no such option");
+			return EXIT_USAGE;
 		}
 	}
 }
@@ -166,7 +172,7 @@ packaged_lwsws(char path[PATH_MAX])
 
 /* Found out before anything is started: a worker could only say so from within. */
 static bool
-find_program(const char *name)
+find_program(const struct log *log, const char *name)
 {
 	const char *folders = getenv("PATH");
 	char path[PATH_MAX];
@@ -174,7 +180,7 @@ find_program(const char *name)
 	if (strchr(name, '/')) {
 		if (!access(name, X_OK))
 			return true;
-		fprintf(stderr, "pushd: --lwsws %s: %s\n", name, strerror(errno));
+		log_say(log, PUSH_LOG_ERROR, "--lwsws %s: %s", name, strerror(errno));
 		return false;
 	}
 	while (folders && *folders) {
@@ -185,7 +191,7 @@ find_program(const char *name)
 			return true;
 		folders += length + (folders[length] == ':');
 	}
-	fprintf(stderr, "pushd: no %s in PATH: give its place with --lwsws\n", name);
+	log_say(log, PUSH_LOG_ERROR, "no %s in PATH: give its place with --lwsws", name);
 	return false;
 }
 
@@ -198,7 +204,16 @@ read_config(struct settings *settings, struct push_error *error)
 
 	if (worker_count_from_environment(settings, error) != PUSH_OK)
 		return NULL;
-	config = config_open(settings, error);
+	config = config_read(settings, error);
+	if (config)
+		log_expect(settings->log, config_option(config, "push.log.format"),
+			config_option(config, "push.log.level"));
+	if (config && config_check(config, error) != PUSH_OK) {
+		config_close(config);
+		return NULL;
+	}
+	if (config)
+		log_configure(settings->log, &config->options);
 	if (config && worker_count_decide(settings, config, &workers, error) == PUSH_OK &&
 		(settings->check || ports_check(config, NULL, error) == PUSH_OK))
 		return config;
@@ -210,11 +225,14 @@ int
 main(int argc, char **argv)
 {
 	char plugins[PATH_MAX], mounts[PATH_MAX], lwsws[PATH_MAX];
-	struct settings settings = {.config = "/etc/push"};
+	struct log log;
+	struct settings settings = {.config = "/etc/push", .log = &log};
 	struct push_error error;
 	struct config *config;
-	int result = parse_arguments(argc, argv, &settings);
+	int result;
 
+	log_init(&log);
+	result = parse_arguments(argc, argv, &settings);
 	if (result >= 0)
 		return result;
 	if (settings.health)
@@ -227,10 +245,10 @@ main(int argc, char **argv)
 		settings.lwsws = "lwsws";
 	config = read_config(&settings, &error);
 	if (!config) {
-		fprintf(stderr, "pushd: %s\n", error.text);
+		log_say(&log, PUSH_LOG_ERROR, "%s", error.text);
 		return 1;
 	}
-	if (!settings.check && find_program(settings.lwsws))
+	if (!settings.check && find_program(&log, settings.lwsws))
 		return supervise(&settings, config);
 	if (settings.check)
 		printf("%s: configuration is valid\n", settings.config);

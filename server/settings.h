@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+struct log;
+
 struct settings {
 	const char *config;  /* folder with conf and conf.d/ */
 	const char *plugins; /* NULL: as the configuration says */
@@ -13,6 +15,7 @@ struct settings {
 	int workers;         /* 0: as many as fit */
 	const char *health;  /* what to ask a running Push; NULL: nothing */
 	bool check;
+	struct log *log; /* of all that pushd says */
 };
 
 #endif

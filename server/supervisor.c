@@ -23,6 +23,7 @@
 #include "broker/notify.h"
 #include "generation.h"
 #include "listen_shim.h"
+#include "log.h"
 #include "notify_socket.h"
 #include "ports.h"
 #include "supervisor.h"
@@ -96,7 +97,8 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 		.setup = {.lwsws = self->settings->lwsws,
 			.notify_path = self->notify_path,
 			.shim = self->shim,
-			.stats = self->stats},
+			.stats = self->stats,
+			.log = self->settings->log},
 	};
 	struct push_error error;
 
@@ -104,7 +106,7 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 		config_close(config);
 	else if (generation_start(generation, &host, names[index], config, now_us(), &error))
 		return true;
-	fprintf(stderr, "pushd: %s\n", error.text);
+	log_say(self->settings->log, PUSH_LOG_ERROR, "%s", error.text);
 	return false;
 }
 
@@ -119,24 +121,35 @@ drop_old_sockets(struct supervisor *self)
 			kept_sockets_drop(&self->sockets[i]);
 }
 
+/* systemd, which goes on all the same. */
+static void
+say_failed_notification(const struct supervisor *self, const struct push_error *error)
+{
+	if (error->text[0])
+		log_say(self->settings->log, PUSH_LOG_ERROR, "%s", error->text);
+}
+
 /* All of a new generation's workers are ready. */
 static void
 take_over(struct supervisor *self, struct generation *generation)
 {
 	struct generation *before = self->serving;
+	struct push_error error;
 
 	generation->has_served = true;
 	self->serving = generation;
 	if (before) {
-		fprintf(stderr,
-			"pushd: the new configuration is in use; clients of the old %s are asked to "
-			"reconnect\n",
+		log_configure(self->settings->log, &generation->config->options);
+		log_say(self->settings->log, PUSH_LOG_INFO,
+			"the new configuration is in use; clients of the old %s are asked to "
+			"reconnect",
 			before->worker_count > 1 ? "workers" : "worker");
 		drop_old_sockets(self);
 		generation_drain(before, true, now_us());
 	} else {
-		welcome_print(generation->config);
-		push_notify_ready();
+		welcome_print(self->settings->log, generation->config);
+		(void)push_notify_ready(&error);
+		say_failed_notification(self, &error);
 	}
 }
 
@@ -160,7 +173,7 @@ on_ready(struct supervisor *self, struct generation *generation, struct worker *
 	/* it would close a socket as if it were the only one to have it, and go on waiting for it */
 	if (!notification->hands_over)
 		kept_sockets_drop(worker->setup.sockets);
-	fprintf(stderr, "pushd: worker %d serves\n", (int)worker->child);
+	log_say(self->settings->log, PUSH_LOG_INFO, "worker %d serves", (int)worker->child);
 	if (!generation->has_served && generation_is_ready(generation))
 		take_over(self, generation);
 }
@@ -198,7 +211,7 @@ schedule_restart(struct worker *worker, uint64_t served_us)
 	/* who waits in them is told so, and who comes goes to the other workers */
 	if (worker->backoff_us >= BACKOFF_SOCKETS_US)
 		kept_sockets_drop(worker->setup.sockets);
-	fprintf(stderr, "pushd: starting another in %llu ms\n",
+	log_say(worker->setup.log, PUSH_LOG_WARN, "starting another in %llu ms",
 		(unsigned long long)(worker->backoff_us / 1000));
 	worker->backoff_us =
 		worker->backoff_us * 2 < BACKOFF_MAX_US ? worker->backoff_us * 2 : BACKOFF_MAX_US;
@@ -211,15 +224,15 @@ on_start_failed(
 {
 	worker_kill(worker);
 	if (worker->failure[0])
-		fprintf(stderr, "pushd: the worker did not start: %s\n", worker->failure);
+		log_say(self->settings->log, PUSH_LOG_ERROR, "the worker did not start: %s", worker->failure);
 	else
-		fprintf(stderr, "pushd: the worker did not start: it %s%s%s\n", why,
+		log_say(self->settings->log, PUSH_LOG_ERROR, "the worker did not start: it %s%s%s", why,
 			worker->last_line[0] ? "; its last words: " : "", worker->last_line);
 
 	if (generation->has_served) {
 		schedule_restart(worker, 0);
 	} else if (self->serving) {
-		fprintf(stderr, "pushd: not reloading, what runs goes on\n");
+		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, what runs goes on");
 		generation_end(generation);
 	} else {
 		end(self, 1);
@@ -240,11 +253,11 @@ on_worker_ended(
 	}
 	worker_kill(worker);
 	if (state == WORKER_DRAINING) {
-		fprintf(stderr, "pushd: worker %d %s after draining for %llu ms\n", child, why,
-			(unsigned long long)(age_us / 1000));
+		log_say(self->settings->log, PUSH_LOG_INFO, "worker %d %s after draining for %llu ms", child,
+			why, (unsigned long long)(age_us / 1000));
 		return;
 	}
-	fprintf(stderr, "pushd: worker %d %s after %llu s of service\n", child, why,
+	log_say(self->settings->log, PUSH_LOG_WARN, "worker %d %s after %llu s of service", child, why,
 		(unsigned long long)(age_us / 1000000));
 	schedule_restart(worker, age_us);
 }
@@ -255,7 +268,7 @@ restart(struct worker *worker)
 	worker->restart_at_us = 0;
 	if (worker_start(worker, now_us()))
 		return;
-	fprintf(stderr, "pushd: cannot start a process: %s\n", strerror(errno));
+	log_say(worker->setup.log, PUSH_LOG_ERROR, "cannot start a process: %s", strerror(errno));
 	schedule_restart(worker, 0);
 }
 
@@ -287,7 +300,7 @@ watch_generation(struct supervisor *self, struct generation *generation)
 	if (generation_is_gone(generation)) {
 		generation_end(generation);
 	} else if (now_us() > generation->stop_by_us) {
-		fprintf(stderr, "pushd: a worker did not drain in time, killing it\n");
+		log_say(self->settings->log, PUSH_LOG_WARN, "a worker did not drain in time, killing it");
 		generation_end(generation);
 	}
 }
@@ -311,13 +324,14 @@ reload(struct supervisor *self)
 	self->reload_waiting = false;
 	config = config_open(self->settings, &error);
 	if (!config || ports_check(config, self->serving->config, &error) != PUSH_OK) {
-		fprintf(stderr, "pushd: not reloading, what runs goes on: %s\n", error.text);
+		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, what runs goes on: %s",
+			error.text);
 		config_close(config);
 		return;
 	}
-	fprintf(stderr, "pushd: reloading\n");
+	log_say(self->settings->log, PUSH_LOG_INFO, "reloading");
 	if (!start_generation(self, free_one, config))
-		fprintf(stderr, "pushd: not reloading, what runs goes on\n");
+		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, what runs goes on");
 }
 
 /* Whoever sends it has changed something, so it is not forgotten: two that come early make one reload. */
@@ -325,11 +339,12 @@ static void
 on_sighup(struct supervisor *self)
 {
 	if (self->stopping) {
-		fprintf(stderr, "pushd: not reloading: asked to end\n");
+		log_say(self->settings->log, PUSH_LOG_WARN, "not reloading: asked to end");
 	} else if (self->serving && free_generation(self)) {
 		reload(self);
 	} else {
-		fprintf(stderr, "pushd: reloading as soon as the last start or reload is over\n");
+		log_say(self->settings->log, PUSH_LOG_INFO,
+			"reloading as soon as the last start or reload is over");
 		self->reload_waiting = true;
 	}
 }
@@ -338,9 +353,10 @@ static void
 on_stop(struct supervisor *self)
 {
 	uint64_t now = now_us(), stop_by = now;
+	struct push_error error;
 
 	if (self->stopping) {
-		fprintf(stderr, "pushd: asked again, ending at once\n");
+		log_say(self->settings->log, PUSH_LOG_INFO, "asked again, ending at once");
 		end(self, 0);
 		return;
 	}
@@ -353,8 +369,9 @@ on_stop(struct supervisor *self)
 		if (self->generations[i].stop_by_us > stop_by)
 			stop_by = self->generations[i].stop_by_us;
 	}
-	push_notify_stopping(stop_by - now + END_MARGIN_US);
-	fprintf(stderr, "pushd: draining, for at most %llu s; ask again to end at once\n",
+	push_notify_stopping(stop_by - now + END_MARGIN_US, &error);
+	say_failed_notification(self, &error);
+	log_say(self->settings->log, PUSH_LOG_INFO, "draining, for at most %llu s; ask again to end at once",
 		(unsigned long long)((stop_by - now) / 1000000));
 }
 
@@ -457,9 +474,10 @@ run(struct supervisor *self)
 		nfds_t count = list_fds(self, fds, workers, &worker_count);
 
 		if (poll(fds, count, turn_ms(self)) < 0 && errno != EINTR) {
-			fprintf(stderr, "pushd: poll: %s\n", strerror(errno));
+			log_say(self->settings->log, PUSH_LOG_ERROR, "poll: %s", strerror(errno));
 			return;
 		}
+		log_look(self->settings->log);
 		for (size_t i = 0; i < worker_count; i++)
 			worker_read_output(workers[i]);
 		while (notify_socket_receive(self->notify_fd, &notification))
@@ -476,7 +494,7 @@ run(struct supervisor *self)
 
 /* Each client is an open file. */
 static void
-set_file_limit(void)
+set_file_limit(const struct log *log)
 {
 	struct rlimit limit;
 
@@ -485,9 +503,9 @@ set_file_limit(void)
 	limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_cur < FILES_LOW)
-		fprintf(stderr,
-			"pushd: only %llu files may be open, which limits the number of clients: raise the "
-			"hard limit (ulimit -Hn, systemd's LimitNOFILE)\n",
+		log_say(log, PUSH_LOG_WARN,
+			"only %llu files may be open, which limits the number of clients: raise the "
+			"hard limit (ulimit -Hn, systemd's LimitNOFILE)",
 			(unsigned long long)limit.rlim_cur);
 }
 
@@ -506,7 +524,7 @@ open_signals(struct supervisor *self)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	self->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (self->signal_fd < 0)
-		fprintf(stderr, "pushd: signalfd: %s\n", strerror(errno));
+		log_say(self->settings->log, PUSH_LOG_ERROR, "signalfd: %s", strerror(errno));
 	return self->signal_fd >= 0;
 }
 
@@ -516,14 +534,14 @@ open_run_dir(struct supervisor *self)
 	struct push_error error;
 
 	if (run_dir_create(self->run_dir, self->settings->run_dir, &error) != PUSH_OK) {
-		fprintf(stderr, "pushd: %s\n", error.text);
+		log_say(self->settings->log, PUSH_LOG_ERROR, "%s", error.text);
 		self->run_dir[0] = '\0';
 		return false;
 	}
 	snprintf(self->notify_path, sizeof(self->notify_path), "%s/" RUN_DIR_SOCKET, self->run_dir);
 	self->notify_fd = notify_socket_open(self->notify_path);
 	if (self->notify_fd < 0)
-		fprintf(stderr, "pushd: %s: %s\n", self->notify_path, strerror(errno));
+		log_say(self->settings->log, PUSH_LOG_ERROR, "%s: %s", self->notify_path, strerror(errno));
 	return self->notify_fd >= 0;
 }
 
@@ -533,14 +551,16 @@ supervise(const struct settings *settings, struct config *config)
 	struct supervisor self = {
 		.settings = settings, .running = true, .notify_fd = -1, .signal_fd = -1, .exit_code = 1};
 
-	set_file_limit();
+	set_file_limit(settings->log);
 	self.stats = push_shared_stats_create(GENERATIONS_MAX * WORKER_COUNT_MAX);
-	if (!self.stats)
-		fprintf(stderr, "pushd: no memory to share: metrics are each worker's own: %s\n",
+	if (self.stats)
+		log_share(settings->log, push_shared_stats_log_level(self.stats));
+	else
+		log_say(settings->log, PUSH_LOG_WARN, "no memory to share: metrics are each worker's own: %s",
 			strerror(errno));
 	if (!kept_sockets_find_shim(self.shim, sizeof(self.shim)))
-		fprintf(stderr,
-			"pushd: no " LISTEN_SHIM_FILE " beside pushd: a reload may refuse connections\n");
+		log_say(settings->log, PUSH_LOG_WARN,
+			"no " LISTEN_SHIM_FILE " beside pushd: a reload may refuse connections");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (!open_signals(&self) || !open_run_dir(&self))
 		config_close(config);
@@ -551,6 +571,7 @@ supervise(const struct settings *settings, struct config *config)
 		generation_end(&self.generations[i]);
 	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
 		kept_sockets_drop(&self.sockets[i]);
+	log_unshare(settings->log);
 	push_shared_stats_destroy(self.stats);
 	if (self.run_dir[0])
 		run_dir_remove(self.run_dir);
@@ -559,6 +580,6 @@ supervise(const struct settings *settings, struct config *config)
 	if (self.signal_fd >= 0)
 		close(self.signal_fd);
 	if (!self.exit_code)
-		fprintf(stderr, "pushd: ended\n");
+		log_say(settings->log, PUSH_LOG_INFO, "ended");
 	return self.exit_code;
 }

@@ -31,16 +31,33 @@ print_operators(struct json_object *vhost)
 		s, port, s, port);
 }
 
+static void
+print_object(const struct log *log, int clients, int operators)
+{
+	char fields[64];
+
+	snprintf(fields, sizeof(fields), "\"port\":%d,\"management_port\":%d", clients, operators);
+	log_say_fields(log, PUSH_LOG_INFO, "Push is ready", fields);
+}
+
 void
-welcome_print(const struct config *config)
+welcome_print(const struct log *log, const struct config *config)
 {
 	struct json_object *clients = config_find_vhost(config, "push");
 	struct json_object *operators = config_find_vhost(config, "management");
+	int port = clients ? config_port(clients) : 0;
+	int management_port = operators ? config_port(operators) : 0;
 
+	if (!log_passes(log, PUSH_LOG_INFO))
+		return;
+	if (log->is_json) {
+		print_object(log, port, management_port);
+		return;
+	}
 	fprintf(stderr, "\nPush is ready.\n");
-	if (clients && config_port(clients))
+	if (port)
 		print_clients(clients);
-	if (operators && config_port(operators))
+	if (management_port)
 		print_operators(operators);
 	fprintf(stderr,
 		"  stop        Ctrl-C, or kill %d: clients are asked to reconnect within "

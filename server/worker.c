@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "log_line.h"
 #include "worker.h"
 
 /* lwsws' errors, and what Push says itself (libwebsockets' LLL_ERR and LLL_USER); a client can cause the
@@ -192,36 +193,60 @@ is_chatter(const char *line)
 	return false;
 }
 
-/* So many lines a second; what was left out is said with the next line that is not. */
+static void
+say_left_out(const struct worker *worker)
+{
+	unsigned int left_out = 0;
+
+	if (worker->line_count > WORKER_LINES_A_SECOND_MAX)
+		left_out += worker->line_count - WORKER_LINES_A_SECOND_MAX;
+	if (worker->debug_line_count > WORKER_DEBUG_LINES_A_SECOND_MAX)
+		left_out += worker->debug_line_count - WORKER_DEBUG_LINES_A_SECOND_MAX;
+	if (left_out)
+		log_say(worker->setup.log, PUSH_LOG_WARN, "%u more lines of that second are left out",
+			left_out);
+}
+
+/* So many lines a second; what was left out is said with the next line that is not.  Those of the level debug
+ * are counted for themselves: they are no reason to leave out an error. */
 static bool
-may_print(struct worker *worker)
+may_print(struct worker *worker, enum push_log_level level)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	if (now.tv_sec != worker->lines_second) {
-		if (worker->line_count > WORKER_LINES_A_SECOND_MAX)
-			fprintf(stderr, "pushd: %u more lines of that second are left out\n",
-				worker->line_count - WORKER_LINES_A_SECOND_MAX);
+		say_left_out(worker);
 		worker->lines_second = now.tv_sec;
-		worker->line_count = 0;
+		worker->line_count = worker->debug_line_count = 0;
 	}
+	if (level == PUSH_LOG_DEBUG)
+		return ++worker->debug_line_count <= WORKER_DEBUG_LINES_A_SECOND_MAX;
 	return ++worker->line_count <= WORKER_LINES_A_SECOND_MAX;
 }
 
+/* What is more of a line that was cut has no mark of its own. */
 static void
-take_line(struct worker *worker)
+take_line(struct worker *worker, bool is_whole)
 {
+	const struct worker_setup *setup = &worker->setup;
+	const struct log_worker who = {
+		setup->number, setup->of, worker->child ? worker->child : worker->root};
+	enum push_log_level level = worker->line_level;
+	size_t start = 0;
+
 	worker->line[worker->line_size] = '\0';
 	worker->line_size = 0;
+	if (!worker->line_goes_on)
+		level = log_line_level(worker->line, &start);
+	worker->line_level = level;
+	worker->line_goes_on = !is_whole;
 	if (!worker->line[0] || is_chatter(worker->line))
 		return;
-	strcpy(worker->last_line, worker->line);
-	if (!may_print(worker))
-		return;
-	if (worker->setup.of > 1)
-		fprintf(stderr, "worker %u: ", worker->setup.number);
-	fprintf(stderr, "%s\n", worker->line);
+	if (level != PUSH_LOG_DEBUG)
+		strcpy(worker->last_line, worker->line);
+	if (log_passes(setup->log, level) && may_print(worker, level))
+		log_pass_on(setup->log, &who, level, worker->line, start);
 }
 
 void
@@ -238,14 +263,14 @@ worker_read_output(struct worker *worker)
 			break;
 		for (ssize_t i = 0; i < size; i++) {
 			if (bytes[i] == '\n' || worker->line_size == sizeof(worker->line) - 1)
-				take_line(worker);
+				take_line(worker, bytes[i] == '\n');
 			if (bytes[i] != '\n')
 				worker->line[worker->line_size++] = bytes[i];
 		}
 	}
 	if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
-	take_line(worker);
+	take_line(worker, true);
 	close(worker->output_fd);
 	worker->output_fd = -1;
 }
@@ -261,7 +286,7 @@ worker_kill(struct worker *worker)
 	if (worker->child)
 		waitpid(worker->child, NULL, 0);
 	worker_read_output(worker);
-	take_line(worker);
+	take_line(worker, true);
 	if (worker->child_fd >= 0)
 		close(worker->child_fd);
 	if (worker->output_fd >= 0)

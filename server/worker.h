@@ -18,6 +18,7 @@
 
 #include "broker/shared_stats.h"
 #include "kept_sockets.h"
+#include "log.h"
 
 #define WORKER_LINE_BYTES_MAX 1024
 
@@ -27,6 +28,9 @@
 
 /* lwsws has a line for some of what a client can do wrong; more of them than this are counted only. */
 #define WORKER_LINES_A_SECOND_MAX 20
+
+/* Those of the level debug beside, which Push itself bounds (PUSH_LOG_DEBUG_LINES_A_SECOND). */
+#define WORKER_DEBUG_LINES_A_SECOND_MAX 500
 
 enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_READY, WORKER_DRAINING };
 
@@ -39,6 +43,7 @@ struct worker_setup {
 	unsigned int number, of;         /* this one, from 1 on, and how many there are */
 	struct push_shared_stats *stats; /* NULL: it counts for itself */
 	size_t stats_slot;
+	const struct log *log;
 	struct kept_sockets *sockets; /* of those who had its number before */
 };
 
@@ -53,8 +58,10 @@ struct worker {
 	uint64_t restart_at_us; /* 0: not due */
 	char line[WORKER_LINE_BYTES_MAX];
 	size_t line_size;
-	time_t lines_second; /* the second that line_count is about */
-	unsigned int line_count;
+	enum push_log_level line_level;
+	bool line_goes_on;   /* the last one was cut: what comes is more of it */
+	time_t lines_second; /* the second that the counts are about */
+	unsigned int line_count, debug_line_count;
 	char last_line[WORKER_LINE_BYTES_MAX]; /* the last that it said, for an error */
 	char failure[WORKER_LINE_BYTES_MAX];   /* why it will not start, in the plugin's words */
 };

@@ -19,6 +19,7 @@
 #include "core/push_assert.h"
 #include "core/subscriber.h"
 #include "core/tokens.h"
+#include "debug_log.h"
 #include "direct/direct.h"
 #include "process.h"
 #include "redis/engine_redis.h"
@@ -40,6 +41,7 @@ struct push_broker {
 	struct push_shared_stats *shared;           /* NULL: the only one */
 	uint64_t share_engine_us, share_process_us; /* due then */
 	struct push_broker_host host;
+	struct push_debug_log log;
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_tracer *tracer;     /* NULL: nothing is traced */
@@ -106,10 +108,24 @@ random_bytes(void *to, size_t size)
 	}
 }
 
+static void
+engine_wake(void *context)
+{
+	struct push_broker *broker = context;
+
+	broker->host.wake(broker->host.context);
+}
+
+static void
+log_line(void *context, enum push_log_level level, const char *line)
+{
+	push_broker_say(context, level, line);
+}
+
 static struct push_engine *
 create_engine(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
-	const struct push_engine_host host = {broker->host.wake, broker->host.log, broker->host.context};
+	const struct push_engine_host host = {engine_wake, log_line, broker};
 
 	if (!broker->options.redis_url[0])
 		return push_engine_memory_create(broker->hub, wall_clock_us() / 1000, seed, now_us());
@@ -187,14 +203,15 @@ serve(void *context, const char *verb, const char *text, size_t size, struct pus
 static bool
 create_tracer(struct push_broker *broker, uint64_t seed)
 {
-	const struct push_tracer_host host = {now_us, wall_clock_us, random_bytes, PUSH_VERSION, broker->node};
+	const struct push_tracer_host host = {
+		now_us, wall_clock_us, random_bytes, PUSH_VERSION, broker->node};
 
 	if (!broker->options.trace_url[0])
 		return true;
 	broker->tracer = push_tracer_create(&broker->options, &broker->counts->stats, &host);
 	if (broker->tracer)
-		broker->exporter = push_exporter_create(
-			&broker->options, broker->tracer, seed, broker->host.log, broker->host.context);
+		broker->exporter =
+			push_exporter_create(&broker->options, broker->tracer, seed, log_line, broker);
 	broker->engine->tracer = broker->tracer;
 	return broker->exporter != NULL;
 }
@@ -213,6 +230,9 @@ push_broker_create(
 	broker->host = *host;
 	broker->counts = &broker->own_counts;
 	broker->shared = push_shared_stats_join(&broker->counts);
+	push_debug_log_init(&broker->log, push_options_log_level(options),
+		broker->shared ? push_shared_stats_log_level(broker->shared) : NULL, host->log,
+		host->context);
 	broker->hub = push_hub_create(
 		&broker->options, &broker->counts->stats, seed, now_us(), on_hub_ready, broker);
 	if (!broker->hub)
@@ -234,7 +254,9 @@ push_broker_create(
 		.stats = &broker->counts->stats,
 		.now_us = now_us,
 		.wake = host->wake,
-		.context = host->context};
+		.context = host->context,
+		.log = &broker->log};
+	push_debug_log_watch(&broker->log, broker->hub);
 	push_publisher_init(&broker->publisher);
 	push_client_publishes_init(&broker->client_publishes, &broker->publisher);
 	if (broker->options.ws_publish)
@@ -418,6 +440,7 @@ push_broker_tick(struct push_broker *broker, uint64_t ticks)
 	if (broker->exporter)
 		push_exporter_tick(broker->exporter, now_us());
 	share_gauges(broker, now_us());
+	push_debug_log_tick(&broker->log, now_us());
 	check_drained(broker);
 }
 
@@ -713,6 +736,30 @@ ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subsc
 	free_if_unused(broker);
 }
 
+void
+push_broker_say(struct push_broker *broker, enum push_log_level level, const char *line)
+{
+	push_debug_log_say(&broker->log, level, line);
+}
+
+static enum push_log_level
+ops_log_level(const struct push_broker *broker)
+{
+	return push_debug_log_level(&broker->log);
+}
+
+static enum push_log_level
+ops_log_level_configured(const struct push_broker *broker)
+{
+	return broker->log.configured;
+}
+
+static void
+ops_set_log_level(struct push_broker *broker, enum push_log_level level)
+{
+	push_debug_log_set_level(&broker->log, level);
+}
+
 const struct push_broker_ops *
 push_broker_ops_table(void)
 {
@@ -756,6 +803,10 @@ push_broker_ops_table(void)
 		.subscriber_control = ops_subscriber_control,
 		.control_request = ops_control_request,
 		.lines_set_parent = push_lines_set_parent,
+		.subscriber_gone = push_subscriber_gone,
+		.log_level = ops_log_level,
+		.log_level_configured = ops_log_level_configured,
+		.set_log_level = ops_set_log_level,
 	};
 
 	return &table;

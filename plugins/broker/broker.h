@@ -19,6 +19,7 @@
 #include "core/channels.h"
 #include "core/encoding.h"
 #include "core/json.h"
+#include "core/log_level.h"
 #include "core/options.h"
 #include "core/stats.h"
 #include "core/transport.h"
@@ -129,6 +130,14 @@ struct push_broker_ops {
 		push_answer_fn answer, void *context);
 
 	void (*lines_set_parent)(struct push_lines *lines, const struct push_trace *parent);
+
+	/* Before the socket of a subscriber is closed. */
+	void (*subscriber_gone)(struct push_subscriber *subscriber);
+
+	/* How much is logged, by all workers of this machine's Push; and as the options say. */
+	enum push_log_level (*log_level)(const struct push_broker *broker);
+	enum push_log_level (*log_level_configured)(const struct push_broker *broker);
+	void (*set_log_level)(struct push_broker *broker, enum push_log_level level);
 };
 
 struct push_broker_link {
@@ -149,7 +158,7 @@ struct push_broker_link {
 struct push_broker_host {
 	void (*wake)(void *context);    /* have push_broker_flush() called soon, after the turn's input */
 	void (*drained)(void *context); /* the last client has left while draining */
-	void (*log)(void *context, bool is_bad, const char *line);
+	void (*log)(void *context, enum push_log_level level, const char *line);
 	void *context;
 };
 
@@ -213,6 +222,10 @@ push_broker_drain(struct push_broker *broker);
 void
 push_broker_control(struct push_broker *broker, const struct push_control_request *request,
 	push_answer_fn answer, void *context);
+
+/* push_broker_say - a line of the log, if the level lets it pass. */
+void
+push_broker_say(struct push_broker *broker, enum push_log_level level, const char *line);
 
 /* push_broker_ops_table - what a struct push_broker_link points to. */
 const struct push_broker_ops *

@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "core/limits.h"
+#include "debug_log.h"
 #include "message.h"
 #include "trace/tracer.h"
 
@@ -104,10 +105,57 @@ on_published(void *context, enum push_status status, uint64_t subscribers)
 	part_done(message);
 }
 
+/* What is to be logged of a publish, and who wants to know of it besides. */
+struct logged {
+	struct push_message *message;
+	struct push_debug_log *log;
+	size_t channel_size, bytes;
+	char channel[];
+};
+
+static void
+on_logged(void *context, enum push_status status, uint64_t subscribers)
+{
+	struct logged *logged = context;
+
+	push_debug_log_published(
+		logged->log, logged->channel, logged->channel_size, logged->bytes, status, subscribers);
+	on_published(logged->message, status, subscribers);
+	free(logged);
+}
+
+/* Where memory is out, it is published without a word. */
+static struct logged *
+log_later(struct push_message *message, const struct push_publication *publication)
+{
+	struct logged *logged = malloc(sizeof(*logged) + publication->channel_size);
+
+	if (!logged)
+		return NULL;
+	*logged = (struct logged){
+		message, message->publisher->log, publication->channel_size, publication->value_size};
+	memcpy(logged->channel, publication->channel, publication->channel_size);
+	return logged;
+}
+
+static void
+send(struct push_message *message, const struct push_publication *publication)
+{
+	struct push_publisher *publisher = message->publisher;
+	struct push_engine *engine = publisher->engine;
+	struct logged *logged = NULL;
+
+	if (publisher->log && publisher->log->is_on)
+		logged = log_later(message, publication);
+	if (logged)
+		engine->publish(engine, publication, publisher->now_us(), on_logged, logged);
+	else
+		engine->publish(engine, publication, publisher->now_us(), on_published, message);
+}
+
 static void
 send_all(struct push_message *message, struct push_publication *publication, size_t sends_max)
 {
-	struct push_publisher *publisher = message->publisher;
 	const struct push_channels *channels = &publication->channels;
 	size_t count = channels->count ? channels->count : 1;
 
@@ -124,8 +172,7 @@ send_all(struct push_message *message, struct push_publication *publication, siz
 			publication->channel = channels->names[i].text;
 			publication->channel_size = channels->names[i].size;
 		}
-		publisher->engine->publish(
-			publisher->engine, publication, publisher->now_us(), on_published, message);
+		send(message, publication);
 	}
 }
 

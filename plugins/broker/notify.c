@@ -15,7 +15,7 @@
 
 /* Returns false when a supervisor was there and is gone: its socket is left, and nobody has it open. */
 static bool
-notify(const char *text)
+notify(const char *text, struct push_error *ret_error)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -23,6 +23,7 @@ notify(const char *text)
 	bool refused = false;
 	int fd;
 
+	ret_error->text[0] = '\0';
 	if (!length || length >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
 		return true;
 	memcpy(address.sun_path, path, length);
@@ -36,36 +37,37 @@ notify(const char *text)
 	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address,
 		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0) {
 		refused = errno == ECONNREFUSED;
-		fprintf(stderr, "push: cannot notify %s: %s\n", path, strerror(errno));
+		snprintf(ret_error->text, sizeof(ret_error->text), "cannot notify %s: %s", path,
+			strerror(errno));
 	}
 	close(fd);
 	return !refused;
 }
 
 bool
-push_notify_ready(void)
+push_notify_ready(struct push_error *ret_error)
 {
 	char text[64];
 
 	snprintf(text, sizeof(text), "READY=1\nSOCKETS=shared\nMAINPID=%d\n", (int)getpid());
-	return notify(text);
+	return notify(text, ret_error);
 }
 
 void
-push_notify_stopping(uint64_t within_us)
+push_notify_stopping(uint64_t within_us, struct push_error *ret_error)
 {
 	char text[80];
 
 	if (within_us)
 		snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64 "\n", within_us);
-	notify(within_us ? text : "STOPPING=1\n");
+	notify(within_us ? text : "STOPPING=1\n", ret_error);
 }
 
 void
-push_notify_failed(const char *why)
+push_notify_failed(const char *why, struct push_error *ret_error)
 {
 	char text[PUSH_ERROR_TEXT_BYTES_MAX + 64];
 
 	snprintf(text, sizeof(text), "STATUS=%s\nERRNO=%d\n", why, EINVAL);
-	notify(text);
+	notify(text, ret_error);
 }

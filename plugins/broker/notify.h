@@ -1,12 +1,16 @@
 /*
  * notify.h - tell a supervisor how it goes: sd_notify(3)'s protocol, datagrams of NAME=VALUE lines to the
  * socket that $NOTIFY_SOCKET names.  pushd listens there, and systemd does.  Without the variable, nothing.
+ *
+ * `ret_error` is why the supervisor could not be told, or empty; that is no reason not to serve.
  */
 #ifndef PUSH_BROKER_NOTIFY_H
 #define PUSH_BROKER_NOTIFY_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "core/options.h"
 
 /*
  * push_notify_ready - clients are served by this process.  Returns false when the supervisor is gone.
@@ -15,7 +19,7 @@
  * it is closed here.
  */
 bool
-push_notify_ready(void);
+push_notify_ready(struct push_error *ret_error);
 
 /*
  * push_notify_stopping - draining has begun.
@@ -24,10 +28,10 @@ push_notify_ready(void);
  * 0: nothing is said about it.
  */
 void
-push_notify_stopping(uint64_t within_us);
+push_notify_stopping(uint64_t within_us, struct push_error *ret_error);
 
 /* push_notify_failed - it will not start; one line for a person. */
 void
-push_notify_failed(const char *why);
+push_notify_failed(const char *why, struct push_error *ret_error);
 
 #endif

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <libwebsockets.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -113,19 +114,23 @@ drained(void *context)
 
 	if (self->replaced && self->link.ops->now_us() < self->settled_us + REPLACED_DRAIN_US)
 		return;
-	lwsl_user("push: drained, ending\n");
+	push_broker_say(self->link.broker, PUSH_LOG_INFO, "drained, ending");
 	kill(getpid(), SIGINT);
 }
 
-/* What the engine has to say of itself, mostly of its connection. */
+/* The broker's log. */
 static void
-log_line(void *context, bool is_bad, const char *line)
+log_line(void *context, enum push_log_level level, const char *line)
 {
 	(void)context;
-	if (is_bad)
-		lwsl_err("push: %s\n", line);
-	else
-		lwsl_user("push: %s\n", line);
+	/* lwsws is run with lws' own warnings off, since clients can cause them: so the mark is USER, and the
+	 * level is in the line */
+	switch (level) {
+	case PUSH_LOG_ERROR: lwsl_err(PUSH_LOG_PREFIX "%s\n", line); break;
+	case PUSH_LOG_WARN: lwsl_user(PUSH_LOG_PREFIX_WARN "%s\n", line); break;
+	case PUSH_LOG_DEBUG: lwsl_user(PUSH_LOG_PREFIX_DEBUG "%s\n", line); break;
+	default: lwsl_user(PUSH_LOG_PREFIX "%s\n", line); break;
+	}
 }
 
 static void
@@ -193,6 +198,8 @@ on_taken(void *owner, int fd, int port)
 static void
 take_listeners(struct broker_vhost *self)
 {
+	char line[128];
+
 	while (self->direct && self->taken_count < self->link.port_count) {
 		int port = self->link.ports[self->taken_count];
 
@@ -201,9 +208,10 @@ take_listeners(struct broker_vhost *self)
 			/* libuv gives a new descriptor to epoll when it next waits, maybe after this tick */
 			if (++self->take_tries < TAKE_TRIES_MAX)
 				return;
-			lwsl_warn("push: port %d could not be taken over, its clients are served by lws' "
-				  "sockets\n",
+			snprintf(line, sizeof(line),
+				"port %d could not be taken over, its clients are served by lws' sockets",
 				port);
+			push_broker_say(self->link.broker, PUSH_LOG_WARN, line);
 		}
 		self->take_tries = 0;
 		self->taken_count++;
@@ -230,15 +238,25 @@ leave(struct broker_vhost *self)
 }
 
 static void
+say_failed_notification(struct broker_vhost *self, const struct push_error *error)
+{
+	if (error->text[0])
+		push_broker_say(self->link.broker, PUSH_LOG_ERROR, error->text);
+}
+
+static void
 tick(struct broker_vhost *self, uint64_t count)
 {
 	/* the first tick comes once the loop turns, when all vhosts listen and privileges are dropped */
 	if (!self->announced) {
+		struct push_error error;
+
 		self->announced = true;
 		/* lwsws' root process forwards no SIGTERM; when it is gone, this one has to drain */
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (!push_notify_ready())
+		if (!push_notify_ready(&error))
 			drained(self);
+		say_failed_notification(self, &error);
 	}
 	take_listeners(self);
 	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
@@ -273,11 +291,13 @@ static void
 on_sigterm(struct broker_vhost *self, int fd)
 {
 	struct signalfd_siginfo info;
+	struct push_error error;
 
 	if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || !self->link.broker)
 		return;
-	lwsl_user("push: SIGTERM, draining\n");
-	push_notify_stopping(0);
+	push_broker_say(self->link.broker, PUSH_LOG_INFO, "SIGTERM, draining");
+	push_notify_stopping(0, &error);
+	say_failed_notification(self, &error);
 	if (info.ssi_code == SI_QUEUE && info.ssi_int == REPLACED) {
 		leave(self);
 		return;
@@ -382,8 +402,12 @@ start_direct(struct broker_vhost *self)
 static int
 refuse(const char *why)
 {
-	lwsl_err("push: %s\n", why);
-	push_notify_failed(why);
+	struct push_error error;
+
+	lwsl_err(PUSH_LOG_PREFIX "%s\n", why);
+	push_notify_failed(why, &error);
+	if (error.text[0])
+		lwsl_err(PUSH_LOG_PREFIX "%s\n", error.text);
 	return -1;
 }
 

@@ -55,6 +55,8 @@ typedef void (*push_answer_fn)(void *context, const struct push_answer *answer);
 void
 push_answer_error(unsigned int status, const char *text, push_answer_fn answer, void *context);
 
+struct push_debug_log;
+
 /* What publishing needs of its broker; one for each. */
 struct push_publisher {
 	struct push_engine *engine;
@@ -64,8 +66,9 @@ struct push_publisher {
 	uint64_t (*now_us)(void);
 	void (*wake)(void *context); /* have push_publisher_settle() called soon */
 	void *context;
-	struct push_list waiting; /* for what is written, the oldest first */
-	struct push_list settled; /* of these: such that can be answered */
+	struct push_debug_log *log; /* borrowed; NULL: nobody wants to know */
+	struct push_list waiting;   /* for what is written, the oldest first */
+	struct push_list settled;   /* of these: such that can be answered */
 };
 
 void

@@ -19,6 +19,7 @@ struct layout {
 	uint64_t slot_count;
 	double start_time_s; /* of the first worker; 0: none yet */
 	uint64_t restarts;   /* counted by pushd */
+	uint32_t log_level, unused;
 };
 
 struct memory {
@@ -96,6 +97,12 @@ push_shared_stats_give(const struct push_shared_stats *shared, size_t slot, unsi
 	(void)fcntl(shared->fd, F_SETFD, 0); /* of this process only: it stays open over exec */
 	snprintf(text, sizeof(text), "%d %zu %u", shared->fd, slot, number);
 	(void)setenv(VARIABLE, text, 1);
+}
+
+uint32_t *
+push_shared_stats_log_level(struct push_shared_stats *shared)
+{
+	return &shared->memory->layout.log_level;
 }
 
 static void

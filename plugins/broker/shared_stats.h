@@ -56,6 +56,10 @@ push_shared_stats_destroy(struct push_shared_stats *shared);
 void
 push_shared_stats_give(const struct push_shared_stats *shared, size_t slot, unsigned int number);
 
+/* push_shared_stats_log_level - the one word that is everybody's: how much is logged, enum push_log_level. */
+uint32_t *
+push_shared_stats_log_level(struct push_shared_stats *shared);
+
 /* push_shared_stats_ended - whoever had the slot is gone: its gauges go, its counters stay. */
 void
 push_shared_stats_ended(struct push_shared_stats *shared, size_t slot);

@@ -7,6 +7,7 @@
 #define PUSH_CORE_HUB_PRIVATE_H
 
 #include "channel.h"
+#include "describe.h"
 #include "history.h"
 #include "hub.h"
 #include "list.h"
@@ -59,6 +60,7 @@ struct push_subscriber {
 	uint32_t magic;
 	uint8_t encoding;  /* enum push_encoding */
 	uint8_t state : 4; /* enum subscriber_state */
+	bool is_told : 1;  /* its end, to the observer */
 	bool has_acks : 1; /* its session has some (acks.h) */
 	uint8_t reason;    /* enum push_close_reason, from CLOSING on */
 	bool blocked : 1;  /* the transport calls push_subscriber_writable() */
@@ -123,8 +125,9 @@ struct push_hub {
 	void (*publish)(
 		void *context, struct push_subscriber *subscriber, const struct push_command *command);
 	void *publish_context;
-	struct push_tracker *tracker; /* of the message that is being delivered; NULL: none */
-	struct push_buf scratch;      /* the JSON of the message that is being delivered */
+	const struct push_hub_observer *observer; /* NULL: nobody */
+	struct push_tracker *tracker;             /* of the message that is being delivered; NULL: none */
+	struct push_buf scratch;                  /* the JSON of the message that is being delivered */
 };
 
 /* hub_random_below - uniform in [0, limit]; not for secrets. */

@@ -147,6 +147,18 @@
 /* Changes of channels that a client asks for before its stream has begun; more of them are refused. */
 #define PUSH_LIVE_EARLY_BYTES_MAX 16384
 
+/* A client's address in a log: the longest of IPv6, its port and what stands around. */
+#define PUSH_PEER_BYTES_MAX 64
+
+/* Names of channels in one line of the log; there is room for one of 255 bytes, however it is escaped.  Lines
+ * of lws have 1024 bytes, with its own mark. */
+#define PUSH_LOG_NAMES_BYTES_MAX 640u
+#define PUSH_LOG_LINE_BYTES_MAX  900u
+
+/* Lines of the level debug that a process writes in a second; of more it says only how many they were.  A
+ * line is a write to a pipe, and the loop waits for it. */
+#define PUSH_LOG_DEBUG_LINES_A_SECOND 200u
+
 /* Waiting publishes' answers, headers of a reply and other small texts on the stack. */
 #define PUSH_REPLY_BYTES_MAX 1024
 

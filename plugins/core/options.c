@@ -343,11 +343,37 @@ check_trace(const struct push_options *o, struct push_error *error)
 	return PUSH_INVALID;
 }
 
+enum push_log_level
+push_options_log_level(const struct push_options *options)
+{
+	enum push_log_level level = PUSH_LOG_INFO;
+
+	(void)push_log_level_parse(options->log_level, &level);
+	return level;
+}
+
+static enum push_status
+check_log(const struct push_options *o, struct push_error *error)
+{
+	enum push_log_level level;
+	const char *name = "push.log.level", *value = o->log_level,
+		   *why = "neither error, warn, info nor debug";
+
+	if (push_log_level_parse(value, &level)) {
+		name = "push.log.format";
+		value = o->log_format;
+		why = "neither text nor json";
+		if (!strcmp(value, "text") || !strcmp(value, "json"))
+			return PUSH_OK;
+	}
+	return fail(error, PUSH_INVALID, name, value, why);
+}
+
 enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
 	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
-		check_acks(o, error) || check_trace(o, error))
+		check_acks(o, error) || check_trace(o, error) || check_log(o, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

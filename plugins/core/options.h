@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "limits.h"
+#include "log_level.h"
 #include "status.h"
 
 #define PUSH_ACK_TIMEOUT_DEFAULT "10s"
@@ -83,7 +84,9 @@
 		"traced")                                                                                    \
 	X(trace_ratio, RATIO, "push.trace.ratio", "0.01",                                                    \
 		"the share of publishes without a traceparent that begin a trace")                           \
-	X(trace_service, TEXT, "push.trace.service", "push", "service.name of the spans")
+	X(trace_service, TEXT, "push.trace.service", "push", "service.name of the spans")                    \
+	X(log_format, TEXT, "push.log.format", "text", "text, or json: an object a line (of pushd)")         \
+	X(log_level, TEXT, "push.log.level", "info", "error, warn, info or debug")
 
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
 #define PUSH_OPTION_FIELD_SIZE(field)     uint64_t field
@@ -147,6 +150,10 @@ push_options_set_from_environment(
  */
 enum push_status PUSH_MUST_USE
 push_options_check(const struct push_options *options, struct push_error *error);
+
+/* push_options_log_level - of options that were checked. */
+enum push_log_level
+push_options_log_level(const struct push_options *options);
 
 /* push_options_table - all rows, in the order of the documentation; *count is set to their number. */
 const struct push_option_info *

@@ -383,10 +383,31 @@ wait_for_start(struct push_subscriber *subscriber)
 	subscriber->is_behind = subscriber_session(subscriber);
 }
 
+static void
+tell_opened(const struct push_subscriber *subscriber)
+{
+	const struct push_hub_observer *observer = subscriber->hub->observer;
+
+	if (observer)
+		observer->opened(observer->context, subscriber);
+}
+
+void
+push_subscriber_gone(struct push_subscriber *subscriber)
+{
+	const struct push_hub_observer *observer = subscriber->hub->observer;
+
+	if (!observer || subscriber->is_told)
+		return;
+	subscriber->is_told = true;
+	observer->closed(observer->context, subscriber);
+}
+
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
+	tell_opened(subscriber);
 	subscriber->unconfirmed = count_unconfirmed(subscriber);
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
 		wait_for_start(subscriber);
@@ -645,6 +666,7 @@ push_subscriber_refuse(struct push_subscriber *subscriber, const char *text, uin
 {
 	struct push_frame *frame = push_encoding_error((enum push_encoding)subscriber->encoding, text);
 
+	tell_opened(subscriber);
 	if (subscriber->state == SUBSCRIBER_NEW)
 		subscriber->state = SUBSCRIBER_OPEN;
 	if (frame)
@@ -801,6 +823,7 @@ push_subscriber_destroy(struct push_subscriber *subscriber)
 		return;
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	hub = subscriber->hub;
+	push_subscriber_gone(subscriber);
 	retire(subscriber);
 	hub->stats->outbox_bytes -= subscriber->outbox.bytes;
 	push_outbox_fini(&subscriber->outbox);

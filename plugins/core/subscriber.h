@@ -129,6 +129,11 @@ push_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int co
 void
 push_subscriber_writable(struct push_subscriber *subscriber, uint64_t now_us);
 
+/* push_subscriber_gone - the socket is about to be closed, if the transport can tell; for whoever observes.
+ */
+void
+push_subscriber_gone(struct push_subscriber *subscriber);
+
 /* push_subscriber_destroy - the connection is gone: unsubscribe, count the reason, free.  NULL is allowed. */
 void
 push_subscriber_destroy(struct push_subscriber *subscriber);

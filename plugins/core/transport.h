@@ -33,6 +33,9 @@ struct push_transport {
 	 * The subscriber lives on until the transport's owner destroys it, soon, from the loop.
 	 */
 	void (*close)(void *connection, bool at_once);
+
+	/* Who is at the other end, for a log; false where that is not known any more.  May be NULL. */
+	bool (*peer)(void *connection, char *to, size_t size);
 };
 
 #endif

@@ -12,6 +12,7 @@
 #include "core/push_assert.h"
 #include "core/wsreader.h"
 #include "direct/direct_private.h"
+#include "direct/peer.h"
 #include "direct/send.h"
 
 #define READING (EPOLLIN | EPOLLRDHUP)
@@ -34,6 +35,7 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes wit
 static void
 stream_end(struct stream *stream)
 {
+	stream->direct->ops->subscriber_gone(stream->subscriber);
 	push_source_close(&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source);
 }
 
@@ -91,7 +93,16 @@ stream_close(void *connection, bool at_once)
 	stream_end(stream);
 }
 
-static const struct push_transport direct_transport = {stream_write, stream_is_blocked, stream_close};
+static bool
+stream_peer(void *connection, char *to, size_t size)
+{
+	const struct stream *stream = connection;
+
+	return push_peer_text(stream->source.fd, to, size);
+}
+
+static const struct push_transport direct_transport = {
+	stream_write, stream_is_blocked, stream_close, stream_peer};
 
 static void
 free_reader(struct stream *stream)

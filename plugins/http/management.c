@@ -1,12 +1,14 @@
 /* management.c - see management.h.  Paths and texts are the origin's. */
 #include <string.h>
 
+#include "http/loggers.h"
 #include "http/management.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 
 #define METRICS_BYTES_MAX (256 * 1024)
 #define PATH_BYTES_MAX    64
+#define PATH_LOGGER       "/actuator/loggers/ROOT" /* the one that can be changed */
 
 static int
 answer_health(struct lws *wsi, const char *down_because)
@@ -78,13 +80,16 @@ static const struct {
 	{"/actuator/health/liveness", liveness},
 	{"/actuator/health/readiness", readiness},
 	{"/actuator/prometheus", metrics},
+	{"/actuator/loggers", loggers_list},
+	{PATH_LOGGER, loggers_get},
 };
 
 int
-management_request(struct lws *wsi)
+management_request(struct lws *wsi, struct loggers_change **session)
 {
 	struct push_reply reply = {.status = 404};
 	char path[PATH_BYTES_MAX];
+	bool is_logger;
 	enum push_method method = push_request_method(wsi);
 
 	push_request_path(wsi, path, sizeof(path));
@@ -93,10 +98,14 @@ management_request(struct lws *wsi)
 			continue;
 		if (method == PUSH_METHOD_GET)
 			return pages[i].answer(wsi, push_find_broker(wsi));
+		is_logger = !strcmp(path, PATH_LOGGER);
+		if (method == PUSH_METHOD_POST && is_logger)
+			return loggers_post(wsi, push_find_broker(wsi), session);
 		reply.status = 405;
-		reply.allow = "GET";
+		reply.allow = is_logger ? "GET, POST" : "GET";
 		reply.close = true;
-		return push_reply_error(wsi, reply, "method not allowed, use GET");
+		return push_reply_error(wsi, reply,
+			is_logger ? "method not allowed, use GET or POST" : "method not allowed, use GET");
 	}
 	reply.close = method != PUSH_METHOD_GET;
 	return push_reply_error(wsi, reply, "not found");

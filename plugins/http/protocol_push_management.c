@@ -1,4 +1,5 @@
 /* protocol_push_management.c - the operators' port, as an lws protocol plugin.  See management.c. */
+#include "http/loggers.h"
 #include "http/management.h"
 #include "lwsio/plugin.h"
 #include "lwsio/request.h"
@@ -11,16 +12,43 @@ on_vhost_init(struct lws *wsi)
 }
 
 static int
+on_close(struct loggers_change **session)
+{
+	if (session) {
+		loggers_close(*session);
+		*session = NULL;
+	}
+	return 0;
+}
+
+static int
+on_request(struct lws *wsi, struct loggers_change **session)
+{
+	on_close(session); /* of the last request on this connection */
+	return management_request(wsi, session);
+}
+
+static int
+on_body(struct lws *wsi, struct loggers_change *session, const char *bytes, size_t size)
+{
+	if (push_request_on_body(wsi, size))
+		return -1;
+	return session ? loggers_body(wsi, session, bytes, size) : 0;
+}
+
+static int
 push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
-	(void)user;
-	(void)in;
+	struct loggers_change **session = user;
+
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return management_upgrade(wsi);
-	case LWS_CALLBACK_HTTP: return management_request(wsi);
-	case LWS_CALLBACK_HTTP_BODY: return push_request_on_body(wsi, len);
+	case LWS_CALLBACK_HTTP: return on_request(wsi, session);
+	case LWS_CALLBACK_HTTP_BODY: return on_body(wsi, *session, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return push_request_on_body_end(wsi);
+	case LWS_CALLBACK_CLOSED_HTTP:
+	case LWS_CALLBACK_HTTP_DROP_PROTOCOL: return on_close(session);
 	case LWS_CALLBACK_TIMER: return push_request_give_up(wsi);
 	default: return 0;
 	}

@@ -1,4 +1,5 @@
 /* connection.c - see connection.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -6,6 +7,7 @@
 #include "core/limits.h"
 #include "core/push_assert.h"
 #include "core/wsframe.h"
+#include "direct/peer.h"
 #include "direct/send.h"
 #include "lwsio/connection.h"
 #include "lwsio/request.h"
@@ -187,10 +189,27 @@ connection_close(void *context, bool at_once)
 	lws_callback_on_writable(connection->wsi);
 }
 
+static bool
+connection_peer(void *context, char *to, size_t size)
+{
+	struct push_connection *connection = context;
+
+	if (push_peer_text((int)lws_get_socket_fd(lws_get_network_wsi(connection->wsi)), to, size)) {
+		if (!connection->peer)
+			connection->peer = strdup(to);
+		return true;
+	}
+	/* lws tells of the end when the other end is forgotten */
+	if (connection->peer)
+		snprintf(to, size, "%s", connection->peer);
+	return connection->peer;
+}
+
 static const struct push_transport lws_transport = {
 	.write = connection_write,
 	.is_blocked = connection_is_blocked,
 	.close = connection_close,
+	.peer = connection_peer,
 };
 
 static enum push_connection_way
@@ -279,6 +298,7 @@ push_connection_destroy(struct push_connection *connection)
 		return;
 	connection->ops->subscriber_destroy(connection->broker, connection->subscriber);
 	push_buf_fini(&connection->received);
+	free(connection->peer);
 	free(connection);
 }
 

@@ -30,6 +30,7 @@ struct push_connection {
 	bool closing : 1;                   /* to be closed by the next writeable callback */
 	bool told : 1;                      /* lws is to close; told twice, it awaits no Close */
 	struct push_buf received;           /* what has come of it */
+	char *peer;                         /* owned; NULL: nobody has asked who it is */
 };
 
 /*

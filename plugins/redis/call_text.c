@@ -111,3 +111,39 @@ push_redis_receipt_head(const struct push_redis_receipt_to *receipt, char to[PUS
 	PUSH_ASSERT(size > 0 && size < PUSH_REDIS_CALL_HEAD_BYTES_MAX);
 	return (size_t)size;
 }
+
+bool
+push_redis_trace_open(struct push_trace *ret, const char **payload, size_t *size)
+{
+	const char *text = *payload;
+
+	if (*size < PUSH_REDIS_TRACE_HEAD_BYTES || text[0] != '\x1e' || text[1] != '@' ||
+		text[PUSH_REDIS_TRACE_HEAD_BYTES - 1] != ' ' ||
+		!push_traceparent_parse(ret, text + 2, PUSH_TRACEPARENT_BYTES))
+		return false;
+	*payload += PUSH_REDIS_TRACE_HEAD_BYTES;
+	*size -= PUSH_REDIS_TRACE_HEAD_BYTES;
+	return true;
+}
+
+void
+push_redis_trace_head(const struct push_trace *trace, char to[PUSH_REDIS_TRACE_HEAD_BYTES])
+{
+	char text[PUSH_TRACEPARENT_BYTES + 1];
+
+	push_traceparent_write(trace, text);
+	to[0] = '\x1e';
+	to[1] = '@';
+	memcpy(to + 2, text, PUSH_TRACEPARENT_BYTES);
+	to[PUSH_REDIS_TRACE_HEAD_BYTES - 1] = ' ';
+}
+
+void
+push_redis_heads_skip(const char **payload, size_t *size)
+{
+	struct push_redis_receipt_to receipt;
+	struct push_trace trace;
+
+	(void)push_redis_receipt_open(&receipt, payload, size);
+	(void)push_redis_trace_open(&trace, payload, size);
+}

@@ -12,6 +12,10 @@
  * between what history puts in front and the payload itself (core/payload.h):
  *
  *   1E ! NODE.NUMBER ' ' payload
+ *
+ * ... and one of a traced publish its trace (core/traceparent.h), between that and the payload:
+ *
+ *   1E @ 00-TRACE-SPAN-FLAGS ' ' payload
  */
 #ifndef PUSH_REDIS_CALL_TEXT_H
 #define PUSH_REDIS_CALL_TEXT_H
@@ -20,11 +24,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/traceparent.h"
+
 #define PUSH_REDIS_NODE_ID_BYTES 16 /* digits of a node's id */
 
 /* Bytes of a verb or a status, and of all that is in front of a text. */
 #define PUSH_REDIS_VERB_BYTES_MAX      16
 #define PUSH_REDIS_CALL_HEAD_BYTES_MAX 64
+
+/* What is in front of the payload of a traced message. */
+#define PUSH_REDIS_TRACE_HEAD_BYTES (2 + PUSH_TRACEPARENT_BYTES + 1)
 
 enum push_redis_call_kind {
 	PUSH_REDIS_CALL = '?',
@@ -70,5 +79,17 @@ push_redis_receipt_open(struct push_redis_receipt_to *ret, const char **payload,
 /* push_redis_receipt_head - write what is in front of the payload.  Returns its size. */
 size_t
 push_redis_receipt_head(const struct push_redis_receipt_to *receipt, char to[PUSH_REDIS_CALL_HEAD_BYTES_MAX]);
+
+/* push_redis_trace_open - take it off a payload; false: it is not traced, and nothing is changed. */
+bool
+push_redis_trace_open(struct push_trace *ret, const char **payload, size_t *size);
+
+/* push_redis_trace_head - write what is in front of the payload. */
+void
+push_redis_trace_head(const struct push_trace *trace, char to[PUSH_REDIS_TRACE_HEAD_BYTES]);
+
+/* push_redis_heads_skip - take both off a payload that was kept: that was for when it was published. */
+void
+push_redis_heads_skip(const char **payload, size_t *size);
 
 #endif

@@ -86,7 +86,9 @@ attempt(struct redis_connection *connection)
 void
 redis_connection_redirect(struct redis_connection *connection, const char *host, uint16_t port)
 {
-	snprintf(connection->host, sizeof(connection->host), "%s", host);
+	/* a name onto itself is undefined, and empty in fact */
+	if (host != connection->host)
+		snprintf(connection->host, sizeof(connection->host), "%s", host);
 	connection->port = port;
 	if (port)
 		snprintf(connection->label, sizeof(connection->label),

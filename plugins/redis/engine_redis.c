@@ -35,26 +35,33 @@ redis_wake(struct redis_engine *engine)
 }
 
 void
-redis_log(struct redis_engine *engine, bool is_bad, const char *format, ...)
+redis_log(struct redis_engine *engine, enum push_log_level level, const char *format, ...)
 {
-	char line[LOG_BYTES_MAX];
+	char line[LOG_BYTES_MAX], *arguments_of_it;
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
-	engine->host.log(engine->host.context, is_bad, line);
+	/* Redis repeats what it does not understand, and that may be a message, or a password */
+	arguments_of_it = strstr(line, ", with args beginning with");
+	if (arguments_of_it)
+		*arguments_of_it = '\0';
+	engine->host.log(engine->host.context, level, line);
 }
 
 void
 redis_log_refusal(struct redis_engine *engine, const struct redis_node *node, const char *what,
 	const struct push_redis_reply *reply)
 {
+	enum push_log_level level = PUSH_LOG_ERROR;
+
 	if (engine->refusal_logged_us &&
 		engine->now_us < engine->refusal_logged_us + PUSH_REDIS_REFUSAL_LOG_US)
-		return;
-	engine->refusal_logged_us = engine->now_us;
-	redis_log(engine, true, "redis %s: refuses %s: %.*s", node->commands.label, what,
+		level = PUSH_LOG_DEBUG;
+	else
+		engine->refusal_logged_us = engine->now_us;
+	redis_log(engine, level, "redis %s: refuses %s: %.*s", node->commands.label, what,
 		(int)(reply->size < 200 ? reply->size : 200), reply->text ? reply->text : "");
 }
 

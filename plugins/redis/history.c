@@ -355,7 +355,6 @@ take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
 	const char *ttl = fetch->parts[MESSAGE_TTL];
 	const char *text = payload->text;
 	size_t size = payload->size;
-	struct push_redis_receipt_to receipt;
 	struct push_kept kept = {.ttl_us = 0};
 	uint64_t time_ms, ttl_ms;
 	bool is_replaced;
@@ -367,7 +366,7 @@ take_message(struct redis_fetch *fetch, const struct push_redis_reply *payload)
 		return PUSH_INVALID;
 	kept.ttl_us = ttl_of(ttl_ms);
 	kept.age_us = time_ms < fetch->now_ms ? (fetch->now_ms - time_ms) * 1000 : 0;
-	(void)push_redis_receipt_open(&receipt, &text, &size); /* it was asked for when it was published */
+	push_redis_heads_skip(&text, &size);
 	status = push_payload_decode(
 		text, size, &engine->scratch, &kept.value, &kept.value_size, &is_replaced);
 	if (status != PUSH_OK)
@@ -540,13 +539,19 @@ deliver(struct redis_subscription *subscription, struct push_kept *kept, const c
 {
 	struct redis_engine *engine = subscription->engine;
 	struct push_channel *channel = subscription->channel;
-	bool is_replaced;
+	struct push_delivery *delivery = NULL;
+	struct push_trace trace;
+	bool is_replaced, is_traced = push_redis_trace_open(&trace, &payload, &size);
 	enum push_status status = push_payload_decode(
 		payload, size, &engine->scratch, &kept->value, &kept->value_size, &is_replaced);
 
 	if (status == PUSH_OK) {
 		engine->stats->replaced += is_replaced;
+		if (is_traced)
+			delivery = push_tracer_deliver(
+				engine->engine.tracer, engine->hub, channel, &trace, kept->value_size);
 		status = push_hub_deliver_kept(engine->hub, channel, kept, engine->now_us);
+		push_tracer_delivered(engine->engine.tracer, engine->hub, delivery);
 	}
 	if (status == PUSH_OK)
 		return;

@@ -36,7 +36,7 @@ check_up(struct redis_node *node)
 		return;
 	}
 	node->up_since_us = engine->now_us;
-	redis_log(engine, false, "redis %s: connected", node->commands.label);
+	redis_log(engine, PUSH_LOG_INFO, "redis %s: connected", node->commands.label);
 }
 
 static void
@@ -78,7 +78,7 @@ on_down(struct redis_node *node, struct redis_connection *connection, const char
 	if (!connection->wanted)
 		return;
 	if (redis_connection_is_down(connection, why))
-		redis_log(engine, true, "redis %s: %s%s; trying again", connection->label,
+		redis_log(engine, PUSH_LOG_ERROR, "redis %s: %s%s; trying again", connection->label,
 			was_up ? "lost: " : "", why);
 	engine->stats->failures++;
 	check_up(node);

@@ -143,7 +143,7 @@ add(struct redis_engine *engine, const char *id)
 		return NULL;
 	*peer = (struct redis_peer){.is_dead = false};
 	snprintf(peer->id, sizeof(peer->id), "%s", id);
-	redis_log(engine, false, "node %s is there", id);
+	redis_log(engine, PUSH_LOG_INFO, "node %s is there", id);
 	return peer;
 }
 
@@ -227,7 +227,7 @@ die(struct redis_engine *engine, struct redis_peer *peer)
 
 	peer->is_dead = true;
 	count_ghosts(engine);
-	redis_log(engine, true, "node %s is silent: its clients do not count any more", peer->id);
+	redis_log(engine, PUSH_LOG_ERROR, "node %s is silent: its clients do not count any more", peer->id);
 	if (peer->heard_us >= engine->moved_us)
 		return;
 	/* it can no longer say whether it published on an old server */
@@ -261,7 +261,7 @@ on_alive(struct redis_engine *engine, const char *id)
 	if (!peer)
 		return;
 	if (peer->is_dead && can_speak(engine)) {
-		redis_log(engine, false, "node %s is heard again", id);
+		redis_log(engine, PUSH_LOG_INFO, "node %s is heard again", id);
 		say(engine, '~', id, NULL);
 	}
 	peer->is_dead = false;

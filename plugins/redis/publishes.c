@@ -123,7 +123,7 @@ create(struct redis_engine *engine, const struct push_publication *publication, 
 {
 	struct redis_tracking *tracking = NULL;
 	struct redis_publish *publish;
-	char head[PUSH_REDIS_CALL_HEAD_BYTES_MAX];
+	char head[PUSH_REDIS_CALL_HEAD_BYTES_MAX + PUSH_REDIS_TRACE_HEAD_BYTES];
 	const char *payload;
 	size_t size, head_size = 0;
 
@@ -140,6 +140,10 @@ create(struct redis_engine *engine, const struct push_publication *publication, 
 		if (!tracking)
 			return NULL;
 		head_size = redis_tracking_head(engine, tracking, head);
+	}
+	if (publication->trace) {
+		push_redis_trace_head(publication->trace, head + head_size);
+		head_size += PUSH_REDIS_TRACE_HEAD_BYTES;
 	}
 	*ret_status = PUSH_OUT_OF_MEMORY;
 	publish = malloc(sizeof(*publish) + publication->channel_size + head_size + size);

@@ -170,7 +170,6 @@ static enum push_status
 take_message(struct redis_reading *reading, const struct push_redis_reply *payload)
 {
 	struct redis_engine *engine = reading->engine;
-	struct push_redis_receipt_to receipt;
 	const char *text = payload->text, *value;
 	size_t text_size = payload->size, size;
 	bool is_replaced;
@@ -180,7 +179,7 @@ take_message(struct redis_reading *reading, const struct push_redis_reply *paylo
 	reading->is_full = reading->is_full || push_read_answer_is_full(&reading->answer);
 	if (reading->is_full)
 		return PUSH_OK;
-	(void)push_redis_receipt_open(&receipt, &text, &text_size);
+	push_redis_heads_skip(&text, &text_size);
 	status = push_payload_decode(text, text_size, &engine->scratch, &value, &size, &is_replaced);
 	if (status == PUSH_OK)
 		push_read_answer_message(&reading->answer, value, size, reading->at);

@@ -29,6 +29,7 @@
 #include "redis/link.h"
 #include "loop/resolve.h"
 #include "redis/scripts.h"
+#include "trace/tracer.h"
 
 #define REDIS_ID_BYTES    (PUSH_REDIS_NODE_ID_BYTES + 1)
 #define REDIS_LABEL_BYTES 300 /* host:port, for logs */
@@ -251,10 +252,11 @@ redis_wake(struct redis_engine *engine);
 
 /* redis_log - one line for the operator. */
 void
-redis_log(struct redis_engine *engine, bool is_bad, const char *format, ...)
+redis_log(struct redis_engine *engine, enum push_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* redis_log_refusal - Redis has answered a command of ours with an error; now and then one is logged. */
+/* redis_log_refusal - Redis has answered a command of ours with an error; now and then one is logged, each
+ * with debug. */
 void
 redis_log_refusal(struct redis_engine *engine, const struct redis_node *node, const char *what,
 	const struct push_redis_reply *reply);

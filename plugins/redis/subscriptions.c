@@ -386,13 +386,19 @@ deliver(struct redis_engine *engine, struct push_channel *channel, const char *p
 {
 	const char *value;
 	size_t value_size;
-	bool is_replaced;
+	struct push_delivery *delivery = NULL;
+	struct push_trace trace;
+	bool is_replaced, is_traced = push_redis_trace_open(&trace, &payload, &size);
 	enum push_status status =
 		push_payload_decode(payload, size, &engine->scratch, &value, &value_size, &is_replaced);
 
 	if (status == PUSH_OK) {
 		engine->stats->replaced += is_replaced;
+		if (is_traced)
+			delivery = push_tracer_deliver(
+				engine->engine.tracer, engine->hub, channel, &trace, value_size);
 		status = push_hub_deliver_to(engine->hub, channel, value, value_size, engine->now_us);
+		push_tracer_delivered(engine->engine.tracer, engine->hub, delivery);
 	}
 	/* nobody was given it: that must not go without a word */
 	if (status != PUSH_OK) {

@@ -145,7 +145,7 @@ on_query_down(void *context, const char *why, uint64_t now_us)
 		engine->query_settings.password = engine->url.password;
 	}
 	if (redis_connection_is_down(&engine->query, why))
-		redis_log(engine, true, "%s %s: %s; asking the next",
+		redis_log(engine, PUSH_LOG_ERROR, "%s %s: %s; asking the next",
 			is_cluster(engine) ? "redis" : "sentinel", engine->query.label, why);
 	engine->stats->failures++;
 	next_candidate(engine);
@@ -322,8 +322,8 @@ drop_unused(struct redis_engine *engine)
 		next = item->next;
 		if (is_cluster(engine) ? node->has_slots : node == engine->single)
 			continue;
-		redis_log(
-			engine, false, "redis %s: no longer responsible for anything", node->commands.label);
+		redis_log(engine, PUSH_LOG_INFO, "redis %s: no longer responsible for anything",
+			node->commands.label);
 		redis_node_destroy(node);
 	}
 }
@@ -344,7 +344,7 @@ redis_topology_apply(struct redis_engine *engine)
 
 		if (!single || single == engine->single)
 			return;
-		redis_log(engine, false, "redis %s: it is the master now", single->commands.label);
+		redis_log(engine, PUSH_LOG_INFO, "redis %s: it is the master now", single->commands.label);
 		if (engine->single)
 			redis_peers_moved(engine, 0);
 		engine->single = single;

@@ -30,7 +30,7 @@ enum exporter_state {
 struct push_exporter {
 	const struct push_options *options;
 	struct push_tracer *tracer;
-	void (*log)(void *context, bool is_bad, const char *line);
+	void (*log)(void *context, enum push_log_level level, const char *line);
 	void *context;
 	struct push_http_url url;
 	struct push_sources sources;
@@ -66,7 +66,7 @@ say(struct push_exporter *exporter, bool is_bad, const char *why)
 			exporter->options->trace_url, why);
 	else
 		snprintf(line, sizeof(line), "traces: %s takes spans", exporter->options->trace_url);
-	exporter->log(exporter->context, is_bad, line);
+	exporter->log(exporter->context, is_bad ? PUSH_LOG_WARN : PUSH_LOG_INFO, line);
 }
 
 static uint64_t
@@ -284,9 +284,9 @@ begin(struct push_exporter *exporter)
 	exporter->tried = 0;
 	push_trace_answer_init(&exporter->answer);
 	exporter->head_size = (size_t)snprintf(exporter->head, sizeof(exporter->head),
-		"POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: push/" PUSH_VERSION
-		"\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-		exporter->url.path, exporter->url.authority, exporter->batch->text.size);
+		"POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: push/%s\r\n"
+		"Content-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+		exporter->url.path, exporter->url.authority, PUSH_VERSION, exporter->batch->text.size);
 	PUSH_ASSERT(exporter->head_size < sizeof(exporter->head));
 	if (exporter->resolved_us && exporter->now_us - exporter->resolved_us < PUSH_TRACE_ADDRESS_US) {
 		exporter->state = EXPORTER_RESOLVED;
@@ -378,10 +378,10 @@ watch_resolver(struct push_exporter *exporter)
 
 struct push_exporter *
 push_exporter_create(const struct push_options *options, struct push_tracer *tracer, uint64_t seed,
-	void (*log)(void *context, bool is_bad, const char *line), void *context)
+	void (*log)(void *context, enum push_log_level level, const char *line), void *context)
 {
 	struct push_exporter *exporter = calloc(1, sizeof(*exporter));
-	struct push_error error;
+	struct push_error error = {""};
 
 	if (!exporter)
 		return NULL;

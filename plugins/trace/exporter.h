@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/log_level.h"
 #include "core/options.h"
 #include "trace/tracer.h"
 
@@ -31,7 +32,7 @@ struct push_exporter;
  */
 struct push_exporter *
 push_exporter_create(const struct push_options *options, struct push_tracer *tracer, uint64_t seed,
-	void (*log)(void *context, bool is_bad, const char *line), void *context);
+	void (*log)(void *context, enum push_log_level level, const char *line), void *context);
 
 /* push_exporter_destroy - what has not been sent has failed.  NULL is allowed. */
 void

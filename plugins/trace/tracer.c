@@ -39,8 +39,8 @@ struct push_tracer {
 #define TOKEN 1000000ull
 
 struct push_tracer *
-push_tracer_create(const struct push_options *options, struct push_stats *stats,
-	const struct push_tracer_host *host)
+push_tracer_create(
+	const struct push_options *options, struct push_stats *stats, const struct push_tracer_host *host)
 {
 	struct push_tracer *tracer = calloc(1, sizeof(*tracer));
 
@@ -106,13 +106,15 @@ add_batch(struct push_tracer *tracer)
 		return NULL;
 	*batch = (struct push_trace_batch){.since_us = tracer->host.now_us()};
 	push_buf_init(&batch->text, PUSH_TRACE_BATCH_BYTES_MAX);
+	push_otlp_begin(&batch->text, tracer->options->trace_service, tracer->host.version, tracer->instance);
+	if (batch->text.status != PUSH_OK) {
+		push_buf_fini(&batch->text);
+		free(batch);
+		return NULL;
+	}
 	push_list_append(&tracer->batches, &batch->item);
 	tracer->batch_count++;
-	push_otlp_begin(&batch->text, tracer->options->trace_service, tracer->host.version, tracer->instance);
-	if (batch->text.status == PUSH_OK)
-		return batch;
-	free_batch(tracer, batch);
-	return NULL;
+	return batch;
 }
 
 /* Appends a span that has ended to what waits. */
@@ -138,8 +140,6 @@ keep(struct push_tracer *tracer, const struct push_span *span)
 	batch->text.size = size;
 	batch->text.status = PUSH_OK;
 	drop(tracer, 1);
-	if (!batch->count)
-		free_batch(tracer, batch);
 }
 
 struct push_trace_batch *
@@ -154,7 +154,7 @@ push_tracer_take(struct push_tracer *tracer, bool all)
 		return NULL;
 	push_list_remove(&batch->item);
 	push_otlp_end(&batch->text);
-	if (batch->text.status == PUSH_OK)
+	if (batch->text.status == PUSH_OK && batch->count)
 		return batch;
 	drop(tracer, batch->count);
 	free_batch(tracer, batch);
@@ -294,7 +294,8 @@ push_tracer_deliver(struct push_tracer *tracer, struct push_hub *hub, const stru
 {
 	struct push_delivery *delivery;
 
-	if (!channel || !channel->count || !(parent->flags & PUSH_TRACE_SAMPLED) || !has_room(tracer))
+	if (!tracer || !channel || !channel->count || !(parent->flags & PUSH_TRACE_SAMPLED) ||
+		!has_room(tracer))
 		return NULL;
 	delivery = calloc(1, sizeof(*delivery));
 	if (!delivery) {
@@ -377,11 +378,12 @@ end_delivery(struct push_tracer *tracer, struct push_delivery *delivery)
 static void
 end_deliveries(struct push_tracer *tracer, struct push_list *list, uint64_t until_us)
 {
-	while (!push_list_is_empty(list)) {
-		struct push_delivery *delivery = push_container_of(list->next, struct push_delivery, item);
+	for (struct push_list *item = list->next, *next; item != list; item = next) {
+		struct push_delivery *delivery = push_container_of(item, struct push_delivery, item);
 
 		if (delivery->span.start_us > until_us)
 			return;
+		next = item->next;
 		end_delivery(tracer, delivery);
 	}
 }
@@ -406,8 +408,10 @@ push_tracer_destroy(struct push_tracer *tracer)
 		return;
 	end_deliveries(tracer, &tracer->over, UINT64_MAX);
 	end_deliveries(tracer, &tracer->followed, UINT64_MAX);
-	while (!push_list_is_empty(&tracer->batches))
-		free_batch(tracer, push_container_of(tracer->batches.next, struct push_trace_batch, item));
+	for (struct push_list *item = tracer->batches.next, *next; item != &tracer->batches; item = next) {
+		next = item->next;
+		free_batch(tracer, push_container_of(item, struct push_trace_batch, item));
+	}
 	PUSH_ASSERT(!tracer->batch_count); /* the exporter has given back what it took */
 	free(tracer);
 }

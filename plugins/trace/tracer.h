@@ -43,8 +43,8 @@ struct push_tracer_host {
  * @options, @stats: borrowed, must outlive it.
  */
 struct push_tracer *
-push_tracer_create(const struct push_options *options, struct push_stats *stats,
-	const struct push_tracer_host *host);
+push_tracer_create(
+	const struct push_options *options, struct push_stats *stats, const struct push_tracer_host *host);
 
 /* push_tracer_destroy - with everything that has not been taken.  NULL is allowed. */
 void
@@ -67,9 +67,9 @@ push_tracer_end(struct push_tracer *tracer, struct push_span *span);
 /*
  * push_tracer_deliver - a message of a traced publish is about to be delivered to a channel.
  *
- * @channel: NULL: there is none.  Returns NULL where nothing is traced; else push_tracer_delivered() follows
- * behind push_hub_deliver() and its kin, in the same call.  Where the hub is not tracked yet it is, in
- * between.
+ * @tracer: NULL: nothing is traced here, only where it was published.  @channel: NULL: there is none. Returns
+ * NULL where nothing is traced; else push_tracer_delivered() follows behind push_hub_deliver() and its kin,
+ * in the same call.  Where the hub is not tracked yet it is, in between.
  */
 struct push_delivery *
 push_tracer_deliver(struct push_tracer *tracer, struct push_hub *hub, const struct push_channel *channel,

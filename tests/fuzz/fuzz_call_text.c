@@ -43,6 +43,27 @@ check_receipt(const char *text, size_t size)
 	PUSH_ASSERT(push_redis_node_id_is_valid(to.node, strlen(to.node)));
 }
 
+static void
+check_trace(const char *text, size_t size)
+{
+	char head[PUSH_REDIS_TRACE_HEAD_BYTES];
+	const char *payload = text;
+	size_t payload_size = size;
+	struct push_trace trace;
+
+	if (!push_redis_trace_open(&trace, &payload, &payload_size)) {
+		PUSH_ASSERT(payload == text && payload_size == size);
+	} else {
+		PUSH_ASSERT(payload == text + sizeof(head) && payload_size == size - sizeof(head));
+		push_redis_trace_head(&trace, head);
+		PUSH_ASSERT(!memcmp(head + 4, text + 4, 50)); /* all but the version and the flags */
+	}
+	payload = text;
+	payload_size = size;
+	push_redis_heads_skip(&payload, &payload_size);
+	PUSH_ASSERT(payload >= text && payload + payload_size == text + size);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -54,6 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	check_call(text, size);
 	check_receipt(text, size);
+	check_trace(text, size);
 	free(text);
 	return 0;
 }

@@ -45,6 +45,6 @@ fake_close(void *connection, bool at_once)
 	((struct client *)connection)->closed = true;
 }
 
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close};
+static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close, NULL};
 
 #endif

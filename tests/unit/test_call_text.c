@@ -123,6 +123,57 @@ any_other_payload_stays_as_it_is(void **state)
 	}
 }
 
+static void
+a_trace_is_taken_off_a_payload(void **state)
+{
+	const struct push_trace trace = {{0x4b}, {0xa7}, PUSH_TRACE_SAMPLED};
+	char text[PUSH_REDIS_TRACE_HEAD_BYTES + 5];
+	const char *payload = text;
+	size_t size = sizeof(text);
+	struct push_trace got;
+
+	(void)state;
+	push_redis_trace_head(&trace, text);
+	memcpy(text + PUSH_REDIS_TRACE_HEAD_BYTES, "hello", 5);
+	assert_true(push_redis_trace_open(&got, &payload, &size));
+	assert_memory_equal(&got, &trace, sizeof(got));
+	assert_int_equal(size, 5);
+	assert_memory_equal(payload, "hello", 5);
+	/* one, and not all that stand there */
+	assert_false(push_redis_trace_open(&got, &payload, &size));
+	for (size_t cut = 0; cut < PUSH_REDIS_TRACE_HEAD_BYTES; cut++) {
+		payload = text;
+		size = cut;
+		assert_false(push_redis_trace_open(&got, &payload, &size));
+		assert_ptr_equal(payload, text);
+		assert_int_equal(size, cut);
+	}
+	text[PUSH_REDIS_TRACE_HEAD_BYTES - 1] = '-';
+	size = sizeof(text);
+	assert_false(push_redis_trace_open(&got, &payload, &size));
+}
+
+static void
+what_was_kept_is_read_without_what_was_for_its_delivery(void **state)
+{
+	const struct push_trace trace = {{1}, {2}, PUSH_TRACE_SAMPLED};
+	const struct push_redis_receipt_to to = {NODE, 42};
+	char text[PUSH_REDIS_CALL_HEAD_BYTES_MAX + PUSH_REDIS_TRACE_HEAD_BYTES + 1];
+	size_t head = push_redis_receipt_head(&to, text), size;
+	const char *payload;
+
+	(void)state;
+	push_redis_trace_head(&trace, text + head);
+	text[head + PUSH_REDIS_TRACE_HEAD_BYTES] = 'x';
+	for (int without = 0; without < 2; without++) {
+		payload = without ? text + head : text;
+		size = PUSH_REDIS_TRACE_HEAD_BYTES + 1 + (without ? 0 : head);
+		push_redis_heads_skip(&payload, &size);
+		assert_int_equal(size, 1);
+		assert_int_equal(*payload, 'x');
+	}
+}
+
 int
 main(void)
 {
@@ -132,6 +183,8 @@ main(void)
 		cmocka_unit_test(a_call_that_is_cut_is_none),
 		cmocka_unit_test(whom_to_tell_is_taken_off_a_payload),
 		cmocka_unit_test(any_other_payload_stays_as_it_is),
+		cmocka_unit_test(a_trace_is_taken_off_a_payload),
+		cmocka_unit_test(what_was_kept_is_read_without_what_was_for_its_delivery),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,7 +71,7 @@ fake_close(void *connection, bool at_once)
 	client->closed_at_once = at_once;
 }
 
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close};
+static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close, NULL};
 
 static void
 on_ready(void *context)

@@ -14,6 +14,7 @@
 #include "core/buf.h"
 #include "core/limits.h"
 #include "core/values.h"
+#include "trace/tracer.h"
 
 #define PENDING_MAX 2048
 
@@ -429,6 +430,139 @@ when_memory_is_out_a_line_has_an_error_or_the_stream_does(void **state)
 	}
 }
 
+/* --- traces --- */
+
+static void
+count_up(void *to, size_t size)
+{
+	static unsigned char last;
+
+	memset(to, ++last, size);
+}
+
+static const struct push_trace parent = {{1}, {2}, PUSH_TRACE_SAMPLED};
+
+static struct world *
+create_traced_world(void)
+{
+	const struct push_tracer_host host = {now_us, now_us, count_up, "1", "node"};
+	struct world *world = create_world();
+
+	strcpy(world->options.trace_url, "http://collector");
+	world->options.trace_ratio = 0;
+	world->publisher.tracer = push_tracer_create(&world->options, &world->stats, &host);
+	assert_non_null(world->publisher.tracer);
+	return world;
+}
+
+/* How many spans there are, of which as many have `text`. */
+static void
+assert_spans(struct world *world, unsigned int spans, const char *text, unsigned int count)
+{
+	struct push_trace_batch *batch = push_tracer_take(world->publisher.tracer, true);
+	unsigned int found = 0;
+
+	assert_int_equal(batch ? batch->count : 0, spans);
+	if (!batch)
+		return;
+	for (const char *at = batch->text.bytes, *end = at + batch->text.size;
+		(at = memmem(at, (size_t)(end - at), text, strlen(text))); at++)
+		found++;
+	assert_int_equal(found, count);
+	push_tracer_done(world->publisher.tracer, batch, 0);
+}
+
+static void
+destroy_traced_world(struct world *world)
+{
+	push_publisher_fini(&world->publisher);
+	push_tracer_destroy(world->publisher.tracer);
+	destroy_world(world);
+}
+
+static void
+each_message_of_a_traced_request_has_a_span_that_says_its_end(void **state)
+{
+	static const char body[] = "[{\"channel\":\"a\",\"message\":1},{},{\"channel\":\"b\",\"message\":2,"
+				   "\"traceparent\":\"00-99999999999999999999999999999999-"
+				   "8888888888888888-01\"},"
+				   "{\"channel\":\"c\",\"message\":3,\"traceparent\":"
+				   "\"00-99999999999999999999999999999999-8888888888888888-00\"}]";
+	const struct push_publish_request request = {
+		.body = body, .size = sizeof(body) - 1, .parent = &parent};
+	struct world *world = create_traced_world();
+
+	(void)state;
+	world->is_async = true;
+	push_publisher_publish(&world->publisher, &request, on_answer, world);
+	/* the one that was wrong has ended; what says of itself that it is not sampled has none */
+	assert_spans(world, 1, "\"stringValue\":\"400\"", 1);
+	complete(world, 1, PUSH_UNAVAILABLE, 0);
+	assert_spans(world, 1, "\"stringValue\":\"503\"", 1);
+	complete(world, 0, PUSH_OK, 7);
+	complete(world, 2, PUSH_OK, 7);
+	assert_spans(world, 1, "\"parentSpanId\":\"0200000000000000\"", 1);
+	assert_int_equal(world->answers, 1);
+	destroy_traced_world(world);
+}
+
+static void
+a_repeat_that_publishes_nothing_has_no_span(void **state)
+{
+	static const char body[] = "{\"channel\":\"a\",\"message\":1}";
+	const struct push_publish_request request = {
+		.body = body, .size = sizeof(body) - 1, .key = "k", .key_size = 1, .parent = &parent};
+	struct world *world = create_traced_world();
+
+	(void)state;
+	push_publisher_publish(&world->publisher, &request, on_answer, world);
+	assert_spans(world, 1, "publish a", 1);
+	push_publisher_publish(&world->publisher, &request, on_answer, world);
+	assert_int_equal(world->answers, 2);
+	assert_spans(world, 0, "", 0);
+	destroy_traced_world(world);
+}
+
+static void
+each_line_of_a_traced_stream_has_a_span_and_who_has_gone_has_it_all_the_same(void **state)
+{
+	static const char text[] = "{\"channel\":\"a\",\"message\":1}\n{\"channel\":\"a\",\"message\":2}\n";
+	struct world *world = create_traced_world();
+	struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+	struct push_trace copy = parent;
+
+	(void)state;
+	world->is_async = true;
+	push_lines_set_parent(lines, &copy);
+	memset(&copy, 0, sizeof(copy));
+	push_lines_feed(lines, text, sizeof(text) - 1);
+	complete(world, 1, PUSH_OK, 1);
+	assert_spans(world, 1, "\"parentSpanId\":\"0200000000000000\"", 1);
+	push_lines_destroy(lines);
+	complete(world, 0, PUSH_OK, 1);
+	assert_spans(world, 1, "\"parentSpanId\":\"0200000000000000\"", 1);
+	destroy_traced_world(world);
+}
+
+static void
+when_memory_is_out_traces_are_given_up_and_nothing_is_left(void **state)
+{
+	static const char body[] = "[{\"channel\":\"a\",\"message\":1},{\"channel\":\"b\",\"message\":2}]";
+	const struct push_publish_request request = {
+		.body = body, .size = sizeof(body) - 1, .parent = &parent};
+
+	(void)state;
+	for (long limit = 0; limit < 16; limit++) {
+		struct world *world = create_traced_world();
+
+		allocations_left = limit;
+		push_publisher_publish(&world->publisher, &request, on_answer, world);
+		allocations_left = -1;
+		assert_int_equal(world->answers, 1);
+		destroy_traced_world(world);
+	}
+}
+
 int
 main(void)
 {
@@ -443,6 +577,11 @@ main(void)
 		cmocka_unit_test(who_has_gone_away_leaves_nothing_behind),
 		cmocka_unit_test(a_line_over_the_limit_is_an_error_and_the_next_one_is_none),
 		cmocka_unit_test(when_memory_is_out_a_line_has_an_error_or_the_stream_does),
+		cmocka_unit_test(each_message_of_a_traced_request_has_a_span_that_says_its_end),
+		cmocka_unit_test(a_repeat_that_publishes_nothing_has_no_span),
+		cmocka_unit_test(
+			each_line_of_a_traced_stream_has_a_span_and_who_has_gone_has_it_all_the_same),
+		cmocka_unit_test(when_memory_is_out_traces_are_given_up_and_nothing_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

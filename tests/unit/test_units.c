@@ -102,6 +102,44 @@ counts_have_no_unit(void **state)
 	assert_int_equal(count, 128);
 }
 
+static void
+shares_are_from_0_to_1(void **state)
+{
+	static const struct {
+		const char *text;
+		enum push_status status;
+		uint64_t billionths;
+	} rows[] = {
+		{"0", PUSH_OK, 0},
+		{"1", PUSH_OK, PUSH_RATIO_ONE},
+		{"0.01", PUSH_OK, 10000000},
+		{"0.5", PUSH_OK, 500000000},
+		{"1.000000000", PUSH_OK, PUSH_RATIO_ONE},
+		{"0.000000001", PUSH_OK, 1},
+		{"0.0000000001", PUSH_INVALID, 42}, /* a tenth decimal */
+		{"1.000000001", PUSH_INVALID, 42},
+		{"1.1", PUSH_INVALID, 42},
+		{"2", PUSH_INVALID, 42},
+		{"", PUSH_INVALID, 42},
+		{".5", PUSH_INVALID, 42},
+		{"0.", PUSH_INVALID, 42},
+		{"0,5", PUSH_INVALID, 42},
+		{"00.5", PUSH_INVALID, 42},
+		{"-0", PUSH_INVALID, 42},
+		{"1e-3", PUSH_INVALID, 42},
+		{"0.5%", PUSH_INVALID, 42},
+		{"nan", PUSH_INVALID, 42},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		uint64_t billionths = 42;
+
+		assert_int_equal(push_ratio_parse(rows[i].text, &billionths), rows[i].status);
+		assert_int_equal(billionths, rows[i].billionths);
+	}
+}
+
 int
 main(void)
 {
@@ -110,6 +148,7 @@ main(void)
 		cmocka_unit_test(what_is_no_duration_is_refused_and_changes_nothing),
 		cmocka_unit_test(sizes_are_read_in_every_unit_up_to_the_limit),
 		cmocka_unit_test(counts_have_no_unit),
+		cmocka_unit_test(shares_are_from_0_to_1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -903,7 +903,7 @@ fake_close(void *connection, bool at_once)
 	((struct client *)connection)->closed = true;
 }
 
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close};
+static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close, NULL};
 
 /* The last number of a channel up to a position. */
 static unsigned int
@@ -1109,10 +1109,10 @@ on_ready(void *context)
 }
 
 static void
-on_log(void *context, bool is_bad, const char *line)
+on_log(void *context, enum push_log_level level, const char *line)
 {
 	(void)context;
-	(void)is_bad;
+	(void)level;
 	(void)line;
 }
 
