@@ -179,8 +179,11 @@ class Server:
             out = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()
             for pid in map(int, out):
                 parents.append(pid)
-                if Path(f"/proc/{pid}/comm").read_text().strip() == name:
-                    found.append(pid)
+                try:
+                    if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                        found.append(pid)
+                except OSError:  # it has just ended
+                    pass
         return found
 
     def worker(self):
