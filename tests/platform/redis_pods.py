@@ -72,7 +72,7 @@ class Pod:
                 "POD_IP": self.ip, "NODE_NAME": self.machine, "REDISCLI_AUTH": PASSWORD, "PUSH_PASSWORD": PUSH_PASSWORD,
                 "REDIS_PORT": str(self.pods.port), "REDIS_BIND_ALSO": "", "REDIS_CONF": str(self.pods.folder / "redis.conf"),
                 "REDIS_SERVICE": "redis-nodes", "REDIS_DATA": str(self.data), "REDIS_FORGET_S": str(self.pods.forget_s),
-                "REDIS_TAKEOVER_S": "2",
+                "REDIS_TAKEOVER_S": "2", "REDIS_LINGER_S": "0.7",
                 "LC_ALL": "C"}
 
     def _command(self, verb):

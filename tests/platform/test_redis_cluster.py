@@ -31,7 +31,8 @@ class PushInside(Server):
         self.inside = pods.inside()
         super().__init__(PUSH_REDIS_URL=pods.url(), PUSH_REDIS_SHARDED="on", PUSH_REDIS_TIMEOUT="1s",
                          PUSH_RECONNECT_DITHER_MIN_DURATION="300s", PUSH_RECONNECT_DITHER_MAX_DURATION="301s",
-                         PUSH_CLIENT_QUEUE_MAX_SIZE="4mb", PUSH_DRAIN_DURATION="100ms", **env)
+                         # a client that waits for pods does not answer pings
+                         PUSH_HEARTBEAT_INTERVAL_DURATION="290s", PUSH_DRAIN_DURATION="100ms", **env)
 
     def _limited(self, files):
         return self.inside + super()._limited(files)
@@ -50,12 +51,15 @@ class Watch:
         self.check()
 
     def _publish(self, channel, message):
-        answer = publish(self.push.port, channel, message)
-        return answer.status == 202 and answer.json["subscribers"] > 0
+        self.answer = publish(self.push.port, channel, message)
+        return self.answer.status == 202 and self.answer.json["subscribers"] > 0
 
     def _publish_all(self, channels):
         for channel in channels:
-            wait_until(lambda c=channel: self._publish(c, self.round), f"a publish to {channel} is taken")
+            try:
+                wait_until(lambda c=channel: self._publish(c, self.round), f"a publish to {channel} is taken")
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {self.answer.status} {self.answer.text}\n{self.push.process.output()[-4000:]}") from None
 
     def check(self):
         """Each channel works: what is published reaches the client, or it is told of a gap."""
@@ -206,7 +210,7 @@ def test_a_master_and_its_replica_that_both_lose_their_disks_lose_no_slots(pods,
 
 def test_a_pod_that_ends_hands_over_first(pods, watch):
     """A rolling update of all six: no publish fails, and each pod is ready again before the next one goes."""
-    failed, total, ended = [], [], threading.Event()
+    failed, total, ended, began, steps = [], [], threading.Event(), time.monotonic(), []
 
     def publish_on():
         number = 0
@@ -215,13 +219,14 @@ def test_a_pod_that_ends_hands_over_first(pods, watch):
             answer = publish(watch.push.port, CHANNELS[number % len(CHANNELS)], "during")
             total.append(answer.status)
             if answer.status != 202:
-                failed.append(answer)
+                failed.append((time.monotonic() - began, answer.status, answer.text))
             time.sleep(0.005)
 
     thread = threading.Thread(target=publish_on)
     thread.start()
     try:
         for pod in reversed(pods.pods):
+            steps.append((time.monotonic() - began, pod.name, "master" if pod.is_master() else "replica"))
             pod.terminate()
             assert all(not p.is_master() or p.is_running() for p in pods.running())
             pod.start(new_ip=True)
@@ -231,7 +236,7 @@ def test_a_pod_that_ends_hands_over_first(pods, watch):
         thread.join()
     pods.wait_settled()
     pods.check_whole(masters=3)
-    assert len(total) > 100 and not failed, f"{len(failed)} of {len(total)}: {failed[0]}"
+    assert len(total) > 100 and not failed, f"{len(failed)} of {len(total)}: {failed} {steps} {watch.push.process.output()[-3000:]}"
     watch.check()
 
 

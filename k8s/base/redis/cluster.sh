@@ -233,7 +233,13 @@ hand_over() {
         say "hands over to ${node##*,}"
         ask "${node%%:*}" CLUSTER FAILOVER >/dev/null || continue
         for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-            case $(myself) in *myself,slave*) return 0 ;; esac
+            case $(myself) in
+            *myself,slave*)
+                # a publish that comes here now is told where to go; one that was under way when this ends would not be
+                sleep "${REDIS_LINGER_S:-2}"
+                return 0
+                ;;
+            esac
             sleep 0.2
         done
     done
