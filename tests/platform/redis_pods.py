@@ -73,7 +73,7 @@ class Pod:
                 "REDIS_PORT": str(self.pods.port), "REDIS_BIND_ALSO": "", "REDIS_CONF": str(self.pods.folder / "redis.conf"),
                 "REDIS_SERVICE": "redis-nodes", "REDIS_DATA": str(self.data), "REDIS_FORGET_S": str(self.pods.forget_s),
                 "REDIS_TAKEOVER_S": "2", "REDIS_LINGER_S": "0.7",
-                "LC_ALL": "C"}
+                "LC_ALL": "C", "TMPDIR": "/nowhere"}
 
     def _command(self, verb):
         return [*self.pods.inside(), "/usr/bin/setpriv", "--pdeathsig", "KILL", "--", str(self.pods.tools / ("busybox" if self.number % 2 else "dash") / "sh"),
@@ -120,7 +120,7 @@ class Pod:
 
     def terminate(self):
         """As the kubelet: preStop, SIGTERM to the container, then the sidecar."""
-        left = self.script("leave", 120)
+        left = self.script("leave", 270)
         assert left.returncode == 0, left.stderr
         self.server.terminate()
         self.server.wait(20)
@@ -231,7 +231,7 @@ class Pods:
         for line in text.splitlines():
             part = line.split()
             address, _, host = part[1].partition(",")
-            name, _, machine = host.partition(".")
+            name, _, machine = host.removeprefix("leaving.").partition(".")
             slots = sum((int(b or a) - int(a) + 1) for a, _, b in (s.partition("-") for s in part[8:] if s[0] != "["))
             found.append((part[0], address.split("@")[0], name, machine, part[2].split(","), part[3], slots))
         return found

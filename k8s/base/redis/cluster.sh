@@ -122,19 +122,20 @@ look() {
 decide() {
     cat "$run"/views/* 2>/dev/null |
         awk -v prefix="$prefix-" -v size="$size" -v now="$(date +%s)" -v forget_s="${REDIS_FORGET_S:-600}" -v takeover_s="${REDIS_TAKEOVER_S:-8}" \
+            -v step="${REDIS_MOVE_STEP:-256}" \
             -f "$here/plan.awk"
 }
 
 # address POD - of one that look has seen
 address() { sed -n "s/^[^ ]* [^ ]* \([^ ]*\):[0-9]*@[^ ]* [^ ]*myself.*/\1/p" "$run/views/${1##*-}"; }
 
-# move_slots OPTION... - redis-cli refuses, and the next round tries again, where the nodes do not agree
+# move_slots FROM TO COUNT - redis-cli refuses, and a later round tries again, where the nodes do not agree
 move_slots() {
-    timeout 300 "$cli" --cluster rebalance "$POD_IP:$port" --cluster-pipeline 100 "$@" >"$run/rebalance.log" 2>&1 || {
-        say "slots could not be moved: $(tail -n 1 "$run/rebalance.log")"
-        return 0
+    timeout 120 "$cli" --cluster reshard "$POD_IP:$port" --cluster-from "$1" --cluster-to "$2" --cluster-slots "$3" \
+        --cluster-yes --cluster-pipeline 100 >"$run/move.log" 2>&1 || {
+        say "slots could not be moved: $(tail -n 1 "$run/move.log")"
+        pause=5
     }
-    say "slots are moved"
 }
 
 # carry_out POD VERB ARGUMENT... - a line of the plan
@@ -143,14 +144,9 @@ carry_out() {
     shift 2
     case $verb in
     wait) return 0 ;;
-    rebalance)
-        say "masters without slots get their share"
-        move_slots --cluster-use-empty-masters --cluster-threshold 1
-        return 0
-        ;;
-    drain)
-        say "moves the slots of $pod to the other masters"
-        move_slots --cluster-weight "$1=0"
+    move)
+        say "$pod: $3 slots of ${1%"${1#????????}"} go to ${2%"${2#????????}"}"
+        move_slots "$@"
         return 0
         ;;
     fix)
@@ -161,7 +157,7 @@ carry_out() {
             return 0
         }
         say "a slot's move was interrupted: mends it"
-        timeout 300 "$cli" --cluster fix "$POD_IP:$port" >"$run/rebalance.log" 2>&1 || true
+        timeout 300 "$cli" --cluster fix "$POD_IP:$port" >"$run/move.log" 2>&1 || true
         return 0
         ;;
     esac
@@ -255,7 +251,7 @@ leave() {
     # It may be for good, nobody can tell; the first pod takes its slots away and has all others forget it.
     say "leaves the cluster"
     here_ask CONFIG SET cluster-announce-hostname "leaving.$POD_NAME.$machine" >/dev/null
-    end=$(($(date +%s) + ${REDIS_LEAVE_S:-50}))
+    end=$(($(date +%s) + ${REDIS_LEAVE_S:-240}))
     while [ "$(date +%s)" -lt "$end" ]; do
         line=$(myself) || return 0
         if ! has_slots "$line" && ! ask "$(host_of 0)" CLUSTER NODES | grep -q "^${line%% *}"; then
@@ -274,7 +270,8 @@ mkdir -p "$run"
 case ${1:-} in
 start | keep | ready | alive | leave) "$1" ;;
 plan)
-    run=$(mktemp -d)
+    # the sidecar has views of its own; the root is read-only
+    run=$(mktemp -d "$run/plan.XXXXXX")
     look
     decide
     rm -r "$run"

@@ -21,7 +21,7 @@
 # A node that is down counts as what it was, since it will be back; so nothing is moved when pods only restart.
 #
 # Variables: prefix ("redis-"), size (pods of the first cluster), now, forget_s and takeover_s (how long a
-# node is silent until it is forgotten, and until nobody expects an election any more).
+# node is silent until it is forgotten, and until nobody expects an election any more), step (slots of a move).
 
 function number_of(name) { return substr(name, length(prefix) + 1) + 0 }
 
@@ -144,7 +144,7 @@ function plan_meet(    i, j, p, q) {
 function plan_takeover(    i, j, old, id) {
     for (i = 1; i <= id_count; i++) {
         old = ids[i]
-        if (!succeeded[old] || !slots[old]) continue
+        if (!(succeeded[old] || (leaving[old] && is_down[old])) || !slots[old]) continue
         for (j = 1; j <= id_count; j++) {
             id = ids[j]
             if (is_down[id] || leaving[id] || role[id] != "slave" || master_of[id] != old) continue
@@ -155,10 +155,18 @@ function plan_takeover(    i, j, old, id) {
     }
 }
 
+# It has slots to give away; or it follows one who has, and goes after him: should he die meanwhile it has what he had.
+function is_leaving_yet(id,    m) {
+    if (!leaving[id]) return 0
+    if (slots[id]) return !is_down[id] || silent_s(id) < takeover_s
+    m = master_of[id]
+    return role[id] == "slave" && leaving[m] && slots[m] && !is_down[m]
+}
+
 function plan_forget(    i, j, old) {
     for (i = 1; i <= id_count; i++) {
         old = ids[i]
-        if (!is_stale[old] || (leaving[old] && slots[old])) continue
+        if (!is_stale[old] || is_leaving_yet(old)) continue
         for (j = 1; j <= pod_count; j++)
             # a replica cannot forget its master: it gets another one first
             if (self[pods[j]] != old && (pods[j], old) in seen_in && !leaving[self[pods[j]]]) {
@@ -284,7 +292,7 @@ function all_up(    i) {
 # Slots that nobody has: an equal share for each of those who are to get them.
 function plan_slots(    i, id, takers, free, share, given, at, begin, list, taker) {
     for (i = 0; i < 16384; i++)
-        if (!(i in owner) || (is_stale[owner[i]] && !leaving[owner[i]])) free_slots[free++] = i
+        if (!(i in owner) || (is_stale[owner[i]] && !is_leaving_yet(owner[i]))) free_slots[free++] = i
     if (!free) return
     # a cluster is begun with all that belong to it, lest two begin one each
     if (free == 16384 && pod_count < size) { order(pods[1] " wait"); return }
@@ -309,25 +317,50 @@ function plan_slots(    i, id, takers, free, share, given, at, begin, list, take
     }
 }
 
-function plan_balance(    i, id, spare, share, uneven) {
+function fewest(    i, id, best) {
+    for (i = 1; i <= id_count; i++) {
+        id = ids[i]
+        if (is_target[id] && (best == "" || slots[id] < slots[best])) best = id
+    }
+    return best
+}
+
+function most(    i, id, best) {
+    for (i = 1; i <= id_count; i++) {
+        id = ids[i]
+        if (is_target[id] && (best == "" || slots[id] > slots[best])) best = id
+    }
+    return best
+}
+
+# Some slots at a time: what changes meanwhile, a pod that leaves above all, is seen within seconds.
+function move(from, to, count) {
+    if (count > step) count = step
+    order(pod_of[from] " move " from " " to " " int(count > 1 ? count : 1))
+}
+
+function plan_balance(    i, id, spare, share, low, high) {
     for (i = 1; i <= id_count; i++)
-        if (leaving[ids[i]] && slots[ids[i]] && !is_down[ids[i]]) { order(pod_of[ids[i]] " drain " ids[i]); return }
-    # the second: where the moving was interrupted, or lost slots went to one
-    share = 16384 / masters
-    for (i = 1; i <= id_count; i++)
-        if (is_target[ids[i]] && (slots[ids[i]] < 0.9 * share || slots[ids[i]] > 1.1 * share)) uneven = 1
-    if (keeps_empty || (uneven && masters == target)) { order(pods[1] " rebalance"); return }
+        if (leaving[ids[i]] && slots[ids[i]] && !is_down[ids[i]]) { move(ids[i], fewest(), slots[ids[i]]); return }
     # too many: the one of the highest number without a replica, or of the highest number
     if (masters > target) {
         for (i = 1; i <= id_count; i++)
             if (is_target[ids[i]] && (id == "" || !followers[ids[i]] || followers[id])) id = ids[i]
-        order(pod_of[id] " drain " id)
+        is_target[id] = 0
+        move(id, fewest(), slots[id])
+        return
     }
-    else if (masters < target) {
+    if (!keeps_empty && masters < target) {
         for (i = 1; i <= id_count; i++)
             if (role[ids[i]] == "slave" && !is_stale[ids[i]] && followers[master_of[ids[i]]] > 1) spare = ids[i]
         if (spare != "") order(pod_of[spare] " reset")
+        return
     }
+    # to those without any, and where a tenth is too much or too little: lost slots went to one, a move was interrupted
+    share = 16384 / (masters + keeps_empty)
+    low = fewest(); high = most()
+    if (slots[low] < 0.9 * share || slots[high] > 1.1 * share)
+        move(high, low, slots[high] - share > share - slots[low] ? slots[high] - share : share - slots[low])
 }
 
 function plan_machines(    i, id, other) {
