@@ -5,6 +5,8 @@ real redis-servers as six pods, which lose addresses, disks and lives, while a r
 The tests of one cluster go from one to the next: each ends as it began, with a cluster that is whole.
 """
 
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -253,6 +255,42 @@ def test_more_pods_share_the_slots_and_give_them_back_when_they_leave(pods, watc
     pods.check_whole(masters=3)
     watch.check()
     del pods.pods[6:]
+
+
+@pytest.mark.soak
+def test_pods_that_leave_while_slots_are_moved_to_them_lose_none(pods, watch):
+    seventh, eighth = pods.add(), pods.add()
+    wait_until(lambda: {seventh, eighth} & set(pods.masters()), "the first slots have been moved", 30)
+    threads = [threading.Thread(target=pod.terminate) for pod in (seventh, eighth)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    pods.wait_settled()
+    pods.check_whole(masters=3)
+    watch.check()
+    del pods.pods[6:]
+
+
+@pytest.mark.parametrize("both", [True, False], ids=["with-its-replica", "alone"])
+def test_slots_of_a_pod_that_left_without_handing_them_over_are_served_again(both):
+    """Its time was over, or its machine lost power, when it had begun to leave."""
+    with Pods(8) as pods:
+        pods.wait_settled()
+        leaving = next(pod for pod in pods.pods[6:] if pod in pods.masters())
+        # nobody takes its slots away
+        for pod in pods.pods:
+            os.killpg(pod.sidecar.pid, signal.SIGSTOP)
+        leaving.command("CONFIG", "SET", "cluster-announce-hostname", f"leaving.{leaving.name}.worker-0")
+        wait_until(lambda: all(b"leaving" in pod.command("CLUSTER", "NODES") for pod in pods.pods), "all know that it leaves")
+        for pod in pods.pods[6:] if both else [leaving]:
+            pod.kill()
+        for pod in pods.running():
+            os.killpg(pod.sidecar.pid, signal.SIGCONT)
+        pods.pods = pods.running()
+        wait_until(lambda: len(pods.nodes()) == len(pods.pods), "who has left is forgotten", 30)
+        pods.wait_settled()
+        pods.check_whole(masters=3)
 
 
 @pytest.mark.soak

@@ -128,10 +128,24 @@ decide() {
 # address POD - of one that look has seen
 address() { sed -n "s/^[^ ]* [^ ]* \([^ ]*\):[0-9]*@[^ ]* [^ ]*myself.*/\1/p" "$run/views/${1##*-}"; }
 
-# move_slots OPTION... - redis-cli refuses, and the next round tries again, where the nodes do not agree
+# move_slots OPTION... - redis-cli refuses, and a later round tries again, where the nodes do not agree
 move_slots() {
-    timeout 300 "$cli" --cluster rebalance "$POD_IP:$port" --cluster-pipeline 100 "$@" >"$run/rebalance.log" 2>&1 || {
+    timeout 300 "$cli" --cluster rebalance "$POD_IP:$port" --cluster-pipeline 100 "$@" >"$run/rebalance.log" 2>&1 &
+    mover=$!
+    while kill -0 "$mover" 2>/dev/null; do
+        # A pod that leaves has no time to wait for others: what is left open of the slot that is moved now is mended.
+        case $1 in --cluster-use-empty-masters)
+            if here_ask CLUSTER NODES | grep -q ',leaving\.'; then
+                kill "$mover" 2>/dev/null || true
+                say "a pod leaves, and comes first"
+            fi
+            ;;
+        esac
+        sleep 0.5
+    done
+    wait "$mover" || {
         say "slots could not be moved: $(tail -n 1 "$run/rebalance.log")"
+        pause=2
         return 0
     }
     say "slots are moved"
@@ -249,7 +263,7 @@ leave() {
     # It may be for good, nobody can tell; the first pod takes its slots away and has all others forget it.
     say "leaves the cluster"
     here_ask CONFIG SET cluster-announce-hostname "leaving.$POD_NAME.$machine" >/dev/null
-    end=$(($(date +%s) + ${REDIS_LEAVE_S:-50}))
+    end=$(($(date +%s) + ${REDIS_LEAVE_S:-100}))
     while [ "$(date +%s)" -lt "$end" ]; do
         line=$(myself) || return 0
         if ! has_slots "$line" && ! ask "$(host_of 0)" CLUSTER NODES | grep -q "^${line%% *}"; then
@@ -268,7 +282,7 @@ mkdir -p "$run"
 case ${1:-} in
 start | keep | ready | alive | leave) "$1" ;;
 plan)
-    run=$(mktemp -d)
+    run=$(mktemp -d "$run/plan.XXXXXX") # all else is read-only
     look
     decide
     rm -r "$run"

@@ -5,8 +5,9 @@
 # the one before has taken effect, so that no stage has to reckon with another's half-done work:
 #
 #   meet       every pod knows every other by its present address (new pods, new addresses, all of them at once)
-#   takeover   of a master whose pod lives under another id (an empty disk), the replica becomes master, also where
-#              the masters cannot vote: nobody else can be serving under that id any more
+#   takeover   of a master whose pod lives under another id (an empty disk), or is gone with slots that it was to hand over,
+#              the replica becomes master, also where the masters cannot vote: nobody else can be serving under that id
+#              any more
 #   forget     the ids that will not come back: succeeded, left, or a pod beyond `size` that is long gone
 #   fix        a slot's move that was interrupted
 #   roles      pods without a role: as many masters as there are pairs, three at least; the others follow whoever has
@@ -100,6 +101,9 @@ function names(    i, id, name) {
 
 function silent_s(id) { return heard[id] ? now - int(heard[id] / 1000) : 1000000 }
 
+# It still hands over what it has.  One that is gone with slots never will.
+function drains(id) { return leaving[id] && slots[id] && (!is_down[id] || silent_s(id) < takeover_s) }
+
 # Known by what it was, it is not there now.
 function sort_ids(    i, id, at, moved, is_hearsay) {
     for (i = 1; i <= id_count; i++) {
@@ -136,7 +140,7 @@ function plan_meet(    i, j, p, q) {
 function plan_takeover(    i, j, old, id) {
     for (i = 1; i <= id_count; i++) {
         old = ids[i]
-        if (!succeeded[old] || !slots[old]) continue
+        if (!slots[old] || !(succeeded[old] || (leaving[old] && is_down[old]))) continue
         for (j = 1; j <= id_count; j++) {
             id = ids[j]
             if (is_down[id] || leaving[id] || role[id] != "slave" || master_of[id] != old) continue
@@ -150,7 +154,7 @@ function plan_takeover(    i, j, old, id) {
 function plan_forget(    i, j, old) {
     for (i = 1; i <= id_count; i++) {
         old = ids[i]
-        if (!is_stale[old] || (leaving[old] && slots[old])) continue
+        if (!is_stale[old] || drains(old)) continue
         for (j = 1; j <= pod_count; j++)
             # a replica cannot forget its master: it gets another one first
             if (self[pods[j]] != old && (pods[j], old) in seen_in && !leaving[self[pods[j]]]) {
@@ -235,7 +239,7 @@ function plan_roles(    i, id, m) {
         if (is_stale[id] || is_down[id] || is_target[id]) continue
         m = master_of[id]
         # follows a master, or one who will be back, or whose slots it is about to get
-        if (role[id] == "slave" && (is_target[m] || (m in role && !succeeded[m] && !(leaving[m] && !slots[m]) && slots[m])))
+        if (role[id] == "slave" && (is_target[m] || (m in role && !succeeded[m] && slots[m] && (!leaving[m] || drains(m)))))
             continue
         m = choose_master(id)
         if (m == "") continue
@@ -276,7 +280,7 @@ function all_up(    i) {
 # Slots that nobody has: an equal share for each of those who are to get them.
 function plan_slots(    i, id, takers, free, share, given, at, begin, list, taker) {
     for (i = 0; i < 16384; i++)
-        if (!(i in owner) || (is_stale[owner[i]] && !leaving[owner[i]])) free_slots[free++] = i
+        if (!(i in owner) || (is_stale[owner[i]] && !drains(owner[i]))) free_slots[free++] = i
     if (!free) return
     # a cluster is begun with all that belong to it, lest two begin one each
     if (free == 16384 && pod_count < size) { order(pods[1] " wait"); return }
