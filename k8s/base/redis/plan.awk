@@ -8,7 +8,8 @@
 #   takeover   of a master whose pod lives under another id (an empty disk), or is gone with slots that it was to hand over,
 #              the replica becomes master, also where the masters cannot vote: nobody else can be serving under that id
 #              any more
-#   forget     the ids that will not come back: succeeded, left, or a pod beyond `size` that is long gone
+#   forget     the ids that will not come back: succeeded, left, or a pod beyond `size` that is long gone; slots
+#              that went with all who had them are given up
 #   fix        a slot's move that was interrupted
 #   roles      pods without a role: as many masters as there are pairs, three at least; the others follow whoever has
 #              the fewest replicas, on another machine where there is one; of two replicas one goes to a master without any
@@ -104,6 +105,12 @@ function silent_s(id) { return heard[id] ? now - int(heard[id] / 1000) : 1000000
 # It still hands over what it has.  One that is gone with slots never will.
 function drains(id) { return leaving[id] && slots[id] && (!is_down[id] || silent_s(id) < takeover_s) }
 
+function is_followed(id,    i) {
+    for (i = 1; i <= id_count; i++)
+        if ((ids[i] in live) && role[ids[i]] == "slave" && master_of[ids[i]] == id) return 1
+    return 0
+}
+
 # Known by what it was, it is not there now.
 function sort_ids(    i, id, at, moved, is_hearsay) {
     for (i = 1; i <= id_count; i++) {
@@ -115,7 +122,8 @@ function sort_ids(    i, id, at, moved, is_hearsay) {
         # back one day, it is met again.
         is_hearsay = is_down[id] && pod_of[id] == "" && !slots[id] && silent_s(id) > takeover_s
         is_stale[id] = succeeded[id] || leaving[id] || is_hearsay || \
-            (is_down[id] && dead_votes[id] && number_of(pod_of[id]) >= size && !slots[id] && silent_s(id) > forget_s)
+            (is_down[id] && dead_votes[id] && number_of(pod_of[id]) >= size && silent_s(id) > forget_s && \
+            !(slots[id] && is_followed(id)))
     }
     for (i = 2; i <= id_count; i++) {
         moved = ids[i]
