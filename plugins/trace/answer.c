@@ -18,9 +18,6 @@ on_name(llhttp_t *parser, const char *bytes, size_t size)
 {
 	struct push_trace_answer *answer = parser->data;
 
-	/* the first piece of a name behind a value */
-	if (answer->value_size)
-		answer->name_size = answer->value_size = 0;
 	keep(answer->name, sizeof(answer->name), &answer->name_size, bytes, size);
 	return 0;
 }

@@ -33,8 +33,9 @@ STOP_S = 30
 
 
 def free_port():
+    """On all addresses, as servers listen: clients of other tests bind such ports on 127.x.y.z, and for a minute more."""
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.bind(("", 0))
         return s.getsockname()[1]
 
 

@@ -423,6 +423,30 @@ where_memory_is_out_spans_are_dropped_and_counted(void **state)
 }
 
 static void
+a_span_that_memory_ends_in_does_not_spoil_the_others(void **state)
+{
+	struct push_tracer *tracer = create("1");
+	struct json_object *document;
+	uint64_t kept = 0;
+	static struct push_span *spans[64];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(spans); i++)
+		assert_non_null(spans[i] = push_tracer_begin(tracer, NULL));
+	for (size_t i = 0; i < COUNT(spans); i++) {
+		if (i == 1)
+			allocations_left = 0;
+		push_tracer_end(tracer, spans[i]);
+		kept += !stats.trace_spans[PUSH_TRACE_DROPPED];
+	}
+	allocations_left = -1;
+	assert_in_range(kept, 1, COUNT(spans) - 1);
+	assert_int_equal(json_object_array_length(take(tracer, &document)), kept);
+	json_object_put(document);
+	push_tracer_destroy(tracer);
+}
+
+static void
 a_tracer_without_memory_is_none(void **state)
 {
 	const struct push_tracer_host host = {now_us, wall_us, count_up, "1", "node"};
@@ -475,6 +499,7 @@ main(void)
 		cmocka_unit_test(a_delivery_ends_when_the_last_has_it),
 		cmocka_unit_test(who_does_not_read_is_not_waited_for_for_ever),
 		cmocka_unit_test(where_memory_is_out_spans_are_dropped_and_counted),
+		cmocka_unit_test(a_span_that_memory_ends_in_does_not_spoil_the_others),
 		cmocka_unit_test(a_tracer_without_memory_is_none),
 		cmocka_unit_test(what_a_collector_did_not_take_is_read),
 	};

@@ -5,8 +5,9 @@
 # the one before has taken effect, so that no stage has to reckon with another's half-done work:
 #
 #   meet       every pod knows every other by its present address (new pods, new addresses, all of them at once)
-#   takeover   of a master whose pod lives under another id (an empty disk), the replica becomes master, also where
-#              the masters cannot vote: nobody else can be serving under that id any more
+#   takeover   of a master whose pod lives under another id (an empty disk), or is gone with slots that it was to hand over,
+#              the replica becomes master, also where the masters cannot vote: nobody else can be serving under that id
+#              any more
 #   forget     the ids that will not come back: succeeded, left, or a pod beyond `size` that is long gone; slots
 #              that went with all who had them are given up
 #   fix        a slot's move that was interrupted
@@ -156,7 +157,7 @@ function plan_takeover(    i, j, old, id) {
 }
 
 # It has slots to give away; or it follows one who has, and goes after him: should he die meanwhile it has what he had.
-function is_leaving_yet(id,    m) {
+function hands_over(id,    m) {
     if (!leaving[id]) return 0
     if (slots[id]) return !is_down[id] || silent_s(id) < takeover_s
     m = master_of[id]
@@ -166,7 +167,7 @@ function is_leaving_yet(id,    m) {
 function plan_forget(    i, j, old) {
     for (i = 1; i <= id_count; i++) {
         old = ids[i]
-        if (!is_stale[old] || is_leaving_yet(old)) continue
+        if (!is_stale[old] || hands_over(old)) continue
         for (j = 1; j <= pod_count; j++)
             # a replica cannot forget its master: it gets another one first
             if (self[pods[j]] != old && (pods[j], old) in seen_in && !leaving[self[pods[j]]]) {
@@ -251,7 +252,7 @@ function plan_roles(    i, id, m) {
         if (is_stale[id] || is_down[id] || is_target[id]) continue
         m = master_of[id]
         # follows a master, or one who will be back, or whose slots it is about to get
-        if (role[id] == "slave" && (is_target[m] || (m in role && !succeeded[m] && !(leaving[m] && !slots[m]) && slots[m])))
+        if (role[id] == "slave" && (is_target[m] || (m in role && !succeeded[m] && slots[m] && (!leaving[m] || hands_over(m)))))
             continue
         m = choose_master(id)
         if (m == "") continue
@@ -292,7 +293,7 @@ function all_up(    i) {
 # Slots that nobody has: an equal share for each of those who are to get them.
 function plan_slots(    i, id, takers, free, share, given, at, begin, list, taker) {
     for (i = 0; i < 16384; i++)
-        if (!(i in owner) || (is_stale[owner[i]] && !is_leaving_yet(owner[i]))) free_slots[free++] = i
+        if (!(i in owner) || (is_stale[owner[i]] && !hands_over(owner[i]))) free_slots[free++] = i
     if (!free) return
     # a cluster is begun with all that belong to it, lest two begin one each
     if (free == 16384 && pod_count < size) { order(pods[1] " wait"); return }
