@@ -88,8 +88,8 @@ for (const transport of ['ws', 'sse']) {
 
 		it('equal messages, too, are neither lost nor doubled by a reconnect event', async () => {
 			const console = await open({transport, channels: ['tick']}, {
-				PUSH_RECONNECT_DITHER_MIN_DURATION: '2s',
-				PUSH_RECONNECT_DITHER_MAX_DURATION: '2100ms',
+				PUSH_RECONNECT_DITHER_MIN_DURATION: '3s',
+				PUSH_RECONNECT_DITHER_MAX_DURATION: '3100ms',
 				PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION: '1s',
 			});
 			const moved = console.figure('Reconnects', '1');
@@ -101,7 +101,8 @@ for (const transport of ['ws', 'sse']) {
 			});
 			for (; going; published++) {
 				await server.publish('tick', 'tick');
-				await wait(250);
+				// quiet in between for longer than the 150 ms that tell copies apart, also on a busy machine
+				await wait(400);
 			}
 			await moved;
 			await server.publish('tick', 'last');
