@@ -4,6 +4,7 @@
 #include "hub_private.h"
 #include "limits.h"
 #include "live.h"
+#include "random.h"
 #include "session.h"
 #include "tracker.h"
 
@@ -90,14 +91,10 @@ push_hub_destroy(struct push_hub *hub)
 	free(hub);
 }
 
-/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016). */
 uint64_t
 hub_random_upto(struct push_hub *hub, uint64_t limit)
 {
-	hub->random ^= hub->random >> 12;
-	hub->random ^= hub->random << 25;
-	hub->random ^= hub->random >> 27;
-	return limit == UINT64_MAX ? hub->random : (hub->random * 0x2545F4914F6CDD1Dull) % (limit + 1);
+	return push_random_upto(&hub->random, limit);
 }
 
 void

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/push_assert.h"
+#include "core/random.h"
 #include "redis/redis_private.h"
 #include "redis/tls.h"
 
@@ -65,14 +66,10 @@ redis_log_refusal(struct redis_engine *engine, const struct redis_node *node, co
 		(int)(reply->size < 200 ? reply->size : 200), reply->text ? reply->text : "");
 }
 
-/* xorshift64*, as in the hub. */
 uint64_t
 redis_random_upto(struct redis_engine *engine, uint64_t limit)
 {
-	engine->random ^= engine->random >> 12;
-	engine->random ^= engine->random << 25;
-	engine->random ^= engine->random >> 27;
-	return (engine->random * 0x2545F4914F6CDD1Dull) % (limit + 1);
+	return push_random_upto(&engine->random, limit);
 }
 
 /* --- the engine's interface --- */

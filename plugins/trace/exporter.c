@@ -11,6 +11,7 @@
 
 #include "core/http_url.h"
 #include "core/push_assert.h"
+#include "core/random.h"
 #include "loop/resolve.h"
 #include "loop/source.h"
 #include "trace/answer.h"
@@ -69,15 +70,6 @@ say(struct push_exporter *exporter, bool is_bad, const char *why)
 	exporter->log(exporter->context, is_bad ? PUSH_LOG_WARN : PUSH_LOG_INFO, line);
 }
 
-static uint64_t
-random_upto(struct push_exporter *exporter, uint64_t limit)
-{
-	exporter->random ^= exporter->random >> 12;
-	exporter->random ^= exporter->random << 25;
-	exporter->random ^= exporter->random >> 27;
-	return exporter->random * 0x2545F4914F6CDD1Dull % (limit + 1);
-}
-
 static void
 hang_up(struct push_exporter *exporter)
 {
@@ -105,7 +97,8 @@ try_again(struct push_exporter *exporter, const char *why)
 	if (exporter->now_us - exporter->batch->since_us > PUSH_TRACE_BATCH_AGE_US)
 		batch_done(exporter, UINT64_MAX);
 	if (!pause_us)
-		pause_us = exporter->pause_us / 2 + random_upto(exporter, exporter->pause_us / 2);
+		pause_us =
+			exporter->pause_us / 2 + push_random_upto(&exporter->random, exporter->pause_us / 2);
 	exporter->begin_us = exporter->now_us + pause_us;
 	exporter->pause_us *= 2;
 	if (exporter->pause_us > PUSH_TRACE_BACKOFF_LAST_US)

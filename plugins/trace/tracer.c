@@ -6,6 +6,7 @@
 #include "core/channel.h"
 #include "core/frame.h"
 #include "core/push_assert.h"
+#include "core/random.h"
 #include "core/tracker.h"
 #include "core/units.h"
 #include "trace/tracer.h"
@@ -188,14 +189,10 @@ has_room(struct push_tracer *tracer)
 	return false;
 }
 
-/* xorshift64*, as in hub.c */
 static bool
 is_drawn(struct push_tracer *tracer)
 {
-	tracer->random ^= tracer->random >> 12;
-	tracer->random ^= tracer->random << 25;
-	tracer->random ^= tracer->random >> 27;
-	return tracer->random * 0x2545F4914F6CDD1Dull % PUSH_RATIO_ONE < tracer->options->trace_ratio;
+	return push_random_upto(&tracer->random, PUSH_RATIO_ONE - 1) < tracer->options->trace_ratio;
 }
 
 /* A bucket of as many tokens as come in a second. */
