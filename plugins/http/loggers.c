@@ -42,16 +42,7 @@ append_logger(struct push_buf *to, const struct push_broker_link *link)
 static int
 answer(struct lws *wsi, struct push_buf *body)
 {
-	struct push_reply reply = {.status = 200, .no_store = true};
-	int result;
-
-	reply.body = body->bytes;
-	reply.body_size = body->size;
-	result = body->status == PUSH_OK
-			 ? push_reply_send(wsi, &reply)
-			 : push_reply_error(wsi, (struct push_reply){.status = 500}, "out of memory");
-	push_buf_fini(body);
-	return result;
+	return push_reply_send_buf(wsi, (struct push_reply){.status = 200, .no_store = true}, body);
 }
 
 static int

@@ -14,19 +14,14 @@ static int
 answer_health(struct lws *wsi, const char *down_because)
 {
 	struct push_buf body;
-	struct push_reply reply = {.status = down_because ? 503 : 200, .no_store = true};
-	int result;
 
 	push_buf_init(&body, PUSH_BUF_LINE_BYTES_MAX);
 	if (down_because)
 		push_buf_printf(&body, "{\"status\":\"DOWN\",\"reason\":\"%s\"}", down_because);
 	else
 		push_buf_append_text(&body, "{\"status\":\"UP\"}");
-	reply.body = body.bytes;
-	reply.body_size = body.size;
-	result = push_reply_send(wsi, &reply);
-	push_buf_fini(&body);
-	return result;
+	return push_reply_send_buf(
+		wsi, (struct push_reply){.status = down_because ? 503 : 200, .no_store = true}, &body);
 }
 
 /* That this runs at all shows that the event loop turns. */
@@ -54,22 +49,15 @@ readiness(struct lws *wsi, struct push_broker_link *link)
 static int
 metrics(struct lws *wsi, struct push_broker_link *link)
 {
-	struct push_reply reply = {
+	const struct push_reply reply = {
 		.status = 200, .content_type = "text/plain; version=0.0.4; charset=utf-8", .no_store = true};
 	struct push_buf body;
-	int result;
 
 	if (!link)
 		return push_reply_error(wsi, (struct push_reply){.status = 503}, "no broker");
 	push_buf_init(&body, METRICS_BYTES_MAX);
 	link->ops->render_metrics(link->broker, &body);
-	reply.body = body.bytes;
-	reply.body_size = body.size;
-	result = body.status == PUSH_OK
-			 ? push_reply_send(wsi, &reply)
-			 : push_reply_error(wsi, (struct push_reply){.status = 500}, "out of memory");
-	push_buf_fini(&body);
-	return result;
+	return push_reply_send_buf(wsi, reply, &body);
 }
 
 static const struct {

@@ -11,6 +11,9 @@
 /* Head of an answer: our own headers, and what the vhost's configuration adds. */
 #define HEAD_BYTES_MAX 2048
 
+/* What a page of another origin may send. */
+#define ALLOWED_HEADERS "Content-Type, Authorization, Cache-Control, Last-Event-ID, Idempotency-Key"
+
 /* Answers up to this go out in one write with their head. */
 #define SMALL_BODY_BYTES_MAX PUSH_REPLY_BYTES_MAX
 
@@ -230,11 +233,7 @@ add_optional(struct head *head, const struct push_reply *reply)
 	if (reply->allow_methods) {
 		add(head, "access-control-allow-methods:", reply->allow_methods);
 		add(head, "access-control-allow-headers:",
-			reply->allow_traceparent
-				? "Content-Type, Authorization, Cache-Control, Last-Event-ID, "
-				  "Idempotency-Key, Traceparent"
-				: "Content-Type, Authorization, Cache-Control, Last-Event-ID, "
-				  "Idempotency-Key");
+			reply->allow_traceparent ? ALLOWED_HEADERS ", Traceparent" : ALLOWED_HEADERS);
 		add(head, "access-control-max-age:", "86400");
 	}
 	if (reply->retry_after_s) {
@@ -340,5 +339,19 @@ push_reply_error(struct lws *wsi, struct push_reply reply, const char *text)
 	reply.body_size = body.size;
 	result = push_reply_send(wsi, &reply);
 	push_buf_fini(&body);
+	return result;
+}
+
+int
+push_reply_send_buf(struct lws *wsi, struct push_reply reply, struct push_buf *body)
+{
+	int result;
+
+	reply.body = body->bytes;
+	reply.body_size = body->size;
+	result = body->status == PUSH_OK
+			 ? push_reply_send(wsi, &reply)
+			 : push_reply_error(wsi, (struct push_reply){.status = 500}, "out of memory");
+	push_buf_fini(body);
 	return result;
 }

@@ -121,6 +121,13 @@ struct push_reply {
 int
 push_reply_send(struct lws *wsi, const struct push_reply *reply);
 
+/*
+ * push_reply_send_buf - likewise, with `body`, which it fini()s; status 500 where that was cut for want of
+ * memory.
+ */
+int
+push_reply_send_buf(struct lws *wsi, struct push_reply reply, struct push_buf *body);
+
 /* push_reply_error - `{"error":"text"}`, with everything else from `reply`.  Returns as push_reply_send(). */
 int
 push_reply_error(struct lws *wsi, struct push_reply reply, const char *text);
