@@ -132,14 +132,28 @@ read_type(struct publish *publish)
 	return publish->is_lines || push_media_type_is_json(type, strlen(type));
 }
 
+/*
+ * Of a header that lws has no token for; -1: there is none.  One that is too long is told by its size, and
+ * not copied.
+ */
+static int
+custom_header(const struct publish *publish, const char *name, char *to, size_t size)
+{
+	int length = lws_hdr_custom_length(publish->wsi, name, (int)strlen(name));
+
+	if (length > 0 && (size_t)length < size &&
+		lws_hdr_custom_copy(publish->wsi, to, (int)size, name, (int)strlen(name)) <= 0)
+		return 0;
+	return length;
+}
+
 /* From the header, or from the query: lws 4.3 tells nobody of headers that it does not know where they came
  * by HTTP/2 (lib/roles/h2/hpack.c, unknown_header). */
 static void
 read_key(struct publish *publish)
 {
-	static const char name[] = "idempotency-key:";
 	char key[PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 2];
-	int size = lws_hdr_custom_length(publish->wsi, name, sizeof(name) - 1);
+	int size = custom_header(publish, "idempotency-key:", key, sizeof(key));
 
 	if (size < 0) {
 		publish->has_key = push_request_query(publish->wsi, "idempotency_key", &publish->key);
@@ -147,8 +161,7 @@ read_key(struct publish *publish)
 	}
 	publish->has_key = true;
 	/* one that is too long stays empty, which is as wrong */
-	if ((size_t)size < sizeof(key) &&
-		lws_hdr_custom_copy(publish->wsi, key, (int)sizeof(key), name, sizeof(name) - 1) > 0)
+	if ((size_t)size < sizeof(key))
 		push_buf_append(&publish->key, key, (size_t)size);
 }
 
@@ -156,17 +169,14 @@ read_key(struct publish *publish)
 static void
 read_parent(struct publish *publish)
 {
-	static const char name[] = "traceparent:";
 	char text[PUSH_TRACEPARENT_BYTES * 2];
 	int size;
 
 	if (!publish->ops->options(publish->broker)->trace_url[0])
 		return;
-	size = lws_hdr_custom_length(publish->wsi, name, sizeof(name) - 1);
-	publish->has_parent =
-		size > 0 && (size_t)size < sizeof(text) &&
-		lws_hdr_custom_copy(publish->wsi, text, (int)sizeof(text), name, sizeof(name) - 1) > 0 &&
-		push_traceparent_parse(&publish->parent, text, (size_t)size);
+	size = custom_header(publish, "traceparent:", text, sizeof(text));
+	publish->has_parent = size > 0 && (size_t)size < sizeof(text) &&
+			      push_traceparent_parse(&publish->parent, text, (size_t)size);
 }
 
 /* Returns false where it is wrong. */
