@@ -361,12 +361,20 @@ count_engine(struct push_broker *broker)
 		broker->engine->update_stats(broker->engine);
 }
 
+static void
+count_state(struct push_broker *broker)
+{
+	broker->counts->stats.broker_up = broker->engine->is_ready(broker->engine);
+	broker->counts->stats.draining = broker->draining;
+}
+
 /* What a scrape that reaches another worker shall find. */
 static void
 share_gauges(struct push_broker *broker, uint64_t now)
 {
 	if (!broker->shared)
 		return;
+	count_state(broker);
 	if (now >= broker->share_engine_us) {
 		broker->share_engine_us = now + SHARE_ENGINE_S * 1000000;
 		count_engine(broker);
@@ -418,13 +426,6 @@ count_lag(struct push_broker *broker, uint64_t now, uint64_t ticks)
 	broker->tick_due_us += ticks * PUSH_TICK_US;
 }
 
-static void
-count_state(struct push_broker *broker)
-{
-	broker->counts->stats.broker_up = broker->engine->is_ready(broker->engine);
-	broker->counts->stats.draining = broker->draining;
-}
-
 /* What one slice leaves is due still at the next tick, so that thousands of timers never hold the loop. */
 void
 push_broker_tick(struct push_broker *broker, uint64_t ticks)
@@ -434,7 +435,6 @@ push_broker_tick(struct push_broker *broker, uint64_t ticks)
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
 	push_publisher_tick(&broker->publisher, now_us());
-	count_state(broker);
 	if (broker->tracer)
 		push_tracer_settle(broker->tracer);
 	if (broker->exporter)
