@@ -117,6 +117,8 @@ struct client {
 	bool gap[CHANNELS];          /* told since */
 };
 
+#include "fake_transport.h"
+
 struct world {
 	struct push_options options;
 	uint64_t now;
@@ -865,45 +867,6 @@ fail_over(struct world *world)
 }
 
 /* --- clients --- */
-
-static ssize_t
-fake_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
-{
-	struct client *client = connection;
-	size_t taken = 0;
-
-	for (size_t i = 0; i < count && client->room > 0; i++, skip = 0) {
-		size_t piece = frames[i]->size - skip;
-
-		if (piece > client->room)
-			piece = client->room;
-		if (piece > sizeof(client->got) - 1 - client->size)
-			piece = sizeof(client->got) - 1 - client->size;
-		if (!piece)
-			break;
-		memcpy(client->got + client->size, frames[i]->bytes + skip, piece);
-		client->size += piece;
-		client->room -= piece;
-		taken += piece;
-	}
-	return (ssize_t)taken;
-}
-
-static bool
-fake_is_blocked(void *connection)
-{
-	(void)connection;
-	return false;
-}
-
-static void
-fake_close(void *connection, bool at_once)
-{
-	(void)at_once;
-	((struct client *)connection)->closed = true;
-}
-
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close, NULL};
 
 /* The last number of a channel up to a position. */
 static unsigned int
