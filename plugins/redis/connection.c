@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "core/backoff.h"
 #include "core/push_assert.h"
 #include "redis/redis_private.h"
 
@@ -32,14 +33,10 @@ static void
 retry_later(struct redis_connection *connection)
 {
 	struct redis_engine *engine = connection->engine;
-	uint64_t pause_us = PUSH_REDIS_BACKOFF_LAST_US;
 
-	if (connection->failures < 6)
-		pause_us = PUSH_REDIS_BACKOFF_FIRST_US << connection->failures;
-	if (pause_us > PUSH_REDIS_BACKOFF_LAST_US)
-		pause_us = PUSH_REDIS_BACKOFF_LAST_US;
-	connection->failures++;
-	connection->retry_us = engine->now_us + pause_us / 2 + redis_random_upto(engine, pause_us / 2);
+	connection->retry_us =
+		engine->now_us + push_backoff_us(connection->failures++, PUSH_REDIS_BACKOFF_FIRST_US,
+					 PUSH_REDIS_BACKOFF_LAST_US, &engine->random);
 }
 
 static void

@@ -9,9 +9,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/backoff.h"
 #include "core/http_url.h"
 #include "core/push_assert.h"
-#include "core/random.h"
 #include "loop/resolve.h"
 #include "loop/source.h"
 #include "trace/answer.h"
@@ -39,8 +39,9 @@ struct push_exporter {
 	struct push_source resolver_source, source;
 	enum exporter_state state;
 	uint64_t now_us, deadline_us, begin_us; /* begin_us: not before */
-	uint64_t pause_us, random, token;
-	uint64_t finish_us; /* 0: not finishing */
+	uint64_t random, token;
+	unsigned int failures; /* since spans were taken, or refused for good */
+	uint64_t finish_us;    /* 0: not finishing */
 	struct sockaddr_storage addresses[PUSH_TRACE_ADDRESSES_MAX];
 	size_t address_count, address, tried; /* `address`: the next to be tried */
 	uint64_t resolved_us;
@@ -97,12 +98,10 @@ try_again(struct push_exporter *exporter, const char *why)
 	if (exporter->now_us - exporter->batch->since_us > PUSH_TRACE_BATCH_AGE_US)
 		batch_done(exporter, UINT64_MAX);
 	if (!pause_us)
-		pause_us =
-			exporter->pause_us / 2 + push_random_upto(&exporter->random, exporter->pause_us / 2);
+		pause_us = push_backoff_us(exporter->failures, PUSH_TRACE_BACKOFF_FIRST_US,
+			PUSH_TRACE_BACKOFF_LAST_US, &exporter->random);
 	exporter->begin_us = exporter->now_us + pause_us;
-	exporter->pause_us *= 2;
-	if (exporter->pause_us > PUSH_TRACE_BACKOFF_LAST_US)
-		exporter->pause_us = PUSH_TRACE_BACKOFF_LAST_US;
+	exporter->failures++;
 }
 
 static void
@@ -117,7 +116,7 @@ answered(struct push_exporter *exporter)
 		return;
 	}
 	hang_up(exporter);
-	exporter->pause_us = PUSH_TRACE_BACKOFF_FIRST_US;
+	exporter->failures = 0;
 	if (answer->status >= 200 && answer->status < 300)
 		say(exporter, false, "");
 	else
@@ -383,7 +382,6 @@ push_exporter_create(const struct push_options *options, struct push_tracer *tra
 	exporter->log = log;
 	exporter->context = context;
 	exporter->random = seed | 1;
-	exporter->pause_us = PUSH_TRACE_BACKOFF_FIRST_US;
 	if (push_http_url_parse(&exporter->url, "push.trace.url", options->trace_url, &error) == PUSH_OK &&
 		push_sources_init(&exporter->sources)) {
 		if (watch_resolver(exporter))
