@@ -393,7 +393,7 @@ class Proxy:
     Stands between Push and Redis and can misbehave.
 
     cut_after_publish: the connection breaks when a PUBLISH was passed on, before its answer.
-    deaf: messages of subscriptions are swallowed; everything else passes.
+    make_deaf(): messages of subscriptions are swallowed; everything else passes, and so do they on new connections.
     black_hole: nothing passes in either direction, and nothing is closed.
     """
 
@@ -401,7 +401,9 @@ class Proxy:
         self.target = port
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.cut_after_publish = self.deaf = False
+        self.cut_after_publish = False
+        self.pairs = []
+        self.deaf = ()  # of these
         self.swallowed = 0
         self.open = threading.Event()
         self.open.set()
@@ -415,6 +417,9 @@ class Proxy:
     def black_hole(self, on):
         (self.open.clear if on else self.open.set)()
 
+    def make_deaf(self):
+        self.deaf = tuple(self.pairs)
+
     def _accept(self):
         while True:
             try:
@@ -427,6 +432,7 @@ class Proxy:
                 client.close()
                 continue
             pair = (client, server)
+            self.pairs.append(pair)
             threading.Thread(target=self._pump, args=(pair, True), daemon=True).start()
             threading.Thread(target=self._pump, args=(pair, False), daemon=True).start()
 
@@ -439,7 +445,7 @@ class Proxy:
                 self.open.wait()
                 if not data:
                     break
-                if not to_server and self.deaf and b"message\r\n" in data:
+                if not to_server and pair in self.deaf and b"message\r\n" in data:
                     self.swallowed += 1
                     continue
                 if to_server and self.cut_after_publish and b"\r\nPUBLISH\r\n" in data and b"\x1epush:" not in data:

@@ -134,10 +134,9 @@ def test_a_subscription_that_delivers_nothing_is_noticed_and_repaired(redis):
     with start(f"redis://127.0.0.1:{proxy.port}") as node:
         with ws(node, "deaf") as client, EventStream(node.port, "deaf") as stream:
             stream.raw()
-            proxy.deaf = True
+            proxy.make_deaf()
             assert publish(node.port, "deaf", "swallowed").status == 202
             node.process.wait_for("deliver nothing", 20)
-            proxy.deaf = False
             assert client.event() == {"event": "gap", "data": {}}
             assert stream.next() == b"event:gap\ndata:{}\n\n"
             assert publish(node.port, "deaf", "heard").status == 202
