@@ -17,10 +17,10 @@ import pytest
 
 import http1
 
-BUILD = Path(os.environ.get("TEST_BUILD_DIR", "build/release"))
-SOURCE = Path(os.environ.get("TEST_SOURCE_DIR", "."))
-DEPS = Path(os.environ.get("TEST_DEPS", SOURCE / "build/deps"))
-TOOLS = Path(os.environ.get("TEST_TOOLS", SOURCE / "build/tools"))
+BUILD = Path(os.environ.get("TEST_BUILD_DIR", "build/release")).resolve()
+SOURCE = Path(os.environ.get("TEST_SOURCE_DIR", ".")).resolve()
+DEPS = Path(os.environ.get("TEST_DEPS", SOURCE / "build/deps")).resolve()
+TOOLS = Path(os.environ.get("TEST_TOOLS", SOURCE / "build/tools")).resolve()
 DIRECT = os.environ.get("TEST_DIRECT", "on") == "on"
 SANITIZED = os.environ.get("TEST_SANITIZE") == "1"
 

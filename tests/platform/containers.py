@@ -6,22 +6,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
-BUILD = Path(os.environ.get("TEST_BUILD_DIR", "build/release")).resolve()
-SOURCE = Path(os.environ.get("TEST_SOURCE_DIR", ".")).resolve()
-DEPS = Path(os.environ.get("TEST_DEPS", SOURCE / "build/deps")).resolve()
-TOOLS = Path(os.environ.get("TEST_TOOLS", SOURCE / "build/tools")).resolve()
+import http1
+import redis_servers
+from server import BUILD, DEPS, SOURCE, TOOLS, Process, free_port
+
 ENGINE = SOURCE / "tests/platform/docker"
-
-sys.path.insert(0, str(SOURCE / "tests/integration"))
-import http1  # noqa: E402
-from server import Process, free_port  # noqa: E402
-
 USER = 10001
 START_S = 30
 
@@ -34,15 +26,7 @@ def run(*command, check=True, **more):
 
 
 def wait_until(promise, what, seconds=START_S):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if promise():
-                return
-        except (OSError, EOFError):
-            pass
-        time.sleep(0.05)
-    raise AssertionError("not within %s s: %s" % (seconds, what))
+    redis_servers.wait_until(promise, what, seconds)
 
 
 def private_environment():

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-BUILD = Path(os.environ.get("TEST_BUILD_DIR", "build/release")).resolve()
-SOURCE = Path(os.environ.get("TEST_SOURCE_DIR", ".")).resolve()
+from server import BUILD, SOURCE
+
 BOOT_S = 60
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(os.environ.get("TEST_SOURCE_DIR", ".")).resolve()
-TOOLS = Path(os.environ.get("TEST_TOOLS", SOURCE / "build/tools")).resolve()
+from server import SOURCE, TOOLS
+
 MODULE = SOURCE / "k8s/terraform"
 RENDER = MODULE / "render"
 EXAMPLES = sorted((MODULE / "examples").iterdir())
@@ -26,7 +26,7 @@ def terraform(tmp_path_factory):
     """terraform(ARGUMENT..., cwd=FOLDER); OpenTofu will do, too."""
     program = next(filter(None, (shutil.which(name, path=f"{TOOLS / 'bin'}:{os.environ['PATH']}") for name in ("terraform", "tofu"))), None)
     if not program:
-        pytest.skip("neither terraform nor tofu: Debian has none (hashicorp.com, or tests/platform/tools --all)")
+        pytest.skip("neither terraform nor tofu: Debian has none (hashicorp.com)")
     env = {**os.environ, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "",
            "TF_DATA_DIR": str(tmp_path_factory.mktemp("terraform"))}
     if not Path(env.get("TF_CLI_CONFIG_FILE", "/")).exists():
