@@ -131,7 +131,8 @@ def test_a_publish_waits_a_little_for_redis_to_come_back(redis):
 
 def test_a_subscription_that_delivers_nothing_is_noticed_and_repaired(redis):
     proxy = Proxy(redis.port)
-    with start(f"redis://127.0.0.1:{proxy.port}") as node:
+    # not so impatient that a busy machine's pause is taken for a dead server, and ends the deaf connection first
+    with start(f"redis://127.0.0.1:{proxy.port}", PUSH_REDIS_TIMEOUT="5s") as node:
         with ws(node, "deaf") as client, EventStream(node.port, "deaf") as stream:
             stream.raw()
             proxy.make_deaf()
