@@ -168,6 +168,8 @@ carry_out() {
     replicate) answer=$(ask "$host" CLUSTER REPLICATE "$1") ;;
     takeover) answer=$(ask "$host" CLUSTER FAILOVER TAKEOVER) ;;
     reset) answer=$(ask "$host" CLUSTER RESET SOFT) ;;
+    epoch) answer=$(ask "$host" CLUSTER SET-CONFIG-EPOCH "$1") ;;
+    begin) answer=$(ask "$host" CLUSTER ADDSLOTSRANGE "$@") ;;
     # the epoch makes who has the slots now win over a node that had them once, and comes back
     slots) answer=$(ask "$host" CLUSTER ADDSLOTSRANGE "$@" && ask "$host" CLUSTER BUMPEPOCH) ;;
     *) die "plan.awk said: $pod $verb $*" ;;

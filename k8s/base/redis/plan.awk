@@ -4,6 +4,9 @@
 # cluster.sh, "POD VERB ARGUMENTS"; none, if all is well.  One stage at a time, in this order; the next is planned when
 # the one before has taken effect, so that no stage has to reckon with another's half-done work:
 #
+#   epoch      pods of a cluster that is not there yet get different ones, as redis-cli gives them: masters of the same epoch
+#              change theirs when they hear of each other, and the replica of one that dies before it has heard of
+#              that is never elected
 #   meet       every pod knows every other by its present address (new pods, new addresses, all of them at once)
 #   takeover   of a master whose pod lives under another id (an empty disk), or is gone with slots that it was to hand over,
 #              the replica becomes master, also where the masters cannot vote: nobody else can be serving under that id
@@ -71,9 +74,12 @@ NF < 9 { next }
     entries[pod]++
     # what a node says of itself counts for more than what others say
     is_myself = flags ~ /,myself,/
-    if (is_myself) { self[pod] = id; pod_ip[pod] = address; live[id] = pod }
+    if (is_myself) { own_epoch[pod] = $8; self[pod] = id; pod_ip[pod] = address; live[id] = pod }
     if (!(id in role)) ids[++id_count] = id
-    if (is_myself || !(id in live)) {
+    # of who does not answer, the newest that is known: a view may be from before it had its slots
+    is_newest = $8 > epoch[id] || ($8 == epoch[id] && count >= slots[id])
+    if (is_myself || (!(id in live) && is_newest)) {
+        epoch[id] = $8
         role[id] = flags ~ /,slave,/ ? "slave" : "master"
         master_of[id] = $5
         slots[id] = count
@@ -127,6 +133,16 @@ function sort_ids(    i, id, at, moved, is_hearsay) {
         for (at = i; at > 1 && number_of(pod_of[ids[at - 1]]) > number_of(pod_of[moved]); at--)
             ids[at] = ids[at - 1]
         ids[at] = moved
+    }
+}
+
+# Redis takes it from a node that knows nobody.
+function plan_epochs(    i, p) {
+    for (i = 1; i <= id_count; i++)
+        if (slots[ids[i]]) return
+    for (i = 1; i <= pod_count; i++) {
+        p = pods[i]
+        if (entries[p] == 1 && !own_epoch[p]) order(p " epoch " number_of(p) + 1)
     }
 }
 
@@ -314,7 +330,7 @@ function plan_slots(    i, id, takers, free, share, given, at, begin, list, take
             while (at + 1 < share && free_slots[at + 1] == free_slots[at] + 1) at++
             list = list " " begin " " free_slots[at]
         }
-        if (list != "") order(pod_of[taker[i]] " slots" list)
+        if (list != "") order(pod_of[taker[i]] (free == 16384 ? " begin" : " slots") list)
     }
 }
 
@@ -381,6 +397,7 @@ function plan_machines(    i, id, other) {
 function plan() {
     if (!pod_count) return
     names(); sort_ids()
+    plan_epochs();    if (ordered) return
     plan_meet();      if (ordered) return
     plan_takeover();  if (ordered) return
     plan_forget();    if (ordered) return
