@@ -853,8 +853,11 @@ client_is_finished(const struct client *client)
 void
 client_close(struct client *client)
 {
-	if (has_old(client))
-		end_old(client->old, "over");
+	/* who is changing over just now is not without a connection: the old one has brought all until here */
+	if (has_old(client)) {
+		disconnect(client->old, false);
+		flush_held(client);
+	}
 	for (uint32_t i = 0; i < client->channel_count; i++) {
 		struct finding finding = ledger_close(&client->ledgers[i]);
 
