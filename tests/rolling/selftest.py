@@ -33,7 +33,9 @@ class Noticed(unittest.TestCase):
         # and nothing is held against who has not done it
         for line in failed:
             self.assertNotIn("none twice", line, text)
-            self.assertNotIn("every client got each message", line, text)
+            # whose new connection is refused is without one for a while, and what comes meanwhile is rightly missed
+            if REFUSED not in promises:
+                self.assertNotIn("every client got each message", line, text)
 
     def test_a_process_that_is_killed_instead_of_drained(self):
         self.noticed("kill", ENDED, EXITED, "reconnects are spread")
