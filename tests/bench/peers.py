@@ -4,6 +4,7 @@ They are downloaded by apt-get and unpacked below build/bench/peers, with those 
 have: nothing is installed, no service is started, and removing the folder removes them.
 """
 
+import fcntl
 import glob
 import os
 import re
@@ -99,9 +100,12 @@ def fetch(peer):
     """Raises Unavailable."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise Unavailable("it is taken from Debian's packages, and there is no apt-get here")
-    packages = PACKAGES[peer] + tuple(name for package in PACKAGES[peer] for name in libraries_of(package))
     os.makedirs(TREE, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=HOME) as folder:
+    with open(os.path.join(HOME, "lock"), "w", encoding="utf-8") as lock, tempfile.TemporaryDirectory(dir=HOME) as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: a program that is being replaced cannot be started
+        if is_there(peer):
+            return
+        packages = PACKAGES[peer] + tuple(name for package in PACKAGES[peer] for name in libraries_of(package))
         download(dict.fromkeys(packages), folder)
         for archive in sorted(glob.glob(os.path.join(folder, "*.deb"))):
             unpack(archive)
