@@ -392,7 +392,7 @@ class Proxy:
     """
     Stands between Push and Redis and can misbehave.
 
-    cut_after_publish: the connection breaks when a PUBLISH was passed on, before its answer.
+    cut_after_publish: a channel; the connection breaks when a PUBLISH there was passed on, before its answer.
     make_deaf(): messages of subscriptions are swallowed; everything else passes, and so do they on new connections.
     black_hole: nothing passes in either direction, and nothing is closed.
     """
@@ -401,7 +401,7 @@ class Proxy:
         self.target = port
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.cut_after_publish = False
+        self.cut_after_publish = None
         self.pairs = []
         self.deaf = ()  # of these
         self.swallowed = 0
@@ -419,6 +419,11 @@ class Proxy:
 
     def make_deaf(self):
         self.deaf = tuple(self.pairs)
+
+    def _is_to_be_cut(self, data):
+        """Among whatever else Push had to say in that turn."""
+        channel = self.cut_after_publish
+        return channel and b"\r\nPUBLISH\r\n$%d\r\n%s\r\n" % (len(channel), channel.encode()) in data
 
     def _accept(self):
         while True:
@@ -448,8 +453,8 @@ class Proxy:
                 if not to_server and pair in self.deaf and b"message\r\n" in data:
                     self.swallowed += 1
                     continue
-                if to_server and self.cut_after_publish and b"\r\nPUBLISH\r\n" in data and b"\x1epush:" not in data:
-                    self.cut_after_publish = False
+                if to_server and self._is_to_be_cut(data):
+                    self.cut_after_publish = None
                     is_cut = True
                     source.shutdown(socket.SHUT_RDWR)  # no answer gets through from here on
                 target.sendall(data)

@@ -104,7 +104,7 @@ def test_commands_that_are_cut_are_an_error_or_acknowledged_and_never_repeated(r
 def test_a_publish_whose_answer_is_lost_is_an_error_that_says_so_and_is_not_repeated(redis):
     proxy = Proxy(redis.port)
     with start(f"redis://127.0.0.1:{proxy.port}") as node, redis.subscribe("lost") as plain:
-        proxy.cut_after_publish = True
+        proxy.cut_after_publish = "lost"
         answer = publish(node.port, "lost", "once")
         assert answer.status == 503 and "may have been published" in answer.error
         assert int(answer.headers["retry-after"]) >= 1
