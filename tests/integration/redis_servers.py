@@ -31,6 +31,10 @@ START_S = 20
 
 MAKE = os.environ.get("TEST_REDIS", "Redis")
 
+# A server of a cluster waits for the disk (fsync) whenever its view changes; where others write much that takes longer
+# than the time after which it is given up, and a replica takes over that no test has asked for.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
 
 def program(name):
     """(path, environment)"""
@@ -126,7 +130,7 @@ class RedisServer:
 
     def __init__(self, *options, certificate=None, sentinel=None, wait=True, inside=(), host="127.0.0.1"):
         self.inside, self.host = list(inside), host
-        self.folder = Path(tempfile.mkdtemp(prefix="push-redis-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="push-redis-", dir=MEMORY))
         self.port = free_port()
         self.socket_path = str(self.folder / "redis.sock")
         self.tls_port = free_port() if certificate else None
@@ -370,7 +374,14 @@ class Cluster:
         for node in (to, source, *self.alive()):
             with contextlib.suppress(RedisError):  # replicas refuse it
                 node.command("CLUSTER", "SETSLOT", slot, "NODE", to_id)
-        wait_until(lambda: all(self._sees(node, slot, to.port) for node in self.alive()), "everyone knows of the move")
+        try:
+            wait_until(lambda: all(self._sees(node, slot, to.port) for node in self.alive()), "everyone knows of the move")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: slot {slot} to {to.port}\n{self.views()}") from error
+
+    def views(self):
+        """What each knows of all."""
+        return "\n".join(f"{node.port}:\n{node.command('CLUSTER', 'NODES').decode()}" for node in self.alive())
 
     @staticmethod
     def _sees(node, slot, port):
