@@ -14,7 +14,7 @@ from redis_servers import RedisServer, wait_until
 from server import SANITIZED
 from test_live import Controlled, message, subscribed, unsubscribed
 
-SOON_S = 6 if SANITIZED else 1.5
+SOON_S = 6 if SANITIZED else 2.5
 MARK = "\x1e"
 NOBODY = f"{'0' * 16}.{'0' * 32}"
 

@@ -14,7 +14,7 @@ from wsclient import WebSocket
 
 @pytest.fixture(scope="module")
 def server():
-    with Server(PUSH_PUBLISH_WAIT_MAX="1s", PUSH_MESSAGE_MAX_SIZE="1mb", PUSH_CLIENT_QUEUE_MAX_SIZE="8mb",
+    with Server(PUSH_PUBLISH_WAIT_MAX="3s", PUSH_MESSAGE_MAX_SIZE="1mb", PUSH_CLIENT_QUEUE_MAX_SIZE="8mb",
                 PUSH_HISTORY_RULES="kept:=10") as running:
         yield running
 
@@ -35,7 +35,7 @@ def test_all_who_read_are_counted(server, channel):
 def test_without_subscribers_it_is_answered_at_once(server):
     start = time.monotonic()
     assert publish(server, "nobody", 1).json == {"subscribers": 0, "written": 0}
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 2
 
 
 def test_an_array_tells_of_each(server):
@@ -56,7 +56,7 @@ def test_who_does_not_read_is_waited_for_until_the_time_is_over(server):
             ws.message()
         start = time.monotonic()
         assert publish(server, "slow", 1).json == {"subscribers": 2, "written": 1}
-        assert 0.9 <= time.monotonic() - start < 3
+        assert 2.9 <= time.monotonic() - start < 6
 
 
 def test_who_goes_away_is_not_waited_for(server):
@@ -68,7 +68,7 @@ def test_who_goes_away_is_not_waited_for(server):
         start = time.monotonic()
         answer = publish(server, "leaver", 1)
         assert answer.json == {"subscribers": 1, "written": 0}
-        assert time.monotonic() - start < 0.9
+        assert time.monotonic() - start < 2.5
 
 
 def test_what_can_be_waited_for_is_checked(server):
