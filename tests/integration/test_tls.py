@@ -39,7 +39,7 @@ def tls(tmp_path_factory):
     certificate, key = make_certificate(tmp_path_factory.mktemp("tls"))
     port = free_port()
     with Server(conf_d={"30-tls": VHOST % (port, certificate, key)}, PUSH_CLIENT_QUEUE_MAX_SIZE=QUEUE,
-                PUSH_SOCKET_SEND_BUFFER_SIZE="64kb", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="500ms",
+                PUSH_SOCKET_SEND_BUFFER_SIZE="64kb", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="5s",
                 PUSH_HEARTBEAT_INTERVAL_DURATION="10s") as running:
         running.tls_port = port
         running.context = ssl.create_default_context(cafile=certificate)
