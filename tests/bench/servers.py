@@ -15,6 +15,7 @@ import threading
 import time
 
 import peers
+from ports import free_port, free_ports
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_S, STOP_S = 30, 20
@@ -63,15 +64,6 @@ http {{
 
 class Failed(Exception):
     """A server did not come up; says what it said itself."""
-
-
-def free_ports(count):
-    """All are held until all are known, so that they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 class Server:
@@ -192,7 +184,7 @@ class Nchan(Server):
     name = peer = "Nchan"
 
     def command(self):
-        self.port = free_ports(1)[0]
+        self.port = free_port()
         conf = os.path.join(self.work.name, "nginx.conf")
         with open(conf, "w", encoding="utf-8") as file:
             file.write(NCHAN_CONF.format(
@@ -221,7 +213,7 @@ class Redis(Server):
     ready_text = "Ready to accept connections"
 
     def command(self):
-        self.port = free_ports(1)[0]
+        self.port = free_port()
         return [peers.path("usr/bin/redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--protected-mode",
                 "no", "--save", "", "--appendonly", "no", "--maxclients", str(FILES_MAX - 100), "--tcp-backlog", "4096",
                 "--client-output-buffer-limit", "pubsub 0 0 0", "--dir", self.work.name]

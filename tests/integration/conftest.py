@@ -1,8 +1,12 @@
-"""Servers that tests of a file share: starting one takes longer than most tests."""
+"""Servers that tests of a file share: starting one takes longer than most tests.  The benchmark's ports and peers."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
-from server import Server
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
+from server import Server  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,10 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from server import SOURCE, free_port
-
-sys.path.insert(0, str(SOURCE / "tests/bench"))
-import peers  # noqa: E402
+import peers
+from ports import free_port
 
 START_S = 20
 

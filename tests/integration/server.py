@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import http1
+from ports import free_port
 
 BUILD = Path(os.environ.get("TEST_BUILD_DIR", "build/release")).resolve()
 SOURCE = Path(os.environ.get("TEST_SOURCE_DIR", ".")).resolve()
@@ -30,13 +30,6 @@ BAD_WORDS = ("assertion failed", "AddressSanitizer", "runtime error:", "LeakSani
 
 START_S = 30
 STOP_S = 30
-
-
-def free_port():
-    """On all addresses, as servers listen: clients of other tests bind such ports on 127.x.y.z, and for a minute more."""
-    with socket.socket() as s:
-        s.bind(("", 0))
-        return s.getsockname()[1]
 
 
 def environment(extra):

@@ -10,7 +10,8 @@ import pytest
 from h2client import make_certificate
 from http1 import get
 from resuming import WsReader, gap, message, resumed
-from server import Server, free_port
+from ports import free_port
+from server import Server
 from sseclient import HEARTBEAT, EventStream
 from test_tls import VHOST
 from wsclient import PING_TEXT, WebSocket

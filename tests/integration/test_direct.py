@@ -12,7 +12,8 @@ import time
 import pytest
 
 from http1 import Connection, get, post
-from server import DIRECT, SANITIZED, Server, free_port
+from ports import free_port
+from server import DIRECT, SANITIZED, Server
 from sseclient import EventStream
 from test_framing import in_two_segments
 from test_hostile import processor_seconds

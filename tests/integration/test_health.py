@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from server import PUSHD, Server, environment, free_port
+from ports import free_port
+from server import PUSHD, Server, environment
 from sseclient import EventStream
 
 

@@ -11,7 +11,8 @@ import pytest
 from h2client import (END_HEADERS, ENABLE_CONNECT, H2, HEADERS, MAX_CONCURRENT_STREAMS, literal,
                       make_certificate)
 from http1 import get
-from server import Server, free_port
+from ports import free_port
+from server import Server
 from sseclient import HEARTBEAT, RECONNECT
 from wsclient import CLOSE, PING, PING_TEXT, PONG, TEXT, frame
 

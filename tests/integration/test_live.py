@@ -11,7 +11,8 @@ from h2client import H2, make_certificate
 from http1 import Connection, get, post, publish, request
 from redis_servers import RedisServer
 from resuming import WsReader, gap, message, resumed
-from server import Server, free_port
+from ports import free_port
+from server import Server
 from sseclient import HEARTBEAT, EventStream
 from test_http2 import VHOST
 from wsclient import TEXT, WebSocket, frame

@@ -15,7 +15,8 @@ import pytest
 
 import server as harness
 from http1 import Connection, get, post, publish
-from server import BUILD, DEPS, PUSHD, SOURCE, TOOLS, Process, Server, free_port
+from ports import free_port
+from server import BUILD, DEPS, PUSHD, SOURCE, TOOLS, Process, Server
 from sseclient import HEARTBEAT, RECONNECT, EventStream
 from wsclient import CLOSE, TEXT, WebSocket
 

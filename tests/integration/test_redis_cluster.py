@@ -3,10 +3,10 @@
 import pytest
 
 from http1 import publish
+from ports import free_port
 from reconcile import Reconciliation
 from redis_nodes import node as start, readiness, two, ws
 from redis_servers import Cluster, Subscriber, slot_of, wait_until
-from server import free_port
 
 # channels of all three masters
 LOAD = "load-%d"

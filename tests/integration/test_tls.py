@@ -13,7 +13,8 @@ import pytest
 
 from h2client import make_certificate
 from http1 import Connection, get, post, publish
-from server import Server, free_port
+from ports import free_port
+from server import Server
 from sseclient import EventStream
 from wsclient import CLOSE, TEXT, WebSocket, frame
 

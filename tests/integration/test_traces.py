@@ -10,7 +10,8 @@ import pytest
 
 from collector import Collector
 from http1 import Connection, get, post, publish, request
-from server import DIRECT, Server, free_port
+from ports import free_port
+from server import DIRECT, Server
 from sseclient import EventStream
 from wsclient import TEXT, WebSocket, frame
 

@@ -1,9 +1,10 @@
-"""The helpers of the integration tests are at hand here, too."""
+"""The helpers of the integration tests and of the benchmark are at hand here, too."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "integration"))
+for folder in ("bench", "integration"):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / folder))
 
 
 def pytest_configure(config):

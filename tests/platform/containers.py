@@ -11,7 +11,8 @@ import pytest
 
 import http1
 import redis_servers
-from server import BUILD, DEPS, SOURCE, TOOLS, Process, free_port
+from ports import free_port
+from server import BUILD, DEPS, SOURCE, TOOLS, Process
 
 ENGINE = SOURCE / "tests/platform/docker"
 USER = 10001

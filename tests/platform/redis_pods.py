@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from redis_servers import Client, RedisError, program, wait_until
+from ports import free_port
+from redis_servers import MEMORY, Client, RedisError, program, wait_until
 from server import SOURCE
 
 REDIS = SOURCE / "k8s/base/redis"
@@ -36,16 +36,6 @@ def missing():
         if not shutil.which(name):
             return f"no {name} here: tests/platform/tools installs it"
     return None
-
-
-def free_port_pair():
-    """A port whose bus port is free, too; every pod has the same."""
-    while True:
-        port = random.randrange(11000, 22000)
-        with contextlib.suppress(OSError), socket.socket() as a, socket.socket() as b:
-            a.bind(("0.0.0.0", port))
-            b.bind(("0.0.0.0", port + 10000))
-            return port
 
 
 class Pod:
@@ -136,9 +126,9 @@ class Pod:
 
 class Pods:
     def __init__(self, count=6, machines=3, node_timeout_ms=800, forget_s=600, start=True):
-        self.folder = Path(tempfile.mkdtemp(prefix="push-pods-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="push-pods-", dir=MEMORY))
         self.folder.chmod(0o755)
-        self.port = free_port_pair()
+        self.port = free_port(distance=10000)  # and that of the bus
         self.forget_s = forget_s
         self.net = f"127.{random.randrange(2, 255)}.{random.randrange(2, 255)}."
         self.last_ip = 0

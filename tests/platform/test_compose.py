@@ -14,8 +14,9 @@ import urllib.request
 
 import pytest
 
-from containers import (BUILD, ENGINE, SOURCE, compose_config, free_port, has_compose, http1, need_engine, own_options,
+from containers import (BUILD, ENGINE, SOURCE, compose_config, has_compose, http1, need_engine, own_options,
                         run, wait_until)
+from ports import free_port
 from redis_servers import peers
 from sseclient import HEARTBEAT, RECONNECT, EventStream
 from wsclient import PING, PONG, TEXT, WebSocket, frame

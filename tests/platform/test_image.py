@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from containers import (BUILD, DEPS, SOURCE, TOOLS, USER, Contained, http1, need_engine, need_root, run, wait_until)
+from ports import free_port
 from redis_servers import RedisServer
 from sseclient import HEARTBEAT, RECONNECT, EventStream
 from wsclient import WebSocket
@@ -322,7 +323,6 @@ def container(docker, image):
 
 
 def ports():
-    from containers import free_port
     port, management = free_port(), free_port()
     return port, ["--env", f"SERVER_PORT={port}", "--env", f"MANAGEMENT_SERVER_PORT={management}"]
 

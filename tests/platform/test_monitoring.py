@@ -19,7 +19,8 @@ import pytest
 
 from http1 import get
 from redis_servers import Cluster, RedisServer, wait_until
-from server import SOURCE, TOOLS, Process, Server, free_port
+from ports import free_port
+from server import SOURCE, TOOLS, Process, Server
 from sseclient import EventStream
 from wsclient import WebSocket
 

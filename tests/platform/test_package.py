@@ -8,7 +8,7 @@ import pytest
 
 import debian_machine
 from debian_machine import SOURCE, Root
-from server import free_port
+from ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import debian_machine
 import http1
 from debian_machine import SOURCE, Machine
 from redis_servers import RedisServer
-from server import Server, free_port
+from ports import free_port
+from server import Server
 from sseclient import EventStream
 from wsclient import WebSocket
 

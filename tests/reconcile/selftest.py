@@ -17,7 +17,8 @@ import threading
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(os.environ["TEST_SOURCE_DIR"]) / "tests/integration"))
+TESTS = Path(os.environ["TEST_SOURCE_DIR"]) / "tests"
+sys.path[:0] = [str(TESTS / "integration"), str(TESTS / "bench")]
 from server import Server  # noqa: E402
 
 RECONCILE = None

@@ -8,7 +8,6 @@ import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {Agent, request} from 'node:http';
-import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
 import {setTimeout as wait} from 'node:timers/promises';
@@ -21,6 +20,7 @@ const paths = {
 	plugins: process.env.TEST_PLUGINS ?? join(root, 'build/release/plugins'),
 	mounts: process.env.TEST_MOUNTS ?? join(root, 'mounts'),
 	lwsws: process.env.TEST_LWSWS ?? join(root, 'build/deps/bin/lwsws'),
+	ports: join(root, 'tests/bench/ports.py'),
 };
 
 const START_MS_MAX = 20_000;
@@ -33,14 +33,14 @@ const SHORT = {
 	PUSH_WORKERS: '1',
 };
 
+/* Ours until this process ends: its standard input is held. */
 export async function freePort() {
-	const server = createServer().listen(0, '127.0.0.1');
+	const claim = spawn('python3', [paths.ports, '1', '--hold'], {stdio: ['pipe', 'pipe', 'inherit']});
+	const [port] = await once(claim.stdout.setEncoding('utf8'), 'data');
 
-	await once(server, 'listening');
-	const {port} = server.address();
-	server.close();
-	await once(server, 'close');
-	return port;
+	for (const held of [claim, claim.stdin, claim.stdout])
+		held.unref();
+	return Number(port);
 }
 
 /* The environment of the test, without options that are meant for another server. */
