@@ -5,7 +5,7 @@ from server import Server
 from sseclient import EventStream
 from wsclient import PONG, WebSocket, frame
 
-IMPATIENT = {"PUSH_REDIS_TIMEOUT": "600ms", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
+IMPATIENT = {"PUSH_REDIS_TIMEOUT": "2s", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PUSH_DRAIN_DURATION": "100ms",
              "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
 
 
