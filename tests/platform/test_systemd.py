@@ -264,7 +264,7 @@ def test_systemd_waits_for_a_drain_however_long_it_is(machine):
             clients = [EventStream(push.port, "a") for _ in range(8)]
             started = time.monotonic()
             push.systemctl("stop")
-            assert 1 < time.monotonic() - started < 8
+            assert 1 < time.monotonic() - started < 20
             assert push.show("Result") == "success", push.log()
             for client in clients:
                 client.close()
