@@ -245,7 +245,7 @@ def test_when_descriptors_are_used_up_it_recovers():
         clients = []
         for _ in range(150):
             try:
-                clients.append(EventStream(server.port, "full", timeout=0.5))
+                clients.append(EventStream(server.port, "full", timeout=2))
             except (OSError, EOFError):
                 break
         assert 40 < len(clients) < 100

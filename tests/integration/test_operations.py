@@ -76,9 +76,10 @@ def test_the_time_for_which_a_loop_stands_still_counts_as_lag(server):
     time.sleep(0.5)
     os.kill(server.worker(), signal.SIGCONT)
     assert late() - before >= 40  # of 50 ticks, 43 were later than that
-    counted = server.metric("push_loop_lag_seconds_count")
+    counted, start = server.metric("push_loop_lag_seconds_count"), time.monotonic()
     time.sleep(1)
-    assert server.metric("push_loop_lag_seconds_count") - counted == pytest.approx(100, abs=15)
+    ticks = server.metric("push_loop_lag_seconds_count") - counted
+    assert ticks == pytest.approx(100 * (time.monotonic() - start), rel=0.2)
 
 
 def test_promtool_finds_nothing_wrong_with_the_metrics(server):
@@ -86,7 +87,7 @@ def test_promtool_finds_nothing_wrong_with_the_metrics(server):
 
 
 def test_sigterm_drains_and_ends_with_0():
-    with Server(PUSH_DRAIN_DURATION="1500ms", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="700ms") as server:
+    with Server(PUSH_DRAIN_DURATION="4s", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="2s") as server:
         with WebSocket(server.port, "d") as ws, EventStream(server.port, "d") as sse, \
                 Connection(server.port) as publisher:
             sse.raw(), ws.read_frame(), ws.read_frame()
@@ -109,7 +110,7 @@ def test_sigterm_drains_and_ends_with_0():
             assert ws.close_code() == 1001
         server.ended = True
         assert server.process.wait() == 0
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 15
 
 
 def test_a_second_sigterm_ends_at_once():

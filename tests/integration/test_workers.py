@@ -212,7 +212,7 @@ class Follower(threading.Thread):
             fresh = self.connect(self.server, self.channel)
             self.moves += 1
             # what the old one was given before it left is there still
-            self.client.socket.settimeout(0.2)
+            self.client.socket.settimeout(3)  # until the server closes it
             with contextlib.suppress(OSError, EOFError):
                 while True:
                     event, number = self.next_of(self.client)
