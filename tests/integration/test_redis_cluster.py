@@ -86,7 +86,7 @@ def test_plain_redis_clients_take_part(steady, sharded):
         owner.command(publish_command, "interop", "from redis")
         assert client.message() == ("interop", "from redis")
         assert plain.message() == b"from redis"
-        assert publish(other.port, "interop", "from push").json == {"subscribers": 2}
+        wait_until(lambda: publish(other.port, "interop", "from push").json == {"subscribers": 2}, "both are counted")
         assert client.message() == ("interop", "from push")
         assert plain.message() == b"from push"
 

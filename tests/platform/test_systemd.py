@@ -1,6 +1,5 @@
 """The units: what systemd says of them, and what Push does under them, in a machine that systemd has booted."""
 
-import json
 import os
 import re
 import shutil
@@ -13,8 +12,8 @@ import pytest
 import debian_machine
 import http1
 from debian_machine import SOURCE, Machine
-from redis_servers import RedisServer
 from ports import free_port
+from redis_servers import RedisServer, wait_until
 from server import Server
 from sseclient import EventStream
 from wsclient import WebSocket
@@ -202,7 +201,8 @@ def test_it_serves_in_its_sandbox(machine, redis):
               PUSH_HISTORY_SIZE=10) as push:
         with EventStream(push.port, "a") as sse, WebSocket(push.port, "a") as ws:
             assert hears(sse, "heartbeat") and hears(ws, "ping")  # from here on nothing is missed
-            assert json.loads(http1.publish(push.port, "a", "hello").text)["subscribers"] == 2
+            # one worker hears of the other's clients through Redis
+            wait_until(lambda: http1.publish(push.port, "a", "hello").json == {"subscribers": 2}, "both are counted")
             assert hears(sse, "hello") and hears(ws, "hello")
         assert http1.get(push.port, "/").status == 200
         metrics = http1.get(push.management, "/actuator/prometheus").text
