@@ -1,4 +1,7 @@
-"""Servers that tests of a file share: starting one takes longer than most tests.  The benchmark's ports and peers."""
+"""Servers that tests of a file share: starting one takes longer than most tests.
+
+The benchmark's ports.py and peers.py are at hand, too.
+"""
 
 import sys
 from pathlib import Path

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from http1 import get
-from redis_servers import Cluster, RedisServer, wait_until
 from ports import free_port
+from redis_servers import Cluster, RedisServer, wait_until
 from server import SOURCE, TOOLS, Process, Server
 from sseclient import EventStream
 from wsclient import WebSocket
