@@ -243,7 +243,8 @@ render_traces(const struct push_stats *stats, struct push_buf *to)
 
 /* The names that Prometheus' own client libraries use. */
 static void
-render_process(const struct push_process *process, const char *version, struct push_buf *to)
+render_process(const struct push_process *process, const struct push_options *options, const char *version,
+	struct push_buf *to)
 {
 	head(to, "process_start_time_seconds", "gauge", "When the process started, since 1970.");
 	push_buf_printf(to, "process_start_time_seconds %.3f\n", process->start_time_s);
@@ -259,7 +260,8 @@ render_process(const struct push_process *process, const char *version, struct p
 		"Connections on Push's own sockets, of clients, publishers and those who have not said yet.",
 		process->direct_connections);
 	head(to, "push_build_info", "gauge", "Always 1; the labels tell what runs.");
-	push_buf_printf(to, "push_build_info{version=\"%s\",engine=\"memory\"} 1\n", version);
+	push_buf_printf(to, "push_build_info{version=\"%s\",engine=\"%s\"} 1\n", version,
+		options->redis_url[0] ? "redis" : "memory");
 }
 
 void
@@ -276,5 +278,5 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_times(stats, to);
 	render_state(stats, options, to);
 	render_traces(stats, to);
-	render_process(process, version, to);
+	render_process(process, options, version, to);
 }
