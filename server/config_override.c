@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "config.h"
+#include "core/environment.h"
 
 /* Where the configuration that Push brings says that the console lies. */
 #define INSTALLED_MOUNTS "/usr/share/push/mounts"
@@ -34,6 +35,9 @@ override_port(struct json_object *vhost, struct push_error *error)
 		const char *value = getenv(ports[i].variable);
 
 		if (strcmp(name, ports[i].vhost) || !value || !*value)
+			continue;
+		/* a Service that is called "server" or "management-server" */
+		if (push_environment_is_service_link(ports[i].variable, value))
 			continue;
 		if (!config_parse_port(value)) {
 			snprintf(error->text, sizeof(error->text), "%s=%.*s: not a port (1 to 65535)",

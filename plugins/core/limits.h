@@ -19,6 +19,10 @@
 /* Text options.  lwsws mishandles a configuration value over about 250 bytes. */
 #define PUSH_OPTION_TEXT_BYTES_MAX 240
 
+/* push.redis.url, which may come by the environment: a cluster of 16 nodes with the long names that they have
+ * in Kubernetes. */
+#define PUSH_OPTION_URL_BYTES_MAX 2048
+
 /* Bounds of durations: a day is longer than any proxy keeps a connection, and sums of several stay far from
  * the 64-bit microsecond range. */
 #define PUSH_DURATION_US_MAX (24ull * 3600 * 1000000)

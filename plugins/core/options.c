@@ -5,15 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
+#include "environment.h"
 #include "history_rules.h"
 #include "http_url.h"
 #include "options.h"
 #include "push_assert.h"
 #include "redis_url.h"
+#include "similar_name.h"
+#include "spring_redis.h"
 #include "units.h"
 #include "utf8.h"
 
-enum option_type { DURATION, SIZE, MEMORY, COUNT, RATIO, SWITCH, TEXT };
+enum option_type { DURATION, SIZE, MEMORY, COUNT, RATIO, SWITCH, TEXT, URL };
 
 static const struct push_option_info infos[] = {
 #define X(field, type, name, value, help) {name, value, help},
@@ -33,6 +37,9 @@ static const struct {
 #define OPTION_COUNT       (sizeof(infos) / sizeof(infos[0]))
 #define OPTION_NAME_SIZE   64
 #define ENVIRONMENT_PREFIX "PUSH_"
+
+/* A variable of pushd's own, which takes it out of the environment before options are read. */
+#define WORKERS_VARIABLE "PUSH_WORKERS"
 
 static enum push_status
 fail(struct push_error *error, enum push_status status, const char *label, const char *value, const char *why)
@@ -89,15 +96,16 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 
 	enum push_status status;
 
-	if (type != TEXT) {
+	if (type != TEXT && type != URL) {
 		status = type == SWITCH ? set_switch((bool *)field, value) : set_number(field, type, value);
 		return status == PUSH_OK ? PUSH_OK : fail(error, PUSH_INVALID, label, value, forms[type]);
 	}
-	if (strlen(value) > PUSH_OPTION_TEXT_BYTES_MAX) {
+	if (strlen(value) > (type == URL ? PUSH_OPTION_URL_BYTES_MAX : PUSH_OPTION_TEXT_BYTES_MAX)) {
 		char masked[PUSH_ERROR_QUOTE_BYTES_MAX + 1];
 
 		push_redis_url_mask(value, masked, sizeof(masked));
-		return fail(error, PUSH_INVALID, label, masked, "longer than 240 bytes");
+		return fail(error, PUSH_INVALID, label, masked,
+			type == URL ? "longer than 2048 bytes" : "longer than 240 bytes");
 	}
 	strcpy(field, value);
 	return PUSH_OK;
@@ -117,6 +125,51 @@ push_options_init(struct push_options *options)
 	}
 }
 
+/* A value that may be a secret is not repeated: a variable with a typo in its name still holds one. */
+static void
+mask_value(const char *label, const char *value, char to[PUSH_ERROR_QUOTE_BYTES_MAX + 1])
+{
+	static const char *const secrets[] = {"pass", "secret", "token", "key", "auth"};
+
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		if (strcasestr(label, secrets[i]))
+			value = "***";
+	push_redis_url_mask(value, to, PUSH_ERROR_QUOTE_BYTES_MAX + 1);
+}
+
+/* The variable's name where `label` is one, the option's otherwise; in `to`. */
+static void
+spell_as(const char *label, const char *option_name, char to[OPTION_NAME_SIZE])
+{
+	if (!strncmp(label, ENVIRONMENT_PREFIX, strlen(ENVIRONMENT_PREFIX)))
+		push_option_env_name(option_name, to, OPTION_NAME_SIZE);
+	else
+		snprintf(to, OPTION_NAME_SIZE, "%s", option_name);
+}
+
+static enum push_status
+fail_unknown(struct push_error *error, const char *label, const char *value)
+{
+	char masked[PUSH_ERROR_QUOTE_BYTES_MAX + 1], name[OPTION_NAME_SIZE], nearest[OPTION_NAME_SIZE] = "";
+	bool is_variable = !strncmp(label, ENVIRONMENT_PREFIX, strlen(ENVIRONMENT_PREFIX));
+	size_t distance, least = SIZE_MAX;
+
+	for (size_t i = 0; i < OPTION_COUNT + is_variable; i++) {
+		if (i < OPTION_COUNT)
+			spell_as(label, infos[i].name, name);
+		else
+			snprintf(name, sizeof(name), WORKERS_VARIABLE);
+		if (push_similar_name_distance(label, name, &distance) && distance < least) {
+			least = distance;
+			strcpy(nearest, name);
+		}
+	}
+	mask_value(label, value, masked);
+	snprintf(error->text, sizeof(error->text), "%s=%s: no such option%s%s%s", label, masked,
+		nearest[0] ? "; did you mean " : "", nearest, nearest[0] ? "?" : "");
+	return PUSH_NOT_FOUND;
+}
+
 enum push_status
 push_options_set(struct push_options *options, const char *name, const char *value, struct push_error *error)
 {
@@ -124,7 +177,7 @@ push_options_set(struct push_options *options, const char *name, const char *val
 		if (!strcmp(infos[i].name, name))
 			return set_option(options, i, name, value, error);
 
-	return fail(error, PUSH_NOT_FOUND, name, value, "no such option");
+	return fail_unknown(error, name, value);
 }
 
 void
@@ -153,37 +206,28 @@ set_from_variable(struct push_options *options, const char *variable, struct pus
 		if (!strcmp(name, label))
 			return set_option(options, i, label, equals + 1, error);
 	}
-	return fail(error, PUSH_NOT_FOUND, label, equals + 1, "no such option");
-}
-
-static const char *
-environment_value(char *const *environment, const char *name)
-{
-	size_t length = strlen(name);
-
-	for (; *environment; environment++)
-		if (!strncmp(*environment, name, length) && (*environment)[length] == '=')
-			return (*environment)[length + 1] ? *environment + length + 1 : NULL;
-	return NULL;
+	if (push_environment_is_service_link(label, equals + 1))
+		return PUSH_OK;
+	return fail_unknown(error, label, equals + 1);
 }
 
 /* The origin's names for the place of Redis. */
 static enum push_status
 set_redis_from_spring(struct push_options *options, char *const *environment, struct push_error *error)
 {
-	const char *host = environment_value(environment, "SPRING_REDIS_HOST");
-	const char *port = environment_value(environment, "SPRING_REDIS_PORT");
-	const char *database = environment_value(environment, "SPRING_REDIS_DATABASE");
-	char url[PUSH_OPTION_TEXT_BYTES_MAX + 2];
+	enum push_status status;
+	struct push_buf url;
 
-	if (!host || options->redis_url[0])
+	if (options->redis_url[0])
 		return PUSH_OK;
-	snprintf(url, sizeof(url), strchr(host, ':') ? "redis://[%s]:%s/%s" : "redis://%s:%s/%s", host,
-		port ? port : "6379", database ? database : "0");
-	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (!strcmp(infos[i].name, "push.redis.url"))
-			return set_option(options, i, "SPRING_REDIS_HOST", url, error);
-	return PUSH_OK;
+	push_buf_init(&url, sizeof(options->redis_url));
+	status = push_spring_redis_url(environment, &url, error);
+	if (status == PUSH_OK && url.size)
+		memcpy(options->redis_url, url.bytes, url.size);
+	if (url.bytes)
+		explicit_bzero(url.bytes, url.capacity);
+	push_buf_fini(&url);
+	return status;
 }
 
 enum push_status

@@ -26,7 +26,7 @@
 /* X(field, type, name, default, meaning)
  * type DURATION: uint64_t in microseconds; SIZE, MEMORY: uint64_t in bytes; COUNT: uint64_t; RATIO: uint64_t
  * in billionths; SWITCH: bool;
- * TEXT: char[] */
+ * TEXT: char[]; URL: a longer one */
 #define PUSH_OPTIONS_MAP(X)                                                                                  \
 	X(lifetime_min_us, DURATION, "push.reconnect.dither.min.duration", "120s",                           \
 		"shortest lifetime of a connection; each one is drawn from [min, max]")                      \
@@ -35,7 +35,7 @@
 	X(grace_us, DURATION, "push.client.close.grace.period.duration", "4s",                               \
 		"how long a client has to answer a ping, or to close by itself")                             \
 	X(heartbeat_us, DURATION, "push.heartbeat.interval.duration", "30s", "pings and heartbeats")         \
-	X(redis_url, TEXT, "push.redis.url", "", "where Redis is; empty for the embedded broker")            \
+	X(redis_url, URL, "push.redis.url", "", "where Redis is; empty for the embedded broker")             \
 	X(redis_sharded, SWITCH, "push.redis.sharded", "off",                                                \
 		"on: publish and subscribe by shard in a cluster (SPUBLISH, SSUBSCRIBE)")                    \
 	X(redis_timeout_us, DURATION, "push.redis.timeout", "3s",                                            \
@@ -95,6 +95,7 @@
 #define PUSH_OPTION_FIELD_RATIO(field)    uint64_t field
 #define PUSH_OPTION_FIELD_SWITCH(field)   bool field
 #define PUSH_OPTION_FIELD_TEXT(field)     char field[PUSH_OPTION_TEXT_BYTES_MAX + 1]
+#define PUSH_OPTION_FIELD_URL(field)      char field[PUSH_OPTION_URL_BYTES_MAX + 1]
 
 struct push_options {
 #define X(field, type, name, value, help) PUSH_OPTION_FIELD_##type(field);
@@ -122,7 +123,8 @@ push_options_init(struct push_options *options);
  * push_options_set - set one option from text.
  *
  * @name: the dotted name.  @value: as in the configuration.
- * Errors: PUSH_NOT_FOUND for a name that is no option, PUSH_INVALID for a
+ * Errors: PUSH_NOT_FOUND for a name that is no option, with the one that was
+ * probably meant in `error`; PUSH_INVALID for a
  * value that is malformed or out of its bounds.  On error the option keeps its
  * value and `error` tells what is wrong.
  */
@@ -133,11 +135,12 @@ push_options_set(struct push_options *options, const char *name, const char *val
  * push_options_set_from_environment - apply the overrides of an environment.
  *
  * @environment: NAME=VALUE strings, NULL-terminated (the process' `environ`).
- * Every variable that starts with PUSH_ must be one of the table's; others are
- * ignored, except SPRING_REDIS_HOST, SPRING_REDIS_PORT and
- * SPRING_REDIS_DATABASE, which make a redis:// URL if push.redis.url is empty
- * otherwise.  An empty PUSH_ variable counts as not set.
- * Errors: as push_options_set(); the text names the variable.
+ * Every variable that starts with PUSH_ must be one of the table's, unless it
+ * describes a Service of Kubernetes (environment.h); others are ignored,
+ * except those of Spring (spring_redis.h), which make push.redis.url if that
+ * is empty otherwise.  An empty variable counts as not set.
+ * Errors: as push_options_set(), PUSH_INVALID for a variable of Spring's that
+ * is not understood; the text names the variable.
  */
 enum push_status PUSH_MUST_USE
 push_options_set_from_environment(

@@ -177,6 +177,10 @@ def test_sighup_with_a_bad_configuration_keeps_the_worker():
 @pytest.mark.parametrize("env,words", [
     ({"PUSH_HEARTBEAT_INTERVAL_DURATION": "soon"}, ["PUSH_HEARTBEAT_INTERVAL_DURATION", "soon"]),
     ({"PUSH_NO_SUCH_OPTION": "1"}, ["PUSH_NO_SUCH_OPTION"]),
+    ({"PUSH_MESAGE_MAX_SIZE": "1mb"}, ["PUSH_MESAGE_MAX_SIZE=1mb", "did you mean PUSH_MESSAGE_MAX_SIZE?"]),
+    ({"PUSH_WORKER": "2"}, ["did you mean PUSH_WORKERS?"]),
+    ({"SPRING_REDIS_PASSWORD": "geheim"}, ["SPRING_REDIS_PASSWORD", "SPRING_REDIS_HOST"]),
+    ({"SPRING_REDIS_NODES": "a:1,b:1"}, ["SPRING_REDIS_NODES", "not understood", "push.redis.url"]),
     ({"PUSH_MESSAGE_MAX_SIZE": "1tb"}, ["PUSH_MESSAGE_MAX_SIZE", "1tb"]),
     ({"PUSH_RECONNECT_DITHER_MIN_DURATION": "10m"}, ["push.reconnect.dither.min.duration", "max"]),
     ({"PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "2m"}, ["push.client.close.grace.period.duration", "min"]),
@@ -205,6 +209,31 @@ def test_a_bad_option_in_a_file_is_named_with_the_file(options, words):
     assert server.process.wait(20) == 1
     for word in words:
         assert word in server.process.output()
+
+
+# as a pod has them beside the Services "push", "push-redis", "server" and "management-server"
+SERVICE_LINKS = {
+    "PUSH_SERVICE_HOST": "10.96.0.7", "PUSH_SERVICE_PORT": "8080", "PUSH_SERVICE_PORT_HTTP": "8080",
+    "PUSH_PORT": "tcp://10.96.0.7:8080", "PUSH_PORT_8080_TCP": "tcp://10.96.0.7:8080", "PUSH_PORT_8080_TCP_PROTO": "tcp",
+    "PUSH_PORT_8080_TCP_PORT": "8080", "PUSH_PORT_8080_TCP_ADDR": "10.96.0.7",
+    "PUSH_REDIS_SERVICE_HOST": "10.96.0.8", "PUSH_REDIS_PORT": "tcp://10.96.0.8:6379",
+    "PUSH_REDIS_PORT_6379_TCP_ADDR": "10.96.0.8",
+}
+
+
+def test_services_of_kubernetes_with_pushs_names_do_not_stop_the_start():
+    with Server(**SERVICE_LINKS) as server:
+        assert publish(server.port, "a", 1).status == 202
+    for variable in ("SERVER_PORT", "MANAGEMENT_SERVER_PORT"):
+        run = subprocess.run([PUSHD, "--config", SOURCE, "--plugins", BUILD / "plugins", "--mounts", SOURCE / "mounts",
+                              "--check"], capture_output=True, text=True,
+                             env=harness.environment({variable: "tcp://10.96.0.9:80"}))
+        assert run.returncode == 0, run.stderr
+
+
+def test_services_of_kubernetes_do_not_stop_lwsws_without_pushd():
+    with Server(stock=True, **SERVICE_LINKS) as server:
+        assert publish(server.port, "a", 1).status == 202
 
 
 def test_options_of_the_file_count_and_the_environment_overrides_them():

@@ -222,6 +222,31 @@ def test_a_database_keeps_counts_apart(redis):
 
 def test_the_origins_names_of_the_place_of_redis(redis):
     reaches(redis, SPRING_REDIS_HOST="127.0.0.1", SPRING_REDIS_PORT=redis.port, SPRING_REDIS_DATABASE=2)
+    reaches(redis, SPRING_DATA_REDIS_URL=f"redis://127.0.0.1:{redis.port}/2")
+
+
+def test_the_origins_password_is_sent_as_it_is():
+    with RedisServer("--requirepass", "p@ss:w/rd%20 #") as redis:
+        output = reaches(redis, SPRING_REDIS_HOST="127.0.0.1", SPRING_REDIS_PORT=redis.port,
+                         SPRING_REDIS_PASSWORD="p@ss:w/rd%20 #")
+        assert "p@ss" not in output
+
+
+def test_the_metrics_of_every_worker_name_the_engine(redis):
+    info = re.compile(r'^push_build_info\{version="[^"]+",engine="(\w+)"\} 1$', re.M)
+    with Server(PUSH_REDIS_URL=redis.url(), PUSH_WORKERS=2) as node:
+        # which worker answers a scrape is the kernel's choice
+        for _ in range(20):
+            assert info.findall(get(node.management, "/actuator/prometheus").text) == ["redis"]
+    with Server() as alone:
+        assert info.findall(get(alone.management, "/actuator/prometheus").text) == ["memory"]
+
+
+def test_lwsws_without_pushd_understands_the_origins_names_too(redis):
+    with Server(stock=True, SPRING_REDIS_HOST="127.0.0.1", SPRING_REDIS_PORT=redis.port) as one, \
+            Server(PUSH_REDIS_URL=redis.url()) as other, ws(one, "stock") as client:
+        assert publish(other.port, "stock", "hello").status == 202
+        assert client.message() == ("stock", "hello")
 
 
 def test_a_password_and_the_user_of_the_readme():

@@ -105,6 +105,13 @@ def test_one_reachable_server_of_the_url_is_enough(steady):
         wait_well(node)
 
 
+def test_the_origins_name_of_the_clusters_nodes(steady):
+    nodes = steady.url.split("//")[1]
+    with start("", SPRING_REDIS_CLUSTER_NODES=nodes) as node:
+        assert publish(node.port, "a", 1).status == 202
+        assert 'push_redis_info{topology="cluster",sharded="off"} 1' in node.check_metrics()
+
+
 def test_a_killed_master_loses_nothing_without_a_gap(cluster, sharded):
     one, other = two(cluster.url, PUSH_REDIS_SHARDED=sharded)
     with one, other, Reconciliation([one, other], channels=CHANNELS, channel=LOAD) as load:

@@ -70,6 +70,13 @@ def test_sentinels_that_are_gone_or_know_nothing_are_passed_over(sentinels):
             assert publish(node.port, "a", 1).status == 202
 
 
+def test_the_origins_names_of_sentinels_and_their_master(sentinels):
+    nodes, name = sentinels.url.split("//")[1].split("/")
+    with start("", SPRING_REDIS_SENTINEL_NODES=nodes, SPRING_REDIS_SENTINEL_MASTER=name) as node:
+        assert publish(node.port, "a", 1).status == 202
+        assert 'push_redis_info{topology="sentinel",sharded="off"} 1' in node.check_metrics()
+
+
 def test_a_replica_is_never_taken_for_the_master(sentinels):
     """A sentinel that tells old news names a server that says itself that it is none."""
     replica = sentinels.other()

@@ -75,7 +75,9 @@ a_bad_option_is_named_with_its_value(void **state)
 		const char *name, *value, *expected;
 		enum push_status status;
 	} rows[] = {
-		{"push.heartbeat.interval", "30s", "push.heartbeat.interval=30s: no such option",
+		{"push.heartbeat.interval", "30s",
+			"push.heartbeat.interval=30s: no such option; did you mean "
+			"push.heartbeat.interval.duration?",
 			PUSH_NOT_FOUND},
 		{"push.drain.duration", "soon", "push.drain.duration=soon: not a duration", PUSH_INVALID},
 		{"push.drain.duration", "", "push.drain.duration=: not a duration", PUSH_INVALID},
@@ -97,22 +99,99 @@ a_bad_option_is_named_with_its_value(void **state)
 }
 
 static void
-an_unknown_variable_is_refused_by_its_name(void **state)
+an_unknown_variable_is_refused_with_the_name_that_was_meant(void **state)
 {
-	char *environment[] = {"PUSH_HEARTBEAT=30s", NULL};
-	struct push_options o;
+	static const struct {
+		const char *variable, *expected;
+	} rows[] = {
+		{"PUSH_HEARTBEAT=30s", "PUSH_HEARTBEAT=30s: no such option; did you mean "
+				       "PUSH_HEARTBEAT_INTERVAL_DURATION?"},
+		{"PUSH_REDIS_URI=x", "PUSH_REDIS_URI=x: no such option; did you mean PUSH_REDIS_URL?"},
+		{"PUSH_CHANNEL_MAX=7", "PUSH_CHANNEL_MAX=7: no such option; did you mean PUSH_CHANNELS_MAX?"},
+		/* the same words in another order */
+		{"PUSH_MAX_MESSAGE_SIZE=1mb",
+			"PUSH_MAX_MESSAGE_SIZE=1mb: no such option; did you mean PUSH_MESSAGE_MAX_SIZE?"},
+		{"PUSH_DRIAN_DURATION=1s",
+			"PUSH_DRIAN_DURATION=1s: no such option; did you mean PUSH_DRAIN_DURATION?"},
+		/* pushd's own */
+		{"PUSH_WORKER=2", "PUSH_WORKER=2: no such option; did you mean PUSH_WORKERS?"},
+		{"PUSH_NO_SUCH_THING=1", "PUSH_NO_SUCH_THING=1: no such option"},
+		{"PUSH_=1", "PUSH_=1: no such option"},
+		{"PUSH__=1", "PUSH__=1: no such option"},
+		/* a secret stays one */
+		{"PUSH_REDIS_PASSWORD=geheim", "PUSH_REDIS_PASSWORD=***: no such option"},
+		{"PUSH_REDIS_URLS=redis://me:geheim@db",
+			"PUSH_REDIS_URLS=redis://me:***@db: no such option; did you mean PUSH_REDIS_URL?"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char variable[128], *environment[] = {variable, NULL};
+		struct push_options o;
+		struct push_error error;
+
+		snprintf(variable, sizeof(variable), "%s", rows[i].variable);
+		push_options_init(&o);
+		assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_NOT_FOUND);
+		assert_string_equal(error.text, rows[i].expected);
+	}
+}
+
+static void
+variables_of_a_service_in_kubernetes_are_no_options(void **state)
+{
+	char *environment[] = {"PUSH_SERVICE_HOST=10.96.0.7", "PUSH_SERVICE_PORT=8080",
+		"PUSH_SERVICE_PORT_HTTP=8080", "PUSH_SERVICE_PORT_MANAGEMENT=8000",
+		"PUSH_PORT=tcp://10.96.0.7:8080", "PUSH_PORT_8080_TCP=tcp://10.96.0.7:8080",
+		"PUSH_PORT_8080_TCP_PROTO=tcp", "PUSH_PORT_8080_TCP_PORT=8080",
+		"PUSH_PORT_8080_TCP_ADDR=10.96.0.7", "PUSH_REDIS_SERVICE_HOST=fd00:10:96::a",
+		"PUSH_REDIS_SERVICE_PORT=6379", "PUSH_REDIS_PORT=tcp://[fd00:10:96::a]:6379",
+		"PUSH_REDIS_PORT_6379_TCP=tcp://[fd00:10:96::a]:6379",
+		"PUSH_REDIS_PORT_6379_TCP_ADDR=fd00:10:96::a", "PUSH_DNS_PORT_53_UDP=udp://10.96.0.10:53",
+		"PUSH_DNS_PORT_53_UDP_PROTO=udp", "PUSH_DNS_PORT_53_UDP_PORT=53",
+		/* a Service whose name has the words itself */
+		"PUSH_PORT_FORWARD_PORT_80_TCP_ADDR=10.96.0.9", "PUSH_SERVICE_PORT_SERVICE_PORT=80",
+		"SPRING_REDIS_SERVICE_HOST=10.96.0.8", "SPRING_REDIS_PORT=tcp://10.96.0.8:6379",
+		"SPRING_REDIS_PORT_6379_TCP_ADDR=10.96.0.8", NULL};
+	struct push_options o, defaults;
 	struct push_error error;
 
 	(void)state;
 	push_options_init(&o);
-	assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_NOT_FOUND);
-	assert_string_equal(error.text, "PUSH_HEARTBEAT=30s: no such option");
+	push_options_init(&defaults);
+	assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_OK);
+	assert_memory_equal(&o, &defaults, sizeof(o));
+}
+
+static void
+names_like_those_of_a_service_with_other_values_are_refused(void **state)
+{
+	static const char *const variables[] = {"PUSH_PORT=8080", "PUSH_REDIS_PORT=6379",
+		"PUSH_SERVICE_HOST=localhost", "PUSH_SERVICE_HOST=", "PUSH_SERVICE_PORT=http",
+		"PUSH_SERVICE_PORT=70000", "PUSH_SERVICE_PORTS=8080", "PUSH_PORT=http://10.0.0.1:80",
+		"PUSH_PORT=tcp://10.0.0.1:0", "PUSH_PORT=tcp://10.0.0.1", "PUSH_PORT=tcp://",
+		"PUSH_PORT=tcp://[]:80", "PUSH_PORT=tcp://]:80", "PUSH_PORT=tcp://db:80",
+		"PUSH_PORT_8080_TCP=8080", "PUSH_PORT_8080_TCP_PROTO=tls", "PUSH_PORT_8080_TCP_NAME=x",
+		"PUSH_PORT_0_TCP_PORT=8080", "PUSH_PORT_TCP_PORT=8080"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(variables); i++) {
+		char variable[128], *environment[] = {variable, NULL};
+		struct push_options o;
+		struct push_error error;
+		bool is_empty = variables[i][strlen(variables[i]) - 1] == '=';
+
+		snprintf(variable, sizeof(variable), "%s", variables[i]);
+		push_options_init(&o);
+		assert_int_equal(push_options_set_from_environment(&o, environment, &error),
+			is_empty ? PUSH_OK : PUSH_NOT_FOUND);
+	}
 }
 
 static void
 an_overlong_text_is_refused(void **state)
 {
-	char value[PUSH_OPTION_TEXT_BYTES_MAX + 2];
+	char value[PUSH_OPTION_TEXT_BYTES_MAX + 2], url[PUSH_OPTION_URL_BYTES_MAX + 2];
 	struct push_options o;
 	struct push_error error;
 
@@ -124,8 +203,13 @@ an_overlong_text_is_refused(void **state)
 	value[PUSH_OPTION_TEXT_BYTES_MAX] = 'x';
 	value[PUSH_OPTION_TEXT_BYTES_MAX + 1] = '\0';
 	assert_int_equal(push_options_set(&o, "push.cors.allowed.origins", value, &error), PUSH_INVALID);
-	memcpy(value, "redis://me:geheim@", 18);
-	assert_int_equal(push_options_set(&o, "push.redis.url", value, &error), PUSH_INVALID);
+	memset(url, 'x', sizeof(url));
+	memcpy(url, "redis://me:geheim@", 18);
+	url[PUSH_OPTION_URL_BYTES_MAX] = '\0';
+	assert_int_equal(push_options_set(&o, "push.redis.url", url, &error), PUSH_OK);
+	url[PUSH_OPTION_URL_BYTES_MAX] = 'x';
+	url[PUSH_OPTION_URL_BYTES_MAX + 1] = '\0';
+	assert_int_equal(push_options_set(&o, "push.redis.url", url, &error), PUSH_INVALID);
 	assert_null(strstr(error.text, "geheim"));
 }
 
@@ -207,7 +291,9 @@ main(void)
 		cmocka_unit_test(each_option_is_overridden_by_its_variable),
 		cmocka_unit_test(every_option_has_a_variable_that_is_understood),
 		cmocka_unit_test(a_bad_option_is_named_with_its_value),
-		cmocka_unit_test(an_unknown_variable_is_refused_by_its_name),
+		cmocka_unit_test(an_unknown_variable_is_refused_with_the_name_that_was_meant),
+		cmocka_unit_test(variables_of_a_service_in_kubernetes_are_no_options),
+		cmocka_unit_test(names_like_those_of_a_service_with_other_values_are_refused),
 		cmocka_unit_test(an_overlong_text_is_refused),
 		cmocka_unit_test(contradictions_name_both_options),
 		cmocka_unit_test(the_origins_names_for_redis_make_a_url),
