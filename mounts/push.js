@@ -16,7 +16,7 @@
  *   channels?: Iterable<string>, id?: string, acks?: boolean, client?: string, transport?: 'ws'|'sse',
  *   heartbeat?: number, WebSocket?: any, EventSource?: any, message?: (message: Message, text: string) => any,
  *   gap?: (gap: {channel?: string, missed?: number|'unknown'}) => any, resumed?: (data: {replayed: number}) => any,
- *   error?: (data: {channel?: string, error: string}) => any, heard?: (event: string) => any,
+ *   error?: (data: {channel?: string, channels?: string[], error: string}) => any, heard?: (event: string) => any,
  *   state?: (state: State, why: {code?: number, status?: number, error?: string, wait?: number}) => any,
  * }} Options
  */
@@ -289,7 +289,7 @@ export class Push {
 			this.#call(name, data);
 		} else if (name === 'error') {
 			this.#call(name, data);
-			this.unsubscribe([channel]);
+			this.unsubscribe(data?.channels ?? [channel]);
 		}
 		if (typeof id !== 'string')
 			return;

@@ -92,6 +92,9 @@ on_over(struct push_message *message)
 	tell(publish);
 	push_list_remove(&publish->item);
 	publish->publishes->count--;
+	if (publish->subscriber && push_subscriber_is_held(publish->subscriber) &&
+		count_of(publish->publishes, publish->subscriber) < PUSH_WS_PUBLISHES_MAX)
+		push_subscriber_hold(publish->subscriber, false);
 	push_message_fini(message);
 	free(publish);
 }
@@ -118,6 +121,7 @@ push_client_publish(void *context, struct push_subscriber *subscriber, const str
 	push_list_append(bucket(publishes, subscriber), &publish->item);
 	publishes->count++;
 	if (is_full) {
+		push_subscriber_hold(subscriber, true);
 		push_message_fail(&publish->message, 503, "too many publishes without an answer");
 		on_over(&publish->message);
 	} else if (!command->data) {

@@ -4,6 +4,7 @@
 
 #include "acks.h"
 #include "jsonscan.h"
+#include "intake.h"
 #include "limits.h"
 #include "session.h"
 
@@ -231,6 +232,7 @@ acks_refuse(struct push_subscriber *subscriber, const struct push_command *comma
 	if (frame)
 		subscriber_enqueue(subscriber, frame, now_us);
 	push_frame_unref(frame);
+	intake_check(subscriber);
 }
 
 /* Whether the client can have read that: it is no position behind what was sent to it. */

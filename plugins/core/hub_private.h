@@ -58,12 +58,14 @@ struct subscription_list {
  */
 struct push_subscriber {
 	uint32_t magic;
-	uint8_t encoding;  /* enum push_encoding */
-	uint8_t state : 4; /* enum subscriber_state */
-	bool is_told : 1;  /* its end, to the observer */
-	bool has_acks : 1; /* its session has some (acks.h) */
-	uint8_t reason;    /* enum push_close_reason, from CLOSING on */
-	bool blocked : 1;  /* the transport calls push_subscriber_writable() */
+	uint8_t encoding;   /* enum push_encoding */
+	uint8_t state : 4;  /* enum subscriber_state */
+	bool is_told : 1;   /* its end, to the observer */
+	bool has_acks : 1;  /* its session has some (acks.h) */
+	bool is_paused : 1; /* the transport does not read from it (intake.h) */
+	bool is_held : 1;   /* somebody has work of the client's to do (push_subscriber_hold) */
+	uint8_t reason;     /* enum push_close_reason, from CLOSING on */
+	bool blocked : 1;   /* the transport calls push_subscriber_writable() */
 	bool awaits_pong : 1;
 	bool pong_overdue : 1; /* the grace period is over, the second look is not */
 	bool asked_to_reconnect : 1;

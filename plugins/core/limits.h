@@ -131,7 +131,8 @@
 #define PUSH_READ_MESSAGES_MAX     1000
 #define PUSH_READ_MESSAGES_BYTES   (256u * 1024)
 
-/* Publishes of one WebSocket client that are not answered yet; more are refused. */
+/* Publishes of one WebSocket client that are not answered yet: one more is refused, and then the client is
+ * not read from until there is room. */
 #define PUSH_WS_PUBLISHES_MAX 64
 
 /* What a client may have echoed in the answers to its commands. */
@@ -147,6 +148,15 @@
 /* What a request to change channels is answered, by its own bytes: an error repeats at most that of a name,
  * and says why in less than a hundred bytes; the shortest name takes three. */
 #define PUSH_CONTROL_ANSWER_FACTOR 48
+
+/* Answers that wait for a client to read them: past it the client is not read from (intake.h).  More than any
+ * burst of commands that an honest client sends before it reads, little beside a queue. */
+#define PUSH_ANSWERS_WAITING_BYTES_MAX 65536u
+
+/* Refused channels of one command that have an error of their own; the others share one, which names as many
+ * of them as fit. */
+#define PUSH_LIVE_ERRORS_MAX     16u
+#define PUSH_LIVE_MORE_BYTES_MAX 16384u
 
 /* Changes of channels that a client asks for before its stream has begun; more of them are refused. */
 #define PUSH_LIVE_EARLY_BYTES_MAX 16384

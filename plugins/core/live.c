@@ -5,6 +5,7 @@
  * reads is slow, and closed like anyone else who is.  Any answer may be the one that does that, so each is
  * followed by a look at the subscriber's state: a closed one has no list any more.
  */
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "acks.h"
 #include "channels.h"
+#include "intake.h"
 #include "jsonscan.h"
 #include "limits.h"
 #include "live.h"
@@ -45,6 +47,13 @@ struct early_command {
 	uint32_t kind, size;
 };
 
+/* Channels of one command that are refused: the first ones are answered one by one, in their place among the
+ * other answers, the others by one error at the end, so that no command has more answers than it is worth. */
+struct live_refusals {
+	uint32_t count;
+	struct push_buf more; /* names, as far as there is room: a JSON array without its brackets */
+};
+
 /* What a request that came beside the stream is answered: three arrays, without their brackets. */
 struct live_lists {
 	struct push_buf subscribed, unsubscribed, errors;
@@ -55,7 +64,8 @@ struct live_call {
 	struct push_subscriber *subscriber;
 	struct live_request *request;
 	uint64_t now_us;
-	struct live_lists *lists; /* NULL: it came over the connection, and is answered there */
+	struct live_lists *lists;       /* NULL: it came over the connection, and is answered there */
+	struct live_refusals *refusals; /* where lists is NULL */
 };
 
 static void
@@ -189,7 +199,35 @@ refuse(const struct live_call *call, const char *name, size_t size, const char *
 		list_error(&call->lists->errors, name, size, text);
 		return;
 	}
-	send_error(call->subscriber, call->request, name, size, text, call->now_us);
+	if (call->refusals->count++ < PUSH_LIVE_ERRORS_MAX) {
+		send_error(call->subscriber, call->request, name, size, text, call->now_us);
+		return;
+	}
+	call->subscriber->hub->stats->live_refused++;
+	/* escaped, a byte takes six at most */
+	if (call->refusals->more.size + 6 * size + 3 <= call->refusals->more.max)
+		list_name(&call->refusals->more, name, size);
+}
+
+/* Refusals that have had no answer yet have one together. */
+static void
+finish_refusals(const struct live_call *call)
+{
+	struct live_refusals *refusals = call->refusals;
+	struct push_buf data;
+
+	if (refusals->count > PUSH_LIVE_ERRORS_MAX && is_open(call->subscriber)) {
+		push_buf_init(&data, PUSH_EVENT_BYTES_MAX);
+		push_buf_printf(&data, "{\"error\":\"%" PRIu32 " more channels are refused\",\"channels\":[",
+			refusals->count - PUSH_LIVE_ERRORS_MAX);
+		push_buf_append(&data, refusals->more.bytes ? refusals->more.bytes : "", refusals->more.size);
+		push_buf_append_text(&data, "]");
+		append_ref(&data, call->request);
+		push_buf_append_text(&data, "}");
+		send_event(call->subscriber, "error", &data, NULL, 0, call->now_us);
+		push_buf_fini(&data);
+	}
+	push_buf_fini(&refusals->more);
 }
 
 /* `subscribed`, with the position where it is one of history; `unsubscribed`. */
@@ -676,14 +714,17 @@ static void
 serve_command(struct push_subscriber *subscriber, bool is_subscribe, struct live_request *request,
 	const struct push_json_member *channels, uint64_t now_us)
 {
-	const struct live_call call = {subscriber, request, now_us, NULL};
+	struct live_refusals refusals = {0};
+	const struct live_call call = {subscriber, request, now_us, NULL, &refusals};
 	struct json_object *names = parse_names(channels);
 
 	if (!names) {
 		send_error(subscriber, request, NULL, 0, "'channels' must be an array of strings", now_us);
 		return;
 	}
+	push_buf_init(&refusals.more, PUSH_LIVE_MORE_BYTES_MAX);
 	serve_names(&call, names, is_subscribe ? subscribe : unsubscribe);
+	finish_refusals(&call);
 	json_object_put(names);
 	if (is_open(subscriber))
 		replay_waiting(subscriber, now_us);
@@ -744,6 +785,14 @@ keep_early(struct push_subscriber *subscriber, const struct push_command *comman
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 }
 
+bool
+live_is_full(const struct push_subscriber *subscriber)
+{
+	const struct live *live = live_of(subscriber);
+
+	return live && live->early.size > PUSH_LIVE_EARLY_BYTES_MAX / 2;
+}
+
 void
 live_command(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
 {
@@ -775,6 +824,7 @@ live_start(struct push_subscriber *subscriber, uint64_t now_us)
 		obey(subscriber, &command, now_us);
 	}
 	push_buf_fini(&early);
+	intake_resume(subscriber);
 }
 
 /* --- beside the stream --- */
@@ -878,7 +928,7 @@ control(struct push_subscriber *subscriber, struct live_request *request, struct
 	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error)
 {
 	struct live_lists lists;
-	const struct live_call call = {subscriber, request, now_us, &lists};
+	const struct live_call call = {subscriber, request, now_us, &lists, NULL};
 	struct json_object *to_join = NULL, *to_leave = NULL;
 	const char *wrong = read_id(request, &members[2]);
 	enum push_status status;

@@ -41,6 +41,10 @@ live_destroy(struct live *live);
 void
 live_command(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);
 
+/* live_is_full - what the client has asked for before its start takes half of the room for that. */
+bool
+live_is_full(const struct push_subscriber *subscriber);
+
 /* live_greet - the subscriber is opening: tell it its token, if it has one. */
 void
 live_greet(struct push_subscriber *subscriber, uint64_t now_us);

@@ -137,6 +137,11 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 	single(to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
 	single(to, "push_subscriptions", "gauge", "Subscriptions now, of all connections.",
 		stats->subscriptions);
+	single(to, "push_paused_clients", "gauge",
+		"Clients that are not read from now, since they have asked for more than was done for them.",
+		stats->paused);
+	single(to, "push_pauses_total", "counter", "How often a client was no longer read from for that.",
+		stats->pauses);
 	single(to, "push_outbox_bytes", "gauge", "Bytes that wait for subscribers now.", stats->outbox_bytes);
 }
 

@@ -55,15 +55,16 @@ struct push_stats {
 	} by_encoding[PUSH_ENCODING_COUNT];
 	uint64_t published, published_bytes;
 	uint64_t publish_statuses[PUSH_PUBLISH_STATUS_COUNT];
-	uint64_t channels, subscriptions;                        /* now */
-	uint64_t history_bytes, history_messages;                /* now */
-	uint64_t history_dropped;                                /* for want of memory */
-	uint64_t resumes, replayed, gaps;                        /* clients, messages, told to clients */
-	uint64_t live_subscribed, live_unsubscribed;             /* channels, on open connections */
-	uint64_t live_refused;                                   /* likewise, and requests that are none */
-	uint64_t acks, redelivered;                              /* acks that covered something, messages */
-	uint64_t unacknowledged;                                 /* messages now */
-	uint64_t outbox_bytes;                                   /* now, all subscribers together */
+	uint64_t channels, subscriptions;            /* now */
+	uint64_t history_bytes, history_messages;    /* now */
+	uint64_t history_dropped;                    /* for want of memory */
+	uint64_t resumes, replayed, gaps;            /* clients, messages, told to clients */
+	uint64_t live_subscribed, live_unsubscribed; /* channels, on open connections */
+	uint64_t live_refused;                       /* likewise, and requests that are none */
+	uint64_t acks, redelivered;                  /* acks that covered something, messages */
+	uint64_t unacknowledged;                     /* messages now */
+	uint64_t outbox_bytes;                       /* now, all subscribers together */
+	uint64_t paused, pauses; /* clients that are not read from (intake.h), now and since the start */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
 	uint64_t latency_sum_us;
 	uint64_t lag_buckets[PUSH_LAG_BUCKET_COUNT + 1]; /* ticks; the last one: later than all */

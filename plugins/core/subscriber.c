@@ -11,6 +11,7 @@
 
 #include "acks.h"
 #include "hub_private.h"
+#include "intake.h"
 #include "limits.h"
 #include "live.h"
 #include "session.h"
@@ -464,6 +465,7 @@ static void
 retire(struct push_subscriber *subscriber)
 {
 	subscriber->state = SUBSCRIBER_CLOSED;
+	intake_forget(subscriber);
 	unsubscribe_all(subscriber);
 	push_timer_disarm(&subscriber->timer);
 	hub_mark_clean(subscriber);
@@ -492,6 +494,7 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 		return;
 	subscriber->state = SUBSCRIBER_CLOSING;
 	subscriber->reason = (uint8_t)reason;
+	intake_end(subscriber);
 	unsubscribe_all(subscriber);
 	if (reason == PUSH_CLOSE_SLOW)
 		push_outbox_drop_unsent(&subscriber->outbox);
@@ -579,6 +582,8 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 	PUSH_ASSERT((size_t)taken <= offered);
 
 	subscriber->blocked = (size_t)taken < offered;
+	if (subscriber->is_paused && taken)
+		push_subscriber_heard(subscriber);
 	count_written(subscriber, frames, outbox->sent, (size_t)taken, now_us);
 	before = outbox->bytes;
 	push_outbox_advance(outbox, (size_t)taken);
@@ -612,6 +617,8 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 		session_advance(subscriber, now_us);
 	if (push_outbox_is_empty(&subscriber->outbox) && !subscriber->is_behind)
 		subscriber->is_replayed = false;
+	if (subscriber->is_paused)
+		intake_resume(subscriber);
 	if (!push_outbox_is_empty(&subscriber->outbox))
 		hub_mark_dirty(subscriber); /* behind the others; does nothing when blocked */
 	else if (subscriber->state == SUBSCRIBER_CLOSING && !awaits_answer(subscriber))
@@ -692,6 +699,7 @@ push_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, 
 	if (frame)
 		subscriber_enqueue(subscriber, frame, now_us);
 	push_frame_unref(frame);
+	intake_check(subscriber);
 }
 
 void
@@ -727,7 +735,7 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 
 	switch (command->kind) {
 	case PUSH_COMMAND_PING: send_control(subscriber, PUSH_CONTROL_PONG, now_us); break;
-	case PUSH_COMMAND_ACK: acks_receive(subscriber, command, now_us); break;
+	case PUSH_COMMAND_ACK: acks_receive(subscriber, command, now_us); return; /* without an answer */
 	case PUSH_COMMAND_RESUME:
 		if (subscriber->has_acks)
 			acks_refuse(subscriber, command,
@@ -738,8 +746,9 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	case PUSH_COMMAND_SUBSCRIBE:
 	case PUSH_COMMAND_UNSUBSCRIBE: live_command(subscriber, command, now_us); break;
 	case PUSH_COMMAND_PUBLISH: publish(subscriber, command, now_us); break;
-	default: break;
+	default: return;
 	}
+	intake_check(subscriber);
 }
 
 void
@@ -788,6 +797,7 @@ push_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int co
 		return;
 	}
 	subscriber->state = SUBSCRIBER_CLOSING; /* with the reason that it was created with */
+	intake_end(subscriber);
 	unsubscribe_all(subscriber);
 	if (subscriber->blocked)
 		push_outbox_drop_unsent(&subscriber->outbox);

@@ -138,6 +138,17 @@ push_subscriber_gone(struct push_subscriber *subscriber);
 void
 push_subscriber_destroy(struct push_subscriber *subscriber);
 
+/*
+ * push_subscriber_hold - work that the client has asked for piles up elsewhere; false: it does not any more.
+ *
+ * The client is not read from meanwhile (intake.h).
+ */
+void
+push_subscriber_hold(struct push_subscriber *subscriber, bool is_held);
+
+bool
+push_subscriber_is_held(const struct push_subscriber *subscriber);
+
 /* push_subscriber_tell - an event of its own: `data` is a JSON object.  One that cannot be told is closed. */
 void
 push_subscriber_tell(struct push_subscriber *subscriber, const char *event, const char *data,

@@ -36,6 +36,13 @@ struct push_transport {
 
 	/* Who is at the other end, for a log; false where that is not known any more.  May be NULL. */
 	bool (*peer)(void *connection, char *to, size_t size);
+
+	/*
+	 * Read from the client, or leave what it sends in its socket (intake.h).  Reading is on at first.
+	 *
+	 * The end of the connection is noticed all the same.  May be NULL: reading cannot be stopped.
+	 */
+	void (*set_reading)(void *connection, bool on);
 };
 
 #endif

@@ -27,7 +27,8 @@ struct stream {
 /* In source.flags. */
 enum {
 	IS_WS = 1,
-	FAILING = 2, /* its frames could not be read: after our Close frame it hears nothing more */
+	IS_PAUSED = 4, /* the hub does not want to read from it */
+	FAILING = 2,   /* its frames could not be read: after our Close frame it hears nothing more */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes with malloc's own");
@@ -45,6 +46,16 @@ is_close(const struct push_frame *frame)
 	return frame->bytes[0] == (PUSH_WS_FIN | PUSH_WS_CLOSE);
 }
 
+/* The end of the connection (EPOLLRDHUP) is waited for in any case. */
+static bool
+stream_want(struct stream *stream, bool is_blocked)
+{
+	uint32_t events = stream->source.flags & IS_PAUSED ? EPOLLRDHUP : READING;
+
+	return push_source_want(&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source,
+		is_blocked ? events | EPOLLOUT : events);
+}
+
 static ssize_t
 stream_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
 {
@@ -56,8 +67,7 @@ stream_write(void *connection, struct push_frame *const *frames, size_t count, s
 		return -1;
 	taken = push_send_frames(stream->source.fd, frames, count, skip);
 	if (taken >= 0 && (size_t)taken < size)
-		(void)push_source_want(
-			&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source, READING | EPOLLOUT);
+		(void)stream_want(stream, true);
 	else if ((stream->source.flags & FAILING) && is_close(frames[count - 1]))
 		(void)shutdown(stream->source.fd, SHUT_WR);
 	return taken;
@@ -101,8 +111,20 @@ stream_peer(void *connection, char *to, size_t size)
 	return push_peer_text(stream->source.fd, to, size);
 }
 
+static void
+stream_set_reading(void *connection, bool on)
+{
+	struct stream *stream = connection;
+
+	stream->source.flags &= (unsigned char)~IS_PAUSED;
+	if (!on)
+		stream->source.flags |= IS_PAUSED;
+	if (stream->source.fd >= 0)
+		(void)stream_want(stream, stream->source.events & EPOLLOUT);
+}
+
 static const struct push_transport direct_transport = {
-	stream_write, stream_is_blocked, stream_close, stream_peer};
+	stream_write, stream_is_blocked, stream_close, stream_peer, stream_set_reading};
 
 static void
 free_reader(struct stream *stream)
@@ -202,11 +224,15 @@ stream_ready(struct push_source *source, uint32_t events)
 	ssize_t size;
 
 	if (events & EPOLLOUT) {
-		(void)push_source_want(&direct->sets[PUSH_DIRECT_STREAMS], source, READING);
+		(void)stream_want(stream, false);
 		direct->ops->subscriber_writable(stream->subscriber);
 	}
 	if (!(events & ~(uint32_t)EPOLLOUT) || source->fd < 0)
 		return;
+	if (source->flags & IS_PAUSED) {
+		stream_end(stream); /* it has hung up, and what it asked for before is not wanted any more */
+		return;
+	}
 	size = recv(source->fd, direct->scratch, PUSH_FRAMES_READ_BYTES, MSG_DONTWAIT);
 	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
@@ -244,7 +270,7 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 		goto fail;
 	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));
 	ops->subscriber_start(stream->subscriber);
-	if (!push_source_want(set, &stream->source, READING))
+	if (!stream_want(stream, stream->source.events & EPOLLOUT))
 		stream_end(stream);
 	return true;
 

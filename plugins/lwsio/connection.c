@@ -205,11 +205,22 @@ connection_peer(void *context, char *to, size_t size)
 	return connection->peer;
 }
 
+/* lws does not stop a single stream of HTTP/2; there the bound on the client's queue has to do. */
+static void
+connection_set_reading(void *context, bool on)
+{
+	struct push_connection *connection = context;
+
+	if (connection->way != PUSH_WAY_MUX && !connection->closing)
+		(void)lws_rx_flow_control(connection->wsi, on);
+}
+
 static const struct push_transport lws_transport = {
 	.write = connection_write,
 	.is_blocked = connection_is_blocked,
 	.close = connection_close,
 	.peer = connection_peer,
+	.set_reading = connection_set_reading,
 };
 
 static enum push_connection_way

@@ -94,7 +94,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct push_transport transport = {write_all, is_blocked, on_close};
+	static const struct push_transport transport = {
+		.write = write_all, .is_blocked = is_blocked, .close = on_close};
 	const struct push_acks_request request = {true, "me"};
 	struct push_channel_name name = {"a", 1};
 	struct push_channels channels = {&name, 1};

@@ -40,7 +40,8 @@ close_it(void *connection, bool at_once)
 	(void)at_once;
 }
 
-static const struct push_transport transport = {take_all, is_blocked, close_it};
+static const struct push_transport transport = {
+	.write = take_all, .is_blocked = is_blocked, .close = close_it};
 
 static void
 on_ready(void *context)

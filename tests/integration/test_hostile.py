@@ -291,3 +291,48 @@ def test_nothing_that_is_left_unfinished_keeps_the_server_busy(server):
             before = processor_seconds(server.worker())
             time.sleep(1)  # the time that it may not use
             assert processor_seconds(server.worker()) - before < 0.3
+
+
+def commands(count):
+    """Commands of the largest size that is taken, each refused for 1,300 empty names."""
+    text = '{"event":"subscribe","data":{"channels":[%s]}}' % ",".join(['""'] * 1300)
+    return frame(TEXT, text) * count
+
+
+def test_a_client_that_never_reads_its_answers_is_not_read_from_and_slows_nobody(server):
+    with contextlib.ExitStack() as stack, Watch(server):
+        before = server.metric("process_resident_memory_bytes")
+        greedy = [stack.enter_context(WebSocket(server.port, "greedy", answer=False)) for _ in range(30)]
+        for client in greedy:
+            client.socket.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(1000):  # until the kernel takes no more
+                    client.socket.send(commands(10))
+        server.wait_metric("push_paused_clients", 30)
+        assert server.metric("push_outbox_bytes") < 30 * 100_000
+        assert server.metric("process_resident_memory_bytes") - before < 30 * 200_000
+        # a client that reads again is served again, and in order
+        client = greedy[0]
+        client.socket.settimeout(15)
+        for _ in range(200):  # commands
+            errors = [client.event()["data"] for _ in range(17)]
+            assert errors[:16] == [{"channel": "", "error": "bad channel name '': empty"}] * 16
+            assert errors[16] == {"error": "1284 more channels are refused", "channels": [""] * 1284}
+
+
+@pytest.mark.parametrize("ask", ['{"event":"ping"}', '{"event":"subscribe","data":{"channels":["x","y"]}}',
+                                 '{"event":"unsubscribe","data":{"channels":["x","y"]}}'])
+def test_a_client_that_asks_faster_than_it_reads_gets_every_answer(server, ask):
+    """The answers are far more than its socket and its queue hold."""
+    with WebSocket(server.port, "eager", answer=False) as client:
+        count = 40_000
+        sender = threading.Thread(target=lambda: client.send(frame(TEXT, ask) * count), daemon=True)
+        sender.start()
+        server.wait_metric("push_paused_clients", 1, seconds=60)
+        answers = 0
+        per_ask = 1 if "ping" in ask else 2
+        while answers < count * per_ask:
+            opcode, payload = client.read_frame()
+            assert opcode != CLOSE, payload
+            answers += opcode == TEXT and b'"event":"ping"' not in payload
+        sender.join()

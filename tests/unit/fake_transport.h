@@ -45,6 +45,7 @@ fake_close(void *connection, bool at_once)
 	((struct client *)connection)->closed = true;
 }
 
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close, NULL};
+static const struct push_transport fake = {
+	.write = fake_write, .is_blocked = fake_is_blocked, .close = fake_close};
 
 #endif

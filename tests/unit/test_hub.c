@@ -71,7 +71,8 @@ fake_close(void *connection, bool at_once)
 	client->closed_at_once = at_once;
 }
 
-static const struct push_transport fake = {fake_write, fake_is_blocked, fake_close, NULL};
+static const struct push_transport fake = {
+	.write = fake_write, .is_blocked = fake_is_blocked, .close = fake_close};
 
 static void
 on_ready(void *context)
