@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config.h"
 
@@ -318,6 +320,30 @@ config_option(const struct config *config, const char *name)
 
 	(void)config_for_each_vhost(config, search_vhost, &search);
 	return search.found;
+}
+
+uid_t
+config_worker_user(const struct config *config)
+{
+	uid_t user = geteuid();
+
+	for (size_t i = 0; i < config->file_count; i++) {
+		const char *name, *number;
+		struct passwd *entry;
+		struct json_object *global;
+
+		if (!json_object_object_get_ex(config->files[i].tree, "global", &global))
+			continue;
+		number = config_text(global, "uid");
+		if (number)
+			user = (uid_t)strtoul(number, NULL, 10);
+		/* lws asks for the name at last */
+		name = config_text(global, "username");
+		entry = name ? getpwnam(name) : NULL;
+		if (entry)
+			user = entry->pw_uid;
+	}
+	return user;
 }
 
 struct search {

@@ -12,6 +12,7 @@
 #define PUSHD_CONFIG_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "core/options.h"
 #include "settings.h"
@@ -101,6 +102,10 @@ config_parse_port(const char *text);
 /* config_port - the TCP port of a vhost; 0 where it has none. */
 int
 config_port(struct json_object *vhost);
+
+/* config_worker_user - the user that lwsws becomes; this process' own where the configuration names none. */
+uid_t
+config_worker_user(const struct config *config);
 
 /* config_find_vhost - the vhost of that name; NULL where there is none. */
 struct json_object *

@@ -46,9 +46,11 @@ void
 kept_sockets_keep(struct kept_sockets *kept, int fd, unsigned int generation)
 {
 	struct kept_socket fresh = {.fd = fd, .generation = generation};
-	socklen_t size = sizeof(fresh.address);
+	socklen_t size = sizeof(fresh.address), flag_size = sizeof(int);
+	int listens = 0;
 
-	if (getsockname(fd, (struct sockaddr *)&fresh.address, &size)) {
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_size) || !listens ||
+		getsockname(fd, (struct sockaddr *)&fresh.address, &size)) {
 		close(fd);
 		return;
 	}

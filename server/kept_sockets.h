@@ -39,7 +39,8 @@ struct kept_sockets {
 /*
  * kept_sockets_keep - a worker of that generation listens on this socket, which is taken over.
  *
- * It may be one that is kept already; one of the same address that it is not goes.
+ * It may be one that is kept already; one of the same address that it is not goes.  What does not listen is
+ * closed.
  */
 void
 kept_sockets_keep(struct kept_sockets *kept, int fd, unsigned int generation);

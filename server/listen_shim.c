@@ -105,11 +105,12 @@ ask_pushd(const struct sockaddr *address, socklen_t size, bind_fn *next)
 	if (asking < 0 || size > sizeof(question.address) || !find_pushd(&pushd))
 		goto done;
 	memcpy(&question.address, address, size);
-	/* no name but one that the kernel finds, unix(7) */
-	if (!next(asking, (struct sockaddr *)&ours, sizeof(ours.sun_family)) &&
+	/* Connected before it has a name, so that nobody but pushd can send to it; no name but one that the
+	 * kernel finds, unix(7). */
+	if (!connect(asking, (struct sockaddr *)&pushd, sizeof(pushd)) &&
+		!next(asking, (struct sockaddr *)&ours, sizeof(ours.sun_family)) &&
 		!setsockopt(asking, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) &&
-		sendto(asking, &question, sizeof(question), MSG_NOSIGNAL, (struct sockaddr *)&pushd,
-			sizeof(pushd)) > 0)
+		send(asking, &question, sizeof(question), MSG_NOSIGNAL) > 0)
 		fd = receive_socket(asking);
 done:
 	if (asking >= 0)

@@ -26,14 +26,19 @@ notify_socket_open(const char *path)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	/* writable for all: a worker may have given up root */
-	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, 0666) &&
+	if (!bind(fd, (struct sockaddr *)&address, sizeof(address)) && !chmod(path, 0600) &&
 		!setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
 		return fd;
 	failed = errno;
 	close(fd);
 	errno = failed;
 	return -1;
+}
+
+bool
+notify_socket_allow(const char *path, uid_t user)
+{
+	return !chown(path, user, (gid_t)-1);
 }
 
 static void
@@ -53,7 +58,25 @@ parse(struct notification *notification, char *text)
 	}
 }
 
-/* Who sent it, and a descriptor: the kernel has closed those for which there was no room. */
+/* Whatever comes is open in this process from now on: the one that is expected is kept, all others go.  There
+ * is room for more than one, as control messages are padded. */
+static void
+take_descriptors(const struct cmsghdr *header, struct notification *notification)
+{
+	size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t i = 0; i < count; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+		if (count == 1 && notification->fd < 0)
+			notification->fd = fd;
+		else
+			close(fd);
+	}
+}
+
+/* Who sent it, and its descriptor. */
 static void
 read_control(struct msghdr *message, struct notification *notification)
 {
@@ -65,10 +88,16 @@ read_control(struct msghdr *message, struct notification *notification)
 		if (header->cmsg_type == SCM_CREDENTIALS) {
 			memcpy(&sender, CMSG_DATA(header), sizeof(sender));
 			notification->sender = sender.pid;
-		} else if (header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
-			memcpy(&notification->fd, CMSG_DATA(header), sizeof(int));
+		} else if (header->cmsg_type == SCM_RIGHTS) {
+			take_descriptors(header, notification);
 		}
 	}
+	/* cut by the kernel, which has closed what it cut off: no worker sends that */
+	if (!(message->msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
+		return;
+	if (notification->fd >= 0)
+		close(notification->fd);
+	*notification = (struct notification){.fd = -1};
 }
 
 static bool

@@ -1,7 +1,8 @@
 /*
  * notify_socket.h - where workers say how they are: sd_notify(3)'s protocol, seen from the supervisor's side.
  *
- * The kernel attaches the sender's process id to each datagram; whom to believe is the caller's to decide.
+ * Only one user may write to it, and root: pushd's own, or the one that its workers become.  The kernel
+ * attaches the sender's process id to each datagram, so that the caller can tell workers from others.
  */
 #ifndef PUSHD_NOTIFY_SOCKET_H
 #define PUSHD_NOTIFY_SOCKET_H
@@ -14,11 +15,11 @@
 #define NOTIFICATION_STATUS_BYTES_MAX 1024
 
 struct notification {
-	pid_t sender;
+	pid_t sender;                    /* 0: not told, or cut */
 	bool ready;                      /* READY=1 */
 	bool stopping;                   /* STOPPING=1 */
 	bool hands_over;                 /* SOCKETS=shared: it leaves listening sockets to others */
-	int fd;                          /* FDSTORE=1 came with it; the receiver's; -1: none */
+	int fd;                          /* the one that came with it; the receiver's; -1: none, or several */
 	bool asks;                       /* for a socket (listen_shim.h): */
 	struct sockaddr_storage address; /* of this address, */
 	struct sockaddr_un from;         /* in an answer to this one */
@@ -26,9 +27,14 @@ struct notification {
 	char status[NOTIFICATION_STATUS_BYTES_MAX]; /* STATUS=..., or empty */
 };
 
-/* notify_socket_open - a socket at `path`; anyone may write to it.  Returns -1 with errno set. */
+/* notify_socket_open - a socket at `path`, for this process' user.  Returns -1 with errno set. */
 int
 notify_socket_open(const char *path);
+
+/* notify_socket_allow - `user`, and root, may write to the socket at `path`, and nobody else.  Returns false
+ * with errno set. */
+bool
+notify_socket_allow(const char *path, uid_t user);
 
 /* notify_socket_receive - the next one; false when there is none. */
 bool

@@ -85,7 +85,7 @@ create_below(char path[RUN_DIR_PATH_BYTES_MAX], const char *base, size_t length)
 		return false;
 	}
 	remove_abandoned(base, length);
-	/* a worker that gave up root still has to reach the socket in it */
+	/* a worker that gave up root still has to reach the socket in it, which has a mode of its own */
 	return mkdtemp(path) && !chmod(path, 0711);
 }
 

@@ -43,6 +43,9 @@
 /* From the end of a drain until pushd has killed who is left and is gone itself. */
 #define END_MARGIN_US 5000000ull
 
+/* Notifications that are read before other work has its turn. */
+#define NOTIFICATIONS_PER_TURN_MAX 64
+
 /* While it waits for a worker's child to appear, and otherwise. */
 #define TURN_STARTING_MS 10
 #define TURN_MS          1000
@@ -84,6 +87,17 @@ end(struct supervisor *self, int exit_code)
 	self->running = false;
 }
 
+/* Workers that give up root still have to reach the socket. */
+static void
+admit_workers(const struct supervisor *self, const struct config *config)
+{
+	uid_t user = config_worker_user(config);
+
+	if (!notify_socket_allow(self->notify_path, user))
+		log_say(self->settings->log, PUSH_LOG_WARN, "%s: cannot be given to user %u: %s",
+			self->notify_path, (unsigned int)user, strerror(errno));
+}
+
 static bool
 start_generation(struct supervisor *self, struct generation *generation, struct config *config)
 {
@@ -102,6 +116,7 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 	};
 	struct push_error error;
 
+	admit_workers(self, config);
 	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK)
 		config_close(config);
 	else if (generation_start(generation, &host, names[index], config, now_us(), &error))
@@ -480,8 +495,9 @@ run(struct supervisor *self)
 		log_look(self->settings->log);
 		for (size_t i = 0; i < worker_count; i++)
 			worker_read_output(workers[i]);
-		while (notify_socket_receive(self->notify_fd, &notification))
-			on_notification(self, &notification);
+		for (int i = 0; i < NOTIFICATIONS_PER_TURN_MAX; i++)
+			if (notify_socket_receive(self->notify_fd, &notification))
+				on_notification(self, &notification);
 		read_signals(self);
 		for (size_t i = 0; i < GENERATIONS_MAX; i++)
 			watch_generation(self, &self->generations[i]);
