@@ -21,6 +21,7 @@
 #include "core/tokens.h"
 #include "debug_log.h"
 #include "direct/direct.h"
+#include "idempotency.h"
 #include "process.h"
 #include "redis/engine_redis.h"
 #include "shared_stats.h"
@@ -169,8 +170,8 @@ put_value(void *context, const char *name, size_t name_size, const char *value, 
 			now_us(), done, done_context);
 }
 
-/* --- what other nodes ask: to change the channels of a stream of ours, `TOKEN body`; answered by `200 body`
- * --- */
+/* --- what other nodes ask: to change the channels of a stream of ours, `TOKEN body`, answered by `200 body`;
+ * and whether a request with a key is under way (idempotency.h) --- */
 
 #define VERB_CONTROL "control"
 
@@ -190,6 +191,8 @@ serve(void *context, const char *verb, const char *text, size_t size, struct pus
 	struct push_broker *broker = context;
 	struct push_control_request request = {.token = text, .token_size = PUSH_TOKEN_BYTES};
 
+	if (!strcmp(verb, PUSH_VERB_CLAIM))
+		return push_idempotency_is_claimed(&broker->publisher, text, size) ? PUSH_OK : PUSH_NOT_FOUND;
 	if (strcmp(verb, VERB_CONTROL) != 0 || size <= PUSH_TOKEN_BYTES || text[PUSH_TOKEN_BYTES] != ' ' ||
 		size - PUSH_TOKEN_BYTES - 1 > broker->options.client_message_bytes_max)
 		return PUSH_NOT_FOUND;

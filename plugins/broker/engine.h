@@ -112,6 +112,11 @@ struct push_engine {
 	 * on other nodes; else it must be NULL. */
 	bool can_track;
 
+	/* A publication's `once` is heeded: a second one of the same id within PUSH_IDEMPOTENCY_US is
+	 * answered as the first and not published, also where the first one's answer was lost, or it was
+	 * carried out late. */
+	bool can_publish_once;
+
 	/* Whether a publish could succeed now. */
 	bool (*is_ready)(const struct push_engine *engine);
 

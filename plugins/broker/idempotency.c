@@ -2,8 +2,15 @@
  * idempotency.c - see idempotency.h.
  *
  * A value is the digest of the body and how it was sent, and a status of three digits: 000 while the request
- * is under way, else that of the answer, which follows.
+ * is under way, else that of the answer, which follows.  With an engine that publishes once, 000 is followed
+ * by who has claimed the key: a node and a number of its own.
+ *
+ * A claim may outlive its request: it was carried out late by a server that had stood still, or the
+ * connection was lost before the answer could be kept.  The node in the claim knows whether the request is
+ * under way; if it is not, a repeat takes the key over.  That is safe because the engine publishes each
+ * message of the request once, whoever asks for it and whenever it is carried out.
  */
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +19,20 @@
 #include "core/json.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
+#include "core/tokens.h"
 #include "idempotency.h"
 
 #define PREFIX        "idem:"
 #define DIGEST_BYTES  32 /* SHA-256 */
 #define STATUS_DIGITS 3
 #define HEAD_BYTES    (DIGEST_BYTES + STATUS_DIGITS)
+#define NODE_BYTES    PUSH_TOKEN_NODE_BYTES
+#define NUMBER_DIGITS 16
+#define CLAIM_BYTES   (HEAD_BYTES + NODE_BYTES + NUMBER_DIGITS)
+#define ONCE_BYTES    16 /* of a digest; in hex, with two numbers behind, within PUSH_ONCE_BYTES_MAX */
 
 _Static_assert(sizeof(PREFIX) + PUSH_IDEMPOTENCY_KEY_BYTES_MAX <= PUSH_VALUE_NAME_BYTES_MAX, "a name");
+_Static_assert(2 * ONCE_BYTES + 2 * 11 <= PUSH_ONCE_BYTES_MAX, "an id of a publish");
 _Static_assert(HEAD_BYTES + PUSH_PUBLISH_ANSWER_BYTES_MAX <= PUSH_VALUE_BYTES_MAX, "a value");
 
 struct push_idempotency {
@@ -28,8 +41,12 @@ struct push_idempotency {
 	void (*go_on)(void *context, const char *body, size_t size);
 	push_answer_fn stop;
 	void *context;
+	struct push_list item; /* in a bucket of publisher->claims */
+	uint64_t number;
 	bool is_lines;
+	bool is_taken_over; /* somebody else has tried before, and may have published */
 	char digest[DIGEST_BYTES];
+	char once[2 * ONCE_BYTES + 1];
 	char *body; /* owned, until it is done */
 	size_t body_size;
 	/* the answer, while it is being kept */
@@ -42,6 +59,7 @@ struct push_idempotency {
 static void
 destroy(struct push_idempotency *idempotency)
 {
+	push_list_remove(&idempotency->item);
 	free(idempotency->body);
 	free(idempotency->answer_body);
 	free(idempotency);
@@ -76,6 +94,69 @@ make_digest(const struct push_publish_request *request, char digest[DIGEST_BYTES
 	return made;
 }
 
+/* What the publishes of this request are known by, on whatever node: of the key and the body. */
+static bool
+make_once(const struct push_publish_request *request, const char digest[DIGEST_BYTES],
+	char once[2 * ONCE_BYTES + 1])
+{
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	unsigned char bytes[DIGEST_BYTES];
+	bool made = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+		    EVP_DigestUpdate(hash, digest, DIGEST_BYTES) == 1 &&
+		    EVP_DigestUpdate(hash, request->key, request->key_size) == 1 &&
+		    EVP_DigestFinal_ex(hash, bytes, NULL) == 1;
+
+	EVP_MD_CTX_free(hash);
+	for (size_t i = 0; made && i < ONCE_BYTES; i++)
+		snprintf(once + 2 * i, 3, "%02x", bytes[i]);
+	return made;
+}
+
+/* --- claims --- */
+
+static struct push_list *
+bucket(struct push_publisher *publisher, uint64_t number)
+{
+	return &publisher->claims[number % PUSH_CLAIM_BUCKETS];
+}
+
+bool
+push_idempotency_is_claimed(struct push_publisher *publisher, const char *text, size_t size)
+{
+	char digits[NUMBER_DIGITS + 1];
+	const struct push_list *list;
+	uint64_t number;
+
+	if (size != NUMBER_DIGITS)
+		return false;
+	memcpy(digits, text, size);
+	digits[size] = '\0';
+	number = strtoull(digits, NULL, 16);
+	list = bucket(publisher, number);
+	for (const struct push_list *item = list->next; item != list; item = item->next)
+		if (push_container_of(item, const struct push_idempotency, item)->number == number)
+			return true;
+	return false;
+}
+
+/* "Under way".  Returns its size. */
+static size_t
+make_claim(struct push_idempotency *idempotency, char value[CLAIM_BYTES + 1])
+{
+	struct push_publisher *publisher = idempotency->publisher;
+	struct push_engine *engine = publisher->engine;
+
+	memcpy(value, idempotency->digest, DIGEST_BYTES);
+	memset(value + DIGEST_BYTES, '0', STATUS_DIGITS);
+	if (!engine->can_publish_once)
+		return HEAD_BYTES;
+	idempotency->number = ++publisher->last_claim;
+	push_list_append(bucket(publisher, idempotency->number), &idempotency->item);
+	memcpy(value + HEAD_BYTES, engine->node, NODE_BYTES);
+	snprintf(value + HEAD_BYTES + NODE_BYTES, NUMBER_DIGITS + 1, "%016" PRIx64, idempotency->number);
+	return CLAIM_BYTES;
+}
+
 static struct push_idempotency *
 create(const struct push_publish_request *request)
 {
@@ -83,8 +164,10 @@ create(const struct push_publish_request *request)
 
 	if (!idempotency)
 		return NULL;
+	push_list_init(&idempotency->item);
 	idempotency->body = malloc(request->size + 1);
-	if (!idempotency->body || !make_digest(request, idempotency->digest)) {
+	if (!idempotency->body || !make_digest(request, idempotency->digest) ||
+		!make_once(request, idempotency->digest, idempotency->once)) {
 		destroy(idempotency);
 		return NULL;
 	}
@@ -110,6 +193,60 @@ status_in(const char *value, size_t size)
 	return status;
 }
 
+/* The request is done. */
+static void
+proceed(struct push_idempotency *idempotency)
+{
+	char *body = idempotency->body;
+
+	idempotency->body = NULL;
+	*idempotency->place = idempotency;
+	idempotency->go_on(idempotency->context, body, idempotency->body_size);
+	free(body);
+}
+
+static void
+refuse_twin(struct push_idempotency *idempotency)
+{
+	refuse(409, "the first request with this Idempotency-Key is still under way", idempotency->stop,
+		idempotency->context);
+	destroy(idempotency);
+}
+
+/* The node that has claimed the key has answered, or does not. */
+static void
+on_asked(void *context, enum push_status status, const char *text, size_t size)
+{
+	struct push_idempotency *idempotency = context;
+
+	(void)text;
+	(void)size;
+	if (status == PUSH_OK) {
+		refuse_twin(idempotency);
+		return;
+	}
+	idempotency->is_taken_over = true;
+	proceed(idempotency);
+}
+
+/* The key is claimed, by a request that may be over.  @claim: who it was. */
+static void
+check_claim(struct push_idempotency *idempotency, const char *claim)
+{
+	struct push_publisher *publisher = idempotency->publisher;
+	struct push_engine *engine = publisher->engine;
+
+	if (memcmp(claim, engine->node, NODE_BYTES) != 0)
+		engine->call(engine, claim, NODE_BYTES, PUSH_VERB_CLAIM, claim + NODE_BYTES, NUMBER_DIGITS,
+			publisher->now_us(), on_asked, idempotency);
+	else
+		on_asked(idempotency,
+			push_idempotency_is_claimed(publisher, claim + NODE_BYTES, NUMBER_DIGITS)
+				? PUSH_OK
+				: PUSH_NOT_FOUND,
+			NULL, 0);
+}
+
 static void
 repeat(struct push_idempotency *idempotency, const char *value, size_t size)
 {
@@ -121,13 +258,17 @@ repeat(struct push_idempotency *idempotency, const char *value, size_t size)
 	if (size < HEAD_BYTES || memcmp(value, idempotency->digest, DIGEST_BYTES) != 0) {
 		refuse(422, "the Idempotency-Key was used for another request", idempotency->stop,
 			idempotency->context);
-	} else if (!status) {
-		refuse(409, "the first request with this Idempotency-Key is still under way",
-			idempotency->stop, idempotency->context);
-	} else {
+		destroy(idempotency);
+	} else if (status) {
 		answer.body = value + HEAD_BYTES;
 		answer.size = size - HEAD_BYTES;
 		idempotency->stop(idempotency->context, &answer);
+		destroy(idempotency);
+	} else if (size == CLAIM_BYTES && idempotency->publisher->engine->can_publish_once) {
+		check_claim(idempotency, value + HEAD_BYTES);
+	} else {
+		/* of a node that does not say who it is, and may publish again */
+		refuse_twin(idempotency);
 	}
 }
 
@@ -136,20 +277,20 @@ on_looked(void *context, enum push_status status, const char *value, size_t size
 {
 	struct push_idempotency *idempotency = context;
 
-	if (status == PUSH_OK && !value) {
-		char *body = idempotency->body;
-
-		idempotency->body = NULL;
-		*idempotency->place = idempotency;
-		idempotency->go_on(idempotency->context, body, idempotency->body_size);
-		free(body);
-		return;
-	}
-	if (status == PUSH_OK)
+	if (status == PUSH_OK && value) {
+		/* its own claim is none, or it would wait for itself */
+		push_list_remove(&idempotency->item);
 		repeat(idempotency, value, size);
-	else
-		refuse(503, push_status_text(status), idempotency->stop, idempotency->context);
-	destroy(idempotency);
+	} else if (status == PUSH_OK) {
+		proceed(idempotency);
+	} else {
+		refuse(503,
+			status == PUSH_REFUSED
+				? "the broker cannot keep the Idempotency-Key, nothing was published"
+				: push_status_text(status),
+			idempotency->stop, idempotency->context);
+		destroy(idempotency);
+	}
 }
 
 /* Visible, so that it can be logged and quoted. */
@@ -169,7 +310,8 @@ push_idempotency_begin(struct push_publisher *publisher, const struct push_publi
 {
 	struct push_engine *engine = publisher->engine;
 	struct push_idempotency *idempotency;
-	char value[HEAD_BYTES];
+	char value[CLAIM_BYTES + 1];
+	size_t size;
 
 	if (!is_key(request->key, request->key_size)) {
 		refuse(400, "Idempotency-Key must be 1 to 255 characters of ASCII", stop, context);
@@ -185,10 +327,9 @@ push_idempotency_begin(struct push_publisher *publisher, const struct push_publi
 	idempotency->go_on = go_on;
 	idempotency->stop = stop;
 	idempotency->context = context;
-	memcpy(value, idempotency->digest, DIGEST_BYTES);
-	memset(value + DIGEST_BYTES, '0', STATUS_DIGITS);
-	engine->value_put(engine, idempotency->name, idempotency->name_size, value, sizeof(value),
-		PUSH_IDEMPOTENCY_US, true, publisher->now_us(), on_looked, idempotency);
+	size = make_claim(idempotency, value);
+	engine->value_put(engine, idempotency->name, idempotency->name_size, value, size, PUSH_IDEMPOTENCY_US,
+		true, publisher->now_us(), on_looked, idempotency);
 }
 
 /* Kept or not, it is the answer. */
@@ -222,18 +363,34 @@ make_value(struct push_idempotency *idempotency, const struct push_answer *answe
 	return HEAD_BYTES + answer->size;
 }
 
+const char *
+push_idempotency_once(const struct push_idempotency *idempotency)
+{
+	return idempotency->publisher->engine->can_publish_once ? idempotency->once : NULL;
+}
+
+/* What an engine that publishes once leaves open is done by the next repeat. */
+static bool
+is_left_open(const struct push_idempotency *idempotency, enum push_idempotency_end how)
+{
+	return idempotency->publisher->engine->can_publish_once &&
+	       (how == PUSH_IDEMPOTENCY_REPEAT ||
+		       (how == PUSH_IDEMPOTENCY_FORGET && idempotency->is_taken_over));
+}
+
 void
-push_idempotency_end(struct push_idempotency *idempotency, const struct push_answer *to_keep, bool keep,
-	push_answer_fn answer, void *context)
+push_idempotency_end(struct push_idempotency *idempotency, const struct push_answer *to_keep,
+	enum push_idempotency_end how, push_answer_fn answer, void *context)
 {
 	struct push_publisher *publisher = idempotency->publisher;
 	struct push_engine *engine = publisher->engine;
+	bool keep = how != PUSH_IDEMPOTENCY_FORGET;
 	size_t size;
 
 	idempotency->stop = answer;
 	idempotency->context = context;
 	idempotency->answer = *to_keep;
-	size = make_value(idempotency, to_keep);
+	size = is_left_open(idempotency, how) ? 0 : make_value(idempotency, to_keep);
 	if (!size) {
 		answer(context, to_keep);
 		destroy(idempotency);

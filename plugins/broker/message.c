@@ -168,6 +168,13 @@ send_all(struct push_message *message, struct push_publication *publication, siz
 	message->left += (uint32_t)count;
 	message->sent = (uint32_t)count;
 	for (size_t i = 0; i < count; i++) {
+		char once[PUSH_ONCE_BYTES_MAX];
+
+		if (message->once) {
+			publication->once = once;
+			publication->once_size = (size_t)snprintf(once, sizeof(once), "%s-%" PRIu32 "-%zu",
+				message->once, message->once_index, i);
+		}
 		if (channels->count) {
 			publication->channel = channels->names[i].text;
 			publication->channel_size = channels->names[i].size;

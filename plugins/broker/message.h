@@ -23,6 +23,8 @@ struct push_message {
 	struct push_tracker *tracker;    /* owned; NULL: nobody waits for what is written */
 	const struct push_trace *parent; /* borrowed until it is over; NULL: of its own, or none */
 	struct push_span *span;          /* until it ends; NULL: it is not traced */
+	const char *once;                /* borrowed, of its request; NULL: it may be published again */
+	uint32_t once_index;             /* of it in its request */
 	char *error;                     /* owned; where it failed: NULL is "out of memory" */
 	uint64_t subscribers;
 	uint32_t left, sent, published;

@@ -74,14 +74,22 @@ destroy(struct publishing *publishing)
 	free(publishing);
 }
 
-/* Whether a repeat could do harm: something was published, or may have been. */
-static bool
-has_effect(const struct publishing *publishing)
+/* What a repeat shall find: nothing, if nothing was published or may have been; the answer, if there is
+ * nothing left that could be done. */
+static enum push_idempotency_end
+how_to_end(const struct publishing *publishing)
 {
-	for (uint32_t i = 0; i < publishing->count; i++)
-		if (push_message_has_effect(&publishing->items[i].message))
-			return true;
-	return false;
+	bool has_effect = false, is_open = false;
+
+	for (uint32_t i = 0; i < publishing->count; i++) {
+		const struct push_message *message = &publishing->items[i].message;
+
+		has_effect |= push_message_has_effect(message);
+		is_open |= message->status == 503;
+	}
+	if (!has_effect)
+		return PUSH_IDEMPOTENCY_FORGET;
+	return is_open ? PUSH_IDEMPOTENCY_REPEAT : PUSH_IDEMPOTENCY_KEEP;
 }
 
 /* What nearly all answers are: without a buffer for it. */
@@ -110,7 +118,7 @@ give_answer(struct publishing *publishing)
 	struct push_answer answer = {.status = 202,
 		.content_type = publishing->is_lines ? "application/x-ndjson" : "application/json"};
 	struct push_idempotency *kept = publishing->kept;
-	bool effect = has_effect(publishing);
+	enum push_idempotency_end how = how_to_end(publishing);
 	struct push_buf body;
 
 	if (is_number(publishing)) {
@@ -131,7 +139,7 @@ give_answer(struct publishing *publishing)
 	}
 	publishing->kept = NULL;
 	if (kept)
-		push_idempotency_end(kept, &answer, effect, publishing->answer, publishing->context);
+		push_idempotency_end(kept, &answer, how, publishing->answer, publishing->context);
 	else
 		publishing->answer(publishing->context, &answer);
 	push_buf_fini(&body);
@@ -217,6 +225,8 @@ push_publisher_init(struct push_publisher *publisher)
 {
 	push_list_init(&publisher->waiting);
 	push_list_init(&publisher->settled);
+	for (size_t i = 0; i < PUSH_CLAIM_BUCKETS; i++)
+		push_list_init(&publisher->claims[i]);
 }
 
 void
@@ -397,11 +407,18 @@ create(struct push_publisher *publisher, const struct push_publish_request *requ
 	return NULL;
 }
 
-/* The key is new. */
+/* The key is new, or taken over. */
 static void
 go_on(void *context, const char *body, size_t size)
 {
-	publish_all(context, body, size);
+	struct publishing *publishing = context;
+	const char *once = push_idempotency_once(publishing->kept);
+
+	for (uint32_t i = 0; i < publishing->count; i++) {
+		publishing->items[i].message.once = once;
+		publishing->items[i].message.once_index = i;
+	}
+	publish_all(publishing, body, size);
 }
 
 /* The answer is there already, or is none. */

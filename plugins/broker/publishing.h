@@ -57,6 +57,9 @@ push_answer_error(unsigned int status, const char *text, push_answer_fn answer, 
 
 struct push_debug_log;
 
+/* Requests with a key are looked for by the last bits of their number. */
+#define PUSH_CLAIM_BUCKETS 256
+
 /* What publishing needs of its broker; one for each. */
 struct push_publisher {
 	struct push_engine *engine;
@@ -69,6 +72,9 @@ struct push_publisher {
 	struct push_debug_log *log; /* borrowed; NULL: nobody wants to know */
 	struct push_list waiting;   /* for what is written, the oldest first */
 	struct push_list settled;   /* of these: such that can be answered */
+	/* requests with a key that are under way, by number (idempotency.h) */
+	struct push_list claims[PUSH_CLAIM_BUCKETS];
+	uint64_t last_claim;
 };
 
 void

@@ -31,6 +31,8 @@ struct push_publication {
 		*trace;          /* of the span whose message it is (trace/tracer.h); NULL: not traced */
 	const char *traceparent; /* what the member of that name says, borrowed; NULL: nothing */
 	size_t traceparent_size;
+	const char *once; /* an id, borrowed: published once, however often it is asked for; NULL: none */
+	size_t once_size; /* up to PUSH_ONCE_BYTES_MAX */
 	struct push_channels channels; /* of `channels`: all of them, the first one is `channel`, too */
 	struct push_buf channel_copy, value_copy; /* only where the body's text had to be changed */
 };

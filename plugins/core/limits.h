@@ -122,6 +122,9 @@
 #define PUSH_IDEMPOTENCY_KEY_BYTES_MAX 255
 #define PUSH_IDEMPOTENCY_US            300000000ull
 
+/* The id of one publish of a request with an Idempotency-Key: half of a SHA-256 in hex, two numbers. */
+#define PUSH_ONCE_BYTES_MAX 64
+
 /* Lines of one stream that are published and not answered yet, 100 bytes each: past it no more are read. */
 #define PUSH_LINES_UNANSWERED_MAX 256
 

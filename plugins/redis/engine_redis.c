@@ -277,6 +277,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.call = redis_call,
 		.serve = redis_serve,
 		.can_track = true,
+		.can_publish_once = true,
 		.read = redis_read,
 		.is_ready = engine_is_ready,
 		.destroy = engine_destroy,

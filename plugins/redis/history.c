@@ -692,10 +692,10 @@ redis_history_init(struct redis_engine *engine)
 	bool is_cluster = engine->slots;
 	unsigned int count = is_cluster ? PUSH_PARTITIONS_MAX : 1;
 
+	push_redis_scripts_init(&engine->scripts);
 	if (!push_hub_has_history(engine->hub))
 		return;
 	push_hub_set_upstream(engine->hub, count, on_hub_fetch, engine);
-	push_redis_scripts_init(&engine->scripts);
 	engine->partition_count = count;
 	for (unsigned int p = 0; p < count; p++) {
 		struct redis_partition *partition = &engine->partitions[p];

@@ -22,6 +22,21 @@ redis_append_counts_key(
 	push_resp_bulk2(to, prefix, strlen(prefix), channel, size);
 }
 
+void
+redis_append_once_key(
+	struct redis_engine *engine, struct push_buf *to, const char *id, size_t size, uint16_t slot)
+{
+	char prefix[64] = "push:once:";
+
+	if (engine->tags) {
+		char tag[PUSH_REDIS_SLOT_TAG_BYTES];
+
+		push_redis_slot_tag(engine->tags, slot, tag);
+		snprintf(prefix, sizeof(prefix), "push:once:{%s}", tag);
+	}
+	push_resp_bulk2(to, prefix, strlen(prefix), id, size);
+}
+
 const char *
 redis_history_key(const struct redis_partition *partition, char *to, size_t size)
 {

@@ -5,6 +5,8 @@
  * In a cluster a key has to lie in its channel's slot.  A hash tag of the channel's own name will not do,
  * since names may hold braces; so each slot has a tag that was computed for it: `push:clients:{TAG}CHANNEL`.
  *
+ * `push:once:ID` says that a publish with that id has happened (scripts.h); it lies with its channel, too.
+ *
  * `push:value:NAME` is a small value that is kept for everybody; it lies where its own name hashes to.
  */
 #ifndef PUSH_REDIS_KEYS_H
@@ -16,6 +18,11 @@
 void
 redis_append_counts_key(
 	struct redis_engine *engine, struct push_buf *to, const char *channel, size_t size, uint16_t slot);
+
+/* redis_append_once_key - of a publish that happens once, one part of a command: it lies with its channel. */
+void
+redis_append_once_key(
+	struct redis_engine *engine, struct push_buf *to, const char *id, size_t size, uint16_t slot);
 
 /* redis_history_key - the name of a partition's hash (scripts.h), in `to`. */
 const char *

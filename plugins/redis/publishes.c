@@ -4,7 +4,8 @@
  *   PUBLISH channel payload               ─▶  receivers: plain clients, and Push nodes
  *   HGETALL push:clients:channel          ─▶  node, clients, node, clients ...
  *
- * (Of a channel with history the first is a script that numbers the message, keeps and publishes it.)
+ * (Of a channel with history the first is a script that numbers the message, keeps and publishes it; of a
+ * request with an Idempotency-Key, one that publishes it once, scripts.h.)
  * Both leave in one write and are answered in turn.  subscribers = own clients + those of the other nodes
  * that are alive + receivers that are no Push nodes.
  *
@@ -27,7 +28,7 @@
 static uint64_t
 size_of(const struct redis_publish *publish)
 {
-	return sizeof(*publish) + publish->channel_size + publish->payload_size;
+	return sizeof(*publish) + publish->channel_size + publish->payload_size + publish->once_size;
 }
 
 static void
@@ -44,7 +45,19 @@ finish(struct redis_engine *engine, struct redis_publish *publish, enum push_sta
 
 /* --- sending --- */
 
-/* PUBLISH, or, of a channel with history, the script that numbers the message and keeps it, too. */
+static void
+append_call(const struct redis_engine *engine, const struct redis_publish *publish, bool has_rule,
+	struct push_buf *out)
+{
+	size_t keys = (has_rule ? 3u : 0u) + (publish->once_size ? 1u : 0u);
+
+	redis_history_append_call(engine, out, has_rule ? PUSH_REDIS_SCRIPT_PUBLISH : PUSH_REDIS_SCRIPT_ONCE,
+		1 + keys + 3 + (has_rule ? 4u : 0u));
+	push_resp_number(out, keys);
+}
+
+/* PUBLISH, or a script that does it: of a channel with history it numbers the message and keeps it, of one
+ * that is to be published once it looks whether that has happened. */
 static void
 append_publish(struct redis_engine *engine, struct redis_publish *publish, struct push_buf *out)
 {
@@ -52,17 +65,20 @@ append_publish(struct redis_engine *engine, struct redis_publish *publish, struc
 		redis_history_partition(engine, publish->bytes, publish->channel_size);
 	const struct push_history_rule *rule =
 		partition ? push_hub_keeps(engine->hub, publish->bytes, publish->channel_size) : NULL;
+	const char *payload = publish->bytes + publish->channel_size;
 
-	if (rule) {
-		redis_history_append_call(engine, out, PUSH_REDIS_SCRIPT_PUBLISH, 11);
-		push_resp_text(out, "3");
-		redis_append_history_keys(out, partition, publish->bytes, publish->channel_size);
-	} else {
+	if (rule || publish->once_size)
+		append_call(engine, publish, rule != NULL, out);
+	else
 		push_resp_command(out, 3);
-	}
+	if (rule)
+		redis_append_history_keys(out, partition, publish->bytes, publish->channel_size);
+	if (publish->once_size)
+		redis_append_once_key(
+			engine, out, payload + publish->payload_size, publish->once_size, publish->slot);
 	push_resp_text(out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
 	redis_append_channel(engine, out, publish->bytes, publish->channel_size);
-	push_resp_bulk(out, publish->bytes + publish->channel_size, publish->payload_size);
+	push_resp_bulk(out, payload, publish->payload_size);
 	if (!rule)
 		return;
 	push_resp_number(out, rule->size);
@@ -146,19 +162,25 @@ create(struct redis_engine *engine, const struct push_publication *publication, 
 		head_size += PUSH_REDIS_TRACE_HEAD_BYTES;
 	}
 	*ret_status = PUSH_OUT_OF_MEMORY;
-	publish = malloc(sizeof(*publish) + publication->channel_size + head_size + size);
+	PUSH_ASSERT(publication->once_size <= PUSH_ONCE_BYTES_MAX);
+	publish = malloc(
+		sizeof(*publish) + publication->channel_size + head_size + size + publication->once_size);
 	if (!publish) {
 		redis_tracking_destroy(engine, tracking);
 		return NULL;
 	}
 	*publish = (struct redis_publish){.ttl_us = publication->ttl_us,
 		.tracking = tracking,
+		.once_size = (uint8_t)publication->once_size,
 		.channel_size = (uint32_t)publication->channel_size,
 		.payload_size = (uint32_t)(head_size + size),
 		.slot = redis_topology_slot(engine, publication->channel, publication->channel_size)};
 	memcpy(publish->bytes, publication->channel, publication->channel_size);
 	memcpy(publish->bytes + publication->channel_size, head, head_size);
 	memcpy(publish->bytes + publication->channel_size + head_size, payload, size);
+	if (publication->once_size)
+		memcpy(publish->bytes + publication->channel_size + head_size + size, publication->once,
+			publication->once_size);
 	return publish;
 }
 
@@ -281,7 +303,8 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 
 	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
 	publish->subscribers = own + publish->others + plain;
-	if (!publish->tracking) {
+	/* receipts of an earlier one have gone to whoever had published it */
+	if (!publish->tracking || publish->is_repeat) {
 		finish(engine, publish, PUSH_OK, publish->subscribers);
 		return;
 	}
@@ -327,6 +350,8 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 	if (awaited->kind == REDIS_AWAITED_PUBLISH) {
 		if (place->depth == 1 && place->index[0] == 0 && item->type == PUSH_REDIS_INTEGER)
 			publish->receivers = item->integer > 0 ? (uint64_t)item->integer : 0;
+		if (place->depth == 1 && place->index[0] == 1 && item->type == PUSH_REDIS_STRING)
+			publish->is_repeat = item->size == 5 && !memcmp(item->text, "again", 5);
 		return;
 	}
 	if (place->depth != 1 || item->type != PUSH_REDIS_STRING)

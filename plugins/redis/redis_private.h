@@ -145,13 +145,15 @@ struct redis_publish {
 	uint32_t dead;                             /* that may still receive */
 	uint8_t parts_left;                        /* answers to come */
 	bool is_published, is_refused, is_passing; /* the refusal is */
+	bool is_repeat;                            /* an earlier one of the same id was published */
+	uint8_t once_size;                         /* of that id; 0: none */
 	bool is_counting_alive;
 	char counting[REDIS_ID_BYTES];   /* the node that is_counting_alive */
 	struct redis_tracking *tracking; /* owned; NULL: nobody asks how many it is written to */
 	uint64_t subscribers;            /* that are answered when it is written */
 	uint32_t channel_size, payload_size;
 	uint16_t slot;
-	char bytes[]; /* the channel's name, the payload */
+	char bytes[]; /* the channel's name, the payload, the id */
 };
 
 struct redis_peer {

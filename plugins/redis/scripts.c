@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/limits.h"
 #include "core/push_assert.h"
 #include "redis/scripts.h"
 
@@ -46,8 +47,22 @@
 	"  return o\n" \
 	"end\n"
 
+/* The last key, where it is that of a publish that happens once: an earlier one is answered.  A first SET finds
+ * out whether it can be kept at all; of what is refused nothing stays. */
+#define ONCE_MS "300000"
+#define ONCE \
+	"local was = redis.call('GET', KEYS[#KEYS])\n" \
+	"if was then return {tonumber(was), 'again'} end\n" \
+	"local kept = redis.pcall('SET', KEYS[#KEYS], '0', 'PX', '" ONCE_MS "')\n" \
+	"if kept.err then return kept end\n"
+
+_Static_assert(PUSH_IDEMPOTENCY_US == 300000000ull, "ONCE_MS");
+
 static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT
+		"if KEYS[4] then\n"
+		ONCE
+		"end\n"
 		"local e, n = head(KEYS[1])\n"
 		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
 		"local size = tonumber(ARGV[4])\n"
@@ -66,9 +81,20 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
 		"redis.call('SET', KEYS[3], id, 'PX', '259200000')\n"
 		"redis.call('HSET', KEYS[1], 'n', n, 't', text(now))\n"
-		"local r = redis.call(ARGV[1], ARGV[2],\n"
+		"local r = redis.pcall(ARGV[1], ARGV[2],\n"
 		"  '\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
+		"if type(r) ~= 'number' then\n"
+		"  if KEYS[4] then redis.call('DEL', KEYS[4]) end\n"
+		"  return r\n"
+		"end\n"
+		"if KEYS[4] then redis.call('SET', KEYS[4], r, 'PX', '" ONCE_MS "') end\n"
 		"return {r, e, n}\n",
+	[PUSH_REDIS_SCRIPT_ONCE] =
+		ONCE
+		"local r = redis.pcall(ARGV[1], ARGV[2], ARGV[3])\n"
+		"if type(r) ~= 'number' then redis.call('DEL', KEYS[1]) return r end\n"
+		"redis.call('SET', KEYS[1], r, 'PX', '" ONCE_MS "')\n"
+		"return r\n",
 	[PUSH_REDIS_SCRIPT_FETCH] = HEAD LEFT
 		"local e, n = head(KEYS[1])\n"
 		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"

@@ -20,6 +20,14 @@
  * Nor may a master of before come back with its epoch when another one has numbered meanwhile: callers say
  * which epoch they know, and one that is older ends.
  *
+ * A fourth kind of key is there for publishes that must happen once (Idempotency-Key), with or without
+ * history:
+ *
+ *   push:once:{TAG}ID           a string, the receivers of the publish with that id
+ *
+ * Whoever publishes again with the same id, since an answer was lost, finds it, and so does a publish that a
+ * stalled server carries out after its repeat.  What is not published leaves none.
+ *
  * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
  * channel has had no message for three days, and what has left it is not behind o, which is one to three days
  * old. Without it a quiet channel would look like one whose messages are gone.
@@ -29,12 +37,17 @@
 
 #define PUSH_REDIS_SHA_BYTES 41 /* with the NUL */
 
-/* Each has one argument more, the newest epoch of the partition that the caller knows. */
+/* Each but ONCE has one argument more, the newest epoch of the partition that the caller knows. */
 enum push_redis_script {
 	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
 	 * message's own ttl (0: none)
-	 * ─▶ receivers, epoch, number.  What is published: 1E # id ' ' id before ' ' own ttl ' ' payload */
+	 * ─▶ receivers, epoch, number.  What is published: 1E # id ' ' id before ' ' own ttl ' ' payload
+	 * A fourth key is that of ONCE. */
 	PUSH_REDIS_SCRIPT_PUBLISH,
+	/* keys: once; PUBLISH or SPUBLISH, channel, payload ─▶ receivers; or receivers, "again": an earlier
+	 * one's
+	 */
+	PUSH_REDIS_SCRIPT_ONCE,
 	/* keys: partition, stream, last; from, to (ids as XRANGE takes them), ttl, how many at most, and
 	 * bytes ─▶ epoch, number, now, then of each message, the newest first: id, t, x, payload; then the id
 	 * up to which the answer has nothing, and that up to which the server has nothing */

@@ -403,6 +403,8 @@ class Proxy:
     cut_after_publish: a channel; the connection breaks when a PUBLISH there was passed on, before its answer.
     make_deaf(): messages of subscriptions are swallowed; everything else passes, and so do they on new connections.
     black_hole: nothing passes in either direction, and nothing is closed.
+    hold: bytes; what contains them, and whatever follows on that connection, reaches Redis only after release(), also
+    where Push has given the connection up meanwhile: as with a server that stands still, and reads late.
     """
 
     def __init__(self, port):
@@ -410,6 +412,9 @@ class Proxy:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.cut_after_publish = None
+        self.hold = None
+        self.held = threading.Event()
+        self.may_pass = threading.Event()
         self.pairs = []
         self.deaf = ()  # of these
         self.swallowed = 0
@@ -424,6 +429,11 @@ class Proxy:
     @black_hole.setter
     def black_hole(self, on):
         (self.open.clear if on else self.open.set)()
+
+    def release(self):
+        """What is held is carried out, on the connection that it came by."""
+        self.hold = None
+        self.may_pass.set()
 
     def make_deaf(self):
         self.deaf = tuple(self.pairs)
@@ -459,6 +469,15 @@ class Proxy:
         except BlockingIOError:
             return data
 
+    def _pass_late(self, source, target, data):
+        self.held.set()
+        self.may_pass.wait()
+        with contextlib.suppress(OSError):
+            while more := source.recv(65536):
+                data += more
+        target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
     def _pump(self, pair, to_server):
         source, target = pair if to_server else pair[::-1]
         is_cut = False
@@ -470,6 +489,9 @@ class Proxy:
                     data = self._sent_again(source, data)
                 if not data:
                     break
+                if to_server and self.hold and self.hold in data:
+                    self._pass_late(source, target, data)
+                    return
                 if not to_server and pair in self.deaf and b"message\r\n" in data:
                     self.swallowed += 1
                     continue

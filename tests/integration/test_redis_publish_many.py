@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from http1 import post, request
-from redis_nodes import ws
-from redis_servers import Cluster, RedisServer, wait_until
+from redis_nodes import node as start, ws
+from redis_servers import Cluster, Proxy, RedisServer, Sentinels, slot_of, wait_until
 from server import DIRECT, Server
 from test_publish_many import Load, message, one
 
@@ -117,6 +117,182 @@ def test_where_redis_is_away_nothing_is_published_and_the_key_is_free_again():
         assert answer.status == 202 and [p["status"] for p in answer.json] == [503, 503]
         redis.restart()
         wait_until(lambda: keyed(node, "away", message("c", 1)).status == 202, "Redis is back")
+
+
+# --- an attempt that fails in the middle: who repeats it succeeds, and it is published once
+
+HISTORY = {"PUSH_HISTORY_RULES": "kept:=10/5m"}
+
+
+def repeat_until_done(node, key, body):
+    """As told: again while it is 503 or 409."""
+    answers = []
+
+    def is_done():
+        answers.append(keyed(node, key, body))
+        assert answers[-1].status in (202, 409, 503), answers[-1].body
+        return answers[-1].status == 202
+
+    wait_until(is_done, "a repeat succeeds")
+    return answers[-1]
+
+
+def published(plain, node, channel):
+    """What has come of one channel, up to a mark that is published now."""
+    mark = f"mark of {channel}"
+    wait_until(lambda: node.publish(channel, mark).status == 202, "the mark is published")
+    got = []
+    while not (message := plain.message()).endswith(mark.encode()):
+        got.append(message)
+    return got
+
+
+def messages_until_end(client):
+    """Other events are left out: one failover may be more than one gap."""
+    got = []
+    while True:
+        event = client.event()
+        if event["event"] == "message":
+            if event["data"]["message"] == "end":
+                return got
+            got.append(event["data"]["message"])
+
+
+@pytest.mark.parametrize("channel", ["stall", "kept:stall"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_key_is_taken_over_where_redis_stood_still(redis, channel, several):
+    key = f"stall of {channel} {several}"
+    body = [message(channel, i) for i in (1, 2)] if several else message(channel, 1)
+    with start(redis.url(), **HISTORY) as one, start(redis.url(), **HISTORY) as other, redis.subscribe(channel) as plain:
+        redis.freeze()
+        try:
+            assert keyed(one, key, body).status == 503
+        finally:
+            redis.thaw()
+        answer = repeat_until_done(other, key, body)
+        assert all("error" not in part for part in (answer.json if several else [answer.json]))
+        assert repeat_until_done(one, key, body).body == answer.body
+        assert len(published(plain, one, channel)) == (2 if several else 1)
+
+
+def script_calls(redis):
+    stats = redis.command("INFO", "commandstats")
+    return int(stats.split(b"cmdstat_evalsha:calls=")[1].split(b",")[0])
+
+
+@pytest.mark.parametrize("channel", ["late", "kept:late"])
+def test_a_publish_that_redis_carries_out_late_is_not_published_again(redis, channel):
+    proxy, key, body = Proxy(redis.port), f"late to {channel}", message(channel, 1)
+    with start(f"redis://127.0.0.1:{proxy.port}", **HISTORY) as one, start(redis.url(), **HISTORY) as other, \
+            redis.subscribe(channel) as plain:
+        proxy.hold = b"\r\n%s\r\n" % channel.encode()
+        answer = keyed(one, key, body)
+        assert answer.status == 503 and "may have been published" in answer.error
+        assert proxy.held.is_set()
+        assert keyed(other, key, message(channel, 2)).status == 422
+        assert repeat_until_done(other, key, body).status == 202
+        before = script_calls(redis)
+        proxy.release()
+        wait_until(lambda: script_calls(redis) > before, "it is carried out")
+        assert len(published(plain, other, channel)) == 1
+    proxy.close()
+
+
+@pytest.mark.parametrize("channel", ["answer", "kept:answer"])
+def test_a_publish_whose_answer_is_lost_is_answered_to_its_repeat(redis, channel):
+    proxy, key, body = Proxy(redis.port), f"lost of {channel}", message(channel, 1)
+    with start(f"redis://127.0.0.1:{proxy.port}", **HISTORY) as one, redis.subscribe(channel) as plain:
+        proxy.cut_after_publish = channel
+        answer = keyed(one, key, body)
+        assert answer.status == 503 and "may have been published" in answer.error
+        assert repeat_until_done(one, key, body).json == {"subscribers": 1}
+        assert len(published(plain, one, channel)) == 1
+    proxy.close()
+
+
+def test_of_an_array_only_what_has_failed_is_published_again(redis):
+    body = [message("part-1", 1), {}, message("part-2", 2)]
+    with start(redis.url()) as one, redis.subscribe("part-1") as first:
+        redis.command("ACL", "SETUSER", "default", "resetchannels", "&part-1", "&\x1epush:*")
+        answer = keyed(one, "parts", body)
+        assert [part.get("status") for part in answer.json] == [None, 400, 503]
+        redis.command("ACL", "SETUSER", "default", "allchannels")
+        with redis.subscribe("part-2") as second:
+            answer = keyed(one, "parts", body)
+            assert [part.get("status") for part in answer.json] == [None, 400, None]
+            assert keyed(one, "parts", body).body == answer.body
+            assert len(published(first, one, "part-1")) == len(published(second, one, "part-2")) == 1
+
+
+def test_a_key_that_is_under_way_is_not_taken_over_at_another_node_either():
+    settings = {"PUSH_PUBLISH_WAIT_MAX": "5s"}
+    with RedisServer() as redis, start(redis.url(), **settings) as one, start(redis.url(), **settings) as other:
+        body, key, answers = message("slow", 1), ["Idempotency-Key: slow"], []
+        wait_until(lambda: other.metric("push_redis_peers") >= 1, "they know each other")
+        # it waits for a node that never says how many it has written
+        redis.command("HSET", "push:clients:slow", "0" * 16, 1)
+        redis.command("PUBLISH", "\x1epush:nodes", "+" + "0" * 16)
+        thread = threading.Thread(target=lambda: answers.append(send(one, body, key, "/messages?wait=written")))
+        thread.start()
+        wait_until(lambda: redis.command("EXISTS", "push:value:idem:slow") == 1, "it is claimed")
+        for node in (one, other):
+            answer = send(node, body, key, "/messages?wait=written")
+            assert answer.status == 409 and "under way" in answer.error
+        thread.join(20)
+        assert answers[0].json == {"subscribers": 1, "written": 0}
+        assert send(other, body, key, "/messages?wait=written").body == answers[0].body
+
+
+def test_a_key_of_a_node_that_was_killed_is_taken_over(redis):
+    with start(redis.url()) as one, redis.subscribe("killed") as plain:
+        body = message("killed", 1)
+        assert keyed(one, "killed", body).status == 202
+        digest = redis.command("GET", "push:value:idem:killed")[:32]
+        redis.command("SET", "push:value:idem:killed", digest + b"000" + b"0123456789abcdef" + b"0" * 15 + b"1")
+        assert keyed(one, "killed", body).json == {"subscribers": 1}
+        assert len(published(plain, one, "killed")) == 1
+
+
+def test_a_key_is_taken_over_where_a_master_was_replaced():
+    with Sentinels() as sentinels, start(sentinels.url) as one, start(sentinels.url) as other:
+        master, replica = sentinels.master(), sentinels.other()
+        body = message("failover", 1)
+        client = ws(other, "failover")
+        master.freeze()
+        try:
+            assert keyed(one, "failover", body).status == 503
+            sentinels.wait_for_master(replica.port)
+            assert client.event()["event"] == "gap"  # it is subscribed at the new one
+            repeat_until_done(one, "failover", body)
+        finally:
+            master.thaw()
+        assert repeat_until_done(other, "failover", body).status == 202
+        wait_until(lambda: b"role:slave" in master.command("INFO", "replication"), "the old master follows")
+        wait_until(lambda: other.publish("failover", "end").status == 202, "it is over")
+        assert messages_until_end(client) == [1]
+
+
+@pytest.mark.parametrize("stuck", ["claim", "publish"])
+def test_a_key_is_taken_over_where_a_master_of_a_cluster_was_replaced(stuck):
+    with Cluster() as cluster, start(cluster.url) as one, start(cluster.url) as other:
+        slot, body, client = slot_of("failover"), message("failover", 1), ws(other, "failover")
+        owner = cluster.owner(slot)
+        tags = ["failover"] if stuck == "claim" else [str(i) for i in range(100) if cluster.owner(slot_of(str(i))) is not owner]
+        key = "{%s}" % tags[0]
+        owner.freeze()
+        try:
+            assert keyed(one, key, body).status == 503
+            survivor = next(n for n in cluster.nodes if n is not owner)
+            wait_until(lambda: any(first <= slot <= last and master[1] != owner.port
+                                   for first, last, master, *_ in survivor.command("CLUSTER", "SLOTS")), "a replica takes over")
+            assert client.event()["event"] == "gap"
+            repeat_until_done(one, key, body)
+        finally:
+            owner.thaw()
+        assert repeat_until_done(other, key, body).status == 202
+        wait_until(lambda: b"role:slave" in owner.command("INFO", "replication"), "the old master follows")
+        wait_until(lambda: other.publish("failover", "end").status == 202, "it is over")
+        assert messages_until_end(client) == [1]
 
 
 def test_keys_lie_anywhere_in_a_cluster():

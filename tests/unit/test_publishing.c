@@ -31,6 +31,7 @@ struct world {
 	struct push_values *values;
 	struct pending pending[PENDING_MAX];
 	size_t pending_count;
+	char once[8][PUSH_ONCE_BYTES_MAX + 1]; /* of the first ones */
 	bool is_async;
 	enum push_status status;
 	struct push_buf published; /* "channel=value " of each */
@@ -62,6 +63,8 @@ fake_publish(struct push_engine *engine, const struct push_publication *publicat
 		return;
 	}
 	assert_true(world->pending_count < PENDING_MAX);
+	if (publication->once && world->pending_count < 8)
+		memcpy(world->once[world->pending_count], publication->once, publication->once_size);
 	world->pending[world->pending_count++] = (struct pending){done, context};
 }
 
@@ -242,6 +245,58 @@ a_key_is_kept_where_it_may_have_been_published_and_only_there(void **state)
 		assert_int_equal(push_values_count(world->values), rows[i].kept);
 		ask(world, "{\"channel\":\"a\",\"message\":1}", "key");
 		assert_published(world, rows[i].kept ? "a=1 " : "a=1 a=1 ");
+		destroy_world(world);
+	}
+}
+
+/* Nobody else answers. */
+static void
+fake_call(struct push_engine *engine, const char *node, size_t node_size, const char *verb, const char *text,
+	size_t size, uint64_t now, push_value_done_fn done, void *context)
+{
+	(void)engine;
+	(void)node;
+	(void)node_size;
+	(void)verb;
+	(void)text;
+	(void)size;
+	(void)now;
+	done(context, PUSH_UNAVAILABLE, NULL, 0);
+}
+
+static void
+an_engine_that_publishes_once_lets_a_repeat_do_what_is_not_done(void **state)
+{
+	static const char body[] = "[{\"channel\":\"a\",\"message\":1},{\"channel\":\"b\",\"message\":2}]";
+	static const enum push_status failures[] = {PUSH_UNCERTAIN, PUSH_UNAVAILABLE, PUSH_REFUSED};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		struct world *world = create_world();
+
+		world->engine.can_publish_once = world->is_async = true;
+		world->engine.node = "0123456789abcdef";
+		world->engine.call = fake_call;
+		ask(world, body, "key");
+		ask(world, body, "key");
+		assert_int_equal(world->answer_status, 409);
+		complete(world, 0, PUSH_OK, 1);
+		complete(world, 1, failures[i], 0);
+		assert_int_equal(world->answer_status, 202);
+		/* the same ids, and in the end the answer is kept */
+		ask(world, body, "key");
+		complete(world, 2, PUSH_OK, 1);
+		complete(world, 3, PUSH_OK, 2);
+		assert_int_equal(world->pending_count, 4);
+		ask(world, body, "key");
+		assert_int_equal(world->answers, 1);
+		assert_int_equal(world->pending_count, 4);
+		assert_string_equal(world->once[0], world->once[2]);
+		assert_string_equal(world->once[1], world->once[3]);
+		assert_string_not_equal(world->once[0], world->once[1]);
+		/* a key that somebody else may have used is not free for another body */
+		ask(world, "{\"channel\":\"a\",\"message\":1}", "key");
+		assert_int_equal(world->answer_status, 422);
 		destroy_world(world);
 	}
 }
@@ -571,6 +626,7 @@ main(void)
 		cmocka_unit_test(of_many_channels_it_is_said_how_far_it_came),
 		cmocka_unit_test(a_repeat_while_the_first_is_under_way_is_a_conflict),
 		cmocka_unit_test(a_key_is_kept_where_it_may_have_been_published_and_only_there),
+		cmocka_unit_test(an_engine_that_publishes_once_lets_a_repeat_do_what_is_not_done),
 		cmocka_unit_test(when_memory_is_out_there_is_one_answer_and_nothing_is_left),
 		cmocka_unit_test(lines_are_answered_in_order_however_they_are_cut),
 		cmocka_unit_test(a_window_of_lines_waits_and_no_more_are_published),
