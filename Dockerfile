@@ -26,6 +26,7 @@ RUN if [ -n "$DEBIAN_SNAPSHOT" ]; then \
 FROM base AS deps
 WORKDIR /src
 COPY server/deps server/lib.sh server/
+COPY server/deps.d server/deps.d
 # versions are those of the snapshot; the lists are for server/deps, and no layer of these is in the image
 # hadolint ignore=DL3008,DL3009
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils python3 >/dev/null && server/deps

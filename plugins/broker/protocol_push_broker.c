@@ -31,6 +31,7 @@
 #include "direct/direct.h"
 #include "lwsio/listeners.h"
 #include "lwsio/plugin.h"
+#include "lwsio/upgrade.h"
 #include "lwsio/vhost_options.h"
 
 /* Ticks for which a listening socket is waited for. */
@@ -479,6 +480,14 @@ on_vhost_destroy(struct broker_vhost *self)
 	return 0;
 }
 
+/* Of a vhost whose default protocol this is. */
+static int
+on_upgrade(struct lws *wsi, char *name)
+{
+	(void)push_upgrade_is_websocket(wsi, name);
+	return 0;
+}
+
 static int
 push_broker_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
@@ -489,6 +498,7 @@ push_broker_callback(struct lws *wsi, enum lws_callback_reasons reason, void *us
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi, in);
 	case LWS_CALLBACK_PROTOCOL_DESTROY: return on_vhost_destroy(self);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_RAW_RX_FILE: return on_readable(wsi, self);
 	case LWS_CALLBACK_RAW_CLOSE_FILE: return on_file_closed(wsi, self);

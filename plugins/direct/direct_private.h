@@ -57,14 +57,14 @@ void
 direct_doors_tick(struct push_direct *direct, uint64_t now_us);
 
 /*
- * direct_probe - ask lws what it would do with this head, without its password; `conn` is resumed when it is
- * known.
+ * direct_probe - ask lws what it would do with such a request, without its password; `conn` is resumed when
+ * it is known.
  *
  * Returns false where it cannot be asked.
  */
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
-	int port, const char *bytes, const struct push_head *head);
+	int port, const struct push_head *head);
 
 /* direct_probe_forget - the connection is gone. */
 void

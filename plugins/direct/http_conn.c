@@ -636,8 +636,10 @@ begin_body(struct push_http_conn *conn, const struct push_head *head, const llht
 	conn->chunked = head->chunked;
 	conn->body_left = head->length;
 	conn->started_us = conn->direct->ops->now_us();
-	if (head->chunked)
+	if (head->chunked) {
 		conn->parser = *parser;
+		conn->parser.upgrade = 0; /* a body's end is its end, whatever was offered */
+	}
 	/* RFC 9110, 10.1.1: not where the body is on its way already */
 	if (head->expect.bytes && !size && push_span_is(head->expect, "100-continue"))
 		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -768,25 +770,25 @@ static enum push_direct_kind
 kind_of(const struct push_http_conn *conn, const struct push_head *head, const llhttp_t *parser)
 {
 	const struct push_options *options = conn->direct->ops->options(conn->direct->broker);
+	/* to anything else: ignored (RFC 9110, 7.8), and so is one that Connection does not name */
+	bool upgrades = parser->upgrade && push_span_has_token(head->upgrade, "websocket");
 
 	if (head->odd || !head->http_1_1 || !head->host.bytes || conn->direct->stopped ||
 		memchr(head->path.bytes, '%', head->path.size))
 		return PUSH_DIRECT_NONE;
 	if (head->method == HTTP_POST)
-		return !parser->upgrade && !ends_in_token(head->path) && is_publish(head, options)
-			       ? PUSH_DIRECT_PUBLISH
-			       : PUSH_DIRECT_NONE;
+		return !ends_in_token(head->path) && is_publish(head, options) ? PUSH_DIRECT_PUBLISH
+									       : PUSH_DIRECT_NONE;
 	if (head->method != HTTP_GET || head->chunked || head->length)
 		return PUSH_DIRECT_NONE;
-	if (!head->upgrade.bytes && names_argument(head->query, "channel") &&
+	if (!upgrades && names_argument(head->query, "channel") &&
 		conn->direct->ops->reads_history(conn->direct->broker))
 		return PUSH_DIRECT_READ;
 	if (!names_argument(head->query, "channels"))
 		return PUSH_DIRECT_NONE;
-	if (!head->upgrade.bytes)
+	if (!upgrades)
 		return PUSH_DIRECT_SSE;
-	return parser->upgrade && push_span_is(head->upgrade, "websocket") &&
-			       push_span_is(head->ws_version, "13") && head->ws_key.size == PUSH_WS_KEY_BYTES
+	return push_span_is(head->ws_version, "13") && head->ws_key.size == PUSH_WS_KEY_BYTES
 		       ? PUSH_DIRECT_WS
 		       : PUSH_DIRECT_NONE;
 }
@@ -895,7 +897,7 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	if (!conn->route) {
 		if (!first)
 			return STOP;
-		if (conn->probed || !direct_probe(direct, conn, &key, conn->port, bytes, &head)) {
+		if (conn->probed || !direct_probe(direct, conn, &key, conn->port, &head)) {
 			give_to_lws(conn);
 			return STOP;
 		}

@@ -1,6 +1,7 @@
 /*
- * probe.c - how lws is asked what it would do with a request: it is given the same head by a socket of its
- * own.
+ * probe.c - how lws is asked what it would do with a request: it is given a head like it by a socket of its
+ * own, with the method, the path and the Host, and of the rest only what makes it the kind that it is.  What
+ * else a client sends can thus neither stand in the way of the answer nor get into it.
  *
  * If one of Push's plugins is called with it, that plugin tells (push_direct_claim) and ends the connection.
  * Whatever else becomes visible at the other end, an answer or the end, means that the request is not for
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "direct/direct_private.h"
@@ -88,26 +88,39 @@ find(const struct push_direct *direct, const struct push_route_key *key)
 	return NULL;
 }
 
-/* The head without its Authorization. */
-static bool
-show(int fd, const char *bytes, const struct push_head *head)
+/* The lines of a head that make a request what it is; a WebSocket's with a key of 16 zeros. */
+static const char *
+lines_of(enum push_direct_kind kind)
 {
-	const char *end = bytes + head->size, *line = end, *next = end;
-	struct iovec parts[2];
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-
-	if (head->authorization.bytes) {
-		line = (const char *)memrchr(bytes, '\n', (size_t)(head->authorization.bytes - bytes)) + 1;
-		next = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1;
+	switch (kind) {
+	case PUSH_DIRECT_PUBLISH: return "Content-Length: 0\r\n";
+	case PUSH_DIRECT_WS:
+		return "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+	default: return "";
 	}
-	parts[0] = (struct iovec){(void *)(uintptr_t)bytes, (size_t)(line - bytes)};
-	parts[1] = (struct iovec){(void *)(uintptr_t)next, (size_t)(end - next)};
-	return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)(parts[0].iov_len + parts[1].iov_len);
+}
+
+static bool
+show(int fd, enum push_direct_kind kind, const struct push_head *head)
+{
+	struct push_buf text;
+	bool shown;
+
+	push_buf_init(&text, PUSH_HEAD_BYTES_MAX);
+	push_buf_append_text(&text, kind == PUSH_DIRECT_PUBLISH ? "POST " : "GET ");
+	push_buf_append(&text, head->path.bytes, head->path.size);
+	push_buf_append_text(&text, " HTTP/1.1\r\nHost: ");
+	push_buf_append(&text, head->host.bytes, head->host.size);
+	push_buf_printf(&text, "\r\n%s\r\n", lines_of(kind));
+	shown = text.status == PUSH_OK &&
+		send(fd, text.bytes, text.size, MSG_NOSIGNAL) == (ssize_t)text.size;
+	push_buf_fini(&text);
+	return shown;
 }
 
 static struct probe *
-start(struct push_direct *direct, const struct push_route_key *key, int port, const char *bytes,
-	const struct push_head *head)
+start(struct push_direct *direct, const struct push_route_key *key, int port, const struct push_head *head)
 {
 	struct probe *probe;
 	int ends[2];
@@ -116,7 +129,7 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
 		return NULL;
 	probe = calloc(1, sizeof(*probe));
-	if (!probe || !show(ends[0], bytes, head)) {
+	if (!probe || !show(ends[0], (enum push_direct_kind)key->bytes[0], head)) {
 		free(probe);
 		close(ends[0]);
 		close(ends[1]);
@@ -138,12 +151,12 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
-	int port, const char *bytes, const struct push_head *head)
+	int port, const struct push_head *head)
 {
 	struct probe *probe = find(direct, key);
 
 	if (!probe)
-		probe = start(direct, key, port, bytes, head);
+		probe = start(direct, key, port, head);
 	if (!probe)
 		return false;
 	push_list_append(&probe->waiting, &conn->probe_link);

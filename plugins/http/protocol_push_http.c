@@ -3,6 +3,7 @@
 #include "http/publish_conn.h"
 #include "lwsio/plugin.h"
 #include "lwsio/request.h"
+#include "lwsio/upgrade.h"
 
 static int
 on_close(struct publish **session)
@@ -35,12 +36,21 @@ on_body_end(struct lws *wsi, struct publish *session)
 	return session ? publish_conn_complete(session) : push_request_on_body_end(wsi);
 }
 
+/* Of a vhost whose default protocol this is. */
+static int
+on_upgrade(struct lws *wsi, char *name)
+{
+	(void)push_upgrade_is_websocket(wsi, name);
+	return 0;
+}
+
 static int
 push_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct publish **session = user;
 
 	switch (reason) {
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_BODY: return on_body(wsi, *session, in, len);

@@ -3,6 +3,7 @@
 #include "http/management.h"
 #include "lwsio/plugin.h"
 #include "lwsio/request.h"
+#include "lwsio/upgrade.h"
 
 /* The vhost gets data of this protocol, which says that it is the operators' (lwsio/find_broker.c). */
 static int
@@ -36,6 +37,14 @@ on_body(struct lws *wsi, struct loggers_change *session, const char *bytes, size
 	return session ? loggers_body(wsi, session, bytes, size) : 0;
 }
 
+/* Of a vhost whose default protocol this is. */
+static int
+on_upgrade(struct lws *wsi, char *name)
+{
+	(void)push_upgrade_is_websocket(wsi, name);
+	return 0;
+}
+
 static int
 push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
@@ -43,6 +52,7 @@ push_management_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT: return on_vhost_init(wsi);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return management_upgrade(wsi);
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session);
 	case LWS_CALLBACK_HTTP_BODY: return on_body(wsi, *session, in, len);

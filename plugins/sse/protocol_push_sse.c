@@ -3,6 +3,7 @@
 #include "http/publish_conn.h"
 #include "lwsio/plugin.h"
 #include "lwsio/request.h"
+#include "lwsio/upgrade.h"
 #include "sse/sse_conn.h"
 
 /* lws may tell both of the socket and of the protocol that they end. */
@@ -52,12 +53,21 @@ on_timer(struct lws *wsi, const struct sse_session *session)
 	return session->change ? publish_conn_timeout(session->change) : push_request_give_up(wsi);
 }
 
+/* Of a vhost whose default protocol this is. */
+static int
+on_upgrade(struct lws *wsi, char *name)
+{
+	(void)push_upgrade_is_websocket(wsi, name);
+	return 0;
+}
+
 static int
 push_sse_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct sse_session *session = user;
 
 	switch (reason) {
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return -1; /* named as a subprotocol: no WebSocket */
 	case LWS_CALLBACK_HTTP: return on_request(wsi, session, in);
 	case LWS_CALLBACK_HTTP_WRITEABLE: return on_writeable(wsi, session);

@@ -1,6 +1,7 @@
 /* protocol_push_ws.c - WebSocket subscribers, as an lws protocol plugin.  All decisions are in ws_conn.c. */
 #include "lwsio/plugin.h"
 #include "lwsio/request.h"
+#include "lwsio/upgrade.h"
 #include "ws/subprotocol.h"
 #include "ws/ws_conn.h"
 
@@ -41,9 +42,10 @@ on_close(struct push_connection **session)
 }
 
 static int
-on_upgrade(struct lws *wsi)
+on_upgrade(struct lws *wsi, char *name)
 {
-	subprotocol_on_upgrade(wsi);
+	if (push_upgrade_is_websocket(wsi, name))
+		subprotocol_on_upgrade(wsi);
 	return 0;
 }
 
@@ -67,7 +69,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	struct push_connection **session = user;
 
 	switch (reason) {
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
 	case LWS_CALLBACK_ADD_HEADERS: return on_headers(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return ws_conn_admit(wsi) ? 0 : -1;
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
