@@ -113,8 +113,7 @@ show(int fd, enum push_direct_kind kind, const struct push_head *head)
 	push_buf_append_text(&text, " HTTP/1.1\r\nHost: ");
 	push_buf_append(&text, head->host.bytes, head->host.size);
 	push_buf_printf(&text, "\r\n%s\r\n", lines_of(kind));
-	shown = text.status == PUSH_OK &&
-		send(fd, text.bytes, text.size, MSG_NOSIGNAL) == (ssize_t)text.size;
+	shown = text.status == PUSH_OK && send(fd, text.bytes, text.size, MSG_NOSIGNAL) == (ssize_t)text.size;
 	push_buf_fini(&text);
 	return shown;
 }

@@ -19,7 +19,7 @@ static int
 on_request(struct lws *wsi, struct publish **session, const char *rest)
 {
 	on_close(session); /* of the last request on this connection */
-	return publish_conn_request(wsi, rest, session);
+	return push_upgrade_has_tunnel(wsi) ? -1 : publish_conn_request(wsi, rest, session);
 }
 
 static int

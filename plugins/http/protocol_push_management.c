@@ -26,7 +26,7 @@ static int
 on_request(struct lws *wsi, struct loggers_change **session)
 {
 	on_close(session); /* of the last request on this connection */
-	return management_request(wsi, session);
+	return push_upgrade_has_tunnel(wsi) ? -1 : management_request(wsi, session);
 }
 
 static int

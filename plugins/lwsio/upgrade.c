@@ -14,3 +14,11 @@ push_upgrade_is_websocket(struct lws *wsi, char *name)
 	*name = '-';
 	return false;
 }
+
+bool
+push_upgrade_has_tunnel(struct lws *wsi)
+{
+	struct lws *network = lws_get_network_wsi(wsi);
+
+	return network != wsi && !lws_is_ssl(network);
+}

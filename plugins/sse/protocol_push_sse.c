@@ -22,7 +22,7 @@ static int
 on_request(struct lws *wsi, struct sse_session *session, const char *rest)
 {
 	on_close(session); /* of the last request on this connection */
-	return sse_conn_request(wsi, rest, session);
+	return push_upgrade_has_tunnel(wsi) ? -1 : sse_conn_request(wsi, rest, session);
 }
 
 static int

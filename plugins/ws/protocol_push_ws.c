@@ -50,6 +50,18 @@ on_upgrade(struct lws *wsi, char *name)
 }
 
 static int
+on_offer(struct lws *wsi)
+{
+	return push_upgrade_has_tunnel(wsi) || !ws_conn_admit(wsi) ? -1 : 0;
+}
+
+static int
+on_request(struct lws *wsi, const char *path)
+{
+	return push_upgrade_has_tunnel(wsi) ? -1 : ws_conn_plain_request(wsi, path);
+}
+
+static int
 on_headers(struct lws *wsi, struct lws_process_html_args *headers)
 {
 	subprotocol_on_headers(wsi, headers);
@@ -71,10 +83,10 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
 	case LWS_CALLBACK_ADD_HEADERS: return on_headers(wsi, in);
-	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return ws_conn_admit(wsi) ? 0 : -1;
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return on_offer(wsi);
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
 	case LWS_CALLBACK_HTTP_FILE_COMPLETION: return on_file_sent(wsi);
-	case LWS_CALLBACK_HTTP: return ws_conn_plain_request(wsi, in);
+	case LWS_CALLBACK_HTTP: return on_request(wsi, in);
 	case LWS_CALLBACK_ESTABLISHED: return on_open(wsi, session);
 	case LWS_CALLBACK_RECEIVE: return on_receive(session, in, len);
 	case LWS_CALLBACK_RECEIVE_PONG: return on_pong(session);

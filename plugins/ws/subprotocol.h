@@ -4,8 +4,8 @@
  * RFC 6455, 4.2.2: a server that agrees to none leaves the header out, and that is what the origin does.  The
  * lws that server/deps builds does so, too (deps.d/libwebsockets/20-subprotocol.patch).  A stock lws 4.3
  * closes the connection, and lets no callback decide.  So an offer is overwritten, in lws' own copy of the
- * headers: by our name where it has that, else by the shortest name of ours, an alias that nobody would offer,
- * and the answer's header, which then names the alias, is taken out again.
+ * headers: by our name where it has that, else by the shortest name of ours, an alias that nobody would
+ * offer, and the answer's header, which then names the alias, is taken out again.
  */
 #ifndef PUSH_WS_SUBPROTOCOL_H
 #define PUSH_WS_SUBPROTOCOL_H

@@ -26,7 +26,8 @@ VHOST = """
   ],
   "ws-protocols": [{
     "push-broker": { "%s": "push" },
-    "push-ws": { "status": "ok", "default": "1" }, "push-sse": { "status": "ok" }, "push-http": { "status": "ok" }
+    "push-ws": { "status": "ok", "default": "1" }, "p": { "status": "ok" }, "push-sse": { "status": "ok" },
+    "push-http": { "status": "ok" }
   }]
 }] }
 """

@@ -369,7 +369,8 @@ TLS_VHOST = """
   ],
   "ws-protocols": [{
     "push-broker": { "push.broker.vhost": "push" },
-    "push-ws": { "status": "ok", "default": "1" }, "push-sse": { "status": "ok" }, "push-http": { "status": "ok" }
+    "push-ws": { "status": "ok", "default": "1" }, "p": { "status": "ok" }, "push-sse": { "status": "ok" },
+    "push-http": { "status": "ok" }
   }]
 }] }
 """

@@ -3,11 +3,13 @@
 import json
 import shutil
 import ssl
+import struct
 import subprocess
 
 import pytest
 
-from h2client import make_certificate
+from h2client import DATA, END_HEADERS, END_STREAM, HEADERS, literal, make_certificate
+from h2client import SETTINGS as SETTINGS_FRAME
 from http1 import Connection, get, post
 from ports import free_port
 from server import Server
@@ -120,15 +122,35 @@ def test_http_2_begins_without_tls_in_no_way(wire):
             assert b"\x04" not in connection.buffer[:9], "no SETTINGS frame"
 
 
-def test_nothing_is_smuggled_behind_an_offer(wire):
-    """What follows the request is the next request, never HTTP/2."""
+def h2_publish(channel):
+    """The preface, SETTINGS, and a publish as stream 3, for a server that has gone over to HTTP/2."""
+    def frame(kind, flags, stream, payload=b""):
+        return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+    body = json.dumps({"channel": channel, "message": "smuggled"}).encode()
+    head = {":method": "POST", ":scheme": "http", ":authority": "test", ":path": "/messages",
+            "content-type": "application/json", "content-length": str(len(body))}
+    block = b"".join(literal(name, value) for name, value in head.items())
+    return PREFACE + frame(SETTINGS_FRAME, 0, 0) + frame(HEADERS, END_HEADERS, 3, block) + frame(
+        DATA, END_STREAM, 3, body)
+
+
+@pytest.mark.parametrize("earlier", [0, 1, 2])
+@pytest.mark.parametrize("request_line", ["GET /nowhere", "GET /sse/messages?channels=a", "HEAD /messages"])
+def test_nothing_is_smuggled_behind_an_offer(wire, earlier, request_line):
+    """Whatever becomes of the offer, also of one in a later request: no publish comes out of what follows."""
     with WebSocket(channels="smuggled", **wire.wire) as ws:
         assert ws.read_frame()
         with Connection(**wire.wire) as connection:
-            connection.send("\r\n".join(["GET /nowhere HTTP/1.1", "Host: test", *OFFERS["h2c"]]).encode() + b"\r\n\r\n")
-            assert connection.read_answer().status == 404
-            connection.send(PREFACE)
-            assert connection.is_closed()
+            for _ in range(earlier):
+                connection.send(post('{"channel":"nobody","message":1}', OFFERS["h2c"]))
+                assert connection.read_head()[0] in (101, 202)
+                connection.read_exactly(len('{"subscribers":0}'))
+            connection.send("\r\n".join([f"{request_line} HTTP/1.1", "Host: test", *OFFERS["h2c"]]) + "\r\n\r\n")
+            assert connection.read_head()[0] != 101
+            connection.send(h2_publish("smuggled"))
+            if "sse" not in request_line:
+                assert connection.is_closed()
         wire.publish("smuggled", "after")
         assert ws.message() == ("smuggled", "after")
 
