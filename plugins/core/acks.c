@@ -71,6 +71,17 @@ acks_start(struct push_subscriber *subscriber)
 		durable_start(acks->durable, &acks->acked);
 }
 
+void
+acks_restart(struct push_subscriber *subscriber)
+{
+	struct push_acks *acks = acks_of(subscriber);
+
+	acks->acked = subscriber->list->session->cursor->at;
+	if (acks->durable)
+		durable_note(acks->durable);
+	acks_hurry(subscriber);
+}
+
 bool
 acks_have_room(const struct push_subscriber *subscriber, const struct push_frame *frame)
 {

@@ -66,6 +66,10 @@ acks_destroy(struct push_acks *acks);
 void
 acks_start(struct push_subscriber *subscriber);
 
+/* acks_restart - the session begins elsewhere than it was thought to, before anything was sent. */
+void
+acks_restart(struct push_subscriber *subscriber);
+
 /*
  * acks_admit - a message of a channel with history is about to be given to a subscriber that is not behind.
  *

@@ -146,10 +146,10 @@ on_expiry(struct push_timer *timer, uint64_t now_us)
 	push_wheel_arm(&history->store->wheel, timer, due_us);
 }
 
-void
+bool
 push_history_store_tick(struct push_history_store *store, uint64_t now_us, unsigned int max)
 {
-	push_wheel_advance(&store->wheel, now_us, max, on_expiry);
+	return push_wheel_advance(&store->wheel, now_us, max, on_expiry);
 }
 
 /* The channel may go with its oldest message. */

@@ -104,8 +104,8 @@ push_history_store_create(const struct push_options *options, struct push_channe
 void
 push_history_store_destroy(struct push_history_store *store);
 
-/* push_history_store_tick - drop what is too old, of at most `max` channels. */
-void
+/* push_history_store_tick - drop what is too old, of at most `max` channels.  Returns true if more is due. */
+bool
 push_history_store_tick(struct push_history_store *store, uint64_t now_us, unsigned int max);
 
 /*

@@ -443,11 +443,13 @@ push_hub_is_behind(const struct push_hub *hub)
 bool
 push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
+	bool is_more = false;
+
 	if (hub->history) {
-		push_history_store_tick(hub->history, now_us, max);
-		session_tick(hub, now_us);
+		is_more = push_history_store_tick(hub->history, now_us, max);
+		is_more = session_tick(hub, now_us, max) || is_more;
 	}
-	return push_wheel_advance(&hub->wheel, now_us, max, subscriber_on_timer);
+	return push_wheel_advance(&hub->wheel, now_us, max, subscriber_on_timer) || is_more;
 }
 
 void

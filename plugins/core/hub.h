@@ -290,6 +290,19 @@ push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us)
 void
 push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at);
 
+/* push_hub_ask_head - a server is about to be asked where a partition's head is.  Returns the question's
+ * number. */
+uint32_t
+push_hub_ask_head(struct push_hub *hub);
+
+/*
+ * push_hub_head_is - it has answered that question: no number behind `at` had been given out by then.
+ *
+ * A client that came before the question with an id behind that has an id that is none.
+ */
+void
+push_hub_head_is(struct push_hub *hub, unsigned int partition, struct push_position at, uint32_t question);
+
 /* push_hub_knows_head - whether anything is known of a partition: without it clients have no position. */
 bool
 push_hub_knows_head(const struct push_hub *hub, unsigned int partition);
@@ -302,6 +315,10 @@ push_hub_is_at_head(const struct push_hub *hub, const struct push_channel *chann
 /* push_hub_awaits_head - whether clients wait for the head to move. */
 bool
 push_hub_awaits_head(const struct push_hub *hub);
+
+/* push_hub_is_ahead - whether some of them come with an id of more than is known here. */
+bool
+push_hub_is_ahead(const struct push_hub *hub);
 
 /*
  * Small values that a broker keeps by name, for positions of clients with a name (acks_request.h).

@@ -35,20 +35,21 @@ wake_sessions(struct push_channel *channel)
 	}
 }
 
-static void
-move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
+bool
+hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
 {
 	struct push_history_store *store = hub->history;
 	bool is_held = store->held & (1u << partition);
 	struct push_position *head = is_held ? &store->held_heads[partition] : &store->heads.at[partition];
 
 	if (push_position_compare(*head, at) >= 0)
-		return;
+		return false;
 	*head = at;
 	if (is_held)
-		return;
+		return false;
 	store->heads.partitions |= 1u << partition;
 	hub_moved(hub);
+	return true;
 }
 
 static void
@@ -59,11 +60,39 @@ wake_cursors(const struct push_list *list)
 }
 
 void
-push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
+hub_wake_waiting(struct push_hub *hub)
 {
-	move_head(hub, partition, at);
 	wake_cursors(&hub->ahead);
 	wake_cursors(&hub->behind_head);
+}
+
+void
+push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
+{
+	(void)hub_move_head(hub, partition, at);
+	hub_wake_waiting(hub);
+}
+
+uint32_t
+push_hub_ask_head(struct push_hub *hub)
+{
+	return ++hub->head_questions;
+}
+
+void
+push_hub_head_is(struct push_hub *hub, unsigned int partition, struct push_position at, uint32_t question)
+{
+	for (struct push_list *item = hub->ahead.next; item != &hub->ahead; item = item->next) {
+		struct session_cursor *cursor = push_container_of(item, struct session_cursor, waiting);
+
+		/* modulo 2^32 */
+		if ((int32_t)(question - cursor->questions_before) <= 0 ||
+			!(session_partitions(cursor->subscriber) & (1u << partition)) ||
+			push_position_compare(cursor->at.at[partition], at) <= 0)
+			continue;
+		cursor->is_refuted = true;
+		hub_mark_dirty(cursor->subscriber);
+	}
 }
 
 /* A tracked message will be read later. */
@@ -244,7 +273,7 @@ accept(struct push_hub *hub, struct push_channel *channel, struct push_history_e
 		push_history_entry_destroy(entry); /* it came with an answer already */
 		return;
 	}
-	move_head(hub, partition, at);
+	(void)hub_move_head(hub, partition, at);
 	if (!push_history_put(history, entry)) {
 		if (!is_held)
 			lose(channel, at, now_us);
@@ -457,7 +486,7 @@ push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us)
 
 	PUSH_ASSERT(store->held & (1u << partition));
 	store->held &= ~(1u << partition);
-	move_head(hub, partition, store->held_heads[partition]);
+	(void)hub_move_head(hub, partition, store->held_heads[partition]);
 	for (size_t i = 0; i < map->bucket_count; i++)
 		for (struct push_channel *channel = map->buckets[i], *next; channel; channel = next) {
 			next = channel->next;
@@ -485,4 +514,10 @@ bool
 push_hub_awaits_head(const struct push_hub *hub)
 {
 	return !push_list_is_empty(&hub->ahead) || !push_list_is_empty(&hub->behind_head);
+}
+
+bool
+push_hub_is_ahead(const struct push_hub *hub)
+{
+	return !push_list_is_empty(&hub->ahead);
 }

@@ -40,6 +40,7 @@ session_destroy(struct push_session *session)
 		return;
 	drop_cursor(session);
 	free(session->starts);
+	free(session->wish);
 	acks_destroy(session->acks);
 	free(session);
 }
@@ -262,6 +263,18 @@ session_has_room(const struct push_subscriber *subscriber, const struct push_fra
 	       (uint64_t)subscriber->outbox.bytes + frame->size <= max;
 }
 
+/* With all partitions of its channels: of one that nothing is known of yet it has read nothing, and that must
+ * be told, too. */
+static size_t
+format_position(const struct push_subscriber *subscriber, const struct push_positions *at, char *to)
+{
+	uint32_t partitions = session_partitions(subscriber);
+	struct push_positions all = *at;
+
+	all.partitions |= partitions;
+	return push_positions_format(&all, partitions, to);
+}
+
 /* Nothing is left to read: from here on it is given what is published. */
 static void
 catch_up(struct push_subscriber *subscriber, uint64_t now_us)
@@ -269,8 +282,7 @@ catch_up(struct push_subscriber *subscriber, uint64_t now_us)
 	struct push_session *session = subscriber->list->session;
 	struct session_cursor *cursor = session->cursor;
 	char data[64], id[PUSH_ID_BYTES_MAX];
-	size_t id_size =
-		push_positions_format(&subscriber->hub->history->heads, session_partitions(subscriber), id);
+	size_t id_size = format_position(subscriber, &subscriber->hub->history->heads, id);
 	int size = snprintf(data, sizeof(data), "{\"replayed\":%" PRIu64 "}", cursor->replayed);
 	bool is_quiet = cursor->is_gap_told || cursor->is_silent;
 
@@ -306,7 +318,6 @@ session_frame(const struct push_subscriber *subscriber, struct push_history_entr
 	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
 	uint32_t partitions = session_partitions(subscriber);
 	char id[PUSH_ID_BYTES_MAX], known[PUSH_ID_BYTES_MAX];
-	struct push_positions all;
 	struct push_frame *frame;
 	size_t id_size;
 
@@ -314,10 +325,7 @@ session_frame(const struct push_subscriber *subscriber, struct push_history_entr
 		frame = push_history_frame(entry->history, entry, encoding);
 		return frame ? push_frame_ref(frame) : NULL;
 	}
-	/* of one that nothing is known of yet it has read nothing, and that must be told, too */
-	all = *at;
-	all.partitions |= partitions;
-	id_size = push_positions_format(&all, partitions, id);
+	id_size = format_position(subscriber, at, id);
 	return push_history_frame_with(entry, push_history_id(entry, known), encoding, id, id_size);
 }
 
@@ -442,9 +450,16 @@ awaits_head(struct push_subscriber *subscriber, uint64_t now_us)
 	if (!list)
 		return false;
 	cursor->waits_since_us = now_us;
+	cursor->questions_before = hub->head_questions;
 	push_list_append(list, &cursor->waiting);
 	hub->ready(hub->context); /* the engine is to see that it moves */
 	return true;
+}
+
+static bool
+is_unsaid(const struct session_cursor *cursor, const struct push_history *history)
+{
+	return cursor->unsaid & (1u << history->partition);
 }
 
 /* Where nothing can be replayed at all, that is what there is to be said. */
@@ -459,7 +474,8 @@ tell_gaps(struct push_subscriber *subscriber, bool of_those_without_history, boo
 		struct push_history *history = history_of(subscriber, i);
 
 		if (subscriber_is_pending(subscriber, i) ||
-			!(history ? of_those_with_history : of_those_without_history))
+			!(history ? of_those_with_history || is_unsaid(cursor, history)
+				  : of_those_without_history))
 			continue;
 		if (history && cursor->marks[i].after.epoch)
 			continue; /* it is read from there */
@@ -469,14 +485,21 @@ tell_gaps(struct push_subscriber *subscriber, bool of_those_without_history, boo
 	}
 }
 
-/* Nobody knows what the client has read: it is an id like any other that is none of ours. */
-static void
-doubt(struct session_cursor *cursor, uint64_t now_us)
+/*
+ * Nobody knows what the client has read: it is an id like any other that is none of ours.
+ *
+ * Returns false when the subscriber has been closed for it.
+ */
+static bool
+doubt(struct push_subscriber *subscriber, uint64_t now_us)
 {
-	struct push_subscriber *subscriber = cursor->subscriber;
+	struct session_cursor *cursor = subscriber->list->session->cursor;
 
-	cursor->is_readable = false;
-	cursor->at = subscriber->hub->history->heads;
+	cursor->is_refuted = cursor->is_readable = false;
+	push_list_remove(&cursor->waiting);
+	cursor->waits_in = NULL;
+	/* what was published since is given to it all the same */
+	cursor->at = cursor->began;
 	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
 		const struct push_history *history = history_of(subscriber, i);
 		struct push_position *at = history ? &cursor->at.at[history->partition] : NULL;
@@ -485,12 +508,10 @@ doubt(struct session_cursor *cursor, uint64_t now_us)
 			push_position_compare(cursor->marks[i].after, *at) < 0)
 			*at = cursor->marks[i].after;
 	}
-	cursor->is_busy = true;
+	if (subscriber->has_acks)
+		acks_restart(subscriber);
 	tell_gaps(subscriber, false, true, now_us);
-	if (subscriber->state != SUBSCRIBER_OPEN)
-		return;
-	cursor->is_busy = false;
-	session_advance(subscriber, now_us);
+	return subscriber->state == SUBSCRIBER_OPEN;
 }
 
 /* Whether a partition of its channels is held back.  It may have read more than came here before that, and
@@ -514,23 +535,40 @@ take_overdue(struct push_list *list, uint64_t now_us)
 	return cursor;
 }
 
-void
-session_tick(struct push_hub *hub, uint64_t now_us)
+/* The server may not announce its head to us; what was on its way to the client has come by now. */
+static void
+stop_waiting(struct push_subscriber *subscriber)
+{
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		const struct push_history *history = history_of(subscriber, i);
+
+		if (history && hub_move_head(subscriber->hub, history->partition, history->complete))
+			subscriber->hub->has_moved_heads = true;
+	}
+	hub_mark_dirty(subscriber);
+}
+
+/*
+ * What each has to do is left to the flush, which works in slices, too.  The others are woken once, when none
+ * is overdue any more: to wake all of them for each would be quadratic.
+ */
+bool
+session_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
 	struct session_cursor *cursor;
 
-	while ((cursor = take_overdue(&hub->ahead, now_us)))
-		doubt(cursor, now_us);
-	while ((cursor = take_overdue(&hub->behind_head, now_us))) {
-		/* the server may not announce its head to us; what was on its way has come by now */
-		for (uint32_t i = 0; i < cursor->subscriber->subscription_count; i++) {
-			const struct push_history *history = history_of(cursor->subscriber, i);
-
-			if (history)
-				push_hub_move_head(hub, history->partition, history->complete);
-		}
+	for (; max > 0 && (cursor = take_overdue(&hub->ahead, now_us)); max--) {
+		cursor->is_refuted = true;
 		hub_mark_dirty(cursor->subscriber);
 	}
+	for (; max > 0 && (cursor = take_overdue(&hub->behind_head, now_us)); max--)
+		stop_waiting(cursor->subscriber);
+	if (!max)
+		return true;
+	if (hub->has_moved_heads)
+		hub_wake_waiting(hub);
+	hub->has_moved_heads = false;
+	return false;
 }
 
 /* Returns false when there is more to read than the outbox takes, or the subscriber is closed. */
@@ -539,6 +577,8 @@ read_on(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
+	if (cursor->is_refuted && !doubt(subscriber, now_us))
+		return false;
 	if (subscriber->has_acks && !acks_send_again(subscriber, now_us))
 		return false;
 	if (subscriber->hub->fetch &&
@@ -583,10 +623,14 @@ advance(struct push_subscriber *subscriber, uint64_t now_us)
 	return false;
 }
 
+static bool
+begin_wish(struct push_subscriber *subscriber, uint64_t now_us);
+
 void
 session_advance(struct push_subscriber *subscriber, uint64_t now_us)
 {
-	while (advance(subscriber, now_us) && live_replay_next(subscriber, now_us))
+	while (advance(subscriber, now_us) &&
+		(live_replay_next(subscriber, now_us) || begin_wish(subscriber, now_us)))
 		;
 }
 
@@ -601,7 +645,7 @@ is_known(const struct push_history_store *store, const struct push_positions *po
 	return true;
 }
 
-/* Of a partition that the id says nothing of, nothing is owed. */
+/* Of a partition that the id says nothing of, nothing can be replayed. */
 static void
 complete(struct push_positions *positions, const struct push_positions *heads)
 {
@@ -618,25 +662,37 @@ fall_behind(struct push_subscriber *subscriber)
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 	const struct push_history_store *store = subscriber->hub->history;
 
-	cursor->is_readable = cursor->is_readable && (subscriber->hub->fetch || is_known(store, &cursor->at));
+	/* of partitions that there are not: it comes from another broker */
+	cursor->is_readable = cursor->is_readable && !(cursor->at.partitions >> store->partition_count) &&
+			      (subscriber->hub->fetch || is_known(store, &cursor->at));
 	if (!cursor->is_readable)
 		cursor->at.partitions = 0;
+	cursor->unsaid = ~cursor->at.partitions;
+	cursor->began = store->heads;
 	complete(&cursor->at, &store->heads);
 	subscriber->is_behind = true;
 	subscriber->hub->stats->resumes++;
 }
 
-void
-session_begin(struct push_subscriber *subscriber, uint64_t now_us)
+/* Returns false when the subscriber has been closed for it. */
+static bool
+tell_what_is_gone(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
 	cursor->is_busy = true;
 	tell_gaps(subscriber, true, !cursor->is_readable, now_us);
 	if (subscriber->state != SUBSCRIBER_OPEN)
-		return;
+		return false;
 	cursor->is_busy = false;
-	session_advance(subscriber, now_us);
+	return true;
+}
+
+void
+session_begin(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	if (tell_what_is_gone(subscriber, now_us))
+		session_advance(subscriber, now_us);
 }
 
 void
@@ -783,29 +839,82 @@ session_fork_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t no
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
-	if (cursor->is_readable)
+	if (cursor->is_readable && !is_unsaid(cursor, history_of(subscriber, index)))
 		return;
 	set_mark(&cursor->marks[index], history_of(subscriber, index));
 	tell_gap(subscriber, index, UINT64_MAX, now_us);
 }
 
+/* Its channels may all be without history: then that is what it is told. */
+static enum push_status
+need_session(struct push_subscriber *subscriber)
+{
+	bool is_new = !subscriber_session(subscriber);
+	enum push_status status = subscriber_need_session(subscriber);
+
+	if (status == PUSH_OK && is_new)
+		session_open(subscriber);
+	return status;
+}
+
+static enum push_status
+set_wish(struct push_session *session, const char *id, size_t size)
+{
+	struct session_wish *wish = malloc(sizeof(*wish) + size);
+
+	if (!wish)
+		return PUSH_OUT_OF_MEMORY;
+	wish->size = size;
+	if (size)
+		memcpy(wish->id, id, size);
+	free(session->wish);
+	session->wish = wish;
+	return PUSH_OK;
+}
+
 void
 session_resume(struct push_subscriber *subscriber, const char *id, size_t size, uint64_t now_us)
 {
-	struct push_session *session = subscriber_session(subscriber);
-	struct session_cursor *cursor;
-
-	if (!session || subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN)
+	if (!subscriber->hub->history ||
+		(subscriber->state != SUBSCRIBER_OPEN && subscriber->state != SUBSCRIBER_WAITING))
 		return;
-	if (session_ask(subscriber, id, size) != PUSH_OK) {
+	if (need_session(subscriber) != PUSH_OK ||
+		set_wish(subscriber_session(subscriber), id, size) != PUSH_OK)
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
-		return;
+	else if (!subscriber->is_behind)
+		session_resume_next(subscriber, now_us);
+}
+
+/* Returns false where there is nothing to be done, or the subscriber was closed. */
+static bool
+begin_wish(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct push_session *session = subscriber_session(subscriber);
+	struct session_wish *wish = session ? session->wish : NULL;
+	struct session_cursor *cursor;
+	enum push_status status;
+
+	if (!wish || subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN)
+		return false;
+	session->wish = NULL;
+	status = session_ask(subscriber, wish->id, wish->size);
+	free(wish);
+	if (status != PUSH_OK) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		return false;
 	}
 	cursor = session->cursor;
 	cursor->is_bounded = true;
 	cursor->then = subscriber->hub->history->heads;
 	fall_behind(subscriber);
-	session_begin(subscriber, now_us);
+	return tell_what_is_gone(subscriber, now_us);
+}
+
+void
+session_resume_next(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	if (begin_wish(subscriber, now_us))
+		session_advance(subscriber, now_us);
 }
 
 void
@@ -852,15 +961,8 @@ size_t
 session_position(const struct push_subscriber *subscriber, char *to)
 {
 	const struct push_positions *at = position_of(subscriber);
-	uint32_t partitions = session_partitions(subscriber);
-	struct push_positions all;
 
-	if (!at)
-		return 0;
-	/* of one that nothing is known of yet it has read nothing, and that must be told, too */
-	all = *at;
-	all.partitions |= partitions;
-	return push_positions_format(&all, partitions, to);
+	return at ? format_position(subscriber, at, to) : 0;
 }
 
 struct push_frame *

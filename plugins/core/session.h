@@ -38,24 +38,35 @@ struct session_mark {
 
 /* Where a subscriber that is behind reads. */
 struct session_cursor {
-	struct push_positions at;   /* read up to here */
-	bool is_readable;           /* it was an id that it began with */
-	struct push_positions then; /* with `is_bounded`, behind where its messages began it goes */
-	bool is_bounded;            /* on here */
+	struct push_positions at;    /* read up to here */
+	bool is_readable;            /* it was an id that it began with */
+	struct push_positions began; /* the heads when it did */
+	struct push_positions then;  /* with `is_bounded`, behind where its messages began it goes */
+	bool is_bounded;             /* on here */
+	uint32_t unsaid;             /* partitions of its channels that the id says nothing of (bits) */
 	bool is_gap_told;
 	bool is_busy;               /* being read on */
 	bool is_silent;             /* the client has not asked, and hears nothing but what it missed */
 	struct push_list waiting;   /* in `waits_in` */
 	struct push_list *waits_in; /* hub->ahead or hub->behind_head; NULL: it does not wait */
 	uint64_t waits_since_us;
+	uint32_t questions_before; /* hub->head_questions then */
+	bool is_refuted;           /* nobody can have read as far as its id says */
 	struct push_subscriber *subscriber;
 	uint64_t replayed;
 	struct session_mark marks[]; /* one for each of its channels */
 };
 
+/* An id that the client has asked to resume from while that could not be done yet. */
+struct session_wish {
+	size_t size;
+	char id[];
+};
+
 struct push_session {
 	struct session_cursor *cursor; /* owned; NULL: not behind, and has not asked to be */
 	struct push_acks *acks;        /* owned; NULL: its client does not acknowledge */
+	struct session_wish *wish;     /* owned; NULL: none */
 	bool is_announced;            /* the client has been told of its position, so that it can come back */
 	uint32_t partitions;          /* a bit for each in which a channel of it lies; 0: not looked at yet */
 	struct push_position *starts; /* of each channel, where its messages began; owned; NULL: at `start` */
@@ -82,9 +93,17 @@ session_start(struct push_subscriber *subscriber, uint64_t now_us);
 void
 session_begin(struct push_subscriber *subscriber, uint64_t now_us);
 
-/* session_resume - a client that is open asks for what came between an id and its own beginning. */
+/*
+ * session_resume - a client asks for what came between an id and its own beginning.
+ *
+ * One that has not begun, or still reads, is answered when it has; the last id counts.
+ */
 void
 session_resume(struct push_subscriber *subscriber, const char *id, size_t size, uint64_t now_us);
+
+/* session_resume_next - do so, if that is to be done and can be.  May close the subscriber. */
+void
+session_resume_next(struct push_subscriber *subscriber, uint64_t now_us);
 
 /* session_fall_back - a client that was up to date may have missed something since `from`. */
 void
@@ -106,9 +125,10 @@ struct push_frame *
 session_frame(const struct push_subscriber *subscriber, struct push_history_entry *entry,
 	const struct push_positions *at);
 
-/* session_tick - look after those who are ahead. */
-void
-session_tick(struct push_hub *hub, uint64_t now_us);
+/* session_tick - end the wait of those that have waited for a head too long, of at most `max`.  Returns true
+ * if there are more of them. */
+bool
+session_tick(struct push_hub *hub, uint64_t now_us, unsigned int max);
 
 /* session_partitions - those that an id for this subscriber has to tell of (bits); where there is but one,
  * that. */

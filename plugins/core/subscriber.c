@@ -362,6 +362,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	else if (subscriber->state == SUBSCRIBER_OPEN)
 		arm(subscriber);
 	live_start(subscriber, now_us);
+	session_resume_next(subscriber, now_us);
 }
 
 static uint32_t
@@ -742,6 +743,8 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 				"not where acks are: an ack would cover what is yet to be replayed", now_us);
 		else if (push_command_text(command, "id", &text, &size))
 			session_resume(subscriber, text, size, now_us);
+		else
+			session_resume(subscriber, "", 0, now_us);
 		break;
 	case PUSH_COMMAND_SUBSCRIBE:
 	case PUSH_COMMAND_UNSUBSCRIBE: live_command(subscriber, command, now_us); break;

@@ -680,14 +680,27 @@ append_upgrade_head(struct push_http_conn *conn, const struct push_head *head, s
 	push_buf_append_text(to, "\r\n\r\n");
 }
 
+/* What the client has read last; NULL: it says nothing of that.  One that cannot be decoded is an id all the
+ * same, and is answered as any that is none. */
+static struct push_span
+last_id_of(const struct push_head *head, struct push_buf *buf)
+{
+	/* a browser repeats the query as it was, and puts what it has read last into the header */
+	if (head->last_event_id.bytes || !names_argument(head->query, "last_event_id"))
+		return head->last_event_id;
+	if (!push_query_values(head->query, "last_event_id", buf))
+		push_buf_clear(buf);
+	return (struct push_span){buf->bytes && buf->size ? buf->bytes : "", buf->size};
+}
+
 /* Returns false where nothing was done. */
 static bool
 open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head,
 	const struct push_channels *channels, const struct push_acks_request *acks)
 {
 	struct push_direct *direct = conn->direct;
-	struct push_span last_id = head->last_event_id;
 	struct push_buf answer_head, query_id;
+	struct push_span last_id;
 	bool opened;
 
 	push_buf_init(&answer_head, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
@@ -695,10 +708,8 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 		append_upgrade_head(conn, head, &answer_head);
 	else
 		append_answer_head(conn, head, &answer_head);
-	/* a browser repeats the query as it was, and puts what it has read last into the header */
 	push_buf_init(&query_id, PUSH_QUERY_BYTES_MAX);
-	if (!last_id.bytes && push_query_values(head->query, "last_event_id", &query_id))
-		last_id = (struct push_span){query_id.bytes ? query_id.bytes : "", query_id.size};
+	last_id = last_id_of(head, &query_id);
 	take(conn, head->size);
 	opened = answer_head.status == PUSH_OK &&
 		 direct_stream_open(direct, conn->set, &conn->source,

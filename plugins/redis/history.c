@@ -590,6 +590,7 @@ hold_announcements(struct redis_engine *engine, struct redis_partition *partitio
 static void
 ask_head(struct redis_engine *engine, struct redis_partition *partition)
 {
+	unsigned int p = (unsigned int)(partition - engine->partitions);
 	const struct redis_subscription *subscription;
 	struct push_redis_link *link;
 	char name[300];
@@ -597,11 +598,13 @@ ask_head(struct redis_engine *engine, struct redis_partition *partition)
 	if (!partition->announcements)
 		hold_announcements(engine, partition);
 	subscription = partition->announcements ? partition->announcements->upstream : NULL;
-	if (!subscription || subscription->state != SUBSCRIPTION_LIVE || !subscription->node ||
-		!redis_node_takes_publishes(subscription->node))
+	/* whether an id can be right is answered even where the announcement does not arrive */
+	if (!subscription || !subscription->node || !redis_node_takes_publishes(subscription->node) ||
+		(subscription->state != SUBSCRIPTION_LIVE && !push_hub_is_ahead(engine->hub)))
 		return;
 	link = &subscription->node->commands.link;
-	if (!push_redis_link_expect(link, REDIS_AWAITED_HEAD, 0, NULL))
+	if (!push_redis_link_expect(
+		    link, REDIS_AWAITED_HEAD, p, (void *)(uintptr_t)push_hub_ask_head(engine->hub)))
 		return;
 	partition->head_asked_us = engine->now_us;
 	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_HEAD, 5);
@@ -612,9 +615,25 @@ ask_head(struct redis_engine *engine, struct redis_partition *partition)
 	push_resp_number(&link->out, partition->epoch);
 }
 
+/* `ID`, or `ID ERROR` where we may not publish it; or the script was not run. */
 void
-redis_history_head_answer(struct redis_node *node, const struct push_redis_reply *reply)
+redis_history_head_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply)
 {
+	const char *space = reply->size ? memchr(reply->text, ' ', reply->size) : NULL;
+	size_t size = space ? (size_t)(space - reply->text) : reply->size;
+	struct push_redis_reply refusal = {.type = PUSH_REDIS_ERROR};
+	struct push_position at;
+
+	if (reply->type == PUSH_REDIS_STRING && redis_read_position(reply->text, size, &at)) {
+		push_hub_head_is(
+			node->engine->hub, awaited->count, at, (uint32_t)(uintptr_t)awaited->context);
+		if (!space)
+			return;
+		refusal.text = space + 1;
+		refusal.size = reply->size - size - 1;
+		reply = &refusal;
+	}
 	if (reply->type != PUSH_REDIS_ERROR || redis_history_is_unloaded(node, reply))
 		return;
 	node->engine->stats->command_errors++;

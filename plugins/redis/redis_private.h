@@ -630,7 +630,8 @@ void
 redis_history_answer_lost(const struct push_redis_awaited *awaited);
 
 void
-redis_history_head_answer(struct redis_node *node, const struct push_redis_reply *reply);
+redis_history_head_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
 
 /* redis_history_flush - send what is to be asked. */
 void

@@ -115,7 +115,9 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"return out\n",
 	[PUSH_REDIS_SCRIPT_HEAD] = HEAD
 		"local e, n = head(KEYS[1])\n"
-		"return redis.call(ARGV[1], ARGV[2], e .. '-' .. n)\n",
+		"local at = e .. '-' .. n\n"
+		"local r = redis.pcall(ARGV[1], ARGV[2], at)\n"
+		"return type(r) == 'table' and r.err and at .. ' ' .. r.err or at\n",
 	/* Those that are too old are in front, and there may be many: the first that is not is searched by halves
 	 * of the numbers of their epoch.  Messages come a few at a time, since each may be large; any of them may have
 	 * outlived its own ttl, so how many are looked at is limited, too. */

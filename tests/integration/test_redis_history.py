@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from http1 import publish
+from http1 import get, publish
 from redis_nodes import IMPATIENT, node, readiness
 from redis_servers import Client, Cluster, RedisServer, Sentinels, slot_of, wait_until
 from resuming import READERS, SseReader, gap, message, resumed
@@ -133,13 +133,67 @@ def test_an_id_from_outside_is_never_trusted(nodes, come, room, last_id):
     assert client.next() == message(room, "live")
 
 
-def test_an_id_of_the_future_is_waited_for_and_then_a_gap(nodes, room):
-    one, _ = nodes
-    client = SseReader(one.port, room, "0.zzzzzzzz.1")
-    assert client.next() == gap(room)
+@pytest.mark.parametrize("of", ["this epoch", "an epoch to come", "the largest numbers"])
+def test_an_id_ahead_of_what_was_numbered_is_a_gap_and_nothing_published_since_is_missed(nodes, come, room, of):
+    """Of a database that was rolled back, of a client's own making: Redis itself says that nobody can have read it."""
+    one, other = nodes
+    first = come(one, room)
+    first.position()
+    one.publish(room, 1)
+    assert first.next() == message(room, 1)
+    _, epoch, number = first.id.split(".")
+    ahead = {"this epoch": f"0.{epoch}.{number}zz", "an epoch to come": "0.zzzzzzzz.1",
+             "the largest numbers": "0.3w5e11264sgsf.3w5e11264sgsf"}[of]
+    client = come(other, room, ahead)
+    client.position()
     one.publish(room, "live")
-    assert client.next() == message(room, "live")
+    assert [client.next(), client.next()] == [gap(room), message(room, "live")]
+    again = come(one, room, client.id)
+    assert again.next() == resumed(0)
+
+
+@pytest.mark.parametrize("last_id", ["%00", "0.1.1%00", "+", "%FF%FE", "5.1.1", ""])
+@pytest.mark.parametrize("kind", READERS)
+def test_whatever_stands_in_the_query_as_an_id_is_answered(nodes, kind, room, last_id):
+    one, _ = nodes
+    client = READERS[kind](one.port, room, last_id, header=False)
+    client.position()
+    one.publish(room, "live")
+    assert [client.next(), client.next()] == [gap(room), message(room, "live")]
     client.close()
+
+
+def test_an_id_ahead_in_a_live_change_is_a_gap_and_the_other_channels_go_on(nodes, room):
+    one, other = nodes
+    client = READERS["ws"](one.port, room)
+    epoch = client.position().split(".")[1]
+    client.say("subscribe", channels=[room + "-2"], id=f"0.{epoch}.zzzzzz")
+    assert client.next()[0] == "subscribed"
+    other.publish(room, 1)
+    other.publish(room + "-2", 2)
+    assert [client.next() for _ in range(3)] == [gap(room + "-2"), message(room, 1), message(room + "-2", 2)]
+    client.close()
+
+
+@pytest.mark.parametrize("id", ["0.zzzzzzzz.1", "nonsense", 7, None])
+def test_whatever_a_client_asks_to_resume_from_is_answered(nodes, room, id):
+    one, other = nodes
+    client = READERS["ws"](one.port, room, "nonsense")  # while it may still read what came before
+    client.say("resume", id=id)
+    client.position()
+    other.publish(room, "live")
+    assert sorted([client.next() for _ in range(3)]) == [gap(room), gap(room), message(room, "live")]
+    client.close()
+
+
+def test_a_message_whose_own_ttl_is_over_is_not_missing(nodes, come, room):
+    one, other = nodes
+    position = come(one, room).position()
+    one.publish(room, "soon over", ttl="1ms")
+    one.publish(room, "stays")
+    wait_until(lambda: "soon over" not in get(other.port, f"/messages?channel={room}").text, "it is over")
+    again = come(other, room, position)
+    assert [again.next(), again.next()] == [message(room, "stays"), resumed(1)]
 
 
 def test_a_client_that_is_faster_than_a_node_is_waited_for(nodes, come, room):

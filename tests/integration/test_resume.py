@@ -134,7 +134,8 @@ def test_a_channel_without_history_is_a_gap_for_who_comes_back(server, reader, r
     assert [again.next(), again.next()] == [gap(channel), message(room, 2)]
 
 
-@pytest.mark.parametrize("last_id", ["nonsense", "0.1.zzzzzzzz", "%25%22%7B", "0.0.0-1.0.0", "x" * 2000, "%F0%28%8C"])
+@pytest.mark.parametrize("last_id", ["nonsense", "0.1.zzzzzzzz", "%25%22%7B", "0.0.0-1.0.0", "5.1.1", "x" * 2000, "%F0%28%8C",
+                                     "%00", "0.1.1%00", "+", ""])
 def test_an_id_from_outside_is_never_trusted(server, reader, room, last_id):
     client = reader(room, last_id, header=False)
     assert client.next() == gap(room)

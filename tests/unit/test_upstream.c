@@ -8,7 +8,8 @@
  * either node with the last id that they have read.
  *
  * Whatever happens, each has every message of its channels once and in order, or was told of a gap of just
- * that channel; where nothing can have been lost nobody is told of one.
+ * that channel; where nothing can have been lost nobody is told of one.  Whatever a client brings as an id,
+ * it is answered, by `resumed` or a gap, and hears what is published from then on.
  */
 #include "unit.h"
 
@@ -69,7 +70,7 @@ struct store {
 struct packet {
 	struct packet *next;
 	struct push_redis_awaited awaited;
-	bool is_awaited, is_error, is_integer;
+	bool is_awaited, is_error, is_text;
 	size_t count, size;
 	char bytes[]; /* of each text its size and the bytes */
 };
@@ -110,7 +111,9 @@ struct client {
 	char got[BUFFER_BYTES];
 	size_t size, parsed, room;
 	bool closed, is_greeted;
-	unsigned int channels; /* bits */
+	bool is_asking, is_answered; /* it came with an id, or asked to resume; and was answered */
+	bool is_bogus;               /* with one that it was not given */
+	unsigned int channels;       /* bits */
 	char id[PUSH_ID_BYTES_MAX + 1];
 	unsigned int read[CHANNELS]; /* the last number that it has */
 	bool is_known[CHANNELS];     /* where it begins */
@@ -123,7 +126,7 @@ struct world {
 	struct push_options options;
 	uint64_t now;
 	bool is_cluster, is_lossless; /* lossless: links may break, but no server forgets or moves */
-	bool is_failing_memory;
+	bool is_failing_memory, has_bogus_ids;
 	size_t page;
 	unsigned int partition_count;
 	unsigned int owner[PUSH_PARTITIONS_MAX];
@@ -509,9 +512,9 @@ run_script(struct world *world, struct node *node, unsigned int server, const st
 
 		assert_string_equal(sha, node->engine.scripts.sha[PUSH_REDIS_SCRIPT_HEAD]);
 		snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64, head.epoch, head.number);
-		out->is_integer = true;
-		packet_add_number(out, send_to_subscribers(world, partition, packet_text(command, 5, NULL),
-					       text, strlen(text)));
+		out->is_text = true;
+		packet_add_text(out, text);
+		send_to_subscribers(world, partition, packet_text(command, 5, NULL), text, strlen(text));
 	}
 }
 
@@ -563,8 +566,8 @@ answer(struct node *node, unsigned int server, const struct packet *packet)
 	const struct push_redis_awaited *awaited = &packet->awaited;
 	struct push_redis_reply reply = {.type = PUSH_REDIS_ARRAY, .count = packet->count};
 
-	if (packet->is_error || packet->is_integer) {
-		reply.type = packet->is_error ? PUSH_REDIS_ERROR : PUSH_REDIS_INTEGER;
+	if (packet->is_error || packet->is_text) {
+		reply.type = packet->is_error ? PUSH_REDIS_ERROR : PUSH_REDIS_STRING;
 		reply.text = packet_text(packet, 0, &reply.size);
 	}
 	switch (awaited->kind) {
@@ -578,7 +581,7 @@ answer(struct node *node, unsigned int server, const struct packet *packet)
 		}
 		redis_history_answer(awaited, &reply);
 		break;
-	case REDIS_AWAITED_HEAD: redis_history_head_answer(redis_node, &reply); break;
+	case REDIS_AWAITED_HEAD: redis_history_head_answer(redis_node, awaited, &reply); break;
 	case REDIS_AWAITED_SUBSCRIBE:
 		redis_subscription_refused(
 			redis_node, (uint32_t)(uintptr_t)awaited->context, awaited->count, &reply);
@@ -898,6 +901,8 @@ read_id(struct world *world, struct client *client, const char *text, size_t siz
 {
 	struct push_positions at;
 
+	if (client->is_bogus)
+		return; /* it says what the client has said, which is nothing to rely on */
 	assert_int_equal(push_positions_parse(&at, text, size), PUSH_OK);
 	snprintf(client->id, sizeof(client->id), "%.*s", (int)size, text);
 	for (unsigned int c = 0; c < CHANNELS; c++) {
@@ -928,6 +933,8 @@ read_event(struct world *world, struct client *client, const char *text)
 	unsigned int channel, number;
 
 	client->is_greeted = true;
+	client->is_answered |= strstr(text, is_ws ? "\"event\":\"gap\"" : "event:gap") ||
+			       strstr(text, is_ws ? "\"event\":\"resumed\"" : "event:resumed");
 	data = strstr(text, "{\"channel\":\"c");
 	if (data && strstr(text, is_ws ? "\"event\":\"gap\"" : "event:gap") &&
 		sscanf(data, "{\"channel\":\"c%u\"", &channel) == 1) {
@@ -938,12 +945,15 @@ read_event(struct world *world, struct client *client, const char *text)
 			fail_msg("c%u: a gap behind %u, and nothing is lost", channel, client->read[channel]);
 	} else if (data && sscanf(data, "{\"channel\":\"c%u\",\"message\":%u", &channel, &number) == 2) {
 		assert_true(channel < CHANNELS && (client->channels & (1u << channel)));
-		if (client->is_known[channel] && number <= client->read[channel])
+		client->gap[channel] = client->gap[channel] || client->is_bogus;
+		if (client->is_known[channel] && number <= client->read[channel] && !client->is_bogus)
 			fail_msg("c%u: %u behind %u", channel, number, client->read[channel]);
 		if (client->is_known[channel] && !client->gap[channel] &&
 			!may_skip(world, channel, client->read[channel], number))
 			fail_msg("c%u: %u behind %u without a gap", channel, number, client->read[channel]);
-		client->read[channel] = number;
+		/* what came before a client that asks later comes behind what has come since */
+		if (!client->is_bogus || !client->is_known[channel] || number > client->read[channel])
+			client->read[channel] = number;
 		client->is_known[channel] = true;
 		client->gap[channel] = false;
 	} else {
@@ -1008,6 +1018,76 @@ leave(struct world *world, struct client *client)
 	client->subscriber = NULL;
 	client->closed = false;
 	client->size = 0;
+	if (client->is_bogus)
+		client->id[0] = '\0'; /* it begins anew */
+	client->is_bogus = false;
+}
+
+/* Something like the id that it has, or one of another time or place, or none at all. */
+static size_t
+draw_id(const struct world *world, const struct client *client, char id[2 * PUSH_ID_BYTES_MAX])
+{
+	struct push_positions at = {.partitions = 1};
+	size_t size;
+
+	if (push_positions_parse(&at, client->id, strlen(client->id)) != PUSH_OK && world->log_size)
+		at.at[0] = world->log[draw(world->log_size)].at;
+	for (unsigned int p = 0; p < PUSH_PARTITIONS_MAX; p++) {
+		if (!draw(8))
+			at.partitions ^= 1u << p;
+		if (!draw(2))
+			at.at[p].number += draw(2) ? draw(4) : draw(2) ? draw(100000) : UINT64_MAX;
+		if (!draw(6))
+			at.at[p].epoch += draw(2) ? 1 : draw(2) ? UINT64_MAX : draw(1u << 20);
+	}
+	size = push_positions_format(&at, UINT32_MAX, id);
+	for (uint64_t i = draw(3) ? 0 : 1 + draw(3); size && i-- > 0;)
+		id[draw(size)] = (char)draw(256);
+	return draw(10) ? size : 0;
+}
+
+static enum push_status
+resume(struct world *world, struct client *client)
+{
+	char id[2 * PUSH_ID_BYTES_MAX];
+	size_t size = strlen(client->id);
+
+	memcpy(id, client->id, size);
+	client->is_answered = client->is_asking = false;
+	if (world->has_bogus_ids && !draw(3)) {
+		client->is_bogus = true;
+		memset(client->is_known, 0, sizeof(client->is_known));
+		memset(client->gap, 0, sizeof(client->gap));
+		size = draw_id(world, client, id);
+	} else if (!size) {
+		return PUSH_OK;
+	}
+	client->is_asking = true;
+	return push_subscriber_resume(client->subscriber, id, size);
+}
+
+/* Said by a client that is connected, whatever it does just now. */
+static void
+resume_later(struct world *world, struct client *client)
+{
+	char id[2 * PUSH_ID_BYTES_MAX], text[3 * PUSH_ID_BYTES_MAX];
+	size_t size;
+
+	if (!world->has_bogus_ids || !client->subscriber || client->closed || draw(8))
+		return;
+	/* what came before the connection comes behind what has come since */
+	client->is_bogus = client->is_asking = true;
+	client->is_answered = false;
+	memset(client->is_known, 0, sizeof(client->is_known));
+	size = draw_id(world, client, id);
+	for (size_t i = 0; i < size; i++)
+		if (id[i] < ' ' || id[i] > '~' || id[i] == '"' || id[i] == '\\')
+			id[i] = '?';
+	size = (size_t)snprintf(
+		text, sizeof(text), "{\"event\":\"resume\",\"data\":{\"id\":\"%.*s\"}}", (int)size, id);
+	begin_trouble(world);
+	push_subscriber_receive(client->subscriber, text, size, world->now);
+	end_trouble();
 }
 
 static void
@@ -1039,8 +1119,7 @@ come(struct world *world, struct client *client)
 	begin_trouble(world);
 	client->subscriber = push_subscriber_create(node->hub, client->encoding, &fake, client);
 	failed = !client->subscriber || push_subscriber_subscribe(client->subscriber, &channels) != PUSH_OK ||
-		 (client->id[0] && push_subscriber_resume(
-					   client->subscriber, client->id, strlen(client->id)) != PUSH_OK);
+		 resume(world, client) != PUSH_OK;
 	if (!failed)
 		push_subscriber_start(client->subscriber, world->now);
 	end_trouble();
@@ -1268,6 +1347,7 @@ step(struct world *world)
 		client->room = draw(2) ? SIZE_MAX : draw(3000);
 		if (client->subscriber)
 			push_subscriber_writable(client->subscriber, world->now);
+		resume_later(world, client);
 		break;
 	case 7:
 		for (uint64_t i = draw(6); i-- > 0;)
@@ -1338,6 +1418,7 @@ check_all(struct world *world)
 		struct client *client = &world->clients[i];
 
 		assert_true(client->is_greeted); /* or it would wait for ever */
+		assert_true(client->is_answered || !client->is_asking);
 		for (unsigned int c = 0; c < CHANNELS; c++)
 			if ((client->channels & (1u << c)) && client->is_known[c] && !client->gap[c] &&
 				!may_skip(world, c, client->read[c], world->published[c] + 1))
@@ -1349,23 +1430,44 @@ check_all(struct world *world)
 			assert_int_equal(world->nodes[n].engine.partitions[p].lost_count, 0);
 }
 
+/* Everybody is connected, and has what was published last. */
 static void
-run(bool is_cluster, bool is_sharded, bool is_lossless, bool is_failing_memory, uint64_t seed, int steps)
+check_live(struct world *world)
+{
+	for (int i = 0; i < CLIENTS; i++) {
+		const struct client *client = &world->clients[i];
+
+		for (unsigned int c = 0; c < CHANNELS; c++)
+			if ((client->channels & (1u << c)) && client->read[c] != world->published[c] &&
+				!may_skip(world, c, world->published[c] - 1, world->published[c] + 1))
+				fail_msg("client %d has not got %u of c%u but %u", i, world->published[c], c,
+					client->read[c]);
+	}
+}
+
+static void
+run(bool is_cluster, bool is_sharded, bool is_lossless, bool is_failing_memory, bool has_bogus_ids,
+	uint64_t seed, int steps)
 {
 	struct world *world;
 
-	print_message("seed %" PRIu64 "%s%s%s%s\n", seed, is_cluster ? " cluster" : "",
+	print_message("seed %" PRIu64 "%s%s%s%s%s\n", seed, is_cluster ? " cluster" : "",
 		is_sharded ? " sharded" : "", is_lossless ? " lossless" : "",
-		is_failing_memory ? " without memory" : "");
+		is_failing_memory ? " without memory" : "", has_bogus_ids ? " bogus ids" : "");
 	random_state = seed * 0x9E3779B97F4A7C15ull;
 	world = create_world(is_cluster, is_sharded, is_lossless);
 	world->is_failing_memory = is_failing_memory;
+	world->has_bogus_ids = has_bogus_ids;
 	for (int i = 0; i < steps; i++)
 		step(world);
 	world->is_failing_memory = false;
 	for (int round = 0; round < 3; round++) {
 		come_to_rest(world, 8 * SECOND_US);
 		check_all(world);
+		for (unsigned int c = 0; c < CHANNELS; c++)
+			publish(world, c);
+		come_to_rest(world, SECOND_US);
+		check_live(world);
 		for (int i = 0; i < CLIENTS; i++)
 			leave(world, &world->clients[i]);
 		/* who comes back gets what was published meanwhile, in each of its channels */
@@ -1382,7 +1484,7 @@ with_one_server_everybody_has_everything_or_was_told_of_the_gap(void **state)
 {
 	(void)state;
 	for (int seed = 1; seed <= seed_count; seed++)
-		run(false, false, false, false, (uint64_t)seed, step_count);
+		run(false, false, false, false, false, (uint64_t)seed, step_count);
 }
 
 static void
@@ -1390,7 +1492,7 @@ in_a_cluster_everybody_has_everything_or_was_told_of_the_gap(void **state)
 {
 	(void)state;
 	for (int seed = 1; seed <= seed_count; seed++)
-		run(true, seed % 2, false, false, (uint64_t)seed, step_count);
+		run(true, seed % 2, false, false, false, (uint64_t)seed, step_count);
 }
 
 static void
@@ -1398,7 +1500,7 @@ where_no_server_forgets_nobody_is_told_of_a_gap(void **state)
 {
 	(void)state;
 	for (int seed = 1; seed <= seed_count; seed++)
-		run(seed % 2, seed % 4 == 1, true, false, (uint64_t)seed, step_count / 4);
+		run(seed % 2, seed % 4 == 1, true, false, false, (uint64_t)seed, step_count / 4);
 }
 
 static void
@@ -1406,7 +1508,15 @@ without_memory_everybody_has_everything_or_was_told_of_the_gap(void **state)
 {
 	(void)state;
 	for (int seed = 1; seed <= seed_count; seed++)
-		run(seed % 2, seed % 4 == 1, false, true, (uint64_t)seed, step_count);
+		run(seed % 2, seed % 4 == 1, false, true, false, (uint64_t)seed, step_count);
+}
+
+static void
+whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published(void **state)
+{
+	(void)state;
+	for (int seed = 1; seed <= seed_count; seed++)
+		run(seed % 2, seed % 4 == 1, false, seed % 3 == 0, true, (uint64_t)seed, step_count);
 }
 
 int
@@ -1417,6 +1527,8 @@ main(int count, char **arguments)
 		cmocka_unit_test(in_a_cluster_everybody_has_everything_or_was_told_of_the_gap),
 		cmocka_unit_test(where_no_server_forgets_nobody_is_told_of_a_gap),
 		cmocka_unit_test(without_memory_everybody_has_everything_or_was_told_of_the_gap),
+		cmocka_unit_test(
+			whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published),
 	};
 
 	if (count > 1)
