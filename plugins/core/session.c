@@ -559,7 +559,7 @@ session_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 
 	for (; max > 0 && (cursor = take_overdue(&hub->ahead, now_us)); max--) {
 		cursor->is_refuted = true;
-		hub_mark_dirty(cursor->subscriber);
+		stop_waiting(cursor->subscriber);
 	}
 	for (; max > 0 && (cursor = take_overdue(&hub->behind_head, now_us)); max--)
 		stop_waiting(cursor->subscriber);

@@ -55,13 +55,19 @@ void
 redis_log_refusal(struct redis_engine *engine, const struct redis_node *node, const char *what,
 	const struct push_redis_reply *reply)
 {
+	redis_log_refusal_of(engine, node, what, reply, &engine->refusal_logged_us);
+}
+
+void
+redis_log_refusal_of(struct redis_engine *engine, const struct redis_node *node, const char *what,
+	const struct push_redis_reply *reply, uint64_t *logged_us)
+{
 	enum push_log_level level = PUSH_LOG_ERROR;
 
-	if (engine->refusal_logged_us &&
-		engine->now_us < engine->refusal_logged_us + PUSH_REDIS_REFUSAL_LOG_US)
+	if (*logged_us && engine->now_us < *logged_us + PUSH_REDIS_REFUSAL_LOG_US)
 		level = PUSH_LOG_DEBUG;
 	else
-		engine->refusal_logged_us = engine->now_us;
+		*logged_us = engine->now_us;
 	redis_log(engine, level, "redis %s: refuses %s: %.*s", node->commands.label, what,
 		(int)(reply->size < 200 ? reply->size : 200), reply->text ? reply->text : "");
 }

@@ -83,6 +83,16 @@ struct redis_node {
 	uint64_t down_since_us, up_since_us;
 };
 
+/* What a subscription is for. */
+enum redis_purpose {
+	REDIS_PURPOSE_CLIENTS,
+	REDIS_PURPOSE_BEATS,
+	REDIS_PURPOSE_CALLS,
+	REDIS_PURPOSE_HEADS,
+	REDIS_PURPOSE_PROBE,
+	REDIS_PURPOSE_COUNT
+};
+
 enum subscription_state {
 	SUBSCRIPTION_NEW,
 	SUBSCRIPTION_TO_ASK,
@@ -182,7 +192,7 @@ struct redis_engine {
 	uint64_t now_us;
 	bool is_awake;      /* a flush was asked for */
 	bool should_resend; /* somebody may take what waits */
-	uint64_t refusal_logged_us;
+	uint64_t refusal_logged_us, refused_logged_us[REDIS_PURPOSE_COUNT];
 
 	/* topology.c */
 	struct redis_node *single; /* standalone, sentinel */
@@ -262,6 +272,11 @@ redis_log(struct redis_engine *engine, enum push_log_level level, const char *fo
 void
 redis_log_refusal(struct redis_engine *engine, const struct redis_node *node, const char *what,
 	const struct push_redis_reply *reply);
+
+/* redis_log_refusal_of - likewise, of those that share `*logged_us`, which is when one was logged last. */
+void
+redis_log_refusal_of(struct redis_engine *engine, const struct redis_node *node, const char *what,
+	const struct push_redis_reply *reply, uint64_t *logged_us);
 
 /* redis_random_upto - uniform in [0, limit]; not for secrets. */
 uint64_t

@@ -17,11 +17,15 @@
 
 #include "core/payload.h"
 #include "core/push_assert.h"
+#include "core/utf8.h"
 #include "redis/keys.h"
 #include "redis/redis_private.h"
 #include "redis/resp.h"
 
 #define NOT_TOLD UINT32_MAX
+
+/* Of a channel's name in a log line. */
+#define REFUSED_NAME_BYTES_MAX 255
 
 static bool
 is_sharded(const struct redis_engine *engine)
@@ -430,6 +434,47 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 	redis_receipt_end(engine, receipt);
 }
 
+static enum redis_purpose
+purpose_of(const struct redis_engine *engine, const struct redis_subscription *subscription)
+{
+	const struct push_channel *channel = subscription->channel;
+
+	if (!subscription->is_private)
+		return REDIS_PURPOSE_CLIENTS;
+	if (channel == engine->beats)
+		return REDIS_PURPOSE_BEATS;
+	if (channel == engine->calls_channel)
+		return REDIS_PURPOSE_CALLS;
+	for (unsigned int p = 0; p < engine->partition_count; p++)
+		if (channel == engine->partitions[p].announcements)
+			return REDIS_PURPOSE_HEADS;
+	return REDIS_PURPOSE_PROBE;
+}
+
+/* Which channel, and what is lost by it; a line for each purpose, now and then. */
+static void
+log_refused(struct redis_node *node, const struct redis_subscription *subscription,
+	const struct push_redis_reply *reply)
+{
+	static const char *const losses[REDIS_PURPOSE_COUNT] = {
+		[REDIS_PURPOSE_CLIENTS] = "its clients get no messages",
+		[REDIS_PURPOSE_BEATS] = "clients of other nodes are not counted as subscribers",
+		[REDIS_PURPOSE_CALLS] = "other nodes reach none of this node's event streams",
+		[REDIS_PURPOSE_HEADS] = "clients of channels with history wait for seconds when they come",
+		[REDIS_PURPOSE_PROBE] = "a connection that delivers nothing is not found out",
+	};
+	struct redis_engine *engine = node->engine;
+	enum redis_purpose purpose = purpose_of(engine, subscription);
+	const char *name = subscription->channel->name + subscription->is_private;
+	size_t size = subscription->channel->name_size - subscription->is_private;
+	char what[2 * REFUSED_NAME_BYTES_MAX];
+
+	snprintf(what, sizeof(what), "a subscription to %s'%.*s', so that %s",
+		subscription->is_private ? "the node's own channel " : "",
+		(int)push_utf8_cut(name, size, REFUSED_NAME_BYTES_MAX), name, losses[purpose]);
+	redis_log_refusal_of(engine, node, what, reply, &engine->refused_logged_us[purpose]);
+}
+
 static void
 refuse(struct redis_node *node, struct redis_subscription *subscription)
 {
@@ -457,8 +502,6 @@ redis_subscription_refused(
 	engine->stats->command_errors++;
 	if (is_redirected)
 		node->ask_again_us = engine->now_us + PUSH_REDIS_REDIRECTED_PAUSE_US;
-	else if (count == 1)
-		redis_log_refusal(engine, node, "a subscription", reply);
 	for (; item != &node->asked; item = next) {
 		struct redis_subscription *subscription =
 			push_container_of(item, struct redis_subscription, item);
@@ -470,6 +513,7 @@ redis_subscription_refused(
 			ask(subscription, node);
 			redis_subscription_do_not_wait(engine, subscription);
 		} else if (count == 1) {
+			log_refused(node, subscription, reply);
 			refuse(node, subscription);
 		} else {
 			subscription->is_alone = true;

@@ -492,6 +492,29 @@ def test_in_a_cluster_a_master_that_dies_is_a_gap_at_most_and_goes_on():
             reader.close()
 
 
+def test_who_may_not_subscribe_to_a_channel_learns_which_one_and_what_is_lost_by_it(room):
+    with RedisServer() as redis:
+        redis.command("ACL", "SETUSER", "narrow", "on", ">pw", "+@all", "~*", "resetchannels", "&" + room)
+        with node(f"redis://narrow:pw@127.0.0.1:{redis.port}", **KEPT) as one:
+            lines = {what: one.process.wait_for(f"refuses a subscription to .*{what}.*NOPERM").string
+                     for what in ("push:nodes", "push:probe")}
+            assert "not counted as subscribers" in lines["push:nodes"] and "found out" in lines["push:probe"]
+            client = SseReader(one.port, room)
+            client.position()
+            one.publish(room, 1)
+            assert client.next() == gap(room)  # of before there was a position
+            assert client.next() == message(room, 1)
+            other = SseReader(one.port, room + "-other")
+            one.process.wait_for(f"refuses a subscription to '{room}-other', so that its clients get no messages: NOPERM")
+            ahead = SseReader(one.port, room, "0.zzzzzzzz.1")
+            assert ahead.next() == gap(room)
+            one.process.wait_for("refuses a subscription to .*push:head.*, so that .*NOPERM")
+            one.publish(room, 2)
+            assert [ahead.next(), client.next()] == [message(room, 2)] * 2
+            for each in (client, other, ahead):
+                each.close()
+
+
 def test_history_off_for_a_channel_leaves_its_messages_as_they_are(nodes, redis, come, room):
     one, _ = nodes
     channel = "off:" + room
