@@ -810,6 +810,7 @@ push_broker_ops_table(void)
 		.log_level = ops_log_level,
 		.log_level_configured = ops_log_level_configured,
 		.set_log_level = ops_set_log_level,
+		.subscriber_will_wait = push_subscriber_will_wait,
 	};
 
 	return &table;

@@ -138,6 +138,8 @@ struct push_broker_ops {
 	enum push_log_level (*log_level)(const struct push_broker *broker);
 	enum push_log_level (*log_level_configured)(const struct push_broker *broker);
 	void (*set_log_level)(struct push_broker *broker, enum push_log_level level);
+
+	bool (*subscriber_will_wait)(const struct push_subscriber *subscriber);
 };
 
 struct push_broker_link {

@@ -255,7 +255,8 @@ push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const ch
 		for (uint32_t i = channel->count; i-- > 0;) {
 			struct push_subscriber *subscriber = channel->entries[i].subscriber;
 
-			subscriber_enqueue(subscriber, frames[subscriber->encoding], now_us);
+			if (hub_hears(channel, i))
+				subscriber_enqueue(subscriber, frames[subscriber->encoding], now_us);
 		}
 	}
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
@@ -428,7 +429,7 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 			subscriber_confirmed(subscriber, now_us);
 		else if (first && subscriber_is_pending(subscriber, index))
 			live_confirmed(subscriber, index, now_us);
-		else if (gap && !subscriber->is_behind)
+		else if (gap && !subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 			subscriber_gap(subscriber, now_us);
 	}
 }

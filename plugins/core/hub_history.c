@@ -145,7 +145,7 @@ deliver_entry(
 			owe(hub, 1);
 		/* who waits for another channel begins when that is settled: at what is the head by then, or
 		 * where its id says */
-		if (subscriber->is_behind || subscriber->state != SUBSCRIBER_OPEN)
+		if (subscriber->is_behind || !hub_hears(channel, i))
 			continue;
 		frame = live_frame(subscriber, entry, &frames[e], &partitions[e]);
 		if (frame)

@@ -178,6 +178,22 @@ subscriber_is_pending(const struct push_subscriber *subscriber, uint32_t index)
 	return subscriber->has_list && subscriber->list->items[index].is_pending;
 }
 
+/*
+ * hub_hears - whether the client of a channel's entry was told that messages of the channel come in.
+ *
+ * Not before its first heartbeat, and of a channel that was added, not before `subscribed`: messages may come
+ * in that early, of a subscription that others have, or that was there a moment ago.  A channel that is
+ * confirmed is pending for nobody but who is behind.
+ */
+static inline bool
+hub_hears(const struct push_channel *channel, uint32_t position)
+{
+	const struct push_channel_entry *entry = &channel->entries[position];
+
+	return entry->subscriber->state == SUBSCRIBER_OPEN &&
+	       (channel->confirmed || !subscriber_is_pending(entry->subscriber, entry->index));
+}
+
 static inline struct push_session *
 subscriber_session(const struct push_subscriber *subscriber)
 {

@@ -495,11 +495,10 @@ doubt(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
-	cursor->is_refuted = cursor->is_readable = false;
 	push_list_remove(&cursor->waiting);
 	cursor->waits_in = NULL;
-	/* what was published since is given to it all the same */
-	cursor->at = cursor->began;
+	/* what was published since is given to it all the same, but for one that may have it */
+	cursor->at = cursor->is_refuted ? cursor->began : subscriber->hub->history->heads;
 	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
 		const struct push_history *history = history_of(subscriber, i);
 		struct push_position *at = history ? &cursor->at.at[history->partition] : NULL;
@@ -508,6 +507,7 @@ doubt(struct push_subscriber *subscriber, uint64_t now_us)
 			push_position_compare(cursor->marks[i].after, *at) < 0)
 			*at = cursor->marks[i].after;
 	}
+	cursor->is_refuted = cursor->is_overdue = cursor->is_readable = false;
 	if (subscriber->has_acks)
 		acks_restart(subscriber);
 	tell_gaps(subscriber, false, true, now_us);
@@ -558,7 +558,7 @@ session_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 	struct session_cursor *cursor;
 
 	for (; max > 0 && (cursor = take_overdue(&hub->ahead, now_us)); max--) {
-		cursor->is_refuted = true;
+		cursor->is_overdue = true;
 		stop_waiting(cursor->subscriber);
 	}
 	for (; max > 0 && (cursor = take_overdue(&hub->behind_head, now_us)); max--)
@@ -577,7 +577,7 @@ read_on(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	struct session_cursor *cursor = subscriber->list->session->cursor;
 
-	if (cursor->is_refuted && !doubt(subscriber, now_us))
+	if ((cursor->is_refuted || cursor->is_overdue) && !doubt(subscriber, now_us))
 		return false;
 	if (subscriber->has_acks && !acks_send_again(subscriber, now_us))
 		return false;

@@ -51,7 +51,8 @@ struct session_cursor {
 	struct push_list *waits_in; /* hub->ahead or hub->behind_head; NULL: it does not wait */
 	uint64_t waits_since_us;
 	uint32_t questions_before; /* hub->head_questions then */
-	bool is_refuted;           /* nobody can have read as far as its id says */
+	bool is_refuted;           /* nobody can have read as far as its id says; or, */
+	bool is_overdue;           /* whether somebody can, nobody has answered in time */
 	struct push_subscriber *subscriber;
 	uint64_t replayed;
 	struct session_mark marks[]; /* one for each of its channels */

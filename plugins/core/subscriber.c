@@ -405,6 +405,45 @@ push_subscriber_gone(struct push_subscriber *subscriber)
 	observer->closed(observer->context, subscriber);
 }
 
+bool
+push_subscriber_will_wait(const struct push_subscriber *subscriber)
+{
+	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW);
+	return (subscriber->has_acks && subscriber->list->session->acks->durable) ||
+	       count_unconfirmed(subscriber);
+}
+
+/* While it waits its timer is armed for the end of that. */
+static bool
+is_head_kept(const struct push_subscriber *subscriber)
+{
+	return subscriber->state == SUBSCRIBER_WAITING && push_timer_is_armed(&subscriber->timer);
+}
+
+/*
+ * A client takes the head of its response for the moment from which on it misses nothing, so that goes out
+ * when that is true, with the first heartbeat.  A WebSocket that has been greeted by somebody else keeps
+ * nothing.
+ */
+static void
+keep_head(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	if (subscriber->encoding != PUSH_ENCODING_SSE && push_outbox_is_empty(&subscriber->outbox))
+		return;
+	push_wheel_arm_tick(&subscriber->hub->wheel, &subscriber->timer,
+		push_tick_at(now_us + subscriber->hub->options->redis_timeout_us));
+}
+
+/* The broker does not answer: the client is not to wait for its head any longer. */
+static void
+let_head_go(struct push_subscriber *subscriber)
+{
+	push_timer_disarm(&subscriber->timer);
+	if (subscriber->transport->begin)
+		subscriber->transport->begin(subscriber->connection);
+	hub_mark_dirty(subscriber);
+}
+
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
@@ -420,10 +459,11 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 	} else {
 		start(subscriber, now_us);
 	}
+	if (subscriber->state != SUBSCRIBER_WAITING)
+		return;
 	/* what comes in meanwhile is read from history with the rest, not given to it twice */
-	if (subscriber->state == SUBSCRIBER_WAITING)
-		subscriber->is_behind =
-			subscriber_session(subscriber) && subscriber_session(subscriber)->cursor;
+	subscriber->is_behind = subscriber_session(subscriber) && subscriber_session(subscriber)->cursor;
+	keep_head(subscriber, now_us);
 }
 
 void
@@ -522,6 +562,8 @@ subscriber_enqueue(struct push_subscriber *subscriber, struct push_frame *frame,
 	if (subscriber->state != SUBSCRIBER_OPEN && subscriber->state != SUBSCRIBER_WAITING)
 		return;
 	status = push_outbox_push(&subscriber->outbox, frame, bytes_max);
+	if (status == PUSH_TOO_LARGE && is_head_kept(subscriber))
+		let_head_go(subscriber); /* its early frames have more answers than may wait */
 	/* slow is who does not read, not who was not written to in a turn full of publishes */
 	while (status == PUSH_TOO_LARGE && !subscriber->blocked) {
 		subscriber_flush(subscriber, now_us);
@@ -604,7 +646,7 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	hub_mark_clean(subscriber);
-	if (subscriber->state == SUBSCRIBER_CLOSED)
+	if (subscriber->state == SUBSCRIBER_CLOSED || is_head_kept(subscriber))
 		return;
 	if (subscriber->transport->is_blocked(subscriber->connection)) {
 		subscriber->blocked = true;
@@ -646,6 +688,10 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	if (subscriber->state == SUBSCRIBER_CLOSING) {
 		finish(subscriber, true);
+		return;
+	}
+	if (subscriber->state == SUBSCRIBER_WAITING) {
+		let_head_go(subscriber);
 		return;
 	}
 	if (is_due(subscriber->end, now_us)) {

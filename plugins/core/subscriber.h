@@ -7,10 +7,12 @@
  *                  │          └▶ WAITING ─┘                                                 ▲
  *                  └▶ refuse ───────────────────────────────────────────────────────────────┘
  *
- * WAITING: the engine has yet to confirm its channels (hub.h); not with the embedded one.  OPEN: messages and
- * heartbeats go to the outbox.  CLOSING: what is in the outbox is written, for a WebSocket with a Close frame
- * at its end, and the client has the grace period to close by itself.  CLOSED: the transport has been told to
- * close.  In whatever state, the transport ends it with push_subscriber_destroy() when the socket is gone.
+ * WAITING: the engine has yet to confirm its channels (hub.h); not with the embedded one.  The head of the
+ * response, and all that follows, stays in the outbox meanwhile, for push.redis.timeout at most.  OPEN:
+ * messages and heartbeats go to the outbox.  CLOSING: what is in the outbox is written, for a WebSocket with
+ * a Close frame at its end, and the client has the grace period to close by itself.  CLOSED: the transport
+ * has been told to close.  In whatever state, the transport ends it with push_subscriber_destroy() when the
+ * socket is gone.
  */
 #ifndef PUSH_CORE_SUBSCRIBER_H
 #define PUSH_CORE_SUBSCRIBER_H
@@ -80,9 +82,18 @@ push_subscriber_greet(struct push_subscriber *subscriber, const void *bytes, siz
 enum push_status PUSH_MUST_USE
 push_subscriber_control(struct push_subscriber *subscriber, const char *token);
 
-/* push_subscriber_start - send the first heartbeat and let its lifetime begin. */
+/*
+ * push_subscriber_start - send the first heartbeat and let its lifetime begin; first wait for the engine.
+ *
+ * What it was greeted with goes out with that heartbeat, so that a client that has seen the head of its
+ * response misses nothing from then on; where the engine does not answer, after push.redis.timeout.
+ */
 void
 push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us);
+
+/* push_subscriber_will_wait - before start: whether that will have to wait. */
+bool
+push_subscriber_will_wait(const struct push_subscriber *subscriber);
 
 /* push_subscriber_refuse - instead of start: tell the client why, and close. */
 void

@@ -43,6 +43,10 @@ struct push_transport {
 	 * The end of the connection is noticed all the same.  May be NULL: reading cannot be stopped.
 	 */
 	void (*set_reading)(void *connection, bool on);
+
+	/* Send the head of the response, of which nothing may follow for long.  May be NULL: it is a frame.
+	 */
+	void (*begin)(void *connection);
 };
 
 #endif

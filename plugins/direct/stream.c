@@ -124,7 +124,12 @@ stream_set_reading(void *connection, bool on)
 }
 
 static const struct push_transport direct_transport = {
-	stream_write, stream_is_blocked, stream_close, stream_peer, stream_set_reading};
+	.write = stream_write,
+	.is_blocked = stream_is_blocked,
+	.close = stream_close,
+	.peer = stream_peer,
+	.set_reading = stream_set_reading,
+};
 
 static void
 free_reader(struct stream *stream)

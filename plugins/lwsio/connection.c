@@ -162,6 +162,9 @@ connection_is_blocked(void *context)
 	bool blocked = connection->way == PUSH_WAY_MUX ? !connection->writing
 						       : lws_partial_buffered(connection->wsi);
 
+	/* the first that is to be written: its head goes before it */
+	connection->head_due = connection->head;
+	blocked = blocked || connection->head;
 	if (blocked)
 		lws_callback_on_writable(connection->wsi);
 	return blocked;
@@ -215,12 +218,22 @@ connection_set_reading(void *context, bool on)
 		(void)lws_rx_flow_control(connection->wsi, on);
 }
 
+static void
+connection_begin(void *context)
+{
+	struct push_connection *connection = context;
+
+	connection->head_due = connection->head;
+	lws_callback_on_writable(connection->wsi);
+}
+
 static const struct push_transport lws_transport = {
 	.write = connection_write,
 	.is_blocked = connection_is_blocked,
 	.close = connection_close,
 	.peer = connection_peer,
 	.set_reading = connection_set_reading,
+	.begin = connection_begin,
 };
 
 static enum push_connection_way
@@ -302,11 +315,48 @@ push_connection_acknowledge(struct push_connection *connection, struct push_erro
 				 : status;
 }
 
+enum push_status
+push_connection_keep_head(struct push_connection *connection, const struct push_reply *head)
+{
+	size_t size = head->allow_origin ? strlen(head->allow_origin) + 1 : 0;
+	struct push_kept_head *kept = malloc(sizeof(*kept) + size);
+
+	if (!kept)
+		return PUSH_OUT_OF_MEMORY;
+	kept->reply = *head;
+	if (size)
+		kept->reply.allow_origin = memcpy(kept->allow_origin, head->allow_origin, size);
+	connection->head = kept;
+	return PUSH_OK;
+}
+
+int
+push_connection_send_head(struct lws *wsi, const struct push_reply *head)
+{
+	if (push_reply_send(wsi, head))
+		return -1;
+	lws_http_mark_sse(wsi);
+	return 0;
+}
+
+static int
+send_kept_head(struct push_connection *connection)
+{
+	struct push_kept_head *kept = connection->head;
+	int result = push_connection_send_head(connection->wsi, &kept->reply);
+
+	connection->head = NULL;
+	connection->head_due = false;
+	free(kept);
+	return result;
+}
+
 void
 push_connection_destroy(struct push_connection *connection)
 {
 	if (!connection)
 		return;
+	free(connection->head);
 	connection->ops->subscriber_destroy(connection->broker, connection->subscriber);
 	push_buf_fini(&connection->received);
 	free(connection->peer);
@@ -320,6 +370,8 @@ push_connection_on_writeable(struct push_connection *connection)
 
 	if (!connection)
 		return 0;
+	if (connection->head_due && send_kept_head(connection))
+		return -1;
 	if (!connection->closing) {
 		connection->writing = true;
 		connection->ops->subscriber_writable(connection->subscriber);
@@ -328,7 +380,7 @@ push_connection_on_writeable(struct push_connection *connection)
 	if (!connection->closing || connection->told)
 		return 0;
 	connection->told = true;
-	if (needs_end_stream(connection)) /* which fits into any window */
+	if (needs_end_stream(connection) && !connection->head) /* which fits into any window */
 		(void)lws_write(connection->wsi, nothing + LWS_PRE, 0, LWS_WRITE_HTTP_FINAL);
 	return -1;
 }

@@ -79,16 +79,18 @@ start_stream(struct lws *wsi, struct push_broker_link *link, const struct push_c
 		reply.retry_after_s = RETRY_AFTER_S;
 		return push_reply_error(wsi, reply, "out of memory");
 	}
+	/* from here on the callback that ends the connection frees it */
+	*ret_connection = connection;
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
 	reply.status = 200;
 	reply.content_type = "text/event-stream";
 	reply.stream = true;
-	if (push_reply_send(wsi, &reply)) {
-		push_connection_destroy(connection);
+	if (link->ops->subscriber_will_wait(connection->subscriber)) {
+		if (push_connection_keep_head(connection, &reply) != PUSH_OK)
+			return -1;
+	} else if (push_connection_send_head(wsi, &reply)) {
 		return -1;
 	}
-	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-	lws_http_mark_sse(wsi);
-	*ret_connection = connection;
 	link->ops->subscriber_start(connection->subscriber);
 	return 0;
 }

@@ -1,15 +1,19 @@
 """History that Redis keeps: a client that comes back, at whichever node, has what it missed or is told of the gap."""
 
 import itertools
+import ssl
 import threading
 
 import pytest
 
-from http1 import get, publish
+from h2client import H2, make_certificate
+from http1 import Connection, get, publish
+from ports import free_port
 from redis_nodes import IMPATIENT, node, readiness
 from redis_servers import Client, Cluster, RedisServer, Sentinels, slot_of, wait_until
 from resuming import READERS, SseReader, gap, message, resumed
 from server import SANITIZED
+from test_tls import VHOST
 
 names = (f"room-{i}" for i in itertools.count())
 KEPT = {"PUSH_HISTORY_SIZE": 20, "PUSH_HISTORY_TTL": "1m", "PUSH_HISTORY_RULES": "short:=3 brief:=10/1s off:=0 big:=2000",
@@ -131,6 +135,62 @@ def test_an_id_from_outside_is_never_trusted(nodes, come, room, last_id):
     assert client.next() == gap(room)
     one.publish(room, "live")
     assert client.next() == message(room, "live")
+
+
+@pytest.mark.parametrize("history", ["", "off:"], ids=["history", "no history"])
+@pytest.mark.parametrize("kind", READERS)
+def test_what_is_published_once_the_head_of_the_response_has_come_arrives(nodes, kind, history):
+    """`onopen` fires at the head, and a page fetches the state it shows then."""
+    one, other = nodes
+    for i in range(40):
+        room = history + next(names)
+        client = READERS[kind](one.port, room)
+        nodes[i % 2].publish(room, i)
+        assert client.next() == message(room, i)
+        client.close()
+
+
+def test_over_tls_and_http2_the_head_of_an_event_stream_says_so_too(redis, tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    port = free_port()
+    tls = VHOST.replace("http/1.1", "h2,http/1.1") % (port, certificate, key)
+    context = ssl.create_default_context(cafile=certificate)
+    with node(redis.url(), conf_d={"30-tls": tls}, **KEPT) as one:
+        for _ in range(20):
+            room = next(names)
+            client = SseReader(port, room, wrap=lambda plain: context.wrap_socket(plain, server_hostname="localhost"))
+            one.publish(room, 1)
+            assert client.next() == message(room, 1)
+            client.close()
+            room = next(names)
+            with H2(port, certificate) as h2:
+                stream = h2.get(f"/sse/messages?channels={room}")
+                assert stream.status == 200
+                one.publish(room, 2)
+                stream.wait(lambda: b'"message":2' in stream.data)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_the_head_does_not_wait_for_a_redis_that_stands_still_or_is_away(room, kind):
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        redis.freeze()
+        gone = [Connection(one.port) for _ in range(20)]
+        for i, each in enumerate(gone):
+            each.send(f"GET /sse/messages?channels={room}-{i} HTTP/1.1\r\nHost: test\r\n\r\n")
+        one.wait_metric("sse_connections_count", 20)
+        for each in gone:
+            each.close()
+        one.wait_metric("sse_connections_count", 0)  # they leave before they have begun
+        client = READERS[kind](one.port, room)
+        redis.thaw()
+        wait_until(lambda: readiness(one) == 200, "readiness is UP")
+        one.publish(room, 1)
+        while client.next() != message(room, 1):
+            pass
+        client.close()
+        redis.kill()
+        wait_until(lambda: readiness(one) == 503, "readiness is DOWN")
+        READERS[kind](one.port, room + "-2").close()
 
 
 @pytest.mark.parametrize("of", ["this epoch", "an epoch to come", "the largest numbers"])

@@ -686,6 +686,153 @@ a_client_waits_for_all_of_its_channels(void **state)
 		push_hub_release(world->hub, channels[i]);
 }
 
+/* A client that is greeted with `HEAD`, of a channel that is not confirmed. */
+static struct client *
+join_greeted(struct world *world, enum push_encoding encoding, struct push_channel **ret_channel)
+{
+	struct client *client = &world->clients[0];
+	struct push_channels channels;
+	struct push_error error;
+
+	push_hub_watch(world->hub, 0);
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, encoding, &fake, client);
+	assert_int_equal(push_channels_parse(&channels, "a", 1, &world->options, &error), PUSH_OK);
+	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
+	push_channels_fini(&channels);
+	assert_int_equal(push_subscriber_greet(client->subscriber, "HEAD", 4), PUSH_OK);
+	assert_true(push_subscriber_will_wait(client->subscriber));
+	push_subscriber_start(client->subscriber, world->now);
+	*ret_channel = adopt(world);
+	flush(world);
+	assert_int_equal(client->size, 0);
+	return client;
+}
+
+static void
+leave_greeted(struct world *world, struct push_channel *channel)
+{
+	push_subscriber_destroy(world->clients[0].subscriber);
+	world->clients[0].subscriber = NULL;
+	push_hub_release(world->hub, channel);
+}
+
+static void
+the_head_of_the_response_waits_for_the_confirmation_and_is_one_write_with_the_first_heartbeat(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *client = join_greeted(world, PUSH_ENCODING_SSE, &channel);
+
+	pass(world, SECOND_US);
+	assert_int_equal(client->size, 0);
+	push_hub_confirm(world->hub, channel, false, world->now);
+	deliver(world, "a", "1");
+	flush(world);
+	assert_int_equal(client->writes, 1);
+	assert_string_equal(
+		client->got, "HEAD" SSE_BEAT "event:message\ndata:{\"channel\":\"a\",\"message\":1}\n\n");
+	leave_greeted(world, channel);
+}
+
+static void
+the_head_does_not_wait_longer_than_for_a_broker_that_is_given_up(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *client = join_greeted(world, PUSH_ENCODING_WS, &channel);
+
+	pass(world, world->options.redis_timeout_us - SECOND_US);
+	assert_int_equal(client->size, 0);
+	pass(world, 2 * SECOND_US);
+	assert_int_equal(client->size, 4);
+	push_hub_drain(world->hub, world->now);
+	push_hub_confirm(world->hub, channel, false, world->now);
+	flush(world);
+	assert_int_equal(count_of(client, WS_PING), 1);
+	leave_greeted(world, channel);
+}
+
+static void
+what_a_client_sends_before_its_head_is_answered_behind_it(void **state)
+{
+	static const char ping[] = "{\"event\":\"ping\"}";
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *client = join_greeted(world, PUSH_ENCODING_WS, &channel);
+
+	push_subscriber_receive(client->subscriber, ping, sizeof(ping) - 1, world->now);
+	push_subscriber_pinged(client->subscriber, "x", 1, world->now);
+	flush(world);
+	assert_int_equal(client->size, 0);
+	push_hub_confirm(world->hub, channel, false, world->now);
+	flush(world);
+	assert_memory_equal(client->got, "HEAD", 4);
+	assert_int_equal(count_of(client, "\"event\":\"pong\""), 1);
+	assert_int_equal(count_of(client, WS_PING), 1);
+	leave_greeted(world, channel);
+}
+
+static void
+a_flood_of_early_frames_lets_the_head_go_and_never_stops_the_loop(void **state)
+{
+	static const char ping[] = "{\"event\":\"ping\"}";
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *client;
+
+	world->options.queue_bytes_max = 200;
+	client = join_greeted(world, PUSH_ENCODING_WS, &channel);
+	for (int i = 0; i < 100; i++)
+		push_subscriber_receive(client->subscriber, ping, sizeof(ping) - 1, world->now);
+	assert_memory_equal(client->got, "HEAD", 4);
+	leave_greeted(world, channel);
+}
+
+static void
+a_client_that_is_closed_before_its_head_gets_both(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *client = join_greeted(world, PUSH_ENCODING_WS, &channel);
+
+	push_subscriber_receive(client->subscriber, "nonsense", 8, world->now);
+	flush(world);
+	assert_memory_equal(client->got, "HEAD", 4);
+	assert_int_equal(count_of(client, "\"error\""), 1);
+	leave_greeted(world, channel);
+}
+
+static void
+nothing_comes_in_front_of_the_first_heartbeat(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channels[2];
+	struct client *client;
+
+	push_hub_watch(world->hub, 0);
+	client = join(world, 0, PUSH_ENCODING_SSE, "a,b");
+	for (int i = 0; i < 2; i++) {
+		channels[i] = push_hub_next_changed(world->hub);
+		channels[i]->held = true;
+	}
+	/* others have been there, or a moment ago it was subscribed to, too */
+	push_hub_confirm(world->hub, channels[0], false, world->now);
+	assert_int_equal(deliver(world, "a", "1"), 1);
+	assert_int_equal(deliver(world, "b", "2"), 1);
+	push_hub_confirm(world->hub, channels[0], true, world->now);
+	flush(world);
+	push_hub_confirm(world->hub, channels[1], false, world->now);
+	deliver(world, "a", "3");
+	flush(world);
+	assert_string_equal(
+		client->got, SSE_BEAT "event:message\ndata:{\"channel\":\"a\",\"message\":3}\n\n");
+	push_subscriber_destroy(client->subscriber);
+	client->subscriber = NULL;
+	for (int i = 0; i < 2; i++)
+		push_hub_release(world->hub, channels[i]);
+}
+
 static void
 a_gap_is_told_in_front_of_the_next_message_and_once(void **state)
 {
@@ -801,6 +948,12 @@ main(void)
 		T(a_protocol_ping_is_answered_with_its_payload),
 		T(the_first_heartbeat_waits_for_the_confirmation_and_later_clients_do_not),
 		T(a_client_waits_for_all_of_its_channels),
+		T(the_head_of_the_response_waits_for_the_confirmation_and_is_one_write_with_the_first_heartbeat),
+		T(the_head_does_not_wait_longer_than_for_a_broker_that_is_given_up),
+		T(what_a_client_sends_before_its_head_is_answered_behind_it),
+		T(a_flood_of_early_frames_lets_the_head_go_and_never_stops_the_loop),
+		T(a_client_that_is_closed_before_its_head_gets_both),
+		T(nothing_comes_in_front_of_the_first_heartbeat),
 		T(a_gap_is_told_in_front_of_the_next_message_and_once),
 		T(channels_that_change_are_told_once_with_what_they_have_come_to),
 		T(a_channel_that_comes_and_goes_before_anybody_looks_is_no_change),

@@ -601,6 +601,8 @@ subscribed_is_said_when_messages_come_in_and_other_channels_do_not_wait_for_it(v
 	c = adopt(world);
 	say(world, SUBSCRIBE("[\"b\"],\"ref\":2"));
 	publish(world, "a", "1");
+	/* of a subscription that was there a moment ago */
+	publish(world, "b", "1");
 	assert_string_equal(told(world), SUBSCRIBED("\"a\",\"ref\":1") MESSAGE("a", "1"));
 	push_hub_confirm(world->hub, c, false, world->now);
 	push_hub_confirm(world->hub, b, false, world->now);

@@ -932,6 +932,9 @@ read_event(struct world *world, struct client *client, const char *text)
 	const char *id = strstr(text, is_ws ? "\"id\":\"" : "\nid:"), *data;
 	unsigned int channel, number;
 
+	/* nothing comes in front of the first heartbeat */
+	assert_true(client->is_greeted || !*text ||
+		    strstr(text, is_ws ? "\"event\":\"ping\"" : "event:heartbeat"));
 	client->is_greeted = true;
 	client->is_answered |= strstr(text, is_ws ? "\"event\":\"gap\"" : "event:gap") ||
 			       strstr(text, is_ws ? "\"event\":\"resumed\"" : "event:resumed");
