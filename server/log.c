@@ -10,6 +10,7 @@
 
 /* pushd's longest: an error of a worker's, and a worker's last words. */
 #define MESSAGE_BYTES_MAX 2304
+#define TEXT_PREFIX       "pushd: "
 
 static const char *
 from_environment(const char *name, const char *otherwise)
@@ -20,9 +21,9 @@ from_environment(const char *name, const char *otherwise)
 }
 
 void
-log_init(struct log *log)
+log_init(struct log *log, struct push_line_writer *output)
 {
-	*log = (struct log){.own_level = PUSH_LOG_INFO, .level_seen = PUSH_LOG_INFO};
+	*log = (struct log){.output = output, .own_level = PUSH_LOG_INFO, .level_seen = PUSH_LOG_INFO};
 	log->level = &log->own_level;
 	log_expect(log, NULL, NULL);
 }
@@ -58,8 +59,15 @@ void
 log_look(struct log *log)
 {
 	uint32_t level = __atomic_load_n(log->level, __ATOMIC_RELAXED), loudest = PUSH_LOG_DEBUG;
-	struct log always = {.is_json = log->is_json, .level = &loudest};
+	struct log always = {.output = log->output, .is_json = log->is_json, .level = &loudest};
+	uint64_t dropped = push_line_writer_begin_report(log->output);
 
+	if (dropped) {
+		log_say(&always, PUSH_LOG_WARN,
+			"%llu lines of the log were dropped: what reads it did not take them",
+			(unsigned long long)dropped);
+		push_line_writer_end_report(log->output, dropped);
+	}
 	if (level == log->level_seen || level >= PUSH_LOG_LEVEL_COUNT)
 		return;
 	log->level_seen = level;
@@ -80,21 +88,23 @@ log_passes(const struct log *log, enum push_log_level level)
 	return (uint32_t)level <= __atomic_load_n(log->level, __ATOMIC_RELAXED);
 }
 
+void
+log_write(const struct log *log, const char *bytes, size_t size)
+{
+	(void)push_line_writer_write(log->output, bytes, size);
+}
+
 /* In one write, so that nobody else's bytes get between its own. */
 static void
-write_object(struct log_record *record)
+write_object(const struct log *log, struct log_record *record)
 {
 	struct push_buf line;
-	ssize_t written = 0;
 
 	clock_gettime(CLOCK_REALTIME, &record->time);
 	push_buf_init(&line, LOG_OBJECT_BYTES_MAX);
 	log_line_append(&line, record);
-	for (size_t done = 0; line.status == PUSH_OK && done < line.size; done += (size_t)written) {
-		written = write(STDERR_FILENO, line.bytes + done, line.size - done);
-		if (written <= 0)
-			break; /* nobody reads it, and there is nobody to tell */
-	}
+	if (line.status == PUSH_OK)
+		log_write(log, line.bytes, line.size);
 	push_buf_fini(&line);
 }
 
@@ -110,13 +120,13 @@ log_say_fields(const struct log *log, enum push_log_level level, const char *mes
 		.fields_size = fields ? strlen(fields) : 0};
 
 	if (log_passes(log, level))
-		write_object(&record);
+		write_object(log, &record);
 }
 
 void
 log_say(const struct log *log, enum push_log_level level, const char *format, ...)
 {
-	char message[MESSAGE_BYTES_MAX];
+	char message[MESSAGE_BYTES_MAX], line[MESSAGE_BYTES_MAX + sizeof(TEXT_PREFIX) + 1];
 	va_list arguments;
 
 	if (!log_passes(log, level))
@@ -127,7 +137,7 @@ log_say(const struct log *log, enum push_log_level level, const char *format, ..
 	if (log->is_json)
 		log_say_fields(log, level, message, NULL);
 	else
-		fprintf(stderr, "pushd: %s\n", message);
+		log_write(log, line, (size_t)snprintf(line, sizeof(line), TEXT_PREFIX "%s\n", message));
 }
 
 void
@@ -139,14 +149,20 @@ log_pass_on(const struct log *log, const struct log_worker *worker, enum push_lo
 		.worker = worker->number,
 		.pid = worker->pid,
 		.message = line + start};
+	struct push_buf text;
 
 	if (log->is_json) {
 		record.message_size = log_line_split(
 			record.message, strlen(record.message), &record.fields, &record.fields_size);
-		write_object(&record);
+		write_object(log, &record);
 		return;
 	}
+	push_buf_init(&text, LOG_OBJECT_BYTES_MAX);
 	if (worker->of > 1)
-		fprintf(stderr, "worker %u: ", worker->number);
-	fprintf(stderr, "%s\n", line);
+		push_buf_printf(&text, "worker %u: ", worker->number);
+	push_buf_append_text(&text, line);
+	push_buf_append_text(&text, "\n");
+	if (text.status == PUSH_OK)
+		log_write(log, text.bytes, text.size);
+	push_buf_fini(&text);
 }

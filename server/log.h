@@ -4,6 +4,8 @@
  *   text   as it is: "pushd: worker 12 serves", "[2026/01/02 03:04:05:6789] U: push: drained, ending"
  *   json   {"time":...,"level":...,"component":"worker","worker":1,"pid":12,"message":"drained, ending"}
  *
+ * Nothing waits for who reads it: lines that are not taken are dropped and counted (broker/line_writer.h).
+ *
  * What the format is, is known when the configuration is; until then it is as the environment says, so that
  * an error in the configuration has it, too.  The level is a word that workers share (broker/shared_stats.h):
  * an operator may change it at any of them.
@@ -15,10 +17,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "broker/line_writer.h"
 #include "core/log_level.h"
 #include "core/options.h"
 
 struct log {
+	struct push_line_writer *output;
 	bool is_json;
 	uint32_t own_level;
 	uint32_t *level;     /* enum push_log_level */
@@ -31,9 +35,9 @@ struct log_worker {
 	pid_t pid;
 };
 
-/* log_init - as PUSH_LOG_FORMAT and PUSH_LOG_LEVEL say, as far as they are right. */
+/* log_init - to `output`, as PUSH_LOG_FORMAT and PUSH_LOG_LEVEL say, as far as they are right. */
 void
-log_init(struct log *log);
+log_init(struct log *log, struct push_line_writer *output);
 
 /* log_expect - likewise, by values that have not been checked; NULL: the configuration says nothing. */
 void
@@ -47,7 +51,8 @@ log_configure(struct log *log, const struct push_options *options);
 void
 log_share(struct log *log, uint32_t *level);
 
-/* log_look - say that the level has changed, if it has; at any level, so that who sees less can see why. */
+/* log_look - say that the level has changed, if it has, and that lines were dropped, if there is room again;
+ * at any level, so that who sees less can see why. */
 void
 log_look(struct log *log);
 
@@ -63,6 +68,10 @@ log_say(const struct log *log, enum push_log_level level, const char *format, ..
 /* log_say_fields - likewise, in JSON only: `fields` are members of an object. */
 void
 log_say_fields(const struct log *log, enum push_log_level level, const char *message, const char *fields);
+
+/* log_write - bytes as they are, for what is no line. */
+void
+log_write(const struct log *log, const char *bytes, size_t size);
 
 /* log_passes - whether lines of this level are wanted. */
 bool

@@ -5,8 +5,10 @@
  * sees to it that it goes on.  The broker itself is a plugin; lwsws can run it without pushd.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,17 +223,31 @@ read_config(struct settings *settings, struct push_error *error)
 	return NULL;
 }
 
+/* A standard descriptor that is closed would become that of something else, which then gets the log. */
+static void
+open_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+}
+
 int
 main(int argc, char **argv)
 {
 	char plugins[PATH_MAX], mounts[PATH_MAX], lwsws[PATH_MAX];
+	struct push_line_writer output;
 	struct log log;
 	struct settings settings = {.config = "/etc/push", .log = &log};
 	struct push_error error;
 	struct config *config;
 	int result;
 
-	log_init(&log);
+	/* whoever reads our log may go away without taking the clients along */
+	signal(SIGPIPE, SIG_IGN);
+	open_standard_descriptors();
+	push_line_writer_init(&output, STDERR_FILENO);
+	log_init(&log, &output);
 	result = parse_arguments(argc, argv, &settings);
 	if (result >= 0)
 		return result;

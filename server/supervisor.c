@@ -493,6 +493,9 @@ run(struct supervisor *self)
 			return;
 		}
 		log_look(self->settings->log);
+		if (self->stats)
+			push_shared_stats_set_dropped_lines(
+				self->stats, self->settings->log->output->dropped);
 		for (size_t i = 0; i < worker_count; i++)
 			worker_read_output(workers[i]);
 		for (int i = 0; i < NOTIFICATIONS_PER_TURN_MAX; i++)
@@ -530,8 +533,6 @@ open_signals(struct supervisor *self)
 {
 	sigset_t signals;
 
-	/* whoever reads our log may go away without taking the clients along */
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);

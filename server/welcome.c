@@ -2,15 +2,18 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/buf.h"
 #include "welcome.h"
 
+#define TEXT_BYTES_MAX 2048
+
 static void
-print_clients(struct json_object *vhost)
+print_clients(struct json_object *vhost, struct push_buf *to)
 {
 	const char *s = config_text(vhost, "host-ssl-cert") ? "s" : "";
 	int port = config_port(vhost);
 
-	fprintf(stderr,
+	push_buf_printf(to,
 		"  subscribe   curl -N 'http%s://localhost:%d/sse/messages?channels=qwerty'\n"
 		"              websocat 'ws%s://localhost:%d/ws/messages?channels=qwerty'\n"
 		"  publish     curl -H 'Content-Type: application/json' http%s://localhost:%d/messages \\\n"
@@ -20,12 +23,12 @@ print_clients(struct json_object *vhost)
 }
 
 static void
-print_operators(struct json_object *vhost)
+print_operators(struct json_object *vhost, struct push_buf *to)
 {
 	const char *s = config_text(vhost, "host-ssl-cert") ? "s" : "";
 	int port = config_port(vhost);
 
-	fprintf(stderr,
+	push_buf_printf(to,
 		"              http%s://localhost:%d/actuator/health      is it well\n"
 		"              http%s://localhost:%d/actuator/prometheus  metrics\n",
 		s, port, s, port);
@@ -47,6 +50,7 @@ welcome_print(const struct log *log, const struct config *config)
 	struct json_object *operators = config_find_vhost(config, "management");
 	int port = clients ? config_port(clients) : 0;
 	int management_port = operators ? config_port(operators) : 0;
+	struct push_buf text;
 
 	if (!log_passes(log, PUSH_LOG_INFO))
 		return;
@@ -54,13 +58,17 @@ welcome_print(const struct log *log, const struct config *config)
 		print_object(log, port, management_port);
 		return;
 	}
-	fprintf(stderr, "\nPush is ready.\n");
+	push_buf_init(&text, TEXT_BYTES_MAX);
+	push_buf_append_text(&text, "\nPush is ready.\n");
 	if (port)
-		print_clients(clients);
+		print_clients(clients, &text);
 	if (management_port)
-		print_operators(operators);
-	fprintf(stderr,
+		print_operators(operators, &text);
+	push_buf_printf(&text,
 		"  stop        Ctrl-C, or kill %d: clients are asked to reconnect within "
 		"push.drain.duration\n\n",
 		(int)getpid());
+	if (text.status == PUSH_OK)
+		log_write(log, text.bytes, text.size);
+	push_buf_fini(&text);
 }

@@ -745,6 +745,12 @@ push_broker_say(struct push_broker *broker, enum push_log_level level, const cha
 	push_debug_log_say(&broker->log, level, line);
 }
 
+void
+push_broker_count_dropped_lines(struct push_broker *broker, uint64_t count)
+{
+	broker->counts->stats.log_lines_dropped += count;
+}
+
 static enum push_log_level
 ops_log_level(const struct push_broker *broker)
 {

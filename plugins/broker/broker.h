@@ -229,6 +229,10 @@ push_broker_control(struct push_broker *broker, const struct push_control_reques
 void
 push_broker_say(struct push_broker *broker, enum push_log_level level, const char *line);
 
+/* push_broker_count_dropped_lines - so many lines of the log more have been dropped. */
+void
+push_broker_count_dropped_lines(struct push_broker *broker, uint64_t count);
+
 /* push_broker_ops_table - what a struct push_broker_link points to. */
 const struct push_broker_ops *
 push_broker_ops_table(void);

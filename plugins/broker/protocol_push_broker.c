@@ -14,6 +14,7 @@
  *   - a signalfd for SIGTERM, which begins the drain.  lwsws itself would die of the signal.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libwebsockets.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "broker/broker.h"
+#include "broker/lws_log.h"
 #include "broker/notify.h"
 #include "core/limits.h"
 #include "direct/direct.h"
@@ -62,8 +64,10 @@ struct broker_vhost {
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
 	size_t taken_count;             /* ports that were looked at for direct sockets */
 	unsigned int take_tries;
-	bool replaced;       /* by another process, on the same sockets: */
-	uint64_t settled_us; /* when it begins to drain */
+	struct push_line_writer *log; /* NULL: lws' own */
+	uint64_t lines_dropped;       /* of which metrics know */
+	bool replaced;                /* by another process, on the same sockets: */
+	uint64_t settled_us;          /* when it begins to drain */
 	bool announced;
 	bool in_turn; /* of direct sockets: no need to be woken, the flush comes at its end */
 };
@@ -132,6 +136,25 @@ log_line(void *context, enum push_log_level level, const char *line)
 	case PUSH_LOG_DEBUG: lwsl_user(PUSH_LOG_PREFIX_DEBUG "%s\n", line); break;
 	default: lwsl_user(PUSH_LOG_PREFIX "%s\n", line); break;
 	}
+}
+
+/* Lines that nobody took: counted, and told of when there is room again. */
+static void
+report_dropped_lines(struct broker_vhost *self)
+{
+	uint64_t count;
+	char line[80];
+
+	if (!self->log || !self->log->dropped)
+		return;
+	count = push_line_writer_begin_report(self->log);
+	if (count) {
+		snprintf(line, sizeof(line), "%" PRIu64 " lines of the log were dropped", count);
+		log_line(self, PUSH_LOG_WARN, line);
+		push_line_writer_end_report(self->log, count);
+	}
+	push_broker_count_dropped_lines(self->link.broker, self->log->dropped - self->lines_dropped);
+	self->lines_dropped = self->log->dropped;
 }
 
 static void
@@ -264,6 +287,7 @@ tick(struct broker_vhost *self, uint64_t count)
 	if (lws_context_is_deprecated(self->context) ||
 		(self->replaced && self->link.ops->now_us() >= self->settled_us))
 		drain(self);
+	report_dropped_lines(self);
 	push_broker_tick(self->link.broker, count);
 	if (self->direct)
 		push_direct_tick(self->direct);
@@ -428,6 +452,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 		return refuse("out of memory");
 	self->context = lws_get_context(wsi);
 	self->vhost = vhost;
+	self->log = push_lws_log_take(self->context);
 	self->link =
 		(struct push_broker_link){.magic = PUSH_BROKER_LINK_MAGIC, .ops = push_broker_ops_table()};
 	if (push_vhost_options_read(&options, given, self->link.shared_vhost, sizeof(self->link.shared_vhost),

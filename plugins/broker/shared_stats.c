@@ -17,8 +17,9 @@
 struct layout {
 	uint32_t mark, counts_bytes;
 	uint64_t slot_count;
-	double start_time_s; /* of the first worker; 0: none yet */
-	uint64_t restarts;   /* counted by pushd */
+	double start_time_s;        /* of the first worker; 0: none yet */
+	uint64_t restarts;          /* counted by pushd */
+	uint64_t log_lines_dropped; /* by pushd */
 	uint32_t log_level, unused;
 };
 
@@ -133,6 +134,12 @@ push_shared_stats_restarting(struct push_shared_stats *shared)
 	shared->memory->layout.restarts++;
 }
 
+void
+push_shared_stats_set_dropped_lines(struct push_shared_stats *shared, uint64_t count)
+{
+	__atomic_store_n(&shared->memory->layout.log_lines_dropped, count, __ATOMIC_RELAXED);
+}
+
 struct push_shared_stats *
 push_shared_stats_join(struct push_counts **ret_mine)
 {
@@ -237,6 +244,7 @@ push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts
 			nodes_up = one->redis.nodes_up;
 	}
 	ret->stats.broker_up = workers && broker_up;
+	ret->stats.log_lines_dropped += __atomic_load_n(&layout->log_lines_dropped, __ATOMIC_RELAXED);
 	ret->redis.nodes = nodes;
 	ret->redis.nodes_up = nodes_up == UINT64_MAX ? 0 : nodes_up;
 	ret->redis.peers = peers;

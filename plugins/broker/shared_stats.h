@@ -69,6 +69,10 @@ push_shared_stats_ended(struct push_shared_stats *shared, size_t slot);
 void
 push_shared_stats_restarting(struct push_shared_stats *shared);
 
+/* push_shared_stats_set_dropped_lines - how many lines of the log pushd has dropped since it started. */
+void
+push_shared_stats_set_dropped_lines(struct push_shared_stats *shared, uint64_t count);
+
 /* By a worker */
 
 /*

@@ -173,7 +173,7 @@
 #define PUSH_LOG_LINE_BYTES_MAX  900u
 
 /* Lines of the level debug that a process writes in a second; of more it says only how many they were.  A
- * line is a write to a pipe, and the loop waits for it. */
+ * line is a write to a pipe, some microseconds of the loop. */
 #define PUSH_LOG_DEBUG_LINES_A_SECOND 200u
 
 /* Waiting publishes' answers, headers of a reply and other small texts on the stack. */

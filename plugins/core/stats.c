@@ -223,6 +223,9 @@ render_state(const struct push_stats *stats, const struct push_options *options,
 		"1 while the broker can be reached, of several workers by all of them.", stats->broker_up);
 	single(to, "push_draining", "gauge", "Workers that have asked their clients to reconnect elsewhere.",
 		stats->draining);
+	single(to, "push_log_lines_dropped_total", "counter",
+		"Lines of the log that were dropped, since what reads it stood still or failed.",
+		stats->log_lines_dropped);
 	head(to, "push_connection_lifetime_seconds", "gauge",
 		"How long a connection lives on average, as configured.");
 	push_buf_printf(to, "push_connection_lifetime_seconds %.3f\n",

@@ -72,6 +72,7 @@ struct push_stats {
 	uint64_t broker_up; /* 1: a publish could succeed now, but for a drain */
 	uint64_t draining;  /* 1, or of several workers their number */
 	uint64_t trace_spans[PUSH_TRACE_RESULT_COUNT];
+	uint64_t log_lines_dropped; /* nobody took them in time */
 };
 
 /* What is read from the process when metrics are asked for. */

@@ -104,11 +104,11 @@ class Server:
     with Server(PUSH_DRAIN_DURATION="1s") as server: ...
 
     stock=True runs lwsws without pushd.  options: more members of push-broker in conf.d.  conf_d: more files of
-    conf.d, by name.  before: a function that is given the folder of the configuration before the start.
+    conf.d, by name.  before: a function that is given the server before the start.  process: a kind of Process.
     """
 
     def __init__(self, stock=False, options=None, conf_d=None, before=None, arguments=(), wait=True, limit_files=None,
-                 **env):
+                 process=Process, **env):
         self.port, self.management = free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="push-test-"))
         self.env = env
@@ -116,7 +116,7 @@ class Server:
         self._write_config(options or {}, conf_d or {})
         if before:
             before(self)
-        self.process = Process(self._limited(limit_files) + self._command(arguments), self._env())
+        self.process = process(self._limited(limit_files) + self._command(arguments), self._env())
         self.ended = False
         if wait:
             self.wait_until_ready()

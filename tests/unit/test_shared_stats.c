@@ -47,6 +47,27 @@ stop(struct push_shared_stats *shared, size_t slot, struct worker *worker)
 }
 
 static void
+lines_that_pushd_and_workers_have_dropped_are_added_up(void **state)
+{
+	struct push_shared_stats *shared = push_shared_stats_create(SLOTS);
+	struct worker worker;
+	struct push_counts sum;
+
+	(void)state;
+	assert_non_null(shared);
+	worker = start(shared, 0);
+	worker.mine->stats.log_lines_dropped = 3;
+	push_shared_stats_set_dropped_lines(shared, 4);
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.log_lines_dropped, 7);
+	stop(shared, 0, &worker);
+	push_shared_stats_set_dropped_lines(shared, 5);
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.log_lines_dropped, 8);
+	push_shared_stats_destroy(shared);
+}
+
+static void
 the_broker_is_up_when_all_workers_reach_it_and_drains_are_counted(void **state)
 {
 	struct push_shared_stats *shared = push_shared_stats_create(SLOTS);
@@ -141,6 +162,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_that_pushd_and_workers_have_dropped_are_added_up),
 		cmocka_unit_test(the_broker_is_up_when_all_workers_reach_it_and_drains_are_counted),
 		cmocka_unit_test(of_descriptors_the_worker_counts_that_is_nearest_to_its_limit),
 		cmocka_unit_test(delays_of_all_workers_are_one_histogram_which_outlives_them),

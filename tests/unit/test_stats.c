@@ -43,6 +43,7 @@ metrics_have_the_contracts_names_and_the_counts(void **state)
 	assert_has(&text, "push_delivery_latency_seconds_bucket{le=\"16.777216\"} 3\n");
 	assert_has(&text, "push_delivery_latency_seconds_bucket{le=\"+Inf\"} 4\n");
 	assert_has(&text, "push_delivery_latency_seconds_count 4\n");
+	assert_has(&text, "push_log_lines_dropped_total 0\n");
 	assert_has(&text, "push_build_info{version=\"1.2.3\",engine=\"memory\"} 1\n");
 	assert_has(&text, "\npush_broker_up 1\n");
 	assert_has(&text, "\npush_draining 2\n");
