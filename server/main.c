@@ -17,6 +17,7 @@
 #include "config.h"
 #include "health.h"
 #include "log.h"
+#include "orphans.h"
 #include "ports.h"
 #include "supervisor.h"
 #include "worker_count.h"
@@ -216,9 +217,13 @@ read_config(struct settings *settings, struct push_error *error)
 	}
 	if (config)
 		log_configure(settings->log, &config->options);
-	if (config && worker_count_decide(settings, config, &workers, error) == PUSH_OK &&
-		(settings->check || ports_check(config, NULL, error) == PUSH_OK))
-		return config;
+	if (config && worker_count_decide(settings, config, &workers, error) == PUSH_OK) {
+		if (settings->check)
+			return config;
+		orphans_dislodge(settings->log, config);
+		if (ports_check(config, NULL, error) == PUSH_OK)
+			return config;
+	}
 	config_close(config);
 	return NULL;
 }

@@ -1,15 +1,14 @@
 /* ports.c - see ports.h. */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "port_holders.h"
 #include "ports.h"
 
 static int
@@ -80,79 +79,24 @@ try_port(const char *interface, int port)
 	return failed || interface ? failed : try_ipv6(host6, port);
 }
 
-/* The inode of the socket that listens on a port, by /proc/net/tcp and tcp6 (proc(5)); 0: not found. */
-static unsigned long
-listener_inode(const char *table, int port)
-{
-	unsigned long inode = 0, found = 0;
-	unsigned int local_port, state;
-	FILE *file = fopen(table, "re");
-	char line[512];
-
-	if (!file)
-		return 0;
-	while (!found && fgets(line, sizeof(line), file))
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
-			    &local_port, &state, &inode) == 3 &&
-			state == 0x0A && (int)local_port == port)
-			found = inode;
-	fclose(file);
-	return found;
-}
-
-static bool
-has_socket(const char *pid, unsigned long inode)
-{
-	char path[300], link[64], wanted[64];
-	struct dirent *entry;
-	bool found = false;
-	DIR *directory;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
-	snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
-	directory = opendir(path);
-	while (directory && !found && (entry = readdir(directory))) {
-		ssize_t size;
-
-		snprintf(path, sizeof(path), "/proc/%.20s/fd/%.20s", pid, entry->d_name);
-		size = readlink(path, link, sizeof(link) - 1);
-		link[size > 0 ? size : 0] = '\0';
-		found = !strcmp(link, wanted);
-	}
-	if (directory)
-		closedir(directory);
-	return found;
-}
-
-/* " (pid 123, nginx)", or nothing where it cannot be told. */
+/* " by nginx (pid 123)", or nothing where it cannot be told. */
 static void
 describe_holder(int port, char *to, size_t size)
 {
-	/* "self": that is there where the rest of /proc is hidden */
-	unsigned long inode = listener_inode("/proc/self/net/tcp", port);
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
+	pid_t pids[PORT_HOLDERS_MAX];
+	char path[64], name[32] = "?";
+	FILE *file;
 
 	to[0] = '\0';
-	if (!inode)
-		inode = listener_inode("/proc/self/net/tcp6", port);
-	while (inode && processes && (entry = readdir(processes))) {
-		char path[64], name[32] = "?";
-		FILE *file;
-
-		if (atoi(entry->d_name) < 1 || !has_socket(entry->d_name, inode))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
-		file = fopen(path, "re");
-		if (file && fgets(name, sizeof(name), file))
-			name[strcspn(name, "\n")] = '\0';
-		if (file)
-			fclose(file);
-		snprintf(to, size, " by %s (pid %.20s)", name, entry->d_name);
-		break;
-	}
-	if (processes)
-		closedir(processes);
+	if (!port_holders_find(port, pids))
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pids[0]);
+	file = fopen(path, "re");
+	if (file && fgets(name, sizeof(name), file))
+		name[strcspn(name, "\n")] = '\0';
+	if (file)
+		fclose(file);
+	snprintf(to, size, " by %s (pid %d)", name, (int)pids[0]);
 }
 
 static const char *

@@ -127,6 +127,17 @@ run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked, struct push
 	return PUSH_INVALID;
 }
 
+bool
+run_dir_is_socket(const char *path)
+{
+	const char *socket = strrchr(path, '/'), *folder = socket;
+
+	while (folder && folder > path && folder[-1] != '/')
+		folder--;
+	return folder && *path == '/' && !strcmp(socket + 1, RUN_DIR_SOCKET) &&
+	       !strncmp(folder, NAME_PREFIX, strlen(NAME_PREFIX));
+}
+
 void
 run_dir_remove(const char *path)
 {

@@ -26,6 +26,10 @@
 enum push_status PUSH_MUST_USE
 run_dir_create(char path[RUN_DIR_PATH_BYTES_MAX], const char *asked, struct push_error *error);
 
+/* run_dir_is_socket - whether a path is that of the socket in a run folder of some pushd's. */
+bool
+run_dir_is_socket(const char *path);
+
 /* run_dir_remove - the folder and all in it, two levels deep. */
 void
 run_dir_remove(const char *path);
