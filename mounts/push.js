@@ -16,6 +16,7 @@
  *   channels?: Iterable<string>, id?: string, acks?: boolean, client?: string, transport?: 'ws'|'sse',
  *   heartbeat?: number, WebSocket?: any, EventSource?: any, message?: (message: Message, text: string) => any,
  *   gap?: (gap: {channel?: string, missed?: number|'unknown'}) => any, resumed?: (data: {replayed: number}) => any,
+ *   unknown?: () => any,
  *   error?: (data: {channel?: string, channels?: string[], error: string}) => any, heard?: (event: string) => any,
  *   state?: (state: State, why: {code?: number, status?: number, error?: string, wait?: number}) => any,
  * }} Options
@@ -287,6 +288,8 @@ export class Push {
 			this.#move();
 		} else if (name === 'gap' || name === 'resumed' && !link.moved) {
 			this.#call(name, data);
+		} else if (data?.new) {
+			this.#call('unknown');
 		} else if (name === 'error') {
 			this.#call(name, data);
 			this.unsubscribe(data?.channels ?? [channel]);

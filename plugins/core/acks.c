@@ -396,6 +396,8 @@ acknowledge(struct push_subscriber *subscriber, const struct push_positions *id,
 	struct push_acks *acks = acks_of(subscriber);
 	uint32_t forgotten = forget(acks, id);
 
+	if (acks->durable && durable_acknowledged(acks->durable))
+		acks_hurry(subscriber);
 	if (!move_acked(acks, id) && !forgotten)
 		return;
 	subscriber->hub->stats->acks++;

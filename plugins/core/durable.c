@@ -11,11 +11,14 @@
 
 #define KEY_PREFIX "client:"
 
+/* At the end of the value of a name that was not known, until its client acknowledges something. */
+#define NEW_SUFFIX " new"
+
 /* A position is written so often at most. */
 #define SAVE_US 1000000ull
 
-/* Two numbers and a position. */
-#define VALUE_BYTES_MAX (20 + 1 + 16 + 1 + PUSH_ID_BYTES_MAX)
+/* Two numbers, a position, and the suffix. */
+#define VALUE_BYTES_MAX (20 + 1 + 16 + 1 + PUSH_ID_BYTES_MAX + (sizeof(NEW_SUFFIX) - 1))
 
 enum step { IDLE, FETCHING, CHECKING, WRITING };
 
@@ -33,6 +36,7 @@ struct push_durable {
 	struct owner owner;
 	bool has_started;
 	bool is_superseded;
+	bool is_new;                    /* its client may not know yet that its name was not known */
 	bool is_dirty;                  /* what is kept is not `position`, or not known to be */
 	bool is_stale;                  /* it is to be written even where it is the same */
 	uint32_t saved;                 /* a tick: when that was tried last */
@@ -103,6 +107,18 @@ read_owner(const char **value, struct owner *ret)
 	return true;
 }
 
+/* Whether the value ends in the suffix, which is cut off. */
+static bool
+cut_new(char *id)
+{
+	size_t size = strlen(id), suffix_size = sizeof(NEW_SUFFIX) - 1;
+	bool is_new = size >= suffix_size && !strcmp(id + size - suffix_size, NEW_SUFFIX);
+
+	if (is_new)
+		id[size - suffix_size] = '\0';
+	return is_new;
+}
+
 /* A copy with a NUL; what is too long is none of ours. */
 static void
 copy_value(char to[VALUE_BYTES_MAX + 1], const char *value, size_t size)
@@ -148,10 +164,14 @@ on_fetched(void *context, enum push_status status, const char *value, size_t siz
 		return;
 	}
 	copy_value(copy, value, size);
+	durable->is_new = cut_new(copy) || status == PUSH_NOT_FOUND;
+	/* an id in the request counts more */
+	if (subscriber->list->session->cursor)
+		durable->is_new = false;
+	subscriber->list->session->is_new = durable->is_new;
 	if (read_owner(&id, &durable->owner))
 		durable->owner.generation++;
 	durable->owner.token = hub_random_upto(durable->hub, UINT64_MAX);
-	/* an id in the request counts more */
 	if (status == PUSH_OK && !subscriber->list->session->cursor &&
 		session_ask(subscriber, id, strlen(id)) != PUSH_OK) {
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
@@ -180,7 +200,10 @@ format(const struct push_durable *durable, char to[VALUE_BYTES_MAX + 1])
 	int size = snprintf(to, VALUE_BYTES_MAX + 1, "%" PRIu64 ".%" PRIx64 " ", durable->owner.generation,
 		durable->owner.token);
 
-	return (size_t)size + push_positions_format(&durable->position, UINT32_MAX, to + size);
+	size += (int)push_positions_format(&durable->position, UINT32_MAX, to + size);
+	if (durable->is_new)
+		size += snprintf(to + size, sizeof(NEW_SUFFIX), NEW_SUFFIX);
+	return (size_t)size;
 }
 
 static void
@@ -277,6 +300,17 @@ void
 durable_note(struct push_durable *durable)
 {
 	durable->is_dirty = true;
+}
+
+bool
+durable_acknowledged(struct push_durable *durable)
+{
+	bool was_new = durable->is_new;
+
+	/* it has read what came before that, its first ping among it */
+	durable->is_new = false;
+	durable->is_dirty = durable->is_dirty || was_new;
+	return was_new;
 }
 
 static uint32_t

@@ -16,6 +16,10 @@
  * after its start at the latest, and puts it right.  Until then a client that comes back is given some
  * messages again, and none is lost: a position that was written is one that was acknowledged.
  *
+ * A name that is not known may be a new one, or one that was forgotten: the client is told so in its first
+ * ping, and again with each connection until it has acknowledged something (` new` at the end of the value),
+ * since a ping that was written may not have been read.
+ *
  * It is written once a second at most, and once more when the connection ends, for which this outlives its
  * subscriber until the engine has answered.
  */
@@ -46,6 +50,10 @@ durable_start(struct push_durable *durable, const struct push_positions *positio
 /* durable_note - its position has moved: it will be written. */
 void
 durable_note(struct push_durable *durable);
+
+/* durable_acknowledged - the client has acknowledged something.  Returns whether that is to be written. */
+bool
+durable_acknowledged(struct push_durable *durable);
 
 /* durable_next_due - when durable_on_timer() has something to do, if that is before `due`; or `due`. */
 uint32_t

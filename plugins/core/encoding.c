@@ -220,6 +220,21 @@ push_encoding_heartbeat(enum push_encoding encoding, const char *id, size_t id_s
 }
 
 struct push_frame *
+push_encoding_new_ping(const char *id, size_t id_size)
+{
+	static const char name[] = "{\"event\":\"ping\",\"data\":{", end[] = "\"new\":true}}";
+	char text[sizeof(name) + sizeof("\"id\":\"\",") + sizeof(end) + PUSH_ID_BYTES_MAX];
+	int size;
+
+	PUSH_ASSERT(id_size <= PUSH_ID_BYTES_MAX);
+	if (id_size)
+		size = snprintf(text, sizeof(text), "%s\"id\":\"%.*s\",%s", name, (int)id_size, id, end);
+	else
+		size = snprintf(text, sizeof(text), "%s%s", name, end);
+	return ws_text(text, (size_t)size, true);
+}
+
+struct push_frame *
 push_encoding_control(enum push_encoding encoding, enum push_control control)
 {
 	return encoding == PUSH_ENCODING_WS ? ws_control(control) : sse_control(control);

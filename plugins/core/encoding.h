@@ -109,6 +109,13 @@ push_encoding_event(enum push_encoding encoding, const char *name, const char *d
 struct push_frame *
 push_encoding_heartbeat(enum push_encoding encoding, const char *id, size_t id_size, unsigned int retry_ms);
 
+/* push_encoding_new_ping - a WebSocket's ping that says that its client's name is not known (durable.h).
+ *
+ * @id: its position; id_size 0: none.
+ */
+struct push_frame *
+push_encoding_new_ping(const char *id, size_t id_size);
+
 /* push_encoding_control - likewise for a control frame; NULL also where the transport has no such frame. */
 struct push_frame *
 push_encoding_control(enum push_encoding encoding, enum push_control control);

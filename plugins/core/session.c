@@ -977,11 +977,18 @@ session_heartbeat(struct push_subscriber *subscriber)
 
 	if (!position_of(subscriber))
 		return NULL;
-	if (session->is_announced && !subscriber->is_behind && hub->history->partition_count <= 1)
+	if (session->is_announced && !session->is_new && !subscriber->is_behind &&
+		hub->history->partition_count <= 1)
 		return newest_heartbeat(hub, encoding);
 	if (!session->is_announced)
 		retry_ms = (unsigned int)(RETRY_MS_MIN + hub_random_upto(hub, RETRY_MS_MAX - RETRY_MS_MIN));
 	session->is_announced = true;
 	id_size = session_position(subscriber, id);
+	if (session->is_new && encoding == PUSH_ENCODING_WS) {
+		struct push_frame *frame = push_encoding_new_ping(id, id_size);
+
+		session->is_new = !frame;
+		return frame;
+	}
 	return id_size ? push_encoding_heartbeat(encoding, id, id_size, retry_ms) : NULL;
 }

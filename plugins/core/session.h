@@ -68,6 +68,7 @@ struct push_session {
 	struct session_cursor *cursor; /* owned; NULL: not behind, and has not asked to be */
 	struct push_acks *acks;        /* owned; NULL: its client does not acknowledge */
 	struct session_wish *wish;     /* owned; NULL: none */
+	bool is_new;                   /* nothing was known of its client's name, which is to be told */
 	bool is_announced;            /* the client has been told of its position, so that it can come back */
 	uint32_t partitions;          /* a bit for each in which a channel of it lies; 0: not looked at yet */
 	struct push_position *starts; /* of each channel, where its messages began; owned; NULL: at `start` */

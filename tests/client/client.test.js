@@ -441,6 +441,23 @@ describe('acknowledgements', () => {
 		}
 	});
 
+	it('say when the server does not know the name: it is new, or was forgotten', async () => {
+		const channel = room();
+		const named = NAMED();
+		const client = await open(server.origin, {channels: [channel], ...named});
+
+		await until(() => client.unknown);
+		assert.equal(client.unknown, 1);
+		await server.publish(channel, 0);
+		await client.receives(channel, [0]);
+		await until(() => client.heard.includes('message'));
+		await wait(200); // its ack is on its way
+		client.close();
+		const again = await open(server.origin, {channels: [channel], ...named});
+		await until(() => again.resumes.length);
+		assert.equal(again.unknown, 0);
+	});
+
 	it('move along to a new connection', async () => {
 		const channel = room();
 		const client = await open(shortLived.origin, {channels: [channel], ...NAMED()});

@@ -6,6 +6,7 @@ const push = new Push('https://push.example', {
 	message: async ({channel, message, id}, text) => [channel.length, message.any, id?.length, text.length],
 	gap: ({channel, missed}) => [channel?.length, missed === 'unknown' || missed],
 	resumed: ({replayed}) => replayed + 1,
+	unknown: () => 0,
 	error: ({channel, error}) => [channel, error.length],
 	state: (state, {code, status, error, wait}) => [state === 'open', code, status, error, wait],
 	heard: (event) => event.length,

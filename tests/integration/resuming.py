@@ -68,9 +68,13 @@ class WsReader:
                 return name, {k: v for k, v in data.items() if name != "message" or k != "id"}
 
     def position(self):
-        self.id = self._event()["data"]["id"]
+        return self.first_ping()["id"]
+
+    def first_ping(self):
+        data = self._event()["data"]
+        self.id = data["id"]
         self.say("pong")
-        return self.id
+        return data
 
     def say(self, event, **data):
         self.socket.send(frame(TEXT, json.dumps({"event": event, "data": data})))

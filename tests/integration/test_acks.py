@@ -1,6 +1,9 @@
 """WebSocket clients that acknowledge: what they do not comes again, and a client with a name goes on behind its last ack."""
 
+import contextlib
 import itertools
+import os
+import signal
 import socket
 import ssl
 import struct
@@ -184,6 +187,27 @@ def test_a_name_whose_first_connection_acknowledged_nothing_loses_nothing(server
     server.publish(room, 1)
     again = come(room, f"&client={name}")
     assert [again.next(), again.next()] == [message(room, 1), resumed(1)]
+
+
+def test_a_name_that_the_broker_has_forgotten_is_told_so(room, name):
+    with Server(PUSH_HISTORY_SIZE=20) as own:
+        client = WsReader(own.port, room, more=f"&client={name}")
+        assert client.first_ping()["new"] is True
+        own.publish(room, 1)
+        assert client.next() == message(room, 1)
+        ack(client)
+        own.wait_metric("push_acks_total", 1)
+        client.close()
+        own.wait_metric("ws_connections_count", 0)
+        client = WsReader(own.port, room, more=f"&client={name}")
+        assert "new" not in client.first_ping() and client.next() == resumed(0)
+        os.kill(own.worker(), signal.SIGKILL)
+        with contextlib.suppress(ConnectionError):
+            assert client.next() is None
+        own.wait_until_ready()  # with another worker
+        client = WsReader(own.port, room, more=f"&client={name}")
+        assert client.first_ping()["new"] is True
+        client.close()
 
 
 def test_an_id_in_the_request_counts_more(server, come, room, name):

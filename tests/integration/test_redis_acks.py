@@ -99,6 +99,30 @@ def test_a_name_that_acknowledged_nothing_loses_nothing(nodes, redis, come, room
     assert [again.next(), again.next()] == [message(room, 1), resumed(1)]
 
 
+def test_a_name_that_redis_has_forgotten_is_told_so_until_it_acknowledges(nodes, redis, come, room, name):
+    """Evicted, expired, deleted, flushed: it cannot be told apart from a new one, and so neither is silent."""
+    one, other = nodes
+    client = come(one, room, name)
+    assert client.first_ping()["new"] is True
+    one.publish(room, 1)
+    assert client.next() == message(room, 1)
+    wait_kept(redis, name, ack(client))
+    wait_until(lambda: not kept(redis, name).endswith("new"), "it is known")
+    client.close()
+    again = come(other, room, name)
+    assert "new" not in again.first_ping() and again.next() == resumed(0)
+    redis.command("PERSIST", f"push:value:client:{name}")
+    again.close()
+    wait_until(lambda: redis.command("PTTL", f"push:value:client:{name}") > 0, "it has written its position")
+    assert redis.command("DEL", f"push:value:client:{name}") == 1
+    one.publish(room, 2)
+    for at in (one, other):
+        last = come(at, room, name)
+        assert last.first_ping()["new"] is True
+        wait_until(lambda: kept(redis, name).endswith("new"), "what was written may not have been read")
+        last.close()
+
+
 def test_past_the_window_messages_come_from_history_as_acks_come_in(nodes, come, room):
     one, other = nodes
     client = come(one, room)

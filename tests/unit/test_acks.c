@@ -837,6 +837,53 @@ a_name_that_has_acknowledged_nothing_goes_on_where_it_was_seen_first(void **stat
 	destroy_world(world);
 }
 
+/* Whether the first ping that comes says that the name is not known. */
+static bool
+comes_as_new(struct world *world, const char *name, const char *id)
+{
+	char text[4096];
+
+	come_as(world, &world->client, "a", name, id);
+	flush(world);
+	assert_true(next_text(&world->client, text, sizeof(text)));
+	assert_int_equal(strncmp(text, "{\"event\":\"ping\"", 15), 0);
+	return strstr(text, "\"new\":true");
+}
+
+static void
+a_name_that_is_new_or_forgotten_is_told_so_until_it_acknowledges(void **state)
+{
+	struct world *world = create_world("", 100);
+
+	(void)state;
+	assert_true(comes_as_new(world, "me", ""));
+	publish(world, "a", "1");
+	leave(&world->client);
+	/* what was written may not have been read */
+	assert_true(comes_as_new(world, "me", ""));
+	EXPECT("a1 " RESUMED(1));
+	ack_number(world, &world->client, 1);
+	leave(&world->client);
+	assert_false(comes_as_new(world, "me", ""));
+	EXPECT(RESUMED(0));
+	leave(&world->client);
+	world->store.count = 0; /* forgotten */
+	publish(world, "a", "2");
+	assert_true(comes_as_new(world, "me", ""));
+	EXPECT("");
+	ack_number(world, &world->client, 2); /* of its first ping, which is no progress */
+	leave(&world->client);
+	assert_false(comes_as_new(world, "me", ""));
+	leave(&world->client);
+	/* an id in the request is answered by itself */
+	world->store.count = 0;
+	assert_false(comes_as_new(world, "me", "0.7.1"));
+	EXPECT("a2 " RESUMED(1));
+	leave(&world->client);
+	assert_false(comes_as_new(world, "me", ""));
+	destroy_world(world);
+}
+
 static void
 an_id_in_the_request_counts_more_than_what_is_kept(void **state)
 {
@@ -1298,6 +1345,7 @@ main(void)
 		cmocka_unit_test(what_comes_while_a_client_waits_for_another_channel_is_not_sent_twice),
 		cmocka_unit_test(a_name_goes_on_behind_the_last_ack),
 		cmocka_unit_test(a_name_that_has_acknowledged_nothing_goes_on_where_it_was_seen_first),
+		cmocka_unit_test(a_name_that_is_new_or_forgotten_is_told_so_until_it_acknowledges),
 		cmocka_unit_test(an_id_in_the_request_counts_more_than_what_is_kept),
 		cmocka_unit_test(what_is_kept_and_cannot_be_read_is_a_gap),
 		cmocka_unit_test(acks_are_written_once_a_second_and_at_the_end),

@@ -45,6 +45,7 @@ export class Client {
 	messages = [];
 	gaps = [];
 	resumes = [];
+	unknown = 0;
 	errors = [];
 	heard = [];
 
@@ -58,6 +59,7 @@ export class Client {
 			},
 			message: (message) => this.messages.push(message),
 			gap: (gap) => this.gaps.push(gap),
+			unknown: () => this.unknown++,
 			resumed: (data) => this.resumes.push(data),
 			error: (error) => this.errors.push(error),
 			heard: (event) => this.heard.push(event),
