@@ -12,6 +12,7 @@
 
 #include "broker.h"
 #include "client_publishes.h"
+#include "core/cors.h"
 #include "core/history_rules.h"
 #include "core/hub.h"
 #include "core/jsonscan.h"
@@ -480,6 +481,35 @@ ops_count_publish(struct push_broker *broker, unsigned int http_status, size_t b
 		stats->published_bytes += body_bytes;
 }
 
+/* As much of a header as can be read in a line. */
+static int
+readable_size(const char *text, size_t size)
+{
+	size_t i = 0;
+
+	while (i < size && i < PUSH_ERROR_QUOTE_BYTES_MAX && text[i] > ' ' && text[i] < 0x7f)
+		i++;
+	return (int)i;
+}
+
+static bool
+ops_admits_origin(struct push_broker *broker, const char *origin, size_t origin_size, const char *host,
+	size_t host_size, struct push_error *error)
+{
+	if (push_cors_admits(broker->options.cors_origins, origin, origin_size, host, host_size))
+		return true;
+	broker->counts->stats.origins_refused++;
+	snprintf(error->text, sizeof(error->text), "pages of the origin '%.*s' are not allowed here",
+		readable_size(origin, origin_size), origin);
+	return false;
+}
+
+static void
+ops_count_limited_route(struct push_broker *broker)
+{
+	broker->counts->stats.routes_limited++;
+}
+
 static void
 ops_publish_request(struct push_broker *broker, const struct push_publish_request *request,
 	push_answer_fn answer, void *context)
@@ -779,6 +809,8 @@ push_broker_ops_table(void)
 		.now_us = now_us,
 		.publish = ops_publish,
 		.count_publish = ops_count_publish,
+		.admits_origin = ops_admits_origin,
+		.count_limited_route = ops_count_limited_route,
 		.is_ready = ops_is_ready,
 		.is_draining = ops_is_draining,
 		.render_metrics = ops_render_metrics,

@@ -140,6 +140,16 @@ struct push_broker_ops {
 	void (*set_log_level)(struct push_broker *broker, enum push_log_level level);
 
 	bool (*subscriber_will_wait)(const struct push_subscriber *subscriber);
+
+	/*
+	 * push_cors_admits() by this broker's options.  Returns false with a line for the client in `error`,
+	 * which is to be answered with 403; counted here.
+	 */
+	bool (*admits_origin)(struct push_broker *broker, const char *origin, size_t origin_size,
+		const char *host, size_t host_size, struct push_error *error);
+
+	/* A request was left to lws, since too many routes were new (direct/limits.h). */
+	void (*count_limited_route)(struct push_broker *broker);
 };
 
 struct push_broker_link {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "cors.h"
 #include "environment.h"
 #include "history_rules.h"
 #include "http_url.h"
@@ -417,7 +418,8 @@ enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
 	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
-		check_acks(o, error) || check_trace(o, error) || check_log(o, error))
+		check_acks(o, error) || check_trace(o, error) || check_log(o, error) ||
+		push_cors_check(o->cors_origins, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

@@ -54,7 +54,8 @@
 	X(ws_publish, SWITCH, "push.ws.publish", "off", "on: WebSocket clients may publish, too")            \
 	X(channels_max, COUNT, "push.channels.max", "128", "channels of one connection")                     \
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "bytes of a channel's name")        \
-	X(cors_origins, TEXT, "push.cors.allowed.origins", "*", "origins that browsers may call from")       \
+	X(cors_origins, TEXT, "push.cors.allowed.origins", "*",                                              \
+		"web pages that may call, by origin (https://example.com); * for all")                       \
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
 		"on SIGTERM, clients are asked to reconnect, spread over this time")                         \
 	X(send_buffer_bytes, SIZE, "push.socket.send.buffer.size", "128kb",                                  \

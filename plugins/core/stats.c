@@ -134,6 +134,12 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 			stats->publish_statuses[i]);
 	single(to, "push_published_bytes_total", "counter", "Bytes of accepted publish bodies.",
 		stats->published_bytes);
+	single(to, "push_origins_refused_total", "counter",
+		"Requests of web pages whose origin is not in push.cors.allowed.origins.",
+		stats->origins_refused);
+	single(to, "push_routes_limited_total", "counter",
+		"Requests left to lws' sockets, since too many new hosts or paths came at once.",
+		stats->routes_limited);
 	single(to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
 	single(to, "push_subscriptions", "gauge", "Subscriptions now, of all connections.",
 		stats->subscriptions);

@@ -16,7 +16,8 @@
 
 /* The statuses that a publish can be answered with; a new one needs its number here. */
 #define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
-	X(202) X(400) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(431) X(500) X(501) X(503)
+	X(202)                                                                                               \
+	X(400) X(403) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(431) X(500) X(501) X(503)
 
 enum {
 #define X(code) PUSH_PUBLISH_STATUS_INDEX_##code,
@@ -63,6 +64,8 @@ struct push_stats {
 	uint64_t live_refused;                       /* likewise, and requests that are none */
 	uint64_t acks, redelivered;                  /* acks that covered something, messages */
 	uint64_t unacknowledged;                     /* messages now */
+	uint64_t origins_refused;                    /* requests of pages that are not allowed */
+	uint64_t routes_limited;                     /* requests whose route was not asked for (direct/) */
 	uint64_t outbox_bytes;                       /* now, all subscribers together */
 	uint64_t paused, pauses; /* clients that are not read from (intake.h), now and since the start */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */

@@ -48,8 +48,8 @@ forget_request(struct push_http_conn *conn)
 	push_buf_init(&conn->body, max);
 	push_route_unref(conn->route);
 	conn->route = NULL;
-	free(conn->allow_origin);
-	conn->allow_origin = NULL;
+	free(conn->origin);
+	conn->origin = NULL;
 	free(conn->key);
 	conn->key = NULL;
 	if (conn->lines)
@@ -197,6 +197,7 @@ words_of(unsigned int status)
 	case 200: return "200 OK";
 	case 202: return "202 Accepted";
 	case 400: return "400 Bad Request";
+	case 403: return "403 Forbidden";
 	case 404: return "404 Not Found";
 	case 408: return "408 Request Timeout";
 	case 409: return "409 Conflict";
@@ -213,7 +214,7 @@ static void
 append_head(struct push_http_conn *conn, unsigned int status, const char *content_type)
 {
 	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins;
-	const char *origin = push_cors_allowed_origin(allowed, conn->allow_origin);
+	struct push_cors cors = push_cors_answer(allowed, conn->origin);
 	struct push_buf *to = &conn->answers;
 
 	if (!conn->is_read)
@@ -224,9 +225,7 @@ append_head(struct push_http_conn *conn, unsigned int status, const char *conten
 	if (conn->route)
 		push_buf_append(to, conn->route->extra, conn->route->extra_size);
 	push_buf_printf(to, "content-type: %s\r\n", content_type);
-	if (origin)
-		push_buf_printf(to, "access-control-allow-origin: %s\r\n%s", origin,
-			strcmp(origin, "*") ? "vary: Origin\r\n" : "");
+	push_cors_append(to, &cors);
 	if (!conn->keep_alive)
 		push_buf_append_text(to, "connection: close\r\n");
 }
@@ -618,7 +617,7 @@ keep_head(struct push_http_conn *conn, const struct push_head *head)
 {
 	conn->keep_alive = head->keep_alive && !conn->direct->stopped;
 	if (head->origin.bytes)
-		conn->allow_origin = strndup(head->origin.bytes, head->origin.size);
+		conn->origin = strndup(head->origin.bytes, head->origin.size);
 	conn->has_parent =
 		head->traceparent.bytes && conn->direct->ops->options(conn->direct->broker)->trace_url[0] &&
 		push_traceparent_parse(&conn->parent, head->traceparent.bytes, head->traceparent.size);
@@ -650,16 +649,14 @@ begin_body(struct push_http_conn *conn, const struct push_head *head, const llht
 static void
 append_answer_head(struct push_http_conn *conn, const struct push_head *head, struct push_buf *to)
 {
-	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins, *allow;
+	const char *allowed = conn->direct->ops->options(conn->direct->broker)->cors_origins;
 	char *origin = head->origin.bytes ? strndup(head->origin.bytes, head->origin.size) : NULL;
+	struct push_cors cors = push_cors_answer(allowed, origin);
 
-	allow = push_cors_allowed_origin(allowed, origin);
 	push_buf_append_text(to, "HTTP/1.1 200 OK\r\n");
 	push_buf_append(to, conn->route->extra, conn->route->extra_size);
 	push_buf_append_text(to, "content-type: text/event-stream\r\n");
-	if (allow)
-		push_buf_printf(to, "access-control-allow-origin: %s\r\n%s", allow,
-			strcmp(allow, "*") ? "vary: Origin\r\n" : "");
+	push_cors_append(to, &cors);
 	push_buf_append_text(to, "cache-control: no-cache, no-store\r\nx-accel-buffering: no\r\n\r\n");
 	free(origin);
 }
@@ -873,6 +870,22 @@ serve_read(struct push_http_conn *conn, const struct push_head *head, size_t *us
 	return right && conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
 }
 
+/* A page that is not allowed is refused. */
+static bool
+is_foreign(struct push_http_conn *conn, enum push_direct_kind kind, const struct push_head *head)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_error error;
+
+	if (direct->ops->admits_origin(direct->broker, head->origin.bytes, head->origin.size,
+		    head->host.bytes, head->host.size, &error))
+		return false;
+	keep_head(conn, head);
+	conn->is_read = kind != PUSH_DIRECT_PUBLISH; /* no publish to count */
+	refuse(conn, 403, error.text);
+	return true;
+}
+
 /*
  * One request at the start of `bytes`.  `*used` is moved past what was taken of them; `first`: nothing before
  * it is still in the socket, so that the connection may change hands.
@@ -918,6 +931,8 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 		return STOP;
 	}
 	set_low_water(conn, 1);
+	if (is_foreign(conn, kind, &head))
+		return STOP;
 	if (kind == PUSH_DIRECT_READ)
 		return serve_read(conn, &head, used);
 	if (kind != PUSH_DIRECT_PUBLISH)

@@ -50,7 +50,7 @@ struct push_http_conn {
 	struct push_buf answers; /* not yet sent, from `answers_sent` on */
 	size_t answers_sent;
 	struct push_route *route; /* of this request */
-	char *allow_origin;       /* owned; NULL: `*` or none, as cors says */
+	char *origin;             /* the request's Origin; owned; NULL: none */
 	struct push_lines *lines; /* a body that is a stream of lines; owned; NULL: it is none */
 	char *key;                /* Idempotency-Key; owned; NULL: none */
 };

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/cors.h"
 #include "core/limits.h"
 #include "core/mediatype.h"
 #include "core/push_assert.h"
@@ -14,7 +13,6 @@
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 
-#define ORIGIN_BYTES_MAX       256
 #define CONTENT_TYPE_BYTES_MAX 128
 #define LENGTH_BYTES_MAX       32
 
@@ -49,7 +47,8 @@ struct publish {
 	struct push_buf body;
 	struct push_reply reply; /* what every answer has, and an error that waits for the body's end */
 	const char *error;       /* its text; static */
-	char origin[ORIGIN_BYTES_MAX];
+	char origin[PUSH_REQUEST_ORIGIN_BYTES_MAX];
+	struct push_error refusal; /* of its origin; no text: it is admitted */
 	bool is_lines, wait_written;
 	bool is_read;                     /* a request for history, not a publish */
 	char token[PUSH_TOKEN_BYTES + 1]; /* whose channels are to be changed; empty: it is a publish */
@@ -317,10 +316,7 @@ create(struct lws *wsi, const struct push_broker_link *link)
 	publish->length = SIZE_MAX;
 	publish->started_us = link->ops->now_us();
 	publish->reply.close = link->ops->is_draining(link->broker);
-	publish->reply.allow_origin = push_cors_allowed_origin(options->cors_origins,
-		push_request_header(wsi, WSI_TOKEN_ORIGIN, publish->origin, sizeof(publish->origin))
-			? publish->origin
-			: NULL);
+	(void)push_request_origin(wsi, link, publish->origin, &publish->reply.cors, &publish->refusal);
 	push_buf_init(&publish->body, options->message_bytes_max);
 	push_buf_init(&publish->key, PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 1);
 	push_buf_init(&publish->done_body, SIZE_MAX);
@@ -429,6 +425,21 @@ begin(struct publish *publish, int result, struct publish **ret_publish)
 	return 0;
 }
 
+/* Whatever a page that is not allowed asks for. */
+static int
+refuse_origin(struct publish *publish, struct publish **ret_publish)
+{
+	int result;
+
+	if (push_request_method(publish->wsi) == PUSH_METHOD_POST)
+		return begin(publish, refuse_body(publish, 403, publish->refusal.text), ret_publish);
+	publish->is_read = true; /* no publish to count */
+	publish->reply.close = push_request_method(publish->wsi) != PUSH_METHOD_GET;
+	result = answer_error(publish, 403, publish->refusal.text);
+	publish_conn_close(publish);
+	return result;
+}
+
 int
 publish_conn_control(struct lws *wsi, const char *token, struct publish **ret_publish)
 {
@@ -440,6 +451,8 @@ publish_conn_control(struct lws *wsi, const char *token, struct publish **ret_pu
 		return reply_none(wsi, link);
 	memcpy(publish->token, token, PUSH_TOKEN_BYTES);
 	push_buf_init(&publish->body, link->ops->options(link->broker)->client_message_bytes_max);
+	if (publish->refusal.text[0])
+		return refuse_origin(publish, ret_publish);
 	if (!is_publish(publish, "", &result)) {
 		publish_conn_close(publish);
 		return result;
@@ -458,6 +471,8 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 
 	if (!publish)
 		return reply_none(wsi, link);
+	if (publish->refusal.text[0])
+		return refuse_origin(publish, ret_publish);
 	if (is_read(publish, rest)) {
 		result = push_claim(wsi, link, PUSH_DIRECT_READ) ? -1 : read_history(publish);
 		if (publish->state == PUBLISH_WAITING && !result)

@@ -318,14 +318,14 @@ push_connection_acknowledge(struct push_connection *connection, struct push_erro
 enum push_status
 push_connection_keep_head(struct push_connection *connection, const struct push_reply *head)
 {
-	size_t size = head->allow_origin ? strlen(head->allow_origin) + 1 : 0;
+	size_t size = head->cors.allow_origin ? strlen(head->cors.allow_origin) + 1 : 0;
 	struct push_kept_head *kept = malloc(sizeof(*kept) + size);
 
 	if (!kept)
 		return PUSH_OUT_OF_MEMORY;
 	kept->reply = *head;
 	if (size)
-		kept->reply.allow_origin = memcpy(kept->allow_origin, head->allow_origin, size);
+		kept->reply.cors.allow_origin = memcpy(kept->allow_origin, head->cors.allow_origin, size);
 	connection->head = kept;
 	return PUSH_OK;
 }

@@ -75,6 +75,31 @@ push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, siz
 	return length > 0 && (size_t)length < size && lws_hdr_copy(wsi, to, (int)size, token) > 0;
 }
 
+static enum lws_token_indexes
+host_token(struct lws *wsi)
+{
+	return is_mux(wsi) && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_COLON_AUTHORITY) > 0
+		       ? WSI_TOKEN_HTTP_COLON_AUTHORITY
+		       : WSI_TOKEN_HOST;
+}
+
+bool
+push_request_origin(struct lws *wsi, const struct push_broker_link *link,
+	char text[PUSH_REQUEST_ORIGIN_BYTES_MAX], struct push_cors *ret_cors, struct push_error *error)
+{
+	static const char too_long[] = "(a long one)";
+	char host[PUSH_REQUEST_ORIGIN_BYTES_MAX];
+	int size = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN);
+	bool fits = push_request_header(wsi, WSI_TOKEN_ORIGIN, text, PUSH_REQUEST_ORIGIN_BYTES_MAX);
+
+	*ret_cors = push_cors_answer(link->ops->options(link->broker)->cors_origins, fits ? text : NULL);
+	(void)push_request_header(wsi, host_token(wsi), host, sizeof(host));
+	if (size <= 0 || push_request_method(wsi) == PUSH_METHOD_OPTIONS)
+		return true;
+	return link->ops->admits_origin(link->broker, fits ? text : too_long,
+		fits ? strlen(text) : sizeof(too_long) - 1, host, strlen(host), error);
+}
+
 bool
 push_request_is_whole(struct lws *wsi)
 {
@@ -229,9 +254,9 @@ add_optional(struct head *head, const struct push_reply *reply)
 	char seconds[16];
 
 	add(head, "allow:", reply->allow);
-	add(head, "access-control-allow-origin:", reply->allow_origin);
-	if (reply->allow_origin && strcmp(reply->allow_origin, "*"))
-		add(head, "vary:", "Origin");
+	add(head, "access-control-allow-origin:", reply->cors.allow_origin);
+	add(head, "access-control-allow-credentials:", reply->cors.allows_credentials ? "true" : NULL);
+	add(head, "vary:", reply->cors.varies ? "Origin" : NULL);
 	if (reply->allow_methods) {
 		add(head, "access-control-allow-methods:", reply->allow_methods);
 		add(head, "access-control-allow-headers:",

@@ -9,8 +9,10 @@
 #include <libwebsockets.h>
 #include <stdbool.h>
 
+#include "broker/broker.h"
 #include "core/acks_request.h"
 #include "core/buf.h"
+#include "core/cors.h"
 
 enum push_method {
 	PUSH_METHOD_GET,
@@ -35,6 +37,20 @@ push_request_path(struct lws *wsi, char *to, size_t size);
  */
 bool
 push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, size_t size);
+
+/* The longest Origin that may be listed; any longer one is not. */
+#define PUSH_REQUEST_ORIGIN_BYTES_MAX 512
+
+/*
+ * push_request_origin - the header Origin: what an answer may say of it, and whether the request may be
+ * served.
+ *
+ * @text: where `ret_cors` finds the origin; it has to live as long.
+ * Returns true, or false with a line in `error`, to be answered with 403.  A preflight is always served.
+ */
+bool
+push_request_origin(struct lws *wsi, const struct push_broker_link *link,
+	char text[PUSH_REQUEST_ORIGIN_BYTES_MAX], struct push_cors *ret_cors, struct push_error *error);
 
 /*
  * push_request_is_whole - whether the request line was read to its end.
@@ -103,8 +119,8 @@ struct push_reply {
 	const char *content_type; /* default: application/json */
 	const char *body;
 	size_t body_size;
-	const char *allow;         /* 405 and preflights */
-	const char *allow_origin;  /* Access-Control-Allow-Origin */
+	const char *allow; /* 405 and preflights */
+	struct push_cors cors;
 	const char *allow_methods; /* a preflight's Access-Control-Allow-Methods */
 	bool allow_traceparent;    /* among the headers that may be sent there */
 	unsigned int retry_after_s;

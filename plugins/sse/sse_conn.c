@@ -1,7 +1,6 @@
 /* sse_conn.c - see sse_conn.h. */
 #include <string.h>
 
-#include "core/cors.h"
 #include "core/limits.h"
 #include "core/tokens.h"
 #include "http/publish_conn.h"
@@ -10,8 +9,7 @@
 #include "lwsio/request.h"
 #include "sse/sse_conn.h"
 
-#define ORIGIN_BYTES_MAX 256
-#define RETRY_AFTER_S    1
+#define RETRY_AFTER_S 1
 
 /* Answers whatever is no request for a stream; returns true where it is one. */
 static bool
@@ -140,7 +138,8 @@ sse_conn_request(struct lws *wsi, const char *rest, struct sse_session *session)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
 	struct push_reply reply = {0};
-	char origin[ORIGIN_BYTES_MAX];
+	char origin[PUSH_REQUEST_ORIGIN_BYTES_MAX];
+	struct push_error error;
 	int result = -1;
 
 	if (*rest == '/' && push_token_is_shaped(rest + 1, strlen(rest + 1)))
@@ -151,8 +150,11 @@ sse_conn_request(struct lws *wsi, const char *rest, struct sse_session *session)
 		reply.close = true;
 		return push_reply_error(wsi, reply, link ? "the server is draining" : "no broker");
 	}
-	reply.allow_origin = push_cors_allowed_origin(link->ops->options(link->broker)->cors_origins,
-		push_request_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) ? origin : NULL);
+	if (!push_request_origin(wsi, link, origin, &reply.cors, &error)) {
+		reply.status = 403;
+		reply.close = push_request_method(wsi) != PUSH_METHOD_GET;
+		return push_reply_error(wsi, reply, error.text);
+	}
 	if (!is_stream_request(wsi, rest, reply, &result))
 		return result;
 	if (push_claim(wsi, link, PUSH_DIRECT_SSE))

@@ -13,7 +13,9 @@ bool
 ws_conn_admit(struct lws *wsi)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
-	char path[sizeof(WS_PATH) + 1], version[8];
+	char path[sizeof(WS_PATH) + 1], version[8], origin[PUSH_REQUEST_ORIGIN_BYTES_MAX];
+	struct push_reply reply = {.status = 403, .close = true};
+	struct push_error error;
 
 	push_request_path(wsi, path, sizeof(path));
 	if (strcmp(path, WS_PATH)) {
@@ -27,6 +29,10 @@ ws_conn_admit(struct lws *wsi)
 			strcmp(version, "13"))) {
 		(void)push_reply_error(wsi, (struct push_reply){.status = 426, .close = true},
 			"Sec-WebSocket-Version must be 13");
+		return false;
+	}
+	if (link && !push_request_origin(wsi, link, origin, &reply.cors, &error)) {
+		(void)push_reply_error(wsi, reply, error.text);
 		return false;
 	}
 	return !link || !push_claim(wsi, link, PUSH_DIRECT_WS);

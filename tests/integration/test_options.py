@@ -83,7 +83,7 @@ def good_values():
         yield from ((name, value) for value in ("70000", "1000kb", "2mb"))
     for name in COUNTS:
         yield from ((name, value) for value in ("1", "64"))
-    for value in ("*", "https://a.example", "https://a.example,https://b.example:8443", "null"):
+    for value in ("*", "https://a.example", "https://a.example,https://b.example:8443", "app://a"):
         yield "push.cors.allowed.origins", value
     yield "push.redis.url", ""
 
@@ -98,6 +98,15 @@ def test_all_forms_of_values_are_taken_in_all_ways(check):
 BAD_DURATIONS = ["", "s", "5 s", "5sec", "-1s", "1.5s", "1d", "0x10", "99999999999999999999s", "1s1s", "five"]
 BAD_SIZES = ["kb", "1tb", "-1", "1.5mb", "64 kbit", "99999999999999999999", "big", "0x10"]
 BAD_COUNTS = ["-1", "many", "1.5", "99999999999999999999", "10kb"]
+
+
+@pytest.mark.parametrize("value", ["example.com", "https://a.example,b.example", "null", "https://a.example/",
+                                   "https://*.a.example"])
+def test_an_origin_that_no_page_has_is_refused_with_one_line(check, value):
+    for way in WAYS:
+        code, lines = check({"push.cors.allowed.origins": value}, way)
+        assert code == 1 and len(lines) == 1, (way, value, lines)
+        assert "push.cors.allowed.origins" in lines[0] and value.split(",")[-1] in lines[0], lines
 
 
 def test_each_malformed_value_is_refused_with_one_line_that_names_option_and_value(check):
