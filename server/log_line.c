@@ -68,6 +68,16 @@ level_of_mark(char mark, enum push_log_level *ret)
 	return false;
 }
 
+/* Behind the mark; NULL: the line has none. */
+static const char *
+text_of_lws(const char *line, enum push_log_level *ret_level)
+{
+	const char *end = line[0] == '[' ? strstr(line, "] ") : NULL;
+
+	return end && end[2] && level_of_mark(end[2], ret_level) && !strncmp(end + 3, ": ", 2) ? end + 5
+											       : NULL;
+}
+
 enum push_log_level
 log_line_level(const char *line, size_t *ret_start)
 {
@@ -75,13 +85,12 @@ log_line_level(const char *line, size_t *ret_start)
 		const char *prefix;
 		enum push_log_level level;
 	} prefixes[] = {{PUSH_LOG_PREFIX_DEBUG, PUSH_LOG_DEBUG}, {PUSH_LOG_PREFIX_WARN, PUSH_LOG_WARN}};
-	const char *end = line[0] == '[' ? strstr(line, "] ") : NULL, *text;
 	enum push_log_level level;
+	const char *text = text_of_lws(line, &level);
 
 	*ret_start = 0;
-	if (!end || !end[2] || !level_of_mark(end[2], &level) || strncmp(end + 3, ": ", 2) != 0)
+	if (!text)
 		return PUSH_LOG_ERROR;
-	text = end + 5;
 	*ret_start = (size_t)(text - line);
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(text, prefixes[i].prefix, strlen(prefixes[i].prefix))) {
@@ -91,6 +100,21 @@ log_line_level(const char *line, size_t *ret_start)
 	if (!strncmp(text, PUSH_LOG_PREFIX, strlen(PUSH_LOG_PREFIX)))
 		*ret_start += strlen(PUSH_LOG_PREFIX);
 	return level;
+}
+
+bool
+log_line_is_of_client(const char *line)
+{
+	static const char *const of_system[] = {"accept: errno", "OOM", "Out of mem", "out of mem"};
+	enum push_log_level level;
+	const char *text = text_of_lws(line, &level);
+
+	if (!text || !strncmp(text, PUSH_LOG_PREFIX, strlen(PUSH_LOG_PREFIX)))
+		return false;
+	for (size_t i = 0; i < sizeof(of_system) / sizeof(of_system[0]); i++)
+		if (strstr(text, of_system[i]))
+			return false;
+	return true;
 }
 
 size_t

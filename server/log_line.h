@@ -5,6 +5,7 @@
 #ifndef PUSHD_LOG_LINE_H
 #define PUSHD_LOG_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <time.h>
@@ -45,6 +46,16 @@ log_line_append(struct push_buf *to, const struct log_record *record);
  */
 enum push_log_level
 log_line_level(const char *line, size_t *ret_start);
+
+/*
+ * log_line_is_of_client - of a line of a worker that serves: whether lws says what it says at level error of
+ * what a client did.
+ *
+ * Which is all that it says itself then (a head over 4 kB, a malformed list), but for what the system has not
+ * got: descriptors, memory.
+ */
+bool
+log_line_is_of_client(const char *line);
 
 /*
  * log_line_split - find the JSON object at the end of a line of Push's own (broker/debug_log.h).

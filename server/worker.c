@@ -239,6 +239,8 @@ take_line(struct worker *worker, bool is_whole)
 	worker->line_size = 0;
 	if (!worker->line_goes_on)
 		level = log_line_level(worker->line, &start);
+	if (!worker->line_goes_on && worker->state != WORKER_STARTING && log_line_is_of_client(worker->line))
+		level = PUSH_LOG_DEBUG;
 	worker->line_level = level;
 	worker->line_goes_on = !is_whole;
 	if (!worker->line[0] || is_chatter(worker->line))

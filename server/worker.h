@@ -26,7 +26,7 @@
  * plugin knows it, too. */
 #define WORKER_REPLACED 1
 
-/* lwsws has a line for some of what a client can do wrong; more of them than this are counted only. */
+/* More lines than this are counted only.  (What clients cause is of the level debug.) */
 #define WORKER_LINES_A_SECOND_MAX 20
 
 /* Those of the level debug beside, which Push itself bounds (PUSH_LOG_DEBUG_LINES_A_SECOND). */

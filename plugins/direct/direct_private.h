@@ -20,6 +20,7 @@ struct push_direct {
 	struct push_list probes, doors, requests;
 	unsigned int probe_count, door_count;
 	int files_max;
+	uint64_t probes_used_us;  /* the time that the probes so far have used up (probe.c) */
 	uint64_t accept_again_us; /* 0: accepting does not rest */
 	uint64_t behind_since_us; /* publishers wait for the flush; 0: they do not */
 	bool stopped;

@@ -63,6 +63,13 @@
 #define PUSH_ROUTES_MAX 128
 #define PUSH_PROBES_MAX 128
 
+/* How often lws is asked about a new route, each with 128 at once at most: a probe costs five times the CPU
+ * of a publish, and whoever connects may name any Host.  Past it a request goes to lws' own sockets, which
+ * serve it as with push.direct=off (no chunked body, 2.5 kB a client), and is counted
+ * (push_routes_limited_total). Routes that are known are not affected. */
+#define PUSH_PROBES_A_SECOND 16
+#define PUSH_PROBES_BURST    PUSH_PROBES_MAX
+
 /* How long lws may take for a probe. */
 #define PUSH_PROBE_US 2000000ull
 

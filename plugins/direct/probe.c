@@ -148,13 +148,32 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 	return probe;
 }
 
+/*
+ * Each probe uses up its share of a second.  What is used may be ahead of the clock by a burst, and is never
+ * further behind it.
+ */
+static bool
+may_start(struct push_direct *direct)
+{
+	const uint64_t share_us = 1000000 / PUSH_PROBES_A_SECOND, burst_us = share_us * PUSH_PROBES_BURST;
+	uint64_t now_us = direct->ops->now_us(),
+		 used_us = direct->probes_used_us > now_us ? direct->probes_used_us : now_us;
+
+	if (used_us + share_us > now_us + burst_us) {
+		direct->ops->count_limited_route(direct->broker);
+		return false;
+	}
+	direct->probes_used_us = used_us + share_us;
+	return true;
+}
+
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
 	int port, const struct push_head *head)
 {
 	struct probe *probe = find(direct, key);
 
-	if (!probe)
+	if (!probe && may_start(direct))
 		probe = start(direct, key, port, head);
 	if (!probe)
 		return false;

@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from http1 import Connection, get, post
+from http1 import Connection, get, post, request
 from ports import free_port
+from redis_servers import wait_until
 from server import DIRECT, SANITIZED, Server
 from sseclient import EventStream
 from test_framing import in_two_segments
@@ -447,3 +448,23 @@ def test_the_options_of_a_socket_are_those_that_were_set(setting, no_delay):
             assert bool(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) == bool(no_delay)
             # Linux keeps twice of what it was asked for (socket(7))
             assert end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * 48 * 1024
+
+
+@ONLY_DIRECT
+def test_hosts_that_nobody_has_asked_for_are_learned_only_so_often():
+    """Past the limit they are served by lws, and what is known is not affected."""
+    chunked = ("POST /messages HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+               "\r\n1b\r\n" + '{"channel":"a","message":1}' + "\r\n0\r\n\r\n")
+    with Server() as running:
+        wait_until(lambda: request(running.port, chunked.replace("HOST", "known")).status == 202, "a first host is learned")
+        assert running.metric("push_routes_limited_total") == 0
+        for number in range(10_000):  # the limit allows 128 at once and some a second
+            body = post('{"channel":"a","message":1}').replace(b"Host: test", b"Host: h%d.example" % number)
+            assert request(running.port, body).status == 202
+            if number % 50 == 0:
+                assert request(running.port, chunked.replace("HOST", "known")).status == 202
+                if running.metric("push_routes_limited_total") > 10:
+                    break
+        assert running.metric("push_routes_limited_total") > 10
+        # a moment later there is room for a new one again
+        wait_until(lambda: request(running.port, chunked.replace("HOST", "new.example")).status == 202, "a new host is learned")

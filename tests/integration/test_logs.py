@@ -352,3 +352,35 @@ def test_what_a_worker_says_before_it_dies_is_an_error_line(tmp_path):
         assert [(r["level"], r["message"]) for r in records if r["component"] == "worker"] == [
             ("error", 'a\ufffd\x1b[31m\\"b'), ("debug", 'opened {"time":')]
         assert "did not start: it ended with exit code 3" in records[-1]["message"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_nothing_that_a_client_sends_is_an_error(log_format):
+    """Nor a line at all below the level debug."""
+    upgrade = ["GET /ws/messages?channels=a HTTP/1.1", "Host: x", "Upgrade: websocket"]
+    key = ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version: 13"]
+    requests = [
+        ["GET / HTTP/1.1", "Host: x", "Cookie: " + "c" * 5000],
+        ["GET /actuator/health HTTP/1.1", "Host: x", "Cookie: " + "c" * 5000],
+        ["POST /messages HTTP/1.1", "Host: x", "X: " + "c" * 5000, "Content-Length: 0"],
+        ["GET /" + "x" * 7000 + " HTTP/1.1", "Host: x"],
+        ["GET /%zz HTTP/1.1", "Host: x"], ["GET", "Host: x"], ["\x00\x01\x02"], ["CONNECT a:1 HTTP/1.1", "Host: x"],
+        ["GET / HTTP/1.1", "Host: x", "Authorization: Basic !!!", "Range: bytes=9-1", "If-None-Match: " + "e" * 3000],
+        [*upgrade, *key], [*upgrade, "Connection: close", *key], [*upgrade, "Connection: Upgrade", key[0]],
+        [*upgrade, "Connection: Upgrade", *key, "Sec-WebSocket-Protocol: " + "p" * 3000],
+        [*upgrade, "Connection: Upgrade", *key, "Sec-WebSocket-Protocol: ,,;=("],
+        [*upgrade, "Connection: Upgrade", key[1], "Sec-WebSocket-Key: " + "k" * 200],
+    ]
+    with Server(PUSH_LOG_FORMAT=log_format, **QUICK) as server:
+        ready = len(server.process.lines)
+        for port in (server.port, server.management):
+            for lines in requests:
+                with Connection(port, timeout=30) as connection:
+                    connection.send("\r\n".join(lines) + "\r\n\r\n")
+                    connection.socket.shutdown(1)
+                    assert connection.is_closed(), lines
+        assert get(server.port, "/").status == 200
+        assert server.stop() == 0
+        later = server.process.lines[ready:]
+        words = [json.loads(line)["message"] if log_format == "json" else line.split(": ", 1)[1] for line in later]
+        assert all(re.search("drain|SIGTERM|ended|stop", word) for word in words), later

@@ -135,6 +135,32 @@ the_level_is_that_of_lws_mark_or_of_pushs_prefix(void **state)
 }
 
 static void
+what_lws_says_while_it_serves_is_about_a_client(void **state)
+{
+	static const struct {
+		const char *line;
+		bool is_of_client;
+	} rows[] = {
+		{"[2026/01/02 03:04:05:6789] E: Ran out of header data space", true},
+		{"[2026/01/02 03:04:05:6789] E: lws_process_ws_upgrade: malformed or absent conn hdr", true},
+		{"[2026/01/02 03:04:05:6789] W: anything", true},
+		/* neither what Push says nor what the system lacks, and no last words */
+		{"[2026/01/02 03:04:05:6789] E: push: no broker", false},
+		{"[2026/01/02 03:04:05:6789] U: push: warning: x", false},
+		{"[2026/01/02 03:04:05:6789] E: accept: errno 24", false},
+		{"[2026/01/02 03:04:05:6789] E: OOM", false},
+		{"[2026/01/02 03:04:05:6789] E: Out of mem", false},
+		{"hub.c:12: assertion failed", false},
+		{"[2026", false},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(log_line_is_of_client(rows[i].line), rows[i].is_of_client);
+}
+
+static void
 only_a_whole_object_at_the_end_is_taken_apart(void **state)
 {
 	static const struct {
@@ -174,6 +200,7 @@ main(void)
 		cmocka_unit_test(what_is_not_utf8_is_replaced_byte_by_byte),
 		cmocka_unit_test(the_worst_line_of_a_worker_fits),
 		cmocka_unit_test(the_level_is_that_of_lws_mark_or_of_pushs_prefix),
+		cmocka_unit_test(what_lws_says_while_it_serves_is_about_a_client),
 		cmocka_unit_test(only_a_whole_object_at_the_end_is_taken_apart),
 	};
 
