@@ -659,26 +659,36 @@ serve_names(const struct live_call *call, const struct json_object *names,
 	}
 }
 
-/* A JSON array of strings from text that was scanned; NULL: it is none, or memory is out. */
-static struct json_object *
-parse_names(const struct push_json_member *member)
+/* Of text that was scanned. */
+static bool
+is_array_of_strings(const struct push_json_member *member)
+{
+	const char *at = member->text, *end = at + member->size, *text;
+	size_t size;
+
+	if (!at || *at != '[')
+		return false;
+	while (push_json_next_element(&at, end, &text, &size))
+		if (*text != '"')
+			return false;
+	return true;
+}
+
+/* A JSON array of strings from text that was scanned.  It is one, so that json-c fails only without memory.
+ */
+static enum push_status
+parse_names(const struct push_json_member *member, struct json_object **ret_names)
 {
 	struct json_tokener *tokener;
-	struct json_object *names = NULL;
 
-	if (!member->text || *member->text != '[')
-		return NULL;
+	if (!is_array_of_strings(member))
+		return PUSH_INVALID;
 	tokener = json_tokener_new_ex(PUSH_JSON_DEPTH_MAX);
 	if (!tokener)
-		return NULL;
-	names = json_tokener_parse_ex(tokener, member->text, (int)member->size);
+		return PUSH_OUT_OF_MEMORY;
+	*ret_names = json_tokener_parse_ex(tokener, member->text, (int)member->size);
 	json_tokener_free(tokener);
-	for (size_t i = 0; names && i < json_object_array_length(names); i++)
-		if (!json_object_is_type(json_object_array_get_idx(names, i), json_type_string)) {
-			json_object_put(names);
-			return NULL;
-		}
-	return names;
+	return *ret_names ? PUSH_OK : PUSH_OUT_OF_MEMORY;
 }
 
 /* Returns what is wrong with it; NULL: nothing. */
@@ -716,10 +726,14 @@ serve_command(struct push_subscriber *subscriber, bool is_subscribe, struct live
 {
 	struct live_refusals refusals = {0};
 	const struct live_call call = {subscriber, request, now_us, NULL, &refusals};
-	struct json_object *names = parse_names(channels);
+	struct json_object *names = NULL;
+	enum push_status status = parse_names(channels, &names);
 
-	if (!names) {
-		send_error(subscriber, request, NULL, 0, "'channels' must be an array of strings", now_us);
+	if (status != PUSH_OK) {
+		send_error(subscriber, request, NULL, 0,
+			status == PUSH_INVALID ? "'channels' must be an array of strings"
+					       : push_status_text(status),
+			now_us);
 		return;
 	}
 	push_buf_init(&refusals.more, PUSH_LIVE_MORE_BYTES_MAX);
@@ -876,10 +890,14 @@ static enum push_status
 read_names(const struct push_json_member *member, struct json_object **ret, struct push_error *error)
 {
 	char text[64];
+	enum push_status status;
 
 	*ret = NULL;
-	if (!member->text || (*ret = parse_names(member)))
+	if (!member->text)
 		return PUSH_OK;
+	status = parse_names(member, ret);
+	if (status != PUSH_INVALID)
+		return status;
 	snprintf(text, sizeof(text), "'%s' must be an array of strings", member->name);
 	return invalid(error, text);
 }

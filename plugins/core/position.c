@@ -1,4 +1,6 @@
 /* position.c - see position.h. */
+#include <ctype.h>
+
 #include "position.h"
 
 #define BASE 36
@@ -96,4 +98,20 @@ push_positions_format(const struct push_positions *positions, uint32_t partition
 		p = put_number(p, positions->at[i].number);
 	}
 	return (size_t)(p - to);
+}
+
+bool
+push_position_is_argument(const char *name, size_t size)
+{
+	static const char letters[] = "lasteventid";
+	size_t seen = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (name[i] == '_' || name[i] == '-')
+			continue;
+		if (tolower((unsigned char)name[i]) != letters[seen])
+			return false;
+		seen++;
+	}
+	return seen == sizeof(letters) - 1;
 }

@@ -59,6 +59,16 @@ enum push_status PUSH_MUST_USE
 push_positions_parse(struct push_positions *ret_positions, const char *text, size_t size);
 
 /*
+ * push_position_is_argument - whether a query's argument of this name is what a client has read last:
+ * last_event_id, or as polyfills of EventSource call it, lastEventId, lastEventID, Last-Event-ID.
+ *
+ * In any case, with `_` and `-` or without.  Of several the last one that is not empty counts: a polyfill
+ * appends its own to what the page has written.
+ */
+bool
+push_position_is_argument(const char *name, size_t size);
+
+/*
  * push_positions_format - write the id, without a NUL, to at least PUSH_ID_BYTES_MAX bytes.
  *
  * @partitions: which of them to write, of those that are meant.  Returns its size; 0 where none is left.

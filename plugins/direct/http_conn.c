@@ -683,10 +683,8 @@ static struct push_span
 last_id_of(const struct push_head *head, struct push_buf *buf)
 {
 	/* a browser repeats the query as it was, and puts what it has read last into the header */
-	if (head->last_event_id.bytes || !names_argument(head->query, "last_event_id"))
+	if (head->last_event_id.bytes || !push_query_last_id(head->query, buf))
 		return head->last_event_id;
-	if (!push_query_values(head->query, "last_event_id", buf))
-		push_buf_clear(buf);
 	return (struct push_span){buf->bytes && buf->size ? buf->bytes : "", buf->size};
 }
 

@@ -1,6 +1,7 @@
 /* query.c - see query.h. */
 #include <string.h>
 
+#include "core/position.h"
 #include "direct/query.h"
 
 static int
@@ -56,6 +57,28 @@ push_query_values(struct push_span query, const char *name, struct push_buf *to)
 			found = true;
 			if (!append_decoded(to, p + name_size + 1, stop))
 				return false;
+		}
+		p = stop;
+	}
+	return found;
+}
+
+bool
+push_query_last_id(struct push_span query, struct push_buf *to)
+{
+	bool found = false;
+
+	for (const char *p = query.bytes, *end = p ? p + query.size : NULL; p && p < end; p++) {
+		const char *mark = memchr(p, '&', (size_t)(end - p)), *stop = mark ? mark : end,
+			   *value = memchr(p, '=', (size_t)(stop - p));
+
+		if (value && push_position_is_argument(p, (size_t)(value - p))) {
+			found = true;
+			if (value + 1 < stop) {
+				push_buf_clear(to);
+				if (!append_decoded(to, value + 1, stop))
+					push_buf_clear(to);
+			}
 		}
 		p = stop;
 	}

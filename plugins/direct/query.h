@@ -19,6 +19,14 @@ bool
 push_query_values(struct push_span query, const char *name, struct push_buf *to);
 
 /*
+ * push_query_last_id - what the client has read last (push_position_is_argument), percent-decoded.
+ *
+ * Returns false where the query has no such argument.  One that cannot be decoded is the empty text.
+ */
+bool
+push_query_last_id(struct push_span query, struct push_buf *to);
+
+/*
  * push_query_acks - what a query says of acknowledgements.
  *
  * Returns false where that is wrong, or may be: the request is left to lws' path, which says what.

@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "core/limits.h"
+#include "core/position.h"
 #include "core/push_assert.h"
 #include "lwsio/request.h"
 
@@ -128,6 +129,30 @@ push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 	return found;
 }
 
+static bool
+query_last_id(struct lws *wsi, struct push_buf *to)
+{
+	char argument[PUSH_QUERY_BYTES_MAX + 1];
+	bool found = false;
+	int size;
+
+	for (int i = 0; (size = lws_hdr_copy_fragment(
+				 wsi, argument, sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
+		i++) {
+		const char *value = memchr(argument, '=', (size_t)size);
+
+		if (!value || !push_position_is_argument(argument, (size_t)(value - argument)))
+			continue;
+		found = true;
+		value++;
+		if (value == argument + size)
+			continue;
+		push_buf_clear(to);
+		push_buf_append(to, value, (size_t)(argument + size - value));
+	}
+	return found;
+}
+
 bool
 push_request_last_id(struct lws *wsi, struct push_buf *to)
 {
@@ -136,7 +161,7 @@ push_request_last_id(struct lws *wsi, struct push_buf *to)
 	int size = lws_hdr_custom_length(wsi, name, sizeof(name) - 1);
 
 	if (size < 0)
-		return push_request_query(wsi, "last_event_id", to);
+		return query_last_id(wsi, to);
 	/* one that is too long is an id all the same, and is answered as any that is none */
 	if ((size_t)size < sizeof(id) &&
 		lws_hdr_custom_copy(wsi, id, (int)sizeof(id), name, sizeof(name) - 1) >= 0)

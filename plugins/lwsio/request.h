@@ -71,7 +71,7 @@ push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
 
 /*
  * push_request_last_id - append what the client has read last: the header Last-Event-ID (WHATWG HTML, 9.2.4),
- * or the query's last_event_id.
+ * or the query's last_event_id (push_position_is_argument).
  *
  * Returns false where the request has neither.
  */

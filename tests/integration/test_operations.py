@@ -548,6 +548,29 @@ def test_other_protocols_are_no_subprotocols(server, name):
             pass
 
 
+def test_the_consoles_files_come_with_a_strict_policy(server):
+    files = {"/": "text/html", "/index.html": "text/html", "/console/console.js": "text/javascript",
+             "/console/console.css": "text/css", "/favicon.svg": "image/svg+xml", "/push.js": "text/javascript"}
+    for path, kind in files.items():
+        headers = get(server.port, path).headers
+        assert headers["content-type"].startswith(kind), path
+        policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+        assert "unsafe" not in headers["content-security-policy"]
+        assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+    page = (SOURCE / "mounts/index.html").read_text()
+    in_page = re.search(r'Content-Security-Policy" content="(.*?)"', page).group(1).split("; ")
+    policy = get(server.port, "/").headers["content-security-policy"].split("; ")
+    assert set(policy) - set(in_page) == {"frame-ancestors 'none'"} and set(in_page) <= set(policy)
+
+
+def test_answers_are_taken_for_nothing_but_json(server):
+    for answer in (server.publish("a", 1), get(server.port, "/messages"), get(server.port, "/sse/messages"),
+                   get(server.port, "/ws/messages"), get(server.management, "/actuator/health"),
+                   get(server.management, "/actuator/prometheus")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_the_consoles_files_come_whole_over_one_connection(server):
     files = [f for f in (SOURCE / "mounts").rglob("*") if f.is_file()]
     assert len(files) > 3

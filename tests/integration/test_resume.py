@@ -57,6 +57,22 @@ def room():
     return next(names)
 
 
+@pytest.mark.parametrize("name", ["lastEventId", "lastEventID", "Last-Event-ID", "last-event-id", "LASTEVENTID"])
+def test_the_names_that_polyfills_give_the_id_count(server, reader, room, name):
+    """Also behind the one that the page has written, which is older then."""
+    first = reader(room)
+    for number in (1, 2):
+        publish(server.port, room, number)
+        assert first.next() == message(room, number)
+        if number == 1:
+            older = first.id
+    for more in (f"&{name}={first.id}", f"&last_event_id={older}&{name}={first.id}", f"&last_event_id={first.id}&{name}="):
+        again = reader(room, more=more)
+        assert again.next() == resumed(0)
+    again = reader(room, more=f"&{name}={older}")
+    assert [again.next(), again.next()] == [message(room, 2), resumed(1)]
+
+
 def test_a_client_that_comes_back_gets_what_it_missed_and_then_goes_on(server, reader, room):
     first = reader(room)
     server.publish(room, 1)

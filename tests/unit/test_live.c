@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <json.h>
+
 #include "core/channel.h"
 #include "core/hub.h"
 #include "core/limits.h"
@@ -1306,11 +1308,63 @@ when_memory_is_out_a_change_is_refused_or_the_client_closed_and_nothing_leaks(vo
 		}
 }
 
+/* json-c is a library of its own, whose allocations are not ours to let fail. */
+struct json_tokener *
+__real_json_tokener_new_ex(int depth);
+struct json_tokener *
+__wrap_json_tokener_new_ex(int depth);
+struct json_object *
+__real_json_tokener_parse_ex(struct json_tokener *tokener, const char *text, int size);
+struct json_object *
+__wrap_json_tokener_parse_ex(struct json_tokener *tokener, const char *text, int size);
+
+struct json_tokener *
+__wrap_json_tokener_new_ex(int depth)
+{
+	return may_allocate() ? __real_json_tokener_new_ex(depth) : NULL;
+}
+
+struct json_object *
+__wrap_json_tokener_parse_ex(struct json_tokener *tokener, const char *text, int size)
+{
+	return may_allocate() ? __real_json_tokener_parse_ex(tokener, text, size) : NULL;
+}
+
+static void
+without_memory_nothing_is_said_to_be_wrong_with_the_request(void **state)
+{
+	(void)state;
+	for (long limit = 0; limit < 6; limit++) {
+		struct world *world = create_world("", 0);
+		struct push_buf answer;
+		struct push_error error = {""};
+
+		come_with_token(world, &world->clients[1], "a", TOKEN);
+		push_buf_init(&answer, 4096);
+		allocations_left = limit;
+		assert_int_not_equal(push_hub_control(world->hub, TOKEN, strlen(TOKEN),
+					     "{\"subscribe\":[\"b\"]}", 19, world->now, &answer, &error),
+			PUSH_INVALID);
+		allocations_left = -1;
+		push_buf_fini(&answer);
+		assert_null(strstr(error.text, "must be"));
+
+		come(world, "a");
+		(void)told(world);
+		allocations_left = limit;
+		say(world, SUBSCRIBE("[\"b\"]"));
+		allocations_left = -1;
+		assert_null(strstr(told(world), "must be"));
+		destroy_world(world);
+	}
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test(name)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_memory_nothing_is_said_to_be_wrong_with_the_request),
 		T(a_client_gets_the_messages_from_subscribed_to_unsubscribed),
 		T(a_connection_without_channels_stays_and_may_subscribe_again),
 		T(a_channel_that_has_moved_in_the_list_is_found_when_others_leave_it),

@@ -66,10 +66,52 @@ values_over_the_limit_are_left_to_lws(void **state)
 	push_buf_fini(&to);
 }
 
+static void
+what_was_read_last_has_several_names(void **state)
+{
+	static const struct {
+		const char *query, *id; /* NULL: none */
+	} rows[] = {
+		{"channels=a&last_event_id=0.a.1", "0.a.1"},
+		{"lastEventId=0.a.1&channels=a", "0.a.1"},
+		{"lastEventID=0.a.1", "0.a.1"},
+		{"Last-Event-ID=0.a.1", "0.a.1"},
+		{"last-event-id=0.a.1", "0.a.1"},
+		{"LASTEVENTID=%30.a.1", "0.a.1"},
+		/* a polyfill's own comes behind what the page has written, and is newer */
+		{"last_event_id=0.a.1&channels=a&lastEventId=0.a.2", "0.a.2"},
+		{"last_event_id=0.a.1&lastEventId=", "0.a.1"},
+		{"lastEventId=", ""},
+		{"lastEventId=%zz", ""},
+		{"lastEventId=a=b", "a=b"},
+		{"lastEventId", NULL},
+		{"lastEventIds=1", NULL},
+		{"xlastEventId=1", NULL},
+		{"lastEvent=1", NULL},
+		{"=1", NULL},
+		{"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_span query = {rows[i].query, strlen(rows[i].query)};
+		struct push_buf to;
+
+		push_buf_init(&to, 100);
+		assert_int_equal(push_query_last_id(query, &to), rows[i].id != NULL);
+		if (rows[i].id) {
+			assert_int_equal(to.size, strlen(rows[i].id));
+			assert_memory_equal(to.size ? to.bytes : "", rows[i].id, to.size);
+		}
+		push_buf_fini(&to);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_read_last_has_several_names),
 		cmocka_unit_test(values_are_decoded_and_joined_or_the_query_is_left_to_lws),
 		cmocka_unit_test(no_query_has_no_values),
 		cmocka_unit_test(values_over_the_limit_are_left_to_lws),
