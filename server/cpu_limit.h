@@ -1,9 +1,7 @@
 /*
  * cpu_limit.h - how many CPUs' time the process may take, as a container or systemd's CPUQuota says.
  *
- * A limit is a quota of CPU time in each period, kept by a control group (cgroups(7)): its own, and any of
- * those above it.  In a container the kernel shows the group as "/", or, with version 1, by a path of the
- * host's that is not there; the root is looked at in any case.
+ * A limit is a quota of CPU time in each period, kept by a control group (broker/cgroup.h).
  */
 #ifndef PUSHD_CPU_LIMIT_H
 #define PUSHD_CPU_LIMIT_H
@@ -26,14 +24,5 @@ cpu_limit_read(const char *root);
  */
 bool
 cpu_limit_parse(const char *text, size_t *ret);
-
-/*
- * cpu_limit_group - the path of the process' group in the text of /proc/self/cgroup.
- *
- * @controller: "cpu" for version 1; "" for version 2.
- * Returns false where there is none, or it does not fit.
- */
-bool
-cpu_limit_group(const char *text, const char *controller, char *to, size_t size);
 
 #endif

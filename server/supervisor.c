@@ -117,10 +117,14 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 	struct push_error error;
 
 	admit_workers(self, config);
-	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK)
+	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK) {
 		config_close(config);
-	else if (generation_start(generation, &host, names[index], config, now_us(), &error))
-		return true;
+	} else {
+		if (self->stats)
+			push_shared_stats_set_workers(self->stats, (uint32_t)host.worker_count);
+		if (generation_start(generation, &host, names[index], config, now_us(), &error))
+			return true;
+	}
 	log_say(self->settings->log, PUSH_LOG_ERROR, "%s", error.text);
 	return false;
 }

@@ -25,6 +25,7 @@
 #include "idempotency.h"
 #include "process.h"
 #include "redis/engine_redis.h"
+#include "relief.h"
 #include "shared_stats.h"
 #include "trace/exporter.h"
 
@@ -44,6 +45,7 @@ struct push_broker {
 	uint64_t share_engine_us, share_process_us; /* due then */
 	struct push_broker_host host;
 	struct push_debug_log log;
+	struct push_relief relief;
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_tracer *tracer;     /* NULL: nothing is traced */
@@ -241,6 +243,8 @@ push_broker_create(
 		&broker->options, &broker->counts->stats, seed, now_us(), on_hub_ready, broker);
 	if (!broker->hub)
 		goto fail_hub;
+	push_relief_init(&broker->relief, broker->hub, &broker->counts->stats, broker->options.memory_max,
+		broker->shared ? push_shared_stats_workers(broker->shared) : 1);
 	broker->engine = create_engine(broker, seed, error);
 	if (!broker->engine)
 		goto fail_engine;
@@ -256,6 +260,7 @@ push_broker_create(
 		.tracer = broker->tracer,
 		.options = &broker->options,
 		.stats = &broker->counts->stats,
+		.memory = push_hub_memory(broker->hub),
 		.now_us = now_us,
 		.wake = host->wake,
 		.context = host->context,
@@ -337,6 +342,7 @@ push_broker_flush(struct push_broker *broker)
 	uint64_t now = now_us(), end = now + PUSH_FLUSH_SLICE_US;
 	bool more = true;
 
+	push_relief_run(&broker->relief, broker->direct, now);
 	/* what goes to a server first: it works while we write to clients */
 	if (broker->engine->flush)
 		broker->engine->flush(broker->engine, now);
@@ -379,6 +385,7 @@ share_gauges(struct push_broker *broker, uint64_t now)
 	if (!broker->shared)
 		return;
 	count_state(broker);
+	push_relief_count(&broker->relief);
 	if (now >= broker->share_engine_us) {
 		broker->share_engine_us = now + SHARE_ENGINE_S * 1000000;
 		count_engine(broker);
@@ -435,6 +442,8 @@ void
 push_broker_tick(struct push_broker *broker, uint64_t ticks)
 {
 	count_lag(broker, now_us(), ticks);
+	push_relief_run(&broker->relief, broker->direct, now_us());
+	push_relief_tick(&broker->relief, push_hub_subscriber_count(broker->hub), now_us());
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
@@ -557,6 +566,7 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 	count_process(broker);
 	count_engine(broker);
 	count_state(broker);
+	push_relief_count(&broker->relief);
 	if (broker->shared) {
 		push_shared_stats_sum(broker->shared, &sum);
 		counts = &sum;
@@ -799,6 +809,18 @@ ops_set_log_level(struct push_broker *broker, enum push_log_level level)
 	push_debug_log_set_level(&broker->log, level);
 }
 
+static struct push_memory *
+ops_memory(const struct push_broker *broker)
+{
+	return push_hub_memory(broker->hub);
+}
+
+static void
+ops_count_relieved_publish(struct push_broker *broker)
+{
+	broker->counts->stats.relieved[PUSH_RELIEF_PUBLISHES]++;
+}
+
 const struct push_broker_ops *
 push_broker_ops_table(void)
 {
@@ -849,6 +871,8 @@ push_broker_ops_table(void)
 		.log_level_configured = ops_log_level_configured,
 		.set_log_level = ops_set_log_level,
 		.subscriber_will_wait = push_subscriber_will_wait,
+		.memory = ops_memory,
+		.count_relieved_publish = ops_count_relieved_publish,
 	};
 
 	return &table;

@@ -150,6 +150,12 @@ struct push_broker_ops {
 
 	/* A request was left to lws, since too many routes were new (direct/limits.h). */
 	void (*count_limited_route)(struct push_broker *broker);
+
+	/* The process' budget, for what others keep (core/memory.h); borrowed. */
+	struct push_memory *(*memory)(const struct push_broker *broker);
+
+	/* A publish was refused since memory is short. */
+	void (*count_relieved_publish)(struct push_broker *broker);
 };
 
 struct push_broker_link {

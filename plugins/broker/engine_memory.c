@@ -108,7 +108,8 @@ struct push_engine *
 push_engine_memory_create(struct push_hub *hub, uint64_t epoch, uint64_t seed, uint64_t now_us)
 {
 	struct engine_memory *memory = malloc(sizeof(*memory));
-	struct push_values *values = push_values_create(seed, now_us);
+	struct push_values *values =
+		push_values_create(seed, &push_hub_memory(hub)->accounts[PUSH_MEMORY_VALUES], now_us);
 
 	if (!memory || !values) {
 		push_values_destroy(values);

@@ -17,6 +17,7 @@ struct line {
 
 struct push_lines {
 	struct push_publisher *publisher;
+	struct push_account *account; /* what it is charged to */
 	void (*ready)(void *context); /* NULL: nobody waits any more */
 	void *context;
 	struct push_buf line;    /* the beginning of one */
@@ -46,6 +47,11 @@ push_lines_create(struct push_publisher *publisher, void (*ready)(void *context)
 	push_buf_init(&lines->line, publisher->options->message_bytes_max);
 	push_buf_init(&lines->waiting, SIZE_MAX);
 	push_buf_init(&lines->answers, ANSWERS_BYTES_MAX);
+	lines->account = &publisher->memory->accounts[PUSH_MEMORY_REQUESTS];
+	push_buf_charge(&lines->line, lines->account);
+	push_buf_charge(&lines->waiting, lines->account);
+	push_buf_charge(&lines->answers, lines->account);
+	push_account_add(lines->account, sizeof(*lines));
 	lines->waiting_at = 0;
 	lines->head = lines->count = 0;
 	lines->is_too_long = lines->is_ended = lines->is_working = lines->has_parent = false;
@@ -65,6 +71,7 @@ free_lines(struct push_lines *lines)
 	push_buf_fini(&lines->line);
 	push_buf_fini(&lines->waiting);
 	push_buf_fini(&lines->answers);
+	push_account_take(lines->account, sizeof(*lines));
 	free(lines);
 }
 

@@ -204,14 +204,27 @@ begin_span(struct push_message *message, const struct push_publication *publicat
 	message->span->channel_count = (uint32_t)publication->channels.count;
 }
 
+/* The last to give way when memory is short (relief.h). */
+static enum push_status
+admit(struct push_publisher *publisher, size_t size, struct push_error *error)
+{
+	if (push_memory_has_room(publisher->memory, size))
+		return PUSH_OK;
+	publisher->stats->relieved[PUSH_RELIEF_PUBLISHES]++;
+	snprintf(error->text, sizeof(error->text), "%s", PUSH_MEMORY_SHORT_TEXT);
+	return PUSH_OUT_OF_MEMORY;
+}
+
 void
 push_message_publish(struct push_message *message, const char *text, size_t size, size_t sends_max)
 {
 	struct push_publication publication;
 	struct push_error error = {"out of memory"};
-	enum push_status status =
-		push_publication_parse(&publication, text, size, message->publisher->options, &error);
+	enum push_status status = admit(message->publisher, size, &error);
 
+	if (status == PUSH_OK)
+		status =
+			push_publication_parse(&publication, text, size, message->publisher->options, &error);
 	message->left = 1;
 	if (message->publisher->tracer)
 		begin_span(message, status == PUSH_OK ? &publication : NULL, size);

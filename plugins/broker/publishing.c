@@ -27,6 +27,7 @@ struct publishing {
 	uint64_t deadline_us;
 	struct push_idempotency *kept; /* owned; NULL: nothing is */
 	size_t sends_left;
+	size_t charged; /* bytes: its own, and about what the engine holds of the body until it is over */
 	bool is_array, is_lines, wait_written, has_parent;
 	struct push_trace parent; /* of all messages that do not bring their own */
 	uint32_t left;            /* items without a result, and one while they are published */
@@ -71,6 +72,8 @@ destroy(struct publishing *publishing)
 	PUSH_ASSERT(push_list_is_empty(&publishing->link) && !publishing->kept);
 	for (uint32_t i = 0; i < publishing->count; i++)
 		push_message_fini(&publishing->items[i].message);
+	push_account_take(
+		&publishing->publisher->memory->accounts[PUSH_MEMORY_REQUESTS], publishing->charged);
 	free(publishing);
 }
 
@@ -393,7 +396,9 @@ create(struct push_publisher *publisher, const struct push_publish_request *requ
 		.is_lines = request->is_lines,
 		.wait_written = request->wait_written,
 		.sends_left = PUSH_PUBLISH_SENDS_MAX,
+		.charged = sizeof(*publishing) + count * sizeof(struct item) + request->size,
 		.count = (uint32_t)count};
+	push_account_add(&publisher->memory->accounts[PUSH_MEMORY_REQUESTS], publishing->charged);
 	if (request->parent) {
 		publishing->has_parent = true;
 		publishing->parent = *request->parent;

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/list.h"
+#include "core/memory.h"
 #include "core/options.h"
 #include "core/stats.h"
 #include "core/traceparent.h"
@@ -48,6 +49,9 @@ struct push_answer {
 	size_t size;
 };
 
+/* What a publish is answered, with 503, when there is no room for it in push.memory.max. */
+#define PUSH_MEMORY_SHORT_TEXT "memory is short (push.memory.max), try again"
+
 /* How a request ended, called exactly once for each, maybe before the call that made it returns. */
 typedef void (*push_answer_fn)(void *context, const struct push_answer *answer);
 
@@ -66,6 +70,7 @@ struct push_publisher {
 	struct push_tracer *tracer; /* NULL: nothing is traced */
 	const struct push_options *options;
 	struct push_stats *stats;
+	struct push_memory *memory; /* what is under way is charged to it */
 	uint64_t (*now_us)(void);
 	void (*wake)(void *context); /* have push_publisher_settle() called soon */
 	void *context;

@@ -20,7 +20,7 @@ struct layout {
 	double start_time_s;        /* of the first worker; 0: none yet */
 	uint64_t restarts;          /* counted by pushd */
 	uint64_t log_lines_dropped; /* by pushd */
-	uint32_t log_level, unused;
+	uint32_t log_level, worker_count; /* of one generation */
 };
 
 struct memory {
@@ -106,6 +106,20 @@ push_shared_stats_log_level(struct push_shared_stats *shared)
 	return &shared->memory->layout.log_level;
 }
 
+void
+push_shared_stats_set_workers(struct push_shared_stats *shared, uint32_t count)
+{
+	shared->memory->layout.worker_count = count;
+}
+
+uint32_t
+push_shared_stats_workers(const struct push_shared_stats *shared)
+{
+	uint32_t count = shared->memory->layout.worker_count;
+
+	return count ? count : 1;
+}
+
 static void
 clear_gauges(struct push_counts *counts)
 {
@@ -115,6 +129,8 @@ clear_gauges(struct push_counts *counts)
 		counts->stats.by_encoding[i].connections = 0;
 	counts->stats.channels = counts->stats.subscriptions = counts->stats.outbox_bytes = 0;
 	counts->stats.history_bytes = counts->stats.history_messages = 0;
+	memset(counts->stats.memory, 0, sizeof(counts->stats.memory));
+	counts->stats.memory_max = counts->stats.paused = 0;
 	counts->stats.unacknowledged = counts->stats.broker_up = counts->stats.draining = 0;
 	redis->nodes = redis->nodes_up = redis->channels = redis->channels_live = 0;
 	redis->commands = redis->publishes_waiting = redis->peers = redis->resubscribe_us = 0;

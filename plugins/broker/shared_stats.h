@@ -60,6 +60,11 @@ push_shared_stats_give(const struct push_shared_stats *shared, size_t slot, unsi
 uint32_t *
 push_shared_stats_log_level(struct push_shared_stats *shared);
 
+/* push_shared_stats_set_workers - how many share the memory that there is; those that start from now on ask.
+ */
+void
+push_shared_stats_set_workers(struct push_shared_stats *shared, uint32_t count);
+
 /* push_shared_stats_ended - whoever had the slot is gone: its gauges go, its counters stay. */
 void
 push_shared_stats_ended(struct push_shared_stats *shared, size_t slot);
@@ -83,6 +88,10 @@ push_shared_stats_set_dropped_lines(struct push_shared_stats *shared, uint64_t c
  */
 struct push_shared_stats *
 push_shared_stats_join(struct push_counts **ret_mine);
+
+/* push_shared_stats_workers - how many share what is for all of them; at least 1. */
+uint32_t
+push_shared_stats_workers(const struct push_shared_stats *shared);
 
 /* push_shared_stats_leave - unmap.  NULL is allowed. */
 void

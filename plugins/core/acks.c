@@ -320,11 +320,10 @@ forget(struct push_acks *acks, const struct push_positions *id)
 static bool
 is_of(const struct push_subscriber *subscriber, const struct acks_entry *entry, const struct push_buf *start)
 {
-	size_t size;
-	const char *data =
-		push_encoding_message_data((enum push_encoding)subscriber->encoding, entry->frame, 0, &size);
+	struct push_message_data data =
+		push_encoding_message_data((enum push_encoding)subscriber->encoding, entry->frame, 0);
 
-	return size > start->size && !memcmp(data, start->bytes, start->size);
+	return data.size > start->size && !memcmp(data.bytes, start->bytes, start->size);
 }
 
 static void

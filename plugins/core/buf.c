@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "memory.h"
 #include "push_assert.h"
 
 #define BUF_FIRST_CAPACITY 256
@@ -16,8 +17,28 @@ push_buf_init(struct push_buf *buf, size_t max)
 }
 
 void
+push_buf_charge(struct push_buf *buf, struct push_account *account)
+{
+	PUSH_ASSERT(!buf->bytes);
+	buf->account = account;
+}
+
+void
+push_buf_reset(struct push_buf *buf)
+{
+	size_t max = buf->max;
+	struct push_account *account = buf->account;
+
+	push_buf_fini(buf);
+	push_buf_init(buf, max);
+	buf->account = account;
+}
+
+void
 push_buf_fini(struct push_buf *buf)
 {
+	if (buf->account)
+		push_account_take(buf->account, buf->capacity);
 	free(buf->bytes);
 	*buf = (struct push_buf){0};
 }
@@ -54,6 +75,8 @@ reserve(struct push_buf *buf, size_t size)
 		buf->status = PUSH_OUT_OF_MEMORY;
 		return false;
 	}
+	if (buf->account)
+		push_account_change(buf->account, buf->capacity, capacity);
 	buf->bytes = bytes;
 	buf->capacity = capacity;
 	PUSH_ASSERT(buf->size <= buf->capacity && buf->capacity <= buf->max);

@@ -17,15 +17,26 @@
 /* The longest line that push_buf_printf() can make; longer ones are a bug. */
 #define PUSH_BUF_LINE_BYTES_MAX 1024
 
+struct push_account;
+
 struct push_buf {
 	char *bytes;
 	size_t size, capacity, max;
-	enum push_status status; /* PUSH_OK, PUSH_TOO_LARGE or PUSH_OUT_OF_MEMORY */
+	struct push_account *account; /* borrowed: what its memory is charged to; NULL: nothing (memory.h) */
+	enum push_status status;      /* PUSH_OK, PUSH_TOO_LARGE or PUSH_OUT_OF_MEMORY */
 };
 
 /* push_buf_init - an empty buffer that may hold up to `max` bytes; nothing is allocated yet. */
 void
 push_buf_init(struct push_buf *buf, size_t max);
+
+/* push_buf_charge - charge what it takes from now on; of an empty buffer, behind push_buf_init(). */
+void
+push_buf_charge(struct push_buf *buf, struct push_account *account);
+
+/* push_buf_reset - free the bytes; the buffer is as it was at first. */
+void
+push_buf_reset(struct push_buf *buf);
 
 /* push_buf_fini - free the bytes; the buffer may be used again after push_buf_init() only. */
 void

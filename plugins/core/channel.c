@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "history.h"
+#include "memory.h"
 #include "push_assert.h"
 
 #define MAP_FIRST_BUCKETS     64
@@ -85,6 +86,20 @@ upstream_offset(size_t name_size)
 	return (sizeof(struct push_channel) + name_size + align - 1) / align * align;
 }
 
+static void
+charge(const struct push_channel_map *map, uint64_t before, uint64_t after)
+{
+	if (map->memory)
+		push_account_change(&map->memory->accounts[PUSH_MEMORY_CHANNELS], before, after);
+}
+
+static uint64_t
+bytes_of(const struct push_channel_map *map, const struct push_channel *channel)
+{
+	return upstream_offset(channel->name_size) + map->upstream_bytes +
+	       channel->capacity * sizeof(struct push_channel_entry) + 2 * PUSH_MALLOC_BYTES;
+}
+
 struct push_channel *
 push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t size)
 {
@@ -95,6 +110,8 @@ push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t s
 	if (channel)
 		return channel;
 	PUSH_ASSERT(size <= UINT32_MAX);
+	if (map->memory && !push_memory_has_room(map->memory, upstream_offset(size)))
+		return NULL;
 	grow(map);
 	channel = malloc(upstream_offset(size) + map->upstream_bytes);
 	if (!channel)
@@ -108,6 +125,7 @@ push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t s
 	channel->next = *to;
 	*to = channel;
 	map->count++;
+	charge(map, 0, bytes_of(map, channel));
 	return channel;
 }
 
@@ -123,6 +141,7 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 	*link = channel->next;
 	map->count--;
 	push_list_remove(&channel->changed);
+	charge(map, bytes_of(map, channel), 0);
 	if (channel->history)
 		push_history_free(channel->history);
 	free(channel->entries);
@@ -130,7 +149,7 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 }
 
 enum push_status
-push_channel_reserve(struct push_channel *channel)
+push_channel_reserve(const struct push_channel_map *map, struct push_channel *channel)
 {
 	uint32_t capacity = channel->capacity ? channel->capacity * 2 : CHANNEL_FIRST_ENTRIES;
 	struct push_channel_entry *entries;
@@ -140,6 +159,7 @@ push_channel_reserve(struct push_channel *channel)
 	entries = realloc(channel->entries, capacity * sizeof(*entries));
 	if (!entries)
 		return PUSH_OUT_OF_MEMORY;
+	charge(map, channel->capacity * sizeof(*entries), capacity * sizeof(*entries));
 	channel->entries = entries;
 	channel->capacity = capacity;
 	return PUSH_OK;

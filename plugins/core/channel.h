@@ -46,12 +46,15 @@ struct push_channel {
 	char name[];
 };
 
+struct push_memory;
+
 struct push_channel_map {
 	struct push_channel **buckets;
 	size_t bucket_count; /* a power of two */
 	size_t count;
 	uint64_t seed;
-	size_t upstream_bytes; /* to allocate with each channel */
+	size_t upstream_bytes;      /* to allocate with each channel */
+	struct push_memory *memory; /* borrowed: what channels are charged to; NULL: nothing */
 };
 
 /* push_channel_map_init - an empty map.  Errors: PUSH_OUT_OF_MEMORY. */
@@ -81,6 +84,6 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 
 /* push_channel_reserve - make room for one more entry.  Errors: PUSH_OUT_OF_MEMORY. */
 enum push_status PUSH_MUST_USE
-push_channel_reserve(struct push_channel *channel);
+push_channel_reserve(const struct push_channel_map *map, struct push_channel *channel);
 
 #endif

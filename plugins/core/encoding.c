@@ -66,21 +66,22 @@ put(unsigned char *to, const void *bytes, size_t size)
 }
 
 static struct push_frame *
-ws_message(const char *data, size_t data_size, const char *id, size_t id_size, uint64_t accepted_us)
+ws_message(const struct push_message_data *data, const char *id, size_t id_size, uint64_t accepted_us)
 {
 	unsigned char header[PUSH_WS_HEADER_BYTES_MAX];
 	size_t head = sizeof(ws_message_head) - 1, tail = sizeof(ws_message_tail) - 1;
 	size_t id_part = id_size ? sizeof(ws_id_head) - 1 + id_size + 1 : 0;
-	size_t size = head + data_size + id_part + tail;
-	size_t header_size = push_ws_put_header(header, PUSH_WS_TEXT, size);
-	struct push_frame *frame = push_frame_create(header_size + size, accepted_us);
+	size_t size = head + data->size + id_part + tail, text_size = data->text ? data->text->size : 0;
+	size_t header_size = push_ws_put_header(header, PUSH_WS_TEXT, size + text_size);
+	struct push_frame *frame = push_frame_create_around(
+		header_size + size, data->text, header_size + head + data->size, accepted_us);
 	unsigned char *p;
 
 	if (!frame)
 		return NULL;
 	p = put(frame->bytes, header, header_size);
 	p = put(p, ws_message_head, head);
-	p = put(p, data, data_size);
+	p = put(p, data->bytes, data->size);
 	if (id_size) {
 		p = put(p, ws_id_head, sizeof(ws_id_head) - 1);
 		p = put(p, id, id_size);
@@ -91,12 +92,13 @@ ws_message(const char *data, size_t data_size, const char *id, size_t id_size, u
 }
 
 static struct push_frame *
-sse_message(const char *data, size_t data_size, const char *id, size_t id_size, uint64_t accepted_us)
+sse_message(const struct push_message_data *data, const char *id, size_t id_size, uint64_t accepted_us)
 {
 	return push_sse_frame(&(struct push_sse_event){
 		.name = sse_message_name,
-		.data = data,
-		.data_size = data_size,
+		.data = data->bytes,
+		.data_size = data->size,
+		.text = data->text,
 		.data_end = "}",
 		.id = id,
 		.id_size = id_size,
@@ -154,19 +156,18 @@ sse_control(enum push_control control)
 }
 
 struct push_frame *
-push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, const char *id,
+push_encoding_message(enum push_encoding encoding, const struct push_message_data *data, const char *id,
 	size_t id_size, uint64_t accepted_us)
 {
-	return encoding == PUSH_ENCODING_WS ? ws_message(data, data_size, id, id_size, accepted_us)
-					    : sse_message(data, data_size, id, id_size, accepted_us);
+	return encoding == PUSH_ENCODING_WS ? ws_message(data, id, id_size, accepted_us)
+					    : sse_message(data, id, id_size, accepted_us);
 }
 
-const char *
-push_encoding_message_data(
-	enum push_encoding encoding, const struct push_frame *frame, size_t id_size, size_t *ret_size)
+struct push_message_data
+push_encoding_message_data(enum push_encoding encoding, const struct push_frame *frame, size_t id_size)
 {
 	enum push_ws_opcode opcode;
-	size_t before, behind, size;
+	size_t before, behind, size, text_size = frame->text ? frame->text->size : 0;
 
 	if (encoding == PUSH_ENCODING_WS) {
 		behind = sizeof(ws_message_tail) - 1 + (id_size ? sizeof(ws_id_head) - 1 + id_size + 1 : 0);
@@ -175,9 +176,10 @@ push_encoding_message_data(
 		behind = strlen("}\n\n") + (id_size ? strlen("\nid:") + id_size : 0);
 		before = push_sse_data_offset(sizeof(sse_message_name) - 1);
 	}
-	PUSH_ASSERT(before + behind < frame->size);
-	*ret_size = frame->size - before - behind;
-	return (const char *)frame->bytes + before;
+	PUSH_ASSERT(before + behind + text_size < frame->size);
+	return (struct push_message_data){.bytes = (const char *)frame->bytes + before,
+		.size = frame->size - text_size - before - behind,
+		.text = frame->text};
 }
 
 struct push_frame *

@@ -47,6 +47,7 @@ enum push_control {
 	X(NO_ACK, "no_ack", 1001)     /* it acknowledges nothing, however often it is sent */                \
 	X(BROKER, "broker", 1013)     /* the broker cannot tell where it is to begin */                      \
 	X(SLOW, "slow", 1013)         /* more waits for it than it may */                                    \
+	X(MEMORY, "memory", 1013)     /* likewise, while memory is short */                                  \
 	X(REFUSED, "refused", 1008)   /* its request names no channels, or bad ones */                       \
 	X(BAD_DATA, "error", 1007)    /* it sent what is not JSON */                                         \
 	X(BINARY, "error", 1003)      /* it sent a binary message */                                         \
@@ -76,21 +77,28 @@ push_close_reason_label(enum push_close_reason reason);
 bool
 push_encoding_expects_pong(enum push_encoding encoding);
 
+/* `{"channel":"qwerty","message":"hello"`, without the brace that closes it: an id may follow. */
+struct push_message_data {
+	const char *bytes; /* borrowed */
+	size_t size;
+	struct push_frame
+		*text; /* behind the bytes, borrowed: a large message (frame.h); NULL: it is in bytes */
+};
+
 /*
  * push_encoding_message - a message as this kind of client reads it.
  *
- * @data: the JSON object with channel and message, without the brace that closes it.
+ * @data: the JSON object with channel and message.
  * @id: of a channel with history (position.h); id_size 0: none.
  * Returns a frame with one reference, or NULL when memory is out.
  */
 struct push_frame *
-push_encoding_message(enum push_encoding encoding, const char *data, size_t data_size, const char *id,
+push_encoding_message(enum push_encoding encoding, const struct push_message_data *data, const char *id,
 	size_t id_size, uint64_t accepted_us);
 
-/* push_encoding_message_data - such a frame's `data`, borrowed.  @id_size: as it was made with. */
-const char *
-push_encoding_message_data(
-	enum push_encoding encoding, const struct push_frame *frame, size_t id_size, size_t *ret_size);
+/* push_encoding_message_data - such a frame's `data`.  @id_size: as it was made with. */
+struct push_message_data
+push_encoding_message_data(enum push_encoding encoding, const struct push_frame *frame, size_t id_size);
 
 /*
  * push_encoding_event - what is no message and not the same for everybody.

@@ -11,9 +11,12 @@
 /* What one more channel takes beside its entries: it may exist for its history alone. */
 #define CHANNEL_BYTES (sizeof(struct push_history) + sizeof(struct push_channel) + 64)
 
+/* An entry and its place in the ring. */
+#define ENTRY_BYTES (sizeof(struct push_history_entry) + sizeof(struct push_history_entry *))
+
 struct push_history_store *
 push_history_store_create(const struct push_options *options, struct push_channel_map *channels,
-	struct push_stats *stats, uint64_t now_us)
+	struct push_memory *memory, struct push_stats *stats, uint64_t now_us)
 {
 	struct push_history_store *store = calloc(1, sizeof(*store));
 	struct push_error error = {""};
@@ -24,6 +27,7 @@ push_history_store_create(const struct push_options *options, struct push_channe
 	status = push_history_rules_parse(&store->rules, options, &error);
 	PUSH_ASSERT(status == PUSH_OK);
 	store->channels = channels;
+	store->memory = memory;
 	store->stats = stats;
 	store->bytes_max = options->history_bytes_max;
 	store->partition_count = 1;
@@ -72,10 +76,47 @@ push_history_of(struct push_history_store *store, struct push_channel *channel)
 	return history;
 }
 
+static struct push_account *
+account_of(struct push_history_store *store, enum push_memory_use use)
+{
+	return &store->memory->accounts[use];
+}
+
+static void
+charge_frame(struct push_frame *frame, struct push_account *account)
+{
+	push_frame_charge(frame, account);
+	if (frame->text)
+		push_frame_charge(frame->text, account);
+}
+
+/* The frames of an entry belong to history as long as that keeps them, and then to the queues that do. */
+static void
+charge_entry(struct push_history_entry *entry)
+{
+	struct push_account *account = account_of(entry->history->store, PUSH_MEMORY_HISTORY);
+
+	push_account_add(account, ENTRY_BYTES);
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		if (entry->frames[e])
+			charge_frame(entry->frames[e], account);
+}
+
+static void
+uncharge_entry(struct push_history_entry *entry)
+{
+	struct push_history_store *store = entry->history->store;
+
+	push_account_take(account_of(store, PUSH_MEMORY_HISTORY), ENTRY_BYTES);
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		if (entry->frames[e])
+			charge_frame(entry->frames[e], account_of(store, PUSH_MEMORY_QUEUES));
+}
+
 static uint64_t
 entry_bytes(const struct push_history_entry *entry)
 {
-	uint64_t bytes = sizeof(*entry) + sizeof(struct push_history_entry *);
+	uint64_t bytes = ENTRY_BYTES;
 
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
 		if (entry->frames[e])
@@ -92,8 +133,10 @@ set_kept(struct push_history *history, bool kept)
 	history->channel->kept = kept;
 	if (kept) {
 		history->store->stats->history_bytes += CHANNEL_BYTES;
+		push_account_add(account_of(history->store, PUSH_MEMORY_HISTORY), CHANNEL_BYTES);
 	} else {
 		history->store->stats->history_bytes -= CHANNEL_BYTES;
+		push_account_take(account_of(history->store, PUSH_MEMORY_HISTORY), CHANNEL_BYTES);
 		push_timer_disarm(&history->expiry);
 	}
 }
@@ -105,6 +148,7 @@ drop_oldest(struct push_history *history)
 	struct push_stats *stats = history->store->stats;
 
 	stats->history_bytes -= entry_bytes(entry);
+	uncharge_entry(entry);
 	stats->history_messages--;
 	history->after = entry->at;
 	history->dropped++;
@@ -174,6 +218,20 @@ make_room(struct push_history_store *store)
 	}
 }
 
+size_t
+push_history_store_relieve(struct push_history_store *store, size_t max)
+{
+	size_t count = 0;
+
+	while (count < max && store->stats->history_messages > 1 &&
+		push_memory_gives(store->memory, 1u << PUSH_MEMORY_HISTORY)) {
+		drop_oldest_of_all(store);
+		count++;
+	}
+	store->stats->history_dropped += count;
+	return count;
+}
+
 static bool
 reserve(struct push_history *history)
 {
@@ -236,6 +294,7 @@ count_in(struct push_history *history, struct push_history_entry *entry)
 	push_list_append(&store->by_age, &entry->age);
 	store->stats->history_messages++;
 	store->stats->history_bytes += entry_bytes(entry);
+	charge_entry(entry);
 	set_kept(history, true);
 	if (!push_timer_is_armed(&history->expiry))
 		push_wheel_arm(&store->wheel, &history->expiry, entry->kept_until_us);
@@ -427,13 +486,12 @@ push_history_frame_with(const struct push_history_entry *entry, size_t known_id_
 {
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
 		const struct push_frame *known = entry->frames[e];
-		const char *data;
-		size_t size;
+		struct push_message_data data;
 
 		if (!known)
 			continue;
-		data = push_encoding_message_data((enum push_encoding)e, known, known_id_size, &size);
-		return push_encoding_message(encoding, data, size, id, id_size, known->accepted_us);
+		data = push_encoding_message_data((enum push_encoding)e, known, known_id_size);
+		return push_encoding_message(encoding, &data, id, id_size, known->accepted_us);
 	}
 	return NULL;
 }
@@ -457,9 +515,11 @@ push_history_make_frame(
 	PUSH_ASSERT(!entry->frames[encoding]);
 	entry->frames[encoding] = push_history_frame_with(entry, id_size, encoding, id, id_size);
 	/* one that is not kept yet is counted as a whole when it is */
-	if (entry->frames[encoding] && !push_list_is_empty(&entry->age))
+	if (entry->frames[encoding] && !push_list_is_empty(&entry->age)) {
 		history->store->stats->history_bytes +=
 			sizeof(struct push_frame) + entry->frames[encoding]->size;
+		push_frame_charge(entry->frames[encoding], account_of(history->store, PUSH_MEMORY_HISTORY));
+	}
 	return entry->frames[encoding];
 }
 

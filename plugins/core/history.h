@@ -79,8 +79,9 @@ struct push_history_store {
 	struct push_channel_map *channels; /* borrowed */
 	struct push_list by_age;           /* all entries, the oldest first */
 	struct push_wheel wheel;
-	uint64_t bytes_max;       /* of frames and their entries */
-	struct push_stats *stats; /* borrowed: what is kept now is counted there */
+	uint64_t bytes_max;         /* of frames and their entries */
+	struct push_memory *memory; /* borrowed: what is kept is charged to it */
+	struct push_stats *stats;   /* borrowed: what is kept now is counted there */
 	unsigned int partition_count;
 	struct push_positions heads; /* the last position of each partition that was delivered */
 	/* Partitions whose messages are kept and not delivered, since older ones may be missing (bits), and
@@ -98,7 +99,7 @@ struct push_history_store {
  */
 struct push_history_store *
 push_history_store_create(const struct push_options *options, struct push_channel_map *channels,
-	struct push_stats *stats, uint64_t now_us);
+	struct push_memory *memory, struct push_stats *stats, uint64_t now_us);
 
 /* push_history_store_destroy - free it, with everything that is kept and the channels that stay for that. */
 void
@@ -107,6 +108,11 @@ push_history_store_destroy(struct push_history_store *store);
 /* push_history_store_tick - drop what is too old, of at most `max` channels.  Returns true if more is due. */
 bool
 push_history_store_tick(struct push_history_store *store, uint64_t now_us, unsigned int max);
+
+/* push_history_store_relieve - while memory is short, drop the oldest messages, at most `max`; returns how
+ * many. */
+size_t
+push_history_store_relieve(struct push_history_store *store, size_t max);
 
 /*
  * push_history_of - the channel's history; NULL where its rule keeps none, or memory is out.

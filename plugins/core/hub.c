@@ -1,9 +1,11 @@
 /* hub.c - see hub.h. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "hub_private.h"
 #include "limits.h"
 #include "live.h"
+#include "pressure.h"
 #include "random.h"
 #include "session.h"
 #include "tracker.h"
@@ -53,6 +55,9 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	push_tokens_init(&hub->tokens, seed);
 	hub->random = seed | 1; /* xorshift must not start at 0 */
 	push_list_init(&hub->dirty);
+	for (size_t i = 0; i < PUSH_QUEUE_SIZE_CLASSES; i++)
+		push_list_init(&hub->blocked[i]);
+	push_memory_init(&hub->memory);
 	push_list_init(&hub->changed);
 	push_list_init(&hub->ahead);
 	push_list_init(&hub->behind_head);
@@ -61,10 +66,12 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
 	if (push_channel_map_init(&hub->channels, seed) != PUSH_OK)
 		goto fail_map;
+	hub->channels.memory = &hub->memory;
 	if (create_frames(hub) != PUSH_OK)
 		goto fail_frames;
 	if (push_history_is_kept(options)) {
-		hub->history = push_history_store_create(options, &hub->channels, stats, now_us);
+		hub->history =
+			push_history_store_create(options, &hub->channels, &hub->memory, stats, now_us);
 		if (!hub->history)
 			goto fail_frames;
 	}
@@ -78,6 +85,30 @@ fail_map:
 	return NULL;
 }
 
+static void
+forget_text(struct push_hub *hub)
+{
+	push_frame_unref(hub->text);
+	hub->text = NULL;
+}
+
+void
+hub_forget_idle_text(struct push_hub *hub)
+{
+	if (hub->text && hub->text->refs == 1)
+		forget_text(hub);
+}
+
+/* By the hub; others may still have something. */
+static void
+assert_nothing_is_charged(const struct push_memory *memory)
+{
+	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_QUEUES].bytes);
+	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_SOCKETS].bytes);
+	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_HISTORY].bytes);
+	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_CHANNELS].bytes);
+}
+
 void
 push_hub_destroy(struct push_hub *hub)
 {
@@ -86,7 +117,9 @@ push_hub_destroy(struct push_hub *hub)
 	push_history_store_destroy(hub->history);
 	hub_moved(hub); /* no heartbeats either */
 	destroy_frames(hub);
+	forget_text(hub);
 	push_channel_map_fini(&hub->channels);
+	assert_nothing_is_charged(&hub->memory);
 	push_buf_fini(&hub->scratch);
 	free(hub);
 }
@@ -117,7 +150,7 @@ hub_mark_clean(struct push_subscriber *subscriber)
 {
 	struct push_hub *hub = subscriber->hub;
 
-	if (push_list_is_empty(&subscriber->dirty))
+	if (subscriber->blocked || push_list_is_empty(&subscriber->dirty))
 		return;
 	push_list_remove(&subscriber->dirty);
 	hub->dirty_count--;
@@ -131,21 +164,45 @@ hub_account(struct push_subscriber *subscriber, uint32_t bytes_before)
 	uint64_t more = (uint64_t)subscriber->outbox.bytes - bytes_before; /* modulo 2^64 */
 
 	hub->stats->outbox_bytes += more;
-	if (!push_list_is_empty(&subscriber->dirty))
+	if (subscriber->blocked)
+		pressure_resize(subscriber, bytes_before);
+	else if (!push_list_is_empty(&subscriber->dirty))
 		hub->dirty_bytes += more;
 }
 
-/* `{"channel":"qwerty","message":"hello"`, without the brace that closes it: an id may follow. */
+/*
+ * What is published to many channels comes here channel by channel, with Redis in between even as messages of
+ * their own: one whose text is that of the last one shares it.  NULL: memory is out, or it has none to
+ * itself.
+ */
+static struct push_frame *
+share_text(struct push_hub *hub, const char *value, size_t size)
+{
+	if (hub->text && hub->text->size == size && !memcmp(hub->text->bytes, value, size))
+		return hub->text;
+	forget_text(hub);
+	hub->text = push_frame_create(size, 0);
+	if (!hub->text)
+		return NULL;
+	push_frame_charge(hub->text, &hub->memory.accounts[PUSH_MEMORY_QUEUES]);
+	memcpy(hub->text->bytes, value, size);
+	return hub->text;
+}
+
 enum push_status
 hub_compose(struct push_hub *hub, const struct push_channel *channel, const char *value, size_t value_size)
 {
 	struct push_buf *to = &hub->scratch;
+	struct push_frame *text;
 
 	push_buf_clear(to);
 	push_buf_append_text(to, "{\"channel\":");
 	push_json_append_string(to, channel->name, channel->name_size);
 	push_buf_append_text(to, ",\"message\":");
-	push_buf_append(to, value, value_size);
+	text = value_size < PUSH_SHARED_TEXT_BYTES_MIN ? NULL : share_text(hub, value, value_size);
+	if (!text)
+		push_buf_append(to, value, value_size);
+	hub->composed = (struct push_message_data){to->bytes, to->size, text};
 	return to->status;
 }
 
@@ -158,8 +215,9 @@ encode(struct push_hub *hub, const struct push_channel *channel, const char *id,
 		/* what nobody reads now is kept in one form, too: any can be made of any */
 		if (!channel->count_by_encoding[e] && (channel->count || !id_size || e > 0))
 			continue;
-		frames[e] = push_encoding_message(
-			(enum push_encoding)e, hub->scratch.bytes, hub->scratch.size, id, id_size, now_us);
+		frames[e] = push_encoding_message((enum push_encoding)e, &hub->composed, id, id_size, now_us);
+		if (frames[e])
+			push_frame_charge(frames[e], &hub->memory.accounts[PUSH_MEMORY_QUEUES]);
 		if (!frames[e] || (hub->tracker && push_tracker_attach(hub->tracker, frames[e]) != PUSH_OK))
 			return PUSH_OUT_OF_MEMORY;
 	}
@@ -348,6 +406,7 @@ bool
 push_hub_flush(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
 	hub->unflushed_deliveries = 0;
+	hub_forget_idle_text(hub);
 	while (!push_list_is_empty(&hub->dirty) && max-- > 0)
 		subscriber_flush(push_container_of(hub->dirty.next, struct push_subscriber, dirty), now_us);
 	PUSH_ASSERT(!push_list_is_empty(&hub->dirty) || (!hub->dirty_count && !hub->dirty_bytes));
@@ -446,6 +505,7 @@ push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
 	bool is_more = false;
 
+	hub_forget_idle_text(hub);
 	if (hub->history) {
 		is_more = push_history_store_tick(hub->history, now_us, max);
 		is_more = session_tick(hub, now_us, max) || is_more;

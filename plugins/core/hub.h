@@ -30,6 +30,7 @@
 #include "status.h"
 
 struct push_buf;
+struct push_memory;
 struct push_channel;
 struct push_history_rule;
 struct push_hub;
@@ -131,6 +132,22 @@ push_hub_is_behind(const struct push_hub *hub);
  */
 bool
 push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max);
+
+/* push_hub_memory - what is charged by the hub and by all around it; borrowed.  Its budget is for the owner
+ * to set. */
+struct push_memory *
+push_hub_memory(struct push_hub *hub);
+
+/*
+ * push_hub_relieve_queues - while memory is short, close the slow clients with the largest queues: at most
+ * `max`.  Returns their number.
+ */
+size_t
+push_hub_relieve_queues(struct push_hub *hub, uint64_t now_us, size_t max);
+
+/* push_hub_relieve_history - likewise drop the oldest messages that are kept.  Returns their number. */
+size_t
+push_hub_relieve_history(struct push_hub *hub, size_t max);
 
 /*
  * push_hub_drain - ask every client to reconnect elsewhere, each at a random moment, and close it a grace

@@ -206,10 +206,12 @@ create_entry(
 	entry = push_history_entry_create(history, kept->at, kept->ttl_us, kept->age_us, now_us);
 	if (!entry)
 		return NULL;
-	entry->frames[encoding] = push_encoding_message(encoding, hub->scratch.bytes, hub->scratch.size, id,
-		push_positions_format(&positions, UINT32_MAX, id), now_us);
-	if (entry->frames[encoding])
+	entry->frames[encoding] = push_encoding_message(
+		encoding, &hub->composed, id, push_positions_format(&positions, UINT32_MAX, id), now_us);
+	if (entry->frames[encoding]) {
+		push_frame_charge(entry->frames[encoding], &hub->memory.accounts[PUSH_MEMORY_QUEUES]);
 		return entry;
+	}
 	push_history_entry_destroy(entry);
 	return NULL;
 }

@@ -12,6 +12,7 @@
 #include "hub.h"
 #include "list.h"
 #include "outbox.h"
+#include "memory.h"
 #include "push_assert.h"
 #include "subscriber.h"
 #include "tokens.h"
@@ -58,14 +59,15 @@ struct subscription_list {
  */
 struct push_subscriber {
 	uint32_t magic;
-	uint8_t encoding;   /* enum push_encoding */
-	uint8_t state : 4;  /* enum subscriber_state */
-	bool is_told : 1;   /* its end, to the observer */
-	bool has_acks : 1;  /* its session has some (acks.h) */
-	bool is_paused : 1; /* the transport does not read from it (intake.h) */
-	bool is_held : 1;   /* somebody has work of the client's to do (push_subscriber_hold) */
-	uint8_t reason;     /* enum push_close_reason, from CLOSING on */
-	bool blocked : 1;   /* the transport calls push_subscriber_writable() */
+	uint8_t encoding;      /* enum push_encoding */
+	uint8_t state : 4;     /* enum subscriber_state */
+	bool is_told : 1;      /* its end, to the observer */
+	bool has_acks : 1;     /* its session has some (acks.h) */
+	bool is_paused : 1;    /* the transport does not read from it (intake.h) */
+	bool is_held : 1;      /* somebody has work of the client's to do (push_subscriber_hold) */
+	uint8_t reason : 5;    /* enum push_close_reason, from CLOSING on */
+	bool fills_socket : 1; /* what the kernel buffers for it is charged (pressure.h) */
+	bool blocked : 1;      /* the transport calls push_subscriber_writable() */
 	bool awaits_pong : 1;
 	bool pong_overdue : 1; /* the grace period is over, the second look is not */
 	bool asked_to_reconnect : 1;
@@ -75,7 +77,7 @@ struct push_subscriber {
 	bool is_replayed : 1; /* so did some that wait */
 	struct push_hub *hub;
 	struct push_outbox outbox;
-	struct push_list dirty; /* in hub->dirty while it has something to write and is not blocked */
+	struct push_list dirty; /* in hub->dirty while it has something to write; blocked: see pressure.h */
 	const struct push_transport *transport;
 	void *connection;
 	union {
@@ -104,6 +106,8 @@ struct push_hub {
 	struct push_list changed; /* channels; used when watched */
 	bool watched;
 	struct push_list dirty;
+	struct push_list blocked[PUSH_QUEUE_SIZE_CLASSES]; /* see pressure.h */
+	struct push_memory memory;
 	size_t dirty_count;
 	uint64_t dirty_bytes;          /* what waits for those that are dirty */
 	uint64_t unflushed_deliveries; /* since the flush had its last turn */
@@ -131,7 +135,9 @@ struct push_hub {
 	void *publish_context;
 	const struct push_hub_observer *observer; /* NULL: nobody */
 	struct push_tracker *tracker;             /* of the message that is being delivered; NULL: none */
-	struct push_buf scratch;                  /* the JSON of the message that is being delivered */
+	struct push_buf scratch;           /* the JSON of the message that is being delivered, or its head */
+	struct push_message_data composed; /* likewise, with its text (hub_compose) */
+	struct push_frame *text; /* the last large one: the next message may have the same; or NULL */
 };
 
 /* hub_random_below - uniform in [0, limit]; not for secrets. */
@@ -143,9 +149,13 @@ hub_random_upto(struct push_hub *hub, uint64_t limit);
 struct push_channel *
 hub_obtain(struct push_hub *hub, const char *name, size_t size);
 
-/* hub_compose - put a message's JSON into hub->scratch, without the brace that closes it. */
+/* hub_compose - make hub->composed of a message; valid until the next one. */
 enum push_status PUSH_MUST_USE
 hub_compose(struct push_hub *hub, const struct push_channel *channel, const char *value, size_t value_size);
+
+/* hub_forget_idle_text - do not keep the last large text for the hub alone. */
+void
+hub_forget_idle_text(struct push_hub *hub);
 
 /* hub_moved - the newest position has changed. */
 void

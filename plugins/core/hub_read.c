@@ -15,18 +15,22 @@ append_message(struct reader *reader, const struct push_history_entry *entry)
 {
 	struct push_positions positions = {.partitions = 1u << reader->history->partition};
 	char id[PUSH_ID_BYTES_MAX];
-	const char *data;
-	size_t id_size, size;
+	struct push_message_data data;
+	size_t id_size;
 
 	positions.at[reader->history->partition] = entry->at;
 	id_size = push_positions_format(&positions, UINT32_MAX, id);
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++) {
 		if (!entry->frames[e])
 			continue;
-		data = push_encoding_message_data((enum push_encoding)e, entry->frames[e], id_size, &size);
-		PUSH_ASSERT(size > reader->prefix);
-		push_read_answer_message(
-			&reader->answer, data + reader->prefix, size - reader->prefix, entry->at);
+		data = push_encoding_message_data((enum push_encoding)e, entry->frames[e], id_size);
+		PUSH_ASSERT(data.text ? data.size == reader->prefix : data.size > reader->prefix);
+		if (data.text)
+			push_read_answer_message(
+				&reader->answer, (const char *)data.text->bytes, data.text->size, entry->at);
+		else
+			push_read_answer_message(&reader->answer, data.bytes + reader->prefix,
+				data.size - reader->prefix, entry->at);
 		return;
 	}
 }

@@ -33,12 +33,24 @@
 /* Bounds of memory that a whole process may use for something. */
 #define PUSH_MEMORY_MAX (64ull * 1024 * 1024 * 1024)
 
+/* Bounds of the memory that all may use for everything that grows: some clients with full queues have to fit
+ * in, and the rest of the process has to fit in beside it. */
+#define PUSH_BUDGET_BYTES_MIN   (8ull * 1024 * 1024)
+#define PUSH_BUDGET_PERCENT_MAX 90u
+
+/* Freed since the heap was last looked at, so much is worth giving back to the system. */
+#define PUSH_TRIM_BYTES_MIN (16ull * 1024 * 1024)
+
 /* The query of a subscribe request as a whole; lws keeps at most 4096 bytes of headers, so more never comes.
  */
 #define PUSH_QUERY_BYTES_MAX 4096
 
 /* Messages that one outbox may hold beside its limit in bytes: bounds the ring of pointers at 512 KB. */
 #define PUSH_OUTBOX_FRAMES_MAX 65536u
+
+/* A text from this size on is shared by all frames with it (frame.h): below, the copy is cheaper than three
+ * pieces of one write. */
+#define PUSH_SHARED_TEXT_BYTES_MIN 4096
 
 /* Frames handed to the transport in one write, and so the length of the iovec on the stack. */
 #define PUSH_WRITE_FRAMES_MAX 256
@@ -151,6 +163,13 @@
 /* What a request to change channels is answered, by its own bytes: an error repeats at most that of a name,
  * and says why in less than a hundred bytes; the shortest name takes three. */
 #define PUSH_CONTROL_ANSWER_FACTOR 48
+
+/* Sizes of queues that are told apart when the largest are looked for: powers of two, up to 32 bits. */
+#define PUSH_QUEUE_SIZE_CLASSES 32
+
+/* What is freed in one turn when memory is short: each closes a connection, or drops a message. */
+#define PUSH_RELIEF_CLIENTS_MAX  512u
+#define PUSH_RELIEF_MESSAGES_MAX 16384u
 
 /* Answers that wait for a client to read them: past it the client is not read from (intake.h).  More than any
  * burst of commands that an honest client sends before it reads, little beside a queue. */

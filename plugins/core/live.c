@@ -111,6 +111,7 @@ need_live(struct push_subscriber *subscriber)
 	if (!live)
 		return NULL;
 	push_buf_init(&live->early, PUSH_LIVE_EARLY_BYTES_MAX);
+	push_buf_charge(&live->early, &subscriber->hub->memory.accounts[PUSH_MEMORY_REQUESTS]);
 	subscriber->list->live = live;
 	return live;
 }
@@ -826,6 +827,7 @@ live_start(struct push_subscriber *subscriber, uint64_t now_us)
 		return;
 	early = live->early; /* is ours now */
 	push_buf_init(&live->early, PUSH_LIVE_EARLY_BYTES_MAX);
+	push_buf_charge(&live->early, early.account);
 	for (size_t at = 0; at < early.size && is_open(subscriber);) {
 		struct early_command head;
 		struct push_command command;

@@ -18,7 +18,7 @@
 #include "units.h"
 #include "utf8.h"
 
-enum option_type { DURATION, SIZE, MEMORY, COUNT, RATIO, SWITCH, TEXT, URL };
+enum option_type { DURATION, SIZE, MEMORY, BUDGET, COUNT, RATIO, SWITCH, TEXT, URL };
 
 static const struct push_option_info infos[] = {
 #define X(field, type, name, value, help) {name, value, help},
@@ -59,6 +59,7 @@ set_number(void *field, enum option_type type, const char *value)
 	switch (type) {
 	case DURATION: status = push_duration_parse(value, &number); break;
 	case SIZE: status = push_size_parse(value, &number); break;
+	case BUDGET: status = push_budget_parse(value, &number); break;
 	case MEMORY: status = push_memory_parse(value, &number); break;
 	case RATIO: status = push_ratio_parse(value, &number); break;
 	default: status = push_count_parse(value, &number); break;
@@ -88,6 +89,7 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 		[DURATION] = "not a duration (500ms, 30s, 2m, 1h or milliseconds, at most 24h)",
 		[SIZE] = "not a size (64kb, 1mb or bytes, at most 64mb)",
 		[MEMORY] = "not a size (64mb, 2gb or bytes, at most 64gb)",
+		[BUDGET] = "not a size from 8mb to 64gb (256mb, 2gb), and not a share from 1% to 90%",
 		[COUNT] = "not a number",
 		[RATIO] = "not a share from 0 to 1, such as 0.01",
 		[SWITCH] = "neither on nor off (nor true or false)",

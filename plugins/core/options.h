@@ -24,9 +24,9 @@
 #define PUSH_ACK_TIMEOUT_DEFAULT "10s"
 
 /* X(field, type, name, default, meaning)
- * type DURATION: uint64_t in microseconds; SIZE, MEMORY: uint64_t in bytes; COUNT: uint64_t; RATIO: uint64_t
- * in billionths; SWITCH: bool;
- * TEXT: char[]; URL: a longer one */
+ * type DURATION: uint64_t in microseconds; SIZE, MEMORY: uint64_t in bytes; BUDGET: likewise, or percent
+ * (push_budget_bytes); COUNT: uint64_t; RATIO: uint64_t in billionths; SWITCH: bool; TEXT: char[]; URL: a
+ * longer one */
 #define PUSH_OPTIONS_MAP(X)                                                                                  \
 	X(lifetime_min_us, DURATION, "push.reconnect.dither.min.duration", "120s",                           \
 		"shortest lifetime of a connection; each one is drawn from [min, max]")                      \
@@ -64,6 +64,9 @@
 		"off: the kernel may hold back a small message while another one is on its way")             \
 	X(flush_delay_us, DURATION, "push.flush.delay", "0",                                                 \
 		"how long messages may wait for others, to go out together")                                 \
+	X(memory_max, BUDGET, "push.memory.max", "50%",                                                      \
+		"what waits for clients, is kept of channels and is under way may take, of all workers "     \
+		"together: a size, or a share of the control group's limit, or of the machine's memory")     \
 	X(history_size, COUNT, "push.history.size", "0", "messages kept of a channel; 0: none")              \
 	X(history_ttl_us, DURATION, "push.history.ttl", "5m", "how long each is kept")                       \
 	X(history_bytes_max, MEMORY, "push.history.memory.max", "64mb",                                      \
@@ -92,6 +95,7 @@
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
 #define PUSH_OPTION_FIELD_SIZE(field)     uint64_t field
 #define PUSH_OPTION_FIELD_MEMORY(field)   uint64_t field
+#define PUSH_OPTION_FIELD_BUDGET(field)   uint64_t field
 #define PUSH_OPTION_FIELD_COUNT(field)    uint64_t field
 #define PUSH_OPTION_FIELD_RATIO(field)    uint64_t field
 #define PUSH_OPTION_FIELD_SWITCH(field)   bool field

@@ -11,6 +11,7 @@
 #define RING_FIRST_CAPACITY 8
 
 struct ring {
+	struct push_account *account;   /* what it is charged to; NULL: nothing */
 	uint32_t head, count, capacity; /* frames; capacity is a power of two */
 	struct push_frame *frames[];
 };
@@ -19,6 +20,20 @@ _Static_assert((RING_FIRST_CAPACITY & (RING_FIRST_CAPACITY - 1)) == 0, "the ring
 _Static_assert((PUSH_OUTBOX_FRAMES_MAX & (PUSH_OUTBOX_FRAMES_MAX - 1)) == 0, "the ring doubles up to this");
 /* what may wait, the frame that an empty outbox takes whatever its size, and a Close frame */
 _Static_assert(8ull * PUSH_SIZE_MAX < UINT32_MAX, "bytes are counted in 32 bits");
+
+static uint64_t
+ring_bytes(uint32_t capacity)
+{
+	return sizeof(struct ring) + PUSH_MALLOC_BYTES + capacity * sizeof(struct push_frame *);
+}
+
+static void
+free_ring(struct ring *ring)
+{
+	if (ring && ring->account)
+		push_account_take(ring->account, ring_bytes(ring->capacity));
+	free(ring);
+}
 
 static struct ring *
 ring_of(const struct push_outbox *outbox)
@@ -85,8 +100,20 @@ static void
 let_go(struct push_outbox *outbox)
 {
 	PUSH_ASSERT(outbox->sent == 0 && outbox->bytes == 0);
-	free(ring_of(outbox));
+	free_ring(ring_of(outbox));
 	outbox->item = 0;
+}
+
+/* Of one frame; a ring that was large is not kept for it. */
+static void
+shrink(struct push_outbox *outbox)
+{
+	struct ring *ring = ring_of(outbox);
+
+	if (ring->count > 1)
+		return;
+	outbox->item = (uintptr_t)*slot(ring, 0);
+	free_ring(ring);
 }
 
 static void
@@ -111,6 +138,8 @@ drop_from(struct push_outbox *outbox, uint32_t index)
 		ring->count = count;
 	if (!count)
 		let_go(outbox);
+	else if (ring)
+		shrink(outbox);
 }
 
 void
@@ -122,7 +151,7 @@ push_outbox_fini(struct push_outbox *outbox)
 
 /* A ring with room for one more; the frames are laid out from its start. */
 static enum push_status
-grow(struct push_outbox *outbox)
+grow(struct push_outbox *outbox, const struct push_frame *frame)
 {
 	struct ring *old = ring_of(outbox), *ring;
 	uint32_t capacity = old ? old->capacity * 2 : RING_FIRST_CAPACITY;
@@ -132,10 +161,13 @@ grow(struct push_outbox *outbox)
 	ring = malloc(sizeof(*ring) + capacity * sizeof(struct push_frame *));
 	if (!ring)
 		return PUSH_OUT_OF_MEMORY;
+	ring->account = frame->account ? &frame->account->memory->accounts[PUSH_MEMORY_QUEUES] : NULL;
+	if (ring->account)
+		push_account_add(ring->account, ring_bytes(capacity));
 	ring->head = 0;
 	ring->capacity = capacity;
 	ring->count = (uint32_t)push_outbox_peek(outbox, ring->frames, capacity);
-	free(old);
+	free_ring(old);
 	outbox->item = (uintptr_t)ring + RING_MARK;
 	/* cppcheck-suppress memleak ; the word owns the ring */
 	return PUSH_OK;
@@ -156,7 +188,7 @@ push_outbox_push(struct push_outbox *outbox, struct push_frame *frame, size_t by
 		return PUSH_TOO_LARGE;
 	ring = ring_of(outbox);
 	if (!ring || ring->count == ring->capacity) {
-		enum push_status status = grow(outbox);
+		enum push_status status = grow(outbox, frame);
 
 		if (status != PUSH_OK)
 			return status;

@@ -13,7 +13,7 @@
  * of one message still delivers messages one by one.
  *
  * Invariants: bytes is the sum of the frames' sizes less `sent`; item == 0 means nothing is owned; a ring
- * holds at least one frame.
+ * holds at least one frame.  A ring is charged where the frames are (memory.h).
  */
 #ifndef PUSH_CORE_OUTBOX_H
 #define PUSH_CORE_OUTBOX_H

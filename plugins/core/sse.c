@@ -27,13 +27,14 @@ push_sse_frame(const struct push_sse_event *event)
 	char retry[RETRY_LINE_BYTES] = "";
 	struct push_frame *frame;
 	unsigned char *p;
-	size_t size;
+	size_t size, text_at;
 
 	if (event->retry_ms)
 		snprintf(retry, sizeof(retry), "\nretry:%u", event->retry_ms);
-	size = push_sse_data_offset(strlen(event->name)) + event->data_size + strlen(data_end) +
-	       strlen(retry) + (event->id_size ? strlen("\nid:") + event->id_size : 0) + strlen("\n\n");
-	frame = push_frame_create(size, event->accepted_us);
+	text_at = push_sse_data_offset(strlen(event->name)) + event->data_size;
+	size = text_at + strlen(data_end) + strlen(retry) +
+	       (event->id_size ? strlen("\nid:") + event->id_size : 0) + strlen("\n\n");
+	frame = push_frame_create_around(size, event->text, text_at, event->accepted_us);
 	if (!frame)
 		return NULL;
 	p = put_text(frame->bytes, "event:");

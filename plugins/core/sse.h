@@ -16,10 +16,11 @@ struct push_sse_event {
 	const char *name;
 	const char *data;
 	size_t data_size;
-	const char *data_end;  /* more of it, NUL-terminated */
-	const char *id;        /* what the client sends as Last-Event-ID when it comes back */
-	size_t id_size;        /* 0: no such line */
-	unsigned int retry_ms; /* 0: no such line */
+	struct push_frame *text; /* more of it, borrowed (frame.h); NULL: no more */
+	const char *data_end;    /* more of it, NUL-terminated */
+	const char *id;          /* what the client sends as Last-Event-ID when it comes back */
+	size_t id_size;          /* 0: no such line */
+	unsigned int retry_ms;   /* 0: no such line */
 	uint64_t accepted_us;
 };
 

@@ -152,6 +152,37 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 }
 
 static void
+render_memory(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char *const uses[] = {
+#define X(name, label) label,
+		PUSH_MEMORY_USE_MAP(X)
+#undef X
+	};
+	static const char *const relieved[] = {
+#define X(name, label) label,
+		PUSH_RELIEF_MAP(X)
+#undef X
+	};
+
+	head(to, "push_memory_bytes", "gauge",
+		"Bytes of push.memory.max that are in use now: what waits for subscribers, what the kernel "
+		"may "
+		"buffer for slow ones, requests and answers under way, history, values kept by name, "
+		"channels.");
+	for (size_t i = 0; i < PUSH_MEMORY_USE_COUNT; i++)
+		push_buf_printf(to, "push_memory_bytes{for=\"%s\"} %" PRIu64 "\n", uses[i], stats->memory[i]);
+	single(to, "push_memory_max_bytes", "gauge", "push.memory.max, of all workers together.",
+		stats->memory_max);
+	head(to, "push_memory_relieved_total", "counter",
+		"What gave way since memory was short: slow clients, connections whose answers are not read, "
+		"messages of history, publishes.");
+	for (size_t i = 0; i < PUSH_RELIEF_COUNT; i++)
+		push_buf_printf(to, "push_memory_relieved_total{what=\"%s\"} %" PRIu64 "\n", relieved[i],
+			stats->relieved[i]);
+}
+
+static void
 render_history(const struct push_stats *stats, struct push_buf *to)
 {
 	single(to, "push_history_bytes", "gauge", "Bytes of messages kept for clients that come back, now.",
@@ -286,6 +317,7 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_transports(stats, to);
 	render_disconnects(stats, to);
 	render_publishes(stats, to);
+	render_memory(stats, to);
 	render_history(stats, to);
 	render_live(stats, to);
 	render_acks(stats, to);

@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "encoding.h"
+#include "memory.h"
 #include "options.h"
 
 /* The statuses that a publish can be answered with; a new one needs its number here. */
@@ -47,6 +48,20 @@ enum push_trace_result {
 		PUSH_TRACE_RESULT_COUNT
 };
 
+/* What gives way when memory is short, in this order.  X(name, label) */
+#define PUSH_RELIEF_MAP(X)                                                                                   \
+	X(CLIENTS, "clients")     /* slow subscribers, closed with 1013 */                                   \
+	X(ANSWERS, "answers")     /* connections of publishers that read no answers, closed */               \
+	X(HISTORY, "history")     /* messages, the oldest */                                                 \
+	X(PUBLISHES, "publishes") /* refused with 503 */
+
+enum push_relief_step {
+#define X(name, label) PUSH_RELIEF_##name,
+	PUSH_RELIEF_MAP(X)
+#undef X
+		PUSH_RELIEF_COUNT
+};
+
 struct push_stats {
 	struct {
 		uint64_t connections, connections_total; /* now; since the start */
@@ -67,6 +82,8 @@ struct push_stats {
 	uint64_t origins_refused;                    /* requests of pages that are not allowed */
 	uint64_t routes_limited;                     /* requests whose route was not asked for (direct/) */
 	uint64_t outbox_bytes;                       /* now, all subscribers together */
+	uint64_t memory[PUSH_MEMORY_USE_COUNT], memory_max; /* bytes now, and the budget */
+	uint64_t relieved[PUSH_RELIEF_COUNT];               /* what gave way when memory was short */
 	uint64_t paused, pauses; /* clients that are not read from (intake.h), now and since the start */
 	uint64_t latency_buckets[PUSH_LATENCY_BUCKET_COUNT + 1]; /* the last one: longer than all */
 	uint64_t latency_sum_us;

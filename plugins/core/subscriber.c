@@ -14,6 +14,7 @@
 #include "intake.h"
 #include "limits.h"
 #include "live.h"
+#include "pressure.h"
 #include "session.h"
 
 struct push_subscriber *
@@ -94,7 +95,7 @@ subscriber_join(struct push_subscriber *subscriber, const struct push_channel_na
 
 	if (!channel)
 		return PUSH_OUT_OF_MEMORY;
-	if (push_channel_reserve(channel) != PUSH_OK) {
+	if (push_channel_reserve(&hub->channels, channel) != PUSH_OK) {
 		push_channel_map_release(&hub->channels, channel);
 		return PUSH_OUT_OF_MEMORY;
 	}
@@ -325,6 +326,7 @@ push_subscriber_greet(struct push_subscriber *subscriber, const void *bytes, siz
 	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW && push_outbox_is_empty(&subscriber->outbox));
 	if (!frame)
 		return PUSH_OUT_OF_MEMORY;
+	push_frame_charge(frame, &subscriber->hub->memory.accounts[PUSH_MEMORY_QUEUES]);
 	memcpy(frame->bytes, bytes, size);
 	status = push_outbox_push(&subscriber->outbox, frame, SIZE_MAX);
 	push_frame_unref(frame);
@@ -509,6 +511,7 @@ retire(struct push_subscriber *subscriber)
 	intake_forget(subscriber);
 	unsubscribe_all(subscriber);
 	push_timer_disarm(&subscriber->timer);
+	pressure_unblock(subscriber);
 	hub_mark_clean(subscriber);
 }
 
@@ -527,6 +530,7 @@ void
 push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason reason, uint64_t now_us)
 {
 	struct push_frame *close_frame = subscriber->hub->closes[subscriber->encoding][reason];
+	bool is_slow = reason == PUSH_CLOSE_SLOW || reason == PUSH_CLOSE_MEMORY;
 	uint32_t before = subscriber->outbox.bytes;
 	enum push_status status = PUSH_OK;
 
@@ -534,16 +538,17 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 	if (subscriber->state >= SUBSCRIBER_CLOSING)
 		return;
 	subscriber->state = SUBSCRIBER_CLOSING;
-	subscriber->reason = (uint8_t)reason;
+	subscriber->reason = (unsigned int)reason & 31u;
+	pressure_unblock(subscriber);
 	intake_end(subscriber);
 	unsubscribe_all(subscriber);
-	if (reason == PUSH_CLOSE_SLOW)
+	if (is_slow)
 		push_outbox_drop_unsent(&subscriber->outbox);
 	if (close_frame)
 		status = push_outbox_push(&subscriber->outbox, close_frame, SIZE_MAX);
 	hub_account(subscriber, before);
 
-	if (status != PUSH_OK || (reason == PUSH_CLOSE_SLOW && !close_frame)) {
+	if (status != PUSH_OK || (is_slow && !close_frame)) {
 		finish(subscriber, true);
 		return;
 	}
@@ -561,6 +566,8 @@ subscriber_enqueue(struct push_subscriber *subscriber, struct push_frame *frame,
 
 	if (subscriber->state != SUBSCRIBER_OPEN && subscriber->state != SUBSCRIBER_WAITING)
 		return;
+	if (!frame->account)
+		push_frame_charge(frame, &subscriber->hub->memory.accounts[PUSH_MEMORY_QUEUES]);
 	status = push_outbox_push(&subscriber->outbox, frame, bytes_max);
 	if (status == PUSH_TOO_LARGE && is_head_kept(subscriber))
 		let_head_go(subscriber); /* its early frames have more answers than may wait */
@@ -624,13 +631,14 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 		return false;
 	PUSH_ASSERT((size_t)taken <= offered);
 
-	subscriber->blocked = (size_t)taken < offered;
 	if (subscriber->is_paused && taken)
 		push_subscriber_heard(subscriber);
 	count_written(subscriber, frames, outbox->sent, (size_t)taken, now_us);
 	before = outbox->bytes;
 	push_outbox_advance(outbox, (size_t)taken);
 	hub_account(subscriber, before);
+	if ((size_t)taken < offered)
+		pressure_block(subscriber, true);
 	return true;
 }
 
@@ -649,7 +657,7 @@ subscriber_flush(struct push_subscriber *subscriber, uint64_t now_us)
 	if (subscriber->state == SUBSCRIBER_CLOSED || is_head_kept(subscriber))
 		return;
 	if (subscriber->transport->is_blocked(subscriber->connection)) {
-		subscriber->blocked = true;
+		pressure_block(subscriber, false);
 		return;
 	}
 	if (!push_outbox_is_empty(&subscriber->outbox) && !write_once(subscriber, now_us)) {
@@ -846,6 +854,7 @@ push_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int co
 		return;
 	}
 	subscriber->state = SUBSCRIBER_CLOSING; /* with the reason that it was created with */
+	pressure_unblock(subscriber);
 	intake_end(subscriber);
 	unsubscribe_all(subscriber);
 	if (subscriber->blocked)
@@ -869,6 +878,7 @@ push_subscriber_writable(struct push_subscriber *subscriber, uint64_t now_us)
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	if (!subscriber->blocked)
 		return;
+	pressure_unblock(subscriber);
 	subscriber->blocked = false;
 	subscriber_flush(subscriber, now_us);
 }

@@ -1,5 +1,7 @@
 /* units.c - see units.h.  One scanner for "digits, then a unit"; each kind brings its table of units. */
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <strings.h>
 
 #include "limits.h"
@@ -70,6 +72,29 @@ enum push_status
 push_memory_parse(const char *text, uint64_t *ret_bytes)
 {
 	return parse_with_units(text, memory_units, PUSH_MEMORY_MAX, ret_bytes);
+}
+
+enum push_status
+push_budget_parse(const char *text, uint64_t *ret_budget)
+{
+	static const struct unit shares[] = {{"%", 1}, {NULL, 0}};
+	bool is_share = strchr(text, '%');
+	uint64_t budget;
+	enum push_status status = is_share ? parse_with_units(text, shares, PUSH_BUDGET_PERCENT_MAX, &budget)
+					   : push_memory_parse(text, &budget);
+
+	if (status != PUSH_OK)
+		return status;
+	if (budget < (is_share ? 1 : PUSH_BUDGET_BYTES_MIN))
+		return PUSH_INVALID;
+	*ret_budget = budget;
+	return PUSH_OK;
+}
+
+uint64_t
+push_budget_bytes(uint64_t budget, uint64_t bytes)
+{
+	return budget > PUSH_BUDGET_PERCENT_MAX ? budget : bytes / 100 * budget;
 }
 
 enum push_status

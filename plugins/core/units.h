@@ -33,6 +33,18 @@ push_size_parse(const char *text, uint64_t *ret_bytes);
 enum push_status PUSH_MUST_USE
 push_memory_parse(const char *text, uint64_t *ret_bytes);
 
+/*
+ * push_budget_parse - a size as above, of PUSH_BUDGET_BYTES_MIN at least, or a share of what there is, `50%`.
+ *
+ * Writes bytes, or the percentage, which is smaller than any such size.  Errors as push_size_parse().
+ */
+enum push_status PUSH_MUST_USE
+push_budget_parse(const char *text, uint64_t *ret_budget);
+
+/* push_budget_bytes - what a budget is of so many bytes. */
+uint64_t
+push_budget_bytes(uint64_t budget, uint64_t bytes);
+
 /* push_count_parse - a bare number up to PUSH_SIZE_MAX.  Errors as push_size_parse(). */
 enum push_status PUSH_MUST_USE
 push_count_parse(const char *text, uint64_t *ret_count);

@@ -29,6 +29,7 @@ struct push_values {
 	size_t bucket_count; /* a power of two */
 	size_t count;
 	uint64_t bytes, seed;
+	struct push_account *account; /* borrowed; NULL: it is charged to nobody */
 	struct push_list by_age;
 	struct push_wheel wheel;
 };
@@ -39,13 +40,14 @@ _Static_assert(
 	"one always has room");
 
 struct push_values *
-push_values_create(uint64_t seed, uint64_t now_us)
+push_values_create(uint64_t seed, struct push_account *account, uint64_t now_us)
 {
 	struct push_values *values = calloc(1, sizeof(*values));
 
 	if (!values)
 		return NULL;
 	values->seed = seed;
+	values->account = account;
 	values->bucket_count = FIRST_BUCKETS;
 	values->buckets = calloc(values->bucket_count, sizeof(struct value *));
 	if (!values->buckets) {
@@ -91,6 +93,8 @@ drop(struct value *value)
 	*link = value->next;
 	values->count--;
 	values->bytes -= bytes_of(value);
+	if (values->account)
+		push_account_take(values->account, bytes_of(value));
 	push_list_remove(&value->age);
 	push_timer_disarm(&value->expiry);
 	free(value);
@@ -194,6 +198,8 @@ insert(struct push_values *values, struct value *value, uint64_t until_us)
 	value->until_us = until_us;
 	values->count++;
 	values->bytes += bytes_of(value);
+	if (values->account)
+		push_account_add(values->account, bytes_of(value));
 	push_list_append(&values->by_age, &value->age);
 	push_wheel_arm(&values->wheel, &value->expiry, until_us);
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "memory.h"
 #include "status.h"
 
 struct push_values;
@@ -23,9 +24,10 @@ struct push_values;
 /* What one takes beside its name and its bytes, about. */
 #define PUSH_VALUE_OVERHEAD_BYTES 128
 
-/* push_values_create - nothing is kept yet.  NULL when memory is out. */
+/* push_values_create - nothing is kept yet.  @account: what it is charged to, borrowed; NULL: nothing.
+ * Returns NULL when memory is out. */
 struct push_values *
-push_values_create(uint64_t seed, uint64_t now_us);
+push_values_create(uint64_t seed, struct push_account *account, uint64_t now_us);
 
 /* push_values_destroy - NULL is allowed. */
 void

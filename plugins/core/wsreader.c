@@ -243,10 +243,7 @@ read_control(struct push_ws_reader *reader, unsigned char *piece, size_t size)
 static void
 drop_message(struct push_ws_reader *reader)
 {
-	size_t max = reader->text.max;
-
-	push_buf_fini(&reader->text);
-	push_buf_init(&reader->text, max);
+	push_buf_reset(&reader->text);
 	reader->text_checked = 0;
 }
 

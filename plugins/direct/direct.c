@@ -53,6 +53,8 @@ push_direct_create(
 	push_list_init(&direct->probes);
 	push_list_init(&direct->doors);
 	push_list_init(&direct->requests);
+	push_list_init(&direct->unread);
+	direct->requests_account = &ops->memory(broker)->accounts[PUSH_MEMORY_REQUESTS];
 	return direct;
 }
 
@@ -99,6 +101,12 @@ push_direct_stop(struct push_direct *direct)
 	direct->stopped = true;
 	direct_doors_close(direct);
 	direct_requests_stop(direct);
+}
+
+size_t
+push_direct_relieve(struct push_direct *direct, size_t max)
+{
+	return direct_requests_relieve(direct, max);
 }
 
 bool

@@ -18,6 +18,8 @@ struct push_direct {
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
 	struct push_list probes, doors, requests;
+	struct push_list unread;               /* of these: whose client does not read, the oldest first */
+	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
 	int files_max;
 	uint64_t probes_used_us;  /* the time that the probes so far have used up (probe.c) */
@@ -35,6 +37,11 @@ direct_request_open(struct push_direct *direct, int fd, int port);
 /* direct_request_on_timer - the wheel's callback. */
 void
 direct_request_on_timer(struct push_timer *timer, uint64_t now_us);
+
+/* direct_requests_relieve - while memory is short, close connections whose answers are not read, at most
+ * `max`. */
+size_t
+direct_requests_relieve(struct push_direct *direct, size_t max);
 
 /* direct_requests_stop - end those that wait for a request. */
 void

@@ -42,10 +42,7 @@ wait_for(struct push_http_conn *conn, uint32_t events)
 static void
 forget_request(struct push_http_conn *conn)
 {
-	size_t max = conn->body.max;
-
-	push_buf_fini(&conn->body);
-	push_buf_init(&conn->body, max);
+	push_buf_reset(&conn->body);
 	push_route_unref(conn->route);
 	conn->route = NULL;
 	free(conn->origin);
@@ -65,6 +62,7 @@ conn_destroy(struct push_source *source)
 
 	push_timer_disarm(&conn->timer);
 	push_list_remove(&conn->link);
+	push_list_remove(&conn->unread);
 	direct_probe_forget(conn);
 	if (conn->state == CONN_WAITING && !conn->published) {
 		conn->direct = NULL;
@@ -173,15 +171,14 @@ send_answers(struct push_http_conn *conn)
 	if (conn->answers_sent < answers->size) {
 		if (conn->lines || !push_timer_is_armed(&conn->timer))
 			arm(conn, PUSH_ANSWERS_US);
+		if (push_list_is_empty(&conn->unread))
+			push_list_append(&conn->direct->unread, &conn->unread);
 		wait_for(conn, EPOLLOUT);
 		return;
 	}
-	if (answers->size > PUSH_ANSWERS_KEPT_BYTES) {
-		size_t max = answers->max;
-
-		push_buf_fini(answers);
-		push_buf_init(answers, max);
-	}
+	push_list_remove(&conn->unread);
+	if (answers->size > PUSH_ANSWERS_KEPT_BYTES)
+		push_buf_reset(answers);
 	push_buf_clear(answers);
 	conn->answers_sent = 0;
 	if (!conn->keep_alive && (conn->state == CONN_HEAD || conn->state == CONN_LINGER))
@@ -358,6 +355,7 @@ publish_body(struct push_http_conn *conn)
 	}
 	push_timer_disarm(&conn->timer);
 	push_buf_init(&conn->body, body.max); /* its bytes are `body`'s now */
+	push_buf_charge(&conn->body, body.account);
 	publish(conn, body.bytes ? body.bytes : "", body.size);
 	push_buf_fini(&body);
 }
@@ -573,9 +571,24 @@ read_length(struct push_http_conn *conn, const char *bytes, size_t size)
 	return size;
 }
 
+/* Bodies give way last when memory is short.  Returns false where this one has. */
+static bool
+has_room(struct push_http_conn *conn, size_t size)
+{
+	struct push_direct *direct = conn->direct;
+
+	if (push_memory_has_room(direct->requests_account->memory, size))
+		return true;
+	direct->ops->count_relieved_publish(direct->broker);
+	break_body(conn, 503, PUSH_MEMORY_SHORT_TEXT);
+	return false;
+}
+
 static size_t
 read_body(struct push_http_conn *conn, const char *bytes, size_t size)
 {
+	if (!has_room(conn, size))
+		return size;
 	return conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
 }
 
@@ -1080,9 +1093,12 @@ direct_request_open(struct push_direct *direct, int fd, int port)
 	conn->keep_alive = true;
 	push_list_append(&direct->requests, &conn->link);
 	push_list_init(&conn->probe_link);
+	push_list_init(&conn->unread);
 	push_timer_init(&conn->timer);
 	push_buf_init(&conn->body, direct->ops->options(direct->broker)->message_bytes_max);
 	push_buf_init(&conn->answers, PUSH_ANSWERS_BYTES_MAX + PUSH_ANSWER_BYTES_MAX);
+	push_buf_charge(&conn->body, direct->requests_account);
+	push_buf_charge(&conn->answers, direct->requests_account);
 	arm(conn, PUSH_HEAD_US);
 	conn->set = &direct->sets[PUSH_DIRECT_ARRIVALS];
 	push_source_open(conn->set, &conn->source, &conn_kind, fd);
@@ -1112,6 +1128,26 @@ direct_request_resume(struct push_http_conn *conn, bool ours)
 		wait_for(conn, READING);
 	else
 		give_to_lws(conn);
+}
+
+size_t
+direct_requests_relieve(struct push_direct *direct, size_t max)
+{
+	size_t count = 0;
+
+	while (count < max && !push_list_is_empty(&direct->unread) &&
+		push_memory_gives(direct->requests_account->memory, 1u << PUSH_MEMORY_REQUESTS)) {
+		struct push_http_conn *conn =
+			push_container_of(direct->unread.next, struct push_http_conn, unread);
+
+		push_list_remove(&conn->unread);
+		push_buf_reset(&conn->answers);
+		conn->answers_sent = 0;
+		push_source_abort(&conn->source);
+		conn_close(conn);
+		count++;
+	}
+	return count;
 }
 
 void

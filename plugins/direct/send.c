@@ -1,5 +1,6 @@
 /* send.c - see send.h. */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -23,12 +24,14 @@ push_frames_gather(unsigned char *to, size_t max, struct push_frame *const *fram
 	size_t size = 0;
 
 	for (size_t i = 0; i < count && size < max; i++, skip = 0) {
-		size_t piece = frames[i]->size - skip;
+		for (size_t at = skip, piece; at < frames[i]->size && size < max;
+			at += piece, size += piece) {
+			const unsigned char *bytes = push_frame_at(frames[i], at, &piece);
 
-		if (piece > max - size)
-			piece = max - size;
-		memcpy(to + size, frames[i]->bytes + skip, piece);
-		size += piece;
+			if (piece > max - size)
+				piece = max - size;
+			memcpy(to + size, bytes, piece);
+		}
 	}
 	return size;
 }
@@ -37,10 +40,18 @@ static ssize_t
 send_vector(int fd, struct push_frame *const *frames, size_t count, size_t skip)
 {
 	struct iovec pieces[PUSH_WRITE_FRAMES_MAX];
-	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+	struct msghdr message = {.msg_iov = pieces};
+	size_t used = 0;
 
+	/* frames around a text are three pieces: of many of them the last ones wait for the next write */
 	for (size_t i = 0; i < count; i++, skip = 0)
-		pieces[i] = (struct iovec){frames[i]->bytes + skip, frames[i]->size - skip};
+		for (size_t at = skip, size; at < frames[i]->size && used < PUSH_WRITE_FRAMES_MAX;
+			at += size) {
+			const unsigned char *bytes = push_frame_at(frames[i], at, &size);
+
+			pieces[used++] = (struct iovec){(void *)(uintptr_t)bytes, size};
+		}
+	message.msg_iovlen = used;
 	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -50,7 +61,7 @@ send_once(int fd, struct push_frame *const *frames, size_t count, size_t skip)
 	unsigned char merged[PUSH_COALESCE_BYTES_MAX];
 	size_t size;
 
-	if (count == 1)
+	if (count == 1 && !frames[0]->text)
 		return send(fd, frames[0]->bytes + skip, frames[0]->size - skip, MSG_NOSIGNAL | MSG_DONTWAIT);
 	size = push_frames_size(frames, count, skip);
 	if (size > sizeof(merged))

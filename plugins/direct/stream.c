@@ -214,6 +214,7 @@ read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 	if (!reader) {
 		reader = &fresh;
 		push_ws_reader_init(reader, direct->ops->options(direct->broker)->client_message_bytes_max);
+		push_buf_charge(&reader->text, direct->requests_account);
 	}
 	while ((event = push_ws_reader_next(reader, &bytes, &size)).kind != PUSH_WS_EVENT_NONE)
 		if (stream->source.fd >= 0)

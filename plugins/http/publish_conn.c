@@ -320,6 +320,8 @@ create(struct lws *wsi, const struct push_broker_link *link)
 	push_buf_init(&publish->body, options->message_bytes_max);
 	push_buf_init(&publish->key, PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 1);
 	push_buf_init(&publish->done_body, SIZE_MAX);
+	push_buf_charge(&publish->body, &link->ops->memory(link->broker)->accounts[PUSH_MEMORY_REQUESTS]);
+	push_buf_charge(&publish->done_body, publish->body.account);
 	return publish;
 }
 
@@ -450,7 +452,7 @@ publish_conn_control(struct lws *wsi, const char *token, struct publish **ret_pu
 	if (!publish)
 		return reply_none(wsi, link);
 	memcpy(publish->token, token, PUSH_TOKEN_BYTES);
-	push_buf_init(&publish->body, link->ops->options(link->broker)->client_message_bytes_max);
+	publish->body.max = link->ops->options(link->broker)->client_message_bytes_max;
 	if (publish->refusal.text[0])
 		return refuse_origin(publish, ret_publish);
 	if (!is_publish(publish, "", &result)) {
@@ -611,6 +613,10 @@ publish_conn_body(struct publish *publish, const char *bytes, size_t size)
 	wanted = size -= head;
 	if (wanted > publish->length - publish->received_size)
 		wanted = publish->length - publish->received_size;
+	if (!push_memory_has_room(publish->ops->memory(publish->broker), wanted)) {
+		publish->ops->count_relieved_publish(publish->broker);
+		return refuse_body(publish, 503, PUSH_MEMORY_SHORT_TEXT);
+	}
 	push_buf_append(&publish->body, bytes, wanted);
 	publish->received_size += wanted;
 	if (publish->body.status == PUSH_TOO_LARGE)

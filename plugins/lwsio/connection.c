@@ -22,14 +22,22 @@
 static ssize_t
 hand_over_rest(struct lws *wsi, struct push_frame *const *frames, size_t skip, size_t taken)
 {
+	unsigned char *copy;
 	size_t rest;
+	ssize_t result;
 
 	for (taken += skip; taken >= (*frames)->size; frames++)
 		taken -= (*frames)->size;
 	if (!taken)
 		return 0;
 	rest = (*frames)->size - taken;
-	return lws_write(wsi, (*frames)->bytes + taken, rest, LWS_WRITE_RAW) < 0 ? -1 : (ssize_t)rest;
+	copy = malloc(LWS_PRE + rest);
+	if (!copy)
+		return -1;
+	push_frames_gather(copy + LWS_PRE, rest, frames, 1, taken);
+	result = lws_write(wsi, copy + LWS_PRE, rest, LWS_WRITE_RAW) < 0 ? -1 : (ssize_t)rest;
+	free(copy);
+	return result;
 }
 
 static ssize_t
@@ -60,14 +68,14 @@ write_tls(struct lws *wsi, struct push_frame *const *frames, size_t count, size_
 }
 
 static ssize_t
-write_mux_sse(struct lws *wsi, const struct push_frame *frame, size_t skip, size_t allowance)
+write_mux_sse(struct lws *wsi, struct push_frame *frame, size_t skip, size_t allowance)
 {
 	unsigned char piece[LWS_PRE + MUX_PIECE_BYTES_MAX];
 	size_t size = frame->size - skip;
 
 	if (size > allowance)
 		size = allowance;
-	memcpy(piece + LWS_PRE, frame->bytes + skip, size);
+	push_frames_gather(piece + LWS_PRE, size, &frame, 1, skip);
 	return lws_write(wsi, piece + LWS_PRE, size, LWS_WRITE_HTTP) < 0 ? -1 : (ssize_t)size;
 }
 
@@ -91,8 +99,7 @@ mux_kind(enum push_ws_opcode opcode, bool first, bool last)
  * The header of ours counts as taken with the first piece of its payload; lws puts one of its own before it.
  */
 static ssize_t
-write_mux_ws(
-	struct push_connection *connection, const struct push_frame *frame, size_t skip, size_t allowance)
+write_mux_ws(struct push_connection *connection, struct push_frame *frame, size_t skip, size_t allowance)
 {
 	struct lws *wsi = connection->wsi;
 	unsigned char piece[LWS_PRE + MUX_PIECE_BYTES_MAX];
@@ -115,7 +122,7 @@ write_mux_ws(
 		return (ssize_t)(frame->size - skip);
 	}
 	size = payload - done < allowance ? payload - done : allowance;
-	memcpy(piece + LWS_PRE, frame->bytes + start + header + done, size);
+	push_frames_gather(piece + LWS_PRE, size, &frame, 1, start + header + done);
 	if (lws_write(wsi, piece + LWS_PRE, size, mux_kind(opcode, !done, done + size == payload)) < 0)
 		return -1;
 	return (ssize_t)(start + header + done + size - skip);
@@ -126,7 +133,7 @@ write_mux_ws(
  * has become a WebSocket, only that of its connection.
  */
 static ssize_t
-write_mux(struct push_connection *connection, const struct push_frame *frame, size_t skip)
+write_mux(struct push_connection *connection, struct push_frame *frame, size_t skip)
 {
 	struct lws *wsi = connection->wsi;
 	bool is_ws = connection->encoding == PUSH_ENCODING_WS;
@@ -267,6 +274,8 @@ push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum 
 	connection->encoding = (uint8_t)encoding;
 	connection->way = (uint8_t)way_of(wsi);
 	push_buf_init(&connection->received, options->client_message_bytes_max);
+	push_buf_charge(
+		&connection->received, &link->ops->memory(link->broker)->accounts[PUSH_MEMORY_REQUESTS]);
 	connection->subscriber =
 		link->ops->subscriber_create(link->broker, encoding, &lws_transport, connection);
 	if (!connection->subscriber) {

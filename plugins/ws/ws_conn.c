@@ -82,10 +82,7 @@ ws_conn_open(struct lws *wsi)
 static void
 forget_received(struct push_connection *connection)
 {
-	size_t max = connection->received.max;
-
-	push_buf_fini(&connection->received);
-	push_buf_init(&connection->received, max);
+	push_buf_reset(&connection->received);
 }
 
 void

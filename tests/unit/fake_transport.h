@@ -17,17 +17,18 @@ fake_write(void *connection, struct push_frame *const *frames, size_t count, siz
 	struct client *client = connection;
 	size_t taken = 0;
 
-	for (size_t i = 0; i < count && client->room > 0; i++, skip = 0) {
-		size_t piece = frames[i]->size - skip;
+	for (size_t i = 0; i < count; i++, skip = 0)
+		for (size_t at = skip, piece; at < frames[i]->size && client->room > 0; at += piece) {
+			const unsigned char *bytes = push_frame_at(frames[i], at, &piece);
 
-		if (piece > client->room)
-			piece = client->room;
-		assert_true(client->size + piece < sizeof(client->got));
-		memcpy(client->got + client->size, frames[i]->bytes + skip, piece);
-		client->size += piece;
-		client->room -= piece;
-		taken += piece;
-	}
+			if (piece > client->room)
+				piece = client->room;
+			assert_true(client->size + piece < sizeof(client->got));
+			memcpy(client->got + client->size, bytes, piece);
+			client->size += piece;
+			client->room -= piece;
+			taken += piece;
+		}
 	return (ssize_t)taken;
 }
 

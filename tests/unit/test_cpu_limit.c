@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/cgroup.h"
 #include "cpu_limit.h"
 
 static void
@@ -73,7 +74,7 @@ the_group_of_each_version_is_found(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char group[9] = "";
 
-		assert_int_equal(cpu_limit_group(rows[i].text, rows[i].controller, group, sizeof(group)),
+		assert_int_equal(cgroup_path(rows[i].text, rows[i].controller, group, sizeof(group)),
 			rows[i].group != NULL);
 		if (rows[i].group)
 			assert_string_equal(group, rows[i].group);

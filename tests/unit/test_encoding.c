@@ -19,12 +19,13 @@ assert_frame(struct push_frame *frame, const char *bytes, size_t size)
 static void
 clients_read_exactly_the_contracts_bytes(void **state)
 {
-	static const char data[] = "{\"channel\":\"qwerty\",\"message\":\"hello\"";
+	static const char text[] = "{\"channel\":\"qwerty\",\"message\":\"hello\"";
+	const struct push_message_data data = {text, sizeof(text) - 1, NULL};
 
 	(void)state;
-	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, data, sizeof(data) - 1, NULL, 0, 1),
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, &data, NULL, 0, 1),
 		"event:message\ndata:{\"channel\":\"qwerty\",\"message\":\"hello\"}\n\n");
-	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, data, sizeof(data) - 1, NULL, 0, 1),
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, &data, NULL, 0, 1),
 		"\x81\x41{\"event\":\"message\",\"data\":{\"channel\":\"qwerty\",\"message\":\"hello\"}}");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_HEARTBEAT),
 		"event:heartbeat\ndata:{}\n\n");
@@ -42,12 +43,13 @@ clients_read_exactly_the_contracts_bytes(void **state)
 static void
 messages_and_heartbeats_of_channels_with_history_bring_a_position(void **state)
 {
-	static const char data[] = "{\"channel\":\"c\",\"message\":1";
+	static const char text[] = "{\"channel\":\"c\",\"message\":1";
+	const struct push_message_data data = {text, sizeof(text) - 1, NULL};
 
 	(void)state;
-	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, data, sizeof(data) - 1, "0.1.2", 5, 1),
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, &data, "0.1.2", 5, 1),
 		"event:message\ndata:{\"channel\":\"c\",\"message\":1}\nid:0.1.2\n\n");
-	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, data, sizeof(data) - 1, "0.1.2", 5, 1),
+	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, &data, "0.1.2", 5, 1),
 		"\x81\x43{\"event\":\"message\",\"data\":{\"channel\":\"c\",\"message\":1,\"id\":\"0.1.2\"}"
 		"}");
 	ASSERT_FRAME(push_encoding_heartbeat(PUSH_ENCODING_SSE, "0.1.2", 5, 0),
@@ -65,7 +67,7 @@ messages_and_heartbeats_of_channels_with_history_bring_a_position(void **state)
 static void
 a_message_of_one_transport_tells_the_data_for_another(void **state)
 {
-	static const char data[] = "{\"channel\":\"c\",\"message\":1";
+	static const char text[] = "{\"channel\":\"c\",\"message\":1";
 	char longer[70000];
 
 	(void)state;
@@ -73,17 +75,60 @@ a_message_of_one_transport_tells_the_data_for_another(void **state)
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
 		for (size_t id_size = 0; id_size <= 5; id_size += 5)
 			for (int i = 0; i < 3; i++) {
-				const char *text = i ? longer : data;
-				size_t size = i == 2 ? sizeof(longer) : i ? 300 : sizeof(data) - 1, got_size;
+				const struct push_message_data data = {i ? longer : text,
+					i == 2 ? sizeof(longer)
+					: i    ? 300
+					       : sizeof(text) - 1,
+					NULL};
 				struct push_frame *frame = push_encoding_message(
-					(enum push_encoding)e, text, size, "0.1.2", id_size, 1);
-				const char *got = push_encoding_message_data(
-					(enum push_encoding)e, frame, id_size, &got_size);
+					(enum push_encoding)e, &data, "0.1.2", id_size, 1);
+				struct push_message_data got =
+					push_encoding_message_data((enum push_encoding)e, frame, id_size);
 
-				assert_int_equal(got_size, size);
-				assert_memory_equal(got, text, size);
+				assert_int_equal(got.size, data.size);
+				assert_memory_equal(got.bytes, data.bytes, data.size);
+				assert_null(got.text);
 				push_frame_unref(frame);
 			}
+}
+
+/* Whatever part of it is asked for. */
+static void
+a_frame_around_a_text_reads_like_one_that_has_it(void **state)
+{
+	static const char text[] = "\"a text of its own\"";
+	const struct push_message_data whole = {
+		"{\"channel\":\"c\",\"message\":\"a text of its own\"", 44, NULL};
+	struct push_frame *shared = push_frame_create(sizeof(text) - 1, 0);
+	struct push_message_data around = {"{\"channel\":\"c\",\"message\":", 25, shared};
+
+	(void)state;
+	memcpy(shared->bytes, text, sizeof(text) - 1);
+	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
+		for (size_t id_size = 0; id_size <= 5; id_size += 5) {
+			struct push_frame *one =
+				push_encoding_message((enum push_encoding)e, &whole, "0.1.2", id_size, 1);
+			struct push_frame *other =
+				push_encoding_message((enum push_encoding)e, &around, "0.1.2", id_size, 1);
+			struct push_message_data got =
+				push_encoding_message_data((enum push_encoding)e, other, id_size);
+
+			assert_int_equal(one->size, other->size);
+			for (size_t start = 0; start < one->size; start++)
+				for (size_t at = start, piece; at < one->size; at += piece) {
+					const unsigned char *bytes = push_frame_at(other, at, &piece);
+
+					assert_in_range(piece, 1, one->size - at);
+					assert_memory_equal(bytes, one->bytes + at, piece);
+				}
+			assert_ptr_equal(got.text, shared);
+			assert_int_equal(got.size, around.size);
+			assert_memory_equal(got.bytes, around.bytes, around.size);
+			push_frame_unref(one);
+			push_frame_unref(other);
+		}
+	assert_int_equal(shared->refs, 1);
+	push_frame_unref(shared);
 }
 
 static void
@@ -170,6 +215,7 @@ main(void)
 		cmocka_unit_test(clients_read_exactly_the_contracts_bytes),
 		cmocka_unit_test(messages_and_heartbeats_of_channels_with_history_bring_a_position),
 		cmocka_unit_test(a_message_of_one_transport_tells_the_data_for_another),
+		cmocka_unit_test(a_frame_around_a_text_reads_like_one_that_has_it),
 		cmocka_unit_test(what_a_transport_does_not_have_is_no_frame),
 		cmocka_unit_test(each_end_has_its_close_code),
 		cmocka_unit_test(headers_of_every_length_read_back),

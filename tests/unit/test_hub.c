@@ -41,17 +41,18 @@ fake_write(void *connection, struct push_frame *const *frames, size_t count, siz
 	client->writes++;
 	if (client->broken)
 		return -1;
-	for (size_t i = 0; i < count && client->room > 0; i++, skip = 0) {
-		size_t piece = frames[i]->size - skip;
+	for (size_t i = 0; i < count; i++, skip = 0)
+		for (size_t at = skip, piece; at < frames[i]->size && client->room > 0; at += piece) {
+			const unsigned char *bytes = push_frame_at(frames[i], at, &piece);
 
-		if (piece > client->room)
-			piece = client->room;
-		if (client->size + piece < sizeof(client->got))
-			memcpy(client->got + client->size, frames[i]->bytes + skip, piece);
-		client->size += piece;
-		client->room -= piece;
-		taken += piece;
-	}
+			if (piece > client->room)
+				piece = client->room;
+			if (client->size + piece < sizeof(client->got))
+				memcpy(client->got + client->size, bytes, piece);
+			client->size += piece;
+			client->room -= piece;
+			taken += piece;
+		}
 	return (ssize_t)taken;
 }
 

@@ -27,6 +27,7 @@ struct world {
 	struct push_engine engine; /* first */
 	struct push_options options;
 	struct push_stats stats;
+	struct push_memory memory;
 	struct push_publisher publisher;
 	struct push_values *values;
 	struct pending pending[PENDING_MAX];
@@ -98,13 +99,15 @@ create_world(void)
 	assert_non_null(world);
 	world->engine = (struct push_engine){.publish = fake_publish, .value_put = fake_put};
 	push_options_init(&world->options);
+	push_memory_init(&world->memory);
 	world->publisher = (struct push_publisher){.engine = &world->engine,
 		.options = &world->options,
 		.stats = &world->stats,
+		.memory = &world->memory,
 		.now_us = now_us,
 		.wake = on_wake};
 	push_publisher_init(&world->publisher);
-	world->values = push_values_create(1, now_us());
+	world->values = push_values_create(1, NULL, now_us());
 	push_buf_init(&world->published, SIZE_MAX);
 	push_buf_init(&world->answer, SIZE_MAX);
 	return world;

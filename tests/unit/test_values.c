@@ -16,7 +16,7 @@ static uint64_t now = 1000 * SECOND_US;
 static struct push_values *
 create(void)
 {
-	struct push_values *values = push_values_create(42, now);
+	struct push_values *values = push_values_create(42, NULL, now);
 
 	assert_non_null(values);
 	return values;
@@ -172,7 +172,7 @@ when_memory_is_out_what_was_there_stays(void **state)
 	(void)state;
 	for (long limit = 0; limit < 2; limit++) {
 		allocations_left = limit;
-		values = push_values_create(42, now);
+		values = push_values_create(42, NULL, now);
 		allocations_left = -1;
 		assert_null(values);
 	}
