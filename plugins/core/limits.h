@@ -23,6 +23,9 @@
  * in Kubernetes. */
 #define PUSH_OPTION_URL_BYTES_MAX 2048
 
+/* What all names in Redis begin with, push.redis.prefix: room for the name of an installation. */
+#define PUSH_REDIS_PREFIX_BYTES_MAX 64
+
 /* Bounds of durations: a day is longer than any proxy keeps a connection, and sums of several stay far from
  * the 64-bit microsecond range. */
 #define PUSH_DURATION_US_MAX (24ull * 3600 * 1000000)

@@ -294,6 +294,24 @@ check_bounds(const struct push_options *o, struct push_error *error)
 	return PUSH_OK;
 }
 
+/* No braces, which would be a hash tag, and nothing that has a meaning in a pattern of an ACL. */
+static const char *
+check_redis_prefix(const struct push_options *o)
+{
+	static const char others[] = "._-:/";
+
+	if (!o->redis_prefix[0])
+		return NULL;
+	if (!o->redis_url[0])
+		return "push.redis.prefix: needs push.redis.url";
+	if (strlen(o->redis_prefix) > PUSH_REDIS_PREFIX_BYTES_MAX)
+		return "push.redis.prefix: longer than 64 bytes";
+	for (const char *at = o->redis_prefix; *at; at++)
+		if (!isalnum((unsigned char)*at) && !strchr(others, *at))
+			return "push.redis.prefix: must be of letters, digits and . _ - : /";
+	return NULL;
+}
+
 /* Options that say nothing without another one are refused: who sets them expects something of them. */
 static enum push_status
 check_redis(const struct push_options *o, struct push_error *error)
@@ -319,6 +337,8 @@ check_redis(const struct push_options *o, struct push_error *error)
 		wrong = "push.redis.timeout: must be from 100ms to 60s";
 	else if (o->redis_publish_wait_us > 30000000)
 		wrong = "push.redis.publish.wait: must be at most 30s";
+	else
+		wrong = check_redis_prefix(o);
 	if (!wrong)
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "%s", wrong);

@@ -36,6 +36,8 @@
 		"how long a client has to answer a ping, or to close by itself")                             \
 	X(heartbeat_us, DURATION, "push.heartbeat.interval.duration", "30s", "pings and heartbeats")         \
 	X(redis_url, URL, "push.redis.url", "", "where Redis is; empty for the embedded broker")             \
+	X(redis_prefix, TEXT, "push.redis.prefix", "",                                                       \
+		"what all names of channels and keys in Redis begin with, such as staging:")                 \
 	X(redis_sharded, SWITCH, "push.redis.sharded", "off",                                                \
 		"on: publish and subscribe by shard in a cluster (SPUBLISH, SSUBSCRIBE)")                    \
 	X(redis_timeout_us, DURATION, "push.redis.timeout", "3s",                                            \

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "core/push_assert.h"
+#include "redis/keys.h"
 #include "redis/redis_private.h"
 #include "redis/resp.h"
 
@@ -54,7 +55,7 @@ say(struct redis_engine *engine, const char *to, const struct push_redis_call_te
 		return false;
 	push_resp_command(&link->out, 3);
 	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
-	push_resp_bulk(&link->out, name, strlen(name));
+	redis_append_channel(engine, &link->out, name, strlen(name));
 	push_resp_bulk2(&link->out, head, push_redis_call_text_head(what, head), what->text, what->size);
 	redis_wake(engine);
 	return true;

@@ -273,7 +273,7 @@ send_fetch(struct redis_engine *engine, struct redis_subscription *subscription)
 	subscription->fetch = fetch;
 	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_FETCH, 10);
 	push_resp_text(&link->out, "3");
-	redis_append_history_keys(&link->out, partition_of(subscription), channel->name, channel->name_size);
+	redis_append_history_keys(engine, &link->out, partition_of(subscription), channel->name, channel->name_size);
 	append_range(&link->out, channel->history, fetch->is_backward);
 	push_resp_number(&link->out, channel->history->ttl_us / 1000);
 	push_resp_number(&link->out, PUSH_REDIS_FETCH_MESSAGES);
@@ -562,16 +562,17 @@ deliver(struct redis_subscription *subscription, struct push_kept *kept, const c
 }
 
 bool
-redis_history_message(struct redis_subscription *subscription, const char *payload, size_t size)
+redis_history_message(struct redis_subscription *subscription, const char **payload, size_t *size)
 {
 	struct redis_engine *engine = subscription->engine;
 	struct push_kept kept = {.age_us = 0};
 	struct redis_receipt *receipt;
 
-	if (!subscription->channel->history || !open_envelope(&kept, &payload, &size))
+	/* it is taken off where this node keeps no history, too: others may, in a rolling update for one */
+	if (!open_envelope(&kept, payload, size) || !subscription->channel->history)
 		return false;
-	receipt = redis_receipt_begin(engine, &payload, &size);
-	deliver(subscription, &kept, payload, size);
+	receipt = redis_receipt_begin(engine, payload, size);
+	deliver(subscription, &kept, *payload, *size);
 	redis_receipt_end(engine, receipt);
 	return true;
 }
@@ -609,9 +610,10 @@ ask_head(struct redis_engine *engine, struct redis_partition *partition)
 	partition->head_asked_us = engine->now_us;
 	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_HEAD, 5);
 	push_resp_text(&link->out, "1");
-	push_resp_text(&link->out, redis_history_key(partition, name, sizeof(name)));
+	push_resp_text(&link->out, redis_history_key(engine, partition, name, sizeof(name)));
 	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
-	push_resp_bulk(&link->out, partition->announcements->name, partition->announcements->name_size);
+	redis_append_channel(
+		engine, &link->out, partition->announcements->name, partition->announcements->name_size);
 	push_resp_number(&link->out, partition->epoch);
 }
 

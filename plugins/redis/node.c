@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/push_assert.h"
+#include "redis/keys.h"
 #include "redis/redis_private.h"
 #include "redis/resp.h"
 
@@ -337,7 +338,7 @@ send_probe(struct redis_node *node)
 		return;
 	push_resp_command(&link->out, 3);
 	push_resp_text(&link->out, node->engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
-	push_resp_bulk(&link->out, node->probe->name, node->probe->name_size);
+	redis_append_channel(node->engine, &link->out, node->probe->name, node->probe->name_size);
 	push_resp_text(&link->out, "probe");
 	node->probe_sent_us = node->engine->now_us;
 	redis_wake(node->engine);

@@ -41,7 +41,7 @@ say(struct redis_engine *engine, char what, const char *id, const struct push_bu
 	snprintf(head, sizeof(head), "%c%s", what, id);
 	push_resp_command(&link->out, 3);
 	push_resp_text(&link->out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
-	push_resp_bulk(&link->out, engine->beats->name, engine->beats->name_size);
+	redis_append_channel(engine, &link->out, engine->beats->name, engine->beats->name_size);
 	push_resp_bulk2(&link->out, head, strlen(head), more ? more->bytes : "", more ? more->size : 0);
 	redis_wake(engine);
 }

@@ -72,7 +72,7 @@ append_publish(struct redis_engine *engine, struct redis_publish *publish, struc
 	else
 		push_resp_command(out, 3);
 	if (rule)
-		redis_append_history_keys(out, partition, publish->bytes, publish->channel_size);
+		redis_append_history_keys(engine, out, partition, publish->bytes, publish->channel_size);
 	if (publish->once_size)
 		redis_append_once_key(
 			engine, out, payload + publish->payload_size, publish->once_size, publish->slot);

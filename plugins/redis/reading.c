@@ -88,7 +88,8 @@ send_reading(struct redis_reading *reading)
 
 	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_READ, 11);
 	push_resp_text(&link->out, "3");
-	redis_append_history_keys(&link->out, reading->partition, reading->channel, reading->channel_size);
+	redis_append_history_keys(
+		engine, &link->out, reading->partition, reading->channel, reading->channel_size);
 	append_from(&link->out, reading);
 	push_resp_number(&link->out, reading->since.epoch);
 	push_resp_number(&link->out, reading->since.number);

@@ -625,9 +625,10 @@ redis_history_give_up(struct redis_subscription *subscription);
 void
 redis_history_dropped(struct redis_subscription *subscription);
 
-/* redis_history_message - deliver a message that has a position; false: it has none. */
+/* redis_history_message - deliver a message that has a position; false: it has none, or none that this node
+ * keeps; what says so is taken off all the same. */
 bool
-redis_history_message(struct redis_subscription *subscription, const char *payload, size_t size);
+redis_history_message(struct redis_subscription *subscription, const char **payload, size_t *size);
 
 /* redis_history_head_heard - a message of a private channel; false: it is none of these. */
 bool

@@ -426,7 +426,7 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 		return;
 	}
 	engine->stats->messages++;
-	if (redis_history_message(subscription, payload, size))
+	if (redis_history_message(subscription, &payload, &size))
 		return;
 	receipt = redis_receipt_begin(engine, &payload, &size);
 	if (subscription->channel->count)

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "core/push_assert.h"
+#include "redis/keys.h"
 #include "redis/redis_private.h"
 #include "redis/resp.h"
 
@@ -376,7 +377,7 @@ redis_topology_slot(const struct redis_engine *engine, const char *channel, size
 	if (!engine->slots)
 		return 0;
 	partition = redis_history_partition(engine, channel, size);
-	return partition ? partition->slot : push_redis_slot(channel, size);
+	return partition ? partition->slot : redis_channel_slot(engine, channel, size);
 }
 
 struct redis_node *

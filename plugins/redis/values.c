@@ -43,11 +43,12 @@ finish(struct redis_engine *engine, struct redis_value *value, const char *bytes
 }
 
 static size_t
-make_key(char key[PUSH_REDIS_VALUE_KEY_BYTES], const char *name, size_t name_size)
+make_key(const struct redis_engine *engine, char key[PUSH_REDIS_VALUE_KEY_BYTES], const char *name,
+	size_t name_size)
 {
-	size_t prefix = strlen(PUSH_REDIS_VALUE_PREFIX);
+	size_t prefix = (size_t)snprintf(
+		key, PUSH_REDIS_VALUE_KEY_BYTES, "%s" PUSH_REDIS_VALUE_PREFIX, engine->options->redis_prefix);
 
-	memcpy(key, PUSH_REDIS_VALUE_PREFIX, prefix);
 	memcpy(key + prefix, name, name_size);
 	return prefix + name_size;
 }
@@ -126,7 +127,7 @@ redis_value_get(struct push_engine *base, const char *name, size_t name_size, ui
 		done(context, PUSH_NOT_FOUND, NULL, 0);
 		return;
 	}
-	key_size = make_key(key, name, name_size);
+	key_size = make_key(engine, key, name, name_size);
 	value = begin(engine, key, key_size, &attempt, done, context);
 	if (!value)
 		return;
@@ -170,7 +171,7 @@ redis_value_put(struct push_engine *base, const char *name, size_t name_size, co
 		done(context, PUSH_TOO_LARGE, NULL, 0);
 		return;
 	}
-	key_size = make_key(key, name, name_size);
+	key_size = make_key(engine, key, name, name_size);
 	value = begin(engine, key, key_size, &attempt, done, context);
 	if (!value)
 		return;

@@ -1,13 +1,14 @@
 """History that Redis keeps: a client that comes back, at whichever node, has what it missed or is told of the gap."""
 
 import itertools
+import json
 import ssl
 import threading
 
 import pytest
 
 from h2client import H2, make_certificate
-from http1 import Connection, get, publish
+from http1 import Connection, get, post, publish, request
 from ports import free_port
 from redis_nodes import IMPATIENT, node, readiness
 from redis_servers import Client, Cluster, RedisServer, Sentinels, slot_of, wait_until
@@ -314,6 +315,54 @@ def test_forged_envelopes_break_nothing(nodes, redis, come, room):
     again = come(other, room, client.id)
     one.publish(room, 3)
     assert [again.next(), again.next()] in ([resumed(0), message(room, 3)], [message(room, 3), resumed(1)])
+
+
+ODD = ["text", "", "\x1eby hand", "\x1e#1-1 0-0 0 hello", {"a": [1, None, "\u001e"]}, 7, None, ["#"], "1-1 0-0 0 hello"]
+
+
+def next_but_counts(client):
+    while True:
+        event = client.next()
+        if event[1].get("message") != "count":
+            return event
+
+
+def test_a_node_without_history_shows_what_one_with_it_publishes_and_the_other_way_round(redis, come, room):
+    """A rolling update that switches history on, or off."""
+    traced = {"PUSH_TRACE_URL": f"http://127.0.0.1:{free_port()}/v1/traces", "PUSH_TRACE_RATIO": "1"}
+    with node(redis.url(), **KEPT, **traced) as keeping, node(redis.url()) as plain:
+        clients = come(keeping, room), come(plain, room)
+        for at in (keeping, plain):
+            wait_until(lambda n=at: n.publish(room, "count").json["subscribers"] == 2, "both are counted")
+        for at in (keeping, plain):
+            for value in ODD:
+                assert at.publish(room, value).json == {"subscribers": 2}
+                for client in clients:
+                    assert next_but_counts(client) == message(room, value)
+            body = json.dumps({"channel": room, "message": "told"})
+            written = request(at.port, post(body, path="/messages?wait=written")).json
+            assert written == {"subscribers": 2, "written": 2}
+            for client in clients:
+                assert client.next() == message(room, "told")
+
+
+def test_what_looks_like_an_envelope_and_is_none_is_a_text_without_history(redis, come, room):
+    forged = [b"\x1e#", b"\x1e#1-1", b"\x1e#1-1 0-0 x", b"\x1e#x-y 0-0 0 z", b"\x1e#1-1 0-0 -5 z", b"\x1e# 1-1 0-0 0 z",
+              b"\x1e@00-zz z", b"\x1e!no.1 z", b"\x1e\x1e"]
+    with node(redis.url()) as plain:
+        client = come(plain, room)
+        wait_until(lambda: plain.publish(room, "count").json["subscribers"] == 1, "it is counted")
+        for payload in forged:
+            redis.command("PUBLISH", room, payload)
+        redis.command("PUBLISH", room, b'\x1e#1-1 0-0 0 \x1e{"a":1}')
+        redis.command("PUBLISH", room, f'\x1e#1-1 0-0 0 \x1e@00-{"1" * 32}-{"2" * 16}-01 \x1e{{"a":2}}')
+        redis.command("PUBLISH", room, b"\x1e#1-1 0-0 0 ")
+        got = []
+        while message(room, "") not in got:
+            got.append(client.next())
+        got = [event for event in got if event != message(room, "count")]
+        assert got == [message(room, payload.decode()) for payload in forged] + [
+            message(room, {"a": 1}), message(room, {"a": 2}), message(room, "")]
 
 
 def test_scripts_that_redis_has_forgotten_are_loaded_again(nodes, redis, come, room):

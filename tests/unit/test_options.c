@@ -232,6 +232,7 @@ contradictions_name_both_options(void **state)
 		{"push.redis.tls.ca", "ca.pem", "push.redis.tls.ca", "push.redis.url"},
 		{"push.redis.tls.cert", "my.pem", "push.redis.tls.cert", "push.redis.url"},
 		{"push.redis.tls.key", "my.key", "push.redis.tls.cert", "push.redis.tls.key"},
+		{"push.redis.prefix", "staging:", "push.redis.prefix", "push.redis.url"},
 		{"push.redis.timeout", "10ms", "push.redis.timeout", "100ms"},
 		{"push.redis.publish.wait", "31s", "push.redis.publish.wait", "30s"},
 		{"push.ack.timeout", "99ms", "push.ack.timeout", "100ms"},
