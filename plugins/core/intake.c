@@ -30,6 +30,12 @@ read_on(struct push_subscriber *subscriber)
 	subscriber->transport->set_reading(subscriber->connection, true);
 }
 
+bool
+intake_is_full(const struct push_subscriber *subscriber)
+{
+	return subscriber->blocked && has_more_to_do(subscriber, PUSH_ANSWERS_WAITING_BYTES_MAX);
+}
+
 void
 intake_check(struct push_subscriber *subscriber)
 {

@@ -23,6 +23,11 @@
 void
 intake_check(struct push_subscriber *subscriber);
 
+/* intake_is_full - so much waits for a client whose socket takes nothing that it can ask for no more: for
+ * what comes beside its connection. */
+bool
+intake_is_full(const struct push_subscriber *subscriber);
+
 /* intake_resume - something has been done for a paused client: read on if that is enough. */
 void
 intake_resume(struct push_subscriber *subscriber);

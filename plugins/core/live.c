@@ -980,6 +980,11 @@ push_hub_control(struct push_hub *hub, const char *token, size_t token_size, con
 		snprintf(error->text, sizeof(error->text), "no event stream has this token");
 		return PUSH_NOT_FOUND;
 	}
+	if (intake_is_full(subscriber)) {
+		snprintf(error->text, sizeof(error->text),
+			"the event stream has not read what it was sent, try again");
+		return PUSH_UNAVAILABLE;
+	}
 	status = push_json_scan_object(body, body_size, members, 3, error);
 	if (status != PUSH_OK)
 		return status;

@@ -12,6 +12,10 @@
 #define PUSH_ARRIVALS_BATCH   32
 #define PUSH_STREAMS_BATCH    32
 
+/* ... or so long: what one client asks for may cost half a millisecond, and others wait for as many as are in
+ * a batch. */
+#define PUSH_BATCH_SLICE_US 2000ull
+
 /* Connections accepted in one turn; the others wait in the kernel's queue. */
 #define PUSH_ACCEPT_BATCH 32
 

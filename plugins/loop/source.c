@@ -121,7 +121,14 @@ push_source_abort(struct push_source *source)
 void
 push_sources_dispatch(struct push_sources *sources, int max)
 {
+	push_sources_dispatch_for(sources, max, NULL, 0);
+}
+
+void
+push_sources_dispatch_for(struct push_sources *sources, int max, uint64_t (*now_us)(void), uint64_t slice_us)
+{
 	struct epoll_event events[PUSH_EVENTS_BATCH_MAX];
+	uint64_t end_us = now_us ? now_us() + slice_us : 0;
 	int count;
 
 	PUSH_ASSERT(max > 0 && max <= PUSH_EVENTS_BATCH_MAX);
@@ -135,6 +142,8 @@ push_sources_dispatch(struct push_sources *sources, int max)
 
 		if (source->fd >= 0)
 			source->kind->ready(source, event->events);
+		if (now_us && now_us() >= end_us)
+			break;
 	}
 }
 

@@ -92,6 +92,13 @@ push_source_abort(struct push_source *source);
 void
 push_sources_dispatch(struct push_sources *sources, int max);
 
+/*
+ * push_sources_dispatch_for - likewise, and no longer than `slice_us` by this clock, but for one source: what
+ * is left is ready still, and has its turn behind the others.
+ */
+void
+push_sources_dispatch_for(struct push_sources *sources, int max, uint64_t (*now_us)(void), uint64_t slice_us);
+
 /* push_sources_reap - destroy what was closed. */
 void
 push_sources_reap(struct push_sources *sources);

@@ -778,6 +778,30 @@ a_token_is_told_once_in_front_of_the_first_heartbeat(void **state)
 }
 
 static void
+a_stream_that_is_not_read_cannot_be_changed_until_it_is(void **state)
+{
+	struct world *world = create_world("", 0);
+	struct client *client = &world->clients[0];
+	int changes = 0;
+
+	(void)state;
+	come_with_token(world, client, "a", TOKEN);
+	flush(world);
+	client->room = 0;
+	while (world->stats.outbox_bytes <= PUSH_ANSWERS_WAITING_BYTES_MAX) {
+		control(world, TOKEN, "{\"subscribe\":[\"b\"]}", PUSH_OK);
+		flush(world);
+		assert_true(changes++ < 10000);
+	}
+	assert_string_equal(control(world, TOKEN, "{\"subscribe\":[\"b\"]}", PUSH_UNAVAILABLE),
+		"the event stream has not read what it was sent, try again");
+	client->room = SIZE_MAX;
+	push_subscriber_writable(client->subscriber, world->now);
+	control(world, TOKEN, "{\"subscribe\":[\"b\"]}", PUSH_OK);
+	destroy_world(world);
+}
+
+static void
 a_token_changes_the_channels_of_its_stream_and_of_no_other(void **state)
 {
 	struct world *world = create_world("", 0);
@@ -1386,6 +1410,7 @@ main(void)
 		T(what_is_asked_for_before_the_start_is_done_then),
 		T(what_may_be_asked_for_before_the_start_is_bounded),
 		T(a_token_is_told_once_in_front_of_the_first_heartbeat),
+		T(a_stream_that_is_not_read_cannot_be_changed_until_it_is),
 		T(a_token_changes_the_channels_of_its_stream_and_of_no_other),
 		T(a_token_is_good_for_as_long_as_its_stream_is_open),
 		T(a_body_that_is_no_change_is_told_what_is_wrong_and_changes_nothing),
