@@ -28,7 +28,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  3
+#define PUSH_BROKER_ABI_VERSION  4
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -163,10 +163,10 @@ struct push_broker_link {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker;       /* NULL: not started, or gone */
 	char shared_vhost[64];            /* push-broker-vhost: whose broker this vhost uses instead */
-	int ports[PUSH_BROKER_PORTS_MAX]; /* where the broker's clients come in: closed by a drain */
+	int ports[PUSH_BROKER_PORTS_MAX]; /* where clients, and operators, come in */
 	size_t port_count;
 	struct lws_vhost *vhosts[PUSH_BROKER_PORTS_MAX]; /* of each port, one that listens there */
-	bool plain[PUSH_BROKER_PORTS_MAX];               /* no TLS: direct sockets may serve it */
+	bool operators[PUSH_BROKER_PORTS_MAX];           /* the operators': a drain leaves it open */
 };
 
 /*

@@ -31,6 +31,7 @@
 #include "broker/notify.h"
 #include "core/limits.h"
 #include "direct/direct.h"
+#include "lwsio/find_broker.h"
 #include "lwsio/listeners.h"
 #include "lwsio/plugin.h"
 #include "lwsio/upgrade.h"
@@ -58,7 +59,8 @@ struct broker_vhost {
 	struct push_broker_link link; /* first: other plugins look for it here */
 	struct lws_context *context;
 	struct lws_vhost *vhost;
-	struct push_direct *direct; /* NULL: push.direct=off */
+	struct push_direct *direct;
+	struct lws_sorted_usec_list sharing; /* push-broker-vhost: due when the loop turns */
 	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *engine_wsi, *trace_wsi;
 	struct lws *direct_wsi[PUSH_DIRECT_SET_COUNT];
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
@@ -210,12 +212,28 @@ accept_key(const char *key, size_t key_size, char *to, size_t size)
 	lws_b64_encode_string((const char *)hash, sizeof(hash), to, (int)size);
 }
 
+static size_t
+index_of(const struct broker_vhost *self, int port)
+{
+	size_t i = 0;
+
+	while (i + 1 < self->link.port_count && self->link.ports[i] != port)
+		i++;
+	return i;
+}
+
 static void
 on_taken(void *owner, int fd, int port)
 {
 	struct broker_vhost *self = owner;
+	size_t i = index_of(self, port);
+	enum push_direct_door door = PUSH_DIRECT_DOOR_CLIENTS;
 
-	(void)push_direct_listen(self->direct, fd, port);
+	if (self->link.operators[i])
+		door = PUSH_DIRECT_DOOR_OPERATORS;
+	else if (!self->link.ops->options(self->link.broker)->direct)
+		door = PUSH_DIRECT_DOOR_LWS;
+	(void)push_direct_listen(self->direct, fd, port, door);
 }
 
 /* Not before the loop turns, when all vhosts listen; other vhosts of this broker show themselves later. */
@@ -227,13 +245,11 @@ take_listeners(struct broker_vhost *self)
 	while (self->direct && self->taken_count < self->link.port_count) {
 		int port = self->link.ports[self->taken_count];
 
-		if (self->link.plain[self->taken_count] &&
-			!push_listeners_take(self->context, port, on_taken, self)) {
+		if (!push_listeners_take(self->context, port, on_taken, self)) {
 			/* libuv gives a new descriptor to epoll when it next waits, maybe after this tick */
 			if (++self->take_tries < TAKE_TRIES_MAX)
 				return;
-			snprintf(line, sizeof(line),
-				"port %d could not be taken over, its clients are served by lws' sockets",
+			snprintf(line, sizeof(line), "port %d could not be taken over, lws accepts there",
 				port);
 			push_broker_say(self->link.broker, PUSH_LOG_WARN, line);
 		}
@@ -284,6 +300,8 @@ tick(struct broker_vhost *self, uint64_t count)
 	}
 	take_listeners(self);
 	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
+	if (lws_context_is_deprecated(self->context))
+		push_direct_leave(self->direct);
 	if (lws_context_is_deprecated(self->context) ||
 		(self->replaced && self->link.ops->now_us() >= self->settled_us))
 		drain(self);
@@ -330,7 +348,8 @@ on_sigterm(struct broker_vhost *self, int fd)
 	/* before what is below, which finds its listening sockets, too, but not where they are waited for */
 	drain(self);
 	for (size_t i = 0; i < self->link.port_count; i++)
-		push_listeners_close(self->context, self->link.ports[i]);
+		if (!self->link.operators[i])
+			push_listeners_close(self->context, self->link.ports[i]);
 }
 
 static int
@@ -436,6 +455,15 @@ refuse(const char *why)
 	return -1;
 }
 
+/* A vhost that shares another one's broker shows itself to that, if no request of its has. */
+static void
+on_sharing(struct lws_sorted_usec_list *sul)
+{
+	struct broker_vhost *self = push_container_of(sul, struct broker_vhost, sharing);
+
+	(void)push_find_broker_of(self->context, self->vhost);
+}
+
 /* `given` is NULL where the vhost has no options for the protocol: some vhosts are lws' own. */
 static int
 on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
@@ -458,8 +486,11 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	if (push_vhost_options_read(&options, given, self->link.shared_vhost, sizeof(self->link.shared_vhost),
 		    &error) != PUSH_OK)
 		return refuse(error.text);
-	if (self->link.shared_vhost[0])
+	if (self->link.shared_vhost[0]) {
+		/* when all vhosts are there */
+		lws_sul_schedule(self->context, 0, &self->sharing, on_sharing, 1);
 		return 0;
+	}
 
 	self->link.broker = push_broker_create(&options,
 		&(struct push_broker_host){
@@ -469,7 +500,6 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 		return refuse(error.text);
 	self->link.ports[0] = lws_get_vhost_listen_port(vhost);
 	self->link.vhosts[0] = vhost;
-	self->link.plain[0] = true; /* where it is not, the first bytes show it, and lws gets them */
 	self->link.port_count = 1;
 	if (!watch_all(self))
 		return refuse("cannot watch an eventfd, a signalfd and timerfds");
@@ -484,7 +514,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 		if (!self->trace_wsi)
 			return refuse("cannot watch an epoll set");
 	}
-	if (options.direct && !start_direct(self))
+	if (!start_direct(self))
 		return refuse("cannot watch an epoll set");
 	start_timer(self->tick_fd, PUSH_TICK_US, PUSH_TICK_US);
 	return 0;
@@ -494,6 +524,8 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 static int
 on_vhost_destroy(struct broker_vhost *self)
 {
+	if (self)
+		lws_sul_cancel(&self->sharing);
 	if (!self || !self->link.broker)
 		return 0;
 	push_broker_set_direct(self->link.broker, NULL);

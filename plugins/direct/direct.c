@@ -15,9 +15,8 @@ seed(void)
 	return random;
 }
 
-/* The number from which on a descriptor is too many for a client. */
-static int
-files_max(void)
+int
+direct_files_max(void)
 {
 	struct rlimit limit;
 	int reserved;
@@ -47,7 +46,8 @@ push_direct_create(
 	direct->ops = ops;
 	direct->broker = broker;
 	direct->host = *host;
-	direct->files_max = files_max();
+	direct->files_max = direct_files_max();
+	(void)direct_reserve_fill(direct);
 	push_wheel_init(&direct->wheel, ops->now_us());
 	push_routes_init(&direct->routes, seed());
 	push_list_init(&direct->probes);
@@ -66,6 +66,7 @@ push_direct_destroy(struct push_direct *direct)
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
 		push_sources_fini(&direct->sets[i]);
 	push_routes_fini(&direct->routes);
+	direct_reserve_fini(direct);
 	free(direct);
 }
 
@@ -76,19 +77,19 @@ push_direct_fd(const struct push_direct *direct, enum push_direct_set set)
 }
 
 bool
-push_direct_listen(struct push_direct *direct, int fd, int port)
+push_direct_listen(struct push_direct *direct, int fd, int port, enum push_direct_door kind)
 {
-	if (direct->stopped) {
+	if (direct->stopped && kind != PUSH_DIRECT_DOOR_OPERATORS) {
 		close(fd);
 		return false;
 	}
-	return direct_door_open(direct, fd, port);
+	return direct_door_open(direct, fd, port, kind);
 }
 
 void
 push_direct_leave(struct push_direct *direct)
 {
-	direct_doors_close(direct);
+	direct_doors_close(direct, true);
 }
 
 void
@@ -99,7 +100,7 @@ push_direct_stop(struct push_direct *direct)
 	/* these came in time: served as before, while from now on lws says no to new streams */
 	direct_doors_empty(direct);
 	direct->stopped = true;
-	direct_doors_close(direct);
+	direct_doors_close(direct, false);
 	direct_requests_stop(direct);
 }
 

@@ -57,6 +57,14 @@ enum push_direct_set {
 int
 push_direct_fd(const struct push_direct *direct, enum push_direct_set set);
 
+/* Who serves what is accepted. */
+enum push_direct_door {
+	PUSH_DIRECT_DOOR_CLIENTS, /* direct sockets, as far as they can */
+	PUSH_DIRECT_DOOR_LWS, /* lws: push.direct=off.  (Where it is TLS the first bytes show it, and lws gets
+				 them) */
+	PUSH_DIRECT_DOOR_OPERATORS /* lws; where no descriptors are left, with those that are kept for it */
+};
+
 /*
  * push_direct_listen - accept from a listening socket, which is owned from here on.
  *
@@ -64,13 +72,13 @@ push_direct_fd(const struct push_direct *direct, enum push_direct_set set);
  * Returns false where that cannot be; the descriptor is closed then.
  */
 bool
-push_direct_listen(struct push_direct *direct, int fd, int port);
+push_direct_listen(struct push_direct *direct, int fd, int port, enum push_direct_door kind);
 
 /* push_direct_leave - no longer accept; who is there is served as before. */
 void
 push_direct_leave(struct push_direct *direct);
 
-/* push_direct_stop - accept who waits, but nobody else, and end what idles between two requests. */
+/* push_direct_stop - accept who waits, but no other clients, and end what idles between two requests. */
 void
 push_direct_stop(struct push_direct *direct);
 

@@ -22,6 +22,8 @@ struct push_direct {
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
 	int files_max;
+	int reserve[PUSH_RESERVE_FILES]; /* descriptors that are open for nothing, the first ones (door.c) */
+	int reserve_count;
 	uint64_t probes_used_us;  /* the time that the probes so far have used up (probe.c) */
 	uint64_t accept_again_us; /* 0: accepting does not rest */
 	uint64_t behind_since_us; /* publishers wait for the flush; 0: they do not */
@@ -54,13 +56,22 @@ direct_request_resume(struct push_http_conn *conn, bool ours);
 
 /* A listening socket (door.c). */
 bool
-direct_door_open(struct push_direct *direct, int fd, int port);
-/* direct_doors_empty - accept who waits, all at once, before the doors are closed and nobody else opens them.
- */
+direct_door_open(struct push_direct *direct, int fd, int port, enum push_direct_door kind);
+/* direct_doors_empty - accept the clients that wait, all at once, before the doors are closed and nobody else
+ * opens them. */
 void
 direct_doors_empty(struct push_direct *direct);
+/* direct_doors_close - those of clients, or all. */
 void
-direct_doors_close(struct push_direct *direct);
+direct_doors_close(struct push_direct *direct, bool all);
+/* direct_reserve_fill - keep descriptors for operators; false where there are none left. */
+bool
+direct_reserve_fill(struct push_direct *direct);
+void
+direct_reserve_fini(struct push_direct *direct);
+/* direct_files_max - the number from which on a descriptor is too many for a client, by the limit of now. */
+int
+direct_files_max(void);
 void
 direct_doors_tick(struct push_direct *direct, uint64_t now_us);
 

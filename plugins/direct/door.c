@@ -1,7 +1,13 @@
 /*
  * door.c - accepting, in batches, so that ten thousand who come at once do not hold up those who are there.
+ *
+ * lws' own sockets would be accepted from here, too: where no descriptor is left it tries again at once, and
+ * then again.  A door rests instead.  The operators' has a few descriptors kept for it, which are open for
+ * nothing: one of them is closed, and its number is free for the connection.  Clients are not accepted until
+ * it is there again.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -15,6 +21,7 @@ struct door {
 	struct push_direct *direct;
 	struct push_list link; /* in direct->doors */
 	int port;
+	enum push_direct_door kind;
 };
 
 static void
@@ -34,11 +41,41 @@ is_passing(int error)
 	       error == EHOSTUNREACH || error == ENETUNREACH || error == EPERM;
 }
 
+static int
+accept_one(struct door *door)
+{
+	struct push_direct *direct = door->direct;
+	int fd = accept4(door->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || door->kind != PUSH_DIRECT_DOOR_OPERATORS ||
+		!direct->reserve_count)
+		return fd;
+	close(direct->reserve[--direct->reserve_count]);
+	return accept4(door->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static void
+serve(struct door *door, int fd)
+{
+	struct push_direct *direct = door->direct;
+
+	if (door->kind == PUSH_DIRECT_DOOR_CLIENTS)
+		direct_request_open(direct, fd, door->port);
+	else
+		direct->host.hand_over(direct->host.context, fd, door->port);
+}
+
 static void
 accept_batch(struct door *door, int max)
 {
+	bool is_for_clients = door->kind != PUSH_DIRECT_DOOR_OPERATORS;
+
+	if (is_for_clients && !direct_reserve_fill(door->direct)) {
+		rest(door);
+		return;
+	}
 	for (int i = 0; i < max; i++) {
-		int fd = accept4(door->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept_one(door);
 
 		if (fd < 0 && is_passing(errno))
 			continue;
@@ -47,12 +84,12 @@ accept_batch(struct door *door, int max)
 				rest(door);
 			return;
 		}
-		if (fd >= door->direct->files_max) {
+		if (is_for_clients && fd >= door->direct->files_max) {
 			close(fd);
 			rest(door);
 			return;
 		}
-		direct_request_open(door->direct, fd, door->port);
+		serve(door, fd);
 	}
 }
 
@@ -75,19 +112,41 @@ door_destroy(struct push_source *source)
 
 static const struct push_source_kind door_kind = {door_ready, door_destroy};
 
+bool
+direct_reserve_fill(struct push_direct *direct)
+{
+	while (direct->reserve_count < PUSH_RESERVE_FILES) {
+		int fd = fcntl(direct->sets[PUSH_DIRECT_ARRIVALS].epoll_fd, F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0)
+			return false;
+		direct->reserve[direct->reserve_count++] = fd;
+	}
+	return true;
+}
+
+void
+direct_reserve_fini(struct push_direct *direct)
+{
+	while (direct->reserve_count)
+		close(direct->reserve[--direct->reserve_count]);
+}
+
 /* Set once, on the listening socket: Linux hands all of it down to what is accepted. */
 static void
-set_options(int fd, const struct push_options *options)
+set_options(int fd, const struct push_options *options, enum push_direct_door kind)
 {
 	int size = (int)options->send_buffer_bytes, no_delay = options->tcp_no_delay, defer_s = PUSH_DEFER_S;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (kind == PUSH_DIRECT_DOOR_CLIENTS)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof(no_delay));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof(defer_s));
+	if (kind == PUSH_DIRECT_DOOR_CLIENTS)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof(defer_s));
 }
 
 bool
-direct_door_open(struct push_direct *direct, int fd, int port)
+direct_door_open(struct push_direct *direct, int fd, int port, enum push_direct_door kind)
 {
 	struct door *door = calloc(1, sizeof(*door));
 
@@ -97,9 +156,10 @@ direct_door_open(struct push_direct *direct, int fd, int port)
 	}
 	door->direct = direct;
 	door->port = port;
+	door->kind = kind;
 	push_list_append(&direct->doors, &door->link);
 	direct->door_count++;
-	set_options(fd, direct->ops->options(direct->broker));
+	set_options(fd, direct->ops->options(direct->broker), kind);
 	push_source_open(&direct->sets[PUSH_DIRECT_ARRIVALS], &door->source, &door_kind, fd);
 	if (push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS], &door->source, EPOLLIN))
 		return true;
@@ -108,22 +168,27 @@ direct_door_open(struct push_direct *direct, int fd, int port)
 }
 
 void
-direct_doors_close(struct push_direct *direct)
+direct_doors_close(struct push_direct *direct, bool all)
 {
 	/* whoever takes our place may have the socket, too, so that it does not leave the set by being closed
 	 */
-	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
-		if (push_container_of(item, struct door, link)->source.fd >= 0)
-			close(push_source_release(&direct->sets[PUSH_DIRECT_ARRIVALS],
-				&push_container_of(item, struct door, link)->source));
+	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next) {
+		struct door *door = push_container_of(item, struct door, link);
+
+		if (door->source.fd >= 0 && (all || door->kind != PUSH_DIRECT_DOOR_OPERATORS))
+			close(push_source_release(&direct->sets[PUSH_DIRECT_ARRIVALS], &door->source));
+	}
 }
 
 void
 direct_doors_empty(struct push_direct *direct)
 {
-	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
-		if (push_container_of(item, struct door, link)->source.fd >= 0)
-			accept_batch(push_container_of(item, struct door, link), PUSH_ACCEPT_LAST_MAX);
+	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next) {
+		struct door *door = push_container_of(item, struct door, link);
+
+		if (door->source.fd >= 0 && door->kind != PUSH_DIRECT_DOOR_OPERATORS)
+			accept_batch(door, PUSH_ACCEPT_LAST_MAX);
+	}
 }
 
 void
@@ -132,6 +197,8 @@ direct_doors_tick(struct push_direct *direct, uint64_t now_us)
 	if (!direct->accept_again_us || now_us < direct->accept_again_us)
 		return;
 	direct->accept_again_us = 0;
+	direct->files_max = direct_files_max(); /* an operator may have changed the limit */
+	(void)direct_reserve_fill(direct);
 	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
 		(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS],
 			&push_container_of(item, struct door, link)->source, EPOLLIN);

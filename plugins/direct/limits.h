@@ -28,6 +28,10 @@
 #define PUSH_RESERVED_FILES_MAX   64
 #define PUSH_RESERVED_FILES_SHARE 8
 
+/* Descriptors that are open for operators' connections when no other is left: a scrape, two probes, and a
+ * person who looks why. */
+#define PUSH_RESERVE_FILES 8
+
 /* How long the kernel keeps a connection to itself until its first bytes come (TCP_DEFER_ACCEPT, tcp(7)): one
  * that is accepted can be served at once.  After it a silent one is accepted, too, and has PUSH_HEAD_US. */
 #define PUSH_DEFER_S 1

@@ -19,37 +19,42 @@ is_management(struct lws_vhost *vhost)
 	return protocol && lws_protocol_vh_priv_get(vhost, protocol);
 }
 
-/* A client vhost that shares the broker has shown itself: a drain is to close its port, too. */
+/* A vhost that shares the broker has shown itself: its port is accepted from like the broker's own. */
 static void
-note_port(struct push_broker_link *link, struct lws *wsi)
+note_port(struct push_broker_link *link, struct lws_vhost *vhost)
 {
-	struct lws_vhost *vhost = lws_get_vhost(wsi);
 	int port = lws_get_vhost_listen_port(vhost);
 
 	for (size_t i = 0; i < link->port_count; i++)
 		if (link->ports[i] == port)
 			return;
-	if (link->port_count == PUSH_BROKER_PORTS_MAX || is_management(vhost))
+	if (link->port_count == PUSH_BROKER_PORTS_MAX || port <= 0)
 		return;
+	link->operators[link->port_count] = is_management(vhost);
 	link->vhosts[link->port_count] = vhost;
-	link->plain[link->port_count] = lws_get_network_wsi(wsi) == wsi && !lws_is_ssl(wsi);
 	link->ports[link->port_count++] = port;
 }
 
 struct push_broker_link *
-push_find_broker(struct lws *wsi)
+push_find_broker_of(struct lws_context *context, struct lws_vhost *vhost)
 {
-	struct push_broker_link *link = link_of(lws_get_vhost(wsi));
+	struct push_broker_link *link = link_of(vhost);
 
 	if (link && link->shared_vhost[0]) {
-		struct lws_vhost *owner = lws_get_vhost_by_name(lws_get_context(wsi), link->shared_vhost);
+		struct lws_vhost *owner = lws_get_vhost_by_name(context, link->shared_vhost);
 
 		link = owner ? link_of(owner) : NULL;
 		if (link)
-			note_port(link, wsi);
+			note_port(link, vhost);
 	}
 	if (!link || !link->broker || link->ops->abi_version != PUSH_BROKER_ABI_VERSION ||
 		link->ops->size_bytes < sizeof(*link->ops))
 		return NULL;
 	return link;
+}
+
+struct push_broker_link *
+push_find_broker(struct lws *wsi)
+{
+	return push_find_broker_of(lws_get_context(wsi), lws_get_vhost(wsi));
 }

@@ -18,4 +18,8 @@
 struct push_broker_link *
 push_find_broker(struct lws *wsi);
 
+/* push_find_broker_of - likewise, without a connection. */
+struct push_broker_link *
+push_find_broker_of(struct lws_context *context, struct lws_vhost *vhost);
+
 #endif

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -31,11 +31,18 @@ listens_on(int fd, int port)
 	       (!port || ntohs(((struct sockaddr_in6 *)&address)->sin6_port) == port);
 }
 
+/*
+ * A socket that nobody connects to takes the place of the number.  lws may have been given an event for it in
+ * this turn of the loop, and accepts: there is nobody, where any other kind of file would be an error.
+ */
 static bool
 replace(int fd)
 {
-	int stand_in = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	bool replaced = stand_in >= 0 && dup3(stand_in, fd, O_CLOEXEC) == fd;
+	const struct sockaddr_un any = {.sun_family = AF_UNIX}; /* alone: the kernel finds a name (unix(7)) */
+	int stand_in = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool replaced = stand_in >= 0 &&
+			!bind(stand_in, (const struct sockaddr *)&any, sizeof(any.sun_family)) &&
+			!listen(stand_in, 0) && dup3(stand_in, fd, O_CLOEXEC) == fd;
 
 	if (stand_in >= 0)
 		close(stand_in);

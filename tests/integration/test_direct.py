@@ -4,10 +4,12 @@ import base64
 import contextlib
 import ctypes
 import os
+import re
 import resource
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -468,3 +470,59 @@ def test_hosts_that_nobody_has_asked_for_are_learned_only_so_often():
         assert running.metric("push_routes_limited_total") > 10
         # a moment later there is room for a new one again
         wait_until(lambda: request(running.port, chunked.replace("HOST", "new.example")).status == 202, "a new host is learned")
+
+
+def limit_files(pid, soft):
+    """Of a process that runs; returns what it was."""
+    before, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    return before
+
+
+def stand_ins(pid):
+    """How many listening sockets without an address of the network the process has: what lws has in place of its own."""
+    inodes = {re.search(r"socket:\[(\d+)\]", os.readlink(file.path)) for file in os.scandir(f"/proc/{pid}/fd")}
+    inodes = {found.group(1) for found in inodes if found}
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
+    return sum(fields[3] == "00010000" and fields[6] in inodes for fields in lines)
+
+
+def test_a_limit_of_descriptors_that_is_lowered_keeps_nothing_busy_and_operators_served():
+    """Clients that come wait in the kernel meanwhile; those that are there go on, and the others are served later."""
+    with Server() as running, contextlib.ExitStack() as clients:
+        pid = running.worker()
+        publisher = clients.enter_context(Connection(running.port))
+        assert publisher.send(post('{"channel":"room","message":0}')).read_answer().status == 202
+        wait_until(lambda: stand_ins(pid) >= 2, "lws' sockets of both ports are taken over")
+        few = max(int(number) for number in os.listdir(f"/proc/{pid}/fd")) + 1
+        streams = [clients.enter_context(EventStream(running.port, "room")) for _ in range(30)]
+        before = limit_files(pid, few)
+        waiting = [clients.enter_context(Connection(running.port, timeout=60)) for _ in range(5)]
+        for client in waiting:
+            client.send("GET /sse/messages?channels=room HTTP/1.1\r\nHost: test\r\n\r\n")
+        for _ in range(20):
+            assert get(running.management, "/actuator/health").json == {"status": "UP"}
+            assert get(running.management, "/actuator/prometheus").status == 200
+        used = processor_seconds(pid)
+        time.sleep(2)  # the time that it may not use
+        assert processor_seconds(pid) - used < 0.5
+        assert publisher.send(post('{"channel":"room","message":1}')).read_answer().json == {"subscribers": 30}
+        assert all(stream.message() == ("room", 1) for stream in streams)
+        limit_files(pid, before)
+        for client in waiting:
+            assert client.read_head()[0] == 200
+        assert "errno" not in running.process.output()
+
+
+def test_who_comes_while_the_sockets_change_hands_is_served():
+    """From lws to Push, in the turn in which there are connections: nobody is lost, and nothing is an error."""
+    for _ in range(3):
+        with Server(wait=False, PUSH_LOG_LEVEL="debug") as running:
+            end, served = time.monotonic() + 60, 0
+            while time.monotonic() < end and served < 300:
+                with contextlib.suppress(ConnectionRefusedError):
+                    for port in (running.port, running.management):
+                        assert get(port, "/actuator/health").status in (200, 404, 503)
+                        served += 1
+            assert served >= 300
+            assert "errno" not in running.process.output()

@@ -241,7 +241,7 @@ def test_idle_connections_cost_less_than_3_kb_each_also_after_a_broadcast():
 
 
 def test_when_descriptors_are_used_up_it_recovers():
-    with Server(limit_files=100) as server:
+    with Server(limit_files=115) as server:
         clients = []
         for _ in range(150):
             try:
