@@ -3,6 +3,7 @@ Push, and boots by its script.  That they run is for a cluster; what their pods 
 
 import base64
 import json
+import math
 import os
 import re
 import shutil
@@ -42,7 +43,8 @@ def rendered(tmp_path_factory):
     overlay = other / "k8s/overlays/all"
     overlay.mkdir()
     (overlay / "kustomization.yaml").write_text(
-        "resources: [../../base]\ncomponents: [../../components/redis-cluster, ../../components/hpa, ../../components/gateway]\n")
+        "resources: [../../base]\ncomponents: [" +
+        ", ".join(f"../../components/{name}" for name in ("redis-cluster", "redis-hpa", "hpa", "gateway")) + "]\n")
     found["components"] = kustomize(overlay)
     return found
 
@@ -217,6 +219,9 @@ def test_a_rolling_update_takes_no_pod_away_first(rendered):
 def test_replicas_are_the_autoscalers_where_there_is_one(rendered):
     for overlay in ("redis-cluster", "production", "components"):
         assert "replicas" not in one(rendered[overlay], "Deployment")["spec"]
+    for overlay in ("production", "components"):
+        assert "replicas" not in one(rendered[overlay], "StatefulSet", "redis")["spec"]
+    assert one(rendered["redis-cluster"], "StatefulSet", "redis")["spec"]["replicas"] == 6
 
 
 def test_no_password_is_checked_in_for_production(rendered):
@@ -247,6 +252,59 @@ def test_both_autoscalers_want_the_same(rendered):
     assert [t["metadata"]["threshold"] for t in keda["triggers"] if t["type"] == "prometheus"] == targets
     assert hpa["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
     assert hpa["behavior"]["scaleDown"]["stabilizationWindowSeconds"] > 3 * seconds(option("push.reconnect.dither.max.duration"))
+
+
+def wanted(pods, ratio, behavior, least, most):
+    """How many pods the autoscaler asks for, by its algorithm and its policies of one period."""
+    up, down = behavior["scaleUp"], behavior["scaleDown"]
+    if 1 - float(down["tolerance"]) <= ratio <= 1 + float(up["tolerance"]):
+        return pods
+    step = {name: rule["policies"][0]["value"] for name, rule in behavior.items()}
+    count = math.ceil(round(pods * ratio, 9))
+    return max(least, min(most, pods + step["scaleUp"], max(pods - step["scaleDown"], count)))
+
+
+def test_redis_is_scaled_by_a_master_and_its_replica_at_a_time(rendered):
+    hpa = one(rendered["components"], "HorizontalPodAutoscaler", "redis")["spec"]
+    for rule in hpa["behavior"].values():
+        assert [(p["type"], p["value"]) for p in rule["policies"]] == [("Pods", 2)]
+    sizes = set()
+    for pods in range(hpa["minReplicas"], hpa["maxReplicas"] + 1, 2):
+        for percent in range(0, 1000):
+            then = wanted(pods, percent / 100, hpa["behavior"], hpa["minReplicas"], hpa["maxReplicas"])
+            assert then in (pods - 2, pods, pods + 2), (pods, percent, then)
+            sizes.add((pods, then))
+            if then > pods:
+                # what was enough for a step up is not enough for one back
+                assert percent / 100 * pods / then >= 1 - float(hpa["behavior"]["scaleDown"]["tolerance"])
+            if then < pods:
+                assert percent / 100 * pods / then <= 1 + float(hpa["behavior"]["scaleUp"]["tolerance"])
+    assert {(6, 8), (8, 6), (10, 12), (12, 10)} <= sizes
+
+
+def test_redis_grows_before_it_is_full_and_goes_no_further_than_its_script(rendered):
+    hpa = one(rendered["components"], "HorizontalPodAutoscaler", "redis")["spec"]
+    redis = one(rendered["components"], "StatefulSet", "redis")
+    memory, cpu = (m["containerResource"]["target"]["averageValue"] for m in hpa["metrics"])
+    full = int(re.search(r"^maxmemory (\d+)mb$", (K8S / "base/redis/redis.conf").read_text(), re.M)[1])
+    assert float(memory.removesuffix("Mi")) * (1 + float(hpa["behavior"]["scaleUp"]["tolerance"])) < 0.8 * full
+    assert {m["containerResource"]["container"] for m in hpa["metrics"]} <= {c["name"] for c in containers_of(redis)}
+    assert f"size=${{REDIS_SIZE:-{hpa['minReplicas']}}}" in (K8S / "base/redis/cluster.sh").read_text()
+    assert hpa["behavior"]["scaleDown"]["policies"][0]["periodSeconds"] >= \
+        redis["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    env = {e["name"]: e.get("value") for e in one(rendered["components"], "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert env["PUSH_REDIS_SHARDED"] == "on"
+
+
+def test_both_autoscalers_of_redis_want_the_same(rendered):
+    hpa = one(rendered["components"], "HorizontalPodAutoscaler", "redis")["spec"]
+    keda = one(rendered["production"], "ScaledObject", "redis")["spec"]
+    assert keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == hpa["behavior"]
+    assert (keda["minReplicaCount"], keda["maxReplicaCount"]) == (hpa["minReplicas"], hpa["maxReplicas"])
+    assert keda["scaleTargetRef"] == hpa["scaleTargetRef"]
+    assert [(t["type"], t["metricType"], t["metadata"]) for t in keda["triggers"]] == [
+        (r["name"], r["target"]["type"], {"containerName": r["container"], "value": r["target"]["averageValue"]})
+        for r in (m["containerResource"] for m in hpa["metrics"])]
 
 
 def test_push_may_do_in_redis_what_the_readme_says(rendered):
