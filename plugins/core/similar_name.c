@@ -91,7 +91,7 @@ push_similar_name_distance(const char *name, const char *other, size_t *ret_dist
 	*ret_distance = distance(a, a_size, b, b_size);
 	if (strncmp(a, COMMON_PREFIX, prefix) != 0)
 		prefix = 0;
-	else if (!a[prefix])
+	else if (a_size == prefix)
 		return false;
 	return *ret_distance * 3 <= a_size - prefix || has_words_of(b, a + prefix);
 }
