@@ -493,6 +493,30 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 	}
 }
 
+static void
+tell_newcomers(const struct push_channel *channel, uint64_t us, uint64_t now_us)
+{
+	for (uint32_t i = channel->count; i-- > 0;) {
+		struct push_subscriber *subscriber = channel->entries[i].subscriber;
+
+		if (hub_hears(channel, i) && subscriber_has_come_within(subscriber, us, now_us))
+			subscriber_gap(subscriber, now_us);
+	}
+}
+
+void
+push_hub_missed_elsewhere(struct push_hub *hub, uint64_t us, uint64_t now_us)
+{
+	struct push_channel_map *map = &hub->channels;
+
+	for (size_t i = 0; i < map->bucket_count; i++)
+		for (struct push_channel *channel = map->buckets[i], *next; channel; channel = next) {
+			next = channel->next;
+			if (!channel->history)
+				tell_newcomers(channel, us, now_us);
+		}
+}
+
 bool
 push_hub_is_behind(const struct push_hub *hub)
 {

@@ -205,6 +205,15 @@ void
 push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, uint64_t now_us);
 
 /*
+ * push_hub_missed_elsewhere - another node may have missed messages, for the last `us`.
+ *
+ * Clients that have come here since then may have been its own before, and are told a gap where one of their
+ * channels has no history.  O(subscriptions); rare.
+ */
+void
+push_hub_missed_elsewhere(struct push_hub *hub, uint64_t us, uint64_t now_us);
+
+/*
  * History upstream: a server keeps it, and its engine tells the hub what the server says (history.h).
  *
  *   push_hub_set_upstream     once, before the first subscriber

@@ -47,7 +47,7 @@ struct subscription_list {
 /*
  * 120 bytes on a 64-bit machine.  The first 64, a cache line, are what a delivery and its flush touch:
  *
- *     0  magic 4, encoding, state and a flag, reason, flags 4, hub 8
+ *     0  magic 4, encoding, state and flags, reason and beats, flags 4, hub 8
  *    16  outbox: what waits 8, how much of it is sent 4, how much is left 4
  *    32  dirty: its place among those that have something to write 16
  *    48  transport 8, connection 8
@@ -65,7 +65,8 @@ struct push_subscriber {
 	bool has_acks : 1;     /* its session has some (acks.h) */
 	bool is_paused : 1;    /* the transport does not read from it (intake.h) */
 	bool is_held : 1;      /* somebody has work of the client's to do (push_subscriber_hold) */
-	uint8_t reason : 5;    /* enum push_close_reason, from CLOSING on */
+	uint8_t reason : 4;    /* enum push_close_reason, from CLOSING on */
+	uint8_t beats : 3;     /* heartbeats that it was sent; BEATS_MAX: so many, or more */
 	bool fills_socket : 1; /* what the kernel buffers for it is charged (pressure.h) */
 	bool blocked : 1;      /* the transport calls push_subscriber_writable() */
 	bool awaits_pong : 1;
@@ -94,6 +95,9 @@ struct push_subscriber {
 	struct push_timer timer; /* armed for the first of them while it is open */
 };
 
+#define BEATS_MAX 7
+
+_Static_assert(PUSH_CLOSE_REASON_COUNT <= 16, "four bits");
 _Static_assert(sizeof(void *) != 8 || sizeof(struct push_subscriber) == 120, "the bytes above");
 _Static_assert(sizeof(void *) != 8 || offsetof(struct push_subscriber, channel) == 64, "the cache line");
 
@@ -209,6 +213,10 @@ subscriber_session(const struct push_subscriber *subscriber)
 {
 	return subscriber->has_list ? subscriber->list->session : NULL;
 }
+
+/* subscriber_has_come_within - whether it has been open for no longer than that, as far as that is known. */
+bool
+subscriber_has_come_within(const struct push_subscriber *subscriber, uint64_t us, uint64_t now_us);
 
 /* subscriber_join - put it into a channel as the `index`-th of its own; writes where to `ret`. */
 enum push_status PUSH_MUST_USE

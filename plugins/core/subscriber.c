@@ -300,6 +300,8 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 	uint64_t interval_us = subscriber->hub->options->heartbeat_us;
 	struct push_frame *frame;
 
+	if (subscriber->beats < BEATS_MAX)
+		subscriber->beats++;
 	/* from when it was due, or the ticks' delays would add up; after a halt it is not caught up on */
 	subscriber->heartbeat += push_tick_at(interval_us);
 	if (is_due(subscriber->heartbeat, now_us))
@@ -315,6 +317,23 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 	else
 		send_control(subscriber, PUSH_CONTROL_HEARTBEAT, now_us);
 	push_frame_unref(frame);
+}
+
+/* Each heartbeat has moved the next one by an interval; after a halt it seems to have come later than it has.
+ */
+bool
+subscriber_has_come_within(const struct push_subscriber *subscriber, uint64_t us, uint64_t now_us)
+{
+	uint32_t interval = push_tick_at(subscriber->hub->options->heartbeat_us);
+	uint32_t came = subscriber->heartbeat - subscriber->beats * interval;
+	uint32_t from = push_tick_now(now_us > us ? now_us - us : 0);
+
+	if (subscriber->state != SUBSCRIBER_OPEN)
+		return false;
+	/* it may have come at any time before that */
+	if (subscriber->beats == BEATS_MAX)
+		return us > BEATS_MAX * subscriber->hub->options->heartbeat_us;
+	return !push_tick_is_before(came, from);
 }
 
 enum push_status
@@ -538,7 +557,7 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 	if (subscriber->state >= SUBSCRIBER_CLOSING)
 		return;
 	subscriber->state = SUBSCRIBER_CLOSING;
-	subscriber->reason = (unsigned int)reason & 31u;
+	subscriber->reason = (unsigned int)reason & 15u;
 	pressure_unblock(subscriber);
 	intake_end(subscriber);
 	unsubscribe_all(subscriber);

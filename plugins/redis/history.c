@@ -643,21 +643,24 @@ redis_history_head_answer(struct redis_node *node, const struct push_redis_await
 		redis_log_refusal(node->engine, node, "to tell history", reply);
 }
 
-/* Whoever has waited for the head long enough waits for one that does not come: it may be forbidden. */
+/*
+ * Whoever has waited for the head long enough waits for one that does not come: it may be forbidden.
+ *
+ * They stand in the order in which they were settled, by the clock and by the head that they wait for: one
+ * that has to wait on ends it, so that thousands are not looked at in each turn.
+ */
 static void
 confirm_all(struct redis_partition *partition)
 {
-	struct push_list *item = partition->unconfirmed.next, *next;
-
-	for (; item != &partition->unconfirmed; item = next) {
-		struct redis_subscription *subscription =
-			push_container_of(item, struct redis_subscription, unconfirmed);
+	while (!push_list_is_empty(&partition->unconfirmed)) {
+		struct redis_subscription *subscription = push_container_of(
+			partition->unconfirmed.next, struct redis_subscription, unconfirmed);
 		struct redis_engine *engine = subscription->engine;
 
-		next = item->next;
-		if (push_hub_is_at_head(engine->hub, subscription->channel) ||
-			engine->now_us >= subscription->settled_us + PUSH_REDIS_HEAD_WAIT_US)
-			confirm(subscription);
+		if (!push_hub_is_at_head(engine->hub, subscription->channel) &&
+			engine->now_us < subscription->settled_us + PUSH_REDIS_HEAD_WAIT_US)
+			return;
+		confirm(subscription);
 	}
 }
 

@@ -66,6 +66,7 @@ on_subscriptions_up(void *context, uint64_t now_us)
 	node->ask_again_us = 0;
 	node->probes_lost = 0;
 	node->probe_sent_us = 0;
+	node->proven_us = now_us;
 	check_up(node);
 	redis_wake(node->engine);
 }
@@ -95,12 +96,25 @@ on_commands_down(void *context, const char *why, uint64_t now_us)
 	on_down(node, &node->commands, why);
 }
 
+/* From when on messages may not have come: one that was silent was so for longer than it has been down. */
+static void
+note_deaf(struct redis_node *node, uint64_t now_us)
+{
+	bool is_deaf = node->probes_lost >= PUSH_REDIS_BEATS_DEAD;
+	uint64_t heard_us = node->subscriptions.link.heard_us;
+	bool is_silent = now_us >= heard_us + node->engine->options->redis_timeout_us;
+
+	if (node->deaf_since_us || push_list_is_empty(&node->live))
+		return;
+	node->deaf_since_us = is_deaf ? node->proven_us : is_silent ? heard_us : now_us;
+}
+
 static void
 on_subscriptions_down(void *context, const char *why, uint64_t now_us)
 {
 	struct redis_node *node = node_of(context);
 
-	(void)now_us;
+	note_deaf(node, now_us);
 	redis_subscriptions_lost(node);
 	node->is_new = false;
 	on_down(node, &node->subscriptions, why);
@@ -367,6 +381,8 @@ redis_node_probed(struct redis_node *node)
 {
 	if (node->probe_sent_us)
 		push_stats_redis_round_trip(node->engine->stats, node->engine->now_us - node->probe_sent_us);
+	if (node->probe_sent_us)
+		node->proven_us = node->probe_sent_us;
 	node->probe_sent_us = 0;
 }
 

@@ -7,6 +7,8 @@
  *   ~ID          you were silent, and your numbers of clients may have been cleared away: tell them again
  *   !ID A-B,...  channels of these slots have another server now, and until now I may have published on the
  *                old one, where you did not listen any more: your clients may have missed something
+ *   %ID MS       for the last MS milliseconds messages may not have reached me: clients that were mine, and
+ * have come to you since, may have missed something
  *
  * A node whose machine is gone, or cut off, leaves connections behind that Redis takes for receivers until
  * the kernel gives them up: ghosts.  As everybody listens to the beats, the answer to one's own tells how
@@ -90,11 +92,34 @@ redis_peers_moved(struct redis_engine *engine, uint16_t slot)
 	redis_wake(engine);
 }
 
+static void
+announce_deaf(struct redis_engine *engine)
+{
+	uint64_t us = engine->now_us - engine->deaf_since_us;
+
+	push_buf_clear(&engine->scratch);
+	push_buf_printf(&engine->scratch, " %llu", (unsigned long long)(us / 1000 + 1));
+	if (engine->scratch.status == PUSH_OK)
+		say(engine, '%', engine->id, &engine->scratch);
+	engine->deaf_since_us = 0;
+}
+
+void
+redis_peers_was_deaf(struct redis_engine *engine, uint64_t since_us)
+{
+	if (!engine->deaf_since_us || since_us < engine->deaf_since_us)
+		engine->deaf_since_us = since_us;
+	engine->well_since_us = engine->now_us;
+	redis_wake(engine);
+}
+
 void
 redis_peers_flush(struct redis_engine *engine)
 {
 	if (engine->has_moved && can_speak(engine))
 		announce_moved(engine);
+	if (engine->deaf_since_us && can_speak(engine))
+		announce_deaf(engine);
 }
 
 void
@@ -296,6 +321,20 @@ on_moved(struct redis_engine *engine, const char *text, size_t size)
 	redis_subscriptions_missed(engine, moved);
 }
 
+/* ` MS`.  Who was here when the own clients were told, a moment ago, has been told of that, too. */
+static void
+on_deaf(struct redis_engine *engine, const char *text, size_t size)
+{
+	uint64_t since_us = engine->now_us - engine->well_since_us, us, ms;
+
+	if (size < 2 || *text != ' ' || !push_redis_decimal(text + 1, size - 1, &ms))
+		return;
+	us = ms < PUSH_DURATION_US_MAX / 1000 ? ms * 1000 + PUSH_TICK_US : PUSH_DURATION_US_MAX;
+	if (us > since_us)
+		us = since_us;
+	push_hub_missed_elsewhere(engine->hub, us, engine->now_us);
+}
+
 static void
 on_tell_again(struct redis_engine *engine)
 {
@@ -331,6 +370,7 @@ redis_peers_heard(struct redis_engine *engine, const char *text, size_t size)
 		if (peer)
 			peer->is_dead = true;
 		break;
+	case '%': on_deaf(engine, text + REDIS_ID_BYTES, size - REDIS_ID_BYTES); break;
 	case '!': on_moved(engine, text + REDIS_ID_BYTES, size - REDIS_ID_BYTES); break;
 	default: break;
 	}

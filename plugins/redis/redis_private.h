@@ -79,6 +79,8 @@ struct redis_node {
 	struct push_list to_tell, told;
 	struct push_channel *probe; /* a channel of one's own there; NULL: none yet */
 	uint64_t probe_sent_us, probe_due_us;
+	uint64_t proven_us; /* when the last probe that came back was sent: until then everything had come */
+	uint64_t deaf_since_us; /* 0: its subscriptions are well */
 	unsigned int probes_lost;
 	uint64_t down_since_us, up_since_us;
 };
@@ -246,6 +248,8 @@ struct redis_engine {
 	uint8_t moved[PUSH_REDIS_SLOT_COUNT / 8]; /* slots that have another server, not announced yet */
 	bool has_moved;                           /* one of them */
 	uint64_t moved_us;                        /* the last one */
+	uint64_t deaf_since_us;                   /* others are to hear of that; 0: of nothing */
+	uint64_t well_since_us; /* when its own clients were told of what they may have missed */
 	struct redis_peer *peers;
 	size_t peer_count;
 	uint64_t beat_receivers; /* of our last beat */
@@ -706,6 +710,11 @@ redis_peers_answered(struct redis_engine *engine, const struct push_redis_reply 
 /* redis_peers_moved - channels of this slot are published elsewhere from now on. */
 void
 redis_peers_moved(struct redis_engine *engine, uint16_t slot);
+
+/* redis_peers_was_deaf - messages may not have come in since then, and do again: others may have its clients
+ * now. */
+void
+redis_peers_was_deaf(struct redis_engine *engine, uint64_t since_us);
 
 /* redis_peers_flush - say what is to be said before anything is published. */
 void

@@ -343,6 +343,10 @@ confirm(struct redis_engine *engine, struct redis_node *node, struct redis_subsc
 		engine->stats->resubscribe_us = engine->now_us - node->up_since_us;
 		node->up_since_us = 0;
 	}
+	if (node->deaf_since_us && push_list_is_empty(&node->asked) && push_list_is_empty(&node->to_ask)) {
+		redis_peers_was_deaf(engine, node->deaf_since_us);
+		node->deaf_since_us = 0;
+	}
 }
 
 void

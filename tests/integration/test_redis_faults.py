@@ -148,6 +148,27 @@ def test_a_subscription_that_delivers_nothing_is_noticed_and_repaired(redis):
     proxy.close()
 
 
+def test_who_has_moved_from_a_node_that_was_deaf_is_told_of_the_gap_at_the_new_one(redis):
+    """As documented: a new connection, its first heartbeat, and only then the end of the old one; without history."""
+    proxy = Proxy(redis.port)
+    with start(redis.url()) as new, ws(new, "moves") as settled, \
+            start(f"redis://127.0.0.1:{proxy.port}", PUSH_REDIS_TIMEOUT="30s") as old:
+        client = ws(old, "moves")
+        assert new.publish("moves", 1).status == 202
+        assert client.message() == settled.message() == ("moves", 1)
+        proxy.make_deaf()
+        assert new.publish("moves", 2).status == 202  # which the old one does not hear
+        assert settled.message() == ("moves", 2)
+        moved = ws(new, "moves")
+        client.close()
+        old.process.wait_for("subscriptions deliver nothing")
+        assert moved.event() == {"event": "gap", "data": {}}
+        assert new.publish("moves", 3).status == 202
+        assert moved.message() == settled.message() == ("moves", 3)  # who was here all the while missed nothing
+        moved.close()
+    proxy.close()
+
+
 def test_a_node_starts_before_redis_does(redis):
     redis.kill()
     with start(redis.url(), wait=False) as node:

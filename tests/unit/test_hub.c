@@ -867,6 +867,45 @@ a_gap_is_told_in_front_of_the_next_message_and_once(void **state)
 }
 
 static void
+what_another_node_may_have_missed_is_a_gap_for_those_who_have_come_since(void **state)
+{
+	struct world *world = *state;
+	struct push_channel *channel;
+	struct client *clients[3];
+
+	world->options.heartbeat_us = 10 * SECOND_US;
+	world->options.lifetime_min_us = world->options.lifetime_max_us = 3600 * SECOND_US;
+	push_hub_watch(world->hub, 0);
+	for (int i = 0; i < 2; i++) {
+		clients[i] = join(world, i, PUSH_ENCODING_SSE, "a");
+		if (!i) {
+			channel = adopt(world);
+			push_hub_confirm(world->hub, channel, false, world->now);
+		}
+		pass(world, i ? 61 * SECOND_US : 35 * SECOND_US);
+	}
+	clients[2] = join(world, 2, PUSH_ENCODING_SSE, "a");
+	push_hub_missed_elsewhere(world->hub, 5 * SECOND_US, world->now);
+	flush(world);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(count_of(clients[i], SSE_GAP), i == 2);
+	deliver(world, "a", "1");
+	push_hub_missed_elsewhere(world->hub, 62 * SECOND_US, world->now);
+	flush(world);
+	assert_int_equal(count_of(clients[0], SSE_GAP), 0);
+	assert_int_equal(count_of(clients[1], SSE_GAP), 1);
+	/* it does not matter how long they stay */
+	pass(world, 500 * SECOND_US);
+	push_hub_missed_elsewhere(world->hub, 5 * SECOND_US, world->now);
+	flush(world);
+	assert_int_equal(count_of(clients[0], SSE_GAP), 0);
+	assert_int_equal(count_of(clients[2], SSE_GAP), 2);
+	for (int i = 0; i < 3; i++)
+		push_subscriber_destroy(world->clients[i].subscriber), world->clients[i].subscriber = NULL;
+	push_hub_release(world->hub, channel);
+}
+
+static void
 channels_that_change_are_told_once_with_what_they_have_come_to(void **state)
 {
 	struct world *world = *state;
@@ -956,6 +995,7 @@ main(void)
 		T(a_client_that_is_closed_before_its_head_gets_both),
 		T(nothing_comes_in_front_of_the_first_heartbeat),
 		T(a_gap_is_told_in_front_of_the_next_message_and_once),
+		T(what_another_node_may_have_missed_is_a_gap_for_those_who_have_come_since),
 		T(channels_that_change_are_told_once_with_what_they_have_come_to),
 		T(a_channel_that_comes_and_goes_before_anybody_looks_is_no_change),
 		T(a_held_channel_needs_no_subscribers),
