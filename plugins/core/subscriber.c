@@ -330,9 +330,9 @@ subscriber_has_come_within(const struct push_subscriber *subscriber, uint64_t us
 
 	if (subscriber->state != SUBSCRIBER_OPEN)
 		return false;
-	/* it may have come at any time before that */
+	/* it may have come at any time before so many intervals */
 	if (subscriber->beats == BEATS_MAX)
-		return us > BEATS_MAX * subscriber->hub->options->heartbeat_us;
+		return us >= (BEATS_MAX - 1) * subscriber->hub->options->heartbeat_us;
 	return !push_tick_is_before(came, from);
 }
 

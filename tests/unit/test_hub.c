@@ -873,7 +873,7 @@ what_another_node_may_have_missed_is_a_gap_for_those_who_have_come_since(void **
 	struct push_channel *channel;
 	struct client *clients[3];
 
-	world->options.heartbeat_us = 10 * SECOND_US;
+	world->options.heartbeat_us = 20 * SECOND_US;
 	world->options.lifetime_min_us = world->options.lifetime_max_us = 3600 * SECOND_US;
 	push_hub_watch(world->hub, 0);
 	for (int i = 0; i < 2; i++) {
