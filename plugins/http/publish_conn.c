@@ -626,8 +626,8 @@ publish_conn_body(struct publish *publish, const char *bytes, size_t size)
 
 /*
  * An HTTP/2 stream is answered and forgotten at one go, in publish_conn_writeable(): a client that had the
- * answer earlier would open another, the 25th perhaps, for which lws 4.3 ends the connection, and so it does
- * for an empty frame with END_STREAM that follows in the same read.
+ * answer earlier would open another, one too many perhaps, for which lws 4.3 ends the connection, and so it
+ * does for an empty frame with END_STREAM that follows in the same read.
  */
 int
 publish_conn_complete(struct publish *publish)

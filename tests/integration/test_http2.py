@@ -157,6 +157,19 @@ def test_all_the_streams_that_are_allowed_may_publish_at_once(tls):
         assert all(stream.status == 202 for stream in streams)
 
 
+def test_a_hundred_event_streams_share_a_connection_from_the_first_burst_on(tmp_path):
+    """As many as a browser with many tabs opens, which share it; and the log has nothing of them but at level debug."""
+    with start(tmp_path, PUSH_LOG_LEVEL="debug") as server, server.connect() as h2:
+        h2.hold()
+        streams = [h2.get("/sse/messages?channels=tabs") for _ in range(100)]
+        h2.socket.sendall(b"".join(h2.release()))
+        assert {stream.status for stream in streams} == {200}
+        assert {stream.event() for stream in streams} == {HEARTBEAT}
+        assert server.publish("tabs", 1).json == {"subscribers": 100}
+        assert {stream.event() for stream in streams} == {b'event:message\ndata:{"channel":"tabs","message":1}\n\n'}
+        assert not [line for line in server.process.lines if "] E: " in line or "] W: " in line]
+
+
 @pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
 @pytest.mark.parametrize("pieces", [1, 4])
 def test_a_body_without_its_length_is_411_and_stops_nobody(tls, pieces, together):
