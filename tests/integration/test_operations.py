@@ -561,7 +561,8 @@ def test_the_consoles_files_come_with_a_strict_policy(server):
     page = (SOURCE / "mounts/index.html").read_text()
     in_page = re.search(r'Content-Security-Policy" content="(.*?)"', page).group(1).split("; ")
     policy = get(server.port, "/").headers["content-security-policy"].split("; ")
-    assert set(policy) - set(in_page) == {"frame-ancestors 'none'"} and set(in_page) <= set(policy)
+    assert set(policy) - set(in_page) == {"frame-ancestors 'none'", "script-src 'self' blob:"}
+    assert set(in_page) - set(policy) == {"script-src 'self'"}
 
 
 def test_answers_are_taken_for_nothing_but_json(server):
