@@ -1,7 +1,7 @@
 /*
  * keys.h - names in Redis, of keys and of channels, and nothing else knows how they are made.  All begin with
- * push.redis.prefix, so that several installations share a Redis without a word of each other; it has no
- * braces, and so leaves every hash tag what it is.
+ * push.redis.prefix, so that several installations on one Redis stay apart; it has no braces, and so leaves
+ * every hash tag what it is.
  *
  * `push:clients:CHANNEL`, a hash of how many clients each Push node has, and those
  * of history (scripts.h).

@@ -1,4 +1,4 @@
-"""push.redis.prefix: several installations share a Redis, and none has a word of another."""
+"""push.redis.prefix: several installations share a Redis and stay apart."""
 
 import itertools
 import json
