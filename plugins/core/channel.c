@@ -118,6 +118,7 @@ push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t s
 		return NULL;
 	*channel = (struct push_channel){.hash = hash, .name_size = (uint32_t)size};
 	push_list_init(&channel->changed);
+	push_list_init(&channel->unconfirmed);
 	memcpy(channel->name, name, size);
 	if (map->upstream_bytes)
 		channel->upstream = memset((char *)channel + upstream_offset(size), 0, map->upstream_bytes);
@@ -142,6 +143,7 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 	map->count--;
 	push_list_remove(&channel->changed);
 	charge(map, bytes_of(map, channel), 0);
+	push_list_remove(&channel->unconfirmed);
 	if (channel->history)
 		push_history_free(channel->history);
 	free(channel->entries);

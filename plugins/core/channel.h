@@ -37,6 +37,8 @@ struct push_channel {
 	uint32_t count, capacity;
 	uint32_t count_by_encoding[PUSH_ENCODING_COUNT];
 	struct push_list changed;     /* in the hub's, until its engine has seen the new count */
+	struct push_list unconfirmed; /* in the hub's while it is not, or alone */
+	uint64_t change;              /* what number among those */
 	struct push_history *history; /* owned; NULL: nothing is kept of it */
 	void *upstream; /* the engine's own, behind the name, 0 at first; NULL where it has none */
 	bool held;      /* by the engine: the channel stays though nobody is subscribed */

@@ -140,3 +140,10 @@ push_channels_fini(struct push_channels *channels)
 	free(channels->names);
 	*channels = (struct push_channels){0};
 }
+
+const char *
+push_channels_join_error(enum push_status status)
+{
+	return status == PUSH_TOO_MANY ? "this server has no room for more channels (push.channels.total.max)"
+				       : push_status_text(PUSH_OUT_OF_MEMORY);
+}

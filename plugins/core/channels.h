@@ -58,4 +58,8 @@ push_channels_add(struct push_channels *channels, const char *name, size_t size,
 void
 push_channels_fini(struct push_channels *channels);
 
+/* push_channels_join_error - why a client could not be subscribed, of a status other than PUSH_OK; static. */
+const char *
+push_channels_join_error(enum push_status status);
+
 #endif

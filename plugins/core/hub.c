@@ -59,6 +59,8 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 		push_list_init(&hub->blocked[i]);
 	push_memory_init(&hub->memory);
 	push_list_init(&hub->changed);
+	push_list_init(&hub->unconfirmed);
+	push_list_init(&hub->overtaken);
 	push_list_init(&hub->ahead);
 	push_list_init(&hub->behind_head);
 	push_list_init(&hub->durables);
@@ -430,6 +432,10 @@ hub_mark_changed(struct push_hub *hub, struct push_channel *channel)
 		channel->confirmed = true;
 		return;
 	}
+	if (!channel->confirmed && push_list_is_empty(&channel->unconfirmed)) {
+		channel->change = ++hub->change_count;
+		push_list_append(&hub->unconfirmed, &channel->unconfirmed);
+	}
 	if (!push_list_is_empty(&channel->changed))
 		return;
 	push_list_append(&hub->changed, &channel->changed);
@@ -480,6 +486,7 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 
 	PUSH_ASSERT(hub->watched);
 	channel->confirmed = true;
+	push_list_remove(&channel->unconfirmed);
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
 		uint32_t index = channel->entries[i].index;
@@ -491,6 +498,7 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 		else if (gap && !subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 			subscriber_gap(subscriber, now_us);
 	}
+	live_catch_up(hub);
 }
 
 static void
@@ -530,6 +538,7 @@ push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 	bool is_more = false;
 
 	hub_forget_idle_text(hub);
+	live_catch_up(hub);
 	if (hub->history) {
 		is_more = push_history_store_tick(hub->history, now_us, max);
 		is_more = session_tick(hub, now_us, max) || is_more;

@@ -107,7 +107,11 @@ struct push_hub {
 	void (*ready)(void *context);
 	void *context;
 	struct push_channel_map channels;
-	struct push_list changed; /* channels; used when watched */
+	struct push_list changed;     /* channels; used when watched */
+	struct push_list unconfirmed; /* channels, as they came; used when watched */
+	uint64_t change_count;        /* of those, ever */
+	struct push_list
+		overtaken; /* clients whose changes are ahead of that (live.h), as they were stopped */
 	bool watched;
 	struct push_list dirty;
 	struct push_list blocked[PUSH_QUEUE_SIZE_CLASSES]; /* see pressure.h */

@@ -9,6 +9,8 @@
  *
  *   the outbox holds over PUSH_ANSWERS_WAITING_BYTES_MAX     until half of that is written
  *   commands from before the start fill half of their room   until the start
+ *   push.channels.max channels that it has joined are not
+ *   confirmed by the engine (live.c)                         until they are
  *   somebody else has work of the client's to do (`held`)    until it says so
  *
  * Acks and pongs have no answer and never stop a client that reads slowly.  A client that is not read from

@@ -41,6 +41,10 @@ struct live {
 	uint32_t count, capacity;
 	struct push_token *token; /* owned; NULL: it has none */
 	struct push_buf early;    /* what was asked for before the start: struct early_command, text, ... */
+	struct push_subscriber *subscriber;
+	uint32_t unconfirmed;       /* channels that it has joined and that were not confirmed then, up to */
+	uint64_t change;            /* the hub's change of that number */
+	struct push_list overtaken; /* in the hub's while these are too many */
 };
 
 struct early_command {
@@ -82,6 +86,7 @@ live_destroy(struct live *live)
 		return;
 	while (live->count)
 		unref(live->waiting[--live->count].request);
+	push_list_remove(&live->overtaken);
 	free(live->waiting);
 	push_token_destroy(live->token);
 	push_buf_fini(&live->early);
@@ -112,6 +117,8 @@ need_live(struct push_subscriber *subscriber)
 		return NULL;
 	push_buf_init(&live->early, PUSH_LIVE_EARLY_BYTES_MAX);
 	push_buf_charge(&live->early, &subscriber->hub->memory.accounts[PUSH_MEMORY_REQUESTS]);
+	push_list_init(&live->overtaken);
+	live->subscriber = subscriber;
 	subscriber->list->live = live;
 	return live;
 }
@@ -428,6 +435,56 @@ live_confirmed(struct push_subscriber *subscriber, uint32_t index, uint64_t now_
 		(void)begin(subscriber, index, now_us);
 }
 
+/* --- changes that the engine has not confirmed --- */
+
+/* Whether all changes up to that one are, or are not wanted any more. */
+static bool
+is_settled(const struct push_hub *hub, uint64_t change)
+{
+	return push_list_is_empty(&hub->unconfirmed) ||
+	       change < push_container_of(hub->unconfirmed.next, const struct push_channel, unconfirmed)
+				->change;
+}
+
+static bool
+has_overtaken(const struct live *live)
+{
+	const struct push_hub *hub = live->subscriber->hub;
+
+	return live->unconfirmed >= hub->options->channels_max && !is_settled(hub, live->change);
+}
+
+/* Also where it leaves at once, its server is asked for the channel. */
+static void
+count_change(struct live *live, const struct push_channel *channel)
+{
+	struct push_hub *hub = live->subscriber->hub;
+
+	if (!hub->watched || channel->confirmed)
+		return;
+	if (is_settled(hub, live->change))
+		live->unconfirmed = 0;
+	live->unconfirmed++;
+	live->change = channel->change > live->change ? channel->change : live->change;
+	if (has_overtaken(live)) {
+		push_list_remove(&live->overtaken);
+		push_list_append(&hub->overtaken, &live->overtaken);
+	}
+}
+
+void
+live_catch_up(struct push_hub *hub)
+{
+	while (!push_list_is_empty(&hub->overtaken)) {
+		struct live *live = push_container_of(hub->overtaken.next, struct live, overtaken);
+
+		if (has_overtaken(live))
+			return;
+		push_list_remove(&live->overtaken);
+		intake_resume(live->subscriber);
+	}
+}
+
 /* --- adding --- */
 
 /* The place of a channel among its own; subscription_count: it is none of them. */
@@ -521,15 +578,19 @@ add_new(const struct live_call *call, const char *name, size_t size)
 	struct push_subscriber *subscriber = call->subscriber;
 	uint32_t index = subscriber->subscription_count;
 	struct push_channel *channel;
+	enum push_status status = reserve(subscriber);
 
-	if (reserve(subscriber) != PUSH_OK || join(subscriber, name, size) != PUSH_OK) {
-		refuse(call, name, size, push_status_text(PUSH_OUT_OF_MEMORY));
+	if (status == PUSH_OK)
+		status = join(subscriber, name, size);
+	if (status != PUSH_OK) {
+		refuse(call, name, size, push_channels_join_error(status));
 		return;
 	}
 	if (call->lists)
 		list_name(&call->lists->subscribed, name, size);
 	subscriber->hub->stats->live_subscribed++;
 	channel = subscriber->list->items[index].channel;
+	count_change(subscriber->list->live, channel);
 	add_waiting(subscriber->list->live, channel, call->request);
 	if (channel->confirmed && !replay_of(subscriber->list->live, channel))
 		(void)begin(subscriber, index, call->now_us);
@@ -805,7 +866,7 @@ live_is_full(const struct push_subscriber *subscriber)
 {
 	const struct live *live = live_of(subscriber);
 
-	return live && live->early.size > PUSH_LIVE_EARLY_BYTES_MAX / 2;
+	return live && (live->early.size > PUSH_LIVE_EARLY_BYTES_MAX / 2 || has_overtaken(live));
 }
 
 void
@@ -988,6 +1049,11 @@ push_hub_control(struct push_hub *hub, const char *token, size_t token_size, con
 	status = push_json_scan_object(body, body_size, members, 3, error);
 	if (status != PUSH_OK)
 		return status;
+	if (live_is_full(subscriber)) {
+		snprintf(error->text, sizeof(error->text),
+			"too many changes of this stream are not confirmed yet");
+		return PUSH_UNAVAILABLE;
+	}
 	snprintf(error->text, sizeof(error->text), "%s", push_status_text(PUSH_OUT_OF_MEMORY));
 	request = calloc(1, sizeof(*request));
 	if (!request)

@@ -41,9 +41,14 @@ live_destroy(struct live *live);
 void
 live_command(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);
 
-/* live_is_full - what the client has asked for before its start takes half of the room for that. */
+/* live_is_full - what the client has asked for before its start takes half of the room for that, or
+ * push.channels.max channels that it has joined, left or not, were not confirmed by the engine. */
 bool
 live_is_full(const struct push_subscriber *subscriber);
+
+/* live_catch_up - read on from clients whose changes have been confirmed since. */
+void
+live_catch_up(struct push_hub *hub);
 
 /* live_greet - the subscriber is opening: tell it its token, if it has one. */
 void

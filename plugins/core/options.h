@@ -55,6 +55,8 @@
 		"how long a publish with ?wait=written waits for clients that do not read")                  \
 	X(ws_publish, SWITCH, "push.ws.publish", "off", "on: WebSocket clients may publish, too")            \
 	X(channels_max, COUNT, "push.channels.max", "128", "channels of one connection")                     \
+	X(channels_total_max, COUNT, "push.channels.total.max", "1000000",                                   \
+		"channels that a process has clients of; more are refused")                                  \
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "bytes of a channel's name")        \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*",                                              \
 		"web pages that may call, by origin (https://example.com); * for all")                       \

@@ -29,7 +29,9 @@ struct push_redis_stats {
 	uint64_t replaced;      /* messages with bytes that are no UTF-8 */
 	uint64_t publishes_waited, publishes_uncertain;
 	uint64_t command_errors;
-	uint64_t gaps; /* channels that came back after a loss */
+	uint64_t counts_forgotten; /* numbers of clients that Redis did not have any more, and was told again
+				    */
+	uint64_t gaps;             /* channels that came back after a loss */
 	uint64_t probes_lost;
 	uint64_t topology_changes;
 	uint64_t trip_buckets[PUSH_REDIS_TRIP_BUCKET_COUNT + 1]; /* the last one: longer than all */

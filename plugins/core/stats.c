@@ -141,6 +141,9 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 		"Requests left to lws' sockets, since too many new hosts or paths came at once.",
 		stats->routes_limited);
 	single(to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
+	single(to, "push_channels_refused_total", "counter",
+		"Channels that nobody was subscribed to and that were refused for that.",
+		stats->channels_refused);
 	single(to, "push_subscriptions", "gauge", "Subscriptions now, of all connections.",
 		stats->subscriptions);
 	single(to, "push_paused_clients", "gauge",
@@ -263,6 +266,8 @@ render_state(const struct push_stats *stats, const struct push_options *options,
 	single(to, "push_log_lines_dropped_total", "counter",
 		"Lines of the log that were dropped, since what reads it stood still or failed.",
 		stats->log_lines_dropped);
+	single(to, "push_channels_limit", "gauge",
+		"Channels that a worker may have (push.channels.total.max).", options->channels_total_max);
 	head(to, "push_connection_lifetime_seconds", "gauge",
 		"How long a connection lives on average, as configured.");
 	push_buf_printf(to, "push_connection_lifetime_seconds %.3f\n",

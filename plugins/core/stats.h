@@ -72,6 +72,7 @@ struct push_stats {
 	uint64_t published, published_bytes;
 	uint64_t publish_statuses[PUSH_PUBLISH_STATUS_COUNT];
 	uint64_t channels, subscriptions;            /* now */
+	uint64_t channels_refused;                   /* over push.channels.total.max */
 	uint64_t history_bytes, history_messages;    /* now */
 	uint64_t history_dropped;                    /* for want of memory */
 	uint64_t resumes, replayed, gaps;            /* clients, messages, told to clients */

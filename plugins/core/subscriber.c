@@ -86,13 +86,26 @@ unsubscribe_all(struct push_subscriber *subscriber)
 	subscriber->subscription_count = 0;
 }
 
+static bool
+has_clients(struct push_hub *hub, const struct push_channel_name *name)
+{
+	const struct push_channel *channel = push_hub_find(hub, name->text, name->size);
+
+	return channel && channel->count;
+}
+
 enum push_status
 subscriber_join(struct push_subscriber *subscriber, const struct push_channel_name *name, uint32_t index,
 	struct subscription *ret)
 {
 	struct push_hub *hub = subscriber->hub;
-	struct push_channel *channel = hub_obtain(hub, name->text, name->size);
+	struct push_channel *channel;
 
+	if (hub->stats->channels >= hub->options->channels_total_max && !has_clients(hub, name)) {
+		hub->stats->channels_refused++;
+		return PUSH_TOO_MANY;
+	}
+	channel = hub_obtain(hub, name->text, name->size);
 	if (!channel)
 		return PUSH_OUT_OF_MEMORY;
 	if (push_channel_reserve(&hub->channels, channel) != PUSH_OK) {

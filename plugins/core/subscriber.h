@@ -42,7 +42,8 @@ push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
 /*
  * push_subscriber_subscribe - add channels that it is not subscribed to.
  *
- * Errors: PUSH_OUT_OF_MEMORY; it is then subscribed to none of the hub's channels.
+ * Errors: PUSH_OUT_OF_MEMORY; PUSH_TOO_MANY over push.channels.total.max; it is then subscribed to none of
+ * the hub's channels.
  */
 enum push_status PUSH_MUST_USE
 push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels);

@@ -96,10 +96,10 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us);
  *
  * @last_id: push_subscriber_resume(); without bytes: none.
 
- * On success `request` is closed without its descriptor.  Returns false when memory is out; nothing has
- * changed then.
+ * On success `request` is closed without its descriptor.  Errors: as push_subscriber_subscribe();
+ * nothing has changed then.
  */
-bool
+enum push_status PUSH_MUST_USE
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
 	enum push_encoding encoding, const struct push_channels *channels, struct push_span last_id,
 	bool with_token, const struct push_acks_request *acks, const char *head, size_t head_size);

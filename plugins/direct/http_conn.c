@@ -709,7 +709,7 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	struct push_direct *direct = conn->direct;
 	struct push_buf answer_head, query_id;
 	struct push_span last_id;
-	bool opened;
+	enum push_status status;
 
 	push_buf_init(&answer_head, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
 	if (kind == PUSH_DIRECT_WS)
@@ -719,16 +719,17 @@ open_stream(struct push_http_conn *conn, enum push_direct_kind kind, const struc
 	push_buf_init(&query_id, PUSH_QUERY_BYTES_MAX);
 	last_id = last_id_of(head, &query_id);
 	take(conn, head->size);
-	opened = answer_head.status == PUSH_OK &&
-		 direct_stream_open(direct, conn->set, &conn->source,
-			 kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels, last_id,
-			 kind == PUSH_DIRECT_SSE && names_argument(head->query, "control"), acks,
-			 answer_head.bytes, answer_head.size);
-	if (!opened)
-		refuse(conn, 503, "out of memory");
+	status = answer_head.status;
+	if (status == PUSH_OK)
+		status = direct_stream_open(direct, conn->set, &conn->source,
+			kind == PUSH_DIRECT_WS ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE, channels, last_id,
+			kind == PUSH_DIRECT_SSE && names_argument(head->query, "control"), acks,
+			answer_head.bytes, answer_head.size);
+	if (status != PUSH_OK)
+		refuse(conn, 503, push_channels_join_error(status));
 	push_buf_fini(&query_id);
 	push_buf_fini(&answer_head);
-	return opened;
+	return status == PUSH_OK;
 }
 
 /* An argument with the only value that it may have, or no such argument. */

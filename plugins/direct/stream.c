@@ -250,7 +250,7 @@ stream_ready(struct push_source *source, uint32_t events)
 
 static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};
 
-bool
+enum push_status
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
 	enum push_encoding encoding, const struct push_channels *channels, struct push_span last_id,
 	bool with_token, const struct push_acks_request *acks, const char *head, size_t head_size)
@@ -258,18 +258,22 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 	struct push_sources *set = &direct->sets[PUSH_DIRECT_STREAMS];
 	const struct push_broker_ops *ops = direct->ops;
 	struct stream *stream = calloc(1, sizeof(*stream));
+	enum push_status status = PUSH_OUT_OF_MEMORY;
 
 	if (!stream)
-		return false;
+		return status;
 	stream->direct = direct;
 	stream->source.flags = encoding == PUSH_ENCODING_WS ? IS_WS : 0;
 	stream->source.fd = -1;
 	stream->subscriber = ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
 	if (!stream->subscriber)
 		goto fail;
-	if (ops->subscriber_subscribe(stream->subscriber, channels) != PUSH_OK ||
-		(last_id.bytes &&
-			ops->subscriber_resume(stream->subscriber, last_id.bytes, last_id.size) != PUSH_OK) ||
+	status = ops->subscriber_subscribe(stream->subscriber, channels);
+	if (status != PUSH_OK)
+		goto fail;
+	status = PUSH_OUT_OF_MEMORY;
+	if ((last_id.bytes &&
+		    ops->subscriber_resume(stream->subscriber, last_id.bytes, last_id.size) != PUSH_OK) ||
 		ops->subscriber_acknowledge(stream->subscriber, acks) != PUSH_OK ||
 		(with_token && ops->subscriber_control(direct->broker, stream->subscriber) != PUSH_OK) ||
 		ops->subscriber_greet(stream->subscriber, head, head_size) != PUSH_OK)
@@ -278,10 +282,10 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 	ops->subscriber_start(stream->subscriber);
 	if (!stream_want(stream, stream->source.events & EPOLLOUT))
 		stream_end(stream);
-	return true;
+	return PUSH_OK;
 
 fail:
 	ops->subscriber_destroy(direct->broker, stream->subscriber);
 	free(stream);
-	return false;
+	return status;
 }

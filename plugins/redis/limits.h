@@ -117,6 +117,28 @@
 /* Between two lines of the log about refused commands. */
 #define PUSH_REDIS_REFUSAL_LOG_US 10000000ull
 
+/* Channels that are asked for and not confirmed: a millisecond's work for Redis, and a round trip for each so
+ * many when all are subscribed again.  More wait. */
+#define PUSH_REDIS_ASKED_MAX 2048u
+
+/* Channels without clients that are dropped in one tick, each an UNSUBSCRIBE; more in the next. */
+#define PUSH_REDIS_DROPS_MAX 256
+
+/* Numbers of clients that are told or looked at and not answered: publishes stand behind them, for less than
+ * a millisecond.  More wait. */
+#define PUSH_REDIS_COUNTS_MAX 256u
+
+/* Changes of these that are told at once, in a second; more are told so much later, if they are still true.
+ */
+#define PUSH_REDIS_COUNTS_A_SECOND 512
+#define PUSH_REDIS_COUNT_LATER_US  1000000ull
+
+/* A number that is used is looked at again so often. */
+#define PUSH_REDIS_COUNT_CHECK_US 2000000ull
+
+/* After a look that was refused, before the next one. */
+#define PUSH_REDIS_COUNT_RECHECK_US 60000000ull
+
 /* How long a channel's number of clients is kept in Redis without being refreshed, and how often it is. */
 #define PUSH_REDIS_COUNT_TTL_S       3600
 #define PUSH_REDIS_COUNT_REFRESH_US  1200000000ull

@@ -153,6 +153,8 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 	switch (awaited->kind) {
 	case REDIS_AWAITED_PUBLISH:
 	case REDIS_AWAITED_COUNTS: redis_publish_answer(node->engine, awaited, reply); break;
+	case REDIS_AWAITED_COUNT:
+	case REDIS_AWAITED_COUNT_CHECK: redis_count_answer(node, awaited, reply); break;
 	case REDIS_AWAITED_SUBSCRIBE:
 		redis_subscription_refused(
 			node, (uint32_t)(uintptr_t)awaited->context, awaited->count, reply);
@@ -177,6 +179,8 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 	(void)now_us;
 	if (awaited->kind == REDIS_AWAITED_PUBLISH || awaited->kind == REDIS_AWAITED_COUNTS)
 		redis_publish_lost(node_of(context)->engine, awaited);
+	else if (awaited->kind == REDIS_AWAITED_COUNT || awaited->kind == REDIS_AWAITED_COUNT_CHECK)
+		redis_count_answer_lost(node_of(context), awaited);
 	else if (awaited->kind == REDIS_AWAITED_FETCH)
 		redis_history_answer_lost(awaited);
 	else if (awaited->kind == REDIS_AWAITED_VALUE)
@@ -266,7 +270,9 @@ redis_node_obtain(struct redis_engine *engine, const char *host, uint16_t port)
 	push_list_init(&node->live);
 	push_list_init(&node->refused);
 	push_list_init(&node->to_tell);
+	push_list_init(&node->to_tell_later);
 	push_list_init(&node->told);
+	push_list_init(&node->to_check);
 	node->down_since_us = engine->now_us;
 	push_list_append(&engine->nodes, &node->item);
 	redis_connection_init(

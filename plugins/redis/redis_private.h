@@ -7,6 +7,7 @@
  *   connection.c      a link that comes back: names to addresses, back-off
  *   publishes.c       a publish from the request to its answer
  *   subscriptions.c   a channel's subscription from its first client to some time after its last
+ *   counts.c          how many clients a channel has here, for publishes anywhere
  *   history.c         history that Redis keeps
  *   peers.c           the other Push nodes, and how many clients they have
  *   reading.c         what is kept of a channel, for who asks
@@ -40,6 +41,7 @@
 /* Nobody can subscribe to it through Push, where names have no control characters. */
 #define REDIS_PRIVATE_MARK '\x1e'
 
+struct redis_counting;
 struct redis_engine;
 struct redis_fetch;
 struct redis_node;
@@ -75,8 +77,11 @@ struct redis_node {
 	struct push_list to_ask, asked, live, refused;
 	uint32_t batch; /* of the last SUBSCRIBE */
 	uint64_t ask_again_us, ask_refused_us;
-	/* channels whose number of clients is to be told to Redis, and those that have been, oldest first */
-	struct push_list to_tell, told;
+	uint32_t asked_count; /* of `asked` */
+	/* counts.c: channels whose number of clients is to be told to Redis, by when, or now; was accepted,
+	 * the oldest first; is to be looked at again.  `counting`: commands of these without an answer */
+	struct push_list to_tell_later, to_tell, told, to_check;
+	uint32_t counting;
 	struct push_channel *probe; /* a channel of one's own there; NULL: none yet */
 	uint64_t probe_sent_us, probe_due_us;
 	uint64_t proven_us; /* when the last probe that came back was sent: until then everything had come */
@@ -105,15 +110,20 @@ enum subscription_state {
 /* What the engine keeps of a channel: channel->upstream. */
 struct redis_subscription {
 	struct push_list item; /* in its node's to_ask, asked, live or refused */
-	struct push_list tell; /* in its node's to_tell or told, or alone */
+	struct push_list tell; /* in one of its node's four lists of counts, or alone */
 	struct push_list idle; /* in engine->idle while nobody listens, or alone */
 	struct redis_engine *engine;
 	struct push_channel *channel;
 	struct redis_node *node; /* NULL: nobody is responsible now; then `item` is in engine->homeless */
-	uint64_t idle_since_us, told_us;
+	uint64_t idle_since_us;
+	uint64_t tell_us; /* when it is to be told, or was */
+	uint64_t checked_us;
 	uint32_t batch;
-	uint32_t told; /* clients, as Redis knows; UINT32_MAX: it does not */
+	uint32_t told; /* clients, as Redis has accepted; UINT32_MAX: not known */
 	uint16_t slot;
+	struct redis_counting *counting; /* counts.c, a command under way; NULL: none */
+	uint8_t tell_state;              /* counts.c */
+	bool may_be_counted;             /* Redis may have a number other than 0 */
 	uint8_t state;  /* enum subscription_state; TO_ASK may be shown as LIVE, after a loss */
 	bool was_live;  /* confirmed before, so that a new confirmation comes after a gap */
 	bool is_missed; /* its subscribers did not wait for it */
@@ -195,6 +205,8 @@ struct redis_engine {
 	bool is_awake;      /* a flush was asked for */
 	bool should_resend; /* somebody may take what waits */
 	uint64_t refusal_logged_us, refused_logged_us[REDIS_PURPOSE_COUNT];
+	uint64_t check_counts_us; /* not before then */
+	uint64_t counted_us;      /* counts.c: up to then changes have been told at once */
 
 	/* topology.c */
 	struct redis_node *single; /* standalone, sentinel */
@@ -578,12 +590,52 @@ redis_subscriptions_move(struct redis_engine *engine, struct push_list *list);
 void
 redis_subscriptions_missed(struct redis_engine *engine, const uint8_t slots[PUSH_REDIS_SLOT_COUNT / 8]);
 
+void
+redis_subscriptions_tick(struct redis_engine *engine);
+
+/* --- counts.c --- */
+
+/* redis_count_changed - a channel may have another number of clients. */
+void
+redis_count_changed(struct redis_subscription *subscription);
+
+/* redis_count_moved - it has another server, or has just got its first. */
+void
+redis_count_moved(struct redis_subscription *subscription);
+
+/* redis_count_leave - before that: the server that it had need not count it any more. */
+void
+redis_count_leave(struct redis_subscription *subscription);
+
+/* redis_count_used - a message has come in, so that somebody reads the number. */
+void
+redis_count_used(struct redis_subscription *subscription);
+
+/* redis_count_can_clear - whether Redis can be told that a channel has no clients, or need not. */
+bool
+redis_count_can_clear(const struct redis_subscription *subscription);
+
+/* redis_count_clear - the channel is dropped. */
+void
+redis_count_clear(struct redis_subscription *subscription);
+
 /* redis_counts_lost - the server may have forgotten everything: tell it all counts again. */
 void
 redis_counts_lost(struct redis_node *node);
 
+/* redis_counts_flush - send what is to be sent, as far as publishes are not held up. */
 void
-redis_subscriptions_tick(struct redis_engine *engine);
+redis_counts_flush(struct redis_engine *engine, struct redis_node *node);
+
+void
+redis_counts_tick(struct redis_engine *engine, struct redis_node *node);
+
+void
+redis_count_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
+void
+redis_count_answer_lost(struct redis_node *node, const struct push_redis_awaited *awaited);
 
 /* --- history.c --- */
 
@@ -742,6 +794,8 @@ enum {
 	REDIS_AWAITED_NOTHING,
 	REDIS_AWAITED_PUBLISH,
 	REDIS_AWAITED_COUNTS,
+	REDIS_AWAITED_COUNT, /* one's own */
+	REDIS_AWAITED_COUNT_CHECK,
 	REDIS_AWAITED_SUBSCRIBE,
 	REDIS_AWAITED_UNSUBSCRIBE,
 	REDIS_AWAITED_PROBE,

@@ -8,9 +8,9 @@
  * Lists are moved as a whole when a connection is lost, so that nothing here walks all channels at once; they
  * are asked for again in batches, as fast as the server takes them.
  *
- * Beside it goes the number of clients of each channel, for the answers to publishes (publishes.c): told when
- * it changes, all again when the server may have forgotten, and from time to time, since the keys expire, so
- * that a node that died leaves nothing behind for ever.
+ * At most PUSH_REDIS_ASKED_MAX channels are asked for and not confirmed, so that Redis comes to the publishes
+ * of others; those that wait to be asked for go without a word when their clients do.  Beside it goes the
+ * number of clients of each channel (counts.c).
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +22,6 @@
 #include "redis/redis_private.h"
 #include "redis/resp.h"
 
-#define NOT_TOLD UINT32_MAX
-
 /* Of a channel's name in a log line. */
 #define REFUSED_NAME_BYTES_MAX 255
 
@@ -33,102 +31,20 @@ is_sharded(const struct redis_engine *engine)
 	return engine->options->redis_sharded;
 }
 
-/* --- the numbers of clients --- */
-
-static void
-want_told(struct redis_subscription *subscription)
-{
-	if (!subscription->node || subscription->is_private ||
-		subscription->channel->count == subscription->told)
-		return;
-	push_list_remove(&subscription->tell);
-	push_list_append(&subscription->node->to_tell, &subscription->tell);
-}
-
-static bool
-tell_count(struct redis_engine *engine, struct redis_node *node, struct redis_subscription *subscription)
-{
-	const struct push_channel *channel = subscription->channel;
-	struct push_buf *out = &node->commands.link.out;
-	bool is_refresh = subscription->told == NOT_TOLD;
-
-	if (!push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL))
-		return false;
-	push_resp_command(out, 4);
-	push_resp_text(out, "HSET");
-	redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
-	push_resp_text(out, engine->id);
-	push_resp_number(out, channel->count);
-	if (is_refresh && push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL)) {
-		push_resp_command(out, 3);
-		push_resp_text(out, "EXPIRE");
-		redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
-		push_resp_number(out, PUSH_REDIS_COUNT_TTL_S);
-		subscription->told_us = engine->now_us;
-	}
-	subscription->told = channel->count;
-	push_list_remove(&subscription->tell);
-	push_list_append(&node->told, &subscription->tell);
-	return true;
-}
-
-static void
-tell_counts(struct redis_engine *engine, struct redis_node *node)
-{
-	struct push_redis_link *link = &node->commands.link;
-
-	while (!push_list_is_empty(&node->to_tell) && redis_node_takes_publishes(node) &&
-		push_redis_link_backlog(link) < PUSH_REDIS_BATCH_BYTES)
-		if (!tell_count(engine, node,
-			    push_container_of(node->to_tell.next, struct redis_subscription, tell)))
-			return;
-}
-
-static void
-untell(struct redis_engine *engine, struct redis_subscription *subscription)
-{
-	struct redis_node *node = subscription->node;
-	const struct push_channel *channel = subscription->channel;
-
-	push_list_remove(&subscription->tell);
-	if (subscription->told == NOT_TOLD || !redis_node_takes_publishes(node) ||
-		!push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL))
-		return;
-	push_resp_command(&node->commands.link.out, 3);
-	push_resp_text(&node->commands.link.out, "HDEL");
-	redis_append_counts_key(
-		engine, &node->commands.link.out, channel->name, channel->name_size, subscription->slot);
-	push_resp_text(&node->commands.link.out, engine->id);
-}
-
-void
-redis_counts_lost(struct redis_node *node)
-{
-	push_list_splice(&node->to_tell, &node->told);
-	for (struct push_list *item = node->to_tell.next; item != &node->to_tell; item = item->next)
-		push_container_of(item, struct redis_subscription, tell)->told = NOT_TOLD;
-}
-
-static void
-refresh_counts(struct redis_engine *engine, struct redis_node *node)
-{
-	for (int i = 0; i < PUSH_REDIS_COUNT_REFRESH_MAX && !push_list_is_empty(&node->told); i++) {
-		struct redis_subscription *subscription =
-			push_container_of(node->told.next, struct redis_subscription, tell);
-
-		if (subscription->told_us + PUSH_REDIS_COUNT_REFRESH_US > engine->now_us)
-			return;
-		subscription->told = NOT_TOLD;
-		push_list_remove(&subscription->tell);
-		push_list_append(&node->to_tell, &subscription->tell);
-	}
-}
-
 /* --- subscribing --- */
+
+/* It is asked for no longer, or it is confirmed. */
+static void
+end_asking(struct redis_subscription *subscription)
+{
+	if (subscription->state == SUBSCRIPTION_ASKED && subscription->node)
+		subscription->node->asked_count--;
+}
 
 static void
 ask(struct redis_subscription *subscription, struct redis_node *node)
 {
+	end_asking(subscription);
 	push_list_remove(&subscription->item);
 	push_list_append(&node->to_ask, &subscription->item);
 	subscription->state = SUBSCRIPTION_TO_ASK;
@@ -147,18 +63,18 @@ home(struct redis_engine *engine, struct redis_subscription *subscription)
 {
 	struct redis_node *node = redis_topology_node(engine, subscription->slot);
 
+	end_asking(subscription);
+	subscription->state = SUBSCRIPTION_TO_ASK;
 	subscription->node = node;
-	subscription->told = NOT_TOLD;
 	if (subscription->was_live)
 		redis_history_lost(subscription);
 	if (!node) {
 		push_list_remove(&subscription->item);
 		push_list_append(&engine->homeless, &subscription->item);
-		subscription->state = SUBSCRIPTION_TO_ASK;
 	} else {
 		ask(subscription, node);
-		want_told(subscription);
 	}
+	redis_count_moved(subscription);
 	/* the first attempt to connect is waited for: it takes a moment where all is well */
 	if (!node || (!redis_node_takes_subscriptions(node) && !node->is_new))
 		redis_subscription_do_not_wait(engine, subscription);
@@ -178,10 +94,23 @@ adopt(struct redis_engine *engine, struct push_channel *channel)
 	subscription->engine = engine;
 	subscription->channel = channel;
 	subscription->slot = redis_topology_slot(engine, channel->name, channel->name_size);
+	subscription->told = UINT32_MAX;
 	subscription->is_private = channel->name_size && channel->name[0] == REDIS_PRIVATE_MARK;
 	engine->stats->channels++;
 	home(engine, subscription);
 	return subscription;
+}
+
+/* One whose clients were not counted before they left is not lingered for, unless it has history, and
+ * somebody may come back to that.  While it is being asked for its confirmation could be taken for that of
+ * the next attempt. */
+static void
+drop_if_never_used(struct redis_subscription *subscription)
+{
+	if (!subscription->channel->count && !subscription->is_private && !subscription->channel->history &&
+		subscription->told == UINT32_MAX && !subscription->may_be_counted &&
+		subscription->state != SUBSCRIPTION_ASKED)
+		redis_subscription_drop(subscription->engine, subscription);
 }
 
 static void
@@ -196,7 +125,8 @@ on_changed(struct redis_engine *engine, struct push_channel *channel)
 		subscription->idle_since_us = engine->now_us;
 		push_list_append(&engine->idle, &subscription->idle);
 	}
-	want_told(subscription);
+	redis_count_changed(subscription);
+	drop_if_never_used(subscription);
 }
 
 struct push_channel *
@@ -229,10 +159,9 @@ redis_subscription_drop(struct redis_engine *engine, struct redis_subscription *
 
 	if (subscription->node && subscription->state >= SUBSCRIPTION_ASKED)
 		append_unsubscribe(engine, subscription);
-	if (subscription->node)
-		untell(engine, subscription);
+	redis_count_clear(subscription);
+	end_asking(subscription);
 	push_list_remove(&subscription->item);
-	push_list_remove(&subscription->tell);
 	push_list_remove(&subscription->idle);
 	redis_history_dropped(subscription);
 	channel->confirmed = false; /* it may stay for what is kept of it */
@@ -286,17 +215,18 @@ ask_batch(struct redis_engine *engine, struct redis_node *node)
 		subscription->state = SUBSCRIPTION_ASKED;
 		subscription->batch = node->batch;
 	}
+	node->asked_count += (uint32_t)count;
 	return true;
 }
 
 static void
 flush_node(struct redis_engine *engine, struct redis_node *node)
 {
-	while (redis_node_takes_subscriptions(node) &&
+	while (redis_node_takes_subscriptions(node) && node->asked_count < PUSH_REDIS_ASKED_MAX &&
 		push_redis_link_backlog(&node->subscriptions.link) < PUSH_REDIS_BATCH_BYTES)
 		if (!ask_batch(engine, node))
 			break;
-	tell_counts(engine, node);
+	redis_counts_flush(engine, node);
 }
 
 void
@@ -328,6 +258,9 @@ confirm(struct redis_engine *engine, struct redis_node *node, struct redis_subsc
 {
 	bool gap = subscription->was_live || subscription->is_missed;
 
+	end_asking(subscription);
+	if (!push_list_is_empty(&node->to_ask))
+		redis_wake(engine);
 	push_list_remove(&subscription->item);
 	push_list_append(&node->live, &subscription->item);
 	subscription->state = SUBSCRIPTION_LIVE;
@@ -358,6 +291,7 @@ redis_subscribed(struct redis_node *node, bool subscribed, const char *channel, 
 		return;
 	if (subscribed && subscription->state == SUBSCRIPTION_ASKED) {
 		confirm(node->engine, node, subscription);
+		drop_if_never_used(subscription);
 	} else if (!subscribed && subscription->state == SUBSCRIPTION_LIVE) {
 		/* not asked for: the slot has moved, and the channel would be deaf */
 		redis_history_lost(subscription);
@@ -430,6 +364,7 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 		return;
 	}
 	engine->stats->messages++;
+	redis_count_used(subscription);
 	if (redis_history_message(subscription, &payload, &size))
 		return;
 	receipt = redis_receipt_begin(engine, &payload, &size);
@@ -484,6 +419,7 @@ refuse(struct redis_node *node, struct redis_subscription *subscription)
 {
 	struct redis_engine *engine = node->engine;
 
+	end_asking(subscription);
 	push_list_remove(&subscription->item);
 	push_list_append(&node->refused, &subscription->item);
 	subscription->state = SUBSCRIPTION_TO_ASK;
@@ -550,6 +486,7 @@ redis_subscriptions_lost(struct redis_node *node)
 			if (!subscription->channel->confirmed) /* it was to be settled yet */
 				redis_subscription_do_not_wait(node->engine, subscription);
 		}
+	node->asked_count = 0;
 	push_list_splice(&node->to_ask, &node->asked);
 	push_list_splice(&node->to_ask, &node->live);
 	push_list_splice(&node->to_ask, &node->refused);
@@ -592,32 +529,41 @@ redis_subscriptions_move(struct redis_engine *engine, struct push_list *list)
 			continue;
 		if (subscription->node && subscription->state >= SUBSCRIPTION_ASKED)
 			append_unsubscribe(engine, subscription);
-		if (subscription->node)
-			untell(engine, subscription);
+		redis_count_leave(subscription);
 		home(engine, subscription);
 	}
 	redis_wake(engine);
 }
 
-void
-redis_subscriptions_tick(struct redis_engine *engine)
+/* Those that nobody has come back to.  Redis may have a number of clients to be cleared before. */
+static void
+drop_idle(struct redis_engine *engine)
 {
-	while (!push_list_is_empty(&engine->idle)) {
-		struct redis_subscription *subscription =
-			push_container_of(engine->idle.next, struct redis_subscription, idle);
+	struct push_list *item = engine->idle.next, *next;
 
+	for (int i = 0; i < PUSH_REDIS_DROPS_MAX && item != &engine->idle; i++, item = next) {
+		struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, idle);
+
+		next = item->next;
 		if (subscription->idle_since_us + PUSH_REDIS_LINGER_US > engine->now_us)
-			break;
+			return;
 		/* somebody may have come in this very turn, and counts on it */
 		if (subscription->channel->count)
 			push_list_remove(&subscription->idle);
-		else
+		else if (redis_count_can_clear(subscription))
 			redis_subscription_drop(engine, subscription);
 	}
+}
+
+void
+redis_subscriptions_tick(struct redis_engine *engine)
+{
+	drop_idle(engine);
 	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
 		struct redis_node *node = push_container_of(item, struct redis_node, item);
 
-		refresh_counts(engine, node);
+		redis_counts_tick(engine, node);
 		if (node->ask_refused_us <= engine->now_us)
 			push_list_splice(&node->to_ask, &node->refused);
 	}

@@ -70,12 +70,17 @@ start_stream(struct lws *wsi, struct push_broker_link *link, const struct push_c
 {
 	struct push_connection *connection = push_connection_open(wsi, link, PUSH_ENCODING_SSE);
 
-	if (!connection || link->ops->subscriber_subscribe(connection->subscriber, channels) != PUSH_OK ||
-		prepare(connection, with_token) != PUSH_OK) {
+	enum push_status status = PUSH_OUT_OF_MEMORY;
+
+	if (connection)
+		status = link->ops->subscriber_subscribe(connection->subscriber, channels);
+	if (status == PUSH_OK)
+		status = prepare(connection, with_token);
+	if (status != PUSH_OK) {
 		push_connection_destroy(connection);
 		reply.status = 503;
 		reply.retry_after_s = RETRY_AFTER_S;
-		return push_reply_error(wsi, reply, "out of memory");
+		return push_reply_error(wsi, reply, push_channels_join_error(status));
 	}
 	/* from here on the callback that ends the connection frees it */
 	*ret_connection = connection;

@@ -1,4 +1,5 @@
 /* ws_conn.c - see ws_conn.h. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/limits.h"
@@ -50,6 +51,8 @@ subscribe(struct push_connection *connection, const char *list, size_t size, str
 		return status;
 	status = connection->ops->subscriber_subscribe(connection->subscriber, &channels);
 	push_channels_fini(&channels);
+	if (status != PUSH_OK)
+		snprintf(error->text, sizeof(error->text), "%s", push_channels_join_error(status));
 	if (status == PUSH_OK)
 		status = push_connection_resume(connection);
 	return status == PUSH_OK ? push_connection_acknowledge(connection, error) : status;

@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from http1 import Connection, get, post, publish, request
+from server import Server
 from sseclient import EventStream
-from wsclient import WebSocket
+from wsclient import TEXT, WebSocket, frame
 
 
 @pytest.mark.parametrize("query,name", [
@@ -173,3 +174,21 @@ def test_pretty_printed_json_arrives_on_one_line(server):
         assert event.startswith(b"event:message\ndata:") and event.count(b"\n") == 3 and b"\r" not in event
         assert json.loads(event.split(b"data:", 1)[1]) == {"channel": "pretty", "message": {"a": [1, 2]}}
         assert ws.message() == ("pretty", {"a": [1, 2]})
+
+
+def test_a_server_has_room_for_so_many_channels_and_says_so():
+    with Server(PUSH_CHANNELS_TOTAL_MAX=3) as server, WebSocket(server.port, "a,b") as ws, EventStream(server.port, "b,c") as sse:
+        assert sse.raw() and ws.read_frame()
+        answer = get(server.port, "/sse/messages?channels=c,d")
+        assert answer.status == 503 and "push.channels.total.max" in answer.error and answer.headers["retry-after"]
+        ws.send(frame(TEXT, '{"event":"subscribe","data":{"channels":["d","c"]}}'))
+        event = ws.event()
+        assert event["event"] == "error" and "push.channels.total.max" in event["data"]["error"]
+        assert ws.event()["event"] == "subscribed"
+        assert publish(server.port, "d", 1).json == {"subscribers": 0}
+        assert server.metric("push_channels_refused_total") == 2
+        assert server.metric("push_channels") == server.metric("push_channels_limit") == 3
+        ws.send(frame(TEXT, '{"event":"unsubscribe","data":{"channels":["a"]}}'))
+        assert ws.event()["event"] == "unsubscribed"
+        ws.send(frame(TEXT, '{"event":"subscribe","data":{"channels":["d"]}}'))
+        assert ws.event()["event"] == "subscribed"

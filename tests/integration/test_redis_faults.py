@@ -1,17 +1,19 @@
 """Redis goes away, stands still, refuses, lies or is flooded, under load; what was acknowledged is reconciled."""
 
+import json
 import subprocess
 import threading
 import time
 
 import pytest
 
-from http1 import get, publish
+from http1 import get, post, publish, request
 from reconcile import Reconciliation
 from redis_nodes import node as start, readiness, two, ws
 from redis_servers import Proxy, RedisServer, program, wait_until
 from server import SANITIZED
 from sseclient import EventStream
+from wsclient import TEXT, frame
 
 @pytest.fixture
 def redis():
@@ -271,3 +273,106 @@ def test_a_flood_of_a_channel_that_nobody_listens_to_any_more_is_left_behind(red
                        stdout=subprocess.DEVNULL, check=True)
         wait_until(lambda: redis.command("PUBSUB", "NUMSUB", "gone")[1] == 0, "it is not subscribed any more", 15)
         assert readiness(node) == 200
+
+
+# --- numbers of clients
+
+def forget(redis, how, channel):
+    if how == "FLUSHALL":
+        redis.command("FLUSHALL")
+    elif how == "DEL":
+        redis.command("DEL", "push:clients:" + channel)
+    else:
+        for node in redis.command("HKEYS", "push:clients:" + channel):
+            redis.command("HSET", "push:clients:" + channel, node, 17)
+
+
+@pytest.mark.parametrize("how", ["FLUSHALL", "DEL", "another value"])
+def test_a_number_of_clients_that_redis_has_lost_is_right_again_within_seconds(redis, how):
+    channel = "lost-" + how.replace(" ", "-")
+    with start(redis.url()) as one, start(redis.url()) as other:
+        clients = [ws(other, channel) for _ in range(3)]
+        wait_until(lambda: publish(one.port, channel, 0).json["subscribers"] == 3, "they are counted")
+        forget(redis, how, channel)
+        wait_until(lambda: publish(one.port, channel, 1).json["subscribers"] == 3, "they are counted again")
+        assert other.metric("push_redis_counts_forgotten_total") >= 1
+        answer = request(one.port, post(json.dumps({"channel": channel, "message": 2}), path="/messages?wait=written"))
+        assert answer.json == {"subscribers": 3, "written": 3}
+        assert len(clients) == 3
+
+
+def test_a_number_of_clients_that_redis_has_no_memory_for_is_told_when_it_has(redis):
+    with start(redis.url()) as one, start(redis.url()) as other:
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        clients = [ws(other, "no-room") for _ in range(3)]
+        other.process.wait_for("refuses a number of clients: OOM")
+        redis.command("CONFIG", "SET", "maxmemory", "0")
+        wait_until(lambda: publish(one.port, "no-room", 1).json["subscribers"] == 3, "they are counted")
+        assert len(clients) == 3
+
+
+def test_clients_that_leave_while_redis_is_away_are_not_counted_when_it_is_back(redis):
+    proxy = Proxy(redis.port)
+    with start(redis.url()) as one, start(f"redis://127.0.0.1:{proxy.port}") as other:
+        clients = [ws(other, "left") for _ in range(3)]
+        wait_until(lambda: publish(one.port, "left", 0).json["subscribers"] == 3, "they are counted")
+        proxy.black_hole = True
+        wait_until(lambda: other.metric("push_redis_servers_up") == 0, "it is noticed")
+        for client in clients:
+            client.close()
+        other.wait_metric("push_subscriptions", 0)
+        time.sleep(6)  # nobody lingers for them any more
+        proxy.black_hole = False
+        wait_until(lambda: publish(one.port, "left", 1).json["subscribers"] == 0, "they are forgotten", 30)
+        wait_until(lambda: not redis.command("HGETALL", "push:clients:left"), "nothing stays of them", 30)
+    proxy.close()
+
+
+# --- ever new channels
+
+def command_calls(redis, *names):
+    stats = redis.command("INFO", "commandstats").decode()
+    return sum(int(line.split("calls=")[1].split(",")[0]) for line in stats.splitlines()
+               if line.split(":")[0] in ["cmdstat_" + name for name in names])
+
+
+def through_channels(client, count):
+    """60 new names a message, and the next one leaves them."""
+    names = []
+    for i in range(count):
+        frames = b""
+        if names:
+            frames += frame(TEXT, json.dumps({"event": "unsubscribe", "data": {"channels": names}}).encode())
+        names = [f"new-{i}-{j}" for j in range(60)]
+        client.send(frames + frame(TEXT, json.dumps({"event": "subscribe", "data": {"channels": names}}).encode()))
+    return names
+
+
+def test_a_client_that_goes_through_channels_costs_redis_hardly_any_bookkeeping(redis):
+    with start(redis.url(), PUSH_CLIENT_QUEUE_MAX_SIZE="16mb") as node:
+        client = ws(node, "start")
+
+        def read():
+            while client.socket.recv(1 << 20):
+                pass
+
+        threading.Thread(target=read, daemon=True).start()
+        last = through_channels(client, 500)
+        wait_until(lambda: command_calls(redis, "publish") and redis.command("PUBSUB", "NUMSUB", last[-1])[1] == 1, "the last one is subscribed")
+        assert node.metric("push_pauses_total") >= 1
+        assert command_calls(redis, "hset", "hdel", "expire") < 500 * 60 / 2
+        wait_until(lambda: len(redis.command("PUBSUB", "CHANNELS", "new-*")) == 60, "the others are not")
+        assert publish(node.port, last[-1], 1).json == {"subscribers": 1}
+
+
+def test_a_client_is_not_read_from_while_too_many_of_its_channels_are_unconfirmed(redis):
+    with start(redis.url(), PUSH_REDIS_TIMEOUT="60s") as node:
+        client = ws(node, "start")
+        redis.freeze()
+        try:
+            last = through_channels(client, 3)
+            node.wait_metric("push_paused_clients", 1)
+        finally:
+            redis.thaw()
+        node.wait_metric("push_paused_clients", 0)
+        wait_until(lambda: redis.command("PUBSUB", "NUMSUB", last[0])[1] == 1, "it is read from again")

@@ -565,6 +565,7 @@ answer(struct node *node, unsigned int server, const struct packet *packet)
 	struct redis_node *redis_node = &node->servers[server];
 	const struct push_redis_awaited *awaited = &packet->awaited;
 	struct push_redis_reply reply = {.type = PUSH_REDIS_ARRAY, .count = packet->count};
+	char count[16];
 
 	if (packet->is_error || packet->is_text) {
 		reply.type = packet->is_error ? PUSH_REDIS_ERROR : PUSH_REDIS_STRING;
@@ -586,6 +587,14 @@ answer(struct node *node, unsigned int server, const struct packet *packet)
 		redis_subscription_refused(
 			redis_node, (uint32_t)(uintptr_t)awaited->context, awaited->count, &reply);
 		break;
+	case REDIS_AWAITED_COUNT_CHECK:
+		if (reply.type != PUSH_REDIS_ERROR) {
+			reply.type = PUSH_REDIS_STRING;
+			reply.size = (size_t)snprintf(count, sizeof(count), "%u", awaited->count);
+			reply.text = count;
+		}
+		__attribute__((fallthrough));
+	case REDIS_AWAITED_COUNT: redis_count_answer(redis_node, awaited, &reply); break;
 	default: break;
 	}
 }
@@ -661,20 +670,22 @@ take_awaited(struct push_redis_link *link, struct push_redis_awaited *ret)
 }
 
 static void
-forget(const struct push_redis_awaited *awaited)
+forget(struct redis_node *redis_node, const struct push_redis_awaited *awaited)
 {
 	if (awaited->kind == REDIS_AWAITED_FETCH)
 		redis_history_answer_lost(awaited);
+	else if (awaited->kind == REDIS_AWAITED_COUNT || awaited->kind == REDIS_AWAITED_COUNT_CHECK)
+		redis_count_answer_lost(redis_node, awaited);
 }
 
 static void
-drop_packets(struct pipe *pipe)
+drop_packets(struct redis_node *redis_node, struct pipe *pipe)
 {
 	struct packet *packet;
 
 	while ((packet = pipe_take(pipe))) {
 		if (packet->is_awaited)
-			forget(&packet->awaited);
+			forget(redis_node, &packet->awaited);
 		free(packet);
 	}
 }
@@ -693,10 +704,10 @@ break_link(struct world *world, struct node *node, unsigned int server, int whic
 	link->state = PUSH_REDIS_CLOSED;
 	push_buf_clear(&link->out);
 	begin_trouble(world);
-	drop_packets(&node->routes[server].to_node[which]);
-	drop_packets(&node->routes[server].to_server[which]);
+	drop_packets(&node->servers[server], &node->routes[server].to_node[which]);
+	drop_packets(&node->servers[server], &node->routes[server].to_server[which]);
 	while (take_awaited(link, &awaited))
-		forget(&awaited);
+		forget(&node->servers[server], &awaited);
 	if (which == SUBSCRIPTIONS) {
 		node->routes[server].name_count = 0;
 		redis_subscriptions_lost(&node->servers[server]);
@@ -1193,7 +1204,9 @@ init_node(struct world *world, struct node *node, int index)
 		push_list_init(&server->live);
 		push_list_init(&server->refused);
 		push_list_init(&server->to_tell);
+		push_list_init(&server->to_tell_later);
 		push_list_init(&server->told);
+		push_list_init(&server->to_check);
 		push_list_append(&engine->nodes, &server->item);
 		push_redis_link_init(
 			&server->commands.link, PUSH_REDIS_COMMANDS, NULL, &node->settings, NULL, server);
@@ -1222,18 +1235,22 @@ fini_node(struct node *node)
 
 	for (unsigned int s = 0; s < SERVERS; s++) {
 		struct redis_node *server = &node->servers[s];
-		struct push_list *const lists[] = {
-			&server->to_ask, &server->asked, &server->live, &server->refused};
 
 		for (int link = 0; link < LINKS; link++) {
 			struct push_redis_awaited awaited;
 
-			drop_packets(&node->routes[s].to_node[link]);
-			drop_packets(&node->routes[s].to_server[link]);
+			drop_packets(server, &node->routes[s].to_node[link]);
+			drop_packets(server, &node->routes[s].to_server[link]);
 			while (take_awaited(link_of(node, s, link), &awaited))
-				forget(&awaited);
+				forget(server, &awaited);
 			link_of(node, s, link)->state = PUSH_REDIS_CLOSED;
 		}
+	}
+	for (unsigned int s = 0; s < SERVERS; s++) {
+		struct redis_node *server = &node->servers[s];
+		struct push_list *const lists[] = {
+			&server->to_ask, &server->asked, &server->live, &server->refused};
+
 		for (size_t i = 0; i < COUNT(lists); i++)
 			while (!push_list_is_empty(lists[i]))
 				redis_subscription_drop(engine,
