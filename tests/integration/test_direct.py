@@ -520,9 +520,11 @@ def test_who_comes_while_the_sockets_change_hands_is_served():
         with Server(wait=False, PUSH_LOG_LEVEL="debug") as running:
             end, served = time.monotonic() + 60, 0
             while time.monotonic() < end and served < 300:
-                with contextlib.suppress(ConnectionRefusedError):
+                try:
                     for port in (running.port, running.management):
                         assert get(port, "/actuator/health").status in (200, 404, 503)
                         served += 1
+                except (ConnectionError, EOFError):  # pushd tries its ports out before lws listens, on one after the other
+                    assert served < 2
             assert served >= 300
             assert "errno" not in running.process.output()
