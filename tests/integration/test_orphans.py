@@ -73,6 +73,8 @@ def test_a_new_pushd_takes_over_at_once_what_a_killed_one_left(workers):
                 for _ in range(20):
                     assert get(second.management, "/actuator/health/readiness").status == 200
                     assert publish(second.port, "a", 1).status == 202
+                # at a random moment of the drain
+                clients[0].socket.settimeout(60)
                 rest_until(clients[0], b'"reconnect"')
                 assert "killing it" not in second.process.output()
         finally:
