@@ -277,6 +277,7 @@ check_bounds(const struct push_options *o, struct push_error *error)
 		{"push.client.queue.max.size", o->queue_bytes_max, 1, "bytes"},
 		{"push.channels.max", o->channels_max, 1, "channels"},
 		{"push.channels.total.max", o->channels_total_max, 1, "channels"},
+		{"push.history.channels.max", o->history_channels_max, 1, "channels"},
 		{"push.channel.name.max", o->channel_name_bytes_max, 1, "bytes"},
 		{"push.socket.send.buffer.size", o->send_buffer_bytes, 4096, "bytes"},
 	};

@@ -75,6 +75,8 @@
 	X(history_ttl_us, DURATION, "push.history.ttl", "5m", "how long each is kept")                       \
 	X(history_bytes_max, MEMORY, "push.history.memory.max", "64mb",                                      \
 		"what all kept messages may take; beyond, the oldest go first")                              \
+	X(history_channels_max, COUNT, "push.history.channels.max", "100000",                                \
+		"channels that Redis keeps messages of; beyond, those that were quiet longest go first")     \
 	X(history_rules, TEXT, "push.history.rules", "",                                                     \
 		"for channels by prefix, such as: chat:=100/5m ticker:=1 log:=0")                            \
 	X(ack_timeout_us, DURATION, "push.ack.timeout", PUSH_ACK_TIMEOUT_DEFAULT,                            \

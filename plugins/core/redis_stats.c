@@ -59,6 +59,13 @@ push_redis_stats_render(const struct push_redis_stats *stats, struct push_buf *t
 			stats->publishes_uncertain},
 		{"push_redis_command_errors_total", "counter", "Commands that were answered with an error.",
 			stats->command_errors},
+		{"push_redis_unkept_total", "counter",
+			"Messages of channels with history that were published, and that Redis refused to "
+			"keep.",
+			stats->unkept},
+		{"push_redis_history_channels_dropped_total", "counter",
+			"Channels whose history was dropped to make room for that of others.",
+			stats->history_channels_dropped},
 		{"push_redis_counts_forgotten_total", "counter",
 			"Numbers of clients that Redis had lost, and was told again.",
 			stats->counts_forgotten},

@@ -29,6 +29,8 @@ struct push_redis_stats {
 	uint64_t replaced;      /* messages with bytes that are no UTF-8 */
 	uint64_t publishes_waited, publishes_uncertain;
 	uint64_t command_errors;
+	uint64_t unkept;                   /* messages of channels with history that Redis refused to keep */
+	uint64_t history_channels_dropped; /* channels whose history made room for others */
 	uint64_t counts_forgotten; /* numbers of clients that Redis did not have any more, and was told again
 				    */
 	uint64_t gaps;             /* channels that came back after a loss */

@@ -273,7 +273,8 @@ send_fetch(struct redis_engine *engine, struct redis_subscription *subscription)
 	subscription->fetch = fetch;
 	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_FETCH, 10);
 	push_resp_text(&link->out, "3");
-	redis_append_history_keys(engine, &link->out, partition_of(subscription), channel->name, channel->name_size);
+	redis_append_history_keys(
+		engine, &link->out, partition_of(subscription), channel->name, channel->name_size);
 	append_range(&link->out, channel->history, fetch->is_backward);
 	push_resp_number(&link->out, channel->history->ttl_us / 1000);
 	push_resp_number(&link->out, PUSH_REDIS_FETCH_MESSAGES);
@@ -504,6 +505,26 @@ redis_history_answer_lost(const struct push_redis_awaited *awaited)
 }
 
 /* --- messages --- */
+
+uint64_t
+redis_history_channels_max(const struct redis_engine *engine)
+{
+	uint64_t max = engine->options->history_channels_max / engine->partition_count;
+
+	return max ? max : 1;
+}
+
+/* `1E ~ 1 ' ' payload` */
+bool
+redis_history_open_unkept(const char **payload, size_t *size, bool *ret_is_marked)
+{
+	if (*size < 4 || (*payload)[0] != REDIS_PRIVATE_MARK || (*payload)[1] != '~' || (*payload)[3] != ' ')
+		return false;
+	*ret_is_marked = (*payload)[2] == '1';
+	*payload += 4;
+	*size -= 4;
+	return true;
+}
 
 /* `1E # id ' ' id before ' ' own ttl ' ' payload`; false: it is none of ours. */
 static bool

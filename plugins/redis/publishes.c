@@ -52,7 +52,7 @@ append_call(const struct redis_engine *engine, const struct redis_publish *publi
 	size_t keys = (has_rule ? 3u : 0u) + (publish->once_size ? 1u : 0u);
 
 	redis_history_append_call(engine, out, has_rule ? PUSH_REDIS_SCRIPT_PUBLISH : PUSH_REDIS_SCRIPT_ONCE,
-		1 + keys + 3 + (has_rule ? 4u : 0u));
+		1 + keys + 3 + (has_rule ? 5u : 0u));
 	push_resp_number(out, keys);
 }
 
@@ -84,6 +84,7 @@ append_publish(struct redis_engine *engine, struct redis_publish *publish, struc
 	push_resp_number(out, rule->size);
 	push_resp_number(out, rule->ttl_us / 1000);
 	push_resp_number(out, publish->ttl_us / 1000);
+	push_resp_number(out, redis_history_channels_max(engine));
 	push_resp_number(out, partition->epoch);
 }
 
@@ -340,6 +341,22 @@ on_not_published(struct redis_engine *engine, struct redis_publish *publish)
 	push_list_append(&engine->waiting, &publish->item);
 }
 
+/* How many other channels were dropped for it, or why it is not kept. */
+static void
+take_room(struct redis_engine *engine, struct redis_publish *publish, const struct push_redis_reply *item)
+{
+	struct push_redis_reply why = {.type = PUSH_REDIS_ERROR, .text = item->text, .size = item->size};
+
+	if (item->type == PUSH_REDIS_INTEGER) {
+		engine->stats->history_channels_dropped += item->integer > 0 ? (uint64_t)item->integer : 0;
+		return;
+	}
+	if (item->type != PUSH_REDIS_STRING)
+		return;
+	engine->stats->unkept++;
+	redis_log_refusal(engine, publish->node, "to keep a message, which is published all the same", &why);
+}
+
 void
 redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited *awaited,
 	const struct push_redis_place *place, const struct push_redis_reply *item)
@@ -352,6 +369,8 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 			publish->receivers = item->integer > 0 ? (uint64_t)item->integer : 0;
 		if (place->depth == 1 && place->index[0] == 1 && item->type == PUSH_REDIS_STRING)
 			publish->is_repeat = item->size == 5 && !memcmp(item->text, "again", 5);
+		if (place->depth == 1 && place->index[0] == 3)
+			take_room(engine, publish, item);
 		return;
 	}
 	if (place->depth != 1 || item->type != PUSH_REDIS_STRING)

@@ -686,6 +686,15 @@ redis_history_dropped(struct redis_subscription *subscription);
 bool
 redis_history_message(struct redis_subscription *subscription, const char **payload, size_t *size);
 
+/* redis_history_channels_max - how many of a partition may be kept. */
+uint64_t
+redis_history_channels_max(const struct redis_engine *engine);
+
+/* redis_history_open_unkept - take off a message that it is not kept; false: it does not say so.
+ * @ret_is_marked: what is kept of the channel shows that one is missing. */
+bool
+redis_history_open_unkept(const char **payload, size_t *size, bool *ret_is_marked);
+
 /* redis_history_head_heard - a message of a private channel; false: it is none of these. */
 bool
 redis_history_head_heard(

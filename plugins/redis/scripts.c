@@ -30,7 +30,8 @@
 	"    end\n" \
 	"  end\n" \
 	"  local e = text(math.max(now, tonumber(p[2] or '0') + 1, known + 1))\n" \
-	"  redis.call('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0', 't', text(now))\n" \
+	"  local set = redis.pcall('HSET', key, 'r', r, 'e', e, 'n', p[3] or '0', 't', text(now))\n" \
+	"  if type(set) == 'table' then e = text(math.max(tonumber(p[2] or '0') + 1, known)) end\n" \
 	"  return e, p[3] or '0'\n" \
 	"end\n"
 
@@ -43,8 +44,34 @@
 	"  local age = p[3] and now - tonumber(p[3])\n" \
 	"  if age and age < 86400000 then return p[1] end\n" \
 	"  local o = not age and '0-0' or age < 172800000 and p[2] or e .. '-' .. n\n" \
-	"  redis.call('HSET', key, 'o', o, 'w', e .. '-' .. n, 'wt', text(now))\n" \
+	"  redis.pcall('HSET', key, 'o', o, 'w', e .. '-' .. n, 'wt', text(now))\n" \
 	"  return o\n" \
+	"end\n"
+
+/* The channels with history by their last message.  Those that were quiet longest make room: where there are too
+ * many, and where the server has no memory.  (Once a script has written it is not refused memory any more.)  What
+ * they had has left up to now.  Who may not do that, or is refused for another reason, keeps what it can. */
+#define ROOM \
+	"local set = string.gsub(KEYS[1], 'push:history', 'push:channels', 1)\n" \
+	"local name = string.sub(KEYS[2], #KEYS[1] + 2)\n" \
+	"local lasts = string.sub(KEYS[3], 1, #KEYS[3] - #name)\n" \
+	"local function drop(count)\n" \
+	"  if redis.pcall('ZCARD', set) == 0 then return false end\n" \
+	"  local old = redis.pcall('ZPOPMIN', set, count)\n" \
+	"  if old.err or #old == 0 then return false end\n" \
+	"  for i = 1, #old, 2 do redis.call('DEL', KEYS[1] .. ':' .. old[i], lasts .. old[i]) end\n" \
+	"  local at = e .. '-' .. n\n" \
+	"  redis.call('HSET', KEYS[1], 'o', at, 'w', at, 'wt', text(now))\n" \
+	"  dropped = #old / 2\n" \
+	"  return true\n" \
+	"end\n" \
+	"local added = redis.pcall('ZADD', set, text(now), name)\n" \
+	"if type(added) == 'table' and string.find(added.err, 'OOM') and drop(8) then\n" \
+	"  added = redis.pcall('ZADD', set, text(now), name)\n" \
+	"end\n" \
+	"if added == 1 then\n" \
+	"  local over = redis.call('ZCARD', set) - tonumber(ARGV[7])\n" \
+	"  if over > 0 then drop(math.min(over, 64)) end\n" \
 	"end\n"
 
 /* The last key, where it is that of a publish that happens once: an earlier one is answered.  A first SET finds
@@ -60,10 +87,12 @@ _Static_assert(PUSH_IDEMPOTENCY_US == 300000000ull, "ONCE_MS");
 
 static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT
+		"local e, n = head(KEYS[1])\n"
+		"local dropped = 0\n"
+		ROOM
 		"if KEYS[4] then\n"
 		ONCE
 		"end\n"
-		"local e, n = head(KEYS[1])\n"
 		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
 		"local size = tonumber(ARGV[4])\n"
 		"local over = newest and redis.call('XLEN', KEYS[2]) - size + 1 or 0\n"
@@ -77,7 +106,17 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"local before = newest and newest[1] or a\n"
 		"n = text(tonumber(n) + 1)\n"
 		"local id = e .. '-' .. n\n"
-		"redis.call('XADD', KEYS[2], 'MAXLEN', size, id, 'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a)\n"
+		"local kept = redis.pcall('XADD', KEYS[2], 'MAXLEN', size, id,\n"
+		"  'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a)\n"
+		"if type(kept) == 'table' and kept.err then\n"
+		"  local gone = redis.pcall('DEL', KEYS[2], KEYS[3])\n"
+		"  if type(gone) == 'number' then\n"
+		"    redis.call('HSET', KEYS[1], 'n', n, 't', text(now), 'o', id, 'w', id, 'wt', text(now))\n"
+		"  end\n"
+		"  local r = redis.pcall(ARGV[1], ARGV[2],\n"
+		"    '\\30~' .. (type(gone) == 'number' and '1 ' or '0 ') .. ARGV[3])\n"
+		"  return type(r) == 'number' and {r, e, n, kept.err} or r\n"
+		"end\n"
 		"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
 		"redis.call('SET', KEYS[3], id, 'PX', '259200000')\n"
 		"redis.call('HSET', KEYS[1], 'n', n, 't', text(now))\n"
@@ -88,7 +127,7 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"  return r\n"
 		"end\n"
 		"if KEYS[4] then redis.call('SET', KEYS[4], r, 'PX', '" ONCE_MS "') end\n"
-		"return {r, e, n}\n",
+		"return {r, e, n, dropped}\n",
 	[PUSH_REDIS_SCRIPT_ONCE] =
 		ONCE
 		"local r = redis.pcall(ARGV[1], ARGV[2], ARGV[3])\n"

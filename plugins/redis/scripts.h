@@ -20,7 +20,12 @@
  * Nor may a master of before come back with its epoch when another one has numbered meanwhile: callers say
  * which epoch they know, and one that is older ends.
  *
- * A fourth kind of key is there for publishes that must happen once (Idempotency-Key), with or without
+ * The channels of a partition that have history are known, too, so that those that were quiet longest can
+ * make room, for one too many and where the server has no memory:
+ *
+ *   push:channels:{TAG}         a sorted set, of channels by the time of their last message
+ *
+ * Another kind of key is there for publishes that must happen once (Idempotency-Key), with or without
  * history:
  *
  *   push:once:{TAG}ID           a string, the receivers of the publish with that id
@@ -40,9 +45,11 @@
 /* Each but ONCE has one argument more, the newest epoch of the partition that the caller knows. */
 enum push_redis_script {
 	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
-	 * message's own ttl (0: none)
-	 * ─▶ receivers, epoch, number.  What is published: 1E # id ' ' id before ' ' own ttl ' ' payload
-	 * A fourth key is that of ONCE. */
+	 * message's own ttl (0: none), how many channels may be kept
+	 * ─▶ receivers, epoch, number, channels that were dropped for it.  What cannot be kept is published
+	 * all the same, as 1E ~ 1 ' ' payload, and what the channel had is gone (with 0 it stays: nothing can
+	 * be written) ─▶ receivers, epoch, number, why not.  What is published: 1E # id ' ' id before ' ' own
+	 * ttl ' ' payload A fourth key is that of ONCE. */
 	PUSH_REDIS_SCRIPT_PUBLISH,
 	/* keys: once; PUBLISH or SPUBLISH, channel, payload ─▶ receivers; or receivers, "again": an earlier
 	 * one's

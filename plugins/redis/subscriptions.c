@@ -356,6 +356,7 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 	struct redis_engine *engine = node->engine;
 	struct redis_subscription *subscription = find(node, channel_name, channel_size);
 	struct redis_receipt *receipt;
+	bool is_unkept, is_marked = false;
 
 	if (!subscription)
 		return;
@@ -365,12 +366,19 @@ redis_message(struct redis_node *node, const char *channel_name, size_t channel_
 	}
 	engine->stats->messages++;
 	redis_count_used(subscription);
-	if (redis_history_message(subscription, &payload, &size))
+	is_unkept = redis_history_open_unkept(&payload, &size, &is_marked);
+	if (!is_unkept && redis_history_message(subscription, &payload, &size))
 		return;
 	receipt = redis_receipt_begin(engine, &payload, &size);
 	if (subscription->channel->count)
 		deliver(engine, subscription->channel, payload, size);
 	redis_receipt_end(engine, receipt);
+	if (!is_unkept || !subscription->channel->history)
+		return;
+	if (is_marked)
+		redis_history_check(subscription);
+	else
+		push_hub_confirm(engine->hub, subscription->channel, true, engine->now_us);
 }
 
 static enum redis_purpose

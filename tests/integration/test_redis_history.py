@@ -10,7 +10,7 @@ import pytest
 from h2client import H2, make_certificate
 from http1 import Connection, get, post, publish, request
 from ports import free_port
-from redis_nodes import IMPATIENT, node, readiness
+from redis_nodes import IMPATIENT, node, readiness, ws
 from redis_servers import Client, Cluster, RedisServer, Sentinels, slot_of, wait_until
 from resuming import READERS, SseReader, gap, message, resumed
 from server import SANITIZED
@@ -633,3 +633,86 @@ def test_history_off_for_a_channel_leaves_its_messages_as_they_are(nodes, redis,
         one.publish(channel, "plain")
         assert plain.message() == b"plain"
     assert client.next() == message(channel, "plain")
+
+
+# --- more channels than there is room for
+
+def used_memory(redis):
+    return int(redis.command("INFO", "memory").split(b"used_memory:")[1].split()[0])
+
+
+def streams(redis):
+    return {key.rsplit(b":", 1)[1].decode() for key in redis.command("KEYS", "push:history:*")}
+
+
+def post_many(at, channels):
+    body = json.dumps([{"channel": channel, "message": "x" * 200} for channel in channels])
+    return request(at.port, post(body)).json
+
+
+def test_of_more_channels_than_may_be_kept_those_that_were_quiet_longest_go_and_that_is_told(come):
+    with RedisServer() as redis, node(redis.url(), **KEPT, PUSH_HISTORY_CHANNELS_MAX=3) as one:
+        for i in range(3):
+            assert publish(one.port, f"k{i}", i).status == 202
+        reader = come(one, "k0,k1")
+        at = reader.position()
+        reader.close()
+        for name in ("k0", "k3", "k4"):
+            assert publish(one.port, name, 1).status == 202
+        assert streams(redis) == {"k0", "k3", "k4"}
+        wait_until(lambda: redis.command("PUBSUB", "NUMSUB", "k1")[1] == 0, "the node has forgotten it, too")
+        late = come(one, "k0,k1", at)
+        assert {late.next()[0] for _ in range(2)} >= {"gap"}
+        assert one.metric("push_redis_history_channels_dropped_total") == 2
+
+
+def test_a_redis_that_is_filled_with_channels_keeps_the_newest_and_takes_every_publish():
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one, ws(one, "honest") as client:
+        redis.command("CONFIG", "SET", "maxmemory", used_memory(redis) + (8 << 20))
+        refused = 0
+        for i in range(60):
+            refused += sum("error" in part for part in post_many(one, [f"fill-{i}-{j}" for j in range(200)]))
+        assert refused == 0
+        assert one.metric("push_redis_history_channels_dropped_total") > 0
+        assert publish(one.port, "honest", "kept").status == 202
+        events = [client.event() for _ in range(2)]  # what is dropped may be taken for what it has missed
+        assert ("honest", "kept") in [(e["data"].get("channel"), e["data"].get("message")) for e in events]
+        assert "honest" in streams(redis) and one.metric("push_redis_unkept_total") == 0
+        answer = request(one.port, post('{"channel":"honest","message":2}', headers=["Idempotency-Key: k"]))
+        assert answer.status == 202 or "Idempotency-Key" in answer.error
+
+
+def test_a_message_that_redis_refuses_to_keep_is_published_all_the_same_and_clients_are_told(come):
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one, node(redis.url(), **KEPT) as other:
+        assert publish(one.port, "full", 1).status == 202
+        away = come(other, "full")
+        at = away.position()
+        away.close()
+        live = come(other, "full")
+        live.position()
+        wait_until(lambda: redis.command("HVALS", "push:clients:full") == [b"1"], "it is counted")
+        redis.command("DEL", "push:channels")  # or they would make room
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        assert publish(one.port, "full", 2).json["subscribers"] >= 1
+        assert live.next() == message("full", 2)
+        assert live.next()[0] == "gap"
+        assert one.metric("push_redis_unkept_total") == 1
+        one.process.wait_for("refuses to keep a message.*OOM")
+        answer = request(one.port, post('{"channel":"full","message":3}', headers=["Idempotency-Key: full"]))
+        assert answer.status == 503 and "Idempotency-Key" in answer.error and "nothing was published" in answer.error
+        redis.command("CONFIG", "SET", "maxmemory", "0")
+        assert publish(one.port, "full", 4).status == 202
+        got = [live.next()]
+        while got[-1] != message("full", 4):
+            got.append(live.next())
+        assert all(event == "gap" for event, _ in got[:-1])
+        late = come(other, "full", at)
+        assert late.next()[0] == "gap"
+
+
+def test_a_redis_that_writes_nothing_still_carries_messages():
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one, ws(one, "unwritten") as client:
+        redis.command("CONFIG", "SET", "min-replicas-to-write", "1")
+        assert publish(one.port, "unwritten", 1).status == 202
+        assert client.message() == ("unwritten", 1)
+        assert client.event() == {"event": "gap", "data": {}}
