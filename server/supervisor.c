@@ -48,7 +48,12 @@
 
 /* While it waits for a worker's child to appear, and otherwise. */
 #define TURN_STARTING_MS 10
-#define TURN_MS          1000
+#define TURN_WAITING_MS  200 /* for Redis, once it has been said */
+
+/* How long the broker may take until it is said that Push waits for it. */
+#define READY_WAIT_US 1000000ull
+
+#define TURN_MS 1000
 
 /* lws keeps two tables as long as the limit of open files, 16 bytes an entry, and takes fright above ten
  * million. */
@@ -58,8 +63,10 @@
 struct supervisor {
 	const struct settings *settings;
 	struct generation generations[GENERATIONS_MAX];
-	struct generation *serving; /* NULL until the first one is ready */
-	unsigned int serial;        /* of the last generation */
+	struct generation *serving;          /* NULL until the first one is ready */
+	uint64_t served_us;                  /* when it became that */
+	bool has_welcomed, has_said_why_not; /* it has been said that Push is ready, or that it is not yet */
+	unsigned int serial;                 /* of the last generation */
 	struct push_shared_stats *stats;
 	struct kept_sockets sockets[WORKER_COUNT_MAX];
 	char shim[PATH_MAX];
@@ -166,9 +173,26 @@ take_over(struct supervisor *self, struct generation *generation)
 		drop_old_sockets(self);
 		generation_drain(before, true, now_us());
 	} else {
-		welcome_print(self->settings->log, generation->config);
+		self->served_us = now_us();
 		(void)push_notify_ready(&error);
 		say_failed_notification(self, &error);
+	}
+}
+
+/* Once: that Push is ready, when a publish would succeed; before that, if it takes long, that it is not. */
+static void
+welcome(struct supervisor *self)
+{
+	char why[PUSH_TROUBLE_BYTES_MAX];
+
+	if (!self->serving || self->has_welcomed || self->stopping)
+		return;
+	if (!self->stats || push_shared_stats_accepts(self->stats, why)) {
+		self->has_welcomed = true;
+		welcome_print(self->settings->log, self->serving->config);
+	} else if (*why && !self->has_said_why_not && now_us() - self->served_us >= READY_WAIT_US) {
+		self->has_said_why_not = true;
+		log_say(self->settings->log, PUSH_LOG_WARN, "Push is running, but not ready: %s", why);
 	}
 }
 
@@ -444,6 +468,9 @@ turn_ms(const struct supervisor *self)
 	uint64_t now = now_us();
 	int turn = TURN_MS;
 
+	if (self->serving && !self->has_welcomed)
+		turn = self->has_said_why_not ? TURN_WAITING_MS : TURN_STARTING_MS;
+
 	for (size_t i = 0; i < GENERATIONS_MAX; i++)
 		for (size_t k = 0; k < self->generations[i].worker_count; k++) {
 			const struct worker *worker = &self->generations[i].workers[k];
@@ -508,6 +535,7 @@ run(struct supervisor *self)
 		read_signals(self);
 		for (size_t i = 0; i < GENERATIONS_MAX; i++)
 			watch_generation(self, &self->generations[i]);
+		welcome(self);
 		if (self->reload_waiting && !self->stopping && self->serving && free_generation(self))
 			reload(self);
 		if (self->stopping && !self->generations[0].config && !self->generations[1].config)

@@ -371,10 +371,21 @@ count_engine(struct push_broker *broker)
 		broker->engine->update_stats(broker->engine);
 }
 
+static bool
+ops_accepts(const struct push_broker *broker, char *why, size_t size)
+{
+	const struct push_engine *engine = broker->engine;
+
+	*why = '\0';
+	return !engine->accepts || engine->accepts(engine, why, size);
+}
+
 static void
 count_state(struct push_broker *broker)
 {
-	broker->counts->stats.broker_up = broker->engine->is_ready(broker->engine);
+	struct push_counts *counts = broker->counts;
+
+	counts->stats.broker_up = ops_accepts(broker, counts->trouble, sizeof(counts->trouble));
 	broker->counts->stats.draining = broker->draining;
 }
 
@@ -871,6 +882,7 @@ push_broker_ops_table(void)
 		.log_level_configured = ops_log_level_configured,
 		.set_log_level = ops_set_log_level,
 		.subscriber_will_wait = push_subscriber_will_wait,
+		.accepts = ops_accepts,
 		.memory = ops_memory,
 		.count_relieved_publish = ops_count_relieved_publish,
 	};

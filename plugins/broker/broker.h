@@ -66,7 +66,7 @@ struct push_broker_ops {
 	/* Count the answer to a publish request; `body_bytes` counts with 202 only. */
 	void (*count_publish)(struct push_broker *broker, unsigned int http_status, size_t body_bytes);
 
-	/* Whether a publish could succeed, and new clients are welcome. */
+	/* Whether the broker can be reached, and new clients are welcome. */
 	bool (*is_ready)(const struct push_broker *broker);
 	bool (*is_draining)(const struct push_broker *broker);
 
@@ -150,6 +150,9 @@ struct push_broker_ops {
 
 	/* A request was left to lws, since too many routes were new (direct/limits.h). */
 	void (*count_limited_route)(struct push_broker *broker);
+
+	/* Whether a publish could succeed, but for a drain; if not, a line says why. */
+	bool (*accepts)(const struct push_broker *broker, char *why, size_t size);
 
 	/* The process' budget, for what others keep (core/memory.h); borrowed. */
 	struct push_memory *(*memory)(const struct push_broker *broker);

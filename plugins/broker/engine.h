@@ -117,8 +117,11 @@ struct push_engine {
 	 * carried out late. */
 	bool can_publish_once;
 
-	/* Whether a publish could succeed now. */
+	/* Whether the broker can be reached. */
 	bool (*is_ready)(const struct push_engine *engine);
+
+	/* Whether a publish could succeed now; if not, a line of at most `size` bytes says why.  NULL: always. */
+	bool (*accepts)(const struct push_engine *engine, char *why, size_t size);
 
 	void (*destroy)(struct push_engine *engine);
 

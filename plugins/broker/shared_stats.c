@@ -17,9 +17,9 @@
 struct layout {
 	uint32_t mark, counts_bytes;
 	uint64_t slot_count;
-	double start_time_s;        /* of the first worker; 0: none yet */
-	uint64_t restarts;          /* counted by pushd */
-	uint64_t log_lines_dropped; /* by pushd */
+	double start_time_s;              /* of the first worker; 0: none yet */
+	uint64_t restarts;                /* counted by pushd */
+	uint64_t log_lines_dropped;       /* by pushd */
 	uint32_t log_level, worker_count; /* of one generation */
 };
 
@@ -120,6 +120,31 @@ push_shared_stats_workers(const struct push_shared_stats *shared)
 	return count ? count : 1;
 }
 
+bool
+push_shared_stats_accepts(const struct push_shared_stats *shared, char why[PUSH_TROUBLE_BYTES_MAX])
+{
+	size_t workers = 0;
+
+	*why = '\0';
+	for (size_t i = 0; i < shared->memory->layout.slot_count; i++) {
+		const struct push_counts *one = &shared->memory->slots[i];
+
+		if (!one->number)
+			continue;
+		workers++;
+		if (one->stats.broker_up)
+			continue;
+		/* the worker may be writing it: at worst two texts are mixed */
+		memcpy(why, one->trouble, PUSH_TROUBLE_BYTES_MAX);
+		why[PUSH_TROUBLE_BYTES_MAX - 1] = '\0';
+		for (char *p = why; *p; p++)
+			if ((unsigned char)*p < ' ' || *p == 127)
+				*p = '?';
+		return false;
+	}
+	return workers > 0;
+}
+
 static void
 clear_gauges(struct push_counts *counts)
 {
@@ -131,6 +156,7 @@ clear_gauges(struct push_counts *counts)
 	counts->stats.history_bytes = counts->stats.history_messages = 0;
 	memset(counts->stats.memory, 0, sizeof(counts->stats.memory));
 	counts->stats.memory_max = counts->stats.paused = 0;
+	counts->trouble[0] = '\0';
 	counts->stats.unacknowledged = counts->stats.broker_up = counts->stats.draining = 0;
 	redis->nodes = redis->nodes_up = redis->channels = redis->channels_live = 0;
 	redis->commands = redis->publishes_waiting = redis->peers = redis->resubscribe_us = 0;

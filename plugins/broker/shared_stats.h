@@ -27,8 +27,9 @@ struct push_counts {
 	struct push_stats stats;
 	struct push_redis_stats redis;
 	struct push_process process;
-	double cpu_before_s; /* of those who had the slot before */
-	uint64_t number;     /* of the worker, from 1 on; 0: nobody has the slot */
+	double cpu_before_s;                  /* of those who had the slot before */
+	uint64_t number;                      /* of the worker, from 1 on; 0: nobody has the slot */
+	char trouble[PUSH_TROUBLE_BYTES_MAX]; /* why publishes cannot succeed now */
 };
 
 struct push_shared_stats;
@@ -64,6 +65,14 @@ push_shared_stats_log_level(struct push_shared_stats *shared);
  */
 void
 push_shared_stats_set_workers(struct push_shared_stats *shared, uint32_t count);
+
+/*
+ * push_shared_stats_accepts - whether a publish to any worker could succeed.
+ *
+ * If not, `why` has the words of one that says so, without control characters; empty: none has looked yet.
+ */
+bool
+push_shared_stats_accepts(const struct push_shared_stats *shared, char why[PUSH_TROUBLE_BYTES_MAX]);
 
 /* push_shared_stats_ended - whoever had the slot is gone: its gauges go, its counters stay. */
 void

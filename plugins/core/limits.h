@@ -13,6 +13,9 @@
 /* One line of text that tells a person what is wrong; longer ones are cut. */
 #define PUSH_ERROR_TEXT_BYTES_MAX 384
 
+/* Why publishes cannot succeed now: an address, and a server's words. */
+#define PUSH_TROUBLE_BYTES_MAX 192
+
 /* How much of a bad value an error repeats: enough to recognise it. */
 #define PUSH_ERROR_QUOTE_BYTES_MAX 64
 

@@ -260,7 +260,7 @@ static void
 render_state(const struct push_stats *stats, const struct push_options *options, struct push_buf *to)
 {
 	single(to, "push_broker_up", "gauge",
-		"1 while the broker can be reached, of several workers by all of them.", stats->broker_up);
+		"1 while the broker can be reached and does not refuse every publish, of several workers by all of them.", stats->broker_up);
 	single(to, "push_draining", "gauge", "Workers that have asked their clients to reconnect elsewhere.",
 		stats->draining);
 	single(to, "push_log_lines_dropped_total", "counter",

@@ -1,6 +1,9 @@
 /* management.c - see management.h.  Paths and texts are the origin's. */
 #include <string.h>
 
+#include "core/json.h"
+#include "core/limits.h"
+#include "core/utf8.h"
 #include "http/loggers.h"
 #include "http/management.h"
 #include "lwsio/find_broker.h"
@@ -16,10 +19,14 @@ answer_health(struct lws *wsi, const char *down_because)
 	struct push_buf body;
 
 	push_buf_init(&body, PUSH_BUF_LINE_BYTES_MAX);
-	if (down_because)
-		push_buf_printf(&body, "{\"status\":\"DOWN\",\"reason\":\"%s\"}", down_because);
-	else
+	if (down_because) {
+		push_buf_append_text(&body, "{\"status\":\"DOWN\",\"reason\":");
+		push_json_append_string(&body, down_because,
+			push_utf8_cut(down_because, strlen(down_because), PUSH_TROUBLE_BYTES_MAX));
+		push_buf_append_text(&body, "}");
+	} else {
 		push_buf_append_text(&body, "{\"status\":\"UP\"}");
+	}
 	return push_reply_send_buf(
 		wsi, (struct push_reply){.status = down_because ? 503 : 200, .no_store = true}, &body);
 }
@@ -32,17 +39,36 @@ liveness(struct lws *wsi, struct push_broker_link *link)
 	return answer_health(wsi, NULL);
 }
 
+/* Why no client is to be sent here; NULL: all is well. */
+static const char *
+why_not_ready(const struct push_broker_link *link)
+{
+	if (!link)
+		return "no broker";
+	if (link->ops->is_draining(link->broker))
+		return "draining";
+	return link->ops->is_ready(link->broker) ? NULL : "the broker cannot be reached";
+}
+
+/*
+ * A balancer goes by this.  Where Redis refuses publishes it does so for every node: with all of them out of
+ * service clients could not even subscribe, and publishers would get no answer instead of a 503.
+ */
 static int
 readiness(struct lws *wsi, struct push_broker_link *link)
 {
-	const char *reason = NULL;
+	return answer_health(wsi, why_not_ready(link));
+}
 
-	if (!link)
-		reason = "no broker";
-	else if (link->ops->is_draining(link->broker))
-		reason = "draining";
-	else if (!link->ops->is_ready(link->broker))
-		reason = "the broker cannot be reached";
+/* For people and alerts: whether everything works. */
+static int
+health(struct lws *wsi, struct push_broker_link *link)
+{
+	const char *reason = why_not_ready(link);
+	char why[PUSH_TROUBLE_BYTES_MAX];
+
+	if (!reason && !link->ops->accepts(link->broker, why, sizeof(why)))
+		reason = why;
 	return answer_health(wsi, reason);
 }
 
@@ -64,7 +90,7 @@ static const struct {
 	const char *path;
 	int (*answer)(struct lws *wsi, struct push_broker_link *link);
 } pages[] = {
-	{"/actuator/health", readiness},
+	{"/actuator/health", health},
 	{"/actuator/health/liveness", liveness},
 	{"/actuator/health/readiness", readiness},
 	{"/actuator/prometheus", metrics},

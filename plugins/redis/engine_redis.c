@@ -90,12 +90,23 @@ engine_publish(struct push_engine *base, const struct push_publication *publicat
 	redis_publish(engine, publication, done, context);
 }
 
+static bool
+is_up(const struct redis_node *node)
+{
+	return node->is_up;
+}
+
+static bool
+is_accepting(const struct redis_node *node)
+{
+	return !push_redis_refusals_go_on(&node->refusals, node->engine->now_us);
+}
+
 /* In a cluster half of the servers will do: one that is away must not take every Push node out of service. */
 static bool
-engine_is_ready(const struct push_engine *base)
+are_most(const struct redis_engine *engine, bool (*is_well)(const struct redis_node *node))
 {
-	const struct redis_engine *engine = (const struct redis_engine *)base;
-	size_t count = 0, up = 0;
+	size_t count = 0, well = 0;
 
 	for (const struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
 		const struct redis_node *node = push_container_of(item, struct redis_node, item);
@@ -103,9 +114,50 @@ engine_is_ready(const struct push_engine *base)
 		if (engine->slots && !node->has_slots)
 			continue;
 		count++;
-		up += node->is_up;
+		well += is_well(node);
 	}
-	return count && up * 2 >= count + (count == 1);
+	return count && well * 2 >= count + (count == 1);
+}
+
+static bool
+engine_is_ready(const struct push_engine *base)
+{
+	return are_most((const struct redis_engine *)base, is_up);
+}
+
+static const struct redis_node *
+first_that_is_not(const struct redis_engine *engine, bool (*is_well)(const struct redis_node *node))
+{
+	for (const struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next) {
+		const struct redis_node *node = push_container_of(item, const struct redis_node, item);
+
+		if (!is_well(node))
+			return node;
+	}
+	return NULL;
+}
+
+static bool
+engine_accepts(const struct push_engine *base, char *why, size_t size)
+{
+	const struct redis_engine *engine = (const struct redis_engine *)base;
+	const struct redis_node *node;
+
+	if (!are_most(engine, is_up)) {
+		node = first_that_is_not(engine, is_up);
+		if (node)
+			snprintf(why, size, "Redis %s cannot be reached%s%s", node->commands.label,
+				*node->why_down ? ": " : "", node->why_down);
+		else
+			snprintf(why, size, "no Redis server is known yet");
+		return false;
+	}
+	if (are_most(engine, is_accepting))
+		return true;
+	node = first_that_is_not(engine, is_accepting);
+	snprintf(why, size, "Redis %s refuses publishes: %s", node ? node->commands.label : "",
+		node ? node->refusals.text : "");
+	return false;
 }
 
 static void
@@ -286,6 +338,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.can_publish_once = true,
 		.read = redis_read,
 		.is_ready = engine_is_ready,
+		.accepts = engine_accepts,
 		.destroy = engine_destroy,
 		.ready = engine_ready,
 		.flush = engine_flush,

@@ -48,6 +48,7 @@ on_commands_up(void *context, uint64_t now_us)
 	(void)now_us;
 	redis_connection_is_up(&node->commands);
 	node->engine->stats->connects++;
+	push_redis_refusals_clear(&node->refusals);
 	redis_counts_lost(node);
 	redis_history_connected(node);
 	check_up(node);
@@ -83,6 +84,7 @@ on_down(struct redis_node *node, struct redis_connection *connection, const char
 		redis_log(engine, PUSH_LOG_ERROR, "redis %s: %s%s; trying again", connection->label,
 			was_up ? "lost: " : "", why);
 	engine->stats->failures++;
+	snprintf(node->why_down, sizeof(node->why_down), "%s", why);
 	check_up(node);
 	redis_topology_doubt(engine);
 }

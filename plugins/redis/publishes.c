@@ -303,6 +303,7 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 	uint64_t plain = publish->receivers > nodes ? publish->receivers - nodes : 0;
 
 	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
+	push_redis_refusals_clear(&publish->node->refusals);
 	publish->subscribers = own + publish->others + plain;
 	/* receipts of an earlier one have gone to whoever had published it */
 	if (!publish->tracking || publish->is_repeat) {
@@ -324,8 +325,10 @@ on_refused(struct redis_engine *engine, struct redis_publish *publish, const str
 	publish->is_passing =
 		redis_topology_is_in_doubt(engine, reply) || redis_history_is_unloaded(publish->node, reply);
 	publish->is_refused = true;
-	if (!publish->is_passing)
-		redis_log_refusal(engine, publish->node, "a publish", reply);
+	if (publish->is_passing)
+		return;
+	push_redis_refusals_add(&publish->node->refusals, reply->text, reply->size, engine->now_us);
+	redis_log_refusal(engine, publish->node, "a publish", reply);
 }
 
 /* It is not published.  Where the slot has moved, or its server is not there yet, it waits for the new one.

@@ -25,6 +25,7 @@
 #include "core/redis_url.h"
 #include "core/redis_stats.h"
 #include "core/tracker.h"
+#include "redis/refusals.h"
 #include "redis/call_text.h"
 #include "redis/engine_redis.h"
 #include "redis/link.h"
@@ -88,6 +89,8 @@ struct redis_node {
 	uint64_t deaf_since_us; /* 0: its subscriptions are well */
 	unsigned int probes_lost;
 	uint64_t down_since_us, up_since_us;
+	char why_down[PUSH_REDIS_REFUSAL_BYTES_MAX]; /* of either; empty: not known */
+	struct push_redis_refusals refusals;
 };
 
 /* What a subscription is for. */

@@ -174,11 +174,14 @@ def test_who_has_moved_from_a_node_that_was_deaf_is_told_of_the_gap_at_the_new_o
 def test_a_node_starts_before_redis_does(redis):
     redis.kill()
     with start(redis.url(), wait=False) as node:
-        node.process.wait_for("Push is ready")
+        node.process.wait_for("Push is running, but not ready: Redis .* cannot be reached: .*refused")
         assert readiness(node) == 503
+        assert get(node.management, "/actuator/health").status == 503
+        assert "Push is ready" not in node.process.output()
         client = ws(node, "early")  # it does not hang
         redis.start()
-        wait_until(lambda: readiness(node) == 200, "readiness is UP")
+        node.process.wait_for("Push is ready")
+        assert readiness(node) == 200
         assert client.event() == {"event": "gap", "data": {}}
         assert publish(node.port, "early", 1).json == {"subscribers": 1}
         assert client.message() == ("early", 1)
@@ -376,3 +379,66 @@ def test_a_client_is_not_read_from_while_too_many_of_its_channels_are_unconfirme
             redis.thaw()
         node.wait_metric("push_paused_clients", 0)
         wait_until(lambda: redis.command("PUBSUB", "NUMSUB", last[0])[1] == 1, "it is read from again")
+
+
+def health(node):
+    answer = get(node.management, "/actuator/health")
+    return answer.status, answer.json.get("reason", "")
+
+
+def refuse_publishes(node, count=3, **more):
+    for _ in range(count):
+        answer = publish(node.port, "refused", 1, **more)
+        assert answer.status == 503 and "refuses" in answer.error
+
+
+def test_health_is_down_while_redis_refuses_every_publish_and_readiness_is_not(redis):
+    """A balancer that takes all nodes away would leave clients without subscriptions and publishers without an answer."""
+    with start(redis.url()) as node, ws(node, "refused") as client:
+        assert health(node) == (200, "")
+        redis.command("ACL", "SETUSER", "default", "-publish", "-eval", "-evalsha")
+        refuse_publishes(node)
+        status, reason = health(node)
+        assert status == 503 and "refuses publishes: NOPERM" in reason
+        assert node.metric("push_broker_up") == 0
+        assert readiness(node) == 200
+        redis.command("ACL", "SETUSER", "default", "+@all")
+        assert publish(node.port, "refused", 2).status == 202
+        assert client.message() == ("refused", 2)
+        assert health(node) == (200, "") and node.metric("push_broker_up") == 1
+
+
+def test_health_is_up_again_some_time_after_the_last_refusal(redis):
+    """Nobody has to publish for it."""
+    with start(redis.url()) as node:
+        redis.command("ACL", "SETUSER", "default", "-publish", "-eval", "-evalsha")
+        refuse_publishes(node)
+        assert health(node)[0] == 503
+        redis.command("ACL", "SETUSER", "default", "+@all")
+        wait_until(lambda: health(node)[0] == 200, "health is UP", 30)
+
+
+def test_what_is_refused_for_its_channel_says_nothing_of_the_broker(redis):
+    redis.command("ACL", "SETUSER", "default", "resetchannels", "&free:*", "&\x1epush:*")
+    with start(redis.url()) as node:
+        refuse_publishes(node, 10)
+        assert health(node) == (200, "") and node.metric("push_broker_up") == 1
+        assert publish(node.port, "free:a", 1).status == 202
+
+
+@pytest.mark.parametrize("history", [{}, {"PUSH_HISTORY_SIZE": 10}], ids=["without", "with"])
+def test_publishes_go_on_and_health_is_up_while_redis_can_only_not_write(redis, history):
+    """Over its memory without eviction, and with a disk that cannot be written."""
+    with start(redis.url(), **history) as node, ws(node, "full") as client:
+        redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        for n in range(5):
+            assert publish(node.port, "full", n).status == 202
+        assert health(node) == (200, "") and readiness(node) == 200 and node.metric("push_broker_up") == 1
+        messages = []
+        while len(messages) < 5:
+            event = client.event()
+            assert event["event"] in ("message", "gap")
+            messages += [event["data"]["message"]] if event["event"] == "message" else []
+        assert messages == list(range(5))
+        redis.command("CONFIG", "SET", "maxmemory", "0")
