@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import pytest
 
@@ -9,6 +10,7 @@ from http1 import get, post, publish, request
 from redis_nodes import node, ws
 from redis_servers import Cluster, RedisServer, wait_until
 from resuming import WsReader, message, resumed
+from server import SOURCE
 from test_live import Controlled
 
 rooms = (f"room-{i}" for i in itertools.count())
@@ -132,8 +134,11 @@ def test_plain_clients_of_redis_use_the_prefixed_name(redis, colours):
 
 
 def test_a_user_may_be_confined_to_a_prefix():
-    acl = ("on >s3cret &blue:* ~blue:push:* +publish +subscribe +unsubscribe +ping +hset +hdel +hgetall +expire +get +set "
-           "+del +evalsha +script|load +info +time +hmget +xadd +xlen +xrange +xrevrange +pexpire")
+    """The one of the README, but for the prefix."""
+    acl = re.search(r"^ACL SETUSER push (.*)$", (SOURCE / "README.md").read_text(), re.M)[1]
+    for everything, part in (("PASSWORD", "s3cret"), ("&*", "&blue:*"), ("~push:*", "~blue:push:*")):
+        assert acl.count(everything) == 1
+        acl = acl.replace(everything, part)
     with RedisServer() as own:
         own.command("ACL", "SETUSER", "push", "resetchannels", *acl.split())
         with node(own.url("push:s3cret@"), PUSH_REDIS_PREFIX="blue:", **KEPT) as one, ws(one, "acl") as client:
