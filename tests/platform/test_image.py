@@ -217,10 +217,12 @@ def test_own_vhosts_are_mounted_over_its_own(root, tmp_path):
     own = folder / "10-push"
     # what the json-c of Debian 13 makes of letters beyond ASCII is to be found out, too
     own.write_text(own.read_text().replace('"mountpoint": "/messages"', '"mountpoint": "/own"')
-                   .replace('"keepalive_timeout"', '"headers": [{ "x-own": "für uns" }], "keepalive_timeout"'))
+                   .replace('"headers": [{', '"headers": [{ "x-own": "für uns",'))
     with Contained(root, mounts={folder: "etc/push/conf.d"}) as push:
         assert http1.request(push.port, http1.post('{"channel":"a","message":1}', path="/own")).status == 202
-        assert http1.get(push.port, "/").headers["x-own"] == "für uns"
+        headers = http1.get(push.port, "/").headers
+        assert headers["x-own"] == "für uns"
+        assert headers["x-content-type-options"] == "nosniff", "its own beside ours"
 
 
 def test_what_is_wrong_with_its_environment_is_said_at_once(root):
