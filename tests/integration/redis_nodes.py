@@ -21,7 +21,8 @@ def ws(server, channels):
     """Past its first heartbeat, which says that it misses nothing from now on; for 30 s it need not read."""
     client = WebSocket(server.port, channels)
     assert client.read_frame()[1]
-    return client.send(frame(PONG))
+    # what the ping brings: lws drops a pong without payload, and the client would be closed after the grace period
+    return client.send(frame(PONG, "push"))
 
 
 def sse(server, channels):
