@@ -181,26 +181,28 @@ push_publication_fini(struct push_publication *publication)
 	push_buf_fini(&publication->value_copy);
 }
 
-static enum push_command_kind
-kind_of(const struct push_json_member *event)
+static enum push_status
+kind_of(const struct push_json_member *event, enum push_command_kind *ret_kind)
 {
 	static const char *const names[] = {
 #define X(name, event) event,
 		PUSH_COMMAND_MAP(X)
 #undef X
 	};
-	enum push_command_kind kind = PUSH_COMMAND_UNKNOWN;
 	struct push_buf name;
+	enum push_status status;
 
+	*ret_kind = PUSH_COMMAND_UNKNOWN;
 	if (!push_json_is_string(event))
-		return kind;
+		return PUSH_OK;
 	push_buf_init(&name, event->size);
 	push_json_decode_string(&name, event->text, event->size);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (name.size == strlen(names[i]) && !memcmp(name.bytes, names[i], name.size))
-			kind = (enum push_command_kind)i;
+			*ret_kind = (enum push_command_kind)i;
+	status = name.status == PUSH_OUT_OF_MEMORY ? PUSH_OUT_OF_MEMORY : PUSH_OK;
 	push_buf_fini(&name);
-	return kind;
+	return status;
 }
 
 enum push_status
@@ -211,8 +213,8 @@ push_command_parse(struct push_command *ret_command, const char *text, size_t si
 
 	if (status != PUSH_OK)
 		return status;
-	*ret_command = (struct push_command){kind_of(&members[0]), members[1].text, members[1].size};
-	return PUSH_OK;
+	*ret_command = (struct push_command){PUSH_COMMAND_UNKNOWN, members[1].text, members[1].size};
+	return kind_of(&members[0], &ret_command->kind);
 }
 
 bool

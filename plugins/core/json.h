@@ -81,7 +81,7 @@ struct push_command {
 /*
  * push_command_parse - read `{"event":"resume","data":{...}}`.
  *
- * Errors: PUSH_INVALID when it is no JSON object.
+ * Errors: PUSH_INVALID when it is no JSON object, with what is wrong in `error`; PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
 push_command_parse(struct push_command *ret_command, const char *text, size_t size, struct push_error *error);

@@ -285,14 +285,19 @@ catch_up(struct push_subscriber *subscriber, uint64_t now_us)
 	size_t id_size = format_position(subscriber, &subscriber->hub->history->heads, id);
 	int size = snprintf(data, sizeof(data), "{\"replayed\":%" PRIu64 "}", cursor->replayed);
 	bool is_quiet = cursor->is_gap_told || cursor->is_silent;
+	struct push_frame *frame;
 
 	drop_cursor(session);
 	subscriber->is_behind = false;
-	if (!is_quiet)
-		enqueue(subscriber,
-			push_encoding_event((enum push_encoding)subscriber->encoding, "resumed", data,
-				(size_t)size, id, id_size),
-			now_us);
+	if (is_quiet)
+		return;
+	frame = push_encoding_event(
+		(enum push_encoding)subscriber->encoding, "resumed", data, (size_t)size, id, id_size);
+	/* a client that asks is answered, or comes back and asks again */
+	if (frame)
+		enqueue(subscriber, frame, now_us);
+	else
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 }
 
 /* Returns false when the outbox or the window is full, or the subscriber closed. */
@@ -971,6 +976,7 @@ session_heartbeat(struct push_subscriber *subscriber)
 	struct push_session *session = subscriber->list->session;
 	struct push_hub *hub = subscriber->hub;
 	enum push_encoding encoding = (enum push_encoding)subscriber->encoding;
+	struct push_frame *frame = NULL;
 	unsigned int retry_ms = 0;
 	char id[PUSH_ID_BYTES_MAX];
 	size_t id_size;
@@ -982,13 +988,13 @@ session_heartbeat(struct push_subscriber *subscriber)
 		return newest_heartbeat(hub, encoding);
 	if (!session->is_announced)
 		retry_ms = (unsigned int)(RETRY_MS_MIN + hub_random_upto(hub, RETRY_MS_MAX - RETRY_MS_MIN));
-	session->is_announced = true;
 	id_size = session_position(subscriber, id);
 	if (session->is_new && encoding == PUSH_ENCODING_WS) {
-		struct push_frame *frame = push_encoding_new_ping(id, id_size);
-
+		frame = push_encoding_new_ping(id, id_size);
 		session->is_new = !frame;
-		return frame;
+	} else if (id_size) {
+		frame = push_encoding_heartbeat(encoding, id, id_size, retry_ms);
 	}
-	return id_size ? push_encoding_heartbeat(encoding, id, id_size, retry_ms) : NULL;
+	session->is_announced = session->is_announced || frame || !id_size;
+	return frame;
 }

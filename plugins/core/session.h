@@ -69,8 +69,8 @@ struct push_session {
 	struct push_acks *acks;        /* owned; NULL: its client does not acknowledge */
 	struct session_wish *wish;     /* owned; NULL: none */
 	bool is_new;                   /* nothing was known of its client's name, which is to be told */
-	bool is_announced;            /* the client has been told of its position, so that it can come back */
-	uint32_t partitions;          /* a bit for each in which a channel of it lies; 0: not looked at yet */
+	bool is_announced;   /* the client has been told its position, if any, so that it can come back */
+	uint32_t partitions; /* a bit for each in which a channel of it lies; 0: not looked at yet */
 	struct push_position *starts; /* of each channel, where its messages began; owned; NULL: at `start` */
 	struct push_position start[]; /* in each partition, where the session's did */
 };
@@ -205,7 +205,7 @@ session_position(const struct push_subscriber *subscriber, char *to);
 /*
  * session_heartbeat - a heartbeat that tells the client its position, with a reference for the caller.
  *
- * NULL: where it is not certain, or memory is out; an ordinary one will do.
+ * NULL: where it is not certain, or memory is out; an ordinary one will do, if it `is_announced`.
  */
 struct push_frame *
 session_heartbeat(struct push_subscriber *subscriber);

@@ -327,6 +327,9 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 	frame = subscriber_session(subscriber) ? session_heartbeat(subscriber) : NULL;
 	if (frame)
 		subscriber_enqueue(subscriber, frame, now_us);
+	else if (subscriber_session(subscriber) && !subscriber_session(subscriber)->is_announced)
+		/* without its first position it would come back as one that has missed nothing */
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 	else
 		send_control(subscriber, PUSH_CONTROL_HEARTBEAT, now_us);
 	push_frame_unref(frame);
@@ -847,12 +850,18 @@ push_subscriber_receive(struct push_subscriber *subscriber, const char *text, si
 	struct push_command command;
 	struct push_error error;
 	struct push_frame *frame;
+	enum push_status status;
 
 	stats->by_encoding[subscriber->encoding].messages_in++;
 	stats->by_encoding[subscriber->encoding].bytes_in += size;
 	push_subscriber_heard(subscriber);
-	if (push_command_parse(&command, text, size, &error) == PUSH_OK) {
+	status = push_command_parse(&command, text, size, &error);
+	if (status == PUSH_OK) {
 		obey(subscriber, &command, now_us);
+		return;
+	}
+	if (status == PUSH_OUT_OF_MEMORY) { /* what it asks for must not be passed over in silence */
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		return;
 	}
 	frame = push_encoding_error((enum push_encoding)subscriber->encoding, error.text);
