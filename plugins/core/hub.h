@@ -346,6 +346,17 @@ push_hub_awaits_head(const struct push_hub *hub);
 bool
 push_hub_is_ahead(const struct push_hub *hub);
 
+/* push_hub_waits_long - whether clients have waited for this partition's head for seconds.  The engine knows
+ * whether it is late or cannot come; then it holds the partition back, asks where each channel stands, and
+ * catches up.  O(those that wait). */
+bool
+push_hub_waits_long(const struct push_hub *hub, unsigned int partition, uint64_t now_us);
+
+/* push_hub_is_unanswered - whether no server tells the partition's head, and none will.  Clients that are
+ * ahead then begin, after some seconds, as those with an id that is none. */
+void
+push_hub_is_unanswered(struct push_hub *hub, unsigned int partition, bool is_unanswered);
+
 /*
  * Small values that a broker keeps by name, for positions of clients with a name (acks_request.h).
  *

@@ -35,21 +35,20 @@ wake_sessions(struct push_channel *channel)
 	}
 }
 
-bool
-hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
+static void
+move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
 {
 	struct push_history_store *store = hub->history;
 	bool is_held = store->held & (1u << partition);
 	struct push_position *head = is_held ? &store->held_heads[partition] : &store->heads.at[partition];
 
 	if (push_position_compare(*head, at) >= 0)
-		return false;
+		return;
 	*head = at;
 	if (is_held)
-		return false;
+		return;
 	store->heads.partitions |= 1u << partition;
 	hub_moved(hub);
-	return true;
 }
 
 static void
@@ -60,17 +59,11 @@ wake_cursors(const struct push_list *list)
 }
 
 void
-hub_wake_waiting(struct push_hub *hub)
-{
-	wake_cursors(&hub->ahead);
-	wake_cursors(&hub->behind_head);
-}
-
-void
 push_hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at)
 {
-	(void)hub_move_head(hub, partition, at);
-	hub_wake_waiting(hub);
+	move_head(hub, partition, at);
+	wake_cursors(&hub->ahead);
+	wake_cursors(&hub->behind_head);
 }
 
 uint32_t
@@ -275,7 +268,7 @@ accept(struct push_hub *hub, struct push_channel *channel, struct push_history_e
 		push_history_entry_destroy(entry); /* it came with an answer already */
 		return;
 	}
-	(void)hub_move_head(hub, partition, at);
+	move_head(hub, partition, at);
 	if (!push_history_put(history, entry)) {
 		if (!is_held)
 			lose(channel, at, now_us);
@@ -479,6 +472,34 @@ let_read(struct push_channel *channel, const struct push_positions *from, uint64
 	}
 }
 
+/*
+ * Up to where the server has told all that the partition's channels have had.  0-0: of one, nothing yet: that
+ * may be given up, and what is on its way of it would come behind.
+ */
+static struct push_position
+told_of_all(const struct push_hub *hub, unsigned int partition)
+{
+	const struct push_channel_map *map = &hub->channels;
+	struct push_position told = {0, 0};
+	bool is_first = true;
+
+	for (size_t i = 0; i < map->bucket_count; i++)
+		for (const struct push_channel *channel = map->buckets[i]; channel; channel = channel->next) {
+			const struct push_history *history = channel->history;
+
+			if (!history || history->partition != partition)
+				continue;
+			if (!history->is_settled && (channel->count || channel->held))
+				return (struct push_position){0, 0};
+			if (!history->is_settled) /* nobody is subscribed to it */
+				continue;
+			if (is_first || push_position_compare(history->complete, told) < 0)
+				told = history->complete;
+			is_first = false;
+		}
+	return told;
+}
+
 void
 push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us)
 {
@@ -488,7 +509,8 @@ push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us)
 
 	PUSH_ASSERT(store->held & (1u << partition));
 	store->held &= ~(1u << partition);
-	(void)hub_move_head(hub, partition, store->held_heads[partition]);
+	move_head(hub, partition, store->held_heads[partition]);
+	move_head(hub, partition, told_of_all(hub, partition));
 	for (size_t i = 0; i < map->bucket_count; i++)
 		for (struct push_channel *channel = map->buckets[i], *next; channel; channel = next) {
 			next = channel->next;
@@ -522,4 +544,17 @@ bool
 push_hub_is_ahead(const struct push_hub *hub)
 {
 	return !push_list_is_empty(&hub->ahead);
+}
+
+bool
+push_hub_waits_long(const struct push_hub *hub, unsigned int partition, uint64_t now_us)
+{
+	return session_waits_long(hub, partition, now_us);
+}
+
+void
+push_hub_is_unanswered(struct push_hub *hub, unsigned int partition, bool is_unanswered)
+{
+	hub->unanswered &= ~(1u << partition);
+	hub->unanswered |= (uint32_t)is_unanswered << partition;
 }

@@ -131,7 +131,7 @@ struct push_hub {
 	struct push_list ahead;        /* cursors that are ahead of what is known here, and */
 	struct push_list behind_head;  /* such that may read on when the head has moved */
 	uint32_t head_questions;       /* how often a server was asked for a head */
-	bool has_moved_heads;          /* session_tick() has, and not all that wait have been woken for it */
+	uint32_t unanswered;           /* partitions whose head no server tells (bits) */
 	struct push_hub_values values; /* of none: all are NULL */
 	struct push_list durables;     /* of clients with a name (durable.h) */
 	struct push_frame *heartbeats[PUSH_ENCODING_COUNT]; /* with the newest position; NULL: not made yet */
@@ -168,14 +168,6 @@ hub_forget_idle_text(struct push_hub *hub);
 /* hub_moved - the newest position has changed. */
 void
 hub_moved(struct push_hub *hub);
-
-/* hub_move_head - as push_hub_move_head(), waking nobody.  Returns whether it has moved. */
-bool
-hub_move_head(struct push_hub *hub, unsigned int partition, struct push_position at);
-
-/* hub_wake_waiting - let all that wait for a head look again.  O(those that wait). */
-void
-hub_wake_waiting(struct push_hub *hub);
 
 /* subscriber_item - one of its channels, and whether there is such a one. */
 static inline bool

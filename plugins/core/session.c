@@ -13,10 +13,6 @@
 #define RETRY_MS_MIN 500
 #define RETRY_MS_MAX 2500
 
-/* How long a client that has read more than is known here is waited for to be right, or one that may read
- * more for the head to move: nodes hear of each other's messages within this time, or of nothing. */
-#define SESSION_WAIT_US 6000000ull
-
 struct push_session *
 session_create(const struct push_hub *hub)
 {
@@ -527,53 +523,56 @@ is_held_back(const struct push_subscriber *subscriber)
 	return subscriber->hub->history->held & session_partitions(subscriber);
 }
 
-/* The first that has waited so long, and now does not wait any more. */
-static struct session_cursor *
-take_overdue(struct push_list *list, uint64_t now_us)
+static bool
+is_overdue(const struct session_cursor *cursor, uint64_t now_us)
 {
-	struct session_cursor *cursor = push_container_of(list->next, struct session_cursor, waiting);
-
-	if (push_list_is_empty(list) || cursor->waits_since_us + SESSION_WAIT_US > now_us)
-		return NULL;
-	push_list_remove(&cursor->waiting);
-	cursor->waits_in = NULL;
-	return cursor;
+	return cursor->waits_since_us + SESSION_WAIT_US <= now_us;
 }
 
-/* The server may not announce its head to us; what was on its way to the client has come by now. */
-static void
-stop_waiting(struct push_subscriber *subscriber)
+bool
+session_waits_long(const struct push_hub *hub, unsigned int partition, uint64_t now_us)
 {
-	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
-		const struct push_history *history = history_of(subscriber, i);
+	const struct push_list *const lists[] = {&hub->ahead, &hub->behind_head};
 
-		if (history && hub_move_head(subscriber->hub, history->partition, history->complete))
-			subscriber->hub->has_moved_heads = true;
-	}
-	hub_mark_dirty(subscriber);
+	for (int l = 0; l < 2; l++)
+		for (struct push_list *item = lists[l]->next; item != lists[l]; item = item->next) {
+			struct session_cursor *cursor =
+				push_container_of(item, struct session_cursor, waiting);
+
+			/* they stand in the order in which they came */
+			if (!is_overdue(cursor, now_us))
+				break;
+			if (session_partitions(cursor->subscriber) & (1u << partition))
+				return true;
+		}
+	return false;
 }
 
 /*
- * What each has to do is left to the flush, which works in slices, too.  The others are woken once, when none
- * is overdue any more: to wake all of them for each would be quadratic.
+ * No head is moved by the clock, however late it is: what was published before may still be on its way, and
+ * would come behind a position that says that it was read.  What each has to do is left to the flush, which
+ * works in slices, too.
  */
 bool
 session_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 {
-	struct session_cursor *cursor;
+	for (; max > 0 && hub->unanswered && !push_list_is_empty(&hub->ahead); max--) {
+		struct session_cursor *cursor =
+			push_container_of(hub->ahead.next, struct session_cursor, waiting);
 
-	for (; max > 0 && (cursor = take_overdue(&hub->ahead, now_us)); max--) {
-		cursor->is_overdue = true;
-		stop_waiting(cursor->subscriber);
+		if (!is_overdue(cursor, now_us))
+			return false;
+		push_list_remove(&cursor->waiting);
+		if (session_partitions(cursor->subscriber) & hub->unanswered) {
+			cursor->waits_in = NULL;
+			cursor->is_overdue = true;
+			hub_mark_dirty(cursor->subscriber);
+		} else { /* of others an answer is to come */
+			cursor->waits_since_us = now_us;
+			push_list_append(&hub->ahead, &cursor->waiting);
+		}
 	}
-	for (; max > 0 && (cursor = take_overdue(&hub->behind_head, now_us)); max--)
-		stop_waiting(cursor->subscriber);
-	if (!max)
-		return true;
-	if (hub->has_moved_heads)
-		hub_wake_waiting(hub);
-	hub->has_moved_heads = false;
-	return false;
+	return !max;
 }
 
 /* Returns false when there is more to read than the outbox takes, or the subscriber is closed. */

@@ -52,7 +52,7 @@ struct session_cursor {
 	uint64_t waits_since_us;
 	uint32_t questions_before; /* hub->head_questions then */
 	bool is_refuted;           /* nobody can have read as far as its id says; or, */
-	bool is_overdue;           /* whether somebody can, nobody has answered in time */
+	bool is_overdue;           /* whether somebody can, no server says */
 	struct push_subscriber *subscriber;
 	uint64_t replayed;
 	struct session_mark marks[]; /* one for each of its channels */
@@ -127,8 +127,16 @@ struct push_frame *
 session_frame(const struct push_subscriber *subscriber, struct push_history_entry *entry,
 	const struct push_positions *at);
 
-/* session_tick - end the wait of those that have waited for a head too long, of at most `max`.  Returns true
- * if there are more of them. */
+/* How long a client waits for a head before it counts whether that can come at all. */
+#define SESSION_WAIT_US 6000000ull
+
+/* session_waits_long - whether one with a channel in this partition has waited so long.  O(those that have).
+ */
+bool
+session_waits_long(const struct push_hub *hub, unsigned int partition, uint64_t now_us);
+
+/* session_tick - end the wait of those that are ahead of a head which no server tells
+ * (push_hub_is_unanswered), of at most `max`.  Returns true if there are more of them. */
 bool
 session_tick(struct push_hub *hub, uint64_t now_us, unsigned int max);
 

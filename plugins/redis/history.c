@@ -17,7 +17,9 @@
  *
  * The head.  A fetch is answered on another connection than messages come in by, so its head may be ahead of
  * them.  Clients that need to know what has really come wait for an announcement: a script publishes the head
- * on a private channel of this process, which arrives behind everything that was published before.
+ * on a private channel of this process, which arrives behind everything that was published before.  However
+ * late that is, they wait: what is published meanwhile would come behind their position.  Where a user may
+ * not have announcements, all channels of the partition are fetched instead, as after a loss.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -217,6 +219,7 @@ redis_history_give_up(struct redis_subscription *subscription)
 	push_list_remove(&subscription->ask_history);
 	push_list_remove(&subscription->unconfirmed);
 	subscription->is_settled = true;
+	partition_of(subscription)->is_used = true; /* clients may wait for its head all the same */
 	push_hub_give_up(engine->hub, subscription->channel, engine->now_us);
 	found(subscription);
 }
@@ -609,6 +612,21 @@ hold_announcements(struct redis_engine *engine, struct redis_partition *partitio
 	partition->announcements = redis_subscription_hold(engine, name, strlen(name));
 }
 
+static uint64_t
+head_pause(const struct redis_partition *partition)
+{
+	return partition->head_pause_us ? partition->head_pause_us : PUSH_REDIS_HEAD_PAUSE_US;
+}
+
+static void
+pause_head(struct redis_partition *partition)
+{
+	uint64_t pause_us = 2 * head_pause(partition);
+
+	partition->head_pause_us =
+		pause_us < PUSH_REDIS_HEAD_PAUSE_MAX_US ? pause_us : PUSH_REDIS_HEAD_PAUSE_MAX_US;
+}
+
 static void
 ask_head(struct redis_engine *engine, struct redis_partition *partition)
 {
@@ -629,6 +647,7 @@ ask_head(struct redis_engine *engine, struct redis_partition *partition)
 		    link, REDIS_AWAITED_HEAD, p, (void *)(uintptr_t)push_hub_ask_head(engine->hub)))
 		return;
 	partition->head_asked_us = engine->now_us;
+	pause_head(partition);
 	redis_history_append_call(engine, &link->out, PUSH_REDIS_SCRIPT_HEAD, 5);
 	push_resp_text(&link->out, "1");
 	push_resp_text(&link->out, redis_history_key(engine, partition, name, sizeof(name)));
@@ -646,9 +665,13 @@ redis_history_head_answer(struct redis_node *node, const struct push_redis_await
 	const char *space = reply->size ? memchr(reply->text, ' ', reply->size) : NULL;
 	size_t size = space ? (size_t)(space - reply->text) : reply->size;
 	struct push_redis_reply refusal = {.type = PUSH_REDIS_ERROR};
+	struct redis_partition *partition = &node->engine->partitions[awaited->count];
 	struct push_position at;
+	bool is_answered = reply->type == PUSH_REDIS_STRING && redis_read_position(reply->text, size, &at);
 
-	if (reply->type == PUSH_REDIS_STRING && redis_read_position(reply->text, size, &at)) {
+	if (is_answered) {
+		partition->head_unloaded_count = 0;
+		push_hub_is_unanswered(node->engine->hub, awaited->count, false);
 		push_hub_head_is(
 			node->engine->hub, awaited->count, at, (uint32_t)(uintptr_t)awaited->context);
 		if (!space)
@@ -657,11 +680,24 @@ redis_history_head_answer(struct redis_node *node, const struct push_redis_await
 		refusal.size = reply->size - size - 1;
 		reply = &refusal;
 	}
-	if (reply->type != PUSH_REDIS_ERROR || redis_history_is_unloaded(node, reply))
+	if (reply->type != PUSH_REDIS_ERROR ||
+		(redis_history_is_unloaded(node, reply) && partition->head_unloaded_count++ < UNLOADED_MAX))
 		return;
 	node->engine->stats->command_errors++;
-	if (!redis_topology_is_in_doubt(node->engine, reply))
-		redis_log_refusal(node->engine, node, "to tell history", reply);
+	if (redis_topology_is_in_doubt(node->engine, reply))
+		return;
+	partition->is_unannounced = true;
+	if (!is_answered)
+		push_hub_is_unanswered(node->engine->hub, awaited->count, true);
+	redis_log_refusal(node->engine, node, "to tell history", reply);
+}
+
+void
+redis_history_head_refused(struct redis_engine *engine, const struct push_channel *channel)
+{
+	for (unsigned int p = 0; p < engine->partition_count; p++)
+		if (engine->partitions[p].announcements == channel)
+			engine->partitions[p].is_unannounced = true;
 }
 
 /*
@@ -697,11 +733,44 @@ redis_history_head_heard(
 			continue;
 		if (!redis_read_position(text, size, &at))
 			return true;
+		partition->is_unannounced = false;
+		partition->head_pause_us = 0;
 		push_hub_move_head(engine->hub, p, at);
 		confirm_all(partition);
 		return true;
 	}
 	return false;
+}
+
+static void
+check_channels(const struct redis_node *node, unsigned int partition)
+{
+	for (struct push_list *item = node->live.next; item != &node->live; item = item->next) {
+		struct redis_subscription *subscription =
+			push_container_of(item, struct redis_subscription, item);
+
+		if (subscription->channel->history && subscription->channel->history->partition == partition)
+			redis_history_check(subscription);
+	}
+}
+
+/*
+ * Without announcements nobody knows what is on its way.  So clients that wait are not let go by the clock,
+ * but when the server has told of each channel what it has had: the same as after a loss.
+ */
+static void
+check_unannounced(struct redis_engine *engine, unsigned int p)
+{
+	struct redis_partition *partition = &engine->partitions[p];
+
+	if (!partition->is_unannounced || engine->now_us < partition->check_us)
+		return;
+	partition->check_us = engine->now_us + PUSH_REDIS_HEAD_WAIT_US;
+	if (!push_hub_waits_long(engine->hub, p, engine->now_us))
+		return;
+	partition->check_us = engine->now_us + PUSH_REDIS_HEAD_CHECK_US;
+	for (struct push_list *item = engine->nodes.next; item != &engine->nodes; item = item->next)
+		check_channels(push_container_of(item, struct redis_node, item), p);
 }
 
 /* Where nobody waits, or it was asked a moment ago, nothing is asked; ticks come back here. */
@@ -714,9 +783,12 @@ ask_heads(struct redis_engine *engine)
 		struct redis_partition *partition = &engine->partitions[p];
 
 		confirm_all(partition);
-		if ((is_awaited && partition->is_used) || !push_list_is_empty(&partition->unconfirmed))
-			if (engine->now_us >= partition->head_asked_us + PUSH_REDIS_HEAD_PAUSE_US)
-				ask_head(engine, partition);
+		if (is_awaited)
+			check_unannounced(engine, p);
+		if (!(is_awaited && partition->is_used) && push_list_is_empty(&partition->unconfirmed))
+			partition->head_pause_us = 0;
+		else if (engine->now_us >= partition->head_asked_us + head_pause(partition))
+			ask_head(engine, partition);
 	}
 }
 

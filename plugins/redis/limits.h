@@ -95,11 +95,17 @@
 #define PUSH_REDIS_FETCH_MESSAGES 256
 #define PUSH_REDIS_FETCH_BYTES    (1024 * 1024)
 
-/* Between two questions for a partition's head, while clients wait for it. */
-#define PUSH_REDIS_HEAD_PAUSE_US 5000ull
+/* Between two questions for a partition's head, while clients wait for it: at first, and twice as long each
+ * time while no announcement comes, so that a connection that is late is not made later by them. */
+#define PUSH_REDIS_HEAD_PAUSE_US     5000ull
+#define PUSH_REDIS_HEAD_PAUSE_MAX_US 1000000ull
 
 /* How long a client that comes waits for it at most. */
 #define PUSH_REDIS_HEAD_WAIT_US 1000000ull
+
+/* Where it cannot be announced: between two times that all channels of a partition are asked where they
+ * stand, each a command. */
+#define PUSH_REDIS_HEAD_CHECK_US 6000000ull
 
 /* As long Linux sends again what nobody confirms (tcp_retries2); a connection that Redis holds longer is of
  * somebody else. */

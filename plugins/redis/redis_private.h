@@ -153,6 +153,10 @@ struct redis_partition {
 	struct push_channel *announcements; /* of its head; NULL: none yet */
 	struct push_list unconfirmed;       /* subscriptions that are settled, and wait for the head */
 	uint64_t head_asked_us, retry_us;
+	uint64_t head_pause_us; /* between two questions; 0: the shortest */
+	bool is_unannounced;    /* we may not publish its head to us, or not hear of it */
+	uint8_t head_unloaded_count;
+	uint64_t check_us; /* not before: where that is so, ask all channels where they stand */
 };
 
 /* A publish under way. */
@@ -716,6 +720,10 @@ redis_history_answer_lost(const struct push_redis_awaited *awaited);
 void
 redis_history_head_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
 	const struct push_redis_reply *reply);
+
+/* redis_history_head_refused - a channel that we may not subscribe to may be one of announcements. */
+void
+redis_history_head_refused(struct redis_engine *engine, const struct push_channel *channel);
 
 /* redis_history_flush - send what is to be asked. */
 void

@@ -432,6 +432,7 @@ refuse(struct redis_node *node, struct redis_subscription *subscription)
 	push_list_append(&node->refused, &subscription->item);
 	subscription->state = SUBSCRIPTION_TO_ASK;
 	redis_subscription_do_not_wait(engine, subscription);
+	redis_history_head_refused(engine, subscription->channel);
 	if (subscription->channel->history)
 		redis_history_give_up(subscription);
 	if (node->ask_refused_us <= engine->now_us)

@@ -127,6 +127,7 @@ struct world {
 	uint64_t now;
 	bool is_cluster, is_lossless; /* lossless: links may break, but no server forgets or moves */
 	bool is_failing_memory, has_bogus_ids;
+	bool is_mute, is_shut; /* heads may not be published, or not be listened to */
 	size_t page;
 	unsigned int partition_count;
 	unsigned int owner[PUSH_PARTITIONS_MAX];
@@ -511,11 +512,23 @@ run_script(struct world *world, struct node *node, unsigned int server, const st
 		char text[64];
 
 		assert_string_equal(sha, node->engine.scripts.sha[PUSH_REDIS_SCRIPT_HEAD]);
-		snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64, head.epoch, head.number);
+		snprintf(text, sizeof(text), "%" PRIu64 "-%" PRIu64 "%s", head.epoch, head.number,
+			world->is_mute ? " NOPERM no publish" : "");
 		out->is_text = true;
 		packet_add_text(out, text);
+		if (world->is_mute)
+			return;
 		send_to_subscribers(world, partition, packet_text(command, 5, NULL), text, strlen(text));
 	}
+}
+
+static bool
+names_announcements(const struct packet *subscribe)
+{
+	for (size_t i = 1; i < subscribe->count; i++)
+		if (strstr(packet_text(subscribe, i, NULL), "push:head:"))
+			return true;
+	return false;
 }
 
 /* The server takes one command of a link. */
@@ -533,12 +546,13 @@ serve(struct world *world, struct node *node, unsigned int server, int link)
 		unsubscribe(route, packet_text(command, 1, NULL));
 	} else if (strstr(name, "SUBSCRIBE")) {
 		unsigned int partition = partition_in(world, packet_text(command, 1, NULL));
+		bool is_moved = world->options.redis_sharded && world->owner[partition] != server;
 
-		if (world->options.redis_sharded && world->owner[partition] != server) {
+		if (is_moved || (world->is_shut && names_announcements(command))) {
 			out = packet_create();
 			out->awaited = command->awaited;
 			out->is_awaited = out->is_error = true;
-			packet_add_text(out, "MOVED 1 other:1");
+			packet_add_text(out, is_moved ? "MOVED 1 other:1" : "NOPERM no channel");
 			pipe_put(&route->to_node[link], out);
 		} else {
 			subscribe(route, command);
@@ -866,6 +880,8 @@ fail_over(struct world *world)
 {
 	unsigned int server = world->is_cluster ? (unsigned int)draw(SERVERS) : 0;
 
+	/* a new epoch is the time in ms, which is another one by then */
+	world->now += 1000;
 	for (int n = 0; n < NODES; n++)
 		for (int link = 0; link < LINKS; link++)
 			break_link(world, &world->nodes[n], server, link);
@@ -946,7 +962,9 @@ read_event(struct world *world, struct client *client, const char *text)
 	/* nothing comes in front of the first heartbeat */
 	assert_true(client->is_greeted || !*text ||
 		    strstr(text, is_ws ? "\"event\":\"ping\"" : "event:heartbeat"));
-	client->is_greeted = true;
+	/* and that has an id, or who has received nothing else could not come back */
+	assert_true(client->is_greeted || !*text || id);
+	client->is_greeted |= *text != '\0';
 	client->is_answered |= strstr(text, is_ws ? "\"event\":\"gap\"" : "event:gap") ||
 			       strstr(text, is_ws ? "\"event\":\"resumed\"" : "event:resumed");
 	data = strstr(text, "{\"channel\":\"c");
@@ -1291,6 +1309,8 @@ create_world(bool is_cluster, bool is_sharded, bool is_lossless)
 	world->is_cluster = is_cluster;
 	world->is_lossless = is_lossless;
 	world->page = is_lossless ? STREAM_SIZE : 1 + draw(20);
+	world->is_mute = !draw(6);
+	world->is_shut = !draw(6);
 	world->next_replication_id = 1;
 	for (int s = 0; s < SERVERS; s++)
 		world->replication_id[s] = world->next_replication_id++;
@@ -1482,7 +1502,8 @@ run(bool is_cluster, bool is_sharded, bool is_lossless, bool is_failing_memory, 
 		step(world);
 	world->is_failing_memory = false;
 	for (int round = 0; round < 3; round++) {
-		come_to_rest(world, 8 * SECOND_US);
+		/* where heads are not announced all channels are asked, every few seconds */
+		come_to_rest(world, (world->is_mute || world->is_shut ? 20 : 8) * SECOND_US);
 		check_all(world);
 		for (unsigned int c = 0; c < CHANNELS; c++)
 			publish(world, c);
@@ -1497,46 +1518,83 @@ run(bool is_cluster, bool is_sharded, bool is_lossless, bool is_failing_memory, 
 	destroy_world(world);
 }
 
-static int seed_count = 9, step_count = 4000;
+/* From the command line: COUNT [FIRST [TEST]], as `400 1 'whatever*'`. */
+static int first_seed = 1, seed_count = 7, step_count = 4000;
+static bool are_seeds_given;
+
+/* @also: seeds that have found a fault that was mended, unless others are asked for; 0 ends them. */
+static void
+run_seeds(void (*run_seed)(int seed), const int *also)
+{
+	for (int i = 0; i < seed_count; i++)
+		run_seed(first_seed + i);
+	for (; !are_seeds_given && *also; also++)
+		run_seed(*also);
+}
+
+static void
+run_one_server(int seed)
+{
+	run(false, false, false, false, false, (uint64_t)seed, step_count);
+}
 
 static void
 with_one_server_everybody_has_everything_or_was_told_of_the_gap(void **state)
 {
 	(void)state;
-	for (int seed = 1; seed <= seed_count; seed++)
-		run(false, false, false, false, false, (uint64_t)seed, step_count);
+	run_seeds(run_one_server, (const int[]){23, 67, 0});
+}
+
+static void
+run_cluster(int seed)
+{
+	run(true, seed % 2, false, false, false, (uint64_t)seed, step_count);
 }
 
 static void
 in_a_cluster_everybody_has_everything_or_was_told_of_the_gap(void **state)
 {
 	(void)state;
-	for (int seed = 1; seed <= seed_count; seed++)
-		run(true, seed % 2, false, false, false, (uint64_t)seed, step_count);
+	run_seeds(run_cluster, (const int[]){15, 0});
+}
+
+static void
+run_lossless(int seed)
+{
+	run(seed % 2, seed % 4 == 1, true, false, false, (uint64_t)seed, step_count / 4);
 }
 
 static void
 where_no_server_forgets_nobody_is_told_of_a_gap(void **state)
 {
 	(void)state;
-	for (int seed = 1; seed <= seed_count; seed++)
-		run(seed % 2, seed % 4 == 1, true, false, false, (uint64_t)seed, step_count / 4);
+	run_seeds(run_lossless, (const int[]){19, 0});
+}
+
+static void
+run_without_memory(int seed)
+{
+	run(seed % 2, seed % 4 == 1, false, true, false, (uint64_t)seed, step_count);
 }
 
 static void
 without_memory_everybody_has_everything_or_was_told_of_the_gap(void **state)
 {
 	(void)state;
-	for (int seed = 1; seed <= seed_count; seed++)
-		run(seed % 2, seed % 4 == 1, false, true, false, (uint64_t)seed, step_count);
+	run_seeds(run_without_memory, (const int[]){82, 37, 247, 5180, 0});
+}
+
+static void
+run_bogus_ids(int seed)
+{
+	run(seed % 2, seed % 4 == 1, false, seed % 3 == 0, true, (uint64_t)seed, step_count / 3);
 }
 
 static void
 whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published(void **state)
 {
 	(void)state;
-	for (int seed = 1; seed <= seed_count; seed++)
-		run(seed % 2, seed % 4 == 1, false, seed % 3 == 0, true, (uint64_t)seed, step_count / 3);
+	run_seeds(run_bogus_ids, (const int[]){15, 94, 111, 0});
 }
 
 int
@@ -1551,7 +1609,12 @@ main(int count, char **arguments)
 			whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published),
 	};
 
+	are_seeds_given = count > 1;
 	if (count > 1)
 		seed_count = atoi(arguments[1]);
+	if (count > 2)
+		first_seed = atoi(arguments[2]);
+	if (count > 3)
+		cmocka_set_test_filter(arguments[3]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

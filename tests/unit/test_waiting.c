@@ -1,8 +1,8 @@
 /*
- * Many clients that wait for a head which no server announces (hub.h, "history upstream"): what one tick
- * costs.
+ * Many clients that wait for a head (hub.h, "history upstream"): what it costs when it comes, and when no
+ * server tells it.
  *
- * With an argument, a number of clients, it is a benchmark of that tick.
+ * With an argument, a number of clients, it is a benchmark of a tick that ends the wait of all.
  */
 #include "unit.h"
 
@@ -183,20 +183,77 @@ run_slices(struct world *world)
 }
 
 static void
-check(size_t count, size_t channel_count, const char *id, bool is_answered)
+check(size_t count, size_t channel_count, const char *id, bool id_is_ahead)
 {
 	struct world world;
 
 	init_world(&world, count, channel_count, id);
+	if (id_is_ahead)
+		push_hub_is_unanswered(world.hub, 0, true);
+	else
+		push_hub_move_head(world.hub, 0, (struct push_position){1, 1 + channel_count});
 	assert_true(run_slices(&world) <= SLICE);
 	/* each once since its own wait is over, and once since a head has moved */
 	assert_true(steps <= 4 * count);
 	for (size_t i = 0; i < count; i++)
-		assert_int_equal(world.answered[i], is_answered);
+		assert_int_equal(world.answered[i], id != NULL);
 	world.now += WAIT_US;
 	steps = 0;
 	run_slices(&world);
-	assert_int_equal(steps, 0); /* nobody waits any more */
+	/* nobody is woken any more; those that began anew are behind the head now, which may come yet */
+	assert_int_equal(steps, 0);
+	assert_int_equal(push_hub_awaits_head(world.hub), id_is_ahead);
+	fini_world(&world);
+}
+
+/* What was published may be on its way, however late: a client that is let go has it behind its position. */
+static void
+no_clock_lets_a_client_go_that_waits_for_a_head_which_is_late(void **state)
+{
+	static const char *const ids[] = {NULL, "0.1.0", "0.2.zzz"};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct world world;
+
+		init_world(&world, 10, 1, ids[i]);
+		world.now += 100 * WAIT_US;
+		run_slices(&world);
+		assert_int_equal(steps, 0);
+		for (size_t client = 0; client < world.count; client++)
+			assert_false(world.answered[client]);
+		assert_true(push_hub_awaits_head(world.hub));
+		assert_true(push_hub_waits_long(world.hub, 0, world.now));
+		fini_world(&world);
+	}
+}
+
+/* As the engine does where it cannot come. */
+static void
+clients_are_let_go_when_the_server_has_told_of_all_channels_what_they_have_had(void **state)
+{
+	struct world world;
+
+	(void)state;
+	init_world(&world, 30, 3, "0.1.0");
+	push_hub_hold_back(world.hub, 0);
+	for (int c = 0; c < 3; c++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "c%d", c);
+		settle(&world, name, c == 1 ? 6 : 5);
+	}
+	run_slices(&world);
+	for (size_t i = 0; i < world.count; i++)
+		assert_false(world.answered[i]);
+	push_hub_catch_up(world.hub, 0, world.now);
+	run_slices(&world);
+	for (size_t i = 0; i < world.count; i++) /* the others' fifth may be followed by a sixth */
+		assert_int_equal(world.answered[i], i % 3 != 1);
+	push_hub_move_head(world.hub, 0, (struct push_position){1, 6});
+	run_slices(&world);
+	for (size_t i = 0; i < world.count; i++)
+		assert_true(world.answered[i]);
 	fini_world(&world);
 }
 
@@ -225,7 +282,7 @@ static void
 clients_that_come_back_are_answered_in_as_many_steps_as_there_are_clients(void **state)
 {
 	(void)state;
-	check(6000, 1, "0.1.0", true);
+	check(6000, 1, "0.1.0", false);
 }
 
 static int
@@ -234,7 +291,8 @@ bench(size_t count)
 	struct world world;
 	struct timespec from, to;
 
-	init_world(&world, count, 1, NULL);
+	init_world(&world, count, 1, "0.2.zzz");
+	push_hub_is_unanswered(world.hub, 0, true);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
 	push_hub_tick(world.hub, world.now, SLICE);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
@@ -262,6 +320,9 @@ main(int count, char **arguments)
 			clients_of_many_channels_stop_waiting_for_a_head_in_as_many_steps_as_there_are_clients),
 		cmocka_unit_test(clients_with_an_id_ahead_are_answered_in_as_many_steps_as_there_are_clients),
 		cmocka_unit_test(clients_that_come_back_are_answered_in_as_many_steps_as_there_are_clients),
+		cmocka_unit_test(no_clock_lets_a_client_go_that_waits_for_a_head_which_is_late),
+		cmocka_unit_test(
+			clients_are_let_go_when_the_server_has_told_of_all_channels_what_they_have_had),
 	};
 
 	if (count > 1)
