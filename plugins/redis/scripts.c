@@ -9,6 +9,9 @@
 
 /* clang-format off */
 
+/* C11 promises no more than 4095 bytes; gcc and clang take what there is memory for. */
+#pragma GCC diagnostic ignored "-Woverlength-strings"
+
 /* Numbers are kept as text: Lua would write large ones with an exponent.  The last argument of each script is
  * the newest epoch that the caller knows. */
 #define HEAD \
@@ -35,22 +38,35 @@
 	"  return e, p[3] or '0'\n" \
 	"end\n"
 
-/* After it nothing of the channel can have left: its last message, or the position of a day ago. */
+/* After it nothing of the channel can have left: its last message, or the position of a day ago, or the last of
+ * those that were dropped.  The second result is what the next message says of the one before it.  Without `last`
+ * nobody knows that one, and whoever has been subscribed since has it: the epoch's begin is a hole to nobody else
+ * than to those who know an older epoch. */
 #define LEFT \
+	"local function later(a, b)\n" \
+	"  if not a or not b then return a or b end\n" \
+	"  local ae, an = string.match(a, '(%d+)-(%d+)')\n" \
+	"  local be, bn = string.match(b, '(%d+)-(%d+)')\n" \
+	"  local by = (tonumber(ae) or 0) - (tonumber(be) or 0)\n" \
+	"  if by == 0 then by = (tonumber(an) or 0) - (tonumber(bn) or 0) end\n" \
+	"  return by > 0 and a or b\n" \
+	"end\n" \
 	"local function left(key, last, e, n)\n" \
 	"  local id = redis.call('GET', last)\n" \
-	"  if id then return id end\n" \
+	"  if id then return id, id end\n" \
 	"  local p = redis.call('HMGET', key, 'o', 'w', 'wt')\n" \
 	"  local age = p[3] and now - tonumber(p[3])\n" \
-	"  if age and age < 86400000 then return p[1] end\n" \
-	"  local o = not age and '0-0' or age < 172800000 and p[2] or e .. '-' .. n\n" \
+	"  if age and age < 86400000 then return p[1], e .. '-0' end\n" \
+	"  local o = not age and '0-0' or age < 172800000 and later(p[1], p[2]) or e .. '-' .. n\n" \
 	"  redis.pcall('HSET', key, 'o', o, 'w', e .. '-' .. n, 'wt', text(now))\n" \
-	"  return o\n" \
+	"  return o, e .. '-0'\n" \
 	"end\n"
 
 /* The channels with history by their last message.  Those that were quiet longest make room: where there are too
  * many, and where the server has no memory.  (Once a script has written it is not refused memory any more.)  What
- * they had has left up to now.  Who may not do that, or is refused for another reason, keeps what it can. */
+ * they had has left, and so has all up to the last message of any of them, since nobody remembers whose it was;
+ * of those without a message any more nothing is left to be remembered.  Who may not do that, or is refused for
+ * another reason, keeps what it can. */
 #define ROOM \
 	"local set = string.gsub(KEYS[1], 'push:history', 'push:channels', 1)\n" \
 	"local name = string.sub(KEYS[2], #KEYS[1] + 2)\n" \
@@ -59,15 +75,26 @@
 	"  if redis.pcall('ZCARD', set) == 0 then return false end\n" \
 	"  local old = redis.pcall('ZPOPMIN', set, count)\n" \
 	"  if old.err or #old == 0 then return false end\n" \
-	"  for i = 1, #old, 2 do redis.call('DEL', KEYS[1] .. ':' .. old[i], lasts .. old[i]) end\n" \
-	"  local at = e .. '-' .. n\n" \
-	"  redis.call('HSET', KEYS[1], 'o', at, 'w', at, 'wt', text(now))\n" \
-	"  dropped = #old / 2\n" \
+	"  local p = redis.call('HMGET', KEYS[1], 'o', 'wt')\n" \
+	"  local o = p[1]\n" \
+	"  for i = 1, #old, 2 do\n" \
+	"    local id = redis.pcall('GET', lasts .. old[i])\n" \
+	"    if type(id) ~= 'string' then\n" \
+	"      local newest = redis.pcall('XREVRANGE', KEYS[1] .. ':' .. old[i], '+', '-', 'COUNT', 1)[1]\n" \
+	"      id = newest and newest[1]\n" \
+	"    end\n" \
+	"    o = later(o, id)\n" \
+	"    redis.call('DEL', KEYS[1] .. ':' .. old[i], lasts .. old[i])\n" \
+	"  end\n" \
+	"  if o and o ~= p[1] then redis.call('HSET', KEYS[1], 'o', o) end\n" \
+	"  if o and not p[2] then redis.call('HSET', KEYS[1], 'w', e .. '-' .. n, 'wt', text(now)) end\n" \
+	"  dropped = dropped + #old / 2\n" \
 	"  return true\n" \
 	"end\n" \
-	"local added = redis.pcall('ZADD', set, text(now), name)\n" \
+	"local score = text(now) .. string.format('.%03.0f', tonumber(n) % 1000)\n" \
+	"local added = redis.pcall('ZADD', set, score, name)\n" \
 	"if type(added) == 'table' and string.find(added.err, 'OOM') and drop(8) then\n" \
-	"  added = redis.pcall('ZADD', set, text(now), name)\n" \
+	"  added = redis.pcall('ZADD', set, score, name)\n" \
 	"end\n" \
 	"if added == 1 then\n" \
 	"  local over = redis.call('ZCARD', set) - tonumber(ARGV[7])\n" \
@@ -77,9 +104,10 @@
 /* The last key, where it is that of a publish that happens once: an earlier one is answered.  A first SET finds
  * out whether it can be kept at all; of what is refused nothing stays. */
 #define ONCE_MS "300000"
-#define ONCE \
+#define EARLIER \
 	"local was = redis.call('GET', KEYS[#KEYS])\n" \
-	"if was then return {tonumber(was), 'again'} end\n" \
+	"if was then return {tonumber(was), 'again'} end\n"
+#define CLAIM \
 	"local kept = redis.pcall('SET', KEYS[#KEYS], '0', 'PX', '" ONCE_MS "')\n" \
 	"if kept.err then return kept end\n"
 
@@ -89,21 +117,26 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT
 		"local e, n = head(KEYS[1])\n"
 		"local dropped = 0\n"
+		"if KEYS[4] then\n"
+		EARLIER
+		"end\n"
 		ROOM
 		"if KEYS[4] then\n"
-		ONCE
+		CLAIM
 		"end\n"
 		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
 		"local size = tonumber(ARGV[4])\n"
 		"local over = newest and redis.call('XLEN', KEYS[2]) - size + 1 or 0\n"
-		"local a\n"
+		"local a, before\n"
 		"if over > 0 then\n"
 		"  local old = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', over)\n"
 		"  a = old[#old][1]\n"
+		"elseif newest then\n"
+		"  a = newest[2][8]\n"
 		"else\n"
-		"  a = newest and newest[2][8] or left(KEYS[1], KEYS[3], e, n)\n"
+		"  a, before = left(KEYS[1], KEYS[3], e, n)\n"
 		"end\n"
-		"local before = newest and newest[1] or a\n"
+		"before = newest and newest[1] or before\n"
 		"n = text(tonumber(n) + 1)\n"
 		"local id = e .. '-' .. n\n"
 		"local kept = redis.pcall('XADD', KEYS[2], 'MAXLEN', size, id,\n"
@@ -129,7 +162,7 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"if KEYS[4] then redis.call('SET', KEYS[4], r, 'PX', '" ONCE_MS "') end\n"
 		"return {r, e, n, dropped}\n",
 	[PUSH_REDIS_SCRIPT_ONCE] =
-		ONCE
+		EARLIER CLAIM
 		"local r = redis.pcall(ARGV[1], ARGV[2], ARGV[3])\n"
 		"if type(r) ~= 'number' then redis.call('DEL', KEYS[1]) return r end\n"
 		"redis.call('SET', KEYS[1], r, 'PX', '" ONCE_MS "')\n"

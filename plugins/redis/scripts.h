@@ -6,7 +6,8 @@
  *   push:history:{TAG}          a hash, of a partition:
  *     r           the replication id of the server that numbers
  *     e, n, t     the epoch, the last number, and when it was given
- *     o, w, wt    two positions, and when w was the last
+ *     o, w, wt    up to o anything may have left of a channel without `last`; w was the last number at wt,
+ *                 and is the o of a day later
  *   push:history:{TAG}:CHANNEL  a stream of its messages, with ids EPOCH-NUMBER:
  *     m, t, x     the payload, when it was published, its own ttl (both in ms)
  *     a           the id of the last message of the channel that had left the stream by then
@@ -34,8 +35,8 @@
  * stalled server carries out after its repeat.  What is not published leaves none.
  *
  * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
- * channel has had no message for three days, and what has left it is not behind o, which is one to three days
- * old. Without it a quiet channel would look like one whose messages are gone.
+ * channel has had no message for three days, or was dropped, and what has left it is not behind o, which is one
+ * to three days old, or the last message of those that were dropped.  Without it a quiet channel would look like one whose messages are gone.
  */
 #ifndef PUSH_REDIS_SCRIPTS_H
 #define PUSH_REDIS_SCRIPTS_H
