@@ -28,7 +28,7 @@
 	"  if is_whole and p[4] and string.find(info, 'master_replid2:0+%s') then\n" \
 	"    local up = string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)')\n" \
 	"    if tonumber(up) * 1000 > now - tonumber(p[4]) + 2000 then\n" \
-	"      redis.call('HSET', key, 'r', r)\n" \
+	"      redis.pcall('HSET', key, 'r', r)\n" \
 	"      return p[2], p[3]\n" \
 	"    end\n" \
 	"  end\n" \
@@ -113,8 +113,23 @@
 
 _Static_assert(PUSH_IDEMPOTENCY_US == 300000000ull, "ONCE_MS");
 
+/* Publishes, and keeps the receivers for a repeat, also of what could not be kept. */
+#define SEND \
+	"local function send(payload)\n" \
+	"  local r = redis.pcall(ARGV[1], ARGV[2], payload)\n" \
+	"  if KEYS[4] and type(r) == 'number' then\n" \
+	"    redis.pcall('SET', KEYS[4], r, 'PX', '" ONCE_MS "')\n" \
+	"  elseif KEYS[4] then\n" \
+	"    redis.pcall('DEL', KEYS[4])\n" \
+	"  end\n" \
+	"  return r\n" \
+	"end\n"
+
+/* Only of 4,095 bytes the standard says that a compiler takes them; ours take any. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverlength-strings"
 static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
-	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT
+	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT SEND
 		"local e, n = head(KEYS[1])\n"
 		"local dropped = 0\n"
 		"if KEYS[4] then\n"
@@ -146,21 +161,14 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"  if type(gone) == 'number' then\n"
 		"    redis.call('HSET', KEYS[1], 'n', n, 't', text(now), 'o', id, 'w', id, 'wt', text(now))\n"
 		"  end\n"
-		"  local r = redis.pcall(ARGV[1], ARGV[2],\n"
-		"    '\\30~' .. (type(gone) == 'number' and '1 ' or '0 ') .. ARGV[3])\n"
+		"  local r = send('\\30~' .. (type(gone) == 'number' and '1 ' or '0 ') .. ARGV[3])\n"
 		"  return type(r) == 'number' and {r, e, n, kept.err} or r\n"
 		"end\n"
 		"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
 		"redis.call('SET', KEYS[3], id, 'PX', '259200000')\n"
 		"redis.call('HSET', KEYS[1], 'n', n, 't', text(now))\n"
-		"local r = redis.pcall(ARGV[1], ARGV[2],\n"
-		"  '\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
-		"if type(r) ~= 'number' then\n"
-		"  if KEYS[4] then redis.call('DEL', KEYS[4]) end\n"
-		"  return r\n"
-		"end\n"
-		"if KEYS[4] then redis.call('SET', KEYS[4], r, 'PX', '" ONCE_MS "') end\n"
-		"return {r, e, n, dropped}\n",
+		"local r = send('\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
+		"return type(r) == 'number' and {r, e, n, dropped} or r\n",
 	[PUSH_REDIS_SCRIPT_ONCE] =
 		EARLIER CLAIM
 		"local r = redis.pcall(ARGV[1], ARGV[2], ARGV[3])\n"
@@ -245,6 +253,7 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"out[#out + 1] = out[1]\n"
 		"return out\n",
 };
+#pragma GCC diagnostic pop
 /* clang-format on */
 
 void
