@@ -98,13 +98,18 @@ redis_history_partition(const struct redis_engine *engine, const char *channel, 
 	return &engine->partitions[push_hub_partition(engine->hub, channel, size)];
 }
 
+/* Where nothing is kept, a publish that happens once is all that needs one. */
 static void
 load_scripts(struct redis_node *node)
 {
+	bool has_history = node->engine->partition_count;
+	int first = has_history ? 0 : PUSH_REDIS_SCRIPT_ONCE;
+	int end = has_history ? PUSH_REDIS_SCRIPT_COUNT : PUSH_REDIS_SCRIPT_ONCE + 1;
 	struct push_redis_link *link = &node->commands.link;
 
-	for (int i = 0; i < PUSH_REDIS_SCRIPT_COUNT; i++) {
-		if (!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
+	for (int i = first; i < end; i++) {
+		node->is_loading = push_redis_link_expect(link, REDIS_AWAITED_LOAD, i + 1 == end, NULL);
+		if (!node->is_loading)
 			return;
 		push_resp_command(&link->out, 3);
 		push_resp_text(&link->out, "SCRIPT");
@@ -116,8 +121,18 @@ load_scripts(struct redis_node *node)
 void
 redis_history_connected(struct redis_node *node)
 {
-	if (node->engine->partition_count)
-		load_scripts(node);
+	node->is_loading = false;
+	load_scripts(node);
+}
+
+void
+redis_history_loaded(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply)
+{
+	if (awaited->count)
+		node->is_loading = false;
+	if (reply->type == PUSH_REDIS_ERROR)
+		node->engine->stats->command_errors++;
 }
 
 bool
@@ -125,7 +140,10 @@ redis_history_is_unloaded(struct redis_node *node, const struct push_redis_reply
 {
 	if (!push_redis_is_error(error, "NOSCRIPT"))
 		return false;
-	load_scripts(node); /* somebody has said SCRIPT FLUSH */
+	/* Somebody has said SCRIPT FLUSH.  Thousands of calls may be under way, each of which is answered so:
+	 * what is sent from now on comes behind the first LOAD. */
+	if (!node->is_loading)
+		load_scripts(node);
 	redis_wake(node->engine);
 	return true;
 }

@@ -70,9 +70,10 @@ struct redis_node {
 	struct push_list item; /* in engine->nodes */
 	struct redis_engine *engine;
 	struct redis_connection commands, subscriptions;
-	bool is_up;     /* both */
-	bool is_new;    /* its connection for subscriptions was neither up nor down yet */
-	bool has_slots; /* it is responsible for some channels */
+	bool is_up;      /* both */
+	bool is_new;     /* its connection for subscriptions was neither up nor down yet */
+	bool has_slots;  /* it is responsible for some channels */
+	bool is_loading; /* scripts were sent, and the last is not answered yet */
 	uint16_t first_slot;
 	/* subscriptions of channels that it is responsible for; each is in one of these */
 	struct push_list to_ask, asked, live, refused;
@@ -657,6 +658,11 @@ redis_history_partition(const struct redis_engine *engine, const char *channel, 
 void
 redis_history_connected(struct redis_node *node);
 
+/* redis_history_loaded - a script was, or was refused. */
+void
+redis_history_loaded(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
 /* redis_history_is_unloaded - whether an error says that the server has not got the scripts; now it gets
  * them. */
 bool
@@ -825,7 +831,8 @@ enum {
 	REDIS_AWAITED_HEAD,
 	REDIS_AWAITED_VALUE,
 	REDIS_AWAITED_CALL,
-	REDIS_AWAITED_READING
+	REDIS_AWAITED_READING,
+	REDIS_AWAITED_LOAD /* of a script; count: it is the last one */
 };
 
 #endif

@@ -71,6 +71,28 @@ def test_of_many_repeats_at_once_one_is_published(nodes):
         assert [client.message() for _ in range(2)] == [("race", 1), ("race", 2)]
 
 
+def loads(redis):
+    line = redis.command("INFO", "commandstats").split(b"cmdstat_script|load:calls=")
+    return int(line[1].split(b",")[0]) if len(line) > 1 else 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"PUSH_HISTORY_SIZE": 5}])
+def test_a_large_request_with_a_key_loads_a_script_that_redis_has_lost_once(settings):
+    body = json.dumps([{"channels": list("abcdefgh"), "message": 1}] * 1000, separators=(",", ":"))
+    patient = {"PUSH_REDIS_TIMEOUT": "30s", "PUSH_REDIS_PUBLISH_WAIT": "30s"}
+    with RedisServer() as redis, start(redis.url(), **patient, **settings) as node:
+        wait_until(lambda: node.metric("push_redis_servers_up") == 1, "it is connected")
+        before = loads(redis)
+        assert before  # with the connection: no publish has to find out that it is not there
+        for key, flush in (("fresh", False), ("flushed", True)):
+            if flush:
+                redis.command("SCRIPT", "FLUSH")
+            answer = request(node.port, post(body, [f"Idempotency-Key: {key}"]), timeout=60)
+            assert answer.status == 202 and not [part for part in answer.json if "error" in part]
+            assert loads(redis) == before * (2 if flush else 1)
+        assert node.metric("push_redis_failures_total") == 0
+
+
 def test_an_answer_is_kept_for_five_minutes(redis, nodes):
     keyed(nodes[0], "ttl", message("c", 1))
     assert 290_000 < redis.command("PTTL", "push:value:idem:ttl") <= 300_000
@@ -208,6 +230,30 @@ def test_a_publish_whose_answer_is_lost_is_answered_to_its_repeat(redis, channel
         assert repeat_until_done(one, key, body).json == {"subscribers": 1}
         assert len(published(plain, one, channel)) == 1
     proxy.close()
+
+
+def test_a_message_that_is_not_kept_is_published_once_and_its_repeat_is_answered():
+    with RedisServer() as redis:
+        redis.command("ACL", "SETUSER", "default", "-xadd")
+        proxy, body = Proxy(redis.port), message("kept:not", 1)
+        with start(f"redis://127.0.0.1:{proxy.port}", **HISTORY) as one, redis.subscribe("kept:not") as plain:
+            proxy.cut_after_publish = "kept:not"
+            answer = keyed(one, "not kept", body)
+            assert answer.status == 503 and "may have been published" in answer.error
+            assert repeat_until_done(one, "not kept", body).json == {"subscribers": 1}
+            assert len(published(plain, one, "kept:not")) == 1
+        proxy.close()
+
+
+def test_a_message_that_is_neither_kept_nor_published_is_published_by_its_repeat():
+    with RedisServer() as redis, start(redis.url(), **HISTORY) as one:
+        redis.command("ACL", "SETUSER", "default", "-xadd", "resetchannels", "&\x1epush:*")
+        answer = keyed(one, "neither", message("kept:no", 1))
+        assert answer.status == 503 and "refuses" in answer.error
+        redis.command("ACL", "SETUSER", "default", "allchannels")
+        with redis.subscribe("kept:no") as plain:
+            assert repeat_until_done(one, "neither", message("kept:no", 1)).json == {"subscribers": 1}
+            assert len(published(plain, one, "kept:no")) == 1
 
 
 def test_of_an_array_only_what_has_failed_is_published_again(redis):
