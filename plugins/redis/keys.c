@@ -63,18 +63,6 @@ redis_append_history_keys(const struct redis_engine *engine, struct push_buf *to
 	push_resp_bulk2(to, key, strlen(key), channel, size);
 }
 
-void
-redis_append_channel(const struct redis_engine *engine, struct push_buf *to, const char *channel, size_t size)
-{
-	const struct redis_partition *partition =
-		engine->options->redis_sharded ? redis_history_partition(engine, channel, size) : NULL;
-	char head[HEAD_BYTES_MAX];
-
-	snprintf(head, sizeof(head), partition ? "%s{%s}" : "%s", engine->options->redis_prefix,
-		partition ? partition->tag : "");
-	push_resp_bulk2(to, head, strlen(head), channel, size);
-}
-
 uint16_t
 redis_channel_slot(const struct redis_engine *engine, const char *channel, size_t size)
 {
@@ -89,25 +77,96 @@ redis_channel_slot(const struct redis_engine *engine, const char *channel, size_
 	return push_redis_slot(name, prefix + size);
 }
 
-/* The tag of a channel with history, where channels are sharded. */
+/* Behind `{TAG}`; NULL: a name does not begin so. */
+static const char *
+behind_tag(const char *name, size_t size)
+{
+	const char *end = size && *name == '{' ? memchr(name, '}', size) : NULL;
+
+	return end ? end + 1 : NULL;
+}
+
+static bool
+has_tag(const char *name, const char *behind, const char *tag)
+{
+	size_t size = (size_t)(behind - name) - 2;
+
+	return strlen(tag) == size && !memcmp(name + 1, tag, size);
+}
+
+static void
+slot_tag(const struct redis_engine *engine, const char *channel, size_t size, char *tag)
+{
+	tag[0] = '\0';
+	if (engine->tags)
+		push_redis_slot_tag(engine->tags, redis_channel_slot(engine, channel, size), tag);
+}
+
+/* Whether a channel without history has a name that is another one's, with the tag of that in front. */
+static bool
+looks_tagged(const struct redis_engine *engine, const char *name, size_t size)
+{
+	const char *end = name + size, *rest;
+	char tag[PUSH_REDIS_SLOT_TAG_BYTES];
+
+	for (; (rest = behind_tag(name, (size_t)(end - name))); name = rest) {
+		const struct redis_partition *partition =
+			redis_history_partition(engine, rest, (size_t)(end - rest));
+
+		if (partition)
+			return has_tag(name, rest, partition->tag);
+		slot_tag(engine, rest, (size_t)(end - rest), tag);
+		if (!has_tag(name, rest, tag))
+			return false;
+	}
+	return false;
+}
+
+/*
+ * The tag that a channel has in front of its name in Redis; false: none.
+ *
+ * Channels have one where they are sharded and have history.  So has one whose own name looks like that:
+ * without it, two channels would be one in Redis.
+ */
+static bool
+tag_of(const struct redis_engine *engine, const char *channel, size_t size, char *tag)
+{
+	const struct redis_partition *partition;
+
+	tag[0] = '\0';
+	if (!engine->options->redis_sharded || !engine->partition_count)
+		return false;
+	partition = redis_history_partition(engine, channel, size);
+	if (partition)
+		memcpy(tag, partition->tag, sizeof(partition->tag));
+	else if (looks_tagged(engine, channel, size))
+		slot_tag(engine, channel, size, tag);
+	else
+		return false;
+	return true;
+}
+
+void
+redis_append_channel(const struct redis_engine *engine, struct push_buf *to, const char *channel, size_t size)
+{
+	char head[HEAD_BYTES_MAX], tag[PUSH_REDIS_SLOT_TAG_BYTES];
+
+	snprintf(head, sizeof(head), tag_of(engine, channel, size, tag) ? "%s{%s}" : "%s",
+		engine->options->redis_prefix, tag);
+	push_resp_bulk2(to, head, strlen(head), channel, size);
+}
+
 static const char *
 without_tag(const struct redis_engine *engine, const char *name, size_t *size)
 {
-	const char *end = engine->options->redis_sharded && engine->partition_count && *size && *name == '{'
-				  ? memchr(name, '}', *size)
-				  : NULL;
-	const struct redis_partition *partition;
-	size_t head, tag;
+	const char *behind = behind_tag(name, *size);
+	size_t rest = behind ? *size - (size_t)(behind - name) : 0;
+	char tag[PUSH_REDIS_SLOT_TAG_BYTES];
 
-	if (!end)
+	if (!behind || !tag_of(engine, behind, rest, tag) || !has_tag(name, behind, tag))
 		return name;
-	head = (size_t)(end - name) + 1;
-	tag = head - 2;
-	partition = redis_history_partition(engine, end + 1, *size - head);
-	if (!partition || strlen(partition->tag) != tag || memcmp(partition->tag, name + 1, tag) != 0)
-		return name;
-	*size -= head;
-	return end + 1;
+	*size = rest;
+	return behind;
 }
 
 const char *

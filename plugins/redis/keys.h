@@ -39,7 +39,7 @@ redis_append_history_keys(const struct redis_engine *engine, struct push_buf *to
 	const struct redis_partition *partition, const char *channel, size_t size);
 
 /* redis_append_channel - the name of a channel in Redis, clients' or private: with shards one with history
- * has a tag in front. */
+ * has a tag in front, and so has one whose own name looks like that.  No two channels have one name. */
 void
 redis_append_channel(
 	const struct redis_engine *engine, struct push_buf *to, const char *channel, size_t size);

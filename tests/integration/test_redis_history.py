@@ -601,6 +601,21 @@ def test_in_a_cluster_a_master_that_dies_is_a_gap_at_most_and_goes_on():
             reader.close()
 
 
+def test_in_a_sharded_cluster_a_name_that_begins_like_a_tag_is_a_channel_of_its_own():
+    with Cluster() as cluster, node(cluster.url, PUSH_REDIS_SHARDED="on", PUSH_HISTORY_RULES="chat:=20") as one:
+        assert publish(one.port, "chat:1", "early").status == 202
+        key = next(k for server in cluster.nodes for k in server.command("KEYS", "push:history:{*}:chat:1"))
+        tag = key[key.index(b"{"):key.index(b"}") + 1].decode()
+        names = ["chat:1", tag + "chat:1", tag + tag + "chat:1", tag + "{a}chat:1", "{a}" + tag + "chat:1",
+                 "{a}chat:1", "{}chat:1", tag, tag + tag, tag + "plain"]
+        clients = [ws(one, name) for name in names]
+        for name in names:
+            assert publish(one.port, name, "of " + name).status == 202
+        for name, client in zip(names, clients):
+            assert client.message() == (name, "of " + name)
+        assert one.metric("push_gaps_total") == 0
+
+
 def test_who_may_not_subscribe_to_a_channel_learns_which_one_and_what_is_lost_by_it(room):
     with RedisServer() as redis:
         redis.command("ACL", "SETUSER", "narrow", "on", ">pw", "+@all", "~*", "resetchannels", "&" + room)
@@ -770,6 +785,17 @@ def test_a_message_that_redis_refuses_to_keep_is_published_all_the_same_and_clie
         assert all(event == "gap" for event, _ in got[:-1])
         late = come(other, "full", at)
         assert late.next()[0] == "gap"
+
+
+def test_a_partition_that_has_moved_to_a_server_without_memory_takes_publishes():
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        wait_until(lambda: redis.uptime() >= 3, "it was up when the last message was numbered")
+        assert publish(one.port, "moved", 1).status == 202
+        redis.command("HSET", "push:history", "r", "that of the server before")
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        with ws(one, "moved") as client:
+            assert publish(one.port, "moved", 2).status == 202
+            assert client.message() == ("moved", 2)
 
 
 def test_a_redis_that_writes_nothing_still_carries_messages():
