@@ -639,6 +639,22 @@ def test_who_may_not_subscribe_to_a_channel_learns_which_one_and_what_is_lost_by
                 each.close()
 
 
+def test_who_may_have_no_announcements_is_given_what_clients_missed_all_the_same(room):
+    with RedisServer() as redis:
+        redis.command("ACL", "SETUSER", "narrow", "on", ">pw", "+@all", "~*", "resetchannels", "&" + room)
+        with node(redis.url(), **KEPT) as other, node(f"redis://narrow:pw@127.0.0.1:{redis.port}", **KEPT) as one:
+            first = SseReader(other.port, room)
+            position = first.position()
+            other.publish(room, 1)
+            assert first.next() == message(room, 1)
+            back = SseReader(one.port, room, position)
+            assert [back.next(), back.next()] == [message(room, 1), resumed(1)]
+            other.publish(room, 2)
+            assert [back.next(), first.next()] == [message(room, 2)] * 2
+            for each in (first, back):
+                each.close()
+
+
 def test_history_off_for_a_channel_leaves_its_messages_as_they_are(nodes, redis, come, room):
     one, _ = nodes
     channel = "off:" + room
