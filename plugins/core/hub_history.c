@@ -425,6 +425,10 @@ push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t no
 {
 	struct push_history *history = channel->history;
 	struct push_position known = push_history_known(history);
+	const struct push_history_store *store = hub->history;
+	struct push_position head = store->held & (1u << history->partition)
+					    ? store->held_heads[history->partition]
+					    : store->heads.at[history->partition];
 
 	/* what is pending is not lost: behind the gap it is the beginning of what is known */
 	push_history_discard(history);
@@ -438,6 +442,9 @@ push_hub_give_up(struct push_hub *hub, struct push_channel *channel, uint64_t no
 		if (push_position_compare(known, first) < 0)
 			history->complete = known = first;
 	}
+	/* nobody knows what it has had up to the head, which is where its clients' positions go */
+	if (push_position_compare(known, head) < 0)
+		known = head;
 	history->is_settled = true;
 	history->is_fetching = false;
 	lose(channel, known, now_us);

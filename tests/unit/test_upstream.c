@@ -1581,7 +1581,7 @@ static void
 without_memory_everybody_has_everything_or_was_told_of_the_gap(void **state)
 {
 	(void)state;
-	run_seeds(run_without_memory, (const int[]){82, 37, 247, 5180, 0});
+	run_seeds(run_without_memory, (const int[]){82, 37, 247, 5180, 777084, 0});
 }
 
 static void
