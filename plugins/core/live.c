@@ -725,11 +725,12 @@ serve_names(const struct live_call *call, const struct json_object *names,
 static bool
 is_array_of_strings(const struct push_json_member *member)
 {
-	const char *at = member->text, *end = at + member->size, *text;
+	const char *at = member->text, *end, *text;
 	size_t size;
 
 	if (!at || *at != '[')
 		return false;
+	end = at + member->size;
 	while (push_json_next_element(&at, end, &text, &size))
 		if (*text != '"')
 			return false;

@@ -21,6 +21,7 @@ struct world {
 	struct push_engine engine; /* first */
 	struct push_options options;
 	struct push_stats stats;
+	struct push_memory memory;
 	struct push_publisher publisher;
 	unsigned int answers;
 	struct push_buf answer;
@@ -71,9 +72,11 @@ init(struct world *world)
 	push_options_init(&world->options);
 	world->options.message_bytes_max = 1024;
 	world->options.channels_max = 3;
+	push_memory_init(&world->memory);
 	world->publisher = (struct push_publisher){.engine = &world->engine,
 		.options = &world->options,
 		.stats = &world->stats,
+		.memory = &world->memory,
 		.now_us = now_us};
 	push_publisher_init(&world->publisher);
 	push_buf_init(&world->answer, SIZE_MAX);

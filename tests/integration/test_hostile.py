@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from http1 import Connection, get, post
-from server import DIRECT, Server
+from server import DIRECT, SANITIZED, Server
 from sseclient import EventStream
 from wsclient import CLOSE, TEXT, WebSocket, frame
 
@@ -293,13 +293,21 @@ def test_nothing_that_is_left_unfinished_keeps_the_server_busy(server):
             assert processor_seconds(server.worker()) - before < 0.3
 
 
+@pytest.fixture(scope="module")
+def patient():
+    """A slow machine may take long for what these tests send, and none of these clients answers pings."""
+    with Server(PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="60s") as running:
+        yield running
+
+
 def commands(count):
     """Commands of the largest size that is taken, each refused for 1,300 empty names."""
     text = '{"event":"subscribe","data":{"channels":[%s]}}' % ",".join(['""'] * 1300)
     return frame(TEXT, text) * count
 
 
-def test_a_client_that_never_reads_its_answers_is_not_read_from_and_slows_nobody(server):
+def test_a_client_that_never_reads_its_answers_is_not_read_from_and_slows_nobody(patient):
+    server = patient
     with contextlib.ExitStack() as stack, Watch(server):
         before = server.metric("process_resident_memory_bytes")
         greedy = [stack.enter_context(WebSocket(server.port, "greedy", answer=False)) for _ in range(30)]
@@ -310,7 +318,8 @@ def test_a_client_that_never_reads_its_answers_is_not_read_from_and_slows_nobody
                     client.socket.send(commands(10))
         server.wait_metric("push_paused_clients", 30)
         assert server.metric("push_outbox_bytes") < 30 * 100_000
-        assert server.metric("process_resident_memory_bytes") - before < 30 * 200_000
+        if not SANITIZED:  # their own memory is many times as much
+            assert server.metric("process_resident_memory_bytes") - before < 30 * 200_000
         # a client that reads again is served again, and in order
         client = greedy[0]
         client.socket.settimeout(15)
@@ -322,8 +331,9 @@ def test_a_client_that_never_reads_its_answers_is_not_read_from_and_slows_nobody
 
 @pytest.mark.parametrize("ask", ['{"event":"ping"}', '{"event":"subscribe","data":{"channels":["x","y"]}}',
                                  '{"event":"unsubscribe","data":{"channels":["x","y"]}}'])
-def test_a_client_that_asks_faster_than_it_reads_gets_every_answer(server, ask):
+def test_a_client_that_asks_faster_than_it_reads_gets_every_answer(patient, ask):
     """The answers are far more than its socket and its queue hold."""
+    server = patient
     with WebSocket(server.port, "eager", answer=False) as client:
         count = 40_000
         sender = threading.Thread(target=lambda: client.send(frame(TEXT, ask) * count), daemon=True)
