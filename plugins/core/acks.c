@@ -6,6 +6,7 @@
 #include "jsonscan.h"
 #include "intake.h"
 #include "limits.h"
+#include "pressure.h"
 #include "session.h"
 
 #define RING_FIRST_CAPACITY 8
@@ -27,11 +28,20 @@ acks_create(struct push_subscriber *subscriber, const char *client)
 	if (!acks)
 		return NULL;
 	acks->subscriber = subscriber;
+	push_list_init(&acks->window);
 	if (*client && !(acks->durable = durable_create(subscriber, client))) {
 		free(acks);
 		return NULL;
 	}
 	return acks;
+}
+
+static void
+charge_ring(struct push_acks *acks, uint32_t capacity)
+{
+	push_account_change(&acks->subscriber->hub->memory.accounts[PUSH_MEMORY_QUEUES],
+		acks->capacity * sizeof(*acks->entries), capacity * sizeof(*acks->entries));
+	acks->capacity = capacity;
 }
 
 static struct acks_entry *
@@ -43,7 +53,7 @@ entry_at(const struct push_acks *acks, uint32_t index)
 static void
 release(struct push_acks *acks, const struct acks_entry *entry)
 {
-	acks->bytes -= entry->frame->size;
+	pressure_window(acks, acks->bytes - entry->frame->size);
 	acks->subscriber->hub->stats->unacknowledged--;
 	push_frame_unref(entry->frame);
 }
@@ -56,6 +66,8 @@ acks_destroy(struct push_acks *acks)
 	for (uint32_t i = 0; i < acks->count; i++)
 		release(acks, entry_at(acks, i));
 	durable_leave(acks->durable, &acks->acked);
+	push_list_remove(&acks->window);
+	charge_ring(acks, 0);
 	free(acks->entries);
 	free(acks);
 }
@@ -108,7 +120,7 @@ reserve(struct push_acks *acks)
 	free(acks->entries);
 	acks->entries = entries;
 	acks->head = 0;
-	acks->capacity = capacity;
+	charge_ring(acks, capacity);
 	return true;
 }
 
@@ -169,7 +181,7 @@ acks_keep(struct push_subscriber *subscriber, unsigned int partition, struct pus
 	}
 	acks->count++;
 	*entry_at(acks, acks->count - 1) = (struct acks_entry){push_frame_ref(frame), at, (uint8_t)partition};
-	acks->bytes += frame->size;
+	pressure_window(acks, acks->bytes + frame->size);
 	subscriber->hub->stats->unacknowledged++;
 	if (acks->count == 1)
 		begin_wait(subscriber, now_us);
@@ -310,7 +322,7 @@ forget(struct push_acks *acks, const struct push_positions *id)
 	if (acks->capacity > RING_FIRST_CAPACITY) {
 		free(acks->entries);
 		acks->entries = NULL;
-		acks->capacity = 0;
+		charge_ring(acks, 0);
 	}
 	acks->head = 0;
 	return forgotten;

@@ -39,6 +39,7 @@ struct acks_entry {
 
 struct push_acks {
 	struct push_subscriber *subscriber;
+	struct push_list window;    /* in hub->windows while there are any (pressure.h) */
 	struct acks_entry *entries; /* a ring; owned */
 	uint32_t head, count, capacity;
 	uint32_t again;               /* the last so many of them wait to be sent again */

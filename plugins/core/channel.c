@@ -110,7 +110,7 @@ push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t s
 	if (channel)
 		return channel;
 	PUSH_ASSERT(size <= UINT32_MAX);
-	if (map->memory && !push_memory_has_room(map->memory, upstream_offset(size)))
+	if (map->memory && !push_memory_has_room_for_channel(map->memory, upstream_offset(size)))
 		return NULL;
 	grow(map);
 	channel = malloc(upstream_offset(size) + map->upstream_bytes);
@@ -148,6 +148,31 @@ push_channel_map_release(struct push_channel_map *map, struct push_channel *chan
 		push_history_free(channel->history);
 	free(channel->entries);
 	free(channel);
+}
+
+/* The next one is pinned meanwhile: a step may close clients, and with the last of them channels go. */
+void
+push_channel_map_each(struct push_channel_map *map, void (*step)(void *context, struct push_channel *channel),
+	void *context)
+{
+	for (size_t i = 0; i < map->bucket_count; i++) {
+		struct push_channel *channel = map->buckets[i], *next;
+		bool was_held = channel && channel->held;
+
+		if (channel)
+			channel->held = true;
+		for (; channel; channel = next) {
+			bool is_held = was_held;
+
+			next = channel->next;
+			was_held = next && next->held;
+			if (next)
+				next->held = true;
+			step(context, channel);
+			channel->held = is_held;
+			push_channel_map_release(map, channel);
+		}
+	}
 }
 
 enum push_status

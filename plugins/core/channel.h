@@ -84,6 +84,11 @@ push_channel_map_obtain(struct push_channel_map *map, const char *name, size_t s
 void
 push_channel_map_release(struct push_channel_map *map, struct push_channel *channel);
 
+/* push_channel_map_each - call `step` with every channel; it may close clients, but begin no channel. */
+void
+push_channel_map_each(struct push_channel_map *map, void (*step)(void *context, struct push_channel *channel),
+	void *context);
+
 /* push_channel_reserve - make room for one more entry.  Errors: PUSH_OUT_OF_MEMORY. */
 enum push_status PUSH_MUST_USE
 push_channel_reserve(const struct push_channel_map *map, struct push_channel *channel);

@@ -29,7 +29,8 @@ struct push_frame {
 	uint64_t accepted_us; /* when the message was accepted; 0 for what is no message (heartbeats, closes)
 			       */
 	struct push_frame *text; /* a reference; NULL: all is in bytes */
-	uint32_t text_at;        /* where in the whole it lies */
+	/* where in the whole it lies; of a text: how many frames around it are kept in history */
+	uint32_t text_at;
 	unsigned char bytes[];
 };
 

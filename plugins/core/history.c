@@ -82,24 +82,33 @@ account_of(struct push_history_store *store, enum push_memory_use use)
 	return &store->memory->accounts[use];
 }
 
+/* A text may be kept by several: it is history's until the last of them has left. */
 static void
-charge_frame(struct push_frame *frame, struct push_account *account)
+keep_frame(struct push_history_store *store, struct push_frame *frame)
 {
-	push_frame_charge(frame, account);
-	if (frame->text)
-		push_frame_charge(frame->text, account);
+	push_frame_charge(frame, account_of(store, PUSH_MEMORY_HISTORY));
+	if (frame->text && !frame->text->text_at++)
+		push_frame_charge(frame->text, account_of(store, PUSH_MEMORY_HISTORY));
+}
+
+static void
+let_go_of_frame(struct push_history_store *store, struct push_frame *frame)
+{
+	push_frame_charge(frame, account_of(store, PUSH_MEMORY_QUEUES));
+	if (frame->text && !--frame->text->text_at)
+		push_frame_charge(frame->text, account_of(store, PUSH_MEMORY_QUEUES));
 }
 
 /* The frames of an entry belong to history as long as that keeps them, and then to the queues that do. */
 static void
 charge_entry(struct push_history_entry *entry)
 {
-	struct push_account *account = account_of(entry->history->store, PUSH_MEMORY_HISTORY);
+	struct push_history_store *store = entry->history->store;
 
-	push_account_add(account, ENTRY_BYTES);
+	push_account_add(account_of(store, PUSH_MEMORY_HISTORY), ENTRY_BYTES);
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
 		if (entry->frames[e])
-			charge_frame(entry->frames[e], account);
+			keep_frame(store, entry->frames[e]);
 }
 
 static void
@@ -110,7 +119,7 @@ uncharge_entry(struct push_history_entry *entry)
 	push_account_take(account_of(store, PUSH_MEMORY_HISTORY), ENTRY_BYTES);
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
 		if (entry->frames[e])
-			charge_frame(entry->frames[e], account_of(store, PUSH_MEMORY_QUEUES));
+			let_go_of_frame(store, entry->frames[e]);
 }
 
 static uint64_t
@@ -518,7 +527,7 @@ push_history_make_frame(
 	if (entry->frames[encoding] && !push_list_is_empty(&entry->age)) {
 		history->store->stats->history_bytes +=
 			sizeof(struct push_frame) + entry->frames[encoding]->size;
-		push_frame_charge(entry->frames[encoding], account_of(history->store, PUSH_MEMORY_HISTORY));
+		keep_frame(history->store, entry->frames[encoding]);
 	}
 	return entry->frames[encoding];
 }

@@ -55,8 +55,10 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	push_tokens_init(&hub->tokens, seed);
 	hub->random = seed | 1; /* xorshift must not start at 0 */
 	push_list_init(&hub->dirty);
-	for (size_t i = 0; i < PUSH_QUEUE_SIZE_CLASSES; i++)
+	for (size_t i = 0; i < PUSH_QUEUE_SIZE_CLASSES; i++) {
 		push_list_init(&hub->blocked[i]);
+		push_list_init(&hub->windows[i]);
+	}
 	push_memory_init(&hub->memory);
 	push_list_init(&hub->changed);
 	push_list_init(&hub->unconfirmed);
@@ -317,6 +319,8 @@ push_hub_deliver_to(struct push_hub *hub, struct push_channel *channel, const ch
 
 			if (hub_hears(channel, i))
 				subscriber_enqueue(subscriber, frames[subscriber->encoding], now_us);
+			else
+				subscriber_withhold(subscriber);
 		}
 	}
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
@@ -491,6 +495,8 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
 		uint32_t index = channel->entries[i].index;
 
+		if (gap && !channel->history)
+			subscriber_withhold(subscriber);
 		if (first && subscriber->state == SUBSCRIBER_WAITING)
 			subscriber_confirmed(subscriber, now_us);
 		else if (first && subscriber_is_pending(subscriber, index))
@@ -501,28 +507,32 @@ push_hub_confirm(struct push_hub *hub, struct push_channel *channel, bool gap, u
 	live_catch_up(hub);
 }
 
+struct missed {
+	uint64_t us, now_us;
+};
+
 static void
-tell_newcomers(const struct push_channel *channel, uint64_t us, uint64_t now_us)
+tell_newcomers(void *context, struct push_channel *channel)
 {
+	const struct missed *missed = context;
+
+	if (channel->history)
+		return;
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
 
-		if (hub_hears(channel, i) && subscriber_has_come_within(subscriber, us, now_us))
-			subscriber_gap(subscriber, now_us);
+		if (hub_hears(channel, i) &&
+			subscriber_has_come_within(subscriber, missed->us, missed->now_us))
+			subscriber_gap(subscriber, missed->now_us);
 	}
 }
 
 void
 push_hub_missed_elsewhere(struct push_hub *hub, uint64_t us, uint64_t now_us)
 {
-	struct push_channel_map *map = &hub->channels;
+	struct missed missed = {us, now_us};
 
-	for (size_t i = 0; i < map->bucket_count; i++)
-		for (struct push_channel *channel = map->buckets[i], *next; channel; channel = next) {
-			next = channel->next;
-			if (!channel->history)
-				tell_newcomers(channel, us, now_us);
-		}
+	push_channel_map_each(&hub->channels, tell_newcomers, &missed);
 }
 
 bool

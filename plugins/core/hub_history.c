@@ -507,23 +507,32 @@ told_of_all(const struct push_hub *hub, unsigned int partition)
 	return told;
 }
 
+struct catching_up {
+	unsigned int partition;
+	struct push_positions from;
+	uint64_t now_us;
+};
+
+static void
+catch_up(void *context, struct push_channel *channel)
+{
+	const struct catching_up *up = context;
+
+	if (channel->history && channel->history->partition == up->partition && channel->count)
+		let_read(channel, &up->from, up->now_us);
+}
+
 void
 push_hub_catch_up(struct push_hub *hub, unsigned int partition, uint64_t now_us)
 {
 	struct push_history_store *store = hub->history;
-	struct push_positions from = store->heads;
-	struct push_channel_map *map = &hub->channels;
+	struct catching_up up = {partition, store->heads, now_us};
 
 	PUSH_ASSERT(store->held & (1u << partition));
 	store->held &= ~(1u << partition);
 	move_head(hub, partition, store->held_heads[partition]);
 	move_head(hub, partition, told_of_all(hub, partition));
-	for (size_t i = 0; i < map->bucket_count; i++)
-		for (struct push_channel *channel = map->buckets[i], *next; channel; channel = next) {
-			next = channel->next;
-			if (channel->history && channel->history->partition == partition && channel->count)
-				let_read(channel, &from, now_us);
-		}
+	push_channel_map_each(&hub->channels, catch_up, &up);
 }
 
 bool

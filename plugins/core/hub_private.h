@@ -59,7 +59,8 @@ struct subscription_list {
  */
 struct push_subscriber {
 	uint32_t magic;
-	uint8_t encoding;      /* enum push_encoding */
+	uint8_t encoding : 2;  /* enum push_encoding */
+	bool has_missed : 1;   /* something came in while it waited with its head out */
 	uint8_t state : 4;     /* enum subscriber_state */
 	bool is_told : 1;      /* its end, to the observer */
 	bool has_acks : 1;     /* its session has some (acks.h) */
@@ -97,7 +98,7 @@ struct push_subscriber {
 
 #define BEATS_MAX 7
 
-_Static_assert(PUSH_CLOSE_REASON_COUNT <= 16, "four bits");
+_Static_assert(PUSH_CLOSE_REASON_COUNT <= 16 && PUSH_ENCODING_COUNT <= 4, "four bits, and two");
 _Static_assert(sizeof(void *) != 8 || sizeof(struct push_subscriber) == 120, "the bytes above");
 _Static_assert(sizeof(void *) != 8 || offsetof(struct push_subscriber, channel) == 64, "the cache line");
 
@@ -115,6 +116,7 @@ struct push_hub {
 	bool watched;
 	struct push_list dirty;
 	struct push_list blocked[PUSH_QUEUE_SIZE_CLASSES]; /* see pressure.h */
+	struct push_list windows[PUSH_QUEUE_SIZE_CLASSES]; /* likewise */
 	struct push_memory memory;
 	size_t dirty_count;
 	uint64_t dirty_bytes;          /* what waits for those that are dirty */
@@ -209,6 +211,10 @@ subscriber_session(const struct push_subscriber *subscriber)
 {
 	return subscriber->has_list ? subscriber->list->session : NULL;
 }
+
+/* subscriber_withhold - a message is not given to it, or a gap not told: see hub_hears(). */
+void
+subscriber_withhold(struct push_subscriber *subscriber);
 
 /* subscriber_has_come_within - whether it has been open for no longer than that, as far as that is known. */
 bool

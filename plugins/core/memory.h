@@ -105,6 +105,15 @@ push_memory_has_room(const struct push_memory *memory, uint64_t bytes)
 	return !memory->is_exhausted || memory->bytes + bytes <= memory->bytes_max;
 }
 
+/* push_memory_has_room_for_channel - likewise, for what lasts as long as its clients do and cannot be freed:
+ * it leaves a quarter of the budget to everything else. */
+static inline bool
+push_memory_has_room_for_channel(const struct push_memory *memory, uint64_t bytes)
+{
+	return push_memory_has_room(memory, bytes) && memory->accounts[PUSH_MEMORY_CHANNELS].bytes + bytes <=
+							      memory->bytes_max - memory->bytes_max / 4;
+}
+
 /*
  * push_memory_gives - whether memory is short and these accounts are worth freeing: they hold more than a
  * share of the budget, so that nobody is closed for what others take.

@@ -1,11 +1,13 @@
 /* pressure.c - see pressure.h. */
+#include "acks.h"
 #include "pressure.h"
 #include "limits.h"
 
 static unsigned int
-size_class(uint32_t bytes)
+size_class(uint64_t bytes)
 {
-	return 31u - (unsigned int)__builtin_clz(bytes | 1u);
+	return bytes > UINT32_MAX ? PUSH_QUEUE_SIZE_CLASSES - 1
+				  : 31u - (unsigned int)__builtin_clz((uint32_t)bytes | 1u);
 }
 
 static void
@@ -50,6 +52,20 @@ pressure_resize(struct push_subscriber *subscriber, uint32_t bytes_before)
 	enter(subscriber);
 }
 
+void
+pressure_window(struct push_acks *acks, uint64_t bytes)
+{
+	bool is_there = !push_list_is_empty(&acks->window);
+
+	if (is_there && (!bytes || size_class(bytes) != size_class(acks->bytes))) {
+		push_list_remove(&acks->window);
+		is_there = false;
+	}
+	acks->bytes = bytes;
+	if (!is_there && bytes)
+		push_list_append(&acks->subscriber->hub->windows[size_class(bytes)], &acks->window);
+}
+
 /* The largest queue, and of those of about its size the one that has been as large for longest. */
 static struct push_subscriber *
 slowest(struct push_hub *hub)
@@ -57,6 +73,9 @@ slowest(struct push_hub *hub)
 	for (unsigned int i = PUSH_QUEUE_SIZE_CLASSES; i-- > 0;)
 		if (!push_list_is_empty(&hub->blocked[i]))
 			return push_container_of(hub->blocked[i].next, struct push_subscriber, dirty);
+	for (unsigned int i = PUSH_QUEUE_SIZE_CLASSES; i-- > 0;)
+		if (!push_list_is_empty(&hub->windows[i]))
+			return push_container_of(hub->windows[i].next, struct push_acks, window)->subscriber;
 	return NULL;
 }
 

@@ -17,10 +17,12 @@
 
 #include "hub_private.h"
 
+struct push_acks;
+
 /*
  * pressure_block - its transport takes nothing more; it is in no list.
  *
- * @fills_socket: since a write has ended in the middle, so that its socket holds as much as it may.
+ * @fills_socket: its socket holds as much as it may.
  */
 void
 pressure_block(struct push_subscriber *subscriber, bool fills_socket);
@@ -28,6 +30,11 @@ pressure_block(struct push_subscriber *subscriber, bool fills_socket);
 /* pressure_unblock - it takes something again, or is being closed.  Harmless where it is in no list. */
 void
 pressure_unblock(struct push_subscriber *subscriber);
+
+/* pressure_window - messages that a client has not acknowledged take so many bytes now: they go, with the
+ * client, when no blocked one is left. */
+void
+pressure_window(struct push_acks *acks, uint64_t bytes);
 
 /* pressure_resize - what waits for a blocked one has changed from `bytes_before`. */
 void

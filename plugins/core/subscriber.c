@@ -26,7 +26,7 @@ push_subscriber_create(struct push_hub *hub, enum push_encoding encoding,
 	if (!subscriber)
 		return NULL;
 	subscriber->magic = SUBSCRIBER_MAGIC;
-	subscriber->encoding = (uint8_t)encoding;
+	subscriber->encoding = (unsigned int)encoding & 3u;
 	subscriber->state = SUBSCRIBER_NEW;
 	subscriber->reason = PUSH_CLOSE_CLIENT;
 	subscriber->hub = hub;
@@ -392,6 +392,9 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 		session_start(subscriber, now_us);
 	live_greet(subscriber, now_us);
 	send_heartbeat(subscriber, now_us);
+	if (subscriber->has_missed)
+		subscriber_gap(subscriber, now_us);
+	subscriber->has_missed = false;
 	if (subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN)
 		session_begin(subscriber, now_us);
 	if (hub->drain_end_us)
@@ -469,6 +472,14 @@ keep_head(struct push_subscriber *subscriber, uint64_t now_us)
 		return;
 	push_wheel_arm_tick(&subscriber->hub->wheel, &subscriber->timer,
 		push_tick_at(now_us + subscriber->hub->options->redis_timeout_us));
+}
+
+/* A client that has its head counts as one that is there; with history it reads what it missed. */
+void
+subscriber_withhold(struct push_subscriber *subscriber)
+{
+	if (subscriber->state == SUBSCRIBER_WAITING && !is_head_kept(subscriber))
+		subscriber->has_missed = true;
 }
 
 /* The broker does not answer: the client is not to wait for its head any longer. */
@@ -673,7 +684,7 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 	push_outbox_advance(outbox, (size_t)taken);
 	hub_account(subscriber, before);
 	if ((size_t)taken < offered)
-		pressure_block(subscriber, true);
+		pressure_block(subscriber, subscriber->transport->fills_socket);
 	return true;
 }
 

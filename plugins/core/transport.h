@@ -44,6 +44,12 @@ struct push_transport {
 	 */
 	void (*set_reading)(void *connection, bool on);
 
+	/*
+	 * A write that takes less than all means that the client's socket is full.  False where a write ends
+	 * for other reasons (TLS records, windows of HTTP/2): the kernel's buffer is not charged then.
+	 */
+	bool fills_socket;
+
 	/* Send the head of the response, of which nothing may follow for long.  May be NULL: it is a frame.
 	 */
 	void (*begin)(void *connection);

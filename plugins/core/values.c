@@ -177,10 +177,20 @@ create(const char *name, size_t name_size, const char *bytes, size_t size)
 	return value;
 }
 
+/* Of a small budget no more than a quarter, though it cannot be freed for anything else. */
+static uint64_t
+bytes_max(const struct push_values *values)
+{
+	uint64_t share = values->account ? values->account->memory->bytes_max / 4 : UINT64_MAX;
+
+	return share < PUSH_VALUES_BYTES_MAX ? share : PUSH_VALUES_BYTES_MAX;
+}
+
 static void
 make_room(struct push_values *values, uint64_t bytes)
 {
-	while (values->count >= PUSH_VALUES_MAX || values->bytes + bytes > PUSH_VALUES_BYTES_MAX)
+	while (values->count &&
+		(values->count >= PUSH_VALUES_MAX || values->bytes + bytes > bytes_max(values)))
 		drop(oldest(values));
 }
 

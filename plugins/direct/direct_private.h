@@ -18,7 +18,8 @@ struct push_direct {
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
 	struct push_list probes, doors, requests;
-	struct push_list unread;               /* of these: whose client does not read, the oldest first */
+	struct push_list unread; /* of these: whose client does not read, or not end its body, the
+				    oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
 	int files_max;

@@ -43,6 +43,8 @@ static void
 forget_request(struct push_http_conn *conn)
 {
 	push_buf_reset(&conn->body);
+	if (!conn->answers.size)
+		push_list_remove(&conn->unread);
 	push_route_unref(conn->route);
 	conn->route = NULL;
 	free(conn->origin);
@@ -589,7 +591,11 @@ read_body(struct push_http_conn *conn, const char *bytes, size_t size)
 {
 	if (!has_room(conn, size))
 		return size;
-	return conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
+	size = conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
+	if (conn->state == CONN_BODY && conn->body.size && conn->source.fd >= 0 &&
+		push_list_is_empty(&conn->unread))
+		push_list_append(&conn->direct->unread, &conn->unread);
+	return size;
 }
 
 /* At a glance: whether the query has an argument of this name. */
@@ -1131,6 +1137,21 @@ direct_request_resume(struct push_http_conn *conn, bool ours)
 		give_to_lws(conn);
 }
 
+/* Its client makes it keep memory: an answer that is not read, or a body that does not end. */
+static void
+relieve(struct push_http_conn *conn)
+{
+	push_list_remove(&conn->unread);
+	if (conn->state == CONN_BODY && !conn->answers.size) {
+		break_body(conn, 503, PUSH_MEMORY_SHORT_TEXT);
+		return;
+	}
+	push_buf_reset(&conn->answers);
+	conn->answers_sent = 0;
+	push_source_abort(&conn->source);
+	conn_close(conn);
+}
+
 size_t
 direct_requests_relieve(struct push_direct *direct, size_t max)
 {
@@ -1138,14 +1159,7 @@ direct_requests_relieve(struct push_direct *direct, size_t max)
 
 	while (count < max && !push_list_is_empty(&direct->unread) &&
 		push_memory_gives(direct->requests_account->memory, 1u << PUSH_MEMORY_REQUESTS)) {
-		struct push_http_conn *conn =
-			push_container_of(direct->unread.next, struct push_http_conn, unread);
-
-		push_list_remove(&conn->unread);
-		push_buf_reset(&conn->answers);
-		conn->answers_sent = 0;
-		push_source_abort(&conn->source);
-		conn_close(conn);
+		relieve(push_container_of(direct->unread.next, struct push_http_conn, unread));
 		count++;
 	}
 	return count;

@@ -129,6 +129,7 @@ static const struct push_transport direct_transport = {
 	.close = stream_close,
 	.peer = stream_peer,
 	.set_reading = stream_set_reading,
+	.fills_socket = true,
 };
 
 static void
@@ -146,8 +147,8 @@ stream_destroy(struct push_source *source)
 {
 	struct stream *stream = push_container_of(source, struct stream, source);
 
+	free_reader(stream); /* first: the account may go with the broker */
 	stream->direct->ops->subscriber_destroy(stream->direct->broker, stream->subscriber);
-	free_reader(stream);
 	free(stream);
 }
 
@@ -220,6 +221,10 @@ read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 		if (stream->source.fd >= 0)
 			on_event(stream, &event);
 	keep_reader(stream, reader);
+	/* a message that has begun is not to grow at others' cost */
+	if (stream->reader && stream->reader->text.size &&
+		!push_memory_has_room(direct->requests_account->memory, 0))
+		direct->ops->subscriber_close(stream->subscriber, PUSH_CLOSE_MEMORY);
 }
 
 static void

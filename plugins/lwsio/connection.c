@@ -366,8 +366,8 @@ push_connection_destroy(struct push_connection *connection)
 	if (!connection)
 		return;
 	free(connection->head);
+	push_buf_fini(&connection->received); /* first: the account may go with the broker */
 	connection->ops->subscriber_destroy(connection->broker, connection->subscriber);
-	push_buf_fini(&connection->received);
 	free(connection->peer);
 	free(connection);
 }

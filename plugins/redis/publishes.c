@@ -31,6 +31,12 @@ size_of(const struct redis_publish *publish)
 	return sizeof(*publish) + publish->channel_size + publish->payload_size + publish->once_size;
 }
 
+static struct push_account *
+requests(struct redis_engine *engine)
+{
+	return &push_hub_memory(engine->hub)->accounts[PUSH_MEMORY_REQUESTS];
+}
+
 static void
 finish(struct redis_engine *engine, struct redis_publish *publish, enum push_status status,
 	uint64_t subscribers)
@@ -38,6 +44,7 @@ finish(struct redis_engine *engine, struct redis_publish *publish, enum push_sta
 	push_list_remove(&publish->item);
 	engine->publish_count--;
 	engine->publish_bytes -= size_of(publish);
+	push_account_take(requests(engine), size_of(publish));
 	redis_tracking_destroy(engine, publish->tracking);
 	publish->done(publish->context, status, subscribers);
 	free(publish);
@@ -202,6 +209,7 @@ redis_publish(struct redis_engine *engine, const struct push_publication *public
 	push_list_init(&publish->item);
 	engine->publish_count++;
 	engine->publish_bytes += size_of(publish);
+	push_account_add(requests(engine), size_of(publish));
 	/* behind those that wait already, or the order would be lost */
 	if (push_list_is_empty(&engine->waiting) && !must_announce(engine) && send_publish(engine, publish))
 		return;

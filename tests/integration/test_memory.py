@@ -3,6 +3,7 @@
 import contextlib
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from redis_servers import RedisServer
 from server import DIRECT, SANITIZED, Server
 from sseclient import EventStream
 from test_hostile import Watch, read_to_end, slow_socket
-from wsclient import CLOSE, PING, TEXT, WebSocket
+from wsclient import CLOSE, PING, TEXT, WebSocket, frame
 
 MB = 1024 * 1024
 SLACK_S = 30
@@ -120,19 +121,24 @@ def half_a_publish(port, size):
 
 
 def test_publishes_are_refused_last_with_a_time_to_try_again_and_taken_again_afterwards():
-    with Server(PUSH_MEMORY_MAX="8mb") as server, contextlib.ExitStack() as stack:
-        for _ in range(200):
-            stack.enter_context(half_a_publish(server.port, 60_000))
+    """Messages that clients have begun cannot be freed as long as they stay."""
+    begun = frame(TEXT, "x" * 1_000_000)[:-1]
+    with Server(PUSH_MEMORY_MAX="8mb", PUSH_CLIENT_MESSAGE_MAX_SIZE="1mb") as server, \
+            contextlib.ExitStack() as stack:
         end = time.monotonic() + SLACK_S
         refused = None
-        while not (refused and relieved(server, "publishes")):
-            assert time.monotonic() < end
-            answer = server.publish("a", "x" * 60_000)
+        while not refused:
+            assert time.monotonic() < end, in_use(server)
+            client = stack.enter_context(WebSocket(server.port, "begun"))
+            with contextlib.suppress(OSError):  # one that was closed for it
+                client.send(begun)
+            answer = server.publish("a", 1)
             assert answer.status in (202, 503)
-            refused = answer if answer.status == 503 else refused
-            assert in_use(server)["requests"] < 9 * MB
+            refused = answer if answer.status == 503 else None
         assert refused.headers["retry-after"] and "push.memory.max" in refused.error
-        # the bodies stall, and are given up
+        assert relieved(server, "publishes") > 0
+        assert in_use(server)["requests"] < 12 * MB  # buffers grow by doubling
+        stack.close()
         while server.publish("a", 1).status != 202:
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -177,3 +183,68 @@ def test_all_that_waits_for_a_client_is_shown_and_gone_with_it(server):
     server.wait_metric('push_connections{transport="sse"}', 0)
     use = in_use(server)
     assert use["queues"] < 10_000 and use["sockets"] == use["requests"] == use["channels"] == 0
+
+
+def test_channels_of_idle_clients_leave_room_for_publishes():
+    with Server(PUSH_MEMORY_MAX="8mb") as server, contextlib.ExitStack() as stack:
+        refused = None
+        for i in range(500):
+            names = ",".join(f"c{i}-{k}-{'n' * 15}" for k in range(128))
+            client = stack.enter_context(EventStream(server.port, names))
+            if client.status != 200:
+                refused = client.status
+                break
+        assert refused == 503
+        assert server.publish("a", "x" * 1000).status == 202
+        assert in_use(server)["channels"] < 7 * MB
+        assert relieved(server, "publishes") == 0
+
+
+def test_a_text_that_two_histories_keep_is_of_history_until_both_have_dropped_it():
+    with Server(PUSH_MEMORY_MAX="8mb", PUSH_HISTORY_RULES="a=1/5m b=1000/5m") as server, \
+            Connection(server.port) as publisher:
+        for n in range(250):
+            publisher.send(post('{"channels":["a","b"],"message":"%s"}' % text(n, 50_000)))
+            assert publisher.read_answer().status == 202
+        assert in_use(server)["history"] > 4 * MB > MB > in_use(server)["queues"]
+        assert relieved(server, "history") > 50
+
+
+def read_all(clients):
+    def drain(client):
+        with contextlib.suppress(OSError):
+            while client.read_frame():
+                pass
+
+    for client in clients:
+        threading.Thread(target=drain, args=(client,), daemon=True).start()
+
+
+def test_clients_that_never_acknowledge_give_way_before_publishes_do():
+    with Server(PUSH_MEMORY_MAX="8mb", PUSH_HISTORY_SIZE=100) as server, contextlib.ExitStack() as stack:
+        read_all([stack.enter_context(WebSocket(server.port, f"p{i}&acks=true")) for i in range(12)])
+        for n in range(16 * 12):
+            assert server.publish(f"p{n % 12}", text(n)).status == 202
+        assert relieved(server, "clients") > 0 and relieved(server, "publishes") == 0
+
+
+def test_values_take_a_quarter_of_a_small_budget():
+    with Server(PUSH_MEMORY_MAX="8mb") as server, Connection(server.port) as publisher:
+        for n in range(12_000):
+            publisher.send(post('{"channel":"a","message":1}', headers=[f"Idempotency-Key: {n:0200}"]))
+            assert publisher.read_answer().status == 202
+        assert in_use(server)["values"] <= 2 * MB
+        assert server.publish("a", 1).status == 202
+
+
+def test_bodies_that_do_not_end_give_way_to_publishes_that_do():
+    with Server(PUSH_MEMORY_MAX="8mb") as server, contextlib.ExitStack() as stack:
+        for _ in range(140):
+            stack.enter_context(half_a_publish(server.port, 60_000))
+        end = time.monotonic() + SLACK_S
+        while not relieved(server, "answers" if DIRECT else "publishes"):
+            assert time.monotonic() < end, in_use(server)
+            stack.enter_context(half_a_publish(server.port, 60_000))
+        if DIRECT:
+            assert [server.publish("a", "x" * 1000).status for _ in range(20)] == [202] * 20
+

@@ -1,5 +1,6 @@
 """WebSocket, SSE and publishing over TLS with HTTP/1.1: records large and small, slow readers, ways to end."""
 
+import contextlib
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -219,3 +221,28 @@ def test_many_connects_and_disconnects_leave_no_descriptor(tls):
             client.close()
     tls.wait_metric("push_subscriptions", 0)
     wait_for(lambda: descriptors(tls) <= before)
+
+
+def test_clients_that_read_are_not_taken_for_slow_when_memory_is_short(tmp_path):
+    """Each write ends after one record, however much the socket would take."""
+    certificate, key = make_certificate(tmp_path)
+    port = free_port()
+    context = ssl.create_default_context(cafile=certificate)
+    count = 60
+    with Server(conf_d={"30-tls": VHOST % (port, certificate, key)}, PUSH_MEMORY_MAX="8mb") as running, \
+            contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(EventStream(
+            port, "burst", wrap=lambda plain: context.wrap_socket(plain, server_hostname="localhost")))
+            for _ in range(count)]
+        readers = [threading.Thread(target=lambda c=c: [c.raw() for _ in range(101)], daemon=True) for c in clients]
+        for reader in readers:
+            reader.start()
+        with Connection(running.port) as publisher:
+            for n in range(20):
+                publisher.send(post(json.dumps([{"channel": "burst", "message": f"{n} {k}" + "x" * 8000}
+                                                for k in range(5)])))
+                assert publisher.read_answer().status == 202
+        for reader in readers:
+            reader.join(30)
+            assert not reader.is_alive()
+        assert running.metric('push_memory_relieved_total{what="clients"}') == 0

@@ -47,6 +47,6 @@ fake_close(void *connection, bool at_once)
 }
 
 static const struct push_transport fake = {
-	.write = fake_write, .is_blocked = fake_is_blocked, .close = fake_close};
+	.write = fake_write, .is_blocked = fake_is_blocked, .close = fake_close, .fills_socket = true};
 
 #endif
