@@ -122,7 +122,8 @@ void
 redis_history_connected(struct redis_node *node)
 {
 	node->is_loading = false;
-	load_scripts(node);
+	if (node->engine->partition_count)
+		load_scripts(node);
 }
 
 void
