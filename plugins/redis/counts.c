@@ -1,23 +1,27 @@
 /*
  * counts.c - how many clients each channel has here, in Redis, for the answers to publishes (publishes.c).
  *
- *   HSET push:clients:CHANNEL NODE count      when it has changed; EXPIRE with the first one, and each refresh
+ *   HSET push:clients:CHANNEL NODE count      when it has changed, and each refresh; EXPIRE with each
  *   HGET push:clients:CHANNEL NODE            after a message, now and then: is it still what was accepted?
- *   HDEL push:clients:CHANNEL NODE            when the channel is no longer subscribed
+ * EXPIRE where the last one is long ago HDEL push:clients:CHANNEL NODE            when the channel is no
+ * longer subscribed
  *
- *   changed ─▶ (later) ─▶ to_tell ─HSET─▶ telling ─accepted─▶ told ─message, or its time─▶ to_check ─HGET─▶ told
- *                 ▲                          │ refused, lost                                  │ another value
+ *   changed ─▶ (later) ─▶ to_tell ─HSET─▶ telling ─accepted─▶ told ─message, or its time─▶ to_check ─HGET─▶
+ * told ▲                          │ refused, lost                                  │ another value
  *                 └──────────────────────────┴────────────────────────────────────────────────┘
  *
  * Nothing here may hold up a publish, which takes the same connection: at most PUSH_REDIS_COUNTS_MAX of these
  * commands are unanswered, the rest waits here, where it costs nothing and what changes again is said once.
- * The first PUSH_REDIS_COUNTS_A_SECOND changes of a second are said at once; of more, those that a second later
- * are still true.  So a client that goes through ever new channels has hardly any of them counted.
+ * The first PUSH_REDIS_COUNTS_A_SECOND changes of a second are said at once; of more, those that a second
+ * later are still true.  So a client that goes through ever new channels has hardly any of them counted.
  *
  * A count is what Redis has accepted, not what was sent.  Redis may forget it (FLUSHALL, eviction), refuse it
- * (no memory), or carry out a stale one late; so where messages come in, and so somebody reads the counts, it is
- * looked at again.  All is said again when the connection was lost, and the keys expire, so that a node that
- * died leaves nothing behind for ever.
+ * (no memory), or carry out a stale one late; so where messages come in, and so somebody reads the counts, it
+ * is looked at again.  All is said again when the connection was lost, and the keys expire, so that a node
+ * that died leaves nothing behind for ever.  A number of its own that a node finds in the answer to a
+ * publish, and that is not what it has told, is corrected: a HDEL was lost with a server, for one.
+ *
+ * While a server refuses every HSET one is tried now and then, and the others wait for it.
  */
 #include <stdlib.h>
 
@@ -102,10 +106,29 @@ may_send(const struct redis_node *node)
 	return node->counting < PUSH_REDIS_COUNTS_MAX && redis_node_takes_publishes(node);
 }
 
+/* A number of 0 that is not known to be told is taken away: without memory Redis refuses to set anything. */
+static bool
+is_clear(const struct redis_subscription *subscription)
+{
+	return subscription->told == NOT_TOLD && !subscription->channel->count;
+}
+
+/* Where the server has refused one for a reason that holds for all, one at a time finds out whether it still
+ * does. */
+static bool
+may_tell(struct redis_engine *engine, struct redis_node *node, const struct redis_subscription *subscription)
+{
+	if (!node->count_refused_us || is_clear(subscription))
+		return true;
+	if (engine->now_us < node->count_refused_us + PUSH_REDIS_COUNT_REFUSED_US)
+		return false;
+	node->count_refused_us = engine->now_us;
+	return true;
+}
+
 /* The value itself goes with what is awaited. */
 static bool
-expect(struct redis_node *node, struct redis_subscription *subscription, uint32_t kind,
-	uint32_t value)
+expect(struct redis_node *node, struct redis_subscription *subscription, uint32_t kind, uint32_t value)
 {
 	struct redis_counting *counting = malloc(sizeof(*counting));
 
@@ -120,30 +143,39 @@ expect(struct redis_node *node, struct redis_subscription *subscription, uint32_
 	return true;
 }
 
+static void
+append_expire(struct redis_engine *engine, struct redis_node *node, struct redis_subscription *subscription)
+{
+	const struct push_channel *channel = subscription->channel;
+	struct push_buf *out = &node->commands.link.out;
+
+	if (!push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL))
+		return;
+	push_resp_command(out, 3);
+	push_resp_text(out, "EXPIRE");
+	redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
+	push_resp_number(out, PUSH_REDIS_COUNT_TTL_S);
+	subscription->expire_us = engine->now_us;
+}
+
 static bool
 tell(struct redis_engine *engine, struct redis_node *node, struct redis_subscription *subscription)
 {
 	const struct push_channel *channel = subscription->channel;
 	struct push_buf *out = &node->commands.link.out;
-	bool is_first = subscription->told == NOT_TOLD, is_clear;
+	bool clears = is_clear(subscription);
 
 	if (!expect(node, subscription, REDIS_AWAITED_COUNT, channel->count))
 		return false;
 	subscription->may_be_counted = true;
-	/* without memory Redis refuses to set anything, were it 0 */
-	is_clear = is_first && !channel->count;
-	push_resp_command(out, is_clear ? 3 : 4);
-	push_resp_text(out, is_clear ? "HDEL" : "HSET");
+	push_resp_command(out, clears ? 3 : 4);
+	push_resp_text(out, clears ? "HDEL" : "HSET");
 	redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
 	push_resp_text(out, engine->id);
-	if (!is_clear)
-		push_resp_number(out, channel->count);
-	if (is_first && !is_clear && push_redis_link_expect(&node->commands.link, REDIS_AWAITED_NOTHING, 0, NULL)) {
-		push_resp_command(out, 3);
-		push_resp_text(out, "EXPIRE");
-		redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
-		push_resp_number(out, PUSH_REDIS_COUNT_TTL_S);
-	}
+	if (clears)
+		return true;
+	push_resp_number(out, channel->count);
+	append_expire(engine, node, subscription);
 	return true;
 }
 
@@ -159,16 +191,24 @@ check(struct redis_engine *engine, struct redis_node *node, struct redis_subscri
 	push_resp_text(out, "HGET");
 	redis_append_counts_key(engine, out, channel->name, channel->name_size, subscription->slot);
 	push_resp_text(out, engine->id);
+	/* one that is used is not refreshed, which would do it */
+	if (engine->now_us >= subscription->expire_us + PUSH_REDIS_COUNT_REFRESH_US)
+		append_expire(engine, node, subscription);
 	return true;
 }
 
 void
 redis_counts_flush(struct redis_engine *engine, struct redis_node *node)
 {
-	while (!push_list_is_empty(&node->to_tell) && may_send(node))
-		if (!tell(engine, node,
-			    push_container_of(node->to_tell.next, struct redis_subscription, tell)))
+	while (!push_list_is_empty(&node->to_tell) && may_send(node)) {
+		struct redis_subscription *subscription =
+			push_container_of(node->to_tell.next, struct redis_subscription, tell);
+
+		if (!may_tell(engine, node, subscription))
+			break;
+		if (!tell(engine, node, subscription))
 			return;
+	}
 	while (!push_list_is_empty(&node->to_check) && may_send(node))
 		if (!check(engine, node,
 			    push_container_of(node->to_check.next, struct redis_subscription, tell)))
@@ -215,6 +255,25 @@ on_told(struct redis_subscription *subscription, uint32_t value)
 	redis_count_changed(subscription);
 }
 
+static void
+on_refused(struct redis_node *node, bool is_check, const struct push_redis_reply *reply)
+{
+	struct redis_engine *engine = node->engine;
+
+	engine->stats->command_errors++;
+	if (redis_topology_is_in_doubt(engine, reply))
+		return;
+	redis_log_refusal(
+		engine, node, is_check ? "to look at a number of clients" : "a number of clients", reply);
+	if (!push_redis_refusal_is_general(reply->text, reply->size))
+		return;
+	/* of looks: it may not be allowed; then they are told again now and then, as they are anyway */
+	if (is_check)
+		engine->check_counts_us = engine->now_us + PUSH_REDIS_COUNT_RECHECK_US;
+	else
+		node->count_refused_us = engine->now_us;
+}
+
 void
 redis_count_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
 	const struct push_redis_reply *reply)
@@ -223,25 +282,21 @@ redis_count_answer(struct redis_node *node, const struct push_redis_awaited *awa
 	bool is_check = awaited->kind == REDIS_AWAITED_COUNT_CHECK;
 	uint64_t value = 0;
 
-	if (reply->type == PUSH_REDIS_ERROR) {
-		node->engine->stats->command_errors++;
-		if (!redis_topology_is_in_doubt(node->engine, reply))
-			redis_log_refusal(node->engine, node,
-				is_check ? "to look at a number of clients" : "a number of clients", reply);
-	}
+	if (reply->type == PUSH_REDIS_ERROR)
+		on_refused(node, is_check, reply);
+	else if (!is_check && awaited->count)
+		node->count_refused_us = 0; /* take() has woken the flush for those that wait */
 	if (!subscription)
 		return;
 	if (is_check)
 		subscription->checked_us = node->engine->now_us;
 	if (is_check && reply->type == PUSH_REDIS_ERROR) {
-		/* it may not be allowed: then they are told again now and then, as they are anyway */
-		node->engine->check_counts_us = node->engine->now_us + PUSH_REDIS_COUNT_RECHECK_US;
 		on_told(subscription, awaited->count);
 	} else if (reply->type == PUSH_REDIS_ERROR) {
 		tell_later(subscription);
-	} else if (!is_check || (reply->type == PUSH_REDIS_STRING &&
-					push_redis_decimal(reply->text, reply->size, &value) &&
-					value == awaited->count)) {
+	} else if (!is_check ||
+		   (reply->type == PUSH_REDIS_STRING &&
+			   push_redis_decimal(reply->text, reply->size, &value) && value == awaited->count)) {
 		on_told(subscription, awaited->count);
 	} else {
 		node->engine->stats->counts_forgotten++;
@@ -279,6 +334,7 @@ redis_count_used(struct redis_subscription *subscription)
 void
 redis_counts_lost(struct redis_node *node)
 {
+	node->count_refused_us = 0;
 	push_list_splice(&node->to_tell, &node->to_tell_later);
 	push_list_splice(&node->to_tell, &node->told);
 	push_list_splice(&node->to_tell, &node->to_check);
@@ -308,20 +364,56 @@ redis_count_can_clear(const struct redis_subscription *subscription)
 	       redis_node_takes_publishes(subscription->node);
 }
 
-static void
-send_clear(struct redis_subscription *subscription)
+void
+redis_count_delete(struct redis_node *node, const char *name, size_t size, uint16_t slot, const char *id)
 {
-	struct redis_engine *engine = subscription->engine;
-	struct push_redis_link *link = &subscription->node->commands.link;
-	const struct push_channel *channel = subscription->channel;
+	struct push_redis_link *link = &node->commands.link;
 
-	if (!redis_node_takes_publishes(subscription->node) ||
+	if (!redis_node_takes_publishes(node) ||
 		!push_redis_link_expect(link, REDIS_AWAITED_NOTHING, 0, NULL))
 		return;
 	push_resp_command(&link->out, 3);
 	push_resp_text(&link->out, "HDEL");
-	redis_append_counts_key(engine, &link->out, channel->name, channel->name_size, subscription->slot);
-	push_resp_text(&link->out, engine->id);
+	redis_append_counts_key(node->engine, &link->out, name, size, slot);
+	push_resp_text(&link->out, id);
+	redis_wake(node->engine);
+}
+
+static void
+send_clear(struct redis_subscription *subscription)
+{
+	const struct push_channel *channel = subscription->channel;
+
+	redis_count_delete(subscription->node, channel->name, channel->name_size, subscription->slot,
+		subscription->engine->id);
+}
+
+/* Answers come in the order of the commands: what is told, and not under way, is what Redis has, or it has
+ * forgotten that. */
+void
+redis_count_seen(struct redis_node *node, const char *name, size_t size, uint16_t slot, uint64_t value)
+{
+	struct redis_engine *engine = node->engine;
+	struct push_channel *channel = push_hub_find(engine->hub, name, size);
+	struct redis_subscription *subscription = channel ? channel->upstream : NULL;
+
+	if (!subscription || !subscription->channel) {
+		engine->stats->counts_forgotten++;
+		redis_count_delete(node, name, size, slot, engine->id);
+		return;
+	}
+	if (subscription->node != node || subscription->is_private)
+		return;
+	if (subscription->tell_state == TELL_TOLD && value != subscription->told) {
+		engine->stats->counts_forgotten++;
+		subscription->told = NOT_TOLD;
+		set_state(subscription, TELL_NOW);
+		redis_wake(engine);
+	} else if (subscription->tell_state == TELL_NOTHING) {
+		subscription->may_be_counted = true;
+		redis_count_changed(subscription);
+		redis_wake(engine);
+	}
 }
 
 void

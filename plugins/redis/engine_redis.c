@@ -99,7 +99,8 @@ is_up(const struct redis_node *node)
 static bool
 is_accepting(const struct redis_node *node)
 {
-	return !push_redis_refusals_go_on(&node->refusals, node->engine->now_us);
+	return !push_redis_refusals_go_on(&node->refusals, node->engine->now_us) &&
+	       !push_redis_refusals_go_on(&node->claims, node->engine->now_us);
 }
 
 /* In a cluster half of the servers will do: one that is away must not take every Push node out of service. */
@@ -155,8 +156,14 @@ engine_accepts(const struct push_engine *base, char *why, size_t size)
 	if (are_most(engine, is_accepting))
 		return true;
 	node = first_that_is_not(engine, is_accepting);
-	snprintf(why, size, "Redis %s refuses publishes: %s", node ? node->commands.label : "",
-		node ? node->refusals.text : "");
+	if (!node)
+		return true;
+	if (push_redis_refusals_go_on(&node->refusals, engine->now_us))
+		snprintf(why, size, "Redis %s refuses publishes: %s", node->commands.label,
+			node->refusals.text);
+	else
+		snprintf(why, size, "Redis %s refuses publishes with an Idempotency-Key: %s",
+			node->commands.label, node->claims.text);
 	return false;
 }
 

@@ -145,9 +145,14 @@
 /* After a look that was refused, before the next one. */
 #define PUSH_REDIS_COUNT_RECHECK_US 60000000ull
 
-/* How long a channel's number of clients is kept in Redis without being refreshed, and how often it is. */
+/* After one that was refused for a reason that holds for all (no memory), before one is tried again. */
+#define PUSH_REDIS_COUNT_REFUSED_US 3000000ull
+
+/* How long a channel's number of clients is kept in Redis without being refreshed, and how often it is.  One
+ * that is used all the time is looked at instead, and kept longer with the first look after that time. */
 #define PUSH_REDIS_COUNT_TTL_S       3600
 #define PUSH_REDIS_COUNT_REFRESH_US  1200000000ull
 #define PUSH_REDIS_COUNT_REFRESH_MAX 64 /* in one tick */
+_Static_assert(2 * PUSH_REDIS_COUNT_REFRESH_US < PUSH_REDIS_COUNT_TTL_S * 1000000ull, "kept until the next");
 
 #endif

@@ -49,6 +49,7 @@ on_commands_up(void *context, uint64_t now_us)
 	redis_connection_is_up(&node->commands);
 	node->engine->stats->connects++;
 	push_redis_refusals_clear(&node->refusals);
+	push_redis_refusals_clear(&node->claims);
 	redis_counts_lost(node);
 	redis_history_connected(node);
 	check_up(node);

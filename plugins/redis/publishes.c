@@ -389,6 +389,7 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 	if (place->index[0] % 2 == 0) {
 		bool is_own = item->size == strlen(engine->id) && !memcmp(item->text, engine->id, item->size);
 
+		publish->is_counting_own = is_own;
 		publish->is_counting_alive = !is_own && redis_peers_is_alive(engine, item->text, item->size);
 		if (publish->is_counting_alive)
 			memcpy(publish->counting, item->text, item->size);
@@ -396,10 +397,15 @@ redis_publish_item(struct redis_engine *engine, const struct push_redis_awaited 
 			redis_peers_left_behind(engine, publish, item->text, item->size);
 		return;
 	}
-	if (!publish->is_counting_alive || item->size > 10)
+	if ((!publish->is_counting_alive && !publish->is_counting_own) || item->size > 10)
 		return;
 	for (size_t i = 0; i < item->size; i++)
 		clients = clients * 10 + (uint64_t)(item->text[i] - '0') % 10;
+	if (publish->is_counting_own) {
+		redis_count_seen(
+			publish->node, publish->bytes, publish->channel_size, publish->slot, clients);
+		return;
+	}
 	publish->others += clients;
 	publish->nodes++;
 	if (publish->tracking)

@@ -84,6 +84,8 @@ struct redis_node {
 	 * the oldest first; is to be looked at again.  `counting`: commands of these without an answer */
 	struct push_list to_tell_later, to_tell, told, to_check;
 	uint32_t counting;
+	uint64_t count_refused_us;  /* counts.c: when one was refused that others would be, too, or tried
+				       since; 0: none */
 	struct push_channel *probe; /* a channel of one's own there; NULL: none yet */
 	uint64_t probe_sent_us, probe_due_us;
 	uint64_t proven_us; /* when the last probe that came back was sent: until then everything had come */
@@ -91,7 +93,8 @@ struct redis_node {
 	unsigned int probes_lost;
 	uint64_t down_since_us, up_since_us;
 	char why_down[PUSH_REDIS_REFUSAL_BYTES_MAX]; /* of either; empty: not known */
-	struct push_redis_refusals refusals;
+	struct push_redis_refusals refusals;         /* of publishes */
+	struct push_redis_refusals claims;           /* of the keys of publishes */
 };
 
 /* What a subscription is for. */
@@ -122,6 +125,7 @@ struct redis_subscription {
 	uint64_t idle_since_us;
 	uint64_t tell_us; /* when it is to be told, or was */
 	uint64_t checked_us;
+	uint64_t expire_us; /* when its key was given its time last */
 	uint32_t batch;
 	uint32_t told; /* clients, as Redis has accepted; UINT32_MAX: not known */
 	uint16_t slot;
@@ -177,7 +181,7 @@ struct redis_publish {
 	bool is_published, is_refused, is_passing; /* the refusal is */
 	bool is_repeat;                            /* an earlier one of the same id was published */
 	uint8_t once_size;                         /* of that id; 0: none */
-	bool is_counting_alive;
+	bool is_counting_alive, is_counting_own;
 	char counting[REDIS_ID_BYTES];   /* the node that is_counting_alive */
 	struct redis_tracking *tracking; /* owned; NULL: nobody asks how many it is written to */
 	uint64_t subscribers;            /* that are answered when it is written */
@@ -626,6 +630,14 @@ redis_count_can_clear(const struct redis_subscription *subscription);
 /* redis_count_clear - the channel is dropped. */
 void
 redis_count_clear(struct redis_subscription *subscription);
+
+/* redis_count_delete - the node `id` has no clients of a channel. */
+void
+redis_count_delete(struct redis_node *node, const char *name, size_t size, uint16_t slot, const char *id);
+
+/* redis_count_seen - Redis has this number of our own clients of a channel. */
+void
+redis_count_seen(struct redis_node *node, const char *name, size_t size, uint16_t slot, uint64_t value);
 
 /* redis_counts_lost - the server may have forgotten everything: tell it all counts again. */
 void

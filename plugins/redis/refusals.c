@@ -4,20 +4,34 @@
 
 #include "redis/refusals.h"
 
-/* acl.c of Redis 6 to 8 and of Valkey: `NOPERM No permissions to access a channel`, `NOPERM this user has no
- * permissions to access one of the keys used as arguments`. */
 static bool
-is_about_a_name(const char *text, size_t size)
+has(const char *text, size_t size, const char *word)
 {
-	return size >= 6 && !memcmp(text, "NOPERM", 6) &&
-	       (memmem(text, size, "channel", 7) || memmem(text, size, " key", 4));
+	return memmem(text, size, word, strlen(word)) != NULL;
+}
+
+/* The codes stand at the beginning, or, in what a script answers, behind it.  acl.c of Redis 6 to 8 and of
+ * Valkey: `NOPERM No permissions to access a channel`, `NOPERM this user has no permissions to access one of
+ * the keys used as arguments`, `NOPERM this user has no permissions to run the 'publish' command`; of a
+ * script in Redis 6: `The user executing the script can't run this command or subcommand`. */
+bool
+push_redis_refusal_is_general(const char *text, uint64_t size)
+{
+	static const char *const words[] = {
+		"OOM ", "MISCONF ", "READONLY ", "NOREPLICAS ", "NOAUTH ", "unknown command"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (has(text, size, words[i]))
+			return true;
+	return (has(text, size, "NOPERM ") || has(text, size, "can't run this command")) &&
+	       !has(text, size, "channel") && !has(text, size, " key");
 }
 
 void
 push_redis_refusals_add(
 	struct push_redis_refusals *refusals, const char *text, uint64_t size, uint64_t now_us)
 {
-	if (is_about_a_name(text, size))
+	if (!push_redis_refusal_is_general(text, size))
 		return;
 	refusals->count++;
 	refusals->last_us = now_us;

@@ -14,7 +14,7 @@
 /* So many refusals in a row, and the last one not longer ago than this: then the next publish is refused,
  * too, as far as anybody knows.  A server that nobody publishes to has no refusals. */
 #define PUSH_REDIS_REFUSALS_MIN 3
-#define PUSH_REDIS_REFUSALS_US  10000000ull
+#define PUSH_REDIS_REFUSALS_US  60000000ull
 
 #define PUSH_REDIS_REFUSAL_BYTES_MAX 96
 
@@ -25,7 +25,12 @@ struct push_redis_refusals {
 	char text[PUSH_REDIS_REFUSAL_BYTES_MAX]; /* the server's words */
 };
 
-/* push_redis_refusals_add - a publish was refused with this text. */
+/* push_redis_refusal_is_general - whether other commands of the kind would be refused with this text, too,
+ * whatever their channel or key: no memory, no disk, a replica, a right that is missing. */
+bool
+push_redis_refusal_is_general(const char *text, uint64_t size);
+
+/* push_redis_refusals_add - a publish was refused with this text; it counts if it is general. */
 void
 push_redis_refusals_add(
 	struct push_redis_refusals *refusals, const char *text, uint64_t size, uint64_t now_us);

@@ -22,7 +22,7 @@ struct redis_value {
 	void *context;
 	struct redis_node *node;
 	uint8_t parts_left;
-	bool is_get;
+	bool is_get, is_claim;
 	bool is_taken; /* there was one already, and the next answer is that one */
 	enum push_status status;
 };
@@ -175,6 +175,7 @@ redis_value_put(struct push_engine *base, const char *name, size_t name_size, co
 	value = begin(engine, key, key_size, &attempt, done, context);
 	if (!value)
 		return;
+	value->is_claim = only_if_new && ttl_us;
 	append_put(&attempt.link->out, key, key_size, bytes, size, ttl_us, only_if_new && ttl_us);
 	expect(&attempt, value);
 	/* SET with both NX and GET is for Redis 7 and later */
@@ -194,6 +195,8 @@ on_refused(struct redis_engine *engine, struct redis_value *value, const struct 
 		return;
 	}
 	value->status = PUSH_REFUSED;
+	if (value->is_claim)
+		push_redis_refusals_add(&value->node->claims, reply->text, reply->size, engine->now_us);
 	redis_log_refusal(engine, value->node, "a value", reply);
 }
 
@@ -208,6 +211,7 @@ redis_value_answer(struct redis_engine *engine, const struct push_redis_awaited 
 		if (value->status == PUSH_OK)
 			on_refused(engine, value, reply);
 	} else if (!is_last) {
+		push_redis_refusals_clear(&value->node->claims);
 		value->is_taken = reply->type == PUSH_REDIS_NIL;
 		return;
 	}

@@ -331,6 +331,65 @@ def test_clients_that_leave_while_redis_is_away_are_not_counted_when_it_is_back(
     proxy.close()
 
 
+def test_the_number_of_clients_of_a_channel_that_is_used_does_not_expire(redis):
+    with start(redis.url()) as node, ws(node, "flapping"):
+        wait_until(lambda: redis.command("HVALS", "push:clients:flapping") == [b"1"], "it is counted")
+        redis.command("EXPIRE", "push:clients:flapping", 60)
+        with ws(node, "flapping"):
+            wait_until(lambda: redis.command("HVALS", "push:clients:flapping") == [b"2"], "it is counted")
+            wait_until(lambda: redis.command("TTL", "push:clients:flapping") > 60, "its time begins anew")
+
+
+def test_one_look_that_fails_does_not_stop_the_others(redis):
+    with start(redis.url()) as one, start(redis.url()) as other, ws(other, "odd"), ws(other, "even"):
+        for name in ("odd", "even"):
+            wait_until(lambda: redis.command("HVALS", f"push:clients:{name}") == [b"1"], "it is counted")
+        redis.command("DEL", "push:clients:odd")
+        redis.command("SET", "push:clients:odd", "text")
+        wait_until(lambda: publish(one.port, "odd", 1) and "to look at a number of clients" in other.process.output(),
+                   "a look is refused")
+        redis.command("DEL", "push:clients:odd", "push:clients:even")
+        wait_until(lambda: publish(one.port, "even", 1) and redis.command("HVALS", "push:clients:even") == [b"1"],
+                   "it is counted again", 30)
+
+
+def test_while_redis_refuses_numbers_of_clients_one_is_tried_at_a_time(redis):
+    names = [f"crowd{i}" for i in range(100)]
+    with start(redis.url()) as other:
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        with ws(other, "first"):
+            other.process.wait_for("refuses a number of clients: OOM")
+            with ws(other, ",".join(names)):
+                before = other.metric("push_redis_command_errors_total")
+                wait_until(lambda: other.metric("push_redis_command_errors_total") >= before + 2, "two were tried", 60)
+                assert other.metric("push_redis_command_errors_total") < before + 50
+                redis.command("CONFIG", "SET", "maxmemory", "0")
+                for name in (names[0], names[-1]):
+                    wait_until(lambda: redis.command("HVALS", f"push:clients:{name}") == [b"1"], "it is counted", 30)
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["gone", "held"])
+def test_a_number_of_its_own_that_a_node_has_not_told_is_corrected(redis, is_held):
+    """What a server has that was promoted before an HDEL came."""
+    channel = f"stale-{is_held}"
+    key = "push:clients:" + channel
+    with start(redis.url()) as one, start(redis.url()) as two:
+        with ws(one, channel):
+            wait_until(lambda: redis.command("HKEYS", key), "it is counted")
+            own = redis.command("HKEYS", key)[0]
+            if is_held:
+                redis.command("HSET", key, own, 5)
+                assert publish(one.port, channel, 1).json["subscribers"] == 1
+                wait_until(lambda: redis.command("HGET", key, own) == b"1", "it is corrected")
+        wait_until(lambda: not redis.command("HKEYS", key), "it is cleared", 30)
+        one.wait_metric("push_subscriptions", 0)
+        with ws(two, channel):
+            redis.command("HSET", key, own, 5)
+            assert publish(one.port, channel, 1).status == 202
+            wait_until(lambda: redis.command("HGET", key, own) is None, "it is corrected")
+            wait_until(lambda: publish(two.port, channel, 1).json["subscribers"] == 1, "it is right everywhere")
+
+
 # --- ever new channels
 
 def command_calls(redis, *names):
@@ -408,14 +467,32 @@ def test_health_is_down_while_redis_refuses_every_publish_and_readiness_is_not(r
         assert health(node) == (200, "") and node.metric("push_broker_up") == 1
 
 
-def test_health_is_up_again_some_time_after_the_last_refusal(redis):
-    """Nobody has to publish for it."""
+def keyed(node, key):
+    return request(node.port, post('{"channel":"keyed","message":1}', headers=[f"Idempotency-Key: {key}"]))
+
+
+def test_health_is_down_while_redis_refuses_every_publish_with_a_key(redis):
     with start(redis.url()) as node:
-        redis.command("ACL", "SETUSER", "default", "-publish", "-eval", "-evalsha")
-        refuse_publishes(node)
-        assert health(node)[0] == 503
-        redis.command("ACL", "SETUSER", "default", "+@all")
-        wait_until(lambda: health(node)[0] == 200, "health is UP", 30)
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        for i in range(3):
+            assert keyed(node, f"refused{i}").status == 503
+        status, reason = health(node)
+        assert status == 503 and "refuses publishes with an Idempotency-Key: OOM" in reason
+        assert node.metric("push_broker_up") == 0 and readiness(node) == 200
+        assert publish(node.port, "keyed", 1).status == 202
+        assert health(node)[0] == 503  # which says nothing of those with a key
+        redis.command("CONFIG", "SET", "maxmemory", "0")
+        assert keyed(node, "accepted").status == 202
+        assert health(node) == (200, "") and node.metric("push_broker_up") == 1
+
+
+def test_a_channel_whose_history_cannot_be_written_says_nothing_of_the_broker(redis):
+    with start(redis.url(), PUSH_HISTORY_SIZE=20) as node:
+        redis.command("SET", "push:history:bad", "text")
+        for _ in range(4):
+            assert publish(node.port, "bad", 1).status == 503
+        assert health(node) == (200, "")
+        assert publish(node.port, "good", 1).status == 202
 
 
 def test_what_is_refused_for_its_channel_says_nothing_of_the_broker(redis):
