@@ -75,6 +75,12 @@ def test_two_requests_in_one_segment_are_answered_in_order_or_the_first_ends_the
         assert tally.count() == got.count(202)
 
 
+def test_requests_right_behind_one_for_a_file_are_answered_as_they_were_sent(server):
+    with Connection(server.port) as connection:
+        connection.send(REQUESTS["console"][0] * 2 + REQUESTS["no channels"][0])
+        assert [answer.status for answer in answers_until_quiet(connection, 3)] == [200, 200, 400]
+
+
 def test_ten_publishes_in_one_segment_do_not_hang(server):
     with Tally(server, "framing") as tally, Connection(server.port) as connection:
         connection.send(post(JSON_PUBLISH) * 10)
