@@ -16,6 +16,8 @@ from redis_servers import RedisServer, wait_until
 from server import BUILD, LWSWS, PUSHD, SOURCE, Process, Server
 
 SLOW_DRAIN = {"PUSH_DRAIN_DURATION": "20s", "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "2s"}
+# a worker leaves with its last client, without one at once: some are left however long the next pushd takes to start
+LONG_DRAIN = {**SLOW_DRAIN, "PUSH_DRAIN_DURATION": "600s"}
 TAKEN_OVER = r"held by worker (\d+) of a pushd that was killed: taking over"
 
 
@@ -63,7 +65,7 @@ def test_a_new_pushd_takes_over_at_once_what_a_killed_one_left(workers):
     with RedisServer() as redis:
         env = {**SLOW_DRAIN, **({"PUSH_REDIS_URL": redis.url(), "PUSH_WORKERS": workers} if workers > 1 else {})}
         first = Server(**env)
-        clients = [ws(first, "a") for _ in range(4)]
+        clients = [ws(first, "a") for _ in range(8)]
         children = kill(first)
         assert len(children) == workers
         try:
@@ -83,8 +85,10 @@ def test_a_new_pushd_takes_over_at_once_what_a_killed_one_left(workers):
 
 
 def test_a_worker_that_is_stuck_is_killed_for_its_port():
-    first = Server(**SLOW_DRAIN)
+    first = Server(**LONG_DRAIN)
+    clients = [ws(first, "a") for _ in range(4)]
     children = kill(first)
+    # not before: the kernel continues what stands still where it is orphaned
     for pid in children:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -93,6 +97,8 @@ def test_a_worker_that_is_stuck_is_killed_for_its_port():
             assert publish(second.port, "a", 1).status == 202
         wait_until(lambda: not is_there(children[0]), "it is gone", 10)
     finally:
+        for client in clients:
+            client.close()
         end(children)
         shutil.rmtree(first.folder, ignore_errors=True)
 
@@ -102,7 +108,7 @@ def run_on(port, management, *before, **env):
     process = Process([*before, PUSHD, "--config", SOURCE, "--plugins", BUILD / "plugins", "--mounts", SOURCE / "mounts",
                        "--lwsws", LWSWS], {"SERVER_PORT": port, "MANAGEMENT_SERVER_PORT": management, **env})
     try:
-        return process.wait(20), process.lines
+        return process.wait(60), process.lines
     finally:
         process.kill()
 
@@ -153,13 +159,16 @@ def test_a_worker_whose_pushd_is_only_out_of_sight_keeps_its_port(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
 def test_another_users_orphans_are_left_alone_and_named():
-    first = Server(**SLOW_DRAIN)
+    first = Server(**LONG_DRAIN)
+    clients = [ws(first, "a") for _ in range(4)]
     children = kill(first)
     try:
         code, lines = run_on(first.port, first.management, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
         assert code == 1 and "is taken" in lines[-1] and "taking over" not in "\n".join(lines)
         assert all(map(is_there, children))
     finally:
+        for client in clients:
+            client.close()
         end(children)
         shutil.rmtree(first.folder, ignore_errors=True)
 
@@ -170,12 +179,15 @@ def test_workers_that_have_given_up_root_are_taken_over_too():
         conf = server.folder / "conf"
         conf.write_text(conf.read_text().replace('"global": {', '"global": { "username": "nobody",', 1))
 
-    first = Server(before=give_up_root, **SLOW_DRAIN)
+    first = Server(before=give_up_root, **LONG_DRAIN)
+    clients = [ws(first, "a") for _ in range(4)]
     children = kill(first)
     try:
         with Again(first, **SLOW_DRAIN) as second:
             assert re.search(TAKEN_OVER, second.process.output())
             assert publish(second.port, "a", 1).status == 202
     finally:
+        for client in clients:
+            client.close()
         end(children)
         shutil.rmtree(first.folder, ignore_errors=True)
