@@ -870,7 +870,7 @@ static void
 what_another_node_may_have_missed_is_a_gap_for_those_who_have_come_since(void **state)
 {
 	struct world *world = *state;
-	struct push_channel *channel;
+	struct push_channel *channel = NULL;
 	struct client *clients[3];
 
 	world->options.heartbeat_us = 20 * SECOND_US;
