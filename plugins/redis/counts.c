@@ -274,13 +274,21 @@ on_refused(struct redis_node *node, bool is_check, const struct push_redis_reply
 		node->count_refused_us = engine->now_us;
 }
 
+static bool
+is_number(const struct push_redis_reply *reply, uint64_t expected)
+{
+	uint64_t value = 0;
+
+	return reply->type == PUSH_REDIS_STRING && push_redis_decimal(reply->text, reply->size, &value) &&
+	       value == expected;
+}
+
 void
 redis_count_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
 	const struct push_redis_reply *reply)
 {
 	struct redis_subscription *subscription = take(node, awaited->context);
 	bool is_check = awaited->kind == REDIS_AWAITED_COUNT_CHECK;
-	uint64_t value = 0;
 
 	if (reply->type == PUSH_REDIS_ERROR)
 		on_refused(node, is_check, reply);
@@ -290,14 +298,11 @@ redis_count_answer(struct redis_node *node, const struct push_redis_awaited *awa
 		return;
 	if (is_check)
 		subscription->checked_us = node->engine->now_us;
-	if (is_check && reply->type == PUSH_REDIS_ERROR) {
+	/* a check that is refused says nothing of the number */
+	if (reply->type == PUSH_REDIS_ERROR ? is_check : !is_check || is_number(reply, awaited->count)) {
 		on_told(subscription, awaited->count);
 	} else if (reply->type == PUSH_REDIS_ERROR) {
 		tell_later(subscription);
-	} else if (!is_check ||
-		   (reply->type == PUSH_REDIS_STRING &&
-			   push_redis_decimal(reply->text, reply->size, &value) && value == awaited->count)) {
-		on_told(subscription, awaited->count);
 	} else {
 		node->engine->stats->counts_forgotten++;
 		subscription->told = NOT_TOLD;
