@@ -5,8 +5,8 @@
  *
  *   1. slow subscribers, those with the largest queues first,
  *      then those with the most messages not acknowledged        closed with 1013
- *   2. connections whose clients do not end a body or do not
- *      read answers, the oldest first                            503, or closed
+ *   2. connections whose clients do not end a body or a
+ *      message, or do not read answers, the oldest first         503, 1013, or closed
  *   3. messages of history, the oldest of all channels first     a client that needs one is sent `gap`
  *   4. publishes, once all of the budget is in use               503 (message.c, direct/http_conn.c)
  *

@@ -26,11 +26,12 @@ struct push_frame {
 	uint32_t size;                /* bytes, with those of its text */
 	struct push_account *account; /* what it is charged to, borrowed; NULL: nothing (memory.h) */
 	struct push_tracker *tracker; /* who counts its writes, borrowed; NULL: nobody */
-	uint64_t accepted_us; /* when the message was accepted; 0 for what is no message (heartbeats, closes)
-			       */
-	struct push_frame *text; /* a reference; NULL: all is in bytes */
-	/* where in the whole it lies; of a text: how many frames around it are kept in history */
-	uint32_t text_at;
+	uint64_t accepted_us;         /* when the message was; 0: a heartbeat, a close, an answer */
+	struct push_frame *text;      /* a reference; NULL: all is in bytes */
+	union {
+		uint32_t text_at; /* of a frame around a text: where in the whole that lies */
+		uint32_t kept;    /* of a text: how many frames around it history keeps */
+	};
 	unsigned char bytes[];
 };
 

@@ -87,7 +87,7 @@ static void
 keep_frame(struct push_history_store *store, struct push_frame *frame)
 {
 	push_frame_charge(frame, account_of(store, PUSH_MEMORY_HISTORY));
-	if (frame->text && !frame->text->text_at++)
+	if (frame->text && !frame->text->kept++)
 		push_frame_charge(frame->text, account_of(store, PUSH_MEMORY_HISTORY));
 }
 
@@ -95,7 +95,7 @@ static void
 let_go_of_frame(struct push_history_store *store, struct push_frame *frame)
 {
 	push_frame_charge(frame, account_of(store, PUSH_MEMORY_QUEUES));
-	if (frame->text && !--frame->text->text_at)
+	if (frame->text && !--frame->text->kept)
 		push_frame_charge(frame->text, account_of(store, PUSH_MEMORY_QUEUES));
 }
 

@@ -93,15 +93,3 @@ push_hub_relieve_queues(struct push_hub *hub, uint64_t now_us, size_t max)
 	}
 	return count;
 }
-
-size_t
-push_hub_relieve_history(struct push_hub *hub, size_t max)
-{
-	return hub->history ? push_history_store_relieve(hub->history, max) : 0;
-}
-
-struct push_memory *
-push_hub_memory(struct push_hub *hub)
-{
-	return &hub->memory;
-}

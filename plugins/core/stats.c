@@ -50,6 +50,15 @@ single(struct push_buf *to, const char *name, const char *type, const char *help
 	push_buf_printf(to, "%s %" PRIu64 "\n", name, value);
 }
 
+/* The samples below a head(), one for each of `labels`. */
+static void
+by_label(struct push_buf *to, const char *name, const char *label, const char *const *labels,
+	const uint64_t *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		push_buf_printf(to, "%s{%s=\"%s\"} %" PRIu64 "\n", name, label, labels[i], values[i]);
+}
+
 /*
  * The names that dashboards made for the origin look for.  The two gauges are called untyped: Prometheus
  * keeps the suffix _count for histograms and summaries, and its linter refuses a gauge that has it.
@@ -170,19 +179,15 @@ render_memory(const struct push_stats *stats, struct push_buf *to)
 
 	head(to, "push_memory_bytes", "gauge",
 		"Bytes of push.memory.max that are in use now: what waits for subscribers, what the kernel "
-		"may "
-		"buffer for slow ones, requests and answers under way, history, values kept by name, "
+		"may buffer for slow ones, requests and answers under way, history, values kept by name, "
 		"channels.");
-	for (size_t i = 0; i < PUSH_MEMORY_USE_COUNT; i++)
-		push_buf_printf(to, "push_memory_bytes{for=\"%s\"} %" PRIu64 "\n", uses[i], stats->memory[i]);
+	by_label(to, "push_memory_bytes", "for", uses, stats->memory, PUSH_MEMORY_USE_COUNT);
 	single(to, "push_memory_max_bytes", "gauge", "push.memory.max, of all workers together.",
 		stats->memory_max);
 	head(to, "push_memory_relieved_total", "counter",
-		"What gave way since memory was short: slow clients, connections whose answers are not read, "
-		"messages of history, publishes.");
-	for (size_t i = 0; i < PUSH_RELIEF_COUNT; i++)
-		push_buf_printf(to, "push_memory_relieved_total{what=\"%s\"} %" PRIu64 "\n", relieved[i],
-			stats->relieved[i]);
+		"What gave way since memory was short: slow clients, connections whose answers are not read "
+		"or whose bodies or messages do not end, messages of history, publishes.");
+	by_label(to, "push_memory_relieved_total", "what", relieved, stats->relieved, PUSH_RELIEF_COUNT);
 }
 
 static void
@@ -260,7 +265,10 @@ static void
 render_state(const struct push_stats *stats, const struct push_options *options, struct push_buf *to)
 {
 	single(to, "push_broker_up", "gauge",
-		"1 while the broker can be reached and does not refuse every publish, of several workers by all of them.", stats->broker_up);
+		"1 while the broker can be reached and does not refuse every publish, of several workers by "
+		"all "
+		"of them.",
+		stats->broker_up);
 	single(to, "push_draining", "gauge", "Workers that have asked their clients to reconnect elsewhere.",
 		stats->draining);
 	single(to, "push_log_lines_dropped_total", "counter",
@@ -286,9 +294,7 @@ render_traces(const struct push_stats *stats, struct push_buf *to)
 	head(to, "push_trace_spans_total", "counter",
 		"Spans by what became of them: exported, dropped since there were too many, failed at the "
 		"collector.");
-	for (size_t i = 0; i < PUSH_TRACE_RESULT_COUNT; i++)
-		push_buf_printf(to, "push_trace_spans_total{result=\"%s\"} %" PRIu64 "\n", labels[i],
-			stats->trace_spans[i]);
+	by_label(to, "push_trace_spans_total", "result", labels, stats->trace_spans, PUSH_TRACE_RESULT_COUNT);
 }
 
 /* The names that Prometheus' own client libraries use. */

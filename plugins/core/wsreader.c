@@ -262,6 +262,12 @@ read_text(struct push_ws_reader *reader, const unsigned char *piece, size_t size
 	bool last = !reader->left && is_final(reader);
 	size_t whole;
 
+	if (reader->discards) {
+		if (!reader->left)
+			end_frame(reader);
+		reader->in_message = !last;
+		return none();
+	}
 	if (last && !text->size) {
 		end_frame(reader);
 		return push_utf8_is_valid((const char *)piece, size) ? message_event(reader, piece, size)
@@ -281,6 +287,13 @@ read_text(struct push_ws_reader *reader, const unsigned char *piece, size_t size
 		return none();
 	return reader->text_checked == text->size ? message_event(reader, text->bytes, text->size)
 						  : fail(reader, BAD_TEXT);
+}
+
+void
+push_ws_reader_discard(struct push_ws_reader *reader)
+{
+	drop_message(reader);
+	reader->discards = true;
 }
 
 struct push_ws_event

@@ -54,6 +54,7 @@ struct push_ws_reader {
 	bool in_payload; /* the header is whole */
 	bool in_message; /* a text message has begun and its last fragment has not */
 	bool failed;     /* a fault or a Close was reported */
+	bool discards;   /* messages are read and thrown away */
 	uint8_t control[PUSH_WS_CONTROL_BYTES_MAX]; /* payload of a control frame in pieces */
 };
 
@@ -75,6 +76,11 @@ push_ws_reader_fini(struct push_ws_reader *reader);
  */
 struct push_ws_event
 push_ws_reader_next(struct push_ws_reader *reader, unsigned char **bytes, size_t *size);
+
+/* push_ws_reader_discard - keep no message from now on, nor what has come of one: our own Close frame is on
+ * its way, and of the client only its answer counts (RFC 6455, 1.4). */
+void
+push_ws_reader_discard(struct push_ws_reader *reader);
 
 /* push_ws_reader_is_idle - whether nothing has begun: a new reader would do as well. */
 bool

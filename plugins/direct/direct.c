@@ -53,7 +53,7 @@ push_direct_create(
 	push_list_init(&direct->probes);
 	push_list_init(&direct->doors);
 	push_list_init(&direct->requests);
-	push_list_init(&direct->unread);
+	push_list_init(&direct->burdens);
 	direct->requests_account = &ops->memory(broker)->accounts[PUSH_MEMORY_REQUESTS];
 	return direct;
 }
@@ -107,7 +107,16 @@ push_direct_stop(struct push_direct *direct)
 size_t
 push_direct_relieve(struct push_direct *direct, size_t max)
 {
-	return direct_requests_relieve(direct, max);
+	struct direct_burden *burden;
+	size_t count = 0;
+
+	while (count < max && !push_list_is_empty(&direct->burdens) &&
+		push_memory_gives(direct->requests_account->memory, 1u << PUSH_MEMORY_REQUESTS)) {
+		burden = push_container_of(direct->burdens.next, struct direct_burden, link);
+		burden->relieve(burden);
+		count++;
+	}
+	return count;
 }
 
 bool

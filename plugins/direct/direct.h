@@ -95,8 +95,8 @@ push_direct_count(const struct push_direct *direct);
 void
 push_direct_ready(struct push_direct *direct, enum push_direct_set set);
 
-/* push_direct_relieve - while memory is short, close connections whose answers are not read, the oldest
- * first: at most `max`.  Returns their number. */
+/* push_direct_relieve - while memory is short, close connections whose clients do not read answers or do not
+ * end a body or a message, the oldest first: at most `max`.  Returns their number. */
 size_t
 push_direct_relieve(struct push_direct *direct, size_t max);
 

@@ -10,6 +10,13 @@
 #include "direct/routes.h"
 #include "loop/source.h"
 
+/* What a connection keeps for a client that does not end it: a body, a message, answers that are not read. */
+struct direct_burden {
+	struct push_list link; /* in direct->burdens */
+	void (*relieve)(
+		struct direct_burden *burden); /* frees it and takes it off the list; its connection ends */
+};
+
 struct push_direct {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker;
@@ -18,8 +25,7 @@ struct push_direct {
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
 	struct push_list probes, doors, requests;
-	struct push_list unread; /* of these: whose client does not read, or not end its body, the
-				    oldest first */
+	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
 	int files_max;
@@ -40,11 +46,6 @@ direct_request_open(struct push_direct *direct, int fd, int port);
 /* direct_request_on_timer - the wheel's callback. */
 void
 direct_request_on_timer(struct push_timer *timer, uint64_t now_us);
-
-/* direct_requests_relieve - while memory is short, close connections whose answers are not read, at most
- * `max`. */
-size_t
-direct_requests_relieve(struct push_direct *direct, size_t max);
 
 /* direct_requests_stop - end those that wait for a request. */
 void

@@ -44,7 +44,7 @@ forget_request(struct push_http_conn *conn)
 {
 	push_buf_reset(&conn->body);
 	if (!conn->answers.size)
-		push_list_remove(&conn->unread);
+		push_list_remove(&conn->burden.link);
 	push_route_unref(conn->route);
 	conn->route = NULL;
 	free(conn->origin);
@@ -64,7 +64,7 @@ conn_destroy(struct push_source *source)
 
 	push_timer_disarm(&conn->timer);
 	push_list_remove(&conn->link);
-	push_list_remove(&conn->unread);
+	push_list_remove(&conn->burden.link);
 	direct_probe_forget(conn);
 	if (conn->state == CONN_WAITING && !conn->published) {
 		conn->direct = NULL;
@@ -173,12 +173,12 @@ send_answers(struct push_http_conn *conn)
 	if (conn->answers_sent < answers->size) {
 		if (conn->lines || !push_timer_is_armed(&conn->timer))
 			arm(conn, PUSH_ANSWERS_US);
-		if (push_list_is_empty(&conn->unread))
-			push_list_append(&conn->direct->unread, &conn->unread);
+		if (push_list_is_empty(&conn->burden.link))
+			push_list_append(&conn->direct->burdens, &conn->burden.link);
 		wait_for(conn, EPOLLOUT);
 		return;
 	}
-	push_list_remove(&conn->unread);
+	push_list_remove(&conn->burden.link);
 	if (answers->size > PUSH_ANSWERS_KEPT_BYTES)
 		push_buf_reset(answers);
 	push_buf_clear(answers);
@@ -593,8 +593,8 @@ read_body(struct push_http_conn *conn, const char *bytes, size_t size)
 		return size;
 	size = conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
 	if (conn->state == CONN_BODY && conn->body.size && conn->source.fd >= 0 &&
-		push_list_is_empty(&conn->unread))
-		push_list_append(&conn->direct->unread, &conn->unread);
+		push_list_is_empty(&conn->burden.link))
+		push_list_append(&conn->direct->burdens, &conn->burden.link);
 	return size;
 }
 
@@ -1086,6 +1086,23 @@ begin_head(struct push_http_conn *conn)
 	arm(conn, PUSH_KEEP_ALIVE_US);
 }
 
+/* Its client makes it keep memory: an answer that is not read, or a body that does not end. */
+static void
+relieve(struct direct_burden *burden)
+{
+	struct push_http_conn *conn = push_container_of(burden, struct push_http_conn, burden);
+
+	push_list_remove(&burden->link);
+	if (conn->state == CONN_BODY && !conn->answers.size) {
+		break_body(conn, 503, PUSH_MEMORY_SHORT_TEXT);
+		return;
+	}
+	push_buf_reset(&conn->answers);
+	conn->answers_sent = 0;
+	push_source_abort(&conn->source);
+	conn_close(conn);
+}
+
 void
 direct_request_open(struct push_direct *direct, int fd, int port)
 {
@@ -1100,7 +1117,8 @@ direct_request_open(struct push_direct *direct, int fd, int port)
 	conn->keep_alive = true;
 	push_list_append(&direct->requests, &conn->link);
 	push_list_init(&conn->probe_link);
-	push_list_init(&conn->unread);
+	push_list_init(&conn->burden.link);
+	conn->burden.relieve = relieve;
 	push_timer_init(&conn->timer);
 	push_buf_init(&conn->body, direct->ops->options(direct->broker)->message_bytes_max);
 	push_buf_init(&conn->answers, PUSH_ANSWERS_BYTES_MAX + PUSH_ANSWER_BYTES_MAX);
@@ -1135,34 +1153,6 @@ direct_request_resume(struct push_http_conn *conn, bool ours)
 		wait_for(conn, READING);
 	else
 		give_to_lws(conn);
-}
-
-/* Its client makes it keep memory: an answer that is not read, or a body that does not end. */
-static void
-relieve(struct push_http_conn *conn)
-{
-	push_list_remove(&conn->unread);
-	if (conn->state == CONN_BODY && !conn->answers.size) {
-		break_body(conn, 503, PUSH_MEMORY_SHORT_TEXT);
-		return;
-	}
-	push_buf_reset(&conn->answers);
-	conn->answers_sent = 0;
-	push_source_abort(&conn->source);
-	conn_close(conn);
-}
-
-size_t
-direct_requests_relieve(struct push_direct *direct, size_t max)
-{
-	size_t count = 0;
-
-	while (count < max && !push_list_is_empty(&direct->unread) &&
-		push_memory_gives(direct->requests_account->memory, 1u << PUSH_MEMORY_REQUESTS)) {
-		relieve(push_container_of(direct->unread.next, struct push_http_conn, unread));
-		count++;
-	}
-	return count;
 }
 
 void

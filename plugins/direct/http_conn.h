@@ -25,7 +25,7 @@ struct push_http_conn {
 	struct push_sources *set;    /* one of direct's */
 	struct push_list link;       /* in direct->requests */
 	struct push_list probe_link; /* in a probe's waiting */
-	struct push_list unread;     /* in direct->unread while it waits for the client, holding memory */
+	struct direct_burden burden; /* listed while its client does not read answers or end a body */
 	struct push_timer timer;
 	uint8_t state;      /* enum conn_state */
 	bool keep_alive;    /* of the request that is being read */

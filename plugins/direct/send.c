@@ -24,6 +24,13 @@ push_frames_gather(unsigned char *to, size_t max, struct push_frame *const *fram
 	size_t size = 0;
 
 	for (size_t i = 0; i < count && size < max; i++, skip = 0) {
+		size_t left = frames[i]->size - skip;
+
+		if (__builtin_expect(!frames[i]->text && left <= max - size, 1)) {
+			memcpy(to + size, frames[i]->bytes + skip, left);
+			size += left;
+			continue;
+		}
 		for (size_t at = skip, piece; at < frames[i]->size && size < max;
 			at += piece, size += piece) {
 			const unsigned char *bytes = push_frame_at(frames[i], at, &piece);

@@ -21,14 +21,22 @@ struct stream {
 	struct push_source source;
 	struct push_direct *direct;
 	struct push_subscriber *subscriber; /* owned */
-	struct push_ws_reader *reader;      /* owned; NULL while no frame has begun */
+	struct begun *begun;                /* owned; NULL while no frame has begun */
+};
+
+/* What has come of a frame or a message that has not ended. */
+struct begun {
+	struct push_ws_reader reader;
+	struct direct_burden burden; /* listed while there is text */
+	struct stream *stream;       /* whose this is */
 };
 
 /* In source.flags. */
 enum {
 	IS_WS = 1,
-	IS_PAUSED = 4, /* the hub does not want to read from it */
-	FAILING = 2,   /* its frames could not be read: after our Close frame it hears nothing more */
+	FAILING = 2,     /* its frames could not be read: after our Close frame nothing more is read */
+	IS_PAUSED = 4,   /* the hub does not want to read from it */
+	IS_RELIEVED = 8, /* closed for what it had begun: of its frames only the Close counts */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes with malloc's own");
@@ -133,13 +141,14 @@ static const struct push_transport direct_transport = {
 };
 
 static void
-free_reader(struct stream *stream)
+free_begun(struct stream *stream)
 {
-	if (!stream->reader)
+	if (!stream->begun)
 		return;
-	push_ws_reader_fini(stream->reader);
-	free(stream->reader);
-	stream->reader = NULL;
+	push_list_remove(&stream->begun->burden.link);
+	push_ws_reader_fini(&stream->begun->reader);
+	free(stream->begun);
+	stream->begun = NULL;
 }
 
 static void
@@ -147,7 +156,7 @@ stream_destroy(struct push_source *source)
 {
 	struct stream *stream = push_container_of(source, struct stream, source);
 
-	free_reader(stream); /* first: the account may go with the broker */
+	free_begun(stream); /* first: the account may go with the broker */
 	stream->direct->ops->subscriber_destroy(stream->direct->broker, stream->subscriber);
 	free(stream);
 }
@@ -185,46 +194,76 @@ on_event(struct stream *stream, const struct push_ws_event *event)
 	}
 }
 
-/* A reader that has something in hand moves to the heap, one that has nothing goes away. */
+/* What has come is freed at once, not when the connection has ended: others have begun messages, too. */
+static void
+relieve(struct direct_burden *burden)
+{
+	struct begun *begun = push_container_of(burden, struct begun, burden);
+	struct stream *stream = begun->stream;
+
+	push_list_remove(&burden->link);
+	push_ws_reader_discard(&begun->reader);
+	stream->source.flags |= IS_RELIEVED;
+	stream->direct->ops->subscriber_close(stream->subscriber, PUSH_CLOSE_MEMORY);
+}
+
+/* A reader that has something in hand moves to the heap.  Returns false where there is none. */
+static bool
+begin(struct stream *stream, const struct push_ws_reader *reader)
+{
+	stream->begun = malloc(sizeof(*stream->begun));
+	if (!stream->begun)
+		return false;
+	stream->begun->reader = *reader;
+	stream->begun->burden.relieve = relieve;
+	stream->begun->stream = stream;
+	push_list_init(&stream->begun->burden.link);
+	return true;
+}
+
 static void
 keep_reader(struct stream *stream, struct push_ws_reader *reader)
 {
+	struct push_direct *direct = stream->direct;
+	struct direct_burden *burden;
+
 	if (push_ws_reader_is_idle(reader)) {
-		if (stream->reader)
-			free_reader(stream);
+		free_begun(stream);
 		return;
 	}
-	if (stream->reader)
-		return;
-	stream->reader = malloc(sizeof(*reader));
-	if (stream->reader) {
-		*stream->reader = *reader;
+	if (!stream->begun && !begin(stream, reader)) {
+		push_ws_reader_fini(reader);
+		stream_end(stream);
 		return;
 	}
-	push_ws_reader_fini(reader);
-	stream_end(stream);
+	burden = &stream->begun->burden;
+	if (!stream->begun->reader.text.size) {
+		push_list_remove(&burden->link);
+		return;
+	}
+	if (push_list_is_empty(&burden->link))
+		push_list_append(&direct->burdens, &burden->link);
+	if (!push_memory_has_room(direct->requests_account->memory, 0))
+		relieve(burden);
 }
 
 static void
 read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 {
 	struct push_direct *direct = stream->direct;
-	struct push_ws_reader fresh, *reader = stream->reader;
+	struct push_ws_reader fresh, *reader = stream->begun ? &stream->begun->reader : &fresh;
 	struct push_ws_event event;
 
-	if (!reader) {
-		reader = &fresh;
+	if (reader == &fresh) {
 		push_ws_reader_init(reader, direct->ops->options(direct->broker)->client_message_bytes_max);
 		push_buf_charge(&reader->text, direct->requests_account);
+		if (stream->source.flags & IS_RELIEVED)
+			push_ws_reader_discard(reader);
 	}
 	while ((event = push_ws_reader_next(reader, &bytes, &size)).kind != PUSH_WS_EVENT_NONE)
 		if (stream->source.fd >= 0)
 			on_event(stream, &event);
 	keep_reader(stream, reader);
-	/* a message that has begun is not to grow at others' cost */
-	if (stream->reader && stream->reader->text.size &&
-		!push_memory_has_room(direct->requests_account->memory, 0))
-		direct->ops->subscriber_close(stream->subscriber, PUSH_CLOSE_MEMORY);
 }
 
 static void

@@ -1,14 +1,15 @@
 /*
  * counts.c - how many clients each channel has here, in Redis, for the answers to publishes (publishes.c).
  *
- *   HSET push:clients:CHANNEL NODE count      when it has changed, and each refresh; EXPIRE with each
- *   HGET push:clients:CHANNEL NODE            after a message, now and then: is it still what was accepted?
- * EXPIRE where the last one is long ago HDEL push:clients:CHANNEL NODE            when the channel is no
- * longer subscribed
+ *   HSET push:clients:CHANNEL NODE count   when it has changed, and each refresh; EXPIRE with each
+ *   HGET push:clients:CHANNEL NODE         after a message, now and then: is it still what was accepted?
+ *                                          EXPIRE where the last one is long ago
+ *   HDEL push:clients:CHANNEL NODE         when the channel is no longer subscribed
  *
- *   changed ─▶ (later) ─▶ to_tell ─HSET─▶ telling ─accepted─▶ told ─message, or its time─▶ to_check ─HGET─▶
- * told ▲                          │ refused, lost                                  │ another value
- *                 └──────────────────────────┴────────────────────────────────────────────────┘
+ *   changed ─▶ (later) ─▶ to_tell ─HSET─▶ telling ─accepted─▶ told ─message, or its time─▶ to_check
+ *                            ▲               │                  ▲                            HGET │
+ *                            ├─refused, lost─┘                  └────────as accepted──────────────┤
+ *                            └───────────────────────another value────────────────────────────────┘
  *
  * Nothing here may hold up a publish, which takes the same connection: at most PUSH_REDIS_COUNTS_MAX of these
  * commands are unanswered, the rest waits here, where it costs nothing and what changes again is said once.

@@ -35,8 +35,9 @@
  * stalled server carries out after its repeat.  What is not published leaves none.
  *
  * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
- * channel has had no message for three days, or was dropped, and what has left it is not behind o, which is one
- * to three days old, or the last message of those that were dropped.  Without it a quiet channel would look like one whose messages are gone.
+ * channel has had no message for three days, or was dropped, and what has left it is not behind o, which is
+ * one to three days old, or the last message of those that were dropped.  Without it a quiet channel would
+ * look like one whose messages are gone.
  */
 #ifndef PUSH_REDIS_SCRIPTS_H
 #define PUSH_REDIS_SCRIPTS_H
@@ -47,14 +48,14 @@
 enum push_redis_script {
 	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
 	 * message's own ttl (0: none), how many channels may be kept
-	 * ─▶ receivers, epoch, number, channels that were dropped for it.  What cannot be kept is published
-	 * all the same, as 1E ~ 1 ' ' payload, and what the channel had is gone (with 0 it stays: nothing can
-	 * be written) ─▶ receivers, epoch, number, why not.  What is published: 1E # id ' ' id before ' ' own
-	 * ttl ' ' payload A fourth key is that of ONCE. */
+	 * ─▶ receivers, epoch, number, channels that were dropped for it
+	 * What is published: 1E # id ' ' id before ' ' own ttl ' ' payload
+	 * What cannot be kept is published all the same, as 1E ~ 1 ' ' payload, and what the channel had is
+	 * gone (with 0 it stays: nothing can be written) ─▶ receivers, epoch, number, why not
+	 * A fourth key is that of ONCE. */
 	PUSH_REDIS_SCRIPT_PUBLISH,
-	/* keys: once; PUBLISH or SPUBLISH, channel, payload ─▶ receivers; or receivers, "again": an earlier
-	 * one's
-	 */
+	/* keys: once; PUBLISH or SPUBLISH, channel, payload
+	 * ─▶ receivers; or receivers, "again": an earlier one's */
 	PUSH_REDIS_SCRIPT_ONCE,
 	/* keys: partition, stream, last; from, to (ids as XRANGE takes them), ttl, how many at most, and
 	 * bytes ─▶ epoch, number, now, then of each message, the newest first: id, t, x, payload; then the id

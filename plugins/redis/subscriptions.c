@@ -1,9 +1,9 @@
 /*
  * subscriptions.c - what this process is subscribed to in Redis.
  *
- *   first client ─▶ to_ask ──SUBSCRIBE──▶ asked ──confirmed──▶ live ──last client gone──▶ live, idle ─▶
- * dropped ▲                                          │ └──────────────── connection lost ─────────┘   and
- * confirmed again: `gap`
+ *   first client ─▶ to_ask ──SUBSCRIBE──▶ asked ──confirmed──▶ live ──last client gone──▶ idle ─▶ dropped
+ *                     ▲                                         │
+ *                     └──connection lost; confirmed again: `gap`┘
  *
  * Lists are moved as a whole when a connection is lost, so that nothing here walks all channels at once; they
  * are asked for again in batches, as fast as the server takes them.

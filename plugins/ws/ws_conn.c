@@ -97,6 +97,11 @@ ws_conn_receive(struct push_connection *connection, const char *bytes, size_t si
 		connection->ops->subscriber_close(subscriber, PUSH_CLOSE_BINARY);
 		return;
 	}
+	if (!push_memory_has_room(connection->ops->memory(connection->broker), size)) {
+		connection->ops->subscriber_close(subscriber, PUSH_CLOSE_MEMORY);
+		forget_received(connection);
+		return;
+	}
 	push_buf_append(&connection->received, bytes, size);
 	if (connection->received.status == PUSH_OK && !lws_is_final_fragment(connection->wsi))
 		return;

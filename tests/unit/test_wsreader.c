@@ -801,6 +801,37 @@ without_memory_for_a_message_in_pieces_the_connection_fails_with_1011(void **sta
 	push_buf_fini(&stream);
 }
 
+/* However the stream is cut: the first message has begun, and perhaps ended, when the reader is told. */
+static void
+a_reader_that_discards_keeps_no_text_and_still_reads_pings_and_the_close(void **state)
+{
+	static const struct frame frames[FRAMES_MAX] = {F(BEGIN, "begun"), F(MORE, "\xFF"), F(PING, "a"),
+		F(LAST, "end"), F(TEXT, "whole"), F(CLOSE, "\x03\xE8")};
+	struct push_buf stream, transcript;
+
+	(void)state;
+	put_frames(&stream, frames);
+	for (size_t step = 1; step < stream.size; step++) {
+		struct push_ws_reader reader;
+
+		push_ws_reader_init(&reader, LIMIT);
+		push_buf_init(&transcript, 1 << 20);
+		play_read(&reader, stream.bytes, 9, &transcript); /* of the 11 bytes of the first frame */
+		assert_int_equal(reader.text.size, 3);
+		push_ws_reader_discard(&reader);
+		for (size_t at = 9, size; at < stream.size; at += size) {
+			size = step < stream.size - at ? step : stream.size - at;
+			play_read(&reader, stream.bytes + at, size, &transcript);
+			assert_null(reader.text.bytes);
+		}
+		push_buf_append(&transcript, "", 1);
+		assert_string_equal(transcript.bytes, "ping(a) close(1000 ) ");
+		push_ws_reader_fini(&reader);
+		push_buf_fini(&transcript);
+	}
+	push_buf_fini(&stream);
+}
+
 int
 main(void)
 {
@@ -826,6 +857,7 @@ main(void)
 		cmocka_unit_test(a_reader_is_idle_only_where_a_new_one_would_do),
 		cmocka_unit_test(a_whole_frame_is_given_where_it_lies),
 		cmocka_unit_test(a_read_of_nothing_is_nothing),
+		cmocka_unit_test(a_reader_that_discards_keeps_no_text_and_still_reads_pings_and_the_close),
 		cmocka_unit_test(without_memory_for_a_message_in_pieces_the_connection_fails_with_1011),
 	};
 
