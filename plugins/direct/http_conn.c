@@ -356,6 +356,8 @@ publish_body(struct push_http_conn *conn)
 		return;
 	}
 	push_timer_disarm(&conn->timer);
+	if (!conn->answers.size)
+		push_list_remove(&conn->burden.link); /* what is under way is not the client's to end */
 	push_buf_init(&conn->body, body.max); /* its bytes are `body`'s now */
 	push_buf_charge(&conn->body, body.account);
 	publish(conn, body.bytes ? body.bytes : "", body.size);
