@@ -1,0 +1,192 @@
+"""
+The pages in docs/, as a reader follows them: from top to bottom, command by command, on one machine.
+
+A block of commands (```sh) is run as it stands, and the block of text behind it (```text) is all that it prints.  A
+page is one sitting: what one block has published is there for the next.
+
+    ```sh                          runs, and has to end with 0
+    <!-- fails -->                 above a block: it has to end with another code
+    <!-- terminal -->              above a block: it runs on in a terminal of its own, until the page ends
+    <!-- needs: websocat -->       above a block: it is left out without that program
+    <!-- not run: the reason -->   above a block: it is only shown
+
+A block that runs ./server/run starts the page's server with the settings in front of it (and stops the one before).  A
+page begins with one that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
+(ids, tokens, times) is compared by its shape.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+
+from server import BUILD, DIRECT, SOURCE, TOOLS, Server, environment
+
+SLACK_S = 30  # on a machine that does many other things
+START = re.compile(r"^(?P<settings>(?:[A-Z_]+=\S+ )*)\./server/run$", re.M)
+BLOCK = re.compile(r"(?P<marks>(?:<!-- .+? -->\n)*)```(?P<language>\w+)\n(?P<body>.*?)^```$"
+                   r"(?:\n\n```text\n(?P<expected>.*?)^```$)?", re.S | re.M)
+SHAPES = (
+    (r"\b\d+(?:\.[0-9a-z]{4,}\.[0-9]+)+\b", "ID"),
+    (r"\b[0-9a-f]{16}\.[0-9a-f]{32}\b", "TOKEN"),
+    (r"\bretry:\d+", "retry:N"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
+    (r"\b\d+(?:\.\d+)? ?(?:us|µs|ms)\b", "DURATION"),
+)
+
+
+@dataclass
+class Block:
+    language: str
+    body: str
+    expected: str
+    marks: dict = field(default_factory=dict)
+
+    def title(self):
+        return self.body.strip().split("\n")[0][:70]
+
+
+def read(page):
+    """The blocks of a page, in order."""
+    blocks = []
+    for found in BLOCK.finditer(page.read_text()):
+        marks = dict(re.findall(r"<!-- ([\w ]+?)(?:: (.+?))? -->", found["marks"]))
+        blocks.append(Block(found["language"], found["body"], found["expected"] or "", marks))
+    return blocks
+
+
+def shape(text):
+    for pattern, name in SHAPES:
+        text = re.sub(pattern, name, text)
+    return [line.rstrip() for line in text.split("\n") if line.strip()]
+
+
+def matches(expected, lines, may_go_on):
+    """Whether the lines are those, `...` being any."""
+    if not expected:
+        return may_go_on or not lines
+    if expected[0] == "...":
+        return any(matches(expected[1:], lines[i:], may_go_on) for i in range(len(lines) + 1))
+    return bool(lines) and expected[0] == lines[0] and matches(expected[1:], lines[1:], may_go_on)
+
+
+class Terminal:
+    """A command that runs on."""
+
+    def __init__(self, block, command, env, cwd, translate):
+        self.block, self.translate = block, translate
+        self.bytes = b""
+        self.process = subprocess.Popen(["bash", "-c", command], env=env, cwd=cwd, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        while piece := os.read(self.process.stdout.fileno(), 65536):
+            self.bytes += piece
+
+    def _await(self, expected):
+        end = time.monotonic() + SLACK_S
+        while not matches(expected, self.lines(), may_go_on=True):
+            assert time.monotonic() < end and self.process.poll() is None, \
+                f"`{self.block.title()}` shows\n{self.translate(self.bytes.decode())}\ninstead of\n{self.block.expected}"
+            time.sleep(0.02)
+
+    def lines(self):
+        return shape(self.translate(self.bytes.decode(errors="replace")))
+
+    def await_begin(self):
+        self._await(shape(self.block.expected)[:1])
+
+    def end(self):
+        try:
+            self._await(shape(self.block.expected))
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process.stdin.close()
+
+
+class Reader:
+    """Somebody who types what a page shows."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.server = None
+        self.terminals = []
+
+    def __enter__(self):
+        (self.folder / ".curlrc").write_text("silent\nshow-error\n")  # on a terminal curl shows no progress either
+        self._start({})
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind:
+            for terminal in self.terminals:
+                terminal.block.expected = ""
+        self._stop()
+
+    def _start(self, settings):
+        self.server = Server(**settings)
+
+    def _stop(self):
+        try:
+            while self.terminals:
+                self.terminals.pop(0).end()
+        finally:
+            self.server.__exit__(None, None, None)
+
+    def _env(self):
+        env = environment({})
+        env.pop("LD_PRELOAD", None)
+        env["PATH"] = f"{BUILD / 'server'}:{TOOLS / 'bin'}:{env['PATH']}"
+        env["PUSH_URL"] = f"http://127.0.0.1:{self.server.port}"
+        env["HOME"] = str(self.folder)
+        return env
+
+    def _here(self, text):
+        """Where the page's server is."""
+        return text.replace("localhost:8080", f"127.0.0.1:{self.server.port}") \
+            .replace("localhost:8000", f"127.0.0.1:{self.server.management}")
+
+    def _there(self, text):
+        return text.replace(f"127.0.0.1:{self.server.port}", "localhost:8080") \
+            .replace(f"127.0.0.1:{self.server.management}", "localhost:8000")
+
+    def follow(self, block):
+        """Returns why it was left out, or None."""
+        if block.language != "sh" or "not run" in block.marks:
+            return block.marks.get("not run", "no commands")
+        needs = block.marks.get("needs")
+        if needs == "direct" and not DIRECT:
+            return "lws' sockets do without"
+        if needs and needs != "direct" and not any(os.access(f"{folder}/{needs}", os.X_OK)
+                                                   for folder in self._env()["PATH"].split(":")):
+            return f"no {needs}"
+        if start := START.search(block.body):
+            self._stop()
+            self._start(dict(setting.split("=", 1) for setting in start["settings"].split()))
+            return None
+        command = self._here(block.body)
+        if "terminal" in block.marks:
+            self.terminals.append(Terminal(block, command, self._env(), self.folder, self._there))
+            self.terminals[-1].await_begin()
+            return None
+        self._run(block, command)
+        return None
+
+    def _run(self, block, command):
+        ran = subprocess.run(["bash", "-c", command], env=self._env(), cwd=self.folder, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SLACK_S)
+        out = self._there(ran.stdout.decode(errors="replace"))
+        assert matches(shape(block.expected), shape(out), may_go_on=False), \
+            f"`{block.title()}` shows\n{out}\ninstead of\n{block.expected}"
+        assert (ran.returncode != 0) == ("fails" in block.marks), f"`{block.title()}` ended with {ran.returncode}"
+
+
+def pages():
+    return sorted((SOURCE / "docs").rglob("*.md"))

@@ -1,0 +1,62 @@
+"""Every page in docs/ is true: its commands run and print what it shows, its links lead somewhere, and it is short."""
+
+import re
+
+import pytest
+
+from doc_pages import Reader, pages, read
+from server import SOURCE
+
+LINES_MAX = 200
+MARKS = {"fails", "terminal", "needs", "not run", "options", "generated"}
+PAGES = pages()
+
+
+def name(page):
+    return str(page.relative_to(SOURCE / "docs"))
+
+
+def commands(page):
+    return [block for block in read(page) if block.language == "sh"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any("not run" not in b.marks for b in commands(page))],
+                         ids=name)
+def test_a_reader_who_follows_the_page_sees_what_it_shows(page, tmp_path):
+    with Reader(tmp_path) as reader:
+        for block in read(page):
+            reader.follow(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_page_is_short_and_says_in_its_first_line_what_it_is_about(page):
+    lines = page.read_text().split("\n")
+    assert lines[0].startswith("# ")
+    assert len(lines) <= LINES_MAX + 1 or "<!-- generated -->" in lines
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_mark_of_a_block_is_one_that_is_known(page):
+    for block in read(page):
+        assert set(block.marks) <= MARKS, block.title()
+        assert "not run" not in block.marks or block.marks["not run"], block.title()
+
+
+def anchors(page):
+    """As GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title).lower()).replace(" ", "-")
+            for title in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
+@pytest.mark.parametrize("page", [*PAGES, SOURCE / "README.md"], ids=lambda page: page.name)
+def test_each_link_to_a_file_or_a_heading_leads_there(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:|mailto:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), target
