@@ -10,8 +10,8 @@ page is one sitting: what one block has published is there for the next.
     <!-- needs: websocat -->       above a block: it is left out without that program
     <!-- not run: the reason -->   above a block: it is only shown
 
-A block that runs ./server/run starts the page's server with the settings in front of it (and stops the one before).  A
-page begins with one that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
+A block that runs ./server/run starts the page's servers anew, one for each line, with the settings in front of it; with
+redis://localhost among them, a Redis of their own, too.  A page begins with a server that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
 (ids, tokens, times) is compared by its shape.
 """
 
@@ -23,9 +23,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from redis_servers import RedisServer
 from server import BUILD, DIRECT, SOURCE, TOOLS, Server, environment
 
-SLACK_S = 30  # on a machine that does many other things
+SLACK_S = 3  # on a machine that does many other things
 START = re.compile(r"^(?P<settings>(?:[A-Z_]+=\S+ )*)\./server/run$", re.M)
 BLOCK = re.compile(r"(?P<marks>(?:<!-- .+? -->\n)*)```(?P<language>\w+)\n(?P<body>.*?)^```$"
                    r"(?:\n\n```text\n(?P<expected>.*?)^```$)?", re.S | re.M)
@@ -116,12 +117,13 @@ class Reader:
 
     def __init__(self, folder):
         self.folder = folder
-        self.server = None
+        self.servers = []  # (the ports that the page shows, the server)
+        self.redis = None
         self.terminals = []
 
     def __enter__(self):
         (self.folder / ".curlrc").write_text("silent\nshow-error\n")  # on a terminal curl shows no progress either
-        self._start({})
+        self._start([{}])
         return self
 
     def __exit__(self, kind, value, trace):
@@ -129,33 +131,48 @@ class Reader:
             for terminal in self.terminals:
                 terminal.block.expected = ""
         self._stop()
+        if self.redis:
+            self.redis.close()
 
-    def _start(self, settings):
-        self.server = Server(**settings)
+    def _start(self, commands):
+        for settings in commands:
+            shown = settings.pop("SERVER_PORT", "8080"), settings.pop("MANAGEMENT_SERVER_PORT", "8000")
+            if settings.get("PUSH_REDIS_URL") == "redis://localhost":
+                self.redis = self.redis or RedisServer()
+                settings["PUSH_REDIS_URL"] = self.redis.url()
+            self.servers.append((shown, Server(**settings)))
 
     def _stop(self):
         try:
             while self.terminals:
                 self.terminals.pop(0).end()
         finally:
-            self.server.__exit__(None, None, None)
+            while self.servers:
+                self.servers.pop(0)[1].__exit__(None, None, None)
 
     def _env(self):
         env = environment({})
         env.pop("LD_PRELOAD", None)
         env["PATH"] = f"{BUILD / 'server'}:{TOOLS / 'bin'}:{env['PATH']}"
-        env["PUSH_URL"] = f"http://127.0.0.1:{self.server.port}"
+        env["PUSH_URL"] = self._here("http://localhost:8080")
         env["HOME"] = str(self.folder)
         return env
 
+    def _ports(self):
+        for (port, management), server in self.servers:
+            yield f"localhost:{port}", f"127.0.0.1:{server.port}"
+            yield f"localhost:{management}", f"127.0.0.1:{server.management}"
+
     def _here(self, text):
-        """Where the page's server is."""
-        return text.replace("localhost:8080", f"127.0.0.1:{self.server.port}") \
-            .replace("localhost:8000", f"127.0.0.1:{self.server.management}")
+        """Where the page's servers are."""
+        for shown, real in self._ports():
+            text = text.replace(shown, real)
+        return text
 
     def _there(self, text):
-        return text.replace(f"127.0.0.1:{self.server.port}", "localhost:8080") \
-            .replace(f"127.0.0.1:{self.server.management}", "localhost:8000")
+        for shown, real in self._ports():
+            text = text.replace(real, shown)
+        return text
 
     def follow(self, block):
         """Returns why it was left out, or None."""
@@ -167,9 +184,11 @@ class Reader:
         if needs and needs != "direct" and not any(os.access(f"{folder}/{needs}", os.X_OK)
                                                    for folder in self._env()["PATH"].split(":")):
             return f"no {needs}"
-        if start := START.search(block.body):
+        starts = [dict(setting.split("=", 1) for setting in start["settings"].split())
+                  for start in START.finditer(block.body)]
+        if starts:
             self._stop()
-            self._start(dict(setting.split("=", 1) for setting in start["settings"].split()))
+            self._start(starts)
             return None
         command = self._here(block.body)
         if "terminal" in block.marks:
