@@ -29,73 +29,78 @@
  * longer one */
 #define PUSH_OPTIONS_MAP(X)                                                                                  \
 	X(lifetime_min_us, DURATION, "push.reconnect.dither.min.duration", "120s",                           \
-		"shortest lifetime of a connection; each one is drawn from [min, max]")                      \
+		"shortest lifetime of a connection; each connection gets a random one between min and max")  \
 	X(lifetime_max_us, DURATION, "push.reconnect.dither.max.duration", "180s",                           \
 		"longest lifetime of a connection")                                                          \
 	X(grace_us, DURATION, "push.client.close.grace.period.duration", "4s",                               \
-		"how long a client has to answer a ping, or to close by itself")                             \
-	X(heartbeat_us, DURATION, "push.heartbeat.interval.duration", "30s", "pings and heartbeats")         \
-	X(redis_url, URL, "push.redis.url", "", "where Redis is; empty for the embedded broker")             \
+		"how long a client has to answer a ping, or to close after reconnect")                       \
+	X(heartbeat_us, DURATION, "push.heartbeat.interval.duration", "30s",                                 \
+		"time between two pings or heartbeats")                                                      \
+	X(redis_url, URL, "push.redis.url", "", "where Redis is; empty: the embedded broker")                \
 	X(redis_prefix, TEXT, "push.redis.prefix", "",                                                       \
-		"what all names of channels and keys in Redis begin with, such as staging:")                 \
+		"beginning of every channel and key in Redis, such as staging:")                             \
 	X(redis_sharded, SWITCH, "push.redis.sharded", "off",                                                \
-		"on: publish and subscribe by shard in a cluster (SPUBLISH, SSUBSCRIBE)")                    \
+		"on: use sharded channels in a cluster (SPUBLISH, SSUBSCRIBE)")                              \
 	X(redis_timeout_us, DURATION, "push.redis.timeout", "3s",                                            \
-		"a Redis server that is silent for so long is taken for dead")                               \
+		"a Redis server that does not answer for so long is given up")                               \
 	X(redis_publish_wait_us, DURATION, "push.redis.publish.wait", "1s",                                  \
-		"how long a publish waits for Redis to come back")                                           \
-	X(redis_tls_ca, TEXT, "push.redis.tls.ca", "", "who signs Redis' certificate; empty: the system's")  \
-	X(redis_tls_cert, TEXT, "push.redis.tls.cert", "", "our own certificate")                            \
-	X(redis_tls_key, TEXT, "push.redis.tls.key", "", "and its key")                                      \
-	X(message_bytes_max, SIZE, "push.message.max.size", "64kb", "a publish body")                        \
+		"how long a publish waits if Redis cannot be reached")                                       \
+	X(redis_tls_ca, TEXT, "push.redis.tls.ca", "",                                                       \
+		"file with the authorities of Redis' certificate; empty: the system's")                      \
+	X(redis_tls_cert, TEXT, "push.redis.tls.cert", "", "file with Push's own certificate for Redis")     \
+	X(redis_tls_key, TEXT, "push.redis.tls.key", "", "file with the key of that certificate")            \
+	X(message_bytes_max, SIZE, "push.message.max.size", "64kb",                                          \
+		"largest body of a publish, and largest line of a stream")                                   \
 	X(client_message_bytes_max, SIZE, "push.client.message.max.size", "4kb",                             \
-		"a message from a WebSocket client")                                                         \
-	X(queue_bytes_max, SIZE, "push.client.queue.max.size", "1mb", "what waits for one subscriber")       \
+		"largest message from a WebSocket client")                                                   \
+	X(queue_bytes_max, SIZE, "push.client.queue.max.size", "1mb",                                        \
+		"most bytes that wait for one subscriber; then it is closed as slow")                        \
 	X(publish_wait_max_us, DURATION, "push.publish.wait.max", "5s",                                      \
-		"how long a publish with ?wait=written waits for clients that do not read")                  \
-	X(ws_publish, SWITCH, "push.ws.publish", "off", "on: WebSocket clients may publish, too")            \
+		"longest time that a publish with ?wait=written waits")                                      \
+	X(ws_publish, SWITCH, "push.ws.publish", "off", "on: WebSocket clients may publish")                 \
 	X(channels_max, COUNT, "push.channels.max", "128", "channels of one connection")                     \
 	X(channels_total_max, COUNT, "push.channels.total.max", "1000000",                                   \
-		"channels that a process has clients of; more are refused")                                  \
+		"channels with clients in one process; more are refused")                                    \
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "bytes of a channel's name")        \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*",                                              \
-		"web pages that may call, by origin (https://example.com); * for all")                       \
+		"origins of the web pages that may call, such as https://example.com; *: all")               \
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
 		"on SIGTERM, clients are asked to reconnect, spread over this time")                         \
 	X(send_buffer_bytes, SIZE, "push.socket.send.buffer.size", "128kb",                                  \
-		"what the kernel buffers for one subscriber, beside its queue")                              \
+		"what the kernel may buffer for one subscriber, beside its queue")                           \
 	X(tcp_no_delay, SWITCH, "push.tcp.nodelay", "on",                                                    \
-		"off: the kernel may hold back a small message while another one is on its way")             \
+		"off: the kernel may delay a small message to join it with the next")                        \
 	X(flush_delay_us, DURATION, "push.flush.delay", "0",                                                 \
-		"how long messages may wait for others, to go out together")                                 \
+		"how long a message may wait for others, to be written together")                            \
 	X(memory_max, BUDGET, "push.memory.max", "50%",                                                      \
-		"what waits for clients, is kept of channels and is under way may take, of all workers "     \
-		"together: a size, or a share of the control group's limit, or of the machine's memory")     \
-	X(history_size, COUNT, "push.history.size", "0", "messages kept of a channel; 0: none")              \
-	X(history_ttl_us, DURATION, "push.history.ttl", "5m", "how long each is kept")                       \
+		"memory budget of everything that waits or is kept, of all workers together: a size, or a"   \
+		" share of the control group's limit (without one: of the machine's memory)")                \
+	X(history_size, COUNT, "push.history.size", "0", "messages kept of each channel; 0: none")           \
+	X(history_ttl_us, DURATION, "push.history.ttl", "5m", "how long a message is kept")                  \
 	X(history_bytes_max, MEMORY, "push.history.memory.max", "64mb",                                      \
-		"what all kept messages may take; beyond, the oldest go first")                              \
+		"most bytes of kept messages; then the oldest are dropped")                                  \
 	X(history_channels_max, COUNT, "push.history.channels.max", "100000",                                \
-		"channels that Redis keeps messages of; beyond, those that were quiet longest go first")     \
+		"channels that Redis keeps messages of; then those without a new message for longest are "   \
+		"dropped")                                                                                   \
 	X(history_rules, TEXT, "push.history.rules", "",                                                     \
-		"for channels by prefix, such as: chat:=100/5m ticker:=1 log:=0")                            \
+		"size and ttl of channels by prefix, such as chat:=100/5m ticker:=1 log:=0")                 \
 	X(ack_timeout_us, DURATION, "push.ack.timeout", PUSH_ACK_TIMEOUT_DEFAULT,                            \
-		"how long acks are waited for until messages are sent again")                                \
-	X(ack_retries, COUNT, "push.ack.retries", "3", "how often, until the client is closed")              \
+		"time without an ack after which messages are sent again")                                   \
+	X(ack_retries, COUNT, "push.ack.retries", "3",                                                       \
+		"how often messages are sent again; then the client is closed")                              \
 	X(ack_window, COUNT, "push.ack.window", "256",                                                       \
-		"messages without an ack that a client may have; push.client.queue.max.size bounds their "   \
-		"bytes")                                                                                     \
+		"messages of one client that may wait for an ack; push.client.queue.max.size limits their"   \
+		" bytes")                                                                                    \
 	X(client_ttl_us, DURATION, "push.client.ttl", "1h",                                                  \
-		"how long the position of a client with a name is kept, from its last ack or its end")       \
-	X(direct, SWITCH, "push.direct", "on",                                                               \
-		"off: plain HTTP/1.1 clients, too, are served on lws' own sockets")                          \
+		"how long the position of a named client is kept after its last ack or its end")             \
+	X(direct, SWITCH, "push.direct", "on", "off: libwebsockets serves plain HTTP/1.1 clients, too")      \
 	X(trace_url, TEXT, "push.trace.url", "",                                                             \
-		"where spans go by OTLP/HTTP, such as http://collector:4318/v1/traces; empty: nothing is "   \
-		"traced")                                                                                    \
+		"where spans are sent by OTLP/HTTP, such as http://collector:4318/v1/traces; empty: no "     \
+		"tracing")                                                                                   \
 	X(trace_ratio, RATIO, "push.trace.ratio", "0.01",                                                    \
-		"the share of publishes without a traceparent that begin a trace")                           \
+		"share of the publishes without a traceparent that start a trace")                           \
 	X(trace_service, TEXT, "push.trace.service", "push", "service.name of the spans")                    \
-	X(log_format, TEXT, "push.log.format", "text", "text, or json: an object a line (of pushd)")         \
+	X(log_format, TEXT, "push.log.format", "text", "text, or json: one object a line (with pushd)")      \
 	X(log_level, TEXT, "push.log.level", "info", "error, warn, info or debug")
 
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field
