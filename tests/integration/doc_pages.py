@@ -17,6 +17,7 @@ redis://localhost among them, a Redis of their own, too.  A page begins with a s
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -123,8 +124,16 @@ class Reader:
 
     def __enter__(self):
         (self.folder / ".curlrc").write_text("silent\nshow-error\n")  # on a terminal curl shows no progress either
+        (self.folder / "bin").mkdir()
         self._start([{}])
+        self._install(self.servers[0][1])
         return self
+
+    def _install(self, server):
+        """pushd, with its configuration where the package would have it."""
+        pushd = self.folder / "bin/pushd"
+        pushd.write_text(f'#!/bin/sh\nexec {shlex.join(map(str, server.command()))} "$@"\n')
+        pushd.chmod(0o755)
 
     def __exit__(self, kind, value, trace):
         if kind:
@@ -153,7 +162,7 @@ class Reader:
     def _env(self):
         env = environment({})
         env.pop("LD_PRELOAD", None)
-        env["PATH"] = f"{BUILD / 'server'}:{TOOLS / 'bin'}:{env['PATH']}"
+        env["PATH"] = f"{self.folder / 'bin'}:{BUILD / 'server'}:{TOOLS / 'bin'}:{env['PATH']}"
         env["PUSH_URL"] = self._here("http://localhost:8080")
         env["HOME"] = str(self.folder)
         return env

@@ -116,7 +116,7 @@ class Server:
         self._write_config(options or {}, conf_d or {})
         if before:
             before(self)
-        self.process = process(self._limited(limit_files) + self._command(arguments), self._env())
+        self.process = process(self._limited(limit_files) + self.command(arguments), self._env())
         self.ended = False
         if wait:
             self.wait_until_ready()
@@ -147,7 +147,7 @@ class Server:
     def _limited(self, files):
         return ["prlimit", f"--nofile={files}:{files}", "--"] if files else []
 
-    def _command(self, arguments):
+    def command(self, arguments=()):
         if self.stock:
             return [LWSWS, "-n", "-c", self.folder, "-d", "3", *arguments]
         return [PUSHD, "--config", self.folder, "--plugins", BUILD / "plugins", "--mounts", SOURCE / "mounts",

@@ -1,0 +1,111 @@
+"""
+docs/reference/ is what the programs say of themselves.
+
+The part of a page between `<!-- generated: NAME -->` and `<!-- end -->` comes from the program.  After a change of the
+program, PUSH_DOCS_WRITE=1 writes it anew:
+
+    PUSH_DOCS_WRITE=1 ctest --test-dir build/release -R integration.reference
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from http1 import get
+from redis_servers import RedisServer
+from server import BUILD, PUSHD, SOURCE, Server, environment
+
+REFERENCE = SOURCE / "docs/reference"
+GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n\n)(.*?)(\n<!-- end -->)", re.S)
+
+
+def text_of(command):
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment({})).stdout
+
+
+def table(head, rows):
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
+
+
+def options():
+    known = re.findall(r"^  (PUSH_\w+) +(\S+)? {1,} *(.*)$", text_of([PUSHD, "--help"]), re.M)
+    names = re.findall(r'"(push\.[a-z.]+)"', (SOURCE / "plugins/core/options.h").read_text())
+    by_variable = {name.upper().replace(".", "_"): name for name in names}
+    return table(("option", "default", "meaning"),
+                 [(f"`{by_variable[variable]}`", f"`{default}`" if default else "", meaning)
+                  for variable, default, meaning in known])
+
+
+def metrics():
+    """Of a server with everything switched on."""
+    with RedisServer() as redis, Server(PUSH_REDIS_URL=redis.url(), PUSH_HISTORY_SIZE=1, PUSH_WORKERS=2,
+                                        PUSH_TRACE_URL="http://127.0.0.1:9/") as server:
+        text = get(server.management, "/actuator/prometheus").body.decode()
+    rows = []
+    for name, meaning in re.findall(r"^# HELP (\w+) (.*)$", text, re.M):
+        kind = re.search(rf"^# TYPE {name} (\w+)$", text, re.M)[1]
+        samples = re.findall(rf"^{name}(?:_bucket)?{{(.*?)}} ", text, re.M)
+        labels = sorted({label for sample in samples for label in re.findall(r'(\w+)="', sample)} - {"le"})
+        rows.append((f"`{name}`", kind, " ".join(f"`{label}`" for label in labels), meaning))
+    return table(("metric", "type", "labels", "meaning"), rows)
+
+
+def pushd():
+    return f"```text\n{text_of([PUSHD, '--help'])}```\n"
+
+
+PARTS = {make.__name__: make for make in (options, metrics, pushd)}
+PLACES = [(page, part[1]) for page in sorted(REFERENCE.glob("*.md")) for part in GENERATED.findall(page.read_text())]
+
+
+@pytest.mark.parametrize("page,part", PLACES, ids=[part for _, part in PLACES])
+def test_the_page_shows_what_the_program_says(page, part):
+    text = page.read_text()
+    fresh = PARTS[part]()
+    if os.environ.get("PUSH_DOCS_WRITE"):
+        page.write_text(GENERATED.sub(lambda found: found[1] + fresh + found[4] if found[2] == part else found[0], text))
+    else:
+        shown = next(found[3] for found in GENERATED.finditer(text) if found[2] == part)
+        assert shown == fresh, "PUSH_DOCS_WRITE=1 writes it anew"
+
+
+def test_each_part_stands_on_a_page():
+    assert {part for _, part in PLACES} == set(PARTS)
+
+
+def constants(names, folder):
+    """The values of macros in the headers of plugins/, by compiling them."""
+    headers = ["core/limits.h", "direct/limits.h", "redis/limits.h", "trace/limits.h", "core/wsframe.h"]
+    program = "#include <stdio.h>\n#include <stdint.h>\n" + "".join(f'#include "{h}"\n' for h in headers) + \
+        "int main(void) {\n" + "".join(f'printf("%llu\\n", (unsigned long long)({n}));\n' for n in names) + "}\n"
+    (folder / "constants.c").write_text(program)
+    subprocess.run(["cc", "-std=gnu11", f"-I{SOURCE / 'plugins'}", f"-I{BUILD}", "-o", folder / "constants",
+                    folder / "constants.c"], check=True)
+    return dict(zip(names, map(int, text_of([folder / "constants"]).split())))
+
+
+UNITS = {"": 1, "bytes": 1, "kB": 1024, "MB": 1024 ** 2, "GB": 1024 ** 3, "µs": 1, "ms": 1000, "s": 10 ** 6,
+         "min": 60 * 10 ** 6, "h": 3600 * 10 ** 6, "a second": 1, "%": 1}
+
+
+def test_each_fixed_limit_has_the_value_of_its_constant(tmp_path):
+    rows = re.findall(r"^\| ([\d,.]+)(?: ([a-zA-Zµ% ]+))? \| .* \| `(PUSH_\w+)` \|$", (REFERENCE / "limits.md").read_text(), re.M)
+    values = constants([name for _, _, name in rows], tmp_path)
+    assert len(rows) > 30
+    for number, unit, name in rows:
+        value = values[name] * (10 ** 6 if unit in ("s", "min", "h") and name.endswith("_S") else 1)
+        assert round(float(number.replace(",", "")) * UNITS[unit]) == value, name
+
+
+def test_each_error_on_the_page_is_one_that_the_programs_send():
+    sources = "\n".join(path.read_text() for folder in ("plugins", "server") for path in (SOURCE / folder).rglob("*.c"))
+    sources += "\n".join(path.read_text() for path in (SOURCE / "plugins").rglob("*.h"))
+    sources = re.sub(r'"\s*\n?\s*\\?\s*\n?\s*"', "", sources).replace('\\"', '"')
+    errors = re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "errors.md").read_text(), re.M)
+    assert len(errors) > 40
+    for error in errors:
+        for part in re.split(r"\bX\b|\bN\b", error):
+            assert part.strip() in sources, error
