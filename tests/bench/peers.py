@@ -19,9 +19,10 @@ TREE = os.path.join(HOME, "root")
 
 # What each peer is made of, and the files by which it is known to be there.
 PACKAGES = {"Nchan": ("nginx", "libnginx-mod-nchan"), "Redis": ("redis-server", "redis-tools"),
-            "Valkey": ("valkey-server", "valkey-tools"), "HAProxy": ("haproxy",)}
+            "Valkey": ("valkey-server", "valkey-tools"), "HAProxy": ("haproxy",), "nginx": ("nginx",), "Caddy": ("caddy",)}
 FILES = {"Nchan": ("usr/sbin/nginx", "usr/lib/nginx/modules/ngx_nchan_module.so"), "Redis": ("usr/bin/redis-server",),
-         "Valkey": ("usr/bin/valkey-server",), "HAProxy": ("usr/sbin/haproxy",)}
+         "Valkey": ("usr/bin/valkey-server",), "HAProxy": ("usr/sbin/haproxy",),
+         "nginx": ("usr/sbin/nginx",), "Caddy": ("usr/bin/caddy",)}
 
 
 class Unavailable(Exception):

@@ -1,0 +1,175 @@
+"""docs/deploy/reverse-proxy.md: each configuration works as it stands, but for ports, names and certificates."""
+
+import contextlib
+import http.client
+import http.server
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from http1 import Connection, publish
+from ports import free_port
+from server import SOURCE, Process, Server
+from wsclient import WebSocket
+
+sys.path.insert(0, str(SOURCE / "tests/bench"))
+import peers  # noqa: E402
+
+PAGE = (SOURCE / "docs/deploy/reverse-proxy.md").read_text()
+BLOCKS = {language: re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.S | re.M)
+          for language in ("nginx", "caddyfile", "haproxy")}
+SLACK_S = 30
+
+
+def certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=push.example.com", "-days", "1",
+                    "-keyout", folder / "push.key", "-out", folder / "push.pem"], check=True, capture_output=True)
+    (folder / "both.pem").write_text((folder / "push.pem").read_text() + (folder / "push.key").read_text())
+
+
+def trusting():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return lambda s: context.wrap_socket(s, server_hostname="push.example.com")
+
+
+class Proxy:
+    def __init__(self, peer, command, folder, port, wrap):
+        self.port, self.wrap = port, wrap
+        self.process = Process(command, {"LD_LIBRARY_PATH": peers.environment()["LD_LIBRARY_PATH"], "HOME": folder})
+        end = time.monotonic() + SLACK_S
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return
+            assert time.monotonic() < end and self.process.process.poll() is None, self.process.output()
+            time.sleep(0.02)
+
+    def request(self, text):
+        with Connection(self.port, wrap=self.wrap) as connection:
+            return connection.send(text).read_answer()
+
+
+def nginx(folder, server, site, application=0):
+    port = free_port()
+    certificate(folder)
+    site = site.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace("listen 443", f"listen 127.0.0.1:{port}") \
+        .replace("/etc/ssl", str(folder)).replace("127.0.0.1:3000", f"127.0.0.1:{application}")
+    paths = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in
+                      ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(f"daemon off; error_log stderr; pid {folder}/pid; "
+                                       f"{'user root;' if os.geteuid() == 0 else ''} events {{}} http {{ access_log off; {paths}\n{site}\n}}")
+    return Proxy("nginx", [peers.path("usr/sbin/nginx"), "-c", folder / "nginx.conf", "-p", folder], folder, port, trusting())
+
+
+def caddy(folder, server):
+    port = free_port()
+    site = BLOCKS["caddyfile"][0].replace("push.example.com {", f":{port} {{\n    bind 127.0.0.1") \
+        .replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")
+    (folder / "Caddyfile").write_text("{\n admin off\n}\n" + site)
+    return Proxy("Caddy", [peers.path("usr/bin/caddy"), "run", "--config", folder / "Caddyfile"], folder, port, None)
+
+
+def haproxy(folder, server):
+    port = free_port()
+    certificate(folder)
+    text = BLOCKS["haproxy"][0].replace("bind :443", f"bind 127.0.0.1:{port}").replace("/etc/ssl/push.pem", f"{folder}/both.pem") \
+        .replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace("check port 8000", f"check port {server.management}")
+    (folder / "haproxy.cfg").write_text(text)
+    return Proxy("HAProxy", [peers.path("usr/sbin/haproxy"), "-db", "-f", folder / "haproxy.cfg"], folder, port, trusting())
+
+
+def start(kind, folder, server):
+    if not peers.is_there({"nginx": "nginx", "caddy": "Caddy", "haproxy": "HAProxy"}[kind]):
+        pytest.skip(f"no {kind}")
+    if kind == "nginx":
+        return nginx(folder, server, BLOCKS["nginx"][0])
+    return {"caddy": caddy, "haproxy": haproxy}[kind](folder, server)
+
+
+@pytest.fixture(params=["nginx", "caddy", "haproxy"])
+def proxied(request):
+    folder = Path(tempfile.mkdtemp(prefix="push-proxy-"))
+    with Server() as server:
+        proxy = start(request.param, folder, server)
+        try:
+            yield server, proxy
+        finally:
+            proxy.process.kill()
+            proxy.process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def event_stream(proxy):
+    """Its lines, in whatever pieces the proxy sends them."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=SLACK_S)
+    if proxy.wrap:
+        connection.sock = proxy.wrap(socket.create_connection(("127.0.0.1", proxy.port), SLACK_S))
+    connection.request("GET", "/sse/messages?channels=news", headers={"Host": "push.example.com"})
+    return connection.getresponse()
+
+
+def test_clients_subscribe_through_the_proxy_and_get_each_message_at_once(proxied):
+    server, proxy = proxied
+    with event_stream(proxy) as stream, WebSocket(proxy.port, "news", wrap=proxy.wrap) as ws:
+        server.wait_metric("push_subscriptions", 2, SLACK_S)
+        for number in range(3):
+            assert publish(server.port, "news", number).json == {"subscribers": 2}
+            while (line := stream.readline()) != b'data:{"channel":"news","message":%d}\n' % number:
+                assert line
+            assert ws.message() == ("news", number)
+
+
+def test_nobody_publishes_or_reads_history_through_the_proxy(proxied):
+    _, proxy = proxied
+    body = '{"channel":"news","message":1}'
+    assert proxy.request(f"POST /messages HTTP/1.1\r\nHost: push.example.com\r\nContent-Type: application/json\r\n"
+                         f"Content-Length: {len(body)}\r\n\r\n{body}").status in (403, 404)
+    for path in ("/messages?channel=news", "/", "/messages/", "//messages", "/sse/../messages", "/actuator/health"):
+        assert proxy.request(f"GET {path} HTTP/1.1\r\nHost: push.example.com\r\n\r\n").status in (400, 403, 404), path
+
+
+def test_the_client_library_is_served(proxied):
+    _, proxy = proxied
+    assert proxy.request("GET /push.js HTTP/1.1\r\nHost: push.example.com\r\n\r\n").status == 200
+
+
+class Application(http.server.BaseHTTPRequestHandler):
+    """Lets those in that have a cookie, to channels that begin with it."""
+
+    def do_GET(self):
+        channels = re.search(r"channels=(\w+)", self.headers.get("X-Original-URI", ""))
+        cookie = self.headers.get("Cookie", "")
+        self.send_response(204 if cookie and channels and channels[1].startswith(cookie) else 403)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_nginx_asks_the_application_who_may_subscribe(tmp_path):
+    if not peers.is_there("nginx"):
+        pytest.skip("no nginx")
+    site = BLOCKS["nginx"][0]
+    plain = re.search(r"    location = /ws/messages {.*?^    }\n", site, re.S | re.M)[0]
+    site = site.replace(plain, BLOCKS["nginx"][1])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application) as application, Server() as server:
+        threading.Thread(target=application.serve_forever, daemon=True).start()
+        proxy = nginx(tmp_path, server, site, application.server_address[1])
+        try:
+            for headers, status in ((["Cookie: anna"], 101), ([], 403), (["Cookie: bert"], 403)):
+                with WebSocket(proxy.port, "anna", headers=headers, wrap=proxy.wrap) as ws:
+                    assert ws.status == status
+        finally:
+            proxy.process.kill()
+            application.shutdown()
