@@ -164,6 +164,20 @@ variables_of_a_service_in_kubernetes_are_no_options(void **state)
 }
 
 static void
+the_variable_of_the_command_push_is_no_option(void **state)
+{
+	char *environment[] = {"PUSH_URL=http://localhost:8080", NULL};
+	struct push_options o, defaults;
+	struct push_error error;
+
+	(void)state;
+	push_options_init(&o);
+	push_options_init(&defaults);
+	assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_OK);
+	assert_memory_equal(&o, &defaults, sizeof(o));
+}
+
+static void
 names_like_those_of_a_service_with_other_values_are_refused(void **state)
 {
 	static const char *const variables[] = {"PUSH_PORT=8080", "PUSH_REDIS_PORT=6379",
@@ -294,6 +308,7 @@ main(void)
 		cmocka_unit_test(a_bad_option_is_named_with_its_value),
 		cmocka_unit_test(an_unknown_variable_is_refused_with_the_name_that_was_meant),
 		cmocka_unit_test(variables_of_a_service_in_kubernetes_are_no_options),
+		cmocka_unit_test(the_variable_of_the_command_push_is_no_option),
 		cmocka_unit_test(names_like_those_of_a_service_with_other_values_are_refused),
 		cmocka_unit_test(an_overlong_text_is_refused),
 		cmocka_unit_test(contradictions_name_both_options),
