@@ -181,6 +181,8 @@ class Reader:
     def _there(self, text):
         for shown, real in self._ports():
             text = text.replace(real, shown)
+        for _, server in self.servers:
+            text = text.replace(str(server.folder), "/etc/push")
         return text
 
     def follow(self, block):
