@@ -378,6 +378,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.database = engine->url.database,
 		.timeout_us = options->redis_timeout_us,
 		.must_be_master = engine->url.kind != PUSH_REDIS_STANDALONE,
+		.needs_time = true,
 		.name = engine->name,
 	};
 }
