@@ -15,6 +15,10 @@
 /* Commands of one connection that wait for an answer, 16 bytes each. */
 #define PUSH_REDIS_AWAITED_MAX 262144u
 
+/* Beyond its deadline at the server a publish with an id is not given up for so long: a turn of the loop,
+ * whose begin is what all times in it are taken from. */
+#define PUSH_REDIS_DEADLINE_SLACK_US 100000ull
+
 /* Publishes that wait for an answer, or for Redis to come back, each with its bytes: past either they are
  * refused with 503 at once. */
 #define PUSH_REDIS_PUBLISHES_MAX       65536u

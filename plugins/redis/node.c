@@ -53,6 +53,12 @@ on_commands_up(void *context, uint64_t now_us)
 	redis_counts_lost(node);
 	redis_history_connected(node);
 	check_up(node);
+	if (!node->commands.link.clock.is_known)
+		redis_log(node->engine, PUSH_LOG_WARN,
+			"redis %s: TIME is refused (+time for Push's user): a publish that it carries out "
+			"late, "
+			"after a failover, may be a second one",
+			node->commands.label);
 	redis_wake(node->engine);
 }
 

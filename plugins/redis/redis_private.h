@@ -166,10 +166,10 @@ struct redis_partition {
 
 /* A publish under way. */
 struct redis_publish {
-	struct push_list item; /* in engine->waiting or ->unwritten, or alone */
+	struct push_list item; /* in engine->waiting, ->unwritten or ->uncertain, or alone */
 	push_publish_done_fn done;
 	void *context;
-	uint64_t deadline_us; /* while it waits to be sent, or to be written */
+	uint64_t deadline_us; /* while it waits to be sent, to be written, or to be certainly over */
 	uint64_t ttl_us;      /* the message's own; 0: none */
 	uint64_t sent_us;
 	struct redis_node *node;                   /* that it was sent to */
@@ -179,6 +179,8 @@ struct redis_publish {
 	uint32_t dead;                             /* that may still receive */
 	uint8_t parts_left;                        /* answers to come */
 	bool is_published, is_refused, is_passing; /* the refusal is */
+	bool has_deadline;                         /* at the server, as it was sent */
+	bool is_late, is_given_up;                 /* the server has refused it for that, again */
 	bool is_repeat;                            /* an earlier one of the same id was published */
 	uint8_t once_size;                         /* of that id; 0: none */
 	bool is_counting_alive, is_counting_own;
@@ -232,7 +234,7 @@ struct redis_engine {
 	struct redis_map *map; /* what is being read, or is to be applied; NULL: neither */
 
 	/* publishes.c */
-	struct push_list waiting, unwritten; /* by deadline */
+	struct push_list waiting, unwritten, uncertain; /* by deadline */
 	uint32_t publish_count;
 	uint64_t publish_bytes;
 	struct push_buf scratch;

@@ -113,6 +113,14 @@
 
 _Static_assert(PUSH_IDEMPOTENCY_US == 300000000ull, "ONCE_MS");
 
+/* `t` is the server's TIME.  After the caller's deadline nothing is carried out: whoever waited has been told
+ * that it is uncertain, and may have published again, elsewhere if this server was replaced.  The answer brings
+ * the time, for a caller who still waits: the clock may have been set.  (ARGV: the deadline; 0: none.) */
+#define LATE(deadline) \
+	"if tonumber(" deadline ") > 0 and tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000 > tonumber(" deadline ") then\n" \
+	"  return redis.error_reply('LATE ' .. t[1] .. ' ' .. t[2])\n" \
+	"end\n"
+
 /* Publishes, and keeps the receivers for a repeat, also of what could not be kept. */
 #define SEND \
 	"local function send(payload)\n" \
@@ -130,11 +138,12 @@ _Static_assert(PUSH_IDEMPOTENCY_US == 300000000ull, "ONCE_MS");
 #pragma GCC diagnostic ignored "-Woverlength-strings"
 static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT SEND
-		"local e, n = head(KEYS[1])\n"
-		"local dropped = 0\n"
 		"if KEYS[4] then\n"
 		EARLIER
 		"end\n"
+		LATE("ARGV[8]")
+		"local e, n = head(KEYS[1])\n"
+		"local dropped = 0\n"
 		ROOM
 		"if KEYS[4] then\n"
 		CLAIM
@@ -170,7 +179,12 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"local r = send('\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
 		"return type(r) == 'number' and {r, e, n, dropped} or r\n",
 	[PUSH_REDIS_SCRIPT_ONCE] =
-		EARLIER CLAIM
+		EARLIER
+		"if ARGV[4] ~= '0' then\n"
+		"  local t = redis.call('TIME')\n"
+		LATE("ARGV[4]")
+		"end\n"
+		CLAIM
 		"local r = redis.pcall(ARGV[1], ARGV[2], ARGV[3])\n"
 		"if type(r) ~= 'number' then redis.call('DEL', KEYS[1]) return r end\n"
 		"redis.call('SET', KEYS[1], r, 'PX', '" ONCE_MS "')\n"

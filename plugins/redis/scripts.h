@@ -34,6 +34,12 @@
  * Whoever publishes again with the same id, since an answer was lost, finds it, and so does a publish that a
  * stalled server carries out after its repeat.  What is not published leaves none.
  *
+ * A server that stood still while its replica took over does not find it, and publishes to the whole cluster
+ * what lies in its socket until somebody says that it was deposed.  So both scripts that publish have a
+ * deadline, in milliseconds of the server's own clock (server_clock.h; 0: none), after which they publish
+ * nothing ─▶ LATE seconds microseconds, an error, with what TIME is.  The caller does not give up before
+ * that. A machine that is suspended with its clock is not covered.
+ *
  * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
  * channel has had no message for three days, or was dropped, and what has left it is not behind o, which is
  * one to three days old, or the last message of those that were dropped.  Without it a quiet channel would
@@ -47,14 +53,14 @@
 /* Each but ONCE has one argument more, the newest epoch of the partition that the caller knows. */
 enum push_redis_script {
 	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
-	 * message's own ttl (0: none), how many channels may be kept
+	 * message's own ttl (0: none), how many channels may be kept, the deadline
 	 * ─▶ receivers, epoch, number, channels that were dropped for it
 	 * What is published: 1E # id ' ' id before ' ' own ttl ' ' payload
 	 * What cannot be kept is published all the same, as 1E ~ 1 ' ' payload, and what the channel had is
 	 * gone (with 0 it stays: nothing can be written) ─▶ receivers, epoch, number, why not
 	 * A fourth key is that of ONCE. */
 	PUSH_REDIS_SCRIPT_PUBLISH,
-	/* keys: once; PUBLISH or SPUBLISH, channel, payload
+	/* keys: once; PUBLISH or SPUBLISH, channel, payload, the deadline
 	 * ─▶ receivers; or receivers, "again": an earlier one's */
 	PUSH_REDIS_SCRIPT_ONCE,
 	/* keys: partition, stream, last; from, to (ids as XRANGE takes them), ttl, how many at most, and
