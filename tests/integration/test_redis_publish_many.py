@@ -197,6 +197,29 @@ def test_a_key_is_taken_over_where_redis_stood_still(redis, channel, several):
         assert len(published(plain, one, channel)) == (2 if several else 1)
 
 
+def refused_as_late(redis):
+    line = redis.command("INFO", "errorstats").split(b"errorstat_LATE:count=")
+    return int(line[1].split()[0]) if len(line) > 1 else 0
+
+
+def test_a_stall_of_redis_that_is_shorter_than_the_deadline_only_delays(redis):
+    count, answers, before = 100, [], refused_as_late(redis)
+    with start(redis.url(), **HISTORY, PUSH_REDIS_TIMEOUT="60s") as one, redis.subscribe("kept:short") as plain:
+        assert one.publish("kept:short", "first").status == 202
+        thread = threading.Thread(target=lambda: answers.append(send(one, [message("kept:short", i) for i in range(count)])))
+        redis.freeze()
+        try:
+            thread.start()
+            wait_until(lambda: one.metric("push_redis_commands_in_flight") >= count, "they lie in its socket")
+        finally:
+            redis.thaw()
+        thread.join()
+        assert answers[0].json == [{"subscribers": 1}] * count
+        got = published(plain, one, "kept:short")[1:]
+        assert [m.split(b"\x1e")[-1] for m in got] == [b"%d" % i for i in range(count)]
+    assert refused_as_late(redis) == before
+
+
 def script_calls(redis):
     """Those that the server has read, also if it refused them."""
     line = redis.command("INFO", "commandstats").split(b"cmdstat_evalsha:calls=")
@@ -237,9 +260,14 @@ def test_a_publish_whose_answer_is_lost_is_answered_to_its_repeat(redis, channel
     proxy.close()
 
 
-def refused_as_late(redis):
-    line = redis.command("INFO", "errorstats").split(b"errorstat_LATE:count=")
-    return int(line[1].split()[0]) if len(line) > 1 else 0
+def test_where_redis_does_not_say_what_time_it_is_keys_work_and_the_log_says_what_is_missing():
+    with RedisServer() as redis:
+        redis.command("ACL", "SETUSER", "default", "-time")
+        with start(redis.url()) as one, redis.subscribe("timeless") as plain:
+            for _ in range(2):
+                assert repeat_until_done(one, "timeless", message("timeless", 1)).json == {"subscribers": 1}
+            assert len(published(plain, one, "timeless")) == 1
+            assert any("TIME is refused (+time for Push's user)" in line for line in one.process.lines)
 
 
 @pytest.mark.parametrize("channel", ["clock", "kept:clock"])
