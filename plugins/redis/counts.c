@@ -22,7 +22,8 @@
  * that died leaves nothing behind for ever.  A number of its own that a node finds in the answer to a
  * publish, and that is not what it has told, is corrected: a HDEL was lost with a server, for one.
  *
- * While a server refuses every HSET one is tried now and then, and the others wait for it.
+ * While a server refuses every HSET one is tried now and then, and the others wait for it; where that is for
+ * want of memory, history makes room (room.c).
  */
 #include <stdlib.h>
 
@@ -268,6 +269,7 @@ on_refused(struct redis_node *node, bool is_check, const struct push_redis_reply
 		engine, node, is_check ? "to look at a number of clients" : "a number of clients", reply);
 	if (!push_redis_refusal_is_general(reply->text, reply->size))
 		return;
+	(void)redis_room_make(node, reply); /* it is tried again anyway */
 	/* of looks: it may not be allowed; then they are told again now and then, as they are anyway */
 	if (is_check)
 		engine->check_counts_us = engine->now_us + PUSH_REDIS_COUNT_RECHECK_US;

@@ -152,6 +152,12 @@
 /* After one that was refused for a reason that holds for all (no memory), before one is tried again. */
 #define PUSH_REDIS_COUNT_REFUSED_US 3000000ull
 
+/* Where a server has no memory for something else than history: between two times that history makes room
+ * there, and how many channels of each partition it drops then at most, in steps of eight: less than a
+ * millisecond's work, and who has filled the server with something else takes all history only slowly. */
+#define PUSH_REDIS_ROOM_US       1000000ull
+#define PUSH_REDIS_ROOM_CHANNELS 64
+
 /* How long a channel's number of clients is kept in Redis without being refreshed, and how often it is.  One
  * that is used all the time is looked at instead, and kept longer with the first look after that time. */
 #define PUSH_REDIS_COUNT_TTL_S       3600

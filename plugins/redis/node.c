@@ -172,6 +172,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
 	case REDIS_AWAITED_CALL: redis_call_published(node, awaited, reply); break;
 	case REDIS_AWAITED_READING: redis_reading_answer(awaited, reply); break;
+	case REDIS_AWAITED_ROOM: redis_room_answer(node, awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	case REDIS_AWAITED_FETCH: redis_history_answer(awaited, reply); break;
 	case REDIS_AWAITED_LOAD: redis_history_loaded(node, awaited, reply); break;

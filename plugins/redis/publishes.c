@@ -381,14 +381,18 @@ on_refused(struct redis_engine *engine, struct redis_publish *publish, const str
 			      redis_history_is_unloaded(publish->node, reply) ||
 			      is_late(engine, publish, reply);
 	publish->is_refused = true;
+	if (!publish->is_passing && !publish->has_made_room && redis_room_make(publish->node, reply)) {
+		publish->has_made_room = publish->is_passing = true;
+		engine->should_resend = true;
+	}
 	if (publish->is_passing)
 		return;
 	push_redis_refusals_add(&publish->node->refusals, reply->text, reply->size, engine->now_us);
 	redis_log_refusal(engine, publish->node, "a publish", reply);
 }
 
-/* It is not published.  Where the slot has moved, or its server is not there yet, it waits for the new one.
- */
+/* It is not published.  Where the slot has moved, or its server is not there yet, it waits for the new one;
+ * where history makes room for it, it is sent behind that. */
 static void
 on_not_published(struct redis_engine *engine, struct redis_publish *publish)
 {

@@ -11,6 +11,7 @@
  *   history.c         history that Redis keeps
  *   peers.c           the other Push nodes, and how many clients they have
  *   reading.c         what is kept of a channel, for who asks
+ *   room.c            history makes room for other keys
  *   values.c          small values by name
  *   calls.c           what one Push node asks another
  *   receipts.c        how many a message was written to
@@ -84,6 +85,8 @@ struct redis_node {
 	 * the oldest first; is to be looked at again.  `counting`: commands of these without an answer */
 	struct push_list to_tell_later, to_tell, told, to_check;
 	uint32_t counting;
+	uint64_t room_us;           /* room.c: when history was to make room last; 0: not yet */
+	unsigned int room_first;    /* the partition that is to make room first next time */
 	uint64_t count_refused_us;  /* counts.c: when one was refused that others would be, too, or tried
 				       since; 0: none */
 	struct push_channel *probe; /* a channel of one's own there; NULL: none yet */
@@ -181,6 +184,7 @@ struct redis_publish {
 	bool is_published, is_refused, is_passing; /* the refusal is */
 	bool has_deadline;                         /* at the server, as it was sent */
 	bool is_late, is_given_up;                 /* the server has refused it for that, again */
+	bool has_made_room;                        /* history has, for the key of this publish */
 	bool is_repeat;                            /* an earlier one of the same id was published */
 	uint8_t once_size;                         /* of that id; 0: none */
 	bool is_counting_alive, is_counting_own;
@@ -757,6 +761,17 @@ redis_read_position(const char *text, size_t size, struct push_position *ret);
 void
 redis_append_position(struct push_buf *out, struct push_position at);
 
+/* --- room.c --- */
+
+/* redis_room_make - a command of `node` was refused: where that was for want of memory, history that lies
+ * there makes room before whatever is sent to it next.  Returns whether to try that command again. */
+bool
+redis_room_make(struct redis_node *node, const struct push_redis_reply *error);
+
+void
+redis_room_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
 /* --- reading.c --- */
 
 /* redis_read - see push_engine. */
@@ -846,6 +861,7 @@ enum {
 	REDIS_AWAITED_VALUE,
 	REDIS_AWAITED_CALL,
 	REDIS_AWAITED_READING,
+	REDIS_AWAITED_ROOM, /* count: of which partition */
 	REDIS_AWAITED_LOAD /* of a script; count: it is the last one */
 };
 

@@ -14,10 +14,11 @@
 
 /* Numbers are kept as text: Lua would write large ones with an exponent.  The last argument of each script is
  * the newest epoch that the caller knows. */
-#define HEAD \
+#define TIME \
 	"local function text(number) return string.format('%.0f', number) end\n" \
 	"local t = redis.call('TIME')\n" \
-	"local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)\n" \
+	"local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)\n"
+#define HEAD TIME \
 	"local function head(key)\n" \
 	"  local info = redis.call('INFO', 'replication')\n" \
 	"  local r = string.match(info, 'master_replid:(%x+)') or 'unknown'\n" \
@@ -38,11 +39,8 @@
 	"  return e, p[3] or '0'\n" \
 	"end\n"
 
-/* After it nothing of the channel can have left: its last message, or the position of a day ago, or the last of
- * those that were dropped.  The second result is what the next message says of the one before it.  Without `last`
- * nobody knows that one, and whoever has been subscribed since has it: the epoch's begin is a hole to nobody else
- * than to those who know an older epoch. */
-#define LEFT \
+/* Of two ids, of which either may be nil. */
+#define LATER \
 	"local function later(a, b)\n" \
 	"  if not a or not b then return a or b end\n" \
 	"  local ae, an = string.match(a, '(%d+)-(%d+)')\n" \
@@ -50,7 +48,13 @@
 	"  local by = (tonumber(ae) or 0) - (tonumber(be) or 0)\n" \
 	"  if by == 0 then by = (tonumber(an) or 0) - (tonumber(bn) or 0) end\n" \
 	"  return by > 0 and a or b\n" \
-	"end\n" \
+	"end\n"
+
+/* After it nothing of the channel can have left: its last message, or the position of a day ago, or the last of
+ * those that were dropped.  The second result is what the next message says of the one before it.  Without `last`
+ * nobody knows that one, and whoever has been subscribed since has it: the epoch's begin is a hole to nobody else
+ * than to those who know an older epoch. */
+#define LEFT LATER \
 	"local function left(key, last, e, n)\n" \
 	"  local id = redis.call('GET', last)\n" \
 	"  if id then return id, id end\n" \
@@ -67,10 +71,9 @@
  * they had has left, and so has all up to the last message of any of them, since nobody remembers whose it was;
  * of those without a message any more nothing is left to be remembered.  Who may not do that, or is refused for
  * another reason, keeps what it can. */
-#define ROOM \
-	"local set = string.gsub(KEYS[1], 'push:history', 'push:channels', 1)\n" \
-	"local name = string.sub(KEYS[2], #KEYS[1] + 2)\n" \
-	"local lasts = string.sub(KEYS[3], 1, #KEYS[3] - #name)\n" \
+#define DROP \
+	"local front, back = string.match(KEYS[1], '^(.*)push:history(.*)$')\n" \
+	"local set, lasts = front .. 'push:channels' .. back, front .. 'push:last' .. back .. ':'\n" \
 	"local function drop(count)\n" \
 	"  if redis.pcall('ZCARD', set) == 0 then return false end\n" \
 	"  local old = redis.pcall('ZPOPMIN', set, count)\n" \
@@ -90,7 +93,10 @@
 	"  if o and not p[2] then redis.call('HSET', KEYS[1], 'w', e .. '-' .. n, 'wt', text(now)) end\n" \
 	"  dropped = dropped + #old / 2\n" \
 	"  return true\n" \
-	"end\n" \
+	"end\n"
+
+#define ROOM DROP \
+	"local name = string.sub(KEYS[2], #KEYS[1] + 2)\n" \
 	"local score = text(now) .. string.format('.%03.0f', tonumber(n) % 1000)\n" \
 	"local added = redis.pcall('ZADD', set, score, name)\n" \
 	"if type(added) == 'table' and string.find(added.err, 'OOM') and drop(8) then\n" \
@@ -266,6 +272,23 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"until #chunk < 16\n"
 		"out[#out + 1] = out[1]\n"
 		"return out\n",
+	/* Until there is room for what others need in the next moment, too: a hundredth.  Of a server that does
+	 * not say how much it has a few will do. */
+	[PUSH_REDIS_SCRIPT_ROOM] = TIME LATER
+		"local p = redis.call('HMGET', KEYS[1], 'e', 'n')\n"
+		"local e, n = p[1] or '0', p[2] or '0'\n"
+		"local dropped = 0\n"
+		DROP
+		"local function is_full()\n"
+		"  local info = redis.call('INFO', 'memory')\n"
+		"  local function number(name)\n"
+		"    return tonumber(string.match(info, '\\n' .. name .. ':(%d+)') or '0')\n"
+		"  end\n"
+		"  local max = number('maxmemory')\n"
+		"  return max > 0 and number('used_memory') - number('mem_not_counted_for_evict') > max * 0.99\n"
+		"end\n"
+		"repeat until not drop(8) or dropped >= tonumber(ARGV[1]) or not is_full()\n"
+		"return dropped\n",
 };
 #pragma GCC diagnostic pop
 /* clang-format on */

@@ -50,7 +50,7 @@
 
 #define PUSH_REDIS_SHA_BYTES 41 /* with the NUL */
 
-/* Each but ONCE has one argument more, the newest epoch of the partition that the caller knows. */
+/* Each but ONCE and ROOM has one argument more, the newest epoch of the partition that the caller knows. */
 enum push_redis_script {
 	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
 	 * message's own ttl (0: none), how many channels may be kept, the deadline
@@ -74,6 +74,9 @@ enum push_redis_script {
 	 * ─▶ the head's id, the id up to which nothing of the channel is left; of each message, the oldest
 	 * first: id, payload; then the id to read on from, which is the head's where nothing is behind it */
 	PUSH_REDIS_SCRIPT_READ,
+	/* keys: partition; how many channels at most (in steps of eight) ─▶ channels that were dropped, so that
+	 * other commands find memory */
+	PUSH_REDIS_SCRIPT_ROOM,
 	PUSH_REDIS_SCRIPT_COUNT
 };
 

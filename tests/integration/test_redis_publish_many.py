@@ -83,7 +83,7 @@ def test_a_large_request_with_a_key_loads_a_script_that_redis_has_lost_once(sett
     patient = {"PUSH_REDIS_TIMEOUT": "30s", "PUSH_REDIS_PUBLISH_WAIT": "30s"}
     with RedisServer() as redis, start(redis.url(), **patient, **settings) as node:
         wait_until(lambda: node.metric("push_redis_servers_up") == 1, "it is connected")
-        count = 5 if settings else 1  # of history all, loaded with the connection
+        count = 6 if settings else 1  # of history all, loaded with the connection
         for key, flush in (("fresh", False), ("flushed", True)):
             if flush:
                 redis.command("SCRIPT", "FLUSH")
