@@ -152,6 +152,12 @@
 /* After one that was refused for a reason that holds for all (no memory), before one is tried again. */
 #define PUSH_REDIS_COUNT_REFUSED_US 3000000ull
 
+/* A channel with history that has been in use for so long does not give way to newer ones before it was quiet
+ * for as long; one that has been in use for less, after that: the time in which clients come back after a
+ * loss.  Longer, and where more channels are in use than may be kept, those that come later would have none.
+ */
+#define PUSH_REDIS_SAFE_US 60000000ull
+
 /* Where a server has no memory for something else than history: between two times that history makes room
  * there, and how many channels of each partition it drops then at most, in steps of eight: less than a
  * millisecond's work, and who has filled the server with something else takes all history only slowly. */

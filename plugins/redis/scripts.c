@@ -5,6 +5,7 @@
 
 #include "core/limits.h"
 #include "core/push_assert.h"
+#include "redis/limits.h"
 #include "redis/scripts.h"
 
 /* clang-format off */
@@ -95,17 +96,30 @@
 	"  return true\n" \
 	"end\n"
 
+/* A channel stands there as if its last message had come later, by the time over which it has had messages: so
+ * one that is in use does not give way to ever new names.  That time ends with the message itself, and with
+ * SAFE_MS, so that where there is room for few, new ones have their time, too.  One that is new makes room while it
+ * stands behind all others, or it could be the one to go. */
+#define SAFE_MS "60000"
 #define ROOM DROP \
 	"local name = string.sub(KEYS[2], #KEYS[1] + 2)\n" \
-	"local score = text(now) .. string.format('.%03.0f', tonumber(n) % 1000)\n" \
+	"local born = newest and newest[2][10] or newest and newest[2][4] or text(now)\n" \
+	"local safe = math.max(0, math.min(now - tonumber(born), tonumber(ARGV[5]), " SAFE_MS "))\n" \
+	"local score = text(now + safe) .. string.format('.%03.0f', tonumber(n) % 1000)\n" \
 	"local added = redis.pcall('ZADD', set, score, name)\n" \
 	"if type(added) == 'table' and string.find(added.err, 'OOM') and drop(8) then\n" \
 	"  added = redis.pcall('ZADD', set, score, name)\n" \
 	"end\n" \
 	"if added == 1 then\n" \
 	"  local over = redis.call('ZCARD', set) - tonumber(ARGV[7])\n" \
-	"  if over > 0 then drop(math.min(over, 64)) end\n" \
+	"  if over > 0 then\n" \
+	"    redis.pcall('ZADD', set, 'inf', name)\n" \
+	"    drop(math.min(over, 64))\n" \
+	"    redis.pcall('ZADD', set, score, name)\n" \
+	"  end\n" \
 	"end\n"
+
+_Static_assert(PUSH_REDIS_SAFE_US == 60000000ull, "SAFE_MS");
 
 /* The last key, where it is that of a publish that happens once: an earlier one is answered.  A first SET finds
  * out whether it can be kept at all; of what is refused nothing stays. */
@@ -150,11 +164,12 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		LATE("ARGV[8]")
 		"local e, n = head(KEYS[1])\n"
 		"local dropped = 0\n"
+		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
 		ROOM
 		"if KEYS[4] then\n"
 		CLAIM
 		"end\n"
-		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
+		"if dropped > 0 then newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1] end\n"
 		"local size = tonumber(ARGV[4])\n"
 		"local over = newest and redis.call('XLEN', KEYS[2]) - size + 1 or 0\n"
 		"local a, before\n"
@@ -170,7 +185,7 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"n = text(tonumber(n) + 1)\n"
 		"local id = e .. '-' .. n\n"
 		"local kept = redis.pcall('XADD', KEYS[2], 'MAXLEN', size, id,\n"
-		"  'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a)\n"
+		"  'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a, 'b', born)\n"
 		"if type(kept) == 'table' and kept.err then\n"
 		"  local gone = redis.pcall('DEL', KEYS[2], KEYS[3])\n"
 		"  if type(gone) == 'number' then\n"

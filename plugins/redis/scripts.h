@@ -11,6 +11,7 @@
  *   push:history:{TAG}:CHANNEL  a stream of its messages, with ids EPOCH-NUMBER:
  *     m, t, x     the payload, when it was published, its own ttl (both in ms)
  *     a           the id of the last message of the channel that had left the stream by then
+ *     b           when the first of the messages came of which one has always been kept since
  *   push:last:{TAG}:CHANNEL     a string, the id of its last message
  *
  * A server with another replication id than the one that numbered last has been promoted, or started anew:
@@ -24,7 +25,8 @@
  * The channels of a partition that have history are known, too, so that those that were quiet longest can
  * make room, for one too many and where the server has no memory:
  *
- *   push:channels:{TAG}         a sorted set, of channels by the time of their last message
+ *   push:channels:{TAG}         a sorted set, of channels by the time of their last message, and as much
+ *                               later as they had been in use (b) by then
  *
  * Another kind of key is there for publishes that must happen once (Idempotency-Key), with or without
  * history:
@@ -74,8 +76,8 @@ enum push_redis_script {
 	 * ─▶ the head's id, the id up to which nothing of the channel is left; of each message, the oldest
 	 * first: id, payload; then the id to read on from, which is the head's where nothing is behind it */
 	PUSH_REDIS_SCRIPT_READ,
-	/* keys: partition; how many channels at most (in steps of eight) ─▶ channels that were dropped, so that
-	 * other commands find memory */
+	/* keys: partition; how many channels at most (in steps of eight) ─▶ channels that were dropped, so
+	 * that other commands find memory */
 	PUSH_REDIS_SCRIPT_ROOM,
 	PUSH_REDIS_SCRIPT_COUNT
 };

@@ -775,6 +775,49 @@ def test_a_redis_that_is_filled_with_channels_keeps_the_newest_and_takes_every_p
         assert keyed(one, "honest", "k").status == 202
 
 
+def is_in_use(redis, channel, since_ms):
+    """As if its messages had come since then."""
+    redis.command("XADD", "push:history:" + channel, "1-1", "m", "old", "t", since_ms, "x", 0, "a", "0-0", "b", since_ms)
+
+
+def test_new_names_do_not_push_out_channels_that_have_been_in_use():
+    with RedisServer() as redis, node(redis.url(), **KEPT, PUSH_HISTORY_CHANNELS_MAX=10) as one:
+        hour_ago = int(redis.command("TIME")[0]) * 1000 - 3_600_000
+        room = {f"room{i}" for i in range(4)}
+        for name in room:
+            is_in_use(redis, name, hour_ago)
+        for name in sorted(room):
+            assert publish(one.port, name, 1).status == 202
+        keep(one, 400)
+        assert room < streams(redis) and "quiet-399" in streams(redis) and len(streams(redis)) == 10
+
+
+def test_new_names_do_not_push_out_channels_that_have_been_in_use_where_there_is_no_memory():
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        is_in_use(redis, "room", int(redis.command("TIME")[0]) * 1000 - 3_600_000)
+        assert publish(one.port, "room", 1).status == 202
+        keep(one, 200)
+        redis.command("CONFIG", "SET", "maxmemory", used_memory(redis))
+        keep(one, 1000)
+        assert one.metric("push_redis_history_channels_dropped_total") > 500
+        assert "room" in streams(redis)
+
+
+def test_a_channel_gives_way_to_newer_ones_when_it_was_quiet_for_as_long_as_it_had_been_in_use():
+    """A minute at most."""
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        now = int(redis.command("TIME")[0]) * 1000
+        ages = {"new": 0, "half": 30_000, "old": 3_600_000}
+        for name, age in ages.items():
+            if age:
+                is_in_use(redis, name, now - age)
+            assert publish(one.port, name, 1).status == 202
+        after = {name: float(redis.command("ZSCORE", "push:channels", name)) - now for name in ages}
+        assert 0 <= after["new"] < 15_000 and 30_000 <= after["half"] < 60_000 and 60_000 <= after["old"] < 75_000
+        [entry] = redis.command("XREVRANGE", "push:history:half", "+", "-", "COUNT", 1)
+        assert entry[1][8:] == [b"b", b"%d" % (now - 30_000)]  # what comes next knows it, too
+
+
 def keep(at, count):
     """A message of each of so many channels."""
     for i in range(0, count, 200):
