@@ -149,6 +149,11 @@
 /* After a look that was refused, before the next one. */
 #define PUSH_REDIS_COUNT_RECHECK_US 60000000ull
 
+/* Between two times that a node asks all to look at their numbers of a channel; and between two such wishes that
+ * it fulfils, whoever has them. */
+#define PUSH_REDIS_COUNT_DOUBT_US 1000000ull
+#define PUSH_REDIS_COUNT_ASKED_US 10000ull
+
 /* After one that was refused for a reason that holds for all (no memory), before one is tried again. */
 #define PUSH_REDIS_COUNT_REFUSED_US 3000000ull
 

@@ -341,6 +341,10 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 	uint64_t nodes = publish->nodes + (is_receiver ? 1u : 0u) + ghosts;
 	uint64_t plain = publish->receivers > nodes ? publish->receivers - nodes : 0;
 
+	/* an earlier one's receivers say nothing of the numbers of now */
+	if (publish->nodes + (is_receiver ? 1u : 0u) > publish->receivers && publish->nodes &&
+		!publish->is_repeat)
+		redis_peers_doubt_counts(engine, publish->bytes, publish->channel_size);
 	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
 	push_redis_refusals_clear(&publish->node->refusals);
 	publish->subscribers = own + publish->others + plain;

@@ -224,6 +224,8 @@ struct redis_engine {
 	bool should_resend; /* somebody may take what waits */
 	uint64_t refusal_logged_us, refused_logged_us[REDIS_PURPOSE_COUNT];
 	uint64_t check_counts_us; /* not before then */
+	uint64_t count_asked_us;  /* counts.c: when somebody asked last to look at one */
+	uint64_t count_doubt_us;  /* peers.c: when this node did */
 	uint64_t counted_us;      /* counts.c: up to then changes have been told at once */
 
 	/* topology.c */
@@ -645,6 +647,11 @@ redis_count_delete(struct redis_node *node, const char *name, size_t size, uint1
 void
 redis_count_seen(struct redis_node *node, const char *name, size_t size, uint16_t slot, uint64_t value);
 
+/* redis_count_asked - somebody asks all nodes to look at their number of a channel, which may be none of
+ * ours; and may be anybody. */
+void
+redis_count_asked(struct redis_engine *engine, const char *name, size_t size);
+
 /* redis_counts_lost - the server may have forgotten everything: tell it all counts again. */
 void
 redis_counts_lost(struct redis_node *node);
@@ -836,6 +843,11 @@ void
 redis_peers_left_behind(
 	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size);
 
+/* redis_peers_doubt_counts - a node that has a number of clients of a channel does not receive it: now and
+ * then all are asked to look at theirs. */
+void
+redis_peers_doubt_counts(struct redis_engine *engine, const char *channel, size_t size);
+
 /* redis_peers_is_settled - whether all nodes that live have had the time to say so. */
 bool
 redis_peers_is_settled(const struct redis_engine *engine);
@@ -862,7 +874,7 @@ enum {
 	REDIS_AWAITED_CALL,
 	REDIS_AWAITED_READING,
 	REDIS_AWAITED_ROOM, /* count: of which partition */
-	REDIS_AWAITED_LOAD /* of a script; count: it is the last one */
+	REDIS_AWAITED_LOAD  /* of a script; count: it is the last one */
 };
 
 #endif
