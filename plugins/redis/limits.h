@@ -149,19 +149,13 @@
 /* After a look that was refused, before the next one. */
 #define PUSH_REDIS_COUNT_RECHECK_US 60000000ull
 
-/* Between two times that a node asks all to look at their numbers of a channel; and between two such wishes that
- * it fulfils, whoever has them. */
+/* Between two times that a node asks all to look at their numbers of a channel; and between two such wishes
+ * that it fulfils, whoever has them. */
 #define PUSH_REDIS_COUNT_DOUBT_US 1000000ull
 #define PUSH_REDIS_COUNT_ASKED_US 10000ull
 
 /* After one that was refused for a reason that holds for all (no memory), before one is tried again. */
 #define PUSH_REDIS_COUNT_REFUSED_US 3000000ull
-
-/* A channel with history that has been in use for so long does not give way to newer ones before it was quiet
- * for as long; one that has been in use for less, after that: the time in which clients come back after a
- * loss.  Longer, and where more channels are in use than may be kept, those that come later would have none.
- */
-#define PUSH_REDIS_SAFE_US 60000000ull
 
 /* Where a server has no memory for something else than history: between two times that history makes room
  * there, and how many channels of each partition it drops then at most, in steps of eight: less than a

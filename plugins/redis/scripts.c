@@ -5,7 +5,6 @@
 
 #include "core/limits.h"
 #include "core/push_assert.h"
-#include "redis/limits.h"
 #include "redis/scripts.h"
 
 /* clang-format off */
@@ -119,7 +118,7 @@
 	"  end\n" \
 	"end\n"
 
-_Static_assert(PUSH_REDIS_SAFE_US == 60000000ull, "SAFE_MS");
+_Static_assert(PUSH_HISTORY_SAFE_US == 60000000ull, "SAFE_MS");
 
 /* The last key, where it is that of a publish that happens once: an earlier one is answered.  A first SET finds
  * out whether it can be kept at all; of what is refused nothing stays. */
