@@ -607,7 +607,13 @@ ops_subscriber_start(struct push_subscriber *subscriber)
 static void
 ops_subscriber_refuse(struct push_subscriber *subscriber, const char *text)
 {
-	push_subscriber_refuse(subscriber, text, now_us());
+	push_subscriber_refuse(subscriber, text, PUSH_CLOSE_REFUSED, now_us());
+}
+
+static void
+ops_subscriber_put_off(struct push_subscriber *subscriber, const char *text)
+{
+	push_subscriber_refuse(subscriber, text, PUSH_CLOSE_PUT_OFF, now_us());
 }
 
 static void
@@ -885,6 +891,7 @@ push_broker_ops_table(void)
 		.accepts = ops_accepts,
 		.memory = ops_memory,
 		.count_relieved_publish = ops_count_relieved_publish,
+		.subscriber_put_off = ops_subscriber_put_off,
 	};
 
 	return &table;

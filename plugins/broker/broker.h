@@ -159,6 +159,9 @@ struct push_broker_ops {
 
 	/* A publish was refused since memory is short. */
 	void (*count_relieved_publish)(struct push_broker *broker);
+
+	/* As subscriber_refuse, for a client that may try again later. */
+	void (*subscriber_put_off)(struct push_subscriber *subscriber, const char *text);
 };
 
 struct push_broker_link {

@@ -49,6 +49,7 @@ enum push_control {
 	X(SLOW, "slow", 1013)         /* more waits for it than it may */                                    \
 	X(MEMORY, "memory", 1013)     /* likewise, while memory is short */                                  \
 	X(REFUSED, "refused", 1008)   /* its request names no channels, or bad ones */                       \
+	X(PUT_OFF, "refused", 1013)   /* there is no room for its channels now */                            \
 	X(BAD_DATA, "error", 1007)    /* it sent what is not JSON */                                         \
 	X(BINARY, "error", 1003)      /* it sent a binary message */                                         \
 	X(TOO_LARGE, "error", 1009)   /* it sent too large a message */                                      \

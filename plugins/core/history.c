@@ -31,7 +31,8 @@ push_history_store_create(const struct push_options *options, struct push_channe
 	store->stats = stats;
 	store->bytes_max = options->history_bytes_max;
 	store->partition_count = 1;
-	push_list_init(&store->by_age);
+	push_list_init(&store->by_age[0]);
+	push_list_init(&store->by_age[1]);
 	push_wheel_init(&store->wheel, now_us);
 	return store;
 }
@@ -205,12 +206,40 @@ push_history_store_tick(struct push_history_store *store, uint64_t now_us, unsig
 	return push_wheel_advance(&store->wheel, now_us, max, on_expiry);
 }
 
+/* When it was published. */
+static uint64_t
+time_of(const struct push_history_entry *entry)
+{
+	return entry->kept_until_us - entry->history->ttl_us;
+}
+
+static bool
+is_in_use(const struct push_history *history, uint64_t now_us)
+{
+	return now_us >= history->kept_since_us + PUSH_HISTORY_SAFE_US;
+}
+
+/* Ever new names would push out all others: what they bring goes before what is a minute older. */
+static struct push_history_entry *
+next_to_go(const struct push_history_store *store)
+{
+	const struct push_list *young = &store->by_age[0], *old = &store->by_age[1];
+	struct push_history_entry *first, *used;
+
+	if (push_list_is_empty(young))
+		return push_container_of(old->next, struct push_history_entry, age);
+	first = push_container_of(young->next, struct push_history_entry, age);
+	if (push_list_is_empty(old))
+		return first;
+	used = push_container_of(old->next, struct push_history_entry, age);
+	return time_of(used) + PUSH_HISTORY_SAFE_US < time_of(first) ? used : first;
+}
+
 /* The channel may go with its oldest message. */
 static void
 drop_oldest_of_all(struct push_history_store *store)
 {
-	struct push_history *history =
-		push_container_of(store->by_age.next, struct push_history_entry, age)->history;
+	struct push_history *history = next_to_go(store)->history;
 
 	drop_oldest(history);
 	if (!history->count)
@@ -300,7 +329,9 @@ count_in(struct push_history *history, struct push_history_entry *entry)
 {
 	struct push_history_store *store = history->store;
 
-	push_list_append(&store->by_age, &entry->age);
+	if (!history->channel->kept)
+		history->kept_since_us = time_of(entry);
+	push_list_append(&store->by_age[is_in_use(history, time_of(entry))], &entry->age);
 	store->stats->history_messages++;
 	store->stats->history_bytes += entry_bytes(entry);
 	charge_entry(entry);
@@ -399,7 +430,7 @@ put_first(struct push_history *history, struct push_history_entry *entry)
 	count_in(history, entry);
 	/* it is older than any other */
 	push_list_remove(&entry->age);
-	push_list_insert(&history->store->by_age, &entry->age);
+	push_list_insert(&history->store->by_age[0], &entry->age);
 	return true;
 }
 
@@ -467,7 +498,7 @@ push_history_store_destroy(struct push_history_store *store)
 {
 	if (!store)
 		return;
-	while (!push_list_is_empty(&store->by_age))
+	while (!push_list_is_empty(&store->by_age[0]) || !push_list_is_empty(&store->by_age[1]))
 		drop_oldest_of_all(store);
 	PUSH_ASSERT(!store->stats->history_bytes && !store->stats->history_messages);
 	free(store);

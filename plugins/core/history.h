@@ -12,7 +12,8 @@
  * position at or behind `after` can be given everything that he missed; to anyone else a gap must be told.
  *
  * Messages leave when there are too many of a channel, when they are too old, and when all that is kept takes
- * too much: then the oldest of all go first, whatever their channel.  `after` moves with each.  A channel
+ * too much: then the oldest of all go first, whatever their channel, but one of a channel in use as if it had
+ * come PUSH_HISTORY_SAFE_US later.  `after` moves with each.  A channel
  * that keeps nothing and has no subscribers is freed; where it was is remembered by a hash of its name, in a
  * table of fixed size.  Two names that share a place may make a gap be told that is none, never the other way
  * round.
@@ -55,6 +56,7 @@ struct push_history {
 	uint32_t head, count, capacity;
 	uint32_t size_max;
 	uint64_t ttl_us;
+	uint64_t kept_since_us; /* since when it has always kept something */
 	uint8_t partition;
 	struct push_position after;
 	uint64_t dropped; /* messages, since it began */
@@ -77,7 +79,8 @@ struct push_history {
 struct push_history_store {
 	struct push_history_rules rules;
 	struct push_channel_map *channels; /* borrowed */
-	struct push_list by_age;           /* all entries, the oldest first */
+	/* All entries, the oldest first: of channels that were new by then, and of those that were in use. */
+	struct push_list by_age[2];
 	struct push_wheel wheel;
 	uint64_t bytes_max;         /* of frames and their entries */
 	struct push_memory *memory; /* borrowed: what is kept is charged to it */

@@ -103,6 +103,11 @@
  * again. */
 #define PUSH_HISTORY_PENDING_MAX 1024
 
+/* A channel that has been in use for so long does not give way to newer ones before it was quiet for as long:
+ * the time in which clients come back after a loss.  Longer, and where more channels are in use than may be
+ * kept, those that come later would have no history at all. */
+#define PUSH_HISTORY_SAFE_US 60000000ull
+
 /* The shortest time to keep messages: what is due is looked for once a second. */
 #define PUSH_HISTORY_TTL_US_MIN 1000000ull
 

@@ -1,5 +1,6 @@
 /* position.c - see position.h. */
 #include <ctype.h>
+#include <string.h>
 
 #include "position.h"
 
@@ -103,8 +104,13 @@ push_positions_format(const struct push_positions *positions, uint32_t partition
 bool
 push_position_is_argument(const char *name, size_t size)
 {
-	static const char letters[] = "lasteventid";
+	static const char letters[] = "lasteventid", prefix[] = "evs_";
 	size_t seen = 0;
+
+	if (size > sizeof(prefix) - 1 && !memcmp(name, prefix, sizeof(prefix) - 1)) {
+		name += sizeof(prefix) - 1;
+		size -= sizeof(prefix) - 1;
+	}
 
 	for (size_t i = 0; i < size; i++) {
 		if (name[i] == '_' || name[i] == '-')

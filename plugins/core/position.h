@@ -60,7 +60,8 @@ push_positions_parse(struct push_positions *ret_positions, const char *text, siz
 
 /*
  * push_position_is_argument - whether a query's argument of this name is what a client has read last:
- * last_event_id, or as polyfills of EventSource call it, lastEventId, lastEventID, Last-Event-ID.
+ * last_event_id, or as polyfills of EventSource call it, lastEventId, lastEventID,
+ * Last-Event-ID, evs_last_event_id.
  *
  * In any case, with `_` and `-` or without.  Of several the last one that is not empty counts: a polyfill
  * appends its own to what the page has written.

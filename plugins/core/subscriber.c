@@ -770,7 +770,8 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 }
 
 void
-push_subscriber_refuse(struct push_subscriber *subscriber, const char *text, uint64_t now_us)
+push_subscriber_refuse(
+	struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us)
 {
 	struct push_frame *frame = push_encoding_error((enum push_encoding)subscriber->encoding, text);
 
@@ -780,7 +781,7 @@ push_subscriber_refuse(struct push_subscriber *subscriber, const char *text, uin
 	if (frame)
 		subscriber_enqueue(subscriber, frame, now_us);
 	push_frame_unref(frame);
-	push_subscriber_close(subscriber, PUSH_CLOSE_REFUSED, now_us);
+	push_subscriber_close(subscriber, reason, now_us);
 }
 
 void

@@ -96,9 +96,11 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us);
 bool
 push_subscriber_will_wait(const struct push_subscriber *subscriber);
 
-/* push_subscriber_refuse - instead of start: tell the client why, and close. */
+/* push_subscriber_refuse - instead of start: tell the client why, and close, with PUSH_CLOSE_REFUSED for good
+ * or with PUSH_CLOSE_PUT_OFF if the client may try again later. */
 void
-push_subscriber_refuse(struct push_subscriber *subscriber, const char *text, uint64_t now_us);
+push_subscriber_refuse(
+	struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us);
 
 /* push_subscriber_pinged - the client has sent a protocol PING, which its PONG answers. */
 void

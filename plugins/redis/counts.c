@@ -20,9 +20,12 @@
  * (no memory), or carry out a stale one late; so where messages come in, and so somebody reads the counts, it
  * is looked at again.  All is said again when the connection was lost, and the keys expire, so that a node
  * that died leaves nothing behind for ever.  A number of its own that a node finds in the answer to a
- * publish, and that is not what it has told, is corrected: a HDEL was lost with a server, for one.
+ * publish, and that is not what it has told, is corrected: a HDEL was lost with a server, for one.  Where
+ * more nodes have a number than Redis has receivers, one of them does not receive, and may never see that
+ * itself: now and then all are asked to look at theirs (peers.c).
  *
- * While a server refuses every HSET one is tried now and then, and the others wait for it.
+ * While a server refuses every HSET one is tried now and then, and the others wait for it; where that is for
+ * want of memory, history makes room (room.c).
  */
 #include <stdlib.h>
 
@@ -268,6 +271,7 @@ on_refused(struct redis_node *node, bool is_check, const struct push_redis_reply
 		engine, node, is_check ? "to look at a number of clients" : "a number of clients", reply);
 	if (!push_redis_refusal_is_general(reply->text, reply->size))
 		return;
+	(void)redis_room_make(node, reply); /* it is tried again anyway */
 	/* of looks: it may not be allowed; then they are told again now and then, as they are anyway */
 	if (is_check)
 		engine->check_counts_us = engine->now_us + PUSH_REDIS_COUNT_RECHECK_US;
@@ -419,6 +423,34 @@ redis_count_seen(struct redis_node *node, const char *name, size_t size, uint16_
 		subscription->may_be_counted = true;
 		redis_count_changed(subscription);
 		redis_wake(engine);
+	}
+}
+
+void
+redis_count_asked(struct redis_engine *engine, const char *name, size_t size)
+{
+	struct push_channel *channel;
+	struct redis_subscription *subscription;
+	struct redis_node *node;
+
+	if (!size || size > engine->options->channel_name_bytes_max || *name == REDIS_PRIVATE_MARK ||
+		engine->now_us < engine->count_asked_us + PUSH_REDIS_COUNT_ASKED_US)
+		return;
+	engine->count_asked_us = engine->now_us;
+	channel = push_hub_find(engine->hub, name, size);
+	subscription = channel ? channel->upstream : NULL;
+	if (!subscription || !subscription->channel) {
+		uint16_t slot = redis_topology_slot(engine, name, size);
+
+		node = redis_topology_node(engine, slot);
+		if (node)
+			redis_count_delete(node, name, size, slot, engine->id);
+	} else if (subscription->node && subscription->tell_state == TELL_NOTHING) {
+		subscription->may_be_counted = true;
+		redis_count_changed(subscription);
+		redis_wake(engine);
+	} else if (subscription->node) {
+		redis_count_used(subscription);
 	}
 }
 

@@ -365,6 +365,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 	push_list_init(&engine->idle);
 	push_list_init(&engine->waiting);
 	push_list_init(&engine->unwritten);
+	push_list_init(&engine->uncertain);
 	push_list_init(&engine->calls);
 	redis_receipts_init(engine);
 	push_list_init(&engine->to_fetch);
@@ -378,6 +379,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.database = engine->url.database,
 		.timeout_us = options->redis_timeout_us,
 		.must_be_master = engine->url.kind != PUSH_REDIS_STANDALONE,
+		.needs_time = true,
 		.name = engine->name,
 	};
 }

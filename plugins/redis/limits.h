@@ -15,6 +15,10 @@
 /* Commands of one connection that wait for an answer, 16 bytes each. */
 #define PUSH_REDIS_AWAITED_MAX 262144u
 
+/* Beyond its deadline at the server a publish with an id is not given up for so long: a turn of the loop,
+ * whose begin is what all times in it are taken from. */
+#define PUSH_REDIS_DEADLINE_SLACK_US 100000ull
+
 /* Publishes that wait for an answer, or for Redis to come back, each with its bytes: past either they are
  * refused with 503 at once. */
 #define PUSH_REDIS_PUBLISHES_MAX       65536u
@@ -145,8 +149,19 @@
 /* After a look that was refused, before the next one. */
 #define PUSH_REDIS_COUNT_RECHECK_US 60000000ull
 
+/* Between two times that a node asks all to look at their numbers of a channel; and between two such wishes
+ * that it fulfils, whoever has them. */
+#define PUSH_REDIS_COUNT_DOUBT_US 1000000ull
+#define PUSH_REDIS_COUNT_ASKED_US 10000ull
+
 /* After one that was refused for a reason that holds for all (no memory), before one is tried again. */
 #define PUSH_REDIS_COUNT_REFUSED_US 3000000ull
+
+/* Where a server has no memory for something else than history: between two times that history makes room
+ * there, and how many channels of each partition it drops then at most, in steps of eight: less than a
+ * millisecond's work, and who has filled the server with something else takes all history only slowly. */
+#define PUSH_REDIS_ROOM_US       1000000ull
+#define PUSH_REDIS_ROOM_CHANNELS 64
 
 /* How long a channel's number of clients is kept in Redis without being refreshed, and how often it is.  One
  * that is used all the time is looked at instead, and kept longer with the first look after that time. */

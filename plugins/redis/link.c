@@ -18,11 +18,12 @@
 
 /* Kinds of awaited answers that the owner never sees. */
 #define AWAITED_PING UINT32_MAX
+#define AWAITED_TIME (UINT32_MAX - 1)
 
 #define AWAITED_FIRST_CAPACITY 64
 
 /* Greetings are told apart by how many are left. */
-enum { GREETING_ROLE = 1 };
+enum { GREETING_ROLE = 1, GREETING_NAME, GREETING_TIME };
 
 static struct push_redis_link *
 link_of(struct push_source *source)
@@ -158,6 +159,70 @@ push_redis_link_flush(struct push_redis_link *link)
 	want(link);
 }
 
+/* --- the server's clock --- */
+
+static bool
+needs_time(const struct push_redis_link *link)
+{
+	return link->role == PUSH_REDIS_COMMANDS && link->settings->needs_time;
+}
+
+static void
+append_time(struct push_redis_link *link)
+{
+	push_resp_command(&link->out, 1);
+	push_resp_text(&link->out, "TIME");
+	link->is_asking_time = true;
+	link->time_asked_us = link->settings->now_us;
+}
+
+/* Seconds and microseconds, each a string. */
+static void
+on_time_item(struct push_redis_link *link, const struct push_redis_place *place,
+	const struct push_redis_reply *item)
+{
+	uint64_t number;
+
+	if (place->depth != 1 || item->type != PUSH_REDIS_STRING ||
+		!push_server_clock_read(item->text, item->size, &number))
+		return;
+	if (place->index[0] == 0)
+		link->time_s = number;
+	else if (place->index[0] == 1)
+		push_server_clock_learn(&link->clock, link->time_asked_us, link->settings->now_us,
+			link->time_s * 1000000 + number);
+}
+
+/* A right may be taken away later.  A server that is busy with a script refuses all but a few commands. */
+static void
+on_time_answer(struct push_redis_link *link, const struct push_redis_reply *reply)
+{
+	link->is_asking_time = false;
+	if (reply->type != PUSH_REDIS_ERROR || push_redis_is_error(reply, "BUSY"))
+		return;
+	link->is_time_refused = true;
+	link->clock.is_known = false;
+}
+
+void
+push_redis_link_learn_time(struct push_redis_link *link, uint64_t sent_us, const char *text, size_t size)
+{
+	const char *second = size ? memchr(text + 1, ' ', size - 1) : NULL;
+	uint64_t seconds, microseconds;
+
+	if (!second || !push_server_clock_read(text + 1, (size_t)(second - text) - 1, &seconds) ||
+		!push_server_clock_read(second + 1, (size_t)(text + size - second) - 1, &microseconds))
+		return;
+	push_server_clock_learn(
+		&link->clock, sent_us, link->settings->now_us, seconds * 1000000 + microseconds);
+}
+
+uint64_t
+push_redis_link_deadline_ms(const struct push_redis_link *link)
+{
+	return push_server_clock_ms(&link->clock, link->settings->now_us + link->settings->timeout_us);
+}
+
 /* --- the greeting --- */
 
 static void
@@ -180,6 +245,10 @@ greet(struct push_redis_link *link)
 		push_resp_number(&link->out, settings->database);
 		link->greetings_left++;
 	}
+	if (needs_time(link)) {
+		append_time(link);
+		link->greetings_left++;
+	}
 	push_resp_command(&link->out, 3);
 	push_resp_text(&link->out, "CLIENT");
 	push_resp_text(&link->out, "SETNAME");
@@ -191,15 +260,18 @@ greet(struct push_redis_link *link)
 	push_redis_link_flush(link);
 }
 
-/* CLIENT SETNAME may be forbidden; nothing else may fail. */
+/* CLIENT SETNAME and TIME may be forbidden; nothing else may fail. */
 static void
 on_greeting(struct push_redis_link *link, const struct push_redis_reply *reply)
 {
 	bool is_last = link->greetings_left == GREETING_ROLE;
-	bool is_name = link->greetings_left == GREETING_ROLE + 1;
+	bool is_name = link->greetings_left == GREETING_NAME;
+	bool is_time = link->greetings_left == GREETING_TIME && link->is_asking_time;
 
 	link->greetings_left--;
-	if (reply->type == PUSH_REDIS_ERROR && !is_name)
+	if (is_time)
+		on_time_answer(link, reply);
+	if (reply->type == PUSH_REDIS_ERROR && !is_name && !is_time)
 		fail_with(link, "it refuses us", reply->text, reply->size);
 	if (!is_last || link->failed)
 		return;
@@ -212,6 +284,10 @@ static void
 on_greeting_item(struct push_redis_link *link, const struct push_redis_place *place,
 	const struct push_redis_reply *item)
 {
+	if (link->greetings_left == GREETING_TIME && link->is_asking_time) {
+		on_time_item(link, place, item);
+		return;
+	}
 	if (place->depth != 1 || place->index[0] || link->greetings_left != GREETING_ROLE ||
 		!link->settings->must_be_master)
 		return;
@@ -320,6 +396,8 @@ on_item(void *context, const struct push_redis_place *place, const struct push_r
 		on_greeting_item(link, place, item);
 	else if (link->role == PUSH_REDIS_SUBSCRIPTIONS)
 		on_push_item(link, place->depth == 1 ? place->index[0] : UINT_MAX, item);
+	else if (first && first->kind == AWAITED_TIME)
+		on_time_item(link, place, item);
 	else if (first && first->kind != AWAITED_PING)
 		link->owner->item(link->context, first, place, item);
 }
@@ -367,7 +445,9 @@ on_reply(void *context, const struct push_redis_reply *reply)
 	}
 	awaited = *awaited_first(link);
 	awaited_pop(link);
-	if (awaited.kind != AWAITED_PING)
+	if (awaited.kind == AWAITED_TIME)
+		on_time_answer(link, reply);
+	else if (awaited.kind != AWAITED_PING)
 		link->owner->answer(link->context, &awaited, reply, link->settings->now_us);
 }
 
@@ -507,6 +587,7 @@ push_redis_link_open(struct push_redis_link *link, const struct sockaddr *addres
 	link->failed = false;
 	link->opened_us = link->heard_us = link->ticked_us = now_us;
 	link->pinged_us = 0;
+	link->clock.is_known = link->is_asking_time = link->is_time_refused = false;
 	link->greetings_left = 0;
 	link->push_kind = PUSH_REDIS_NO_PUSH;
 	fd = connect_to(address, address_size);
@@ -584,7 +665,7 @@ push_redis_link_settle(struct push_redis_link *link, uint64_t now_us)
 		struct push_redis_awaited awaited = *awaited_first(link);
 
 		awaited_pop(link);
-		if (awaited.kind != AWAITED_PING)
+		if (awaited.kind != AWAITED_PING && awaited.kind != AWAITED_TIME)
 			link->owner->lost(link->context, &awaited, now_us);
 	}
 	link->owner->down(link->context, link->error, now_us);
@@ -597,6 +678,32 @@ push_redis_link_fini(struct push_redis_link *link)
 	free(link->awaited);
 	free(link->channel);
 	push_buf_fini(&link->out);
+}
+
+/* TIME, which is answered as PING is, or PING where only whether it lives is asked. */
+static void
+ask(struct push_redis_link *link, uint64_t now_us)
+{
+	uint64_t pause_us = link->settings->timeout_us / 3;
+	bool is_silent = !link->pinged_us && now_us >= link->heard_us + pause_us;
+	bool is_time = needs_time(link) && !link->is_asking_time && !link->is_time_refused &&
+		       now_us >= link->time_asked_us + pause_us;
+
+	if (!is_silent && !is_time)
+		return;
+	if (!push_redis_link_expect(link, is_time ? AWAITED_TIME : AWAITED_PING, 0, NULL)) {
+		push_redis_link_fail(link, "out of memory");
+		return;
+	}
+	if (is_time) {
+		append_time(link);
+	} else {
+		push_resp_command(&link->out, 1);
+		push_resp_text(&link->out, "PING");
+	}
+	if (!link->pinged_us)
+		link->pinged_us = now_us;
+	push_redis_link_flush(link);
 }
 
 void
@@ -619,14 +726,5 @@ push_redis_link_tick(struct push_redis_link *link, uint64_t now_us)
 		push_redis_link_fail(link, "silent for longer than push.redis.timeout");
 		return;
 	}
-	if (link->pinged_us || now_us < link->heard_us + timeout_us / 3)
-		return;
-	push_resp_command(&link->out, 1);
-	push_resp_text(&link->out, "PING");
-	if (!push_redis_link_expect(link, AWAITED_PING, 0, NULL)) {
-		push_redis_link_fail(link, "out of memory");
-		return;
-	}
-	link->pinged_us = now_us;
-	push_redis_link_flush(link);
+	ask(link, now_us);
 }

@@ -10,6 +10,9 @@
  * A server that says nothing for settings.timeout_us although it was pinged is dead: a peer whose machine is
  * gone, or that is stopped, closes no connection.
  *
+ * A link for commands asks the server for its TIME with the greeting, and three times within timeout_us from
+ * then on, so that commands can carry a deadline by the server's clock (server_clock.h).
+ *
  * hiredis does the reading and writing, TLS included; connecting is done here, to addresses, since hiredis
  * would hold up the loop for a name.  After `down` the link may be opened again.
  */
@@ -24,6 +27,7 @@
 #include "loop/source.h"
 #include "redis/limits.h"
 #include "redis/reply.h"
+#include "redis/server_clock.h"
 
 struct redisContext;
 struct ssl_ctx_st;
@@ -38,6 +42,7 @@ struct push_redis_settings {
 	uint64_t timeout_us;    /* to connect and be greeted, and of a silent server */
 	struct ssl_ctx_st *tls; /* NULL: plain */
 	bool must_be_master;    /* ask for the ROLE; a replica is left again */
+	bool needs_time;        /* of links for commands: keep `clock` */
 	const char *name;       /* for CLIENT SETNAME, so that an operator sees who is connected */
 	uint64_t now_us;        /* when this turn of the loop began; kept up to date by the engine */
 };
@@ -103,6 +108,9 @@ struct push_redis_link {
 	uint32_t awaited_head, awaited_count, awaited_capacity;
 	unsigned int greetings_left;
 	uint64_t opened_us, heard_us, pinged_us, ticked_us; /* pinged_us 0: no PING is under way */
+	struct push_server_clock clock;                     /* unknown where TIME is refused */
+	bool is_asking_time, is_time_refused;
+	uint64_t time_asked_us, time_s; /* time_s: of an answer that is being read */
 	/* of the message that is being read on a subscription link: */
 	enum push_redis_push_kind push_kind;
 	size_t channel_size;
@@ -139,6 +147,16 @@ push_redis_link_fail(struct push_redis_link *link, const char *why);
  */
 bool
 push_redis_link_expect(struct push_redis_link *link, uint32_t kind, uint32_t count, void *context);
+
+/* push_redis_link_learn_time - a command that was sent at `sent_us` was answered with TIME's two numbers,
+ * with spaces before them. */
+void
+push_redis_link_learn_time(struct push_redis_link *link, uint64_t sent_us, const char *text, size_t size);
+
+/* push_redis_link_deadline_ms - of a command that is appended now: the server's TIME when settings.timeout_us
+ * will be over.  0: not known. */
+uint64_t
+push_redis_link_deadline_ms(const struct push_redis_link *link);
 
 /* push_redis_link_backlog - bytes that are still to be written. */
 size_t

@@ -53,6 +53,12 @@ on_commands_up(void *context, uint64_t now_us)
 	redis_counts_lost(node);
 	redis_history_connected(node);
 	check_up(node);
+	if (!node->commands.link.clock.is_known)
+		redis_log(node->engine, PUSH_LOG_WARN,
+			"redis %s: TIME is refused (+time for Push's user): a publish that it carries out "
+			"late, "
+			"after a failover, may be a second one",
+			node->commands.label);
 	redis_wake(node->engine);
 }
 
@@ -166,6 +172,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
 	case REDIS_AWAITED_CALL: redis_call_published(node, awaited, reply); break;
 	case REDIS_AWAITED_READING: redis_reading_answer(awaited, reply); break;
+	case REDIS_AWAITED_ROOM: redis_room_answer(node, awaited, reply); break;
 	case REDIS_AWAITED_PROBE: on_probe_answer(node, reply); break;
 	case REDIS_AWAITED_FETCH: redis_history_answer(awaited, reply); break;
 	case REDIS_AWAITED_LOAD: redis_history_loaded(node, awaited, reply); break;

@@ -5,10 +5,11 @@
  *   -ID          I end
  *   ?ID          I am new: who else is there?
  *   ~ID          you were silent, and your numbers of clients may have been cleared away: tell them again
- *   !ID A-B,...  channels of these slots have another server now, and until now I may have published on the
- *                old one, where you did not listen any more: your clients may have missed something
- *   %ID MS       for the last MS milliseconds messages may not have reached me: clients that were mine, and
- * have come to you since, may have missed something
+ *   #ID CHANNEL  more nodes have a number of clients of that channel than receive it: look at yours
+ * (counts.c) !ID A-B,...  channels of these slots have another server now, and until now I may have published
+ * on the old one, where you did not listen any more: your clients may have missed something %ID MS       for
+ * the last MS milliseconds messages may not have reached me: clients that were mine, and have come to you
+ * since, may have missed something
  *
  * A node whose machine is gone, or cut off, leaves connections behind that Redis takes for receivers until
  * the kernel gives them up: ghosts.  As everybody listens to the beats, the answer to one's own tells how
@@ -111,6 +112,19 @@ redis_peers_was_deaf(struct redis_engine *engine, uint64_t since_us)
 		engine->deaf_since_us = since_us;
 	engine->well_since_us = engine->now_us;
 	redis_wake(engine);
+}
+
+void
+redis_peers_doubt_counts(struct redis_engine *engine, const char *channel, size_t size)
+{
+	if (engine->now_us < engine->count_doubt_us + PUSH_REDIS_COUNT_DOUBT_US || !can_speak(engine))
+		return;
+	engine->count_doubt_us = engine->now_us;
+	push_buf_clear(&engine->scratch);
+	push_buf_append(&engine->scratch, " ", 1);
+	push_buf_append(&engine->scratch, channel, size);
+	if (engine->scratch.status == PUSH_OK)
+		say(engine, '#', engine->id, &engine->scratch);
 }
 
 void
@@ -371,6 +385,10 @@ redis_peers_heard(struct redis_engine *engine, const char *text, size_t size)
 			peer->is_dead = true;
 		break;
 	case '%': on_deaf(engine, text + REDIS_ID_BYTES, size - REDIS_ID_BYTES); break;
+	case '#':
+		if (size > REDIS_ID_BYTES)
+			redis_count_asked(engine, text + REDIS_ID_BYTES + 1, size - REDIS_ID_BYTES - 1);
+		break;
 	case '!': on_moved(engine, text + REDIS_ID_BYTES, size - REDIS_ID_BYTES); break;
 	default: break;
 	}

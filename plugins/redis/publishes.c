@@ -14,6 +14,13 @@
  *
  * What cannot be sent waits in the order in which it came, until push.redis.publish.wait is over.  What was
  * sent and not answered is never sent again: it may have been published.
+ *
+ * A script carries a deadline, by the server's clock: push.redis.timeout after it was sent.  A server that
+ * stands still for longer refuses it (LATE) when it goes on, since its replica may have taken over.  Until
+ * then it may still publish.  So a publish with an id, whose connection is lost, is under way until the
+ * deadline is over: a repeat that came before could be the second one.  A caller that still waits when LATE
+ * comes (the server is slow, or its clock was set) has the publish sent again, with a deadline by what the
+ * clock shows now.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,15 +66,17 @@ append_call(const struct redis_engine *engine, const struct redis_publish *publi
 	size_t keys = (has_rule ? 3u : 0u) + (publish->once_size ? 1u : 0u);
 
 	redis_history_append_call(engine, out, has_rule ? PUSH_REDIS_SCRIPT_PUBLISH : PUSH_REDIS_SCRIPT_ONCE,
-		1 + keys + 3 + (has_rule ? 5u : 0u));
+		1 + keys + 4 + (has_rule ? 5u : 0u));
 	push_resp_number(out, keys);
 }
 
 /* PUBLISH, or a script that does it: of a channel with history it numbers the message and keeps it, of one
  * that is to be published once it looks whether that has happened. */
 static void
-append_publish(struct redis_engine *engine, struct redis_publish *publish, struct push_buf *out)
+append_publish(struct redis_engine *engine, struct redis_publish *publish, struct push_redis_link *link)
 {
+	struct push_buf *out = &link->out;
+	uint64_t deadline_ms = push_redis_link_deadline_ms(link);
 	const struct redis_partition *partition =
 		redis_history_partition(engine, publish->bytes, publish->channel_size);
 	const struct push_history_rule *rule =
@@ -86,12 +95,16 @@ append_publish(struct redis_engine *engine, struct redis_publish *publish, struc
 	push_resp_text(out, engine->options->redis_sharded ? "SPUBLISH" : "PUBLISH");
 	redis_append_channel(engine, out, publish->bytes, publish->channel_size);
 	push_resp_bulk(out, payload, publish->payload_size);
+	publish->has_deadline = (rule || publish->once_size) && deadline_ms;
+	if (!rule && publish->once_size)
+		push_resp_number(out, deadline_ms);
 	if (!rule)
 		return;
 	push_resp_number(out, rule->size);
 	push_resp_number(out, rule->ttl_us / 1000);
 	push_resp_number(out, publish->ttl_us / 1000);
 	push_resp_number(out, redis_history_channels_max(engine));
+	push_resp_number(out, deadline_ms);
 	push_resp_number(out, partition->epoch);
 }
 
@@ -101,7 +114,7 @@ append(struct redis_engine *engine, struct redis_publish *publish, struct push_r
 	uint32_t awaited = link->awaited_count;
 	size_t size = link->out.size;
 
-	append_publish(engine, publish, &link->out);
+	append_publish(engine, publish, link);
 	push_resp_command(&link->out, 2);
 	push_resp_text(&link->out, "HGETALL");
 	redis_append_counts_key(engine, &link->out, publish->bytes, publish->channel_size, publish->slot);
@@ -257,6 +270,21 @@ wait_no_longer(struct redis_engine *engine, uint64_t until_us)
 	}
 }
 
+/* Those whose connection was lost, up to the end of their deadlines.  They stand in the order in which they
+ * were lost: one that was sent to another server may end a little late. */
+static void
+end_uncertain(struct redis_engine *engine, uint64_t until_us)
+{
+	while (!push_list_is_empty(&engine->uncertain)) {
+		struct redis_publish *publish =
+			push_container_of(engine->uncertain.next, struct redis_publish, item);
+
+		if (publish->deadline_us > until_us)
+			return;
+		finish(engine, publish, PUSH_UNCERTAIN, 0);
+	}
+}
+
 /* Gives up those whose deadline is not after `until_us`.  They stand in the order of their deadlines, but for
  * those that came back from a server that was not the right one: these are given up a little late. */
 static void
@@ -279,6 +307,7 @@ redis_publishes_tick(struct redis_engine *engine)
 {
 	give_up(engine, engine->now_us);
 	wait_no_longer(engine, engine->now_us);
+	end_uncertain(engine, engine->now_us);
 }
 
 void
@@ -286,7 +315,9 @@ redis_publishes_fail(struct redis_engine *engine)
 {
 	give_up(engine, UINT64_MAX);
 	wait_no_longer(engine, UINT64_MAX);
+	end_uncertain(engine, UINT64_MAX);
 	PUSH_ASSERT(push_list_is_empty(&engine->waiting) && push_list_is_empty(&engine->unwritten));
+	PUSH_ASSERT(push_list_is_empty(&engine->uncertain));
 }
 
 /* --- answers --- */
@@ -310,6 +341,10 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 	uint64_t nodes = publish->nodes + (is_receiver ? 1u : 0u) + ghosts;
 	uint64_t plain = publish->receivers > nodes ? publish->receivers - nodes : 0;
 
+	/* an earlier one's receivers say nothing of the numbers of now */
+	if (publish->nodes + (is_receiver ? 1u : 0u) > publish->receivers && publish->nodes &&
+		!publish->is_repeat)
+		redis_peers_doubt_counts(engine, publish->bytes, publish->channel_size);
 	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
 	push_redis_refusals_clear(&publish->node->refusals);
 	publish->subscribers = own + publish->others + plain;
@@ -326,26 +361,47 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 		redis_publish_written(engine, publish);
 }
 
+/* LATE: it learns from the answer what the server's clock shows.  A second time, and after the time that it
+ * may wait, it is given up: the server is too slow. */
+static bool
+is_late(struct redis_engine *engine, struct redis_publish *publish, const struct push_redis_reply *reply)
+{
+	if (!push_redis_is_error(reply, "LATE"))
+		return false;
+	push_redis_link_learn_time(
+		&publish->node->commands.link, publish->sent_us, reply->text + 4, reply->size - 4);
+	publish->is_given_up = publish->is_late && engine->now_us >= publish->deadline_us;
+	publish->is_late = true;
+	engine->should_resend = true;
+	redis_wake(engine);
+	return true;
+}
+
 static void
 on_refused(struct redis_engine *engine, struct redis_publish *publish, const struct push_redis_reply *reply)
 {
 	engine->stats->command_errors++;
-	publish->is_passing =
-		redis_topology_is_in_doubt(engine, reply) || redis_history_is_unloaded(publish->node, reply);
+	publish->is_passing = redis_topology_is_in_doubt(engine, reply) ||
+			      redis_history_is_unloaded(publish->node, reply) ||
+			      is_late(engine, publish, reply);
 	publish->is_refused = true;
+	if (!publish->is_passing && !publish->has_made_room && redis_room_make(publish->node, reply)) {
+		publish->has_made_room = publish->is_passing = true;
+		engine->should_resend = true;
+	}
 	if (publish->is_passing)
 		return;
 	push_redis_refusals_add(&publish->node->refusals, reply->text, reply->size, engine->now_us);
 	redis_log_refusal(engine, publish->node, "a publish", reply);
 }
 
-/* It is not published.  Where the slot has moved, or its server is not there yet, it waits for the new one.
- */
+/* It is not published.  Where the slot has moved, or its server is not there yet, it waits for the new one;
+ * where history makes room for it, it is sent behind that. */
 static void
 on_not_published(struct redis_engine *engine, struct redis_publish *publish)
 {
-	if (!publish->is_passing) {
-		finish(engine, publish, PUSH_REFUSED, 0);
+	if (!publish->is_passing || publish->is_given_up) {
+		finish(engine, publish, publish->is_passing ? PUSH_UNAVAILABLE : PUSH_REFUSED, 0);
 		return;
 	}
 	publish->is_refused = publish->is_passing = false;
@@ -441,6 +497,19 @@ redis_publish_answer(struct redis_engine *engine, const struct push_redis_awaite
 		on_not_published(engine, publish);
 }
 
+/* What became of it nobody knows, and it may still be carried out until its deadline. */
+static void
+on_uncertain(struct redis_engine *engine, struct redis_publish *publish)
+{
+	engine->stats->publishes_uncertain++;
+	publish->deadline_us =
+		publish->sent_us + engine->options->redis_timeout_us + PUSH_REDIS_DEADLINE_SLACK_US;
+	if (publish->once_size && publish->has_deadline && engine->now_us < publish->deadline_us)
+		push_list_append(&engine->uncertain, &publish->item);
+	else
+		finish(engine, publish, PUSH_UNCERTAIN, 0);
+}
+
 void
 redis_publish_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited)
 {
@@ -452,8 +521,6 @@ redis_publish_lost(struct redis_engine *engine, const struct push_redis_awaited 
 		answer_published(engine, publish);
 	else if (publish->is_refused)
 		on_not_published(engine, publish);
-	else {
-		engine->stats->publishes_uncertain++;
-		finish(engine, publish, PUSH_UNCERTAIN, 0);
-	}
+	else
+		on_uncertain(engine, publish);
 }

@@ -11,6 +11,7 @@
  *   history.c         history that Redis keeps
  *   peers.c           the other Push nodes, and how many clients they have
  *   reading.c         what is kept of a channel, for who asks
+ *   room.c            history makes room for other keys
  *   values.c          small values by name
  *   calls.c           what one Push node asks another
  *   receipts.c        how many a message was written to
@@ -84,6 +85,8 @@ struct redis_node {
 	 * the oldest first; is to be looked at again.  `counting`: commands of these without an answer */
 	struct push_list to_tell_later, to_tell, told, to_check;
 	uint32_t counting;
+	uint64_t room_us;           /* room.c: when history was to make room last; 0: not yet */
+	unsigned int room_first;    /* the partition that is to make room first next time */
 	uint64_t count_refused_us;  /* counts.c: when one was refused that others would be, too, or tried
 				       since; 0: none */
 	struct push_channel *probe; /* a channel of one's own there; NULL: none yet */
@@ -166,10 +169,10 @@ struct redis_partition {
 
 /* A publish under way. */
 struct redis_publish {
-	struct push_list item; /* in engine->waiting or ->unwritten, or alone */
+	struct push_list item; /* in engine->waiting, ->unwritten or ->uncertain, or alone */
 	push_publish_done_fn done;
 	void *context;
-	uint64_t deadline_us; /* while it waits to be sent, or to be written */
+	uint64_t deadline_us; /* while it waits to be sent, to be written, or to be certainly over */
 	uint64_t ttl_us;      /* the message's own; 0: none */
 	uint64_t sent_us;
 	struct redis_node *node;                   /* that it was sent to */
@@ -179,6 +182,9 @@ struct redis_publish {
 	uint32_t dead;                             /* that may still receive */
 	uint8_t parts_left;                        /* answers to come */
 	bool is_published, is_refused, is_passing; /* the refusal is */
+	bool has_deadline;                         /* at the server, as it was sent */
+	bool is_late, is_given_up;                 /* the server has refused it for that, again */
+	bool has_made_room;                        /* history has, for the key of this publish */
 	bool is_repeat;                            /* an earlier one of the same id was published */
 	uint8_t once_size;                         /* of that id; 0: none */
 	bool is_counting_alive, is_counting_own;
@@ -218,6 +224,8 @@ struct redis_engine {
 	bool should_resend; /* somebody may take what waits */
 	uint64_t refusal_logged_us, refused_logged_us[REDIS_PURPOSE_COUNT];
 	uint64_t check_counts_us; /* not before then */
+	uint64_t count_asked_us;  /* counts.c: when somebody asked last to look at one */
+	uint64_t count_doubt_us;  /* peers.c: when this node did */
 	uint64_t counted_us;      /* counts.c: up to then changes have been told at once */
 
 	/* topology.c */
@@ -232,7 +240,7 @@ struct redis_engine {
 	struct redis_map *map; /* what is being read, or is to be applied; NULL: neither */
 
 	/* publishes.c */
-	struct push_list waiting, unwritten; /* by deadline */
+	struct push_list waiting, unwritten, uncertain; /* by deadline */
 	uint32_t publish_count;
 	uint64_t publish_bytes;
 	struct push_buf scratch;
@@ -639,6 +647,11 @@ redis_count_delete(struct redis_node *node, const char *name, size_t size, uint1
 void
 redis_count_seen(struct redis_node *node, const char *name, size_t size, uint16_t slot, uint64_t value);
 
+/* redis_count_asked - somebody asks all nodes to look at their number of a channel, which may be none of
+ * ours; and may be anybody. */
+void
+redis_count_asked(struct redis_engine *engine, const char *name, size_t size);
+
 /* redis_counts_lost - the server may have forgotten everything: tell it all counts again. */
 void
 redis_counts_lost(struct redis_node *node);
@@ -755,6 +768,17 @@ redis_read_position(const char *text, size_t size, struct push_position *ret);
 void
 redis_append_position(struct push_buf *out, struct push_position at);
 
+/* --- room.c --- */
+
+/* redis_room_make - a command of `node` was refused: where that was for want of memory, history that lies
+ * there makes room before whatever is sent to it next.  Returns whether to try that command again. */
+bool
+redis_room_make(struct redis_node *node, const struct push_redis_reply *error);
+
+void
+redis_room_answer(struct redis_node *node, const struct push_redis_awaited *awaited,
+	const struct push_redis_reply *reply);
+
 /* --- reading.c --- */
 
 /* redis_read - see push_engine. */
@@ -819,6 +843,11 @@ void
 redis_peers_left_behind(
 	struct redis_engine *engine, struct redis_publish *publish, const char *id, size_t size);
 
+/* redis_peers_doubt_counts - a node that has a number of clients of a channel does not receive it: now and
+ * then all are asked to look at theirs. */
+void
+redis_peers_doubt_counts(struct redis_engine *engine, const char *channel, size_t size);
+
 /* redis_peers_is_settled - whether all nodes that live have had the time to say so. */
 bool
 redis_peers_is_settled(const struct redis_engine *engine);
@@ -844,7 +873,8 @@ enum {
 	REDIS_AWAITED_VALUE,
 	REDIS_AWAITED_CALL,
 	REDIS_AWAITED_READING,
-	REDIS_AWAITED_LOAD /* of a script; count: it is the last one */
+	REDIS_AWAITED_ROOM, /* count: of which partition */
+	REDIS_AWAITED_LOAD  /* of a script; count: it is the last one */
 };
 
 #endif

@@ -27,6 +27,12 @@ push_redis_refusal_is_general(const char *text, uint64_t size)
 	       !has(text, size, "channel") && !has(text, size, " key");
 }
 
+bool
+push_redis_refusal_is_memory(const char *text, uint64_t size)
+{
+	return has(text, size, "OOM ");
+}
+
 void
 push_redis_refusals_add(
 	struct push_redis_refusals *refusals, const char *text, uint64_t size, uint64_t now_us)

@@ -30,6 +30,10 @@ struct push_redis_refusals {
 bool
 push_redis_refusal_is_general(const char *text, uint64_t size);
 
+/* push_redis_refusal_is_memory - whether it is for want of memory. */
+bool
+push_redis_refusal_is_memory(const char *text, uint64_t size);
+
 /* push_redis_refusals_add - a publish was refused with this text; it counts if it is general. */
 void
 push_redis_refusals_add(

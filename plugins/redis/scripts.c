@@ -14,10 +14,11 @@
 
 /* Numbers are kept as text: Lua would write large ones with an exponent.  The last argument of each script is
  * the newest epoch that the caller knows. */
-#define HEAD \
+#define TIME \
 	"local function text(number) return string.format('%.0f', number) end\n" \
 	"local t = redis.call('TIME')\n" \
-	"local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)\n" \
+	"local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)\n"
+#define HEAD TIME \
 	"local function head(key)\n" \
 	"  local info = redis.call('INFO', 'replication')\n" \
 	"  local r = string.match(info, 'master_replid:(%x+)') or 'unknown'\n" \
@@ -38,11 +39,8 @@
 	"  return e, p[3] or '0'\n" \
 	"end\n"
 
-/* After it nothing of the channel can have left: its last message, or the position of a day ago, or the last of
- * those that were dropped.  The second result is what the next message says of the one before it.  Without `last`
- * nobody knows that one, and whoever has been subscribed since has it: the epoch's begin is a hole to nobody else
- * than to those who know an older epoch. */
-#define LEFT \
+/* Of two ids, of which either may be nil. */
+#define LATER \
 	"local function later(a, b)\n" \
 	"  if not a or not b then return a or b end\n" \
 	"  local ae, an = string.match(a, '(%d+)-(%d+)')\n" \
@@ -50,7 +48,13 @@
 	"  local by = (tonumber(ae) or 0) - (tonumber(be) or 0)\n" \
 	"  if by == 0 then by = (tonumber(an) or 0) - (tonumber(bn) or 0) end\n" \
 	"  return by > 0 and a or b\n" \
-	"end\n" \
+	"end\n"
+
+/* After it nothing of the channel can have left: its last message, or the position of a day ago, or the last of
+ * those that were dropped.  The second result is what the next message says of the one before it.  Without `last`
+ * nobody knows that one, and whoever has been subscribed since has it: the epoch's begin is a hole to nobody else
+ * than to those who know an older epoch. */
+#define LEFT LATER \
 	"local function left(key, last, e, n)\n" \
 	"  local id = redis.call('GET', last)\n" \
 	"  if id then return id, id end\n" \
@@ -67,10 +71,9 @@
  * they had has left, and so has all up to the last message of any of them, since nobody remembers whose it was;
  * of those without a message any more nothing is left to be remembered.  Who may not do that, or is refused for
  * another reason, keeps what it can. */
-#define ROOM \
-	"local set = string.gsub(KEYS[1], 'push:history', 'push:channels', 1)\n" \
-	"local name = string.sub(KEYS[2], #KEYS[1] + 2)\n" \
-	"local lasts = string.sub(KEYS[3], 1, #KEYS[3] - #name)\n" \
+#define DROP \
+	"local front, back = string.match(KEYS[1], '^(.*)push:history(.*)$')\n" \
+	"local set, lasts = front .. 'push:channels' .. back, front .. 'push:last' .. back .. ':'\n" \
 	"local function drop(count)\n" \
 	"  if redis.pcall('ZCARD', set) == 0 then return false end\n" \
 	"  local old = redis.pcall('ZPOPMIN', set, count)\n" \
@@ -90,16 +93,32 @@
 	"  if o and not p[2] then redis.call('HSET', KEYS[1], 'w', e .. '-' .. n, 'wt', text(now)) end\n" \
 	"  dropped = dropped + #old / 2\n" \
 	"  return true\n" \
-	"end\n" \
-	"local score = text(now) .. string.format('.%03.0f', tonumber(n) % 1000)\n" \
+	"end\n"
+
+/* A channel stands there as if its last message had come later, by the time over which it has had messages: so
+ * one that is in use does not give way to ever new names.  That time ends with the message itself, and with
+ * SAFE_MS, so that where there is room for few, new ones have their time, too.  One that is new makes room while it
+ * stands behind all others, or it could be the one to go. */
+#define SAFE_MS "60000"
+#define ROOM DROP \
+	"local name = string.sub(KEYS[2], #KEYS[1] + 2)\n" \
+	"local born = newest and newest[2][10] or newest and newest[2][4] or text(now)\n" \
+	"local safe = math.max(0, math.min(now - tonumber(born), tonumber(ARGV[5]), " SAFE_MS "))\n" \
+	"local score = text(now + safe) .. string.format('.%03.0f', tonumber(n) % 1000)\n" \
 	"local added = redis.pcall('ZADD', set, score, name)\n" \
 	"if type(added) == 'table' and string.find(added.err, 'OOM') and drop(8) then\n" \
 	"  added = redis.pcall('ZADD', set, score, name)\n" \
 	"end\n" \
 	"if added == 1 then\n" \
 	"  local over = redis.call('ZCARD', set) - tonumber(ARGV[7])\n" \
-	"  if over > 0 then drop(math.min(over, 64)) end\n" \
+	"  if over > 0 then\n" \
+	"    redis.pcall('ZADD', set, 'inf', name)\n" \
+	"    drop(math.min(over, 64))\n" \
+	"    redis.pcall('ZADD', set, score, name)\n" \
+	"  end\n" \
 	"end\n"
+
+_Static_assert(PUSH_HISTORY_SAFE_US == 60000000ull, "SAFE_MS");
 
 /* The last key, where it is that of a publish that happens once: an earlier one is answered.  A first SET finds
  * out whether it can be kept at all; of what is refused nothing stays. */
@@ -112,6 +131,14 @@
 	"if kept.err then return kept end\n"
 
 _Static_assert(PUSH_IDEMPOTENCY_US == 300000000ull, "ONCE_MS");
+
+/* `t` is the server's TIME.  After the caller's deadline nothing is carried out: whoever waited has been told
+ * that it is uncertain, and may have published again, elsewhere if this server was replaced.  The answer brings
+ * the time, for a caller who still waits: the clock may have been set.  (ARGV: the deadline; 0: none.) */
+#define LATE(deadline) \
+	"if tonumber(" deadline ") > 0 and tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000 > tonumber(" deadline ") then\n" \
+	"  return redis.error_reply('LATE ' .. t[1] .. ' ' .. t[2])\n" \
+	"end\n"
 
 /* Publishes, and keeps the receivers for a repeat, also of what could not be kept. */
 #define SEND \
@@ -130,16 +157,18 @@ _Static_assert(PUSH_IDEMPOTENCY_US == 300000000ull, "ONCE_MS");
 #pragma GCC diagnostic ignored "-Woverlength-strings"
 static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 	[PUSH_REDIS_SCRIPT_PUBLISH] = HEAD LEFT SEND
-		"local e, n = head(KEYS[1])\n"
-		"local dropped = 0\n"
 		"if KEYS[4] then\n"
 		EARLIER
 		"end\n"
+		LATE("ARGV[8]")
+		"local e, n = head(KEYS[1])\n"
+		"local dropped = 0\n"
+		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
 		ROOM
 		"if KEYS[4] then\n"
 		CLAIM
 		"end\n"
-		"local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]\n"
+		"if dropped > 0 then newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1] end\n"
 		"local size = tonumber(ARGV[4])\n"
 		"local over = newest and redis.call('XLEN', KEYS[2]) - size + 1 or 0\n"
 		"local a, before\n"
@@ -155,7 +184,7 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"n = text(tonumber(n) + 1)\n"
 		"local id = e .. '-' .. n\n"
 		"local kept = redis.pcall('XADD', KEYS[2], 'MAXLEN', size, id,\n"
-		"  'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a)\n"
+		"  'm', ARGV[3], 't', text(now), 'x', ARGV[6], 'a', a, 'b', born)\n"
 		"if type(kept) == 'table' and kept.err then\n"
 		"  local gone = redis.pcall('DEL', KEYS[2], KEYS[3])\n"
 		"  if type(gone) == 'number' then\n"
@@ -170,7 +199,12 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"local r = send('\\30#' .. id .. ' ' .. before .. ' ' .. ARGV[6] .. ' ' .. ARGV[3])\n"
 		"return type(r) == 'number' and {r, e, n, dropped} or r\n",
 	[PUSH_REDIS_SCRIPT_ONCE] =
-		EARLIER CLAIM
+		EARLIER
+		"if ARGV[4] ~= '0' then\n"
+		"  local t = redis.call('TIME')\n"
+		LATE("ARGV[4]")
+		"end\n"
+		CLAIM
 		"local r = redis.pcall(ARGV[1], ARGV[2], ARGV[3])\n"
 		"if type(r) ~= 'number' then redis.call('DEL', KEYS[1]) return r end\n"
 		"redis.call('SET', KEYS[1], r, 'PX', '" ONCE_MS "')\n"
@@ -252,6 +286,23 @@ static const char *const texts[PUSH_REDIS_SCRIPT_COUNT] = {
 		"until #chunk < 16\n"
 		"out[#out + 1] = out[1]\n"
 		"return out\n",
+	/* Until there is room for what others need in the next moment, too: a hundredth.  Of a server that does
+	 * not say how much it has a few will do. */
+	[PUSH_REDIS_SCRIPT_ROOM] = TIME LATER
+		"local p = redis.call('HMGET', KEYS[1], 'e', 'n')\n"
+		"local e, n = p[1] or '0', p[2] or '0'\n"
+		"local dropped = 0\n"
+		DROP
+		"local function is_full()\n"
+		"  local info = redis.call('INFO', 'memory')\n"
+		"  local function number(name)\n"
+		"    return tonumber(string.match(info, '\\n' .. name .. ':(%d+)') or '0')\n"
+		"  end\n"
+		"  local max = number('maxmemory')\n"
+		"  return max > 0 and number('used_memory') - number('mem_not_counted_for_evict') > max * 0.99\n"
+		"end\n"
+		"repeat until not drop(8) or dropped >= tonumber(ARGV[1]) or not is_full()\n"
+		"return dropped\n",
 };
 #pragma GCC diagnostic pop
 /* clang-format on */

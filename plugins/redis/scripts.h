@@ -11,6 +11,7 @@
  *   push:history:{TAG}:CHANNEL  a stream of its messages, with ids EPOCH-NUMBER:
  *     m, t, x     the payload, when it was published, its own ttl (both in ms)
  *     a           the id of the last message of the channel that had left the stream by then
+ *     b           when the first of the messages came of which one has always been kept since
  *   push:last:{TAG}:CHANNEL     a string, the id of its last message
  *
  * A server with another replication id than the one that numbered last has been promoted, or started anew:
@@ -24,7 +25,8 @@
  * The channels of a partition that have history are known, too, so that those that were quiet longest can
  * make room, for one too many and where the server has no memory:
  *
- *   push:channels:{TAG}         a sorted set, of channels by the time of their last message
+ *   push:channels:{TAG}         a sorted set, of channels by the time of their last message, and as much
+ *                               later as they had been in use (b) by then
  *
  * Another kind of key is there for publishes that must happen once (Idempotency-Key), with or without
  * history:
@@ -33,6 +35,12 @@
  *
  * Whoever publishes again with the same id, since an answer was lost, finds it, and so does a publish that a
  * stalled server carries out after its repeat.  What is not published leaves none.
+ *
+ * A server that stood still while its replica took over does not find it, and publishes to the whole cluster
+ * what lies in its socket until somebody says that it was deposed.  So both scripts that publish have a
+ * deadline, in milliseconds of the server's own clock (server_clock.h; 0: none), after which they publish
+ * nothing ─▶ LATE seconds microseconds, an error, with what TIME is.  The caller does not give up before
+ * that. A machine that is suspended with its clock is not covered.
  *
  * Streams expire with their last message, `last` three days after it.  So where there is no `last`, the
  * channel has had no message for three days, or was dropped, and what has left it is not behind o, which is
@@ -44,17 +52,17 @@
 
 #define PUSH_REDIS_SHA_BYTES 41 /* with the NUL */
 
-/* Each but ONCE has one argument more, the newest epoch of the partition that the caller knows. */
+/* Each but ONCE and ROOM has one argument more, the newest epoch of the partition that the caller knows. */
 enum push_redis_script {
 	/* keys: partition, stream, last; PUBLISH or SPUBLISH, channel, payload, messages kept, their ttl, the
-	 * message's own ttl (0: none), how many channels may be kept
+	 * message's own ttl (0: none), how many channels may be kept, the deadline
 	 * ─▶ receivers, epoch, number, channels that were dropped for it
 	 * What is published: 1E # id ' ' id before ' ' own ttl ' ' payload
 	 * What cannot be kept is published all the same, as 1E ~ 1 ' ' payload, and what the channel had is
 	 * gone (with 0 it stays: nothing can be written) ─▶ receivers, epoch, number, why not
 	 * A fourth key is that of ONCE. */
 	PUSH_REDIS_SCRIPT_PUBLISH,
-	/* keys: once; PUBLISH or SPUBLISH, channel, payload
+	/* keys: once; PUBLISH or SPUBLISH, channel, payload, the deadline
 	 * ─▶ receivers; or receivers, "again": an earlier one's */
 	PUSH_REDIS_SCRIPT_ONCE,
 	/* keys: partition, stream, last; from, to (ids as XRANGE takes them), ttl, how many at most, and
@@ -68,6 +76,9 @@ enum push_redis_script {
 	 * ─▶ the head's id, the id up to which nothing of the channel is left; of each message, the oldest
 	 * first: id, payload; then the id to read on from, which is the head's where nothing is behind it */
 	PUSH_REDIS_SCRIPT_READ,
+	/* keys: partition; how many channels at most (in steps of eight) ─▶ channels that were dropped, so
+	 * that other commands find memory */
+	PUSH_REDIS_SCRIPT_ROOM,
 	PUSH_REDIS_SCRIPT_COUNT
 };
 

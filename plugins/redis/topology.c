@@ -392,7 +392,7 @@ redis_topology_init(struct redis_engine *engine)
 	const struct push_redis_url *url = &engine->url;
 
 	engine->query_settings = engine->settings;
-	engine->query_settings.must_be_master = false;
+	engine->query_settings.must_be_master = engine->query_settings.needs_time = false;
 	engine->query_settings.database = 0;
 	if (url->kind == PUSH_REDIS_STANDALONE) {
 		engine->single = url->unix_path[0]

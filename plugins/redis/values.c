@@ -7,7 +7,9 @@
  *   DEL push:value:NAME                   ─▶  a number
  *
  * What cannot be sent at once, or is lost before it is answered, fails: who asked knows whether trying again
- * is right.
+ * is right.  Where a server has no memory, history makes room (room.c), and a SET NX is tried again, once: it
+ * was not carried out, and another one that comes first wins.  Other values are not tried again, since a
+ * later one of the same name may be under way.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +26,12 @@ struct redis_value {
 	uint8_t parts_left;
 	bool is_get, is_claim;
 	bool is_taken; /* there was one already, and the next answer is that one */
+	bool is_to_repeat, is_repeated;
 	enum push_status status;
+	/* of a claim, which may be tried again: */
+	uint64_t ttl_us;
+	size_t key_size, size;
+	char bytes[]; /* the key, the value */
 };
 
 /* One command, or two, that are taken out again where one cannot be sent. */
@@ -42,6 +49,14 @@ finish(struct redis_engine *engine, struct redis_value *value, const char *bytes
 	free(value);
 }
 
+static struct attempt
+attempt_at(struct redis_node *node)
+{
+	struct push_redis_link *link = &node->commands.link;
+
+	return (struct attempt){link, link->awaited_count, link->out.size};
+}
+
 static size_t
 make_key(const struct redis_engine *engine, char key[PUSH_REDIS_VALUE_KEY_BYTES], const char *name,
 	size_t name_size)
@@ -53,9 +68,9 @@ make_key(const struct redis_engine *engine, char key[PUSH_REDIS_VALUE_KEY_BYTES]
 	return prefix + name_size;
 }
 
-/* What will be answered, or NULL after `done` was called. */
+/* What will be answered, with `more` bytes; or NULL after `done` was called. */
 static struct redis_value *
-begin(struct redis_engine *engine, const char *key, size_t key_size, struct attempt *attempt,
+begin(struct redis_engine *engine, const char *key, size_t key_size, size_t more, struct attempt *attempt,
 	push_value_done_fn done, void *context)
 {
 	struct redis_node *node =
@@ -64,7 +79,7 @@ begin(struct redis_engine *engine, const char *key, size_t key_size, struct atte
 	enum push_status status = PUSH_UNAVAILABLE;
 
 	if (node && redis_node_takes_publishes(node) && engine->value_count < PUSH_REDIS_VALUES_MAX) {
-		value = malloc(sizeof(*value));
+		value = malloc(sizeof(*value) + more);
 		status = PUSH_OUT_OF_MEMORY;
 	}
 	if (!value) {
@@ -72,8 +87,7 @@ begin(struct redis_engine *engine, const char *key, size_t key_size, struct atte
 		return NULL;
 	}
 	*value = (struct redis_value){.done = done, .context = context, .node = node};
-	*attempt = (struct attempt){
-		&node->commands.link, node->commands.link.awaited_count, node->commands.link.out.size};
+	*attempt = attempt_at(node);
 	engine->value_count++;
 	return value;
 }
@@ -128,7 +142,7 @@ redis_value_get(struct push_engine *base, const char *name, size_t name_size, ui
 		return;
 	}
 	key_size = make_key(engine, key, name, name_size);
-	value = begin(engine, key, key_size, &attempt, done, context);
+	value = begin(engine, key, key_size, 0, &attempt, done, context);
 	if (!value)
 		return;
 	value->is_get = true;
@@ -156,6 +170,16 @@ append_put(struct push_buf *out, const char *key, size_t key_size, const char *b
 		push_resp_text(out, "NX");
 }
 
+/* SET with both NX and GET is for Redis 7 and later. */
+static void
+append_claim(struct attempt *attempt, struct redis_value *value)
+{
+	append_put(&attempt->link->out, value->bytes, value->key_size, value->bytes + value->key_size,
+		value->size, value->ttl_us, true);
+	expect(attempt, value);
+	append_get(attempt, value, value->bytes, value->key_size);
+}
+
 void
 redis_value_put(struct push_engine *base, const char *name, size_t name_size, const char *bytes, size_t size,
 	uint64_t ttl_us, bool only_if_new, uint64_t now_us, push_value_done_fn done, void *context)
@@ -165,6 +189,7 @@ redis_value_put(struct push_engine *base, const char *name, size_t name_size, co
 	size_t key_size;
 	struct attempt attempt;
 	struct redis_value *value;
+	bool is_claim = only_if_new && ttl_us;
 
 	redis_set_now(engine, now_us);
 	if (name_size > PUSH_VALUE_NAME_BYTES_MAX || size > PUSH_VALUE_BYTES_MAX) {
@@ -172,15 +197,21 @@ redis_value_put(struct push_engine *base, const char *name, size_t name_size, co
 		return;
 	}
 	key_size = make_key(engine, key, name, name_size);
-	value = begin(engine, key, key_size, &attempt, done, context);
+	value = begin(engine, key, key_size, is_claim ? key_size + size : 0, &attempt, done, context);
 	if (!value)
 		return;
-	value->is_claim = only_if_new && ttl_us;
-	append_put(&attempt.link->out, key, key_size, bytes, size, ttl_us, only_if_new && ttl_us);
-	expect(&attempt, value);
-	/* SET with both NX and GET is for Redis 7 and later */
-	if (only_if_new && ttl_us)
-		append_get(&attempt, value, key, key_size);
+	value->is_claim = is_claim;
+	if (is_claim) {
+		value->ttl_us = ttl_us;
+		value->key_size = key_size;
+		value->size = size;
+		memcpy(value->bytes, key, key_size);
+		memcpy(value->bytes + key_size, bytes, size);
+		append_claim(&attempt, value);
+	} else {
+		append_put(&attempt.link->out, key, key_size, bytes, size, ttl_us, false);
+		expect(&attempt, value);
+	}
 	end(engine, &attempt, value);
 }
 
@@ -195,9 +226,26 @@ on_refused(struct redis_engine *engine, struct redis_value *value, const struct 
 		return;
 	}
 	value->status = PUSH_REFUSED;
+	if (redis_room_make(value->node, reply) && value->is_claim && !value->is_repeated) {
+		value->is_to_repeat = true;
+		return;
+	}
 	if (value->is_claim)
 		push_redis_refusals_add(&value->node->claims, reply->text, reply->size, engine->now_us);
 	redis_log_refusal(engine, value->node, "a value", reply);
+}
+
+/* Behind what makes room for it. */
+static void
+repeat(struct redis_engine *engine, struct redis_value *value)
+{
+	struct attempt attempt = attempt_at(value->node);
+
+	value->is_to_repeat = false;
+	value->is_repeated = true;
+	value->status = PUSH_OK;
+	append_claim(&attempt, value);
+	end(engine, &attempt, value);
 }
 
 void
@@ -217,6 +265,10 @@ redis_value_answer(struct redis_engine *engine, const struct push_redis_awaited 
 	}
 	if (!is_last)
 		return;
+	if (value->is_to_repeat) {
+		repeat(engine, value);
+		return;
+	}
 	/* it was there a moment ago */
 	if (value->status == PUSH_OK && value->is_taken && !is_string)
 		value->status = PUSH_UNAVAILABLE;

@@ -39,23 +39,33 @@ ws_conn_admit(struct lws *wsi)
 	return !link || !push_claim(wsi, link, PUSH_DIRECT_WS);
 }
 
-/* Returns PUSH_OK, or why the client is not subscribed, with words for it in `error`. */
-static enum push_status
-subscribe(struct push_connection *connection, const char *list, size_t size, struct push_error *error)
+/* Subscribes the client and starts it, or says why not and closes it. */
+static void
+subscribe(struct push_connection *connection, const char *list, size_t size)
 {
-	const struct push_options *options = connection->ops->options(connection->broker);
+	const struct push_broker_ops *ops = connection->ops;
+	struct push_error error = {"out of memory"};
 	struct push_channels channels;
-	enum push_status status = push_channels_parse(&channels, list, size, options, error);
+	enum push_status status =
+		push_channels_parse(&channels, list, size, ops->options(connection->broker), &error);
 
-	if (status != PUSH_OK)
-		return status;
-	status = connection->ops->subscriber_subscribe(connection->subscriber, &channels);
-	push_channels_fini(&channels);
-	if (status != PUSH_OK)
-		snprintf(error->text, sizeof(error->text), "%s", push_channels_join_error(status));
-	if (status == PUSH_OK)
+	if (status == PUSH_OK) {
+		status = ops->subscriber_subscribe(connection->subscriber, &channels);
+		push_channels_fini(&channels);
+		if (status != PUSH_OK) {
+			ops->subscriber_put_off(connection->subscriber, push_channels_join_error(status));
+			return;
+		}
 		status = push_connection_resume(connection);
-	return status == PUSH_OK ? push_connection_acknowledge(connection, error) : status;
+	}
+	if (status == PUSH_OK)
+		status = push_connection_acknowledge(connection, &error);
+	if (status == PUSH_OK)
+		ops->subscriber_start(connection->subscriber);
+	else if (status == PUSH_OUT_OF_MEMORY)
+		ops->subscriber_put_off(connection->subscriber, error.text);
+	else
+		ops->subscriber_refuse(connection->subscriber, error.text);
 }
 
 struct push_connection *
@@ -63,7 +73,6 @@ ws_conn_open(struct lws *wsi)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
 	struct push_connection *connection = link ? push_connection_open(wsi, link, PUSH_ENCODING_WS) : NULL;
-	struct push_error error = {"out of memory"};
 	struct push_buf list;
 
 	if (!connection)
@@ -73,10 +82,8 @@ ws_conn_open(struct lws *wsi)
 		link->ops->subscriber_refuse(connection->subscriber, "the query has a control character");
 	else if (!push_request_query(wsi, "channels", &list))
 		link->ops->subscriber_refuse(connection->subscriber, "'channels' query parameter required");
-	else if (subscribe(connection, list.bytes ? list.bytes : "", list.size, &error) != PUSH_OK)
-		link->ops->subscriber_refuse(connection->subscriber, error.text);
 	else
-		link->ops->subscriber_start(connection->subscriber);
+		subscribe(connection, list.bytes ? list.bytes : "", list.size);
 	push_buf_fini(&list);
 	return connection;
 }

@@ -9,6 +9,7 @@ With TEST_REDIS=Valkey they are Valkey's.
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -405,7 +406,10 @@ class Proxy:
     black_hole: nothing passes in either direction, and nothing is closed.
     hold: bytes; what contains them, and whatever follows on that connection, reaches Redis only after release(), also
     where Push has given the connection up meanwhile: as with a server that stands still, and reads late.
+    clock_ahead_s: what the answers to TIME are changed by.
     """
+
+    TIME = re.compile(rb"\*2\r\n\$10\r\n(\d{10})\r\n(?=\$\d\r\n\d{1,6}\r\n)")
 
     def __init__(self, port):
         self.target = port
@@ -413,6 +417,7 @@ class Proxy:
         self.port = self.listener.getsockname()[1]
         self.cut_after_publish = None
         self.hold = None
+        self.clock_ahead_s = 0
         self.held = threading.Event()
         self.may_pass = threading.Event()
         self.pairs = []
@@ -437,6 +442,9 @@ class Proxy:
 
     def make_deaf(self):
         self.deaf = tuple(self.pairs)
+
+    def _set_clock(self, data):
+        return self.TIME.sub(lambda found: b"*2\r\n$10\r\n%d\r\n" % (int(found[1]) + self.clock_ahead_s), data)
 
     def _is_to_be_cut(self, data):
         """Among whatever else Push had to say in that turn."""
@@ -495,6 +503,8 @@ class Proxy:
                 if not to_server and pair in self.deaf and b"message\r\n" in data:
                     self.swallowed += 1
                     continue
+                if not to_server and self.clock_ahead_s:
+                    data = self._set_clock(data)
                 if to_server and self._is_to_be_cut(data):
                     self.cut_after_publish = None
                     is_cut = True

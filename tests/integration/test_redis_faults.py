@@ -386,6 +386,19 @@ def test_a_number_of_its_own_that_a_node_has_not_told_is_corrected(redis, is_hel
             wait_until(lambda: publish(two.port, channel, 1).json["subscribers"] == 1, "it is right everywhere")
 
 
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "beside another one"])
+def test_a_number_of_a_node_that_lives_and_does_not_receive_the_channel_is_corrected(redis, others):
+    """What a server has that was promoted before an HDEL came; the node never publishes there itself."""
+    with start(redis.url()) as one, start(redis.url()) as two, ws(one, "stale" if others else "none"), ws(two, "else"):
+        wait_until(lambda: redis.command("HKEYS", "push:clients:else"), "the node is known by its number")
+        stale = redis.command("HKEYS", "push:clients:else")[0]
+        redis.command("HSET", "push:clients:stale", stale, 5)
+        wait_until(lambda: publish(one.port, "stale", 1).json["subscribers"] == 5 + others, "it is taken for one that lives")
+        wait_until(lambda: publish(one.port, "stale", 1).json["subscribers"] == others, "it is corrected")
+        assert redis.command("HGET", "push:clients:stale", stale) is None
+        assert publish(one.port, "else", 1).json["subscribers"] == 1
+
+
 # --- ever new channels
 
 def command_calls(redis, *names):

@@ -4,6 +4,7 @@ import itertools
 import json
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -771,8 +772,128 @@ def test_a_redis_that_is_filled_with_channels_keeps_the_newest_and_takes_every_p
         assert publish(one.port, "honest", "kept").status == 202
         assert client.message() == ("honest", "kept")  # without a gap
         assert "honest" in streams(redis) and one.metric("push_redis_unkept_total") == 0
-        answer = request(one.port, post('{"channel":"honest","message":2}', headers=["Idempotency-Key: k"]))
-        assert answer.status == 202 or "Idempotency-Key" in answer.error
+        assert keyed(one, "honest", "k").status == 202
+
+
+def is_in_use(redis, channel, since_ms):
+    """As if its messages had come since then."""
+    redis.command("XADD", "push:history:" + channel, "1-1", "m", "old", "t", since_ms, "x", 0, "a", "0-0", "b", since_ms)
+
+
+def test_new_names_do_not_push_out_channels_that_have_been_in_use():
+    with RedisServer() as redis, node(redis.url(), **KEPT, PUSH_HISTORY_CHANNELS_MAX=10) as one:
+        hour_ago = int(redis.command("TIME")[0]) * 1000 - 3_600_000
+        room = {f"room{i}" for i in range(4)}
+        for name in room:
+            is_in_use(redis, name, hour_ago)
+        for name in sorted(room):
+            assert publish(one.port, name, 1).status == 202
+        keep(one, 400)
+        assert room < streams(redis) and "quiet-399" in streams(redis) and len(streams(redis)) == 10
+
+
+def test_new_names_do_not_push_out_channels_that_have_been_in_use_where_there_is_no_memory():
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        is_in_use(redis, "room", int(redis.command("TIME")[0]) * 1000 - 3_600_000)
+        assert publish(one.port, "room", 1).status == 202
+        keep(one, 200)
+        redis.command("CONFIG", "SET", "maxmemory", used_memory(redis))
+        keep(one, 1000)
+        assert one.metric("push_redis_history_channels_dropped_total") > 500
+        assert "room" in streams(redis)
+
+
+def test_a_channel_gives_way_to_newer_ones_when_it_was_quiet_for_as_long_as_it_had_been_in_use():
+    """A minute at most."""
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        now = int(redis.command("TIME")[0]) * 1000
+        ages = {"new": 0, "half": 30_000, "old": 3_600_000}
+        for name, age in ages.items():
+            if age:
+                is_in_use(redis, name, now - age)
+            assert publish(one.port, name, 1).status == 202
+        after = {name: float(redis.command("ZSCORE", "push:channels", name)) - now for name in ages}
+        assert 0 <= after["new"] < 15_000 and 30_000 <= after["half"] < 60_000 and 60_000 <= after["old"] < 75_000
+        [entry] = redis.command("XREVRANGE", "push:history:half", "+", "-", "COUNT", 1)
+        assert entry[1][8:] == [b"b", b"%d" % (now - 30_000)]  # what comes next knows it, too
+
+
+def keep(at, count):
+    """A message of each of so many channels."""
+    for i in range(0, count, 200):
+        assert not any("error" in part for part in post_many(at, [f"quiet-{n}" for n in range(i, i + 200)]))
+
+
+def keyed(at, channel, key):
+    body = json.dumps({"channel": channel, "message": key})
+    return request(at.port, post(body, headers=[f"Idempotency-Key: {key}"]))
+
+
+def fill_up(redis):
+    """More is kept than there may be, so that every command that needs memory is refused."""
+    redis.command("CONFIG", "SET", "maxmemory", used_memory(redis) - (64 << 10))
+
+
+@pytest.mark.parametrize("channel", ["honest", "off:honest"], ids=["history", "no history"])
+def test_history_makes_room_for_the_key_of_a_publish(channel):
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        keep(one, 200)
+        for i in range(3):
+            fill_up(redis)
+            wait_until(lambda: keyed(one, channel, f"key-{i}").status == 202, "it is published, within a second")
+        dropped = one.metric("push_redis_history_channels_dropped_total")
+        assert 0 < dropped < 150 and "quiet-199" in streams(redis) and "quiet-0" not in streams(redis)
+        assert get(one.management, "/actuator/health").status == 200
+
+
+def test_history_makes_room_for_the_number_of_clients():
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one, node(redis.url(), **KEPT) as other:
+        keep(one, 200)
+        fill_up(redis)
+        with ws(other, "off:here"):
+            wait_until(lambda: redis.command("HVALS", "push:clients:off:here") == [b"1"], "it is counted")
+            assert publish(one.port, "off:here", 1).json == {"subscribers": 1}
+        assert other.metric("push_redis_history_channels_dropped_total") > 0
+
+
+def test_history_that_makes_no_room_is_dropped_slowly():
+    """Somebody else has filled Redis."""
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        keep(one, 800)
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        before = time.monotonic()
+        for i in range(100):
+            answer = keyed(one, "off:honest", f"key-{i}")
+            assert answer.status == 503 and "nothing was published" in answer.error
+        seconds = time.monotonic() - before
+        assert 0 < one.metric("push_redis_history_channels_dropped_total") <= 64 * (seconds + 1)
+
+
+def test_who_may_not_make_room_gets_the_refusal_itself():
+    with RedisServer() as redis, node(redis.url(), **KEPT) as one:
+        keep(one, 200)
+        redis.command("ACL", "SETUSER", "default", "-zpopmin")
+        fill_up(redis)
+        answer = keyed(one, "off:honest", "key")
+        assert answer.status == 503 and "cannot keep the Idempotency-Key, nothing was published" in answer.error
+        redis.command("ACL", "SETUSER", "default", "-evalsha")
+        answer = keyed(one, "off:honest", "key")
+        assert answer.status == 503 and "cannot keep the Idempotency-Key, nothing was published" in answer.error
+        assert len(streams(redis)) == 200
+        assert publish(one.port, "off:honest", 1).status == 202
+
+
+def test_in_a_cluster_the_server_that_refuses_is_the_one_that_makes_room():
+    with Cluster() as cluster, node(cluster.url, **KEPT) as one:
+        keep(one, 600)
+        for master in cluster.nodes[:3]:
+            fill_up(master)
+        for i in range(12):
+            key = f"key-{i}"
+            owner = cluster.owner(slot_of("push:value:idem:" + key))
+            assert keyed(one, f"off:honest-{i}", key).status == 202, (key, owner.port)
+        left = [len([name for name in streams(master) if "quiet" in name]) for master in cluster.nodes[:3]]
+        assert 600 - sum(left) == one.metric("push_redis_history_channels_dropped_total") and min(left) > 0
 
 
 def test_a_message_that_redis_refuses_to_keep_is_published_all_the_same_and_clients_are_told(come):

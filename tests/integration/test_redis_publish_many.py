@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_a_large_request_with_a_key_loads_a_script_that_redis_has_lost_once(sett
     patient = {"PUSH_REDIS_TIMEOUT": "30s", "PUSH_REDIS_PUBLISH_WAIT": "30s"}
     with RedisServer() as redis, start(redis.url(), **patient, **settings) as node:
         wait_until(lambda: node.metric("push_redis_servers_up") == 1, "it is connected")
-        count = 5 if settings else 1  # of history all, loaded with the connection
+        count = 6 if settings else 1  # of history all, loaded with the connection
         for key, flush in (("fresh", False), ("flushed", True)):
             if flush:
                 redis.command("SCRIPT", "FLUSH")
@@ -196,9 +197,35 @@ def test_a_key_is_taken_over_where_redis_stood_still(redis, channel, several):
         assert len(published(plain, one, channel)) == (2 if several else 1)
 
 
+def refused_as_late(redis):
+    line = redis.command("INFO", "errorstats").split(b"errorstat_LATE:count=")
+    return int(line[1].split()[0]) if len(line) > 1 else 0
+
+
+def test_a_stall_of_redis_that_is_shorter_than_the_deadline_only_delays(redis):
+    count, answers, before = 100, [], refused_as_late(redis)
+    with start(redis.url(), **HISTORY, PUSH_REDIS_TIMEOUT="60s") as one, redis.subscribe("kept:short") as plain:
+        assert one.publish("kept:short", "first").status == 202
+        thread = threading.Thread(target=lambda: answers.append(send(one, [message("kept:short", i) for i in range(count)])))
+        redis.freeze()
+        try:
+            thread.start()
+            wait_until(lambda: one.metric("push_redis_commands_in_flight") >= count, "they lie in its socket")
+        finally:
+            redis.thaw()
+        thread.join()
+        assert answers[0].json == [{"subscribers": 1}] * count
+        got = published(plain, one, "kept:short")[1:]
+        assert [m.split(b"\x1e")[-1] for m in got] == [b"%d" % i for i in range(count)]
+    assert refused_as_late(redis) == before
+
+
 def script_calls(redis):
-    stats = redis.command("INFO", "commandstats")
-    return int(stats.split(b"cmdstat_evalsha:calls=")[1].split(b",")[0])
+    """Those that the server has read, also if it refused them."""
+    line = redis.command("INFO", "commandstats").split(b"cmdstat_evalsha:calls=")
+    if len(line) == 1:
+        return 0
+    return int(line[1].split(b",")[0]) + int(line[1].split(b"rejected_calls=")[1].split(b",")[0])
 
 
 @pytest.mark.parametrize("channel", ["late", "kept:late"])
@@ -223,11 +250,37 @@ def test_a_publish_that_redis_carries_out_late_is_not_published_again(redis, cha
 def test_a_publish_whose_answer_is_lost_is_answered_to_its_repeat(redis, channel):
     proxy, key, body = Proxy(redis.port), f"lost of {channel}", message(channel, 1)
     with start(f"redis://127.0.0.1:{proxy.port}", **HISTORY) as one, redis.subscribe(channel) as plain:
-        proxy.cut_after_publish = channel
+        proxy.cut_after_publish, began = channel, time.monotonic()
         answer = keyed(one, key, body)
         assert answer.status == 503 and "may have been published" in answer.error
+        # until then a server that stands still may carry it out: it is under way for repeats, too
+        assert time.monotonic() - began >= 2
         assert repeat_until_done(one, key, body).json == {"subscribers": 1}
         assert len(published(plain, one, channel)) == 1
+    proxy.close()
+
+
+def test_where_redis_does_not_say_what_time_it_is_keys_work_and_the_log_says_what_is_missing():
+    with RedisServer() as redis:
+        redis.command("ACL", "SETUSER", "default", "-time")
+        with start(redis.url()) as one, redis.subscribe("timeless") as plain:
+            for _ in range(2):
+                assert repeat_until_done(one, "timeless", message("timeless", 1)).json == {"subscribers": 1}
+            assert len(published(plain, one, "timeless")) == 1
+            assert any("TIME is refused (+time for Push's user)" in line for line in one.process.lines)
+
+
+@pytest.mark.parametrize("channel", ["clock", "kept:clock"])
+def test_a_clock_of_redis_that_is_set_does_not_stop_publishes(redis, channel):
+    proxy, before = Proxy(redis.port), refused_as_late(redis)
+    # Push takes Redis for hours behind, so that each script is refused for its deadline, and then sent again
+    proxy.clock_ahead_s = -7200
+    with start(f"redis://127.0.0.1:{proxy.port}", **HISTORY) as one, redis.subscribe(channel) as plain:
+        for number, behind in enumerate((-7200, 0, -7200, 7200)):
+            proxy.clock_ahead_s = behind
+            assert keyed(one, f"{channel} {number}", message(channel, number)).json == {"subscribers": 1}
+        assert refused_as_late(redis) > before
+        assert len(published(plain, one, channel)) == 4
     proxy.close()
 
 
@@ -299,11 +352,15 @@ def test_a_key_of_a_node_that_was_killed_is_taken_over(redis):
 
 
 def test_a_key_is_taken_over_where_a_master_was_replaced():
-    with Sentinels() as sentinels, start(sentinels.url) as one, start(sentinels.url) as other:
+    with Sentinels() as sentinels, start(sentinels.url, **HISTORY) as one, start(sentinels.url, **HISTORY) as other:
         master, replica = sentinels.master(), sentinels.other()
         body = message("failover", 1)
         client = ws(other, "failover")
+        wait_until(lambda: one.publish("kept:late", 0).status == 202, "the master is there")
+        plain, calls, answers = master.subscribe("kept:late"), script_calls(master), []
+        late = threading.Thread(target=lambda: answers.append(send(one, message("kept:late", 1))))
         master.freeze()
+        late.start()
         try:
             assert keyed(one, "failover", body).status == 503
             sentinels.wait_for_master(replica.port)
@@ -311,33 +368,55 @@ def test_a_key_is_taken_over_where_a_master_was_replaced():
             repeat_until_done(one, "failover", body)
         finally:
             master.thaw()
+            late.join()
+        assert answers[0].status == 503
+        wait_until(lambda: script_calls(master) > calls, "the old master has read what lay in its socket")
+        master.command("PUBLISH", "kept:late", "end")
+        assert plain.message() == b"end"
         assert repeat_until_done(other, "failover", body).status == 202
         wait_until(lambda: b"role:slave" in master.command("INFO", "replication"), "the old master follows")
         wait_until(lambda: other.publish("failover", "end").status == 202, "it is over")
         assert messages_until_end(client) == [1]
 
 
-@pytest.mark.parametrize("stuck", ["claim", "publish"])
-def test_a_key_is_taken_over_where_a_master_of_a_cluster_was_replaced(stuck):
-    with Cluster() as cluster, start(cluster.url) as one, start(cluster.url) as other:
-        slot, body, client = slot_of("failover"), message("failover", 1), ws(other, "failover")
+def slot_of_kept(cluster, channel):
+    """Of its partition."""
+    for node in cluster.nodes:
+        for key in node.command("KEYS", f"push:history:{{*}}:{channel}"):
+            return slot_of(key.decode())
+    raise AssertionError(f"no history of {channel}")
+
+
+@pytest.mark.parametrize("stuck, channel, sharded", [("claim", "failover", "off"), ("publish", "failover", "on"),
+                                                     ("publish", "kept:failover", "off")])
+def test_a_key_is_taken_over_where_a_master_of_a_cluster_was_replaced(stuck, channel, sharded):
+    """And what lies in the old one's socket is not carried out when it goes on, before it knows that it is deposed."""
+    settings = {**HISTORY, "PUSH_REDIS_SHARDED": sharded}  # with history the scripts are there from the start
+    with Cluster() as cluster, start(cluster.url, **settings) as one, start(cluster.url, **settings) as other:
+        body, client = message(channel, 1), ws(other, channel)
+        wait_until(lambda: one.publish(channel, 0).status == 202, "the cluster is there")
+        slot = slot_of_kept(cluster, channel) if channel.startswith("kept:") else slot_of(channel)
         owner = cluster.owner(slot)
-        tags = ["failover"] if stuck == "claim" else [str(i) for i in range(100) if cluster.owner(slot_of(str(i))) is not owner]
+        tags = [channel] if stuck == "claim" else [str(i) for i in range(100) if cluster.owner(slot_of(str(i))) is not owner]
         key = "{%s}" % tags[0]
+        survivor = next(n for n in cluster.nodes if n is not owner)
+        plain, calls = survivor.subscribe(channel), script_calls(owner)
         owner.freeze()
         try:
             assert keyed(one, key, body).status == 503
-            survivor = next(n for n in cluster.nodes if n is not owner)
             wait_until(lambda: any(first <= slot <= last and master[1] != owner.port
                                    for first, last, master, *_ in survivor.command("CLUSTER", "SLOTS")), "a replica takes over")
-            assert client.event()["event"] == "gap"
             repeat_until_done(one, key, body)
         finally:
             owner.thaw()
         assert repeat_until_done(other, key, body).status == 202
         wait_until(lambda: b"role:slave" in owner.command("INFO", "replication"), "the old master follows")
-        wait_until(lambda: other.publish("failover", "end").status == 202, "it is over")
-        assert messages_until_end(client) == [1]
+        if stuck == "publish":
+            wait_until(lambda: script_calls(owner) > calls, "it has read what lay in its socket")
+        if sharded == "off":  # the cluster's bus brings all of it
+            assert len([m for m in published(plain, other, channel) if m.endswith(b"\x1e1")]) == 1
+        wait_until(lambda: other.publish(channel, "end").status == 202, "it is over")
+        assert [m for m in messages_until_end(client) if m == 1] == [1]
 
 
 def test_keys_lie_anywhere_in_a_cluster():

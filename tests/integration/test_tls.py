@@ -108,6 +108,15 @@ def test_a_frame_may_come_in_any_records(tls):
         assert [ws.event()["event"] for _ in range(100)] == ["pong"] * 100
 
 
+def test_records_may_be_full_of_frames(tls):
+    """lws gives a connection up that it has to read from a hundred times to empty one record."""
+    with WebSocket(tls.tls_port, "full", wrap=tls.wrap) as ws:
+        for _ in range(20):
+            ws.send(frame(TEXT, '{"event":"unknown"}') * 1000)
+        ws.send(frame(TEXT, '{"event":"ping"}'))
+        assert ws.event()["event"] == "pong"
+
+
 @pytest.mark.parametrize("kind", [WebSocket, EventStream], ids=["ws", "sse"])
 def test_a_reader_that_is_slow_at_times_misses_nothing(tls, kind):
     with kind(tls.tls_port, "slow", wrap=small_buffer(tls)) as slow:

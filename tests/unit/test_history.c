@@ -320,6 +320,43 @@ memory_is_bounded_and_the_oldest_messages_go_first(void **state)
 	destroy_world(world);
 }
 
+/* 64 KB of them. */
+static void
+publish_new_names(struct world *world, const char *prefix)
+{
+	char name[32], value[1002];
+
+	memset(value, '"', sizeof(value));
+	memset(value + 1, 'x', sizeof(value) - 3);
+	value[sizeof(value) - 1] = '\0';
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "%s%d", prefix, i);
+		publish(world, name, value);
+	}
+}
+
+static void
+new_names_do_not_push_out_a_channel_that_has_been_in_use_for_a_minute(void **state)
+{
+	struct world *world = create_world("room=10/5m", 10, 64 * 1024);
+
+	(void)state;
+	publish(world, "room", "1");
+	world->now += PUSH_HISTORY_SAFE_US;
+	publish(world, "room", "2");
+	publish_new_names(world, "a");
+	assert_true(world->stats.history_dropped > 0);
+	come(world, "room", "0.7.1");
+	expect(world, MESSAGE("room", "2", "2") RESUMED("1", "2u"));
+	leave(&world->client);
+	/* but it has its time, too */
+	world->now += PUSH_HISTORY_SAFE_US + SECOND_US;
+	publish_new_names(world, "b");
+	come(world, "room", "0.7.1");
+	expect(world, GAP("room", "\"unknown\""));
+	destroy_world(world);
+}
+
 static void
 a_resume_over_the_open_connection_fills_what_was_before_it(void **state)
 {
@@ -753,6 +790,7 @@ main(void)
 		cmocka_unit_test(what_is_too_old_is_gone_and_missed),
 		cmocka_unit_test(a_message_that_outlived_its_own_time_is_neither_replayed_nor_missed),
 		cmocka_unit_test(memory_is_bounded_and_the_oldest_messages_go_first),
+		cmocka_unit_test(new_names_do_not_push_out_a_channel_that_has_been_in_use_for_a_minute),
 		cmocka_unit_test(a_resume_over_the_open_connection_fills_what_was_before_it),
 		cmocka_unit_test(
 			what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay),

@@ -482,7 +482,8 @@ a_refused_client_is_told_why(void **state)
 
 	client->room = SIZE_MAX;
 	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &fake, client);
-	push_subscriber_refuse(client->subscriber, "'channels' query parameter required", world->now);
+	push_subscriber_refuse(
+		client->subscriber, "'channels' query parameter required", PUSH_CLOSE_REFUSED, world->now);
 	flush(world);
 	assert_int_equal(count_of(client, "{\"error\":\"'channels' query parameter required\"}"), 1);
 	assert_memory_equal(client->got + client->size - 4, "\x88\x02\x03\xf0", 4);

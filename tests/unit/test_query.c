@@ -78,6 +78,9 @@ what_was_read_last_has_several_names(void **state)
 		{"Last-Event-ID=0.a.1", "0.a.1"},
 		{"last-event-id=0.a.1", "0.a.1"},
 		{"LASTEVENTID=%30.a.1", "0.a.1"},
+		{"evs_preamble=2048&evs_last_event_id=0.a.1", "0.a.1"},
+		{"evs_=1", NULL},
+		{"evs_last_event=1", NULL},
 		/* a polyfill's own comes behind what the page has written, and is newer */
 		{"last_event_id=0.a.1&channels=a&lastEventId=0.a.2", "0.a.2"},
 		{"last_event_id=0.a.1&lastEventId=", "0.a.1"},

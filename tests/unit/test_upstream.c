@@ -10,6 +10,9 @@
  * Whatever happens, each has every message of its channels once and in order, or was told of a gap of just
  * that channel; where nothing can have been lost nobody is told of one.  Whatever a client brings as an id,
  * it is answered, by `resumed` or a gap, and hears what is published from then on.
+ *
+ * Beside it, of subscriptions.c and counts.c: channels that are asked for are counted, or none would be asked
+ * for any more; and the numbers of clients do not expire.
  */
 #include "unit.h"
 
@@ -137,6 +140,9 @@ struct world {
 	size_t log_size;
 	unsigned int published[CHANNELS];
 	bool may_expire[CHANNELS][PUBLISHED]; /* it had a ttl of its own */
+	/* numbers of clients: when a node has given one its time last, and how often it has set any */
+	uint64_t expire_us[NODES][CHANNELS];
+	unsigned int counts_set;
 	struct node nodes[NODES];
 	struct client clients[CLIENTS];
 };
@@ -531,6 +537,19 @@ names_announcements(const struct packet *subscribe)
 	return false;
 }
 
+/* A node's number of clients is set, or is to be kept longer. */
+static void
+keep_count(struct world *world, const struct node *node, const struct packet *command)
+{
+	const char *name = packet_text(command, 0, NULL), *key;
+
+	world->counts_set += !strcmp(name, "HSET");
+	if (strcmp(name, "EXPIRE") != 0)
+		return;
+	key = packet_text(command, 1, NULL);
+	world->expire_us[node - world->nodes][key[strlen(key) - 1] - '0'] = world->now;
+}
+
 /* The server takes one command of a link. */
 static bool
 serve(struct world *world, struct node *node, unsigned int server, int link)
@@ -565,6 +584,7 @@ serve(struct world *world, struct node *node, unsigned int server, int link)
 			run_script(world, node, server, command, out);
 		else
 			packet_add_text(out, "OK");
+		keep_count(world, node, command);
 		pipe_put(&route->to_node[link], out);
 	}
 	free(command);
@@ -1367,6 +1387,22 @@ run_link(struct world *world)
 			hear(world, node, server, link);
 }
 
+/* More than there are: in the end no channel would be asked for any more. */
+static void
+check_asked(const struct world *world)
+{
+	for (int n = 0; n < NODES; n++)
+		for (int s = 0; s < SERVERS; s++) {
+			const struct redis_node *server = &world->nodes[n].servers[s];
+			uint32_t count = 0;
+
+			for (const struct push_list *item = server->asked.next; item != &server->asked;
+				item = item->next)
+				count++;
+			assert_int_equal(server->asked_count, count);
+		}
+}
+
 static void
 step(struct world *world)
 {
@@ -1409,6 +1445,7 @@ step(struct world *world)
 		break;
 	default: run_link(world);
 	}
+	check_asked(world);
 	attend(world);
 }
 
@@ -1468,6 +1505,9 @@ check_all(struct world *world)
 	for (int n = 0; n < NODES; n++)
 		for (unsigned int p = 0; p < world->partition_count; p++)
 			assert_int_equal(world->nodes[n].engine.partitions[p].lost_count, 0);
+	for (int n = 0; n < NODES; n++)
+		for (int s = 0; s < SERVERS; s++)
+			assert_int_equal(world->nodes[n].servers[s].asked_count, 0);
 }
 
 /* Everybody is connected, and has what was published last. */
@@ -1597,6 +1637,40 @@ whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published(voi
 	run_seeds(run_bogus_ids, (const int[]){15, 94, 111, 0});
 }
 
+/* For hours, in channels that are used and in ones that are not.  What is used is looked at, and not told
+ * again, which would keep it. */
+static void
+numbers_of_clients_do_not_expire(void **state)
+{
+	struct world *world;
+	unsigned int set;
+
+	(void)state;
+	random_state = 1;
+	world = create_world(false, false, true);
+	world->options.heartbeat_us = PUSH_DURATION_US_MAX;
+	world->is_mute = world->is_shut = false;
+	for (int i = 0; i < CLIENTS; i++)
+		come(world, &world->clients[i]);
+	come_to_rest(world, 3 * SECOND_US);
+	set = world->counts_set;
+	assert_true(set > 0);
+	for (int i = 0; i < 720; i++) {
+		world->now += 10 * SECOND_US;
+		for (unsigned int c = 1; c < CHANNELS; c++)
+			publish(world, c);
+		come_to_rest(world, 40000);
+		for (int n = 0; n < NODES; n++)
+			for (unsigned int c = 0; c < CHANNELS; c++)
+				assert_true(!world->expire_us[n][c] ||
+					    world->now - world->expire_us[n][c] <
+						    PUSH_REDIS_COUNT_TTL_S / 2 * SECOND_US);
+	}
+	/* of c0 each node has told its number again, every 20 minutes */
+	assert_in_range(world->counts_set - set, 1, 6 * NODES);
+	destroy_world(world);
+}
+
 int
 main(int count, char **arguments)
 {
@@ -1607,6 +1681,7 @@ main(int count, char **arguments)
 		cmocka_unit_test(without_memory_everybody_has_everything_or_was_told_of_the_gap),
 		cmocka_unit_test(
 			whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published),
+		cmocka_unit_test(numbers_of_clients_do_not_expire),
 	};
 
 	are_seeds_given = count > 1;
