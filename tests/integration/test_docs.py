@@ -8,7 +8,7 @@ from doc_pages import Reader, pages, read
 from server import SOURCE
 
 LINES_MAX = 200
-MARKS = {"fails", "terminal", "needs", "not run", "options", "generated"}
+MARKS = {"fails", "terminal", "needs", "not run", "run by", "typed", "appears", "options", "generated"}
 PAGES = pages()
 
 
@@ -40,6 +40,7 @@ def test_each_mark_of_a_block_is_one_that_is_known(page):
     for block in read(page):
         assert set(block.marks) <= MARKS, block.title()
         assert "not run" not in block.marks or block.marks["not run"], block.title()
+        assert "run by" not in block.marks or (SOURCE / block.marks["run by"] / "CMakeLists.txt").exists(), block.title()
 
 
 def anchors(page):
