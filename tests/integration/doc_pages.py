@@ -37,7 +37,7 @@ START = re.compile(r"^(?P<settings>(?:[A-Z_]+=\S+ )*)\./server/run$", re.M)
 BLOCK = re.compile(r"(?P<marks>(?:<!-- .+? -->\n)*)```(?P<language>\w+)\n(?P<body>.*?)^```$"
                    r"(?:\n\n```text\n(?P<expected>.*?)^```$)?", re.S | re.M)
 SHAPES = (
-    (r"\b\d+(?:\.[0-9a-z]{4,}\.[0-9]+)+\b", "ID"),
+    (r"\b[0-9a-f]\.[0-9a-z]{4,}\.[0-9a-z]+(?:-[0-9a-f]\.[0-9a-z]{4,}\.[0-9a-z]+)*\b", "ID"),
     (r"\b[0-9a-f]{16}\.[0-9a-f]{32}\b", "TOKEN"),
     (r"\bretry:\d+", "retry:N"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
