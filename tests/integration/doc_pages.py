@@ -11,7 +11,7 @@ page is one sitting: what one block has published is there for the next.
     <!-- not run: the reason -->   above a block: it is only shown
     <!-- run by: tests/client -->  above a block: that suite runs it, not this one
     <!-- typed -->                 above a block that is no ```sh: its lines are typed into the terminal that was opened
-                                   last, and the text behind it is what appears there next
+                                   last, and the text behind it is what appears there next; ^C ends it
     <!-- appears -->               above a block of ```text: what appears in that terminal next
 
 A block that runs ./server/run starts the page's servers anew, one for each line, with the settings in front of it; with
@@ -104,7 +104,10 @@ class Terminal:
     def _await(self, expected):
         end = time.monotonic() + SLACK_S
         while not matches(expected, self.lines(), may_go_on=True):
-            assert time.monotonic() < end and self.process.poll() is None, \
+            if self.process.poll() is not None:  # what it printed last may still be in the pipe
+                self.reader.join(SLACK_S)
+                end = 0
+            assert time.monotonic() < end or matches(expected, self.lines(), may_go_on=True), \
                 f"`{self.block.title()}` shows\n{self.translate(self.bytes.decode())}\ninstead of\n{self.block.expected}"
             time.sleep(0.02)
 
@@ -118,6 +121,9 @@ class Terminal:
         self._await(shape(self.block.expected))
 
     def await_more(self, expected, typed=b""):
+        if typed == b"^C\n":
+            self.end()
+            return
         self.await_all()
         self.process.stdin.write(typed)
         self.process.stdin.flush()
