@@ -33,6 +33,9 @@ from redis_servers import RedisServer
 from server import BUILD, DIRECT, SOURCE, TOOLS, Server, environment
 
 SLACK_S = 30  # on a machine that does many other things
+# however long a page takes, no heartbeat and no reconnect comes between two lines that it shows
+PATIENT = {"PUSH_HEARTBEAT_INTERVAL_DURATION": "1h", "PUSH_RECONNECT_DITHER_MIN_DURATION": "2h",
+           "PUSH_RECONNECT_DITHER_MAX_DURATION": "2h"}
 START = re.compile(r"^(?P<settings>(?:[A-Z_]+=\S+ )*)\./server/run$", re.M)
 BLOCK = re.compile(r"(?P<marks>(?:<!-- .+? -->\n)*)```(?P<language>\w+)\n(?P<body>.*?)^```$"
                    r"(?:\n\n```text\n(?P<expected>.*?)^```$)?", re.S | re.M)
@@ -181,7 +184,7 @@ class Reader:
             if settings.get("PUSH_REDIS_URL") == "redis://localhost":
                 self.redis = self.redis or RedisServer()
                 settings["PUSH_REDIS_URL"] = self.redis.url()
-            self.servers.append((shown, Server(**settings)))
+            self.servers.append((shown, Server(**PATIENT | settings)))
 
     def _stop(self):
         try:
