@@ -9,10 +9,15 @@ page is one sitting: what one block has published is there for the next.
     <!-- terminal -->              above a block: it runs on in a terminal of its own, until the page ends
     <!-- needs: websocat -->       above a block: it is left out without that program
     <!-- not run: the reason -->   above a block: it is only shown
+    <!-- run by: tests/client -->  above a block: that suite runs it, not this one
+    <!-- typed -->                 above a block that is no ```sh: its lines are typed into the terminal that was opened
+                                   last, and the text behind it is what appears there next; ^C ends it
+    <!-- appears -->               above a block of ```text: what appears in that terminal next
 
 A block that runs ./server/run starts the page's servers anew, one for each line, with the settings in front of it; with
 redis://localhost among them, a Redis of their own, too.  A page begins with a server that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
-(ids, tokens, times) is compared by its shape.
+(ids, tokens, times) is compared by its shape.  A command with an id or a token that a block before it has shown is run
+with the one that came in its place, as a reader would copy it.
 """
 
 import os
@@ -27,17 +32,21 @@ from dataclasses import dataclass, field
 from redis_servers import RedisServer
 from server import BUILD, DIRECT, SOURCE, TOOLS, Server, environment
 
-SLACK_S = 3  # on a machine that does many other things
+SLACK_S = 30  # on a machine that does many other things
+# however long a page takes, no heartbeat and no reconnect comes between two lines that it shows
+PATIENT = {"PUSH_HEARTBEAT_INTERVAL_DURATION": "1h", "PUSH_RECONNECT_DITHER_MIN_DURATION": "2h",
+           "PUSH_RECONNECT_DITHER_MAX_DURATION": "2h"}
 START = re.compile(r"^(?P<settings>(?:[A-Z_]+=\S+ )*)\./server/run$", re.M)
 BLOCK = re.compile(r"(?P<marks>(?:<!-- .+? -->\n)*)```(?P<language>\w+)\n(?P<body>.*?)^```$"
                    r"(?:\n\n```text\n(?P<expected>.*?)^```$)?", re.S | re.M)
 SHAPES = (
-    (r"\b\d+(?:\.[0-9a-z]{4,}\.[0-9]+)+\b", "ID"),
+    (r"\b[0-9a-f]\.[0-9a-z]{4,}\.[0-9a-z]+(?:-[0-9a-f]\.[0-9a-z]{4,}\.[0-9a-z]+)*\b", "ID"),
     (r"\b[0-9a-f]{16}\.[0-9a-f]{32}\b", "TOKEN"),
     (r"\bretry:\d+", "retry:N"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
     (r"\b\d+(?:\.\d+)? ?(?:us|µs|ms)\b", "DURATION"),
 )
+COPIED = re.compile("|".join(pattern for pattern, name in SHAPES if name in ("ID", "TOKEN")))
 
 
 @dataclass
@@ -75,6 +84,11 @@ def matches(expected, lines, may_go_on):
     return bool(lines) and expected[0] == lines[0] and matches(expected[1:], lines[1:], may_go_on)
 
 
+def copies(expected, text):
+    """Each id and token of the page, and the one that has come in its place."""
+    return {} if "..." in expected.split("\n") else dict(zip(COPIED.findall(expected), COPIED.findall(text)))
+
+
 class Terminal:
     """A command that runs on."""
 
@@ -93,7 +107,10 @@ class Terminal:
     def _await(self, expected):
         end = time.monotonic() + SLACK_S
         while not matches(expected, self.lines(), may_go_on=True):
-            assert time.monotonic() < end and self.process.poll() is None, \
+            if self.process.poll() is not None:  # what it printed last may still be in the pipe
+                self.reader.join(SLACK_S)
+                end = 0
+            assert time.monotonic() < end or matches(expected, self.lines(), may_go_on=True), \
                 f"`{self.block.title()}` shows\n{self.translate(self.bytes.decode())}\ninstead of\n{self.block.expected}"
             time.sleep(0.02)
 
@@ -103,9 +120,25 @@ class Terminal:
     def await_begin(self):
         self._await(shape(self.block.expected)[:1])
 
+    def await_all(self):
+        self._await(shape(self.block.expected))
+
+    def await_more(self, expected, typed=b""):
+        if typed == b"^C\n":
+            self.end()
+            return
+        self.await_all()
+        self.process.stdin.write(typed)
+        self.process.stdin.flush()
+        self.block.expected += expected
+        self.await_all()
+
+    def copies(self):
+        return copies(self.block.expected, self.bytes.decode(errors="replace"))
+
     def end(self):
         try:
-            self._await(shape(self.block.expected))
+            self.await_all()
         finally:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -121,6 +154,8 @@ class Reader:
         self.servers = []  # (the ports that the page shows, the server)
         self.redis = None
         self.terminals = []
+        self.typing = None  # into this one of them; None: it needs what is not here
+        self.copied = {}    # the page's ids and tokens, and those of this run
 
     def __enter__(self):
         (self.folder / ".curlrc").write_text("silent\nshow-error\n")  # on a terminal curl shows no progress either
@@ -149,7 +184,7 @@ class Reader:
             if settings.get("PUSH_REDIS_URL") == "redis://localhost":
                 self.redis = self.redis or RedisServer()
                 settings["PUSH_REDIS_URL"] = self.redis.url()
-            self.servers.append((shown, Server(**settings)))
+            self.servers.append((shown, Server(**PATIENT | settings)))
 
     def _stop(self):
         try:
@@ -178,6 +213,12 @@ class Reader:
             text = text.replace(shown, real)
         return text
 
+    def _command(self, text):
+        for terminal in self.terminals if COPIED.search(text) else ():
+            terminal.await_all()
+            self.copied.update(terminal.copies())
+        return COPIED.sub(lambda found: self.copied.get(found[0], found[0]), self._here(text))
+
     def _there(self, text):
         for shown, real in self._ports():
             text = text.replace(real, shown)
@@ -187,9 +228,15 @@ class Reader:
 
     def follow(self, block):
         """Returns why it was left out, or None."""
-        if block.language != "sh" or "not run" in block.marks:
+        if self.typing and block.marks.keys() & {"typed", "appears"}:
+            typed = self._command(block.body) if "typed" in block.marks else ""
+            self.typing.await_more(block.expected if typed else block.body, typed.encode())
+            return None
+        if block.language != "sh" or block.marks.keys() & {"not run", "run by"}:
             return block.marks.get("not run", "no commands")
         needs = block.marks.get("needs")
+        if "terminal" in block.marks:
+            self.typing = None
         if needs == "direct" and not DIRECT:
             return "lws' sockets do without"
         if needs and needs != "direct" and not any(os.access(f"{folder}/{needs}", os.X_OK)
@@ -201,10 +248,11 @@ class Reader:
             self._stop()
             self._start(starts)
             return None
-        command = self._here(block.body)
+        command = self._command(block.body)
         if "terminal" in block.marks:
             self.terminals.append(Terminal(block, command, self._env(), self.folder, self._there))
-            self.terminals[-1].await_begin()
+            self.typing = self.terminals[-1]
+            self.typing.await_begin()
             return None
         self._run(block, command)
         return None
@@ -215,6 +263,7 @@ class Reader:
         out = self._there(ran.stdout.decode(errors="replace"))
         assert matches(shape(block.expected), shape(out), may_go_on=False), \
             f"`{block.title()}` shows\n{out}\ninstead of\n{block.expected}"
+        self.copied.update(copies(block.expected, out))
         assert (ran.returncode != 0) == ("fails" in block.marks), f"`{block.title()}` ended with {ran.returncode}"
 
 

@@ -8,7 +8,7 @@ from doc_pages import Reader, pages, read
 from server import SOURCE
 
 LINES_MAX = 200
-MARKS = {"fails", "terminal", "needs", "not run", "options", "generated"}
+MARKS = {"fails", "terminal", "needs", "not run", "run by", "typed", "appears", "options", "generated"}
 PAGES = pages()
 
 
@@ -40,6 +40,7 @@ def test_each_mark_of_a_block_is_one_that_is_known(page):
     for block in read(page):
         assert set(block.marks) <= MARKS, block.title()
         assert "not run" not in block.marks or block.marks["not run"], block.title()
+        assert "run by" not in block.marks or (SOURCE / block.marks["run by"] / "CMakeLists.txt").exists(), block.title()
 
 
 def anchors(page):
@@ -60,3 +61,10 @@ def test_each_link_to_a_file_or_a_heading_leads_there(page):
         assert file.exists(), target
         if anchor and file.suffix == ".md":
             assert anchor in anchors(file), target
+
+
+def test_the_picture_of_the_concepts_has_every_word_that_users_see():
+    glossary = (SOURCE / "docs/GLOSSARY.md").read_text().split("\n## ")[1]
+    picture = re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", (SOURCE / "docs/concepts.svg").read_text(), flags=re.S))
+    words = [re.sub(r"`| \(.*", "", word) for word in re.findall(r"^\| (.+?) \|", glossary, re.M)][1:]
+    assert len(words) > 20 and [word for word in words if word not in picture] == []
