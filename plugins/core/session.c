@@ -810,13 +810,12 @@ session_open(struct push_subscriber *subscriber)
 	memcpy(session->start, store->heads.at, store->partition_count * sizeof(session->start[0]));
 }
 
-/* Where nothing is known of a partition yet, all there is to begin with is the id. */
+/* Its id may be ahead of what is known here: another node was faster. */
 static void
 begin_at_id(struct push_session *session, const struct push_history_store *store)
 {
 	for (unsigned int p = 0; p < store->partition_count; p++)
-		if (!session->start[p].epoch)
-			session->start[p] = session->cursor->at.at[p];
+		session->start[p] = later(session->start[p], session->cursor->at.at[p]);
 }
 
 /*

@@ -682,6 +682,26 @@ a_resume_while_a_partition_is_held_brings_nothing_twice(void **state)
 	destroy_upstream(world, a);
 }
 
+/* Another node was faster than this one, which knows of 3 only. */
+static void
+a_resume_goes_up_to_the_id_of_a_client_that_is_ahead_of_what_is_known(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	come(world, "a", "");
+	a = upstream_channel(world, "a", 3);
+	leave(&world->client);
+	come(world, "a", "0.7.4");
+	settle_at(world, a, 5);
+	flush(world);
+	say_resume(world, "0.7.2");
+	expect(world, MESSAGE("a", "5", "5") RESUMED("1", "5") MESSAGE("a", "3", "3") MESSAGE("a", "4", "4")
+			      RESUMED("2", "5"));
+	destroy_upstream(world, a);
+}
+
 static void
 a_resume_after_one_with_an_unknown_id_brings_nothing_that_came_live(void **state)
 {
@@ -1102,6 +1122,7 @@ main(void)
 		cmocka_unit_test(
 			a_resume_goes_up_to_the_beginning_of_a_client_that_came_when_nothing_was_known),
 		cmocka_unit_test(a_resume_goes_up_to_the_id_of_a_client_that_came_when_nothing_was_known),
+		cmocka_unit_test(a_resume_goes_up_to_the_id_of_a_client_that_is_ahead_of_what_is_known),
 		cmocka_unit_test(a_resume_after_one_with_an_unknown_id_brings_nothing_that_came_live),
 		cmocka_unit_test(
 			a_client_that_came_when_nothing_was_known_is_told_of_a_gap_and_then_gets_everything),
