@@ -209,18 +209,25 @@ create_entry(
 	return NULL;
 }
 
-/* The channel begins anew for all, with a gap. */
+/* Clients that are up to date have lost messages of the channel: for them it begins anew, with a gap. */
 static void
-lose(struct push_channel *channel, struct push_position at, uint64_t now_us)
+tell_lost(struct push_channel *channel, uint64_t now_us)
 {
-	push_history_restart(channel->history, at);
 	for (uint32_t i = channel->count; i-- > 0;) {
 		struct push_subscriber *subscriber = channel->entries[i].subscriber;
 
 		if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN &&
 			!subscriber_is_pending(subscriber, channel->entries[i].index))
-			session_tell_gap(subscriber, channel, UINT64_MAX, now_us);
+			session_lose(subscriber, channel->entries[i].index, now_us);
 	}
+}
+
+/* The channel begins anew for all, with a gap. */
+static void
+lose(struct push_channel *channel, struct push_position at, uint64_t now_us)
+{
+	push_history_restart(channel->history, at);
+	tell_lost(channel, now_us);
 }
 
 const struct push_history_rule *
@@ -375,8 +382,12 @@ push_hub_settle(
 	struct push_hub *hub, struct push_channel *channel, const struct push_fetch_end *end, uint64_t now_us)
 {
 	struct push_history *history = channel->history;
+	bool is_first = !history->complete.epoch && !push_hub_knows_head(hub, history->partition);
 
 	push_history_forward(history, end->after, end->upstream, end->head);
+	/* clients that were opened before have no position, and may have missed what came since */
+	if (is_first)
+		tell_lost(channel, now_us);
 	if (history->is_overrun || (history->pending_count && is_behind_hole(history, history->pending_last,
 								      history->pending_before))) {
 		history->is_settled = false;
@@ -473,7 +484,7 @@ let_read(struct push_channel *channel, const struct push_positions *from, uint64
 		if (subscriber->state != SUBSCRIBER_OPEN)
 			continue;
 		if (!subscriber->is_behind)
-			session_fall_back(subscriber, from, now_us);
+			session_go_on(subscriber, from, now_us);
 		if (subscriber->state == SUBSCRIBER_OPEN)
 			hub_mark_dirty(subscriber);
 	}

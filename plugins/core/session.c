@@ -83,6 +83,12 @@ later(struct push_position a, struct push_position b)
 	return push_position_compare(a, b) < 0 ? b : a;
 }
 
+static struct push_position
+earlier(struct push_position a, struct push_position b)
+{
+	return push_position_compare(a, b) < 0 ? a : b;
+}
+
 /* Behind it the channel is to be read. */
 static struct push_position
 read_upto(const struct session_cursor *cursor, uint32_t index, const struct push_history *history)
@@ -139,11 +145,84 @@ session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *
 	push_buf_fini(&data);
 }
 
+/* Where the messages of a channel began. */
+static struct push_position
+start_of(const struct push_session *session, uint32_t index, const struct push_history *history)
+{
+	return session->starts ? session->starts[index] : session->start[history->partition];
+}
+
+static enum push_status
+reserve_starts(struct push_subscriber *subscriber, uint32_t capacity)
+{
+	struct push_session *session = subscriber->list->session;
+	struct push_position *starts = realloc(session->starts, capacity * sizeof(*starts));
+	struct subscription item;
+
+	if (!starts)
+		return PUSH_OUT_OF_MEMORY;
+	for (uint32_t i = 0; !session->starts && subscriber_item(subscriber, i, &item); i++)
+		starts[i] = item.channel->history ? session->start[item.channel->history->partition]
+						  : (struct push_position){0};
+	session->starts = starts;
+	return PUSH_OK;
+}
+
+/*
+ * The channel's messages begin behind a gap now.  A later resume reads up to there: what is still kept of the
+ * gap is replayed, and what is not is told as a gap in its place.  Returns false when the subscriber has been
+ * closed, since memory is out.
+ */
+static bool
+begin_behind(struct push_subscriber *subscriber, uint32_t index, struct push_position gap, uint64_t now_us)
+{
+	struct push_session *session = subscriber->list->session;
+	const struct push_history *history = subscriber->list->items[index].channel->history;
+
+	if (push_position_compare(gap, start_of(session, index, history)) <= 0)
+		return true;
+	if (!session->starts && reserve_starts(subscriber, subscriber->list->capacity) != PUSH_OK) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		return false;
+	}
+	session->starts[index] = gap;
+	return true;
+}
+
+void
+session_lose(struct push_subscriber *subscriber, uint32_t index, uint64_t now_us)
+{
+	const struct push_channel *channel = subscriber->list->items[index].channel;
+
+	if (begin_behind(subscriber, index, channel->history->after, now_us))
+		session_tell_gap(subscriber, channel, UINT64_MAX, now_us);
+}
+
+/* The end of a gap that is told now, behind which the cursor reads on. */
+static struct push_position
+end_of_gap(const struct session_cursor *cursor, uint32_t index, const struct push_history *history)
+{
+	struct push_position mark = cursor->marks[index].after;
+
+	if (!cursor->is_bounded)
+		return read_upto(cursor, index, history);
+	/* the client has what came up to `then` */
+	return push_position_compare(mark, cursor->then.at[history->partition]) > 0
+		       ? mark
+		       : (struct push_position){0, 0};
+}
+
 static void
 tell_gap(struct push_subscriber *subscriber, uint32_t index, uint64_t missed, uint64_t now_us)
 {
-	subscriber->list->session->cursor->is_gap_told = true;
-	session_tell_gap(subscriber, subscriber->list->items[index].channel, missed, now_us);
+	struct session_cursor *cursor = subscriber->list->session->cursor;
+	const struct push_channel *channel = subscriber->list->items[index].channel;
+
+	cursor->is_gap_told = true;
+	if (channel->history &&
+		!begin_behind(subscriber, index, end_of_gap(cursor, index, channel->history), now_us))
+		return;
+	session_tell_gap(subscriber, channel, missed, now_us);
 }
 
 /* How many a reader at `position` misses of what has left; 0: nothing, or it was told before. */
@@ -210,11 +289,16 @@ look_up(struct push_subscriber *subscriber, uint64_t now_us)
 	return true;
 }
 
-/* Where the messages of a channel began. */
-static struct push_position
-start_of(const struct push_session *session, uint32_t index, const struct push_history *history)
+/* Whether the message is none for a late resume: its client has it, or will be given it from `then` on. */
+static bool
+is_beyond_bound(const struct push_session *session, uint32_t index, const struct push_history_entry *entry)
 {
-	return session->starts ? session->starts[index] : session->start[history->partition];
+	const struct session_cursor *cursor = session->cursor;
+	const struct push_history *history = entry->history;
+
+	return cursor->is_bounded &&
+	       (push_position_compare(entry->at, start_of(session, index, history)) > 0 ||
+		       push_position_compare(entry->at, cursor->then.at[history->partition]) > 0);
 }
 
 /* The channel whose next message comes first.  Positions of different partitions may come in any order. */
@@ -237,8 +321,7 @@ next_entry(const struct push_subscriber *subscriber, uint32_t *ret_index, uint64
 			entry = NULL;
 		}
 		if (!entry || push_position_compare(entry->at, heads[history->partition]) > 0 ||
-			(session->cursor->is_bounded &&
-				push_position_compare(entry->at, start_of(session, i, history)) > 0))
+			is_beyond_bound(session, i, entry))
 			continue;
 		if (first && push_position_compare(first->at, entry->at) <= 0)
 			continue;
@@ -486,6 +569,24 @@ tell_gaps(struct push_subscriber *subscriber, bool of_those_without_history, boo
 	}
 }
 
+/* What was to begin at an id that says nothing begins where it is read from. */
+static void
+correct_starts(struct push_subscriber *subscriber)
+{
+	struct push_session *session = subscriber->list->session;
+	const struct session_cursor *cursor = session->cursor;
+
+	for (unsigned int p = 0; p < subscriber->hub->history->partition_count; p++)
+		session->start[p] = earlier(session->start[p], cursor->at.at[p]);
+	for (uint32_t i = 0; session->starts && i < subscriber->subscription_count; i++) {
+		const struct push_history *history = history_of(subscriber, i);
+
+		/* those with a mark began before it */
+		if (history && !cursor->marks[i].after.epoch)
+			session->starts[i] = earlier(session->starts[i], cursor->at.at[history->partition]);
+	}
+}
+
 /*
  * Nobody knows what the client has read: it is an id like any other that is none of ours.
  *
@@ -509,6 +610,7 @@ doubt(struct push_subscriber *subscriber, uint64_t now_us)
 			*at = cursor->marks[i].after;
 	}
 	cursor->is_refuted = cursor->is_overdue = cursor->is_readable = false;
+	correct_starts(subscriber);
 	if (subscriber->has_acks)
 		acks_restart(subscriber);
 	tell_gaps(subscriber, false, true, now_us);
@@ -708,6 +810,14 @@ session_open(struct push_subscriber *subscriber)
 	memcpy(session->start, store->heads.at, store->partition_count * sizeof(session->start[0]));
 }
 
+/* Its id may be ahead of what is known here: another node was faster. */
+static void
+begin_at_id(struct push_session *session, const struct push_history_store *store)
+{
+	for (unsigned int p = 0; p < store->partition_count; p++)
+		session->start[p] = later(session->start[p], session->cursor->at.at[p]);
+}
+
 /*
  * One that comes without an id begins at the head.  Where it has been said what a channel has had behind
  * that, it will not come again: it is to be read.
@@ -716,28 +826,14 @@ void
 session_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	session_open(subscriber);
-	if (subscriber->list->session->cursor)
+	if (subscriber->list->session->cursor) {
 		fall_behind(subscriber);
-	else if (subscriber->hub->fetch && is_behind_head(subscriber))
+		begin_at_id(subscriber->list->session, subscriber->hub->history);
+	} else if (subscriber->hub->fetch && is_behind_head(subscriber)) {
 		session_fall_back(subscriber, &subscriber->hub->history->heads, now_us);
+	}
 	if (subscriber->has_acks && subscriber->state == SUBSCRIBER_OPEN)
 		acks_start(subscriber);
-}
-
-static enum push_status
-reserve_starts(struct push_subscriber *subscriber, uint32_t capacity)
-{
-	struct push_session *session = subscriber->list->session;
-	struct push_position *starts = realloc(session->starts, capacity * sizeof(*starts));
-	struct subscription item;
-
-	if (!starts)
-		return PUSH_OUT_OF_MEMORY;
-	for (uint32_t i = 0; !session->starts && subscriber_item(subscriber, i, &item); i++)
-		starts[i] = item.channel->history ? session->start[item.channel->history->partition]
-						  : (struct push_position){0};
-	session->starts = starts;
-	return PUSH_OK;
 }
 
 static enum push_status
@@ -921,6 +1017,21 @@ session_resume_next(struct push_subscriber *subscriber, uint64_t now_us)
 		session_advance(subscriber, now_us);
 }
 
+/* Nothing has been delivered of a partition that was unknown: its channels are read from where they begin. */
+static void
+mark_starts(struct push_subscriber *subscriber, const struct push_positions *from)
+{
+	struct push_session *session = subscriber->list->session;
+
+	for (uint32_t i = 0; i < subscriber->subscription_count; i++) {
+		const struct push_history *history = history_of(subscriber, i);
+
+		if (history && !from->at[history->partition].epoch)
+			session->cursor->marks[i] = (struct session_mark){
+				.after = start_of(session, i, history), .losses = history->losses};
+	}
+}
+
 void
 session_fall_back(struct push_subscriber *subscriber, const struct push_positions *from, uint64_t now_us)
 {
@@ -931,9 +1042,18 @@ session_fall_back(struct push_subscriber *subscriber, const struct push_position
 		return;
 	}
 	cursor->is_readable = cursor->is_silent = true;
+	/* not the heads, which may have moved since */
 	cursor->at = *from;
-	complete(&cursor->at, &subscriber->hub->history->heads);
+	cursor->at.partitions |= subscriber->hub->history->heads.partitions;
 	subscriber->is_behind = true;
+}
+
+void
+session_go_on(struct push_subscriber *subscriber, const struct push_positions *from, uint64_t now_us)
+{
+	session_fall_back(subscriber, from, now_us);
+	if (subscriber->state == SUBSCRIBER_OPEN)
+		mark_starts(subscriber, from);
 }
 
 static struct push_frame *

@@ -71,7 +71,9 @@ struct push_session {
 	bool is_new;                   /* nothing was known of its client's name, which is to be told */
 	bool is_announced;   /* the client has been told its position, if any, so that it can come back */
 	uint32_t partitions; /* a bit for each in which a channel of it lies; 0: not looked at yet */
-	struct push_position *starts; /* of each channel, where its messages began; owned; NULL: at `start` */
+	/* Of each channel, where its messages began, or the last gap in them ended; owned; NULL: at `start`.
+	 */
+	struct push_position *starts;
 	struct push_position start[]; /* in each partition, where the session's did */
 };
 
@@ -111,11 +113,20 @@ session_resume_next(struct push_subscriber *subscriber, uint64_t now_us);
 void
 session_fall_back(struct push_subscriber *subscriber, const struct push_positions *from, uint64_t now_us);
 
+/* session_go_on - likewise; `from` may say nothing of partitions of which nothing was known then. */
+void
+session_go_on(struct push_subscriber *subscriber, const struct push_positions *from, uint64_t now_us);
+
 /* session_tell_gap - `missed`: UINT64_MAX where it is not known.  Closes the subscriber when memory is out.
  */
 void
 session_tell_gap(struct push_subscriber *subscriber, const struct push_channel *channel, uint64_t missed,
 	uint64_t now_us);
+
+/* session_lose - not behind: what came of the `index`-th channel, with history, is lost, and it begins anew:
+ * tell of the gap.  May close the subscriber. */
+void
+session_lose(struct push_subscriber *subscriber, uint32_t index, uint64_t now_us);
 
 /*
  * session_frame - a message as this client gets it, with a reference for the caller.

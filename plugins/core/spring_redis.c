@@ -173,6 +173,9 @@ collect(struct spring *spring, char *const *environment)
 			continue;
 		if (!normalize(*environment, name))
 			continue;
+		if (!strcmp(name, "SPRING_APPLICATION_JSON") && strcasestr(equals, "redis"))
+			return fail(spring, *environment,
+				"names Redis, which is not read from there: set push.redis.url");
 		if (!without_prefix(name) || push_environment_is_service_link(name, equals + 1))
 			continue;
 		status = take(spring, *environment, without_prefix(name), equals + 1);

@@ -19,6 +19,15 @@
  * whose begin is what all times in it are taken from. */
 #define PUSH_REDIS_DEADLINE_SLACK_US 100000ull
 
+/* The deadline is later by so much for each command that has no answer yet: twice what a script that keeps
+ * and publishes takes Redis.  A server that works off a burst is not one that stands still. */
+#define PUSH_REDIS_COMMAND_US 100ull
+
+/* How often a publish is sent again that the server has refused for its deadline, each time with twice as
+ * much, up to eight times; then it is refused with 503: the server's clock is not one. */
+#define PUSH_REDIS_LATE_MAX       8
+#define PUSH_REDIS_LATE_DOUBLINGS 3
+
 /* Publishes that wait for an answer, or for Redis to come back, each with its bytes: past either they are
  * refused with 503 at once. */
 #define PUSH_REDIS_PUBLISHES_MAX       65536u

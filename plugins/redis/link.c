@@ -218,9 +218,9 @@ push_redis_link_learn_time(struct push_redis_link *link, uint64_t sent_us, const
 }
 
 uint64_t
-push_redis_link_deadline_ms(const struct push_redis_link *link)
+push_redis_link_deadline_ms(const struct push_redis_link *link, uint64_t patience_us)
 {
-	return push_server_clock_ms(&link->clock, link->settings->now_us + link->settings->timeout_us);
+	return push_server_clock_ms(&link->clock, link->settings->now_us + patience_us);
 }
 
 /* --- the greeting --- */

@@ -153,10 +153,9 @@ push_redis_link_expect(struct push_redis_link *link, uint32_t kind, uint32_t cou
 void
 push_redis_link_learn_time(struct push_redis_link *link, uint64_t sent_us, const char *text, size_t size);
 
-/* push_redis_link_deadline_ms - of a command that is appended now: the server's TIME when settings.timeout_us
- * will be over.  0: not known. */
+/* push_redis_link_deadline_ms - the server's TIME when `patience_us` from now are over.  0: not known. */
 uint64_t
-push_redis_link_deadline_ms(const struct push_redis_link *link);
+push_redis_link_deadline_ms(const struct push_redis_link *link, uint64_t patience_us);
 
 /* push_redis_link_backlog - bytes that are still to be written. */
 size_t

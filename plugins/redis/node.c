@@ -50,6 +50,7 @@ on_commands_up(void *context, uint64_t now_us)
 	node->engine->stats->connects++;
 	push_redis_refusals_clear(&node->refusals);
 	push_redis_refusals_clear(&node->claims);
+	node->publish_us = 0;
 	redis_counts_lost(node);
 	redis_history_connected(node);
 	check_up(node);

@@ -15,12 +15,12 @@
  * What cannot be sent waits in the order in which it came, until push.redis.publish.wait is over.  What was
  * sent and not answered is never sent again: it may have been published.
  *
- * A script carries a deadline, by the server's clock: push.redis.timeout after it was sent.  A server that
- * stands still for longer refuses it (LATE) when it goes on, since its replica may have taken over.  Until
- * then it may still publish.  So a publish with an id, whose connection is lost, is under way until the
- * deadline is over: a repeat that came before could be the second one.  A caller that still waits when LATE
- * comes (the server is slow, or its clock was set) has the publish sent again, with a deadline by what the
- * clock shows now.
+ * A script carries a deadline, by the server's clock: push.redis.timeout after it was sent, and as much later
+ * as the server is slow or has to work off.  A server that stands still for longer refuses it (LATE) when it
+ * goes on, since its replica may have taken over.  Until then it may still publish.  So a publish with an id,
+ * whose connection is lost, is under way until the deadline is over: a repeat that came before could be the
+ * second one.  A caller that still waits when LATE comes (the server is slower than it was, or its clock was
+ * set) has the publish sent again, with more time, by what the clock shows now.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static void
 append_publish(struct redis_engine *engine, struct redis_publish *publish, struct push_redis_link *link)
 {
 	struct push_buf *out = &link->out;
-	uint64_t deadline_ms = push_redis_link_deadline_ms(link);
+	uint64_t deadline_ms = push_redis_link_deadline_ms(link, publish->patience_us);
 	const struct redis_partition *partition =
 		redis_history_partition(engine, publish->bytes, publish->channel_size);
 	const struct push_history_rule *rule =
@@ -128,12 +128,29 @@ append(struct redis_engine *engine, struct redis_publish *publish, struct push_r
 	return false;
 }
 
+/* How long the server may take.  Many publishes in flight would be refused by a server that is only busy, and
+ * sent again, so that it had even more to do. */
+static uint64_t
+patience(
+	const struct redis_engine *engine, const struct redis_publish *publish, const struct redis_node *node)
+{
+	unsigned int doublings = publish->late_count < PUSH_REDIS_LATE_DOUBLINGS ? publish->late_count
+										 : PUSH_REDIS_LATE_DOUBLINGS;
+
+	return (engine->options->redis_timeout_us + node->publish_us +
+		       node->commands.link.awaited_count * PUSH_REDIS_COMMAND_US)
+	       << doublings;
+}
+
 static bool
 send_publish(struct redis_engine *engine, struct redis_publish *publish)
 {
 	struct redis_node *node = redis_topology_node(engine, publish->slot);
 
-	if (!node || !redis_node_takes_publishes(node) || !append(engine, publish, &node->commands.link))
+	if (!node || !redis_node_takes_publishes(node))
+		return false;
+	publish->patience_us = patience(engine, publish, node);
+	if (!append(engine, publish, &node->commands.link))
 		return false;
 	publish->node = node;
 	publish->sent_us = engine->now_us;
@@ -345,7 +362,8 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 	if (publish->nodes + (is_receiver ? 1u : 0u) > publish->receivers && publish->nodes &&
 		!publish->is_repeat)
 		redis_peers_doubt_counts(engine, publish->bytes, publish->channel_size);
-	push_stats_redis_round_trip(engine->stats, engine->now_us - publish->sent_us);
+	publish->node->publish_us = engine->now_us - publish->sent_us;
+	push_stats_redis_round_trip(engine->stats, publish->node->publish_us);
 	push_redis_refusals_clear(&publish->node->refusals);
 	publish->subscribers = own + publish->others + plain;
 	/* receipts of an earlier one have gone to whoever had published it */
@@ -361,8 +379,7 @@ answer_published(struct redis_engine *engine, struct redis_publish *publish)
 		redis_publish_written(engine, publish);
 }
 
-/* LATE: it learns from the answer what the server's clock shows.  A second time, and after the time that it
- * may wait, it is given up: the server is too slow. */
+/* LATE: the answer shows what the server's clock is. */
 static bool
 is_late(struct redis_engine *engine, struct redis_publish *publish, const struct push_redis_reply *reply)
 {
@@ -370,8 +387,8 @@ is_late(struct redis_engine *engine, struct redis_publish *publish, const struct
 		return false;
 	push_redis_link_learn_time(
 		&publish->node->commands.link, publish->sent_us, reply->text + 4, reply->size - 4);
-	publish->is_given_up = publish->is_late && engine->now_us >= publish->deadline_us;
-	publish->is_late = true;
+	publish->node->publish_us = engine->now_us - publish->sent_us;
+	publish->late_count++;
 	engine->should_resend = true;
 	redis_wake(engine);
 	return true;
@@ -400,7 +417,7 @@ on_refused(struct redis_engine *engine, struct redis_publish *publish, const str
 static void
 on_not_published(struct redis_engine *engine, struct redis_publish *publish)
 {
-	if (!publish->is_passing || publish->is_given_up) {
+	if (!publish->is_passing || publish->late_count > PUSH_REDIS_LATE_MAX) {
 		finish(engine, publish, publish->is_passing ? PUSH_UNAVAILABLE : PUSH_REFUSED, 0);
 		return;
 	}
@@ -502,8 +519,7 @@ static void
 on_uncertain(struct redis_engine *engine, struct redis_publish *publish)
 {
 	engine->stats->publishes_uncertain++;
-	publish->deadline_us =
-		publish->sent_us + engine->options->redis_timeout_us + PUSH_REDIS_DEADLINE_SLACK_US;
+	publish->deadline_us = publish->sent_us + publish->patience_us + PUSH_REDIS_DEADLINE_SLACK_US;
 	if (publish->once_size && publish->has_deadline && engine->now_us < publish->deadline_us)
 		push_list_append(&engine->uncertain, &publish->item);
 	else

@@ -95,6 +95,7 @@ struct redis_node {
 	uint64_t deaf_since_us; /* 0: its subscriptions are well */
 	unsigned int probes_lost;
 	uint64_t down_since_us, up_since_us;
+	uint64_t publish_us;                         /* from sent to answered, of the last publish */
 	char why_down[PUSH_REDIS_REFUSAL_BYTES_MAX]; /* of either; empty: not known */
 	struct push_redis_refusals refusals;         /* of publishes */
 	struct push_redis_refusals claims;           /* of the keys of publishes */
@@ -172,19 +173,19 @@ struct redis_publish {
 	struct push_list item; /* in engine->waiting, ->unwritten or ->uncertain, or alone */
 	push_publish_done_fn done;
 	void *context;
-	uint64_t deadline_us; /* while it waits to be sent, to be written, or to be certainly over */
-	uint64_t ttl_us;      /* the message's own; 0: none */
-	uint64_t sent_us;
-	struct redis_node *node;                   /* that it was sent to */
-	uint64_t others;                           /* clients of other nodes */
-	uint64_t receivers;                        /* Redis': Push nodes and plain clients */
-	uint32_t nodes;                            /* other Push nodes that receive */
-	uint32_t dead;                             /* that may still receive */
-	uint8_t parts_left;                        /* answers to come */
+	uint64_t deadline_us;          /* while it waits to be sent, to be written, or to be certainly over */
+	uint64_t ttl_us;               /* the message's own; 0: none */
+	uint64_t sent_us, patience_us; /* from then on, to its deadline at the server */
+	struct redis_node *node;       /* that it was sent to */
+	uint64_t others;               /* clients of other nodes */
+	uint64_t receivers;            /* Redis': Push nodes and plain clients */
+	uint32_t nodes;                /* other Push nodes that receive */
+	uint32_t dead;                 /* that may still receive */
+	uint8_t parts_left;            /* answers to come */
 	bool is_published, is_refused, is_passing; /* the refusal is */
 	bool has_deadline;                         /* at the server, as it was sent */
-	bool is_late, is_given_up;                 /* the server has refused it for that, again */
 	bool has_made_room;                        /* history has, for the key of this publish */
+	uint8_t late_count;                        /* how often the server has refused it for that */
 	bool is_repeat;                            /* an earlier one of the same id was published */
 	uint8_t once_size;                         /* of that id; 0: none */
 	bool is_counting_alive, is_counting_own;

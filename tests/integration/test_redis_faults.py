@@ -399,6 +399,21 @@ def test_a_number_of_a_node_that_lives_and_does_not_receive_the_channel_is_corre
         assert publish(one.port, "else", 1).json["subscribers"] == 1
 
 
+def test_whoever_asks_a_node_to_look_at_its_numbers_of_clients_takes_nothing_away_and_nothing_down(redis):
+    """Anybody with access to Redis may."""
+    names = ["", " ", "room", "x" * 255, "x" * 256, "x" * 70000, "\x1epush:nodes", "\x1e", "{a}room", "\xff\xfe", "a b\0c"]
+    with start(redis.url()) as node, ws(node, "room") as client:
+        wait_until(lambda: redis.command("HVALS", "push:clients:room") == [b"1"], "it is counted")
+        for name in names:
+            redis.command("PUBLISH", "\x1epush:nodes", f"#0123456789abcdef {name}")
+            time.sleep(0.02)  # what comes within 10 ms is passed over
+        redis.command("PUBLISH", "\x1epush:nodes", "#0123456789abcdef")
+        wait_until(lambda: command_calls(redis, "hdel") >= 2, "channels that it has not are looked at")
+        assert publish(node.port, "room", 1).json == {"subscribers": 1}
+        assert client.message() == ("room", 1)
+        assert redis.command("HVALS", "push:clients:room") == [b"1"] and "node 0123456789abcdef" not in node.process.output()
+
+
 # --- ever new channels
 
 def command_calls(redis, *names):

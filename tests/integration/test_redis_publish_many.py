@@ -220,6 +220,17 @@ def test_a_stall_of_redis_that_is_shorter_than_the_deadline_only_delays(redis):
     assert refused_as_late(redis) == before
 
 
+def test_a_redis_that_is_busy_for_longer_than_its_timeout_is_not_asked_again_and_again(redis):
+    count, before = 4000, refused_as_late(redis)
+    with start(redis.url(), **HISTORY, PUSH_REDIS_TIMEOUT="100ms") as one, redis.subscribe("kept:busy") as plain:
+        wait_until(lambda: one.publish("kept:busy", -1).status == 202, "Redis is there")
+        body = [{"channels": ["kept:busy", *(f"kept:{n}" for n in range(7))], "message": i} for i in range(count // 8)]
+        assert request(one.port, post(json.dumps(body)), timeout=60).status == 202
+        got = [int(m.split(b"\x1e")[-1]) for m in published(plain, one, "kept:busy")]
+        assert got and got == sorted(got)
+    assert refused_as_late(redis) - before < count
+
+
 def script_calls(redis):
     """Those that the server has read, also if it refused them."""
     line = redis.command("INFO", "commandstats").split(b"cmdstat_evalsha:calls=")
@@ -406,6 +417,8 @@ def test_a_key_is_taken_over_where_a_master_of_a_cluster_was_replaced(stuck, cha
             assert keyed(one, key, body).status == 503
             wait_until(lambda: any(first <= slot <= last and master[1] != owner.port
                                    for first, last, master, *_ in survivor.command("CLUSTER", "SLOTS")), "a replica takes over")
+            while not channel.startswith("kept:") and client.event()["event"] != "gap":
+                pass  # until it is subscribed at the new one
             repeat_until_done(one, key, body)
         finally:
             owner.thaw()

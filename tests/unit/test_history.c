@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/channel.h"
+#include "core/history.h"
 #include "core/hub.h"
 #include "core/json.h"
 #include "core/limits.h"
@@ -43,8 +44,9 @@ on_ready(void *context)
 	(void)context;
 }
 
+/* Nothing has been numbered in it. */
 static struct world *
-create_world(const char *rules, uint64_t size, uint64_t bytes_max)
+create_new_world(const char *rules, uint64_t size, uint64_t bytes_max)
 {
 	struct world *world = calloc(1, sizeof(*world));
 
@@ -56,6 +58,14 @@ create_world(const char *rules, uint64_t size, uint64_t bytes_max)
 	world->now = 1000 * SECOND_US;
 	world->hub = push_hub_create(&world->options, &world->stats, 42, world->now, on_ready, world);
 	assert_non_null(world->hub);
+	return world;
+}
+
+static struct world *
+create_world(const char *rules, uint64_t size, uint64_t bytes_max)
+{
+	struct world *world = create_new_world(rules, size, bytes_max);
+
 	push_hub_number(world->hub, 7);
 	return world;
 }
@@ -482,6 +492,315 @@ each_id_is_the_position_in_all_partitions_of_the_client_and_in_no_other(void **s
 	destroy_world(world);
 }
 
+/* --- a server with more than the window has --- */
+
+/* Of `a` it has a message of each number, with that value, of others none; and it answers at once. */
+static void
+fetch_older(void *context, struct push_channel *channel)
+{
+	struct world *world = context;
+	const struct push_fetch_end end = {
+		.after = {7, 0}, .upstream = {7, 0}, .before = channel->history->after};
+
+	/* the newest first */
+	for (uint64_t number = *channel->name == 'a' ? end.before.number : 0; number > 0; number--) {
+		const char value[] = {(char)('0' + number), '\0'};
+		const struct push_kept kept = {
+			.at = {7, number}, .before = {7, number - 1}, .value = value, .value_size = 1};
+
+		assert_int_equal(push_hub_fetched(world->hub, channel, &kept, world->now), PUSH_OK);
+	}
+	push_hub_extend(channel, &end);
+}
+
+/* The server says where the channel stands, with nothing of it. */
+static void
+settle_at(struct world *world, struct push_channel *channel, uint64_t number)
+{
+	const struct push_fetch_end end = {{7, number}, {7, 0}, {7, number}, {0, 0}};
+
+	push_hub_unsettle(channel);
+	assert_true(push_hub_settle(world->hub, channel, &end, world->now));
+	push_hub_move_head(world->hub, 0, end.head);
+}
+
+static struct push_channel *
+upstream_channel(struct world *world, const char *name, uint64_t number)
+{
+	struct push_channel *channel = push_hub_find(world->hub, name, strlen(name));
+
+	assert_non_null(channel);
+	channel->held = true;
+	settle_at(world, channel, number);
+	return channel;
+}
+
+/* A client comes whose channel is known up to that number. */
+static struct push_channel *
+come_upstream(struct world *world, uint64_t number)
+{
+	struct push_channel *channel;
+
+	come(world, "a", "");
+	channel = upstream_channel(world, "a", number);
+	leave(&world->client);
+	come(world, "a", "");
+	return channel;
+}
+
+/* Messages up to that number are lost on their way, and the channel is given up for them. */
+static void
+lose_upto(struct world *world, struct push_channel *channel, uint64_t number)
+{
+	push_hub_unsettle(channel);
+	push_hub_move_head(world->hub, 0, (struct push_position){7, number});
+	push_hub_give_up(world->hub, channel, world->now);
+	settle_at(world, channel, number);
+}
+
+static void
+say_resume(struct world *world, const char *id)
+{
+	char text[64];
+	int size = snprintf(text, sizeof(text), "{\"event\":\"resume\",\"data\":{\"id\":\"%s\"}}", id);
+
+	push_subscriber_receive(world->client.subscriber, text, (size_t)size, world->now);
+	flush(world);
+}
+
+static void
+destroy_upstream(struct world *world, struct push_channel *channel)
+{
+	leave(&world->client);
+	push_hub_release(world->hub, channel);
+	destroy_world(world);
+}
+
+static struct world *
+create_upstream(void)
+{
+	struct world *world = create_new_world("", 10, 1 << 20);
+
+	push_hub_set_upstream(world->hub, 1, fetch_older, world);
+	return world;
+}
+
+static void
+a_resume_behind_a_gap_brings_what_lay_in_it(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	a = come_upstream(world, 0);
+	deliver_kept(world, a, 1, "1");
+	lose_upto(world, a, 3);
+	deliver_kept(world, a, 4, "4");
+	expect(world, MESSAGE("a", "1", "1") GAP("a", "\"unknown\"") MESSAGE("a", "4", "4"));
+	/* never `resumed`, nothing is missing, where it is not given what is missing */
+	say_resume(world, "0.7.1");
+	deliver_kept(world, a, 5, "5");
+	expect(world, MESSAGE("a", "1", "1") GAP("a", "\"unknown\"") MESSAGE("a", "4", "4") MESSAGE(
+			      "a", "2", "2") MESSAGE("a", "3", "3") RESUMED("2", "4") MESSAGE("a", "5", "5"));
+	destroy_upstream(world, a);
+}
+
+static void
+a_resume_goes_up_to_the_end_of_a_gap_that_an_unknown_id_was_answered_with(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	come(world, "a", "");
+	a = upstream_channel(world, "a", 3);
+	leave(&world->client);
+	come(world, "a", "0.7.99"); /* no server tells whether that can be */
+	deliver_kept(world, a, 4, "4");
+	push_hub_is_unanswered(world->hub, 0, true);
+	pass(world, 7 * SECOND_US);
+	expect(world, GAP("a", "\"unknown\""));
+	say_resume(world, "0.7.2");
+	deliver_kept(world, a, 5, "5");
+	expect(world, GAP("a", "\"unknown\"") MESSAGE("a", "3", "3") MESSAGE("a", "4", "4") RESUMED("2", "4")
+			      MESSAGE("a", "5", "5"));
+	destroy_upstream(world, a);
+}
+
+static void
+a_channel_added_with_an_id_ahead_of_everything_is_resumed_up_to_where_it_began(void **state)
+{
+	static const char subscribe[] =
+		"{\"event\":\"subscribe\",\"data\":{\"channels\":[\"a\"],\"id\":\"0.7.99\"}}";
+	struct world *world = create_upstream();
+	struct push_channel *a;
+	uint32_t question;
+	size_t before;
+
+	(void)state;
+	come(world, "a,b", "");
+	upstream_channel(world, "b", 3)->held = false;
+	a = upstream_channel(world, "a", 3);
+	leave(&world->client);
+	come(world, "b", "");
+	upstream_channel(world, "b", 3)->held = false;
+	push_subscriber_receive(world->client.subscriber, subscribe, sizeof(subscribe) - 1, world->now);
+	flush(world);
+	question = push_hub_ask_head(world->hub);
+	push_hub_head_is(world->hub, 0, (struct push_position){7, 3}, question);
+	deliver_kept(world, a, 4, "4");
+	flush(world);
+	before = world->client.size;
+	assert_non_null(strstr(world->client.got, GAP("a", "\"unknown\"") MESSAGE("a", "4", "4")));
+	say_resume(world, "0.7.2");
+	deliver_kept(world, a, 5, "5");
+	flush(world);
+	world->client.got[world->client.size] = '\0';
+	assert_string_equal(world->client.got + before,
+		MESSAGE("a", "3", "3") RESUMED("1", "4") MESSAGE("a", "5", "5")); /* and not 4 again */
+	destroy_upstream(world, a);
+}
+
+/* While a partition is held its head stands still, and a gap may reach beyond it. */
+static void
+a_resume_while_a_partition_is_held_brings_nothing_twice(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	a = come_upstream(world, 0);
+	deliver_kept(world, a, 1, "1");
+	push_hub_hold_back(world->hub, 0);
+	lose_upto(world, a, 3);
+	say_resume(world, "0.7.1");
+	push_hub_catch_up(world->hub, 0, world->now);
+	flush(world);
+	deliver_kept(world, a, 4, "4");
+	expect(world, MESSAGE("a", "1", "1") GAP("a", "\"unknown\"") MESSAGE("a", "2", "2")
+			      MESSAGE("a", "3", "3") RESUMED("2", "3") MESSAGE("a", "4", "4"));
+	destroy_upstream(world, a);
+}
+
+/* Another node was faster than this one, which knows of 3 only. */
+static void
+a_resume_goes_up_to_the_id_of_a_client_that_is_ahead_of_what_is_known(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	come(world, "a", "");
+	a = upstream_channel(world, "a", 3);
+	leave(&world->client);
+	come(world, "a", "0.7.4");
+	settle_at(world, a, 5);
+	flush(world);
+	say_resume(world, "0.7.2");
+	expect(world, MESSAGE("a", "5", "5") RESUMED("1", "5") MESSAGE("a", "3", "3") MESSAGE("a", "4", "4")
+			      RESUMED("2", "5"));
+	destroy_upstream(world, a);
+}
+
+static void
+a_resume_after_one_with_an_unknown_id_brings_nothing_that_came_live(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	a = come_upstream(world, 3);
+	deliver_kept(world, a, 4, "4");
+	say_resume(world, "none");
+	say_resume(world, "0.7.2");
+	expect(world,
+		MESSAGE("a", "4", "4") GAP("a", "\"unknown\"") MESSAGE("a", "3", "3") RESUMED("1", "4"));
+	destroy_upstream(world, a);
+}
+
+/* Its client comes before any server has said anything; what it has begins with what is said first. */
+static void
+a_resume_goes_up_to_the_beginning_of_a_client_that_came_when_nothing_was_known(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	come(world, "a", "");
+	a = upstream_channel(world, "a", 3);
+	deliver_kept(world, a, 4, "4");
+	say_resume(world, "0.7.1");
+	expect(world, GAP("a", "\"unknown\"") MESSAGE("a", "4", "4") MESSAGE("a", "2", "2")
+			      MESSAGE("a", "3", "3") RESUMED("2", "4"));
+	destroy_upstream(world, a);
+}
+
+static void
+a_resume_goes_up_to_the_id_of_a_client_that_came_when_nothing_was_known(void **state)
+{
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	come(world, "a", "0.7.2");
+	a = upstream_channel(world, "a", 3);
+	flush(world);
+	say_resume(world, "0.7.1");
+	expect(world, MESSAGE("a", "3", "3") RESUMED("1", "3") MESSAGE("a", "2", "2") RESUMED("1", "3"));
+	destroy_upstream(world, a);
+}
+
+/* The server has answered before the second message, and the partition is held until it has. */
+static void
+a_client_that_came_when_nothing_was_known_is_told_of_a_gap_and_then_gets_everything(void **state)
+{
+	const struct push_fetch_end end = {{7, 1}, {7, 0}, {7, 1}, {0, 0}};
+	struct world *world = create_upstream();
+	struct push_channel *a;
+
+	(void)state;
+	come(world, "a", "");
+	a = push_hub_find(world->hub, "a", 1);
+	a->held = true;
+	push_hub_hold_back(world->hub, 0);
+	deliver_kept(world, a, 1, "1");
+	deliver_kept(world, a, 2, "2");
+	assert_true(push_hub_settle(world->hub, a, &end, world->now));
+	push_hub_catch_up(world->hub, 0, world->now);
+	flush(world);
+	deliver_kept(world, a, 3, "3");
+	expect(world, GAP("a", "\"unknown\"") MESSAGE("a", "2", "2") MESSAGE("a", "3", "3"));
+	destroy_upstream(world, a);
+}
+
+static void
+where_memory_is_out_at_a_gap_its_client_is_told_or_closed(void **state)
+{
+	(void)state;
+	for (long limit = 0, told = 0; !told; limit++) {
+		struct world *world = create_upstream();
+		struct push_channel *a;
+
+		assert_true(limit < 20);
+		a = come_upstream(world, 0);
+		deliver_kept(world, a, 1, "1");
+		flush(world);
+		allocations_left = limit;
+		lose_upto(world, a, 3);
+		allocations_left = -1;
+		flush(world);
+		world->client.got[world->client.size] = '\0';
+		told = strstr(world->client.got, "event:gap") != NULL;
+		assert_true(told != world->client.closed);
+		if (told) {
+			say_resume(world, "0.7.1");
+			expect(world, MESSAGE("a", "1", "1") GAP("a", "\"unknown\"") MESSAGE("a", "2", "2")
+					      MESSAGE("a", "3", "3") RESUMED("2", "3"));
+		}
+		destroy_upstream(world, a);
+	}
+}
+
 static void
 without_history_no_byte_changes(void **state)
 {
@@ -795,6 +1114,19 @@ main(void)
 		cmocka_unit_test(
 			what_comes_while_a_channel_is_not_confirmed_yet_does_not_overtake_the_replay),
 		cmocka_unit_test(each_id_is_the_position_in_all_partitions_of_the_client_and_in_no_other),
+		cmocka_unit_test(a_resume_behind_a_gap_brings_what_lay_in_it),
+		cmocka_unit_test(a_resume_goes_up_to_the_end_of_a_gap_that_an_unknown_id_was_answered_with),
+		cmocka_unit_test(
+			a_channel_added_with_an_id_ahead_of_everything_is_resumed_up_to_where_it_began),
+		cmocka_unit_test(a_resume_while_a_partition_is_held_brings_nothing_twice),
+		cmocka_unit_test(
+			a_resume_goes_up_to_the_beginning_of_a_client_that_came_when_nothing_was_known),
+		cmocka_unit_test(a_resume_goes_up_to_the_id_of_a_client_that_came_when_nothing_was_known),
+		cmocka_unit_test(a_resume_goes_up_to_the_id_of_a_client_that_is_ahead_of_what_is_known),
+		cmocka_unit_test(a_resume_after_one_with_an_unknown_id_brings_nothing_that_came_live),
+		cmocka_unit_test(
+			a_client_that_came_when_nothing_was_known_is_told_of_a_gap_and_then_gets_everything),
+		cmocka_unit_test(where_memory_is_out_at_a_gap_its_client_is_told_or_closed),
 		cmocka_unit_test(without_history_no_byte_changes),
 		cmocka_unit_test(a_client_has_every_message_once_and_in_order_or_was_told_of_the_gap),
 		cmocka_unit_test(when_memory_is_out_nothing_is_lost_without_a_word),

@@ -9,7 +9,8 @@
  *
  * Whatever happens, each has every message of its channels once and in order, or was told of a gap of just
  * that channel; where nothing can have been lost nobody is told of one.  Whatever a client brings as an id,
- * it is answered, by `resumed` or a gap, and hears what is published from then on.
+ * it is answered, by `resumed` or a gap, and hears what is published from then on; and where the answer is
+ * `resumed`, it has everything from the id on, whatever gaps there were before.
  *
  * Beside it, of subscriptions.c and counts.c: channels that are asked for are counted, or none would be asked
  * for any more; and the numbers of clients do not expire.
@@ -24,6 +25,7 @@
 
 #include "core/encoding.h"
 #include "core/history_rules.h"
+#include "core/hub_private.h"
 #include "core/limits.h"
 #include "core/position.h"
 #include "core/subscriber.h"
@@ -118,9 +120,14 @@ struct client {
 	bool is_bogus;               /* with one that it was not given */
 	unsigned int channels;       /* bits */
 	char id[PUSH_ID_BYTES_MAX + 1];
-	unsigned int read[CHANNELS]; /* the last number that it has */
-	bool is_known[CHANNELS];     /* where it begins */
-	bool gap[CHANNELS];          /* told since */
+	unsigned int read[CHANNELS];    /* the last number that it has */
+	bool is_known[CHANNELS];        /* where it begins */
+	bool gap[CHANNELS];             /* told since */
+	unsigned int greeted[CHANNELS]; /* the last number at its first heartbeat */
+	/* It has asked to resume from here, and the next `resumed` is the answer to that. */
+	struct push_positions asked;
+	bool is_checked;
+	bool has[CHANNELS][PUBLISHED]; /* since it came */
 };
 
 #include "fake_transport.h"
@@ -967,9 +974,46 @@ read_id(struct world *world, struct client *client, const char *text, size_t siz
 		}
 		if (number > client->read[c] && !client->gap[c] &&
 			!may_skip(world, c, client->read[c], number + 1))
-			fail_msg("id %s claims %u of c%u, which has read %u", client->id, number, c,
-				client->read[c]);
+			fail_msg("client %d: id %s claims %u of c%u, which has read %u",
+				(int)(client - world->clients), client->id, number, c, client->read[c]);
 	}
+}
+
+/* The answer to a client that has asked to resume: nothing is missing. */
+static void
+check_resumed(const struct world *world, const struct client *client, const char *id)
+{
+	struct push_positions at;
+	bool has_id = push_positions_parse(&at, id, strcspn(id, "\"\n")) == PUSH_OK; /* an event stream */
+
+	for (unsigned int c = 0; c < CHANNELS; c++) {
+		unsigned int number = number_at(world, c, &client->asked), last = world->published[c];
+
+		if (!(client->channels & (1u << c)))
+			continue;
+		while (!has_id && last > 0 && !client->has[c][last])
+			last--;
+		if (has_id)
+			last = number_at(world, c, &at);
+		while (++number <= last)
+			if (!client->has[c][number] && !world->may_expire[c][number])
+				fail_msg("client %d: `resumed`, without %u of c%u up to %u",
+					(int)(client - world->clients), number, c, last);
+	}
+}
+
+/* Gaps and `resumed`. */
+static void
+read_answer(const struct world *world, struct client *client, const char *text, const char *id)
+{
+	bool is_ws = client->encoding == PUSH_ENCODING_WS;
+	bool is_gap = strstr(text, is_ws ? "\"event\":\"gap\"" : "event:gap");
+	bool is_resumed = strstr(text, is_ws ? "\"event\":\"resumed\"" : "event:resumed");
+
+	client->is_answered |= is_gap || is_resumed;
+	if (client->is_checked && is_resumed)
+		check_resumed(world, client, id);
+	client->is_checked &= !is_gap && !is_resumed;
 }
 
 static void
@@ -984,9 +1028,10 @@ read_event(struct world *world, struct client *client, const char *text)
 		    strstr(text, is_ws ? "\"event\":\"ping\"" : "event:heartbeat"));
 	/* and that has an id, or who has received nothing else could not come back */
 	assert_true(client->is_greeted || !*text || id);
+	if (!client->is_greeted && *text)
+		memcpy(client->greeted, world->published, sizeof(client->greeted));
 	client->is_greeted |= *text != '\0';
-	client->is_answered |= strstr(text, is_ws ? "\"event\":\"gap\"" : "event:gap") ||
-			       strstr(text, is_ws ? "\"event\":\"resumed\"" : "event:resumed");
+	read_answer(world, client, text, id ? id + strlen(is_ws ? "\"id\":\"" : "\nid:") : "");
 	data = strstr(text, "{\"channel\":\"c");
 	if (data && strstr(text, is_ws ? "\"event\":\"gap\"" : "event:gap") &&
 		sscanf(data, "{\"channel\":\"c%u\"", &channel) == 1) {
@@ -997,12 +1042,18 @@ read_event(struct world *world, struct client *client, const char *text)
 			fail_msg("c%u: a gap behind %u, and nothing is lost", channel, client->read[channel]);
 	} else if (data && sscanf(data, "{\"channel\":\"c%u\",\"message\":%u", &channel, &number) == 2) {
 		assert_true(channel < CHANNELS && (client->channels & (1u << channel)));
+		client->has[channel][number] = true;
 		client->gap[channel] = client->gap[channel] || client->is_bogus;
 		if (client->is_known[channel] && number <= client->read[channel] && !client->is_bogus)
 			fail_msg("c%u: %u behind %u", channel, number, client->read[channel]);
 		if (client->is_known[channel] && !client->gap[channel] &&
 			!may_skip(world, channel, client->read[channel], number))
 			fail_msg("c%u: %u behind %u without a gap", channel, number, client->read[channel]);
+		if (!client->is_known[channel] && !client->gap[channel] && !client->is_bogus &&
+			number > client->greeted[channel] &&
+			!may_skip(world, channel, client->greeted[channel], number))
+			fail_msg("client %d: c%u: %u comes first, after %u at its greeting",
+				(int)(client - world->clients), channel, number, client->greeted[channel]);
 		/* what came before a client that asks later comes behind what has come since */
 		if (!client->is_bogus || !client->is_known[channel] || number > client->read[channel])
 			client->read[channel] = number;
@@ -1118,28 +1169,62 @@ resume(struct world *world, struct client *client)
 	return push_subscriber_resume(client->subscriber, id, size);
 }
 
-/* Said by a client that is connected, whatever it does just now. */
+/* What came before the connection comes behind what has come since, which the client has all the same. */
 static void
-resume_later(struct world *world, struct client *client)
+say_resume(struct world *world, struct client *client, const char *id, size_t size)
 {
-	char id[2 * PUSH_ID_BYTES_MAX], text[3 * PUSH_ID_BYTES_MAX];
-	size_t size;
+	char text[3 * PUSH_ID_BYTES_MAX];
 
-	if (!world->has_bogus_ids || !client->subscriber || client->closed || draw(8))
-		return;
-	/* what came before the connection comes behind what has come since */
 	client->is_bogus = client->is_asking = true;
 	client->is_answered = false;
-	memset(client->is_known, 0, sizeof(client->is_known));
-	size = draw_id(world, client, id);
-	for (size_t i = 0; i < size; i++)
-		if (id[i] < ' ' || id[i] > '~' || id[i] == '"' || id[i] == '\\')
-			id[i] = '?';
 	size = (size_t)snprintf(
 		text, sizeof(text), "{\"event\":\"resume\",\"data\":{\"id\":\"%.*s\"}}", (int)size, id);
 	begin_trouble(world);
 	push_subscriber_receive(client->subscriber, text, size, world->now);
 	end_trouble();
+}
+
+/* From a position of a while ago. */
+static void
+resume_from_past(struct world *world, struct client *client)
+{
+	size_t recent = world->log_size < 100 ? world->log_size : 100,
+	       end = world->log_size - draw(1 + recent);
+	struct push_subscriber *subscriber = client->subscriber;
+	struct push_positions at = {.partitions = 0};
+	char id[PUSH_ID_BYTES_MAX];
+
+	for (size_t i = 0; i < end; i++) {
+		at.at[world->log[i].partition] = world->log[i].at;
+		at.partitions |= 1u << world->log[i].partition;
+	}
+	/* it is served at once, and alone */
+	if (!subscriber->is_behind && subscriber->state == SUBSCRIBER_OPEN &&
+		push_outbox_is_empty(&subscriber->outbox)) {
+		client->is_checked = true;
+		client->asked = at;
+	}
+	say_resume(world, client, id, push_positions_format(&at, UINT32_MAX, id));
+}
+
+/* Said by a client that is connected, whatever it does just now. */
+static void
+resume_later(struct world *world, struct client *client)
+{
+	char id[2 * PUSH_ID_BYTES_MAX];
+	size_t size;
+
+	if (!world->has_bogus_ids || !client->subscriber || client->closed || draw(8))
+		return;
+	if (draw(2)) {
+		resume_from_past(world, client);
+		return;
+	}
+	size = draw_id(world, client, id);
+	for (size_t i = 0; i < size; i++)
+		if (id[i] < ' ' || id[i] > '~' || id[i] == '"' || id[i] == '\\')
+			id[i] = '?';
+	say_resume(world, client, id, size);
 }
 
 static void
@@ -1153,7 +1238,9 @@ come(struct world *world, struct client *client)
 
 	if (client->subscriber)
 		return;
-	client->is_greeted = false;
+	client->is_greeted = client->is_checked = false;
+	for (unsigned int c = 0; c < CHANNELS; c++)
+		memset(client->has[c], 0, world->published[c] + 1);
 	client->encoding = draw(2) ? PUSH_ENCODING_WS : PUSH_ENCODING_SSE;
 	if (!client->id[0]) {
 		client->channels =
@@ -1488,6 +1575,25 @@ come_to_rest(struct world *world, uint64_t us)
 	}
 }
 
+/* Where heads are not announced all channels are asked, every few seconds. */
+static uint64_t
+rest_us(const struct world *world)
+{
+	return (world->is_mute || world->is_shut ? 20 : 8) * SECOND_US;
+}
+
+/* Some ask for what there was, whatever gaps they have been told of. */
+static void
+resume_some(struct world *world)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (draw(2))
+			resume_from_past(world, &world->clients[i]);
+	come_to_rest(world, rest_us(world));
+	for (int i = 0; i < CLIENTS; i++)
+		assert_true(world->clients[i].is_answered || !world->clients[i].is_asking);
+}
+
 static void
 check_all(struct world *world)
 {
@@ -1501,6 +1607,11 @@ check_all(struct world *world)
 				!may_skip(world, c, client->read[c], world->published[c] + 1))
 				fail_msg("client %d has read c%u up to %u of %u", i, c, client->read[c],
 					world->published[c]);
+			else if ((client->channels & (1u << c)) && !client->is_known[c] && !client->gap[c] &&
+				 !client->is_bogus &&
+				 !may_skip(world, c, client->greeted[c], world->published[c] + 1))
+				fail_msg("client %d has nothing of c%u since %u of %u", i, c,
+					client->greeted[c], world->published[c]);
 	}
 	for (int n = 0; n < NODES; n++)
 		for (unsigned int p = 0; p < world->partition_count; p++)
@@ -1542,13 +1653,16 @@ run(bool is_cluster, bool is_sharded, bool is_lossless, bool is_failing_memory, 
 		step(world);
 	world->is_failing_memory = false;
 	for (int round = 0; round < 3; round++) {
-		/* where heads are not announced all channels are asked, every few seconds */
-		come_to_rest(world, (world->is_mute || world->is_shut ? 20 : 8) * SECOND_US);
+		come_to_rest(world, rest_us(world));
 		check_all(world);
 		for (unsigned int c = 0; c < CHANNELS; c++)
 			publish(world, c);
 		come_to_rest(world, SECOND_US);
 		check_live(world);
+		if (has_bogus_ids) {
+			resume_some(world);
+			check_all(world);
+		}
 		for (int i = 0; i < CLIENTS; i++)
 			leave(world, &world->clients[i]);
 		/* who comes back gets what was published meanwhile, in each of its channels */
@@ -1634,7 +1748,8 @@ static void
 whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published(void **state)
 {
 	(void)state;
-	run_seeds(run_bogus_ids, (const int[]){15, 94, 111, 0});
+	run_seeds(
+		run_bogus_ids, (const int[]){15, 94, 111, 777188, 35, 37, 777328, 90293, 0});
 }
 
 /* For hours, in channels that are used and in ones that are not.  What is used is looked at, and not told
