@@ -1,5 +1,5 @@
 /* push-vue.js - a Push in Vue's components and effect scopes. push-vue.d.ts has the types. */
-import {onScopeDispose, readonly, shallowRef, toValue, watch} from 'vue';
+import {onScopeDispose, readonly, shallowRef, toRaw, toValue, watch} from 'vue';
 
 /* Subscribes until the scope ends. Returns a ref of the latest message, or gives each to `handler`. */
 export function useChannel(push, channels, handler) {
@@ -10,7 +10,8 @@ export function useChannel(push, channels, handler) {
 		latest.value = undefined;
 		if (!names)
 			return;
-		const end = push.subscribe(names.split(','), handler ?? ((message) => {
+		// a proxy has no private members
+		const end = toRaw(push).subscribe(names.split(','), handler ?? ((message) => {
 			latest.value = message;
 		}));
 		// later, so that a change of channels keeps the connection
@@ -23,7 +24,7 @@ export function useChannel(push, channels, handler) {
 export function usePushState(push) {
 	const state = shallowRef(push.state);
 
-	onScopeDispose(push.on('state', (now) => {
+	onScopeDispose(toRaw(push).on('state', (now) => {
 		state.value = now;
 	}));
 	return readonly(state);

@@ -7,12 +7,19 @@ import {mounts} from './client.js';
 
 const modules = fileURLToPath(new URL('../node_modules', import.meta.url));
 
-/* Runs npm without the network, and without its small talk. */
+/* npm needs no network, and says no more than it has to. */
+const env = {
+	...process.env, npm_config_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false',
+	npm_config_install_links: 'true', npm_config_ignore_scripts: 'true', npm_config_update_notifier: 'false',
+};
+
+/* Runs commands that a document shows. */
+export function shell(folder, commands) {
+	return execFileSync('bash', ['-ec', commands], {cwd: folder, env, encoding: 'utf8'});
+}
+
 export function npm(folder, ...words) {
-	return execFileSync('npm', words, {cwd: folder, encoding: 'utf8', env: {
-		...process.env, npm_config_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false',
-		npm_config_install_links: 'true', npm_config_update_notifier: 'false',
-	}});
+	return execFileSync('npm', words, {cwd: folder, env, encoding: 'utf8'});
 }
 
 /* Returns the tarball's path. */
