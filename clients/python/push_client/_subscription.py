@@ -146,7 +146,7 @@ class Subscription:
         self._handled: str | None = None
         self._acking: asyncio.Task[None] | None = None
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._kept: set[str] = set()  # channels with ids
+        self._plain: set[str] = set()  # channels without ids
         self._copies: dict[str, list[str]] | None = None  # while it moves
         self._beat_s = HEARTBEAT_S
         self._on_closed: list[Callable[[Subscription], object]] = []
@@ -385,6 +385,8 @@ class Subscription:
                 return opened
         except BaseException:
             opening.cancel()
+            with contextlib.suppress(Lost, asyncio.CancelledError):
+                await (await opening)[0].close()
             raise
 
     async def _open_later(self, seconds: float) -> tuple[Link, dict[str, Any]]:
@@ -453,7 +455,7 @@ class Subscription:
         gap = Gap(channel, missed if isinstance(missed, int) else None)
         if channel is None or _now() > link.settles_at:
             await self._call(self._handlers.gap, gap)
-        elif channel in self._kept:
+        elif channel not in self._plain:
             link.gaps[channel] = gap
         # what is not kept was not missed either, while both connections were open
 
@@ -504,8 +506,8 @@ class Subscription:
 
     def _is_new(self, link: Link, channel: str, id: str | None, data: dict[str, Any]) -> bool:
         if id is None:
-            return self._is_no_copy(link, channel, json.dumps(data))
-        self._kept.add(channel)
+            self._plain.add(channel)
+            return self._is_no_copy(link, channel, data)
         if self._acks:
             link.ids[id] = None
         if (channel, id) in self._seen:
@@ -516,8 +518,12 @@ class Subscription:
             self._seen.popitem(last=False)
         return True
 
-    def _is_no_copy(self, link: Link, channel: str, text: str) -> bool:
-        before = link.copies.get(channel, []) if _now() < link.settles_at else []
+    def _is_no_copy(self, link: Link, channel: str, data: dict[str, Any]) -> bool:
+        if _now() > link.settles_at:
+            link.copies = {}
+        if not link.copies and self._copies is None:
+            return True
+        text, before = json.dumps(data), link.copies.get(channel, [])
         if text in before:
             del before[:before.index(text) + 1]
             return False
