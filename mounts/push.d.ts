@@ -88,7 +88,7 @@ export interface Options<T = Record<string, any>> extends Partial<Handlers<T>> {
  */
 export class Push<T extends object = Record<string, any>> implements AsyncIterable<MessageOf<T>> {
 	/** `url` is http(s), with the path in front of Push's own, if there is one. Throws if an option is misspelt. */
-	constructor(url: string | URL, options?: Options<NoInfer<T>>);
+	constructor(url: string | {readonly href: string}, options?: Options<NoInfer<T>>);
 	readonly state: State;
 	/** How far it has come. */
 	readonly id: string;

@@ -23,25 +23,27 @@ const end = push.subscribe('room', ({channel, message}) => {
 push.on('state', (state) => state === 'open' && push.publish('room', 'hello'));
 `;
 
-let folder, tarball, server;
+let folder, modern, common, server;
 
 before(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'push-package-'));
-	tarball = pack(folder);
+	const tarball = pack(folder);
+	[modern, common] = ['module', 'commonjs'].map((type) => freshProject(type, tarball));
 	server = await Server.start();
 });
 after(async () => {
 	rmSync(folder, {recursive: true});
-	await server.stop();
+	await server?.stop();
 });
 
-/* A new folder that has what `npm init -y` writes there, and the packages. */
-function freshProject(type, ...packages) {
+/* A new folder that has what `npm init -y` writes there, and the package. */
+function freshProject(type, tarball) {
 	const fresh = mkdtempSync(join(folder, `${type}-`));
 
 	npm(fresh, 'init', '-y');
+	// which older versions of npm do not write
 	npm(fresh, 'pkg', 'set', `type=${type}`);
-	npm(fresh, 'install', tarball, module('undici'), ...packages);
+	npm(fresh, 'install', tarball, module('undici'));
 	return fresh;
 }
 
@@ -58,28 +60,31 @@ it('holds what is served, its types and its hooks, and nothing else', () => {
 		'push-vue.js', 'push.cjs', 'push.d.cts', 'push.d.ts', 'push.js']);
 });
 
-it('is imported by a project of ES modules', async () => {
-	const at = freshProject('module');
+it('has the project\'s version', () => {
+	const [, version] = /project\(push VERSION (\S+)/.exec(readFileSync(join(here, '../../CMakeLists.txt'), 'utf8'));
 
-	writeFileSync(join(at, 'index.js'), `import {WebSocket} from 'undici';\nimport {Push} from 'push-client';\n${RECEIVE(server.origin)}`);
-	await prints(at, ['index.js'], 'received hello from room\n');
+	assert.equal(JSON.parse(readFileSync(join(mounts, 'package.json'), 'utf8')).version, version);
+});
+
+it('is imported by a project of ES modules', async () => {
+	writeFileSync(join(modern, 'index.js'), `import {WebSocket} from 'undici';\nimport {Push} from 'push-client';\n${RECEIVE(server.origin)}`);
+	await prints(modern, ['index.js'], 'received hello from room\n');
 });
 
 it('is required by a project of CommonJS, as npm init makes it, whether Node requires ES modules or not', async () => {
-	const at = freshProject('commonjs');
-
-	writeFileSync(join(at, 'index.js'),
+	writeFileSync(join(common, 'index.js'),
 		`const {WebSocket} = require('undici');\nconst {Push} = require('push-client');\n${RECEIVE(server.origin)}`);
-	await prints(at, ['index.js'], 'received hello from room\n');
+	await prints(common, ['index.js'], 'received hello from room\n');
 	if (process.allowedNodeEnvironmentFlags.has('--experimental-require-module'))
-		await prints(at, ['--no-experimental-require-module', 'index.js'], 'received hello from room\n');
+		await prints(common, ['--no-experimental-require-module', 'index.js'], 'received hello from room\n');
 });
 
-it('is found with its types by a project of TypeScript, of either kind of module or with a bundler', async () => {
-	const at = freshProject('commonjs');
-	const tsc = (...words) => run(module('.bin/tsc'), ['--strict', '--target', 'es2022', '--lib', 'es2022,dom', ...words], {cwd: at});
+it('is found with its types by a project of TypeScript, of either kind of module or with a bundler, without those of a browser', async () => {
+	const at = common;
+	const tsc = (...words) => run(module('.bin/tsc'), ['--strict', '--target', 'es2022', '--lib', 'es2022', ...words], {cwd: at});
 	const program = `import {Push} from 'push-client';
-const {WebSocket} = globalThis;
+declare const console: {log(...words: unknown[]): void};
+const {WebSocket} = globalThis as any;
 const push = new Push<{room: string}>('${server.origin}', {WebSocket});
 const end = push.subscribe('room', ({channel, message}) => {
 	console.log('received', message.toUpperCase(), 'from', channel);

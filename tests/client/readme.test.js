@@ -13,7 +13,7 @@ import {shell} from './harness/package.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const readme = readFileSync(join(here, '../../README.md'), 'utf8');
-const block = (name) => new RegExp(`<!-- test: ${name} -->\\n\`\`\`\\w+\\n([^]*?)\`\`\``).exec(readme)[1];
+const block = (name) => new RegExp(`<!-- ${name} -->\\n\`\`\`\\w+\\n([^]*?)\`\`\``).exec(readme)[1];
 
 it('the README\'s example for Node works in the project that its commands make', async () => {
 	const server = await Server.start({PUSH_HISTORY_SIZE: '10'});
@@ -24,8 +24,8 @@ it('the README\'s example for Node works in the project that its commands make',
 	mkdirSync(project);
 	mkdirSync(join(folder, 'push'));
 	symlinkSync(mounts, join(folder, 'push/mounts'));
-	shell(project, block('project').replace('undici', join(here, 'node_modules/undici')));
-	writeFileSync(join(project, 'example.mjs'), block('node').replace('http://localhost:8080', server.origin));
+	shell(project, block('test-project').replace('undici', join(here, 'node_modules/undici')));
+	writeFileSync(join(project, 'example.mjs'), block('test: node').replace('http://localhost:8080', server.origin));
 	const program = spawn(process.execPath, ['--no-warnings', 'example.mjs'], {cwd: project});
 	for (const stream of [program.stdout, program.stderr])
 		stream.on('data', (data) => {

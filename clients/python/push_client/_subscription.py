@@ -150,6 +150,7 @@ class Subscription:
         self._copies: dict[str, list[str]] | None = None  # while it moves
         self._beat_s = HEARTBEAT_S
         self._on_closed: list[Callable[[Subscription], object]] = []
+        self._changed = asyncio.Event()
 
     # What the program calls
 
@@ -186,6 +187,17 @@ class Subscription:
             if self._at is not None:
                 return self._at
         raise StopAsyncIteration
+
+    async def opened(self) -> None:
+        """Waits until it is connected: what is published from then on comes. Raises PushError if the server refuses."""
+        self._start()
+        while self._state not in ("open", "moving"):
+            if self._end is not None:
+                raise self._end
+            if self._state == "closed":
+                raise PushError("the subscription is closed")
+            self._changed.clear()
+            await self._changed.wait()
 
     async def add(self, *channels: str) -> None:
         """Subscribes to more channels."""
@@ -251,10 +263,12 @@ class Subscription:
     def _enter(self, state: State, why: Why = Why()) -> None:
         if self._state != state:
             self._state = state
+            self._changed.set()
             if self._handlers.state is not None:
                 self._handlers.state(state, why)
 
     def _wake(self) -> None:
+        self._changed.set()
         with contextlib.suppress(asyncio.QueueFull):  # then nobody waits
             self._queue.put_nowait(lambda: None)
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -16,7 +17,7 @@ from flaky_network import Network
 from ports import free_port
 from push_client import Gap, Message, Published, Push, PushError
 from redis_servers import RedisServer
-from server import Server
+from server import SOURCE, Server
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LONG_LIVED = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "1h", "PUSH_RECONNECT_DITHER_MAX_DURATION": "1h"}
@@ -309,6 +310,8 @@ def test_a_refusal_is_raised_with_the_servers_words(server):
             with pytest.raises(PushError, match="bad channel name") as refused:
                 await anext(subscription)
             assert refused.value.code == 1008
+            with pytest.raises(PushError, match="bad channel name"):
+                await push.subscribe("\x01").opened()
             assert subscription.state == "refused"
             with pytest.raises(PushError):
                 await anext(subscription)
@@ -342,6 +345,19 @@ def test_without_handlers_an_unreachable_server_is_logged(caplog):
         assert caplog.messages[0].startswith(f"no connection to {where} (")
     with caplog.at_level(logging.WARNING):
         run(test())
+
+
+def test_what_is_published_once_it_has_opened_comes(server, room):
+    async def test():
+        async with Push(url(server)) as push:
+            for n in range(20):
+                async with push.subscribe(room) as subscription:
+                    await subscription.opened()
+                    assert (await push.publish(room, n)).subscribers == 1
+                    assert await take(subscription, 1) == [n]
+                with pytest.raises(PushError, match="closed"):
+                    await subscription.opened()
+    run(test())
 
 
 def test_mistakes_are_errors_at_once():
@@ -438,6 +454,29 @@ def test_a_client_with_a_name_goes_on_after_what_its_loop_has_done(server, room)
     run(test())
 
 
+def test_after_a_cut_it_starts_after_what_its_loop_has_done_and_acknowledges_the_rest(server, room):
+    async def test():
+        told = Told()
+        async with Network(server.port) as network, Push(network.url) as push:
+            async with push.subscribe(room, acks=True, **told.handlers) as subscription:
+                await reaches(subscription, "open")
+                for n in range(4):
+                    server.publish(room, n)
+                done = await anext(subscription)
+                assert await take(subscription, 1) == [1]  # which it is at
+                network.cut()
+                await reaches(subscription, "waiting")
+                await reaches(subscription, "open")
+                assert network.heads[-1].split()[1] == f"/ws/messages?channels={quote(room, safe='')}&last_event_id={done.id}&acks=true"
+                server.publish(room, 4)
+                assert await take(subscription, 3) == [2, 3, 4]
+                waiting = asyncio.ensure_future(anext(subscription, None))
+                await until(lambda: server.metric("push_unacknowledged_messages") == 0)
+        assert await waiting is None
+        assert told.gaps == [] and told.errors == []
+    run(test())
+
+
 def test_acks_are_few_for_many_messages_and_keep_the_server_sending(server, room):
     async def test():
         told = Told()
@@ -512,16 +551,14 @@ def test_the_readme_of_the_package_shows_a_program_that_works(server, tmp_path):
     with subprocess.Popen([sys.executable, "-u", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path,
                           env={**os.environ, "PYTHONPATH": str(PACKAGE)}) as process:
         try:
-            # its own message may be published before it is subscribed: others follow
-            while process.poll() is None:
-                server.publish("qwerty", "again")
-                line = process.stdout.readline()
-                assert line.startswith("qwerty ")
-                break
-            else:
-                raise AssertionError("the program has ended")
+            assert process.stdout.readline() == "qwerty {'hello': 'world'}\n"
         finally:
             process.kill()
+
+
+def test_its_version_is_the_projects():
+    project = re.search(r"project\(push VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text())[1]
+    assert re.search(r'^version = "(.*)"$', (PACKAGE / "pyproject.toml").read_text(), re.M)[1] == project
 
 
 def test_its_types_are_complete():
