@@ -11,7 +11,7 @@
  * or its content. If no WebSocket gets through, push.js uses an EventSource.
  */
 
-/** What `state` means: see the picture above. */
+/** The picture above shows them. */
 export type State = 'idle' | 'connecting' | 'open' | 'moving' | 'waiting' | 'refused';
 
 /** Why a connection ended. */
@@ -20,9 +20,9 @@ export interface Why {
 	code?: number;
 	/** The HTTP status of an event stream that was refused. */
 	status?: number;
-	/** The server's words. */
+	/** The server's error text. */
 	error?: string;
-	/** Nothing came for too long. */
+	/** The connection was silent for too long. */
 	silent?: boolean;
 	/** Milliseconds until the next try. */
 	wait?: number;
@@ -47,33 +47,33 @@ export type Handler<T, C extends Names<T> = Names<T>> = (message: MessageOf<T, C
 export interface Handlers<T = Record<string, any>> {
 	/** Every message, once. */
 	message: Handler<T>;
-	/** Messages are missing here: so many, or nobody knows how many; without `channel` it may be any. */
+	/** Messages are missing here. `missed` is their number, if it is known. Without `channel`, any channel may be affected. */
 	gap: (gap: {channel?: string; missed?: number | 'unknown'}) => unknown;
-	/** It was away, and nothing is missing. */
+	/** The connection was lost, and nothing is missing: `replayed` messages follow or have come. */
 	resumed: (data: {replayed: number}) => unknown;
-	/** The server does not know this `client`: it starts now. */
+	/** The server does not know the position of this `client`: it starts at the newest message. */
 	unknown: () => unknown;
 	/** The server refused something; push.js leaves a channel that was refused. */
 	error: (data: {channel?: string; channels?: string[]; error: string}) => unknown;
-	/** Anything came, a heartbeat too. */
+	/** Something came from the server, such as a heartbeat. */
 	heard: (event: string) => unknown;
 	state: (state: State, why: Why) => unknown;
 }
 
 export interface Options<T = Record<string, any>> extends Partial<Handlers<T>> {
-	/** Channels to begin with. A name must not contain a comma. */
+	/** A channel, or several. A name must not contain a comma. */
 	channels?: Names<T> | Iterable<Names<T>>;
-	/** Where to start: an `id` that was kept. */
+	/** The id of the last message that was handled: the subscription starts after it. */
 	id?: string;
-	/** Acknowledge what the handlers have done. Needs a WebSocket. */
+	/** Acknowledge each message once its handlers are done. Needs a WebSocket. */
 	acks?: boolean;
 	/** A name whose position the server keeps; implies `acks`. */
 	client?: string;
-	/** Only this one; otherwise a WebSocket, or an EventSource if none gets through. */
+	/** Use this one only. Default: a WebSocket, or an EventSource if no WebSocket gets through. */
 	transport?: 'ws' | 'sse';
-	/** The server's heartbeat interval in ms, until it is known; 30,000. */
+	/** The server's heartbeat interval in ms, until push.js has measured it. Default: 30,000. */
 	heartbeat?: number;
-	/** If the runtime has none of its own. */
+	/** For a runtime that has no WebSocket or EventSource. */
 	WebSocket?: (new (url: string) => any) | null;
 	EventSource?: (new (url: string) => any) | null;
 }
@@ -90,15 +90,15 @@ export class Push<T extends object = Record<string, any>> implements AsyncIterab
 	/** `url` is http(s), with the path in front of Push's own, if there is one. Throws if an option is misspelt. */
 	constructor(url: string | {readonly href: string}, options?: Options<NoInfer<T>>);
 	readonly state: State;
-	/** How far it has come. */
+	/** The position: the newest id that was received, or, with acks, handled. */
 	readonly id: string;
 	readonly transport: 'ws' | 'sse' | undefined;
-	/** Adds channels; `handler` gets the messages of these only. The function that comes back ends it. */
+	/** Adds channels; `handler` gets only their messages. Returns a function that ends the subscription. */
 	subscribe<C extends Names<T>>(channel: C, handler?: Handler<T, C>): () => void;
 	subscribe<C extends Names<T>>(channels: Iterable<C>, handler?: Handler<T, C>): () => void;
-	/** Leaves channels, whoever handles them. */
+	/** Leaves channels, and removes their handlers. */
 	unsubscribe(channels: Names<T> | Iterable<Names<T>>): void;
-	/** Adds a handler. The function that comes back removes it. */
+	/** Adds a handler. Returns a function that removes it. */
 	on<E extends keyof Handlers<T>>(event: E, handler: Handlers<T>[E]): () => void;
 	/** Publishes by HTTP. With `key` (an Idempotency-Key) it may be repeated; `ttl` is '30s' or milliseconds. */
 	publish<C extends Names<T>>(channel: C, message: T[C], options?: {key?: string; ttl?: string | number}):

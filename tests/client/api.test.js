@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {once} from 'node:events';
 import {createServer} from 'node:net';
-import {afterEach, beforeEach, describe, it} from 'node:test';
+import {afterEach, beforeEach, describe, it, mock} from 'node:test';
 import {setImmediate as turn} from 'node:timers/promises';
 import {format} from 'node:util';
 import {WebSocket} from 'undici';
@@ -11,15 +11,16 @@ import {Played} from './harness/played.js';
 
 let warnings;
 
-beforeEach((t) => {
+beforeEach(() => {
 	Played.all.length = 0;
 	warnings = [];
-	t.mock.method(console, 'warn', (...words) => warnings.push(format(...words)));
+	mock.method(console, 'warn', (...words) => warnings.push(format(...words)));
 });
 const opened = [];
 afterEach(() => {
 	for (const push of opened.splice(0))
 		push.close();
+	mock.restoreAll();
 });
 
 function start(options = {}, url = 'http://push.test') {
