@@ -1,6 +1,7 @@
 """The Python client, against a real server and a network that breaks."""
 
 import asyncio
+import importlib.util
 import itertools
 import logging
 import os
@@ -554,6 +555,20 @@ def test_the_readme_of_the_package_shows_a_program_that_works(server, tmp_path):
             assert process.stdout.readline() == "qwerty {'hello': 'world'}\n"
         finally:
             process.kill()
+
+
+def test_pip_installs_it_with_its_types(tmp_path):
+    if not importlib.util.find_spec("pip") or not importlib.util.find_spec("setuptools"):
+        pytest.skip("no pip, or no setuptools: tests/run installs them")
+    source, target = tmp_path / "source", tmp_path / "target"
+    shutil.copytree(PACKAGE, source)  # where the build leaves its files
+    pip = subprocess.run([sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation",
+                          "--target", target, source], capture_output=True, text=True)
+    assert pip.returncode == 0, pip.stdout + pip.stderr
+    assert {path.name for path in (target / "push_client").glob("[!_]*")} == {"py.typed"}
+    imported = subprocess.run([sys.executable, "-c", "import push_client; print(push_client.__file__)"], cwd=tmp_path,
+                              env={**os.environ, "PYTHONPATH": str(target)}, capture_output=True, text=True)
+    assert imported.stdout.strip() == str(target / "push_client/__init__.py"), imported.stderr
 
 
 def test_its_version_is_the_projects():
