@@ -1,25 +1,7 @@
 /**
- * push.js - one subscription over many connections.
+ * push.js - one subscription over many connections. push.d.ts says how.
  *
- *     idle -> connecting -> open -> moving -> open    asked to reconnect: the new one opens, then the old one closes
- *                 ^           |
- *                 +- waiting <+    lost: tried again after a random while that doubles
- *     refused: and would be again
- *
- * Each begins behind the newest id: the server replays what was missed, or tells of the gap. While moving, what the
- * new one brings is held until a quiet moment; what both bring is taken once, by id or content.
- * Where no WebSocket gets through EventSource is taken.
- *
- * @typedef {{channel: string, message: any, id?: string}} Message
- * @typedef {'idle'|'connecting'|'open'|'moving'|'waiting'|'refused'} State
- * @typedef {{
- *   channels?: Iterable<string>, id?: string, acks?: boolean, client?: string, transport?: 'ws'|'sse',
- *   heartbeat?: number, WebSocket?: any, EventSource?: any, message?: (message: Message, text: string) => any,
- *   gap?: (gap: {channel?: string, missed?: number|'unknown'}) => any, resumed?: (data: {replayed: number}) => any,
- *   unknown?: () => any,
- *   error?: (data: {channel?: string, channels?: string[], error: string}) => any, heard?: (event: string) => any,
- *   state?: (state: State, why: {code?: number, status?: number, error?: string, wait?: number}) => any,
- * }} Options
+ * @typedef {(...data: any) => any} Any
  */
 
 const OPEN_MS = 10_000;
@@ -33,9 +15,46 @@ const BLOCKED_MS = 600_000;
 const SEEN = 1000;
 const REFUSED = /^(4(?!08|29)..|100[3789])$/;
 
-/* url -> until when */
-const blocked = new Map();
+const EVENTS = ['gap', 'state', 'error', 'heard', 'message', 'resumed', 'unknown'];
+const OPTIONS = ['id', ...EVENTS, 'acks', 'client', 'channels', 'transport', 'heartbeat', 'WebSocket', 'EventSource'];
 
+/** @type {any} */
+const NONE = undefined;
+
+const blockedUntil = new Map();
+
+/** @type {Any} */
+const fail = (what) => {
+	throw new TypeError(what);
+};
+
+/** @type {Any} */
+const check = (kind, name, names) => {
+	const pairs = (/** @type {any} */ other) => [...name].filter((_, i) => other.includes(name.slice(i, i + 2))).length;
+
+	if (!names.includes(name))
+		fail(`unknown ${kind} '${name}': did you mean '${[...names].sort((a, b) => pairs(b) - pairs(a))[0]}'?`);
+};
+
+/** @type {Any} */
+const add = (map, names, handler) => {
+	const own = handler && ((/** @type {any} */ ...data) => handler(...data));
+
+	for (const name of names)
+		map.set(name, (map.get(name) ?? new Set()).add(own));
+	return () => {
+		for (const name of names.splice(0)) {
+			map.get(name)?.delete(own);
+			if (!map.get(name)?.size)
+				map.delete(name);
+		}
+	};
+};
+
+/** @type {Any} */
+const list = (channels) => typeof channels === 'string' ? [channels] : [...channels];
+
+/** @type {Any} */
 const parse = (text) => {
 	try {
 		return JSON.parse(text);
@@ -44,78 +63,123 @@ const parse = (text) => {
 	}
 };
 
-/** Is connected while it has channels. */
 export class Push {
-	/** @type {State} */
 	state = 'idle';
-	/** How far it has come. */
 	id;
 	#url;
-	#on;
-	#channels = new Set();
-	#link;
-	#next; // moving
-	#timer;
+	#options;
+	#on = new Map(); // event, or * -> handlers
+	#channels = new Map(); // name -> handlers
+	#link = NONE;
+	#next = NONE; // moving
+	#timer = NONE;
+	#why = NONE;
 	#tries = 0;
 	#failures = 0;
 	#beatMs;
-	#moveBy;
+	#moveBy = 0;
 	#seen = new Set();
 	#plain = new Set(); // channels without ids
-	#handled;
+	#handled = NONE;
+	/** @type {any[]} */
+	#unread = [];
 
-	/** @param {string} url @param {Options} [options] */
+	/** @type {Any} */
 	constructor(url, options = {}) {
-		this.#url = url;
-		this.#on = options;
+		for (const name in options)
+			check('option', name, OPTIONS);
+		check('transport', options.transport ?? 'ws', ['ws', 'sse']);
+		this.#url = `${url}`.replace(/\/+$/, '');
+		if (!/^https?:/.test(this.#url))
+			fail(`'${url}' must begin with http:// or https://`);
+		this.#options = options;
 		this.#beatMs = options.heartbeat ?? 30_000;
 		this.id = options.id ?? '';
+		for (const event of EVENTS)
+			add(this.#on, options[event] ? [event] : [], options[event]);
 		this.subscribe(options.channels ?? []);
 	}
 
-	/** @returns {'ws'|'sse'|undefined} */
 	get transport() {
 		return this.#link?.name;
 	}
 
-	/** @param {Iterable<string>} channels */
-	subscribe(channels) {
-		for (const channel of channels)
-			this.#channels.add(channel);
+	/** @type {Any} */
+	subscribe(channels, handler) {
+		const names = list(channels);
+
+		for (const name of names)
+			if (name !== /^[^,\p{Cs}]*$/u.exec(name)?.[0])
+				fail(`a channel must be a name without a comma, not ${JSON.stringify(name)}`);
+		const end = add(this.#channels, names, handler);
 		this.#sync();
+		return () => {
+			end();
+			this.#sync();
+		};
 	}
 
-	/** @param {Iterable<string>} channels */
+	/** @type {Any} */
 	unsubscribe(channels) {
-		for (const channel of channels)
+		for (const channel of list(channels))
 			this.#channels.delete(channel);
 		this.#sync();
 	}
 
-	close() {
-		this.unsubscribe(this.#channels);
+	/** @type {Any} */
+	on(event, handler) {
+		check('event', event, EVENTS);
+		return add(this.#on, [event], handler);
 	}
 
-	/** Without waiting, or after a refusal. */
+	/** @type {Any} */
+	async *[Symbol.asyncIterator]() {
+		const queue = this.#unread.splice(0);
+		const end = this.on('message', (/** @type {any} */ message) => new Promise((done) => queue.push({message, done})));
+		let item;
+
+		try {
+			for (;;) {
+				item = queue.shift();
+				if (item) {
+					yield item.message;
+					item.done();
+				} else if (this.state === 'refused') {
+					throw this.#why;
+				} else if (this.state === 'idle') {
+					return;
+				} else {
+					await new Promise((wake) => add(this.#on, ['*'], wake));
+				}
+			}
+		} finally {
+			item?.done();
+			end();
+			this.#unread.push(...queue);
+		}
+	}
+
+	close() {
+		this.unsubscribe(this.#channels.keys());
+	}
+
 	retry() {
 		if (/waiting|refused/.test(this.state))
 			this.#connect();
 	}
 
-	/**
-	 * @param {string} channel @param {any} message @param {{key?: string, ttl?: string|number}} [options]
-	 * @returns {Promise<{subscribers: number}>}
-	 */
-	async publish(channel, message, {key, ttl} = {}) {
+	/** @param {string} channel @param {any} message @param {any} options */
+	async publish(channel, message, {key, ...more} = {}) {
 		const answer = await fetch(`${this.#url}/messages`, {
 			method: 'POST',
 			headers: {'Content-Type': 'application/json', ...key && {'Idempotency-Key': key}},
-			body: JSON.stringify({channel, message, ttl}),
+			body: JSON.stringify({channel, message, ...more}),
 		});
+		const {status} = answer;
 		const body = parse(await answer.text());
 
 		if (!answer.ok)
-			throw Object.assign(new Error(body?.error), {status: answer.status});
+			throw Object.assign(new Error(body?.error ?? `status ${status}`), {status});
 		return body;
 	}
 
@@ -133,7 +197,7 @@ export class Push {
 			this.#connect();
 		}
 		for (const link of [this.#link, this.#next])
-			for (const channel of link?.alive && !link.closed ? new Set([...wanted, ...link.channels]) : []) {
+			for (const channel of link?.alive && !link.closed ? new Set([...wanted.keys(), ...link.channels]) : []) {
 				const isWanted = wanted.has(channel);
 				if (isWanted === link.channels.has(channel))
 					continue;
@@ -147,26 +211,33 @@ export class Push {
 			}
 	}
 
-	#send({sse, socket}, event, data) {
-		if (!sse && socket.readyState === 1)
-			socket.send(JSON.stringify({event, data}));
+	/** @type {Any} */
+	#send(link, event, data) {
+		if (!link.sse && link.socket.readyState === 1)
+			link.socket.send(JSON.stringify({event, data}));
 	}
 
+	/** @type {Any} */
 	#enter(state, why = {}) {
 		if (this.state === state)
 			return;
 		this.state = state;
-		this.#call('state', state, why);
+		this.#call('state', [state, why]);
 	}
 
-	/* An error in a handler is reported, and stops nothing. */
-	#call(name, ...data) {
-		const done = (async () => this.#on[name]?.(...data))();
+	/* A handler's error is reported and stops nothing. */
+	/** @type {Any} */
+	#call(event, data, more) {
+		const all = [this.#on.get(event), this.#on.get('*'), more].flatMap((handlers) => [...handlers ?? []])
+			.map(async (handler) => handler?.(...data));
 
-		done.then();
-		return done;
+		this.#on.delete('*');
+		for (const done of all)
+			done.then();
+		return Promise.allSettled(all);
 	}
 
+	/** @type {Any} */
 	#wait(ms, then) {
 		clearTimeout(this.#timer);
 		this.#timer = then && setTimeout(then, ms);
@@ -179,18 +250,21 @@ export class Push {
 	}
 
 	#open() {
-		const {transport, acks, client, WebSocket = globalThis.WebSocket, EventSource = globalThis.EventSource} = this.#on;
-		const sse = transport ? transport === 'sse' : !WebSocket ||
-			EventSource && (this.#failures % 3 > 1 || blocked.get(this.#url) > Date.now());
+		const {transport, acks, client, WebSocket = globalThis.WebSocket, EventSource = globalThis.EventSource} = this.#options;
+		const sse = transport ? transport === 'sse' : EventSource && (!WebSocket ||
+			this.#failures % 3 > 1 || blockedUntil.get(this.#url) > Date.now());
 		const name = sse ? 'sse' : 'ws';
-		const channels = new Set(this.#channels);
+		const kind = sse ? EventSource : WebSocket;
+		const channels = new Set(this.#channels.keys());
 		let url = `${this.#url}/${name}/messages?channels=${[...channels].map(encodeURIComponent)}`;
 
 		if (this.id)
 			url += `&last_event_id=${encodeURIComponent(this.id)}`;
 		if (!sse)
-			url = url.replace('http', 'ws') + (client ? `&client=${client}` : acks ? '&acks=true' : '');
-		const socket = new (sse ? EventSource : WebSocket)(url);
+			url = url.replace('http', 'ws') + (client ? `&client=${encodeURIComponent(client)}` : acks ? '&acks=true' : '');
+		if (!kind)
+			fail(`no ${sse ? 'EventSource' : 'WebSocket'} here: pass one as an option`);
+		const socket = new kind(url);
 		const link = {sse, name, socket, channels, since: Date.now(), held: [], gaps: new Map(), copies: {__proto__: null}};
 
 		if (sse)
@@ -201,29 +275,31 @@ export class Push {
 		return link;
 	}
 
+	/** @type {Any} */
 	#hearSocket(link, socket) {
-		let error;
+		let error = NONE;
 
-		socket.onmessage = ({data: text}) => {
+		socket.onmessage = (/** @type {any} */ {data: text}) => {
 			const frame = parse(text);
 
 			error = frame?.error ?? error;
 			this.#heard(link, frame?.event, frame?.data, text);
 		};
-		socket.onclose = socket.onerror = ({code}) => this.#ended(link, {code, error});
+		socket.onclose = socket.onerror = (/** @type {any} */ {code}) => this.#ended(link, {code, error});
 	}
 
+	/** @type {Any} */
 	#hearSource(link, source) {
 		let last = '';
 
 		for (const name of ['heartbeat', 'message', 'gap', 'resumed', 'reconnect'])
-			source.addEventListener(name, ({data: text, lastEventId: id}) => {
+			source.addEventListener(name, (/** @type {any} */ {data: text, lastEventId: id}) => {
 				// an event without shows the last one's
 				this.#heard(link, name, id === last ? parse(text) : {...parse(text), id}, text);
 				last = id;
 			});
 		source.onerror = async () => {
-			let why = {};
+			let why = NONE;
 
 			source.close();
 			try {
@@ -232,17 +308,19 @@ export class Push {
 				if (answer.ok)
 					answer.body.cancel();
 				else if (status)
-					why = {status, error: parse(await answer.text())?.error, wait: headers.get('Retry-After') * 1000};
+					why = {status, error: parse(await answer.text())?.error, wait: +headers.get('Retry-After') * 1000};
 			} catch {}
-			this.#ended(link, why);
+			this.#ended(link, why ?? {});
 		};
 	}
 
+	/** @type {Any} */
 	#watch(link, ms) {
 		clearTimeout(link.timer);
 		link.timer = setTimeout(() => this.#ended(link, {silent: true}), ms);
 	}
 
+	/** @type {Any} */
 	#heard(link, name, data, text) {
 		const now = Date.now();
 
@@ -253,7 +331,7 @@ export class Push {
 			link.beatAt = now;
 		}
 		this.#watch(link, SILENT_MS + 2 * this.#beatMs);
-		this.#call('heard', name);
+		this.#call('heard', [name]);
 		if (!link.alive)
 			this.#opened(link, now);
 		else if (this.#next?.alive && name === 'message')
@@ -264,10 +342,11 @@ export class Push {
 			this.#take(link, name, data, text);
 	}
 
+	/** @type {Any} */
 	#opened(link, now) {
 		link.alive = true;
 		if (link.sse && this.#failures > 1)
-			blocked.set(this.#url, now + BLOCKED_MS);
+			blockedUntil.set(this.#url, now + BLOCKED_MS);
 		this.#failures = link.sse ? 0 : -Infinity;
 		if (link === this.#next) {
 			this.#moveBy = now + MOVE_MS;
@@ -278,6 +357,7 @@ export class Push {
 		}
 	}
 
+	/** @type {Any} */
 	#take(link, name, data, text) {
 		const {channel, id} = data ?? {};
 		let done;
@@ -287,16 +367,18 @@ export class Push {
 		} else if (name === 'reconnect') {
 			this.#move();
 		} else if (name === 'gap' || name === 'resumed' && !link.moved) {
-			this.#call(name, data);
+			this.#call(name, [data]);
 		} else if (data?.new) {
-			this.#call('unknown');
+			this.#call('unknown', []);
 		} else if (name === 'error') {
-			this.#call(name, data);
+			this.#call(name, [data]);
+			if (!this.#on.has(name))
+				console.warn('push.js:', data);
 			this.unsubscribe(data?.channels ?? [channel]);
 		}
 		if (typeof id !== 'string')
 			return;
-		const {acks, client} = this.#on;
+		const {acks, client} = this.#options;
 		if (!acks && !client)
 			this.id = id;
 		else
@@ -309,6 +391,7 @@ export class Push {
 			});
 	}
 
+	/** @type {Any} */
 	#message(link, message, text) {
 		const {channel, id} = message;
 		const key = `${channel}\n${id ?? JSON.stringify(message)}`;
@@ -320,7 +403,7 @@ export class Push {
 		old.splice(0, isNew ? Infinity : old.indexOf(key) + 1);
 		// the old connection has filled it, if it brought this
 		if (isNew && link.gaps.has(channel))
-			this.#call('gap', link.gaps.get(channel));
+			this.#call('gap', [link.gaps.get(channel)]);
 		link.gaps.delete(channel);
 		if (!isNew)
 			return;
@@ -333,9 +416,10 @@ export class Push {
 			seen.delete(oldest);
 		}
 		if (this.#channels.has(channel))
-			return this.#call('message', message, text);
+			return this.#call('message', [message, text], this.#channels.get(channel));
 	}
 
+	/** @type {Any} */
 	#ack(link) {
 		clearTimeout(link.ackTimer);
 		if (link.ack)
@@ -343,6 +427,7 @@ export class Push {
 		link.ack = link.ackTimer = null;
 	}
 
+	/** @type {Any} */
 	#close(link) {
 		if (!link || link.closed)
 			return;
@@ -366,6 +451,7 @@ export class Push {
 		this.#wait(Math.min(left, QUIET_MS), () => this.#cut(left >= QUIET_MS));
 	}
 
+	/** @type {Any} */
 	#cut(quiet) {
 		const old = this.#link;
 		const link = this.#link = this.#next;
@@ -386,11 +472,13 @@ export class Push {
 			else if (!this.#plain.has(channel) && old.channels.has(channel))
 				link.gaps.set(channel, data);
 		}
-		link.gaps.forEach((gap) => this.#call('gap', gap));
+		for (const gap of link.gaps.values())
+			this.#call('gap', [gap]);
 		link.gaps.clear();
 		this.#sync();
 	}
 
+	/** @type {Any} */
 	#ended(link, why) {
 		const jitter = 0.5 + Math.random() / 2;
 
@@ -408,9 +496,13 @@ export class Push {
 			if (link.alive && Date.now() - link.since > STABLE_MS)
 				this.#tries = 0;
 			const wait = Math.max(why.wait || 0, Math.min(30_000, 500 * 2 ** this.#tries++) * jitter);
-			const refused = REFUSED.test(why.code ?? why.status);
-			this.#wait(wait, !refused && (() => this.#connect()));
-			this.#enter(refused ? 'refused' : 'waiting', {...why, wait});
+			const state = REFUSED.test(why.code ?? why.status) ? 'refused' : 'waiting';
+			const error = why.error ?? `no connection to ${this.#url}`;
+			this.#why = Object.assign(new Error(error), why);
+			if (!this.#on.has('state'))
+				console.warn(`push.js: ${state}: ${error}`);
+			this.#wait(wait, state === 'waiting' && (() => this.#connect()));
+			this.#enter(state, {...why, wait});
 		}
 	}
 }

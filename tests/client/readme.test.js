@@ -1,33 +1,38 @@
-/* The README's example for Node works as it is. */
+/* The README's example for Node works in a project that is made as it says. */
 import assert from 'node:assert/strict';
 import {spawn} from 'node:child_process';
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {it} from 'node:test';
 import {setTimeout as wait} from 'node:timers/promises';
-import {fileURLToPath, pathToFileURL} from 'node:url';
+import {fileURLToPath} from 'node:url';
 import {Server} from '../browser/harness/server.js';
 import {mounts} from './harness/client.js';
+import {shell} from './harness/package.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
+const readme = readFileSync(join(here, '../../README.md'), 'utf8');
+const block = (name) => new RegExp(`<!-- ${name} -->\\n\`\`\`\\w+\\n([^]*?)\`\`\``).exec(readme)[1];
 
-it('the README\'s example for Node works as it is', async () => {
-	const readme = readFileSync(join(here, '../../README.md'), 'utf8');
-	const [, example] = /<!-- test: node -->\n```js\n([^]*?)```/.exec(readme);
+it('the README\'s example for Node works in the project that its commands make', async () => {
 	const server = await Server.start({PUSH_HISTORY_SIZE: '10'});
-	const folder = mkdtempSync(join(here, 'node_modules/.readme-'));
+	const folder = mkdtempSync(join(tmpdir(), 'push-readme-'));
+	const project = join(folder, 'project');
 	let output = '';
 
-	writeFileSync(join(folder, 'example.mjs'), example
-		.replace('./push.js', pathToFileURL(join(mounts, 'push.js')).href)
-		.replace('http://localhost:8080', server.origin));
-	const program = spawn(process.execPath, ['--no-warnings', 'example.mjs'], {cwd: folder});
+	mkdirSync(project);
+	mkdirSync(join(folder, 'push'));
+	symlinkSync(mounts, join(folder, 'push/mounts'));
+	shell(project, block('test-project').replace('undici', join(here, 'node_modules/undici')));
+	writeFileSync(join(project, 'example.mjs'), block('test: node').replace('http://localhost:8080', server.origin));
+	const program = spawn(process.execPath, ['--no-warnings', 'example.mjs'], {cwd: project});
 	for (const stream of [program.stdout, program.stderr])
 		stream.on('data', (data) => {
 			output += data;
 		});
 	try {
-		for (let n = 0; n < 200 && !output.includes('handled hello'); n++) {
+		for (let n = 0; n < 600 && program.exitCode === null && !output.includes('handled hello'); n++) {
 			await server.publish('qwerty', 'hello');
 			await wait(50);
 		}

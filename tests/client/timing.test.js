@@ -2,38 +2,7 @@
 import assert from 'node:assert/strict';
 import {afterEach, describe, it, mock} from 'node:test';
 import {Push} from './harness/client.js';
-
-/* A server's end, as a WebSocket's other one. */
-class Played {
-	static all = [];
-	readyState = 1;
-	isClosed = false;
-
-	constructor(url) {
-		this.url = url;
-		Played.all.push(this);
-	}
-
-	static get last() {
-		return Played.all.at(-1);
-	}
-
-	say(event, data = {}) {
-		if (!this.isClosed)
-			this.onmessage({data: JSON.stringify({event, data})});
-	}
-
-	end(code = 1006) {
-		if (!this.isClosed)
-			this.onclose({code});
-	}
-
-	send() {}
-
-	close() {
-		this.isClosed = true;
-	}
-}
+import {Played} from './harness/played.js';
 
 function play(options = {}) {
 	mock.timers.enable({apis: ['setTimeout', 'Date']});
