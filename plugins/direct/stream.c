@@ -251,14 +251,16 @@ static void
 read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 {
 	struct push_direct *direct = stream->direct;
-	struct push_ws_reader fresh, *reader = stream->begun ? &stream->begun->reader : &fresh;
+	struct push_ws_reader fresh, *reader = &fresh;
 	struct push_ws_event event;
 
-	if (reader == &fresh) {
-		push_ws_reader_init(reader, direct->ops->options(direct->broker)->client_message_bytes_max);
-		push_buf_charge(&reader->text, direct->requests_account);
+	if (stream->begun) {
+		reader = &stream->begun->reader;
+	} else {
+		push_ws_reader_init(&fresh, direct->ops->options(direct->broker)->client_message_bytes_max);
+		push_buf_charge(&fresh.text, direct->requests_account);
 		if (stream->source.flags & IS_RELIEVED)
-			push_ws_reader_discard(reader);
+			push_ws_reader_discard(&fresh);
 	}
 	while ((event = push_ws_reader_next(reader, &bytes, &size)).kind != PUSH_WS_EVENT_NONE)
 		if (stream->source.fd >= 0)
