@@ -7,7 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* push_media_type_is_json - `application/json` in any case, with parameters or without.  NULL is no type. */
+/*
+ * push_media_type_is_json - `application/json`, or `application/NAME+json` (RFC 6839, 3.1), in any case, with
+ * parameters or without.  NULL is no type.
+ */
 bool
 push_media_type_is_json(const char *type, size_t size);
 

@@ -86,7 +86,7 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 	struct push_error *error)
 {
 	static const char *const forms[] = {
-		[DURATION] = "not a duration (500ms, 30s, 2m, 1h or milliseconds, at most 24h)",
+		[DURATION] = "not a duration (500ms, 30s, 2m, 1h, PT30S or milliseconds, at most 24h)",
 		[SIZE] = "not a size (64kb, 1mb or bytes, at most 64mb)",
 		[MEMORY] = "not a size (64mb, 2gb or bytes, at most 64gb)",
 		[BUDGET] = "not a size from 8mb to 64gb (256mb, 2gb), and not a share from 1% to 90%",

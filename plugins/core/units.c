@@ -1,4 +1,5 @@
 /* units.c - see units.h.  One scanner for "digits, then a unit"; each kind brings its table of units. */
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -12,20 +13,31 @@ struct unit {
 	uint64_t factor;
 };
 
+/* Moves *p past the digits. */
+static enum push_status
+take_number(const char **p, uint64_t max, uint64_t *ret)
+{
+	const char *start = *p;
+	uint64_t value = 0;
+
+	for (; **p >= '0' && **p <= '9'; (*p)++) {
+		value = value * 10 + (uint64_t)(**p - '0');
+		if (value > max)
+			return PUSH_TOO_LARGE;
+	}
+	*ret = value;
+	return *p == start ? PUSH_INVALID : PUSH_OK;
+}
+
 static enum push_status
 parse_with_units(const char *text, const struct unit *units, uint64_t max, uint64_t *ret)
 {
 	uint64_t value = 0;
 	const char *p = text;
+	enum push_status status = take_number(&p, max, &value);
 
-	for (; *p >= '0' && *p <= '9'; p++) {
-		value = value * 10 + (uint64_t)(*p - '0');
-		if (value > max)
-			return PUSH_TOO_LARGE;
-	}
-	if (p == text)
-		return PUSH_INVALID;
-
+	if (status != PUSH_OK)
+		return status;
 	for (; units->suffix; units++) {
 		if (strcasecmp(p, units->suffix))
 			continue;
@@ -37,6 +49,68 @@ parse_with_units(const char *text, const struct unit *units, uint64_t max, uint6
 	return PUSH_INVALID;
 }
 
+/* The decimals behind a point, as microseconds; what is below one is cut. */
+static bool
+take_decimals(const char **p, uint64_t *ret_us)
+{
+	uint64_t worth = 1000000;
+	const char *start = ++*p;
+
+	*ret_us = 0;
+	for (; **p >= '0' && **p <= '9'; (*p)++) {
+		worth /= 10;
+		*ret_us += worth * (uint64_t)(**p - '0');
+	}
+	return *p > start;
+}
+
+/* Behind the `P`: each unit once at most, in this order; seconds may have decimals. */
+static enum push_status
+parse_iso(const char *p, uint64_t *ret_us)
+{
+	static const struct {
+		char letter;
+		bool is_time;
+		uint64_t us;
+	} units[] = {{'D', false, 86400000000}, {'H', true, 3600000000}, {'M', true, 60000000},
+		{'S', true, 1000000}};
+	const size_t count = sizeof(units) / sizeof(units[0]);
+	uint64_t sum = 0, value, decimals_us;
+	bool in_time = false, is_whole = false;
+
+	for (size_t i = 0; *p;) {
+		enum push_status status;
+
+		if (toupper((unsigned char)*p) == 'T' && !in_time) {
+			in_time = true;
+			is_whole = false;
+			p++;
+			continue;
+		}
+		status = take_number(&p, PUSH_DURATION_US_MAX, &value);
+		if (status != PUSH_OK)
+			return status;
+		decimals_us = 0;
+		if (*p == '.' && (!take_decimals(&p, &decimals_us) || toupper((unsigned char)*p) != 'S'))
+			return PUSH_INVALID;
+		while (i < count &&
+			(units[i].letter != toupper((unsigned char)*p) || units[i].is_time != in_time))
+			i++;
+		if (i == count)
+			return PUSH_INVALID;
+		if (value > (PUSH_DURATION_US_MAX - sum) / units[i].us)
+			return PUSH_TOO_LARGE;
+		sum += value * units[i++].us + decimals_us;
+		is_whole = true;
+		p++;
+	}
+	if (is_whole && sum > PUSH_DURATION_US_MAX)
+		return PUSH_TOO_LARGE;
+	if (is_whole)
+		*ret_us = sum;
+	return is_whole ? PUSH_OK : PUSH_INVALID;
+}
+
 enum push_status
 push_duration_parse(const char *text, uint64_t *ret_us)
 {
@@ -46,9 +120,12 @@ push_duration_parse(const char *text, uint64_t *ret_us)
 		{"s", 1000000},
 		{"m", 60000000},
 		{"h", 3600000000},
+		{"d", 86400000000},
 		{NULL, 0},
 	};
 
+	if (*text == 'P' || *text == 'p')
+		return parse_iso(text + 1, ret_us);
 	return parse_with_units(text, units, PUSH_DURATION_US_MAX, ret_us);
 }
 

@@ -1,8 +1,8 @@
 /*
- * units.h - durations and sizes as people write them: `500ms`, `30s`, `2m`, `1h`; `64kb`, `1mb`.
+ * units.h - durations and sizes as people write them: `500ms`, `30s`, `2m`, `1h`, `1d`; `64kb`, `1mb`.
  *
- * Integers only, no sign, no space, units in lower or upper case.  Results are bounded (limits.h), so that
- * sums of several never overflow.
+ * No sign, no space, units in lower or upper case, and integers only, but for the seconds of `PT0.5S`.
+ * Results are bounded (limits.h), so that sums of several never overflow.
  */
 #ifndef PUSH_CORE_UNITS_H
 #define PUSH_CORE_UNITS_H
@@ -12,7 +12,8 @@
 #include "status.h"
 
 /*
- * push_duration_parse - `500ms`, `30s`, `2m`, `1h`, or a bare number of milliseconds.
+ * push_duration_parse - `500ms`, `30s`, `2m`, `1h`, `1d`, a bare number of milliseconds, or ISO 8601's
+ * `PT1H30M`, `P1D`, `PT0.5S` (Spring's, too: configurations of the origin have them).
  *
  * Writes microseconds to *ret_us on success only.
  * Errors: PUSH_INVALID (no such form), PUSH_TOO_LARGE (over PUSH_DURATION_US_MAX).

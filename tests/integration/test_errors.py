@@ -36,7 +36,7 @@ def test_another_method_is_405_with_allow(server, method):
     assert "POST" in answer.headers["allow"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", None])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "text/x+json", None])
 def test_another_content_type_is_415(server, kind):
     assert_json_error(request(server.port, post('{"channel":"c","message":1}', content_type=kind)), 415,
                       "application/json")

@@ -78,7 +78,7 @@ def good_values():
         elif "dither.min" in name:
             yield from ((name, value) for value in ("5000ms", "30s", "2m", "5000"))
         else:
-            yield from ((name, value) for value in ("180000ms", "200s", "4m", "1h", "190000"))
+            yield from ((name, value) for value in ("180000ms", "200s", "4m", "1h", "190000", "1d", "PT200S", "P0DT1H"))
     for name in SIZES:
         yield from ((name, value) for value in ("70000", "1000kb", "2mb"))
     for name in COUNTS:
@@ -95,7 +95,7 @@ def test_all_forms_of_values_are_taken_in_all_ways(check):
             assert code == 0, (way, name, value, lines)
 
 
-BAD_DURATIONS = ["", "s", "5 s", "5sec", "-1s", "1.5s", "1d", "0x10", "99999999999999999999s", "1s1s", "five"]
+BAD_DURATIONS = ["", "s", "5 s", "5sec", "-1s", "1.5s", "2d", "PT", "P1M", "0x10", "99999999999999999999s", "1s1s", "five"]
 BAD_SIZES = ["kb", "1tb", "-1", "1.5mb", "64 kbit", "99999999999999999999", "big", "0x10"]
 BAD_COUNTS = ["-1", "many", "1.5", "99999999999999999999", "10kb"]
 

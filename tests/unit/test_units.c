@@ -19,6 +19,18 @@ durations_are_read_in_every_unit(void **state)
 		{"1h", 3600000000},
 		{"24h", PUSH_DURATION_US_MAX}, /* the limit */
 		{"007s", 7000000},
+		{"1d", PUSH_DURATION_US_MAX},
+		/* ISO 8601, as Spring takes it */
+		{"PT30S", 30000000},
+		{"pt30s", 30000000},
+		{"PT1H30M", 5400000000},
+		{"PT1H1M1S", 3661000000},
+		{"PT0.5S", 500000},
+		{"PT1.000001S", 1000001},
+		{"PT0.0000019S", 1}, /* below a microsecond: cut */
+		{"P1D", PUSH_DURATION_US_MAX},
+		{"P0DT5M", 300000000},
+		{"PT0S", 0},
 	};
 
 	(void)state;
@@ -45,10 +57,28 @@ what_is_no_duration_is_refused_and_changes_nothing(void **state)
 		{" 1s", PUSH_INVALID},
 		{"1s ", PUSH_INVALID},
 		{"1.5s", PUSH_INVALID},
-		{"1d", PUSH_INVALID},
+		{"1w", PUSH_INVALID},
+		{"P", PUSH_INVALID},
+		{"PT", PUSH_INVALID},
+		{"P1DT", PUSH_INVALID},
+		{"P30S", PUSH_INVALID},
+		{"PT1D", PUSH_INVALID},
+		{"PT30", PUSH_INVALID},
+		{"PTS", PUSH_INVALID},
+		{"PT1S1M", PUSH_INVALID}, /* not in their order */
+		{"PT1S1S", PUSH_INVALID},
+		{"PT1.S", PUSH_INVALID},
+		{"PT.5S", PUSH_INVALID},
+		{"PT1.5M", PUSH_INVALID},
+		{"PT-1S", PUSH_INVALID},
+		{"PT1S ", PUSH_INVALID},
+		{"P1M", PUSH_INVALID}, /* a month */
 		{"0x10", PUSH_INVALID},
 		{"1kb", PUSH_INVALID},
 		{"25h", PUSH_TOO_LARGE},
+		{"2d", PUSH_TOO_LARGE},
+		{"P1DT1S", PUSH_TOO_LARGE},
+		{"PT99999999999999999999999S", PUSH_TOO_LARGE},
 		{"86400001", PUSH_TOO_LARGE},
 		{"99999999999999999999999999", PUSH_TOO_LARGE},
 	};
