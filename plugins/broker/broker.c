@@ -43,6 +43,7 @@ struct push_broker {
 	struct push_counts *counts;                 /* own_counts, or in memory that workers share */
 	struct push_shared_stats *shared;           /* NULL: the only one */
 	uint64_t share_engine_us, share_process_us; /* due then */
+	struct push_cpu_usage cpu_usage;
 	struct push_broker_host host;
 	struct push_debug_log log;
 	struct push_relief relief;
@@ -572,6 +573,7 @@ static void
 ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 {
 	const struct push_counts *counts = broker->counts;
+	struct push_process process;
 	struct push_counts sum;
 
 	count_process(broker);
@@ -582,7 +584,9 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 		push_shared_stats_sum(broker->shared, &sum);
 		counts = &sum;
 	}
-	push_stats_render(&counts->stats, &counts->process, &broker->options, PUSH_VERSION, to);
+	process = counts->process;
+	push_cpu_usage_read(&broker->cpu_usage, &process);
+	push_stats_render(&counts->stats, &process, &broker->options, PUSH_VERSION, to);
 	if (broker->shared)
 		push_shared_stats_render(broker->shared, to);
 	if (broker->engine->update_stats)

@@ -28,7 +28,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  4
+#define PUSH_BROKER_ABI_VERSION  5
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -173,6 +173,7 @@ struct push_broker_link {
 	size_t port_count;
 	struct lws_vhost *vhosts[PUSH_BROKER_PORTS_MAX]; /* of each port, one that listens there */
 	bool operators[PUSH_BROKER_PORTS_MAX];           /* the operators': a drain leaves it open */
+	char fault[PUSH_ERROR_TEXT_BYTES_MAX];           /* why it has not started; empty: nothing is wrong */
 };
 
 /*

@@ -13,6 +13,14 @@
 #include "core/limits.h"
 #include "notify.h"
 
+bool
+push_notify_is_supervised(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+
+	return path && path[0];
+}
+
 /* Returns false when a supervisor was there and is gone: its socket is left, and nobody has it open. */
 static bool
 notify(const char *text, struct push_error *ret_error)

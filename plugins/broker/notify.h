@@ -12,6 +12,10 @@
 
 #include "core/options.h"
 
+/* push_notify_is_supervised - whether there is a supervisor at all. */
+bool
+push_notify_is_supervised(void);
+
 /*
  * push_notify_ready - clients are served by this process.  Returns false when the supervisor is gone.
  *

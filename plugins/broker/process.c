@@ -9,6 +9,9 @@
 
 #include "process.h"
 
+/* What is read again sooner would be mostly noise: several who ask get the same. */
+#define CPU_USAGE_S 1
+
 /* The size of the folder is their number since Linux 6.2; before, all are read, 5 ms for 20,000. */
 static uint64_t
 count_open_files(void)
@@ -77,11 +80,14 @@ push_process_read(struct push_process *process)
 {
 	struct rlimit limit = {0};
 	struct rusage usage = {0};
+	struct timespec now;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	getrusage(RUSAGE_SELF, &usage);
+	clock_gettime(CLOCK_REALTIME, &now);
 	*process = (struct push_process){
 		.start_time_s = read_start_time_s(),
+		.now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9,
 		.resident_bytes = read_resident_bytes(),
 		.open_files = count_open_files(),
 		.open_files_max = limit.rlim_cur,
@@ -89,4 +95,21 @@ push_process_read(struct push_process *process)
 	};
 	if (process->open_files_max)
 		process->open_files_ratio = (double)process->open_files / (double)process->open_files_max;
+}
+
+void
+push_cpu_usage_read(struct push_cpu_usage *usage, struct push_process *process)
+{
+	double now_s = process->now_s, since_s = usage->read_s > 0 ? usage->read_s : process->start_time_s;
+	double processors = (double)sysconf(_SC_NPROCESSORS_ONLN), share;
+
+	if (usage->read_s <= 0 || now_s - usage->read_s >= CPU_USAGE_S) {
+		share = now_s > since_s ? (process->cpu_s - usage->cpu_s) / (now_s - since_s) / processors
+					: 0;
+		*usage = (struct push_cpu_usage){now_s, process->cpu_s,
+			share < 0   ? 0
+			: share > 1 ? 1
+				    : share};
+	}
+	process->cpu_usage = usage->share;
 }

@@ -455,6 +455,21 @@ refuse(const char *why)
 	return -1;
 }
 
+/*
+ * pushd, and systemd, end the start for it.  Without them lwsws would serve on, and its root process even if
+ * this one ended: so each request is answered with the reason.
+ */
+static int
+refuse_options(struct broker_vhost *self, const char *why)
+{
+	if (push_notify_is_supervised())
+		return refuse(why);
+	lwsl_err(PUSH_LOG_PREFIX "%s\n", why);
+	lwsl_err(PUSH_LOG_PREFIX "every request is answered with 503 until that is mended\n");
+	lws_strncpy(self->link.fault, why, sizeof(self->link.fault));
+	return 0;
+}
+
 /* A vhost that shares another one's broker shows itself to that, if no request of its has. */
 static void
 on_sharing(struct lws_sorted_usec_list *sul)
@@ -485,7 +500,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 		(struct push_broker_link){.magic = PUSH_BROKER_LINK_MAGIC, .ops = push_broker_ops_table()};
 	if (push_vhost_options_read(&options, given, self->link.shared_vhost, sizeof(self->link.shared_vhost),
 		    &error) != PUSH_OK)
-		return refuse(error.text);
+		return refuse_options(self, error.text);
 	if (self->link.shared_vhost[0]) {
 		/* when all vhosts are there */
 		lws_sul_schedule(self->context, 0, &self->sharing, on_sharing, 1);
@@ -497,7 +512,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 			.wake = wake, .drained = drained, .log = log_line, .context = self},
 		&error);
 	if (!self->link.broker)
-		return refuse(error.text);
+		return refuse_options(self, error.text);
 	self->link.ports[0] = lws_get_vhost_listen_port(vhost);
 	self->link.vhosts[0] = vhost;
 	self->link.port_count = 1;

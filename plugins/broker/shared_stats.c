@@ -256,6 +256,8 @@ add_process(struct push_process *sum, const struct push_process *one)
 	sum->open_files_max += one->open_files_max;
 	sum->direct_connections += one->direct_connections;
 	sum->cpu_s += one->cpu_s;
+	if (one->now_s > sum->now_s)
+		sum->now_s = one->now_s;
 	if (one->open_files_ratio > sum->open_files_ratio)
 		sum->open_files_ratio = one->open_files_ratio;
 	if (one->start_time_s > 0 && (sum->start_time_s <= 0 || one->start_time_s < sum->start_time_s))

@@ -63,6 +63,12 @@ push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct 
 		complain(error, name, size, "has a control character");
 		return PUSH_INVALID;
 	}
+	/* percent-encoded or not, a query's comma stands between two names: one that has a comma could be
+	 * published to and never be subscribed to */
+	if (memchr(name, ',', size)) {
+		complain(error, name, size, "a comma separates names");
+		return PUSH_INVALID;
+	}
 	return PUSH_OK;
 }
 
@@ -105,9 +111,12 @@ push_channels_parse(struct push_channels *ret_channels, const char *list, size_t
 	const struct push_options *options, struct push_error *error)
 {
 	struct push_channels channels = {0};
-	const char *end = list + size, *name = list;
+	const char *end, *name = list;
 	size_t most = 1;
 
+	while (size > 1 && list[size - 1] == ',')
+		size--;
+	end = list + size;
 	for (const char *p = list; p < end; p++)
 		most += *p == ',';
 	if (most > options->channels_max)

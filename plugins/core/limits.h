@@ -209,4 +209,7 @@
 /* Waiting publishes' answers, headers of a reply and other small texts on the stack. */
 #define PUSH_REPLY_BYTES_MAX 1024
 
+/* The metrics' text: some hundred families, with a cluster's servers among the labels. */
+#define PUSH_METRICS_BYTES_MAX (256 * 1024)
+
 #endif

@@ -77,6 +77,31 @@ render_origin(const struct push_stats *stats, struct push_buf *to)
 	single(to, "pub_messages_total", "counter", "Messages accepted from publishers.", stats->published);
 }
 
+static const char *
+outcome_of(unsigned int http_status)
+{
+	if (http_status < 400)
+		return "SUCCESS";
+	return http_status < 500 ? "CLIENT_ERROR" : "SERVER_ERROR";
+}
+
+/*
+ * Answers to publishes by the name that Spring's dashboards look for.  There is no _sum: how long each took
+ * is not measured.  A status shows once it has been given, as there; 202 always.
+ */
+static void
+render_origin_requests(const struct push_stats *stats, struct push_buf *to)
+{
+	head(to, "http_server_requests_seconds", "summary",
+		"Answers to publish requests, as push_publishes_total; how long they took is not measured.");
+	for (size_t i = 0; i < PUSH_PUBLISH_STATUS_COUNT; i++)
+		if (stats->publish_statuses[i] || publish_codes[i] == 202)
+			push_buf_printf(to,
+				"http_server_requests_seconds_count{exception=\"None\",method=\"POST\","
+				"outcome=\"%s\",status=\"%u\",uri=\"/messages\"} %" PRIu64 "\n",
+				outcome_of(publish_codes[i]), publish_codes[i], stats->publish_statuses[i]);
+}
+
 /* One metric with a sample for each transport; `offset` is that of its counter in by_encoding. */
 static void
 per_transport(const struct push_stats *stats, struct push_buf *to, const char *name, const char *type,
@@ -304,6 +329,12 @@ render_process(const struct push_process *process, const struct push_options *op
 {
 	head(to, "process_start_time_seconds", "gauge", "When the process started, since 1970.");
 	push_buf_printf(to, "process_start_time_seconds %.3f\n", process->start_time_s);
+	head(to, "process_uptime_seconds", "gauge", "How long the process has run.");
+	push_buf_printf(to, "process_uptime_seconds %.3f\n",
+		process->now_s > process->start_time_s ? process->now_s - process->start_time_s : 0);
+	head(to, "process_cpu_usage", "gauge",
+		"The share of all processors that was in use since this was read before, 0 to 1.");
+	push_buf_printf(to, "process_cpu_usage %.6f\n", process->cpu_usage);
 	head(to, "process_cpu_seconds_total", "counter", "User and system CPU time.");
 	push_buf_printf(to, "process_cpu_seconds_total %.3f\n", process->cpu_s);
 	single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", process->resident_bytes);
@@ -325,6 +356,7 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	const struct push_options *options, const char *version, struct push_buf *to)
 {
 	render_origin(stats, to);
+	render_origin_requests(stats, to);
 	render_transports(stats, to);
 	render_disconnects(stats, to);
 	render_publishes(stats, to);

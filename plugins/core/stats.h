@@ -98,11 +98,12 @@ struct push_stats {
 
 /* What is read from the process when metrics are asked for. */
 struct push_process {
-	double start_time_s; /* since 1970 */
+	double start_time_s, now_s; /* since 1970; when it was read */
 	uint64_t resident_bytes;
 	uint64_t open_files, open_files_max;
 	double open_files_ratio; /* of several workers the one that is nearest to its limit */
 	double cpu_s;
+	double cpu_usage; /* the share of the machine's processors that was in use lately, 0 to 1 */
 	uint64_t direct_connections; /* clients and publishers on Push's own sockets */
 };
 

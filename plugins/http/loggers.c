@@ -6,6 +6,7 @@
 #include "core/jsonscan.h"
 #include "core/mediatype.h"
 #include "http/loggers.h"
+#include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 
 /* `{"configuredLevel":"DEBUG"}` with some space around. */
@@ -57,7 +58,7 @@ loggers_list(struct lws *wsi, struct push_broker_link *link)
 	struct push_buf body;
 
 	if (!link)
-		return refuse(wsi, 503, "no broker");
+		return refuse(wsi, 503, push_find_broker_trouble(wsi));
 	push_buf_init(&body, PUSH_BUF_LINE_BYTES_MAX);
 	push_buf_append_text(&body, "{\"levels\":[");
 	for (int i = 0; i < PUSH_LOG_LEVEL_COUNT; i++) {
@@ -77,7 +78,7 @@ loggers_get(struct lws *wsi, struct push_broker_link *link)
 	struct push_buf body;
 
 	if (!link)
-		return refuse(wsi, 503, "no broker");
+		return refuse(wsi, 503, push_find_broker_trouble(wsi));
 	push_buf_init(&body, PUSH_BUF_LINE_BYTES_MAX);
 	append_logger(&body, link);
 	return answer(wsi, &body);
@@ -112,7 +113,7 @@ change_level(struct lws *wsi, const struct loggers_change *change)
 	enum push_log_level level;
 
 	if (!broker)
-		return refuse(wsi, 503, "no broker");
+		return refuse(wsi, 503, push_find_broker_trouble(wsi));
 	if (push_json_scan_object(change->body, change->size, &member, 1, &error) != PUSH_OK)
 		return refuse(wsi, 400, error.text);
 	if (!read_level(&member, ops->log_level_configured(broker), &level))
@@ -153,7 +154,7 @@ loggers_post(struct lws *wsi, struct push_broker_link *link, struct loggers_chan
 {
 	unsigned int status = 503;
 	size_t length = 0;
-	const char *fault = link ? find_fault(wsi, &length, &status) : "no broker";
+	const char *fault = link ? find_fault(wsi, &length, &status) : push_find_broker_trouble(wsi);
 	struct loggers_change *change;
 
 	if (!fault && !length) {

@@ -3,30 +3,37 @@
 
 #include "core/json.h"
 #include "core/limits.h"
+#include "core/meters.h"
+#include "core/paths.h"
 #include "core/utf8.h"
+#include "http/index.h"
 #include "http/loggers.h"
 #include "http/management.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 
-#define METRICS_BYTES_MAX (256 * 1024)
-#define PATH_BYTES_MAX    64
-#define PATH_LOGGER       "/actuator/loggers/ROOT" /* the one that can be changed */
+/* A meter's path, with its name. */
+#define PATH_BYTES_MAX (sizeof(PUSH_PATH_METRICS) + PUSH_METER_NAME_BYTES_MAX)
 
+static void
+append_text(struct push_buf *to, const char *text)
+{
+	push_json_append_string(to, text, push_utf8_cut(text, strlen(text), PUSH_TROUBLE_BYTES_MAX));
+}
+
+/* @components: what the answer has besides; NULL: nothing. */
 static int
-answer_health(struct lws *wsi, const char *down_because)
+answer_health(struct lws *wsi, const char *down_because, const struct push_buf *components)
 {
 	struct push_buf body;
 
-	push_buf_init(&body, PUSH_BUF_LINE_BYTES_MAX);
-	if (down_because) {
-		push_buf_append_text(&body, "{\"status\":\"DOWN\",\"reason\":");
-		push_json_append_string(&body, down_because,
-			push_utf8_cut(down_because, strlen(down_because), PUSH_TROUBLE_BYTES_MAX));
-		push_buf_append_text(&body, "}");
-	} else {
-		push_buf_append_text(&body, "{\"status\":\"UP\"}");
-	}
+	push_buf_init(&body, 2 * PUSH_BUF_LINE_BYTES_MAX);
+	push_buf_append_text(&body, down_because ? "{\"status\":\"DOWN\",\"reason\":" : "{\"status\":\"UP\"");
+	if (down_because)
+		append_text(&body, down_because);
+	if (components && components->bytes)
+		push_buf_append(&body, components->bytes, components->size);
+	push_buf_append_text(&body, "}");
 	return push_reply_send_buf(
 		wsi, (struct push_reply){.status = down_because ? 503 : 200, .no_store = true}, &body);
 }
@@ -36,15 +43,15 @@ static int
 liveness(struct lws *wsi, struct push_broker_link *link)
 {
 	(void)link;
-	return answer_health(wsi, NULL);
+	return answer_health(wsi, NULL, NULL);
 }
 
 /* Why no client is to be sent here; NULL: all is well. */
 static const char *
-why_not_ready(const struct push_broker_link *link)
+why_not_ready(struct lws *wsi, const struct push_broker_link *link)
 {
 	if (!link)
-		return "no broker";
+		return push_find_broker_trouble(wsi);
 	if (link->ops->is_draining(link->broker))
 		return "draining";
 	return link->ops->is_ready(link->broker) ? NULL : "the broker cannot be reached";
@@ -57,19 +64,45 @@ why_not_ready(const struct push_broker_link *link)
 static int
 readiness(struct lws *wsi, struct push_broker_link *link)
 {
-	return answer_health(wsi, why_not_ready(link));
+	return answer_health(wsi, why_not_ready(wsi, link), NULL);
+}
+
+/* As Spring Boot shows them; `redis` only if there is one. */
+static void
+append_components(
+	struct push_buf *to, const struct push_broker_link *link, const char *not_ready, const char *trouble)
+{
+	push_buf_append_text(to,
+		",\"components\":{\"livenessState\":{\"status\":\"UP\"},\"ping\":{\"status\":\"UP\"},"
+		"\"readinessState\":{\"status\":");
+	push_buf_append_text(to, not_ready ? "\"OUT_OF_SERVICE\"}" : "\"UP\"}");
+	if (link && link->ops->options(link->broker)->redis_url[0]) {
+		push_buf_append_text(to, ",\"redis\":{\"status\":");
+		push_buf_append_text(to, trouble ? "\"DOWN\",\"details\":{\"error\":" : "\"UP\"}");
+		if (trouble) {
+			append_text(to, trouble);
+			push_buf_append_text(to, "}}");
+		}
+	}
+	push_buf_append_text(to, "}");
 }
 
 /* For people and alerts: whether everything works. */
 static int
 health(struct lws *wsi, struct push_broker_link *link)
 {
-	const char *reason = why_not_ready(link);
+	const char *not_ready = why_not_ready(wsi, link), *trouble = NULL;
 	char why[PUSH_TROUBLE_BYTES_MAX];
+	struct push_buf components;
+	int result;
 
-	if (!reason && !link->ops->accepts(link->broker, why, sizeof(why)))
-		reason = why;
-	return answer_health(wsi, reason);
+	if (link && !link->ops->accepts(link->broker, why, sizeof(why)))
+		trouble = why;
+	push_buf_init(&components, PUSH_BUF_LINE_BYTES_MAX);
+	append_components(&components, link, not_ready, trouble);
+	result = answer_health(wsi, not_ready ? not_ready : trouble, &components);
+	push_buf_fini(&components);
+	return result;
 }
 
 static int
@@ -80,54 +113,89 @@ metrics(struct lws *wsi, struct push_broker_link *link)
 	struct push_buf body;
 
 	if (!link)
-		return push_reply_error(wsi, (struct push_reply){.status = 503}, "no broker");
-	push_buf_init(&body, METRICS_BYTES_MAX);
+		return push_reply_error(
+			wsi, (struct push_reply){.status = 503}, push_find_broker_trouble(wsi));
+	push_buf_init(&body, PUSH_METRICS_BYTES_MAX);
 	link->ops->render_metrics(link->broker, &body);
 	return push_reply_send_buf(wsi, reply, &body);
 }
 
-static const struct {
+static const struct page {
 	const char *path;
 	int (*answer)(struct lws *wsi, struct push_broker_link *link);
 } pages[] = {
-	{"/actuator/health", health},
-	{"/actuator/health/liveness", liveness},
-	{"/actuator/health/readiness", readiness},
-	{"/actuator/prometheus", metrics},
-	{"/actuator/loggers", loggers_list},
-	{PATH_LOGGER, loggers_get},
+	{"/", index_root},
+	{PUSH_PATH_ACTUATOR, index_actuator},
+	{PUSH_PATH_HEALTH, health},
+	{PUSH_PATH_LIVENESS, liveness},
+	{PUSH_PATH_READINESS, readiness},
+	{PUSH_PATH_PROMETHEUS, metrics},
+	{PUSH_PATH_SHORT_METRICS, metrics},
+	{PUSH_PATH_METRICS, index_meters},
+	{PUSH_PATH_LOGGERS, loggers_list},
+	{PUSH_PATH_LOGGER, loggers_get},
 };
+
+/* The meter that the path names; NULL: none. */
+static const char *
+meter_of(const char *path)
+{
+	static const char start[] = PUSH_PATH_METRICS "/";
+
+	return !strncmp(path, start, sizeof(start) - 1) && path[sizeof(start) - 1] ? path + sizeof(start) - 1
+										   : NULL;
+}
+
+static int
+refuse_method(struct lws *wsi, bool is_logger)
+{
+	const struct push_reply reply = {
+		.status = 405, .allow = is_logger ? "GET, POST" : "GET", .close = true};
+
+	return push_reply_error(wsi, reply,
+		is_logger ? "method not allowed, use GET or POST" : "method not allowed, use GET");
+}
+
+static int
+answer_page(struct lws *wsi, const struct page *page, struct loggers_change **session)
+{
+	bool is_logger = page->answer == loggers_get;
+	enum push_method method = push_request_method(wsi);
+
+	if (method == PUSH_METHOD_GET)
+		return page->answer(wsi, push_find_broker(wsi));
+	if (method == PUSH_METHOD_POST && is_logger)
+		return loggers_post(wsi, push_find_broker(wsi), session);
+	return refuse_method(wsi, is_logger);
+}
 
 int
 management_request(struct lws *wsi, struct loggers_change **session)
 {
 	struct push_reply reply = {.status = 404};
-	char path[PATH_BYTES_MAX];
-	bool is_logger;
 	enum push_method method = push_request_method(wsi);
+	char path[PATH_BYTES_MAX];
+	struct push_error error;
+	const char *meter;
 
 	push_request_path(wsi, path, sizeof(path));
-	for (size_t i = 0; i < LWS_ARRAY_SIZE(pages); i++) {
-		if (strcmp(path, pages[i].path))
-			continue;
-		if (method == PUSH_METHOD_GET)
-			return pages[i].answer(wsi, push_find_broker(wsi));
-		is_logger = !strcmp(path, PATH_LOGGER);
-		if (method == PUSH_METHOD_POST && is_logger)
-			return loggers_post(wsi, push_find_broker(wsi), session);
-		reply.status = 405;
-		reply.allow = is_logger ? "GET, POST" : "GET";
-		reply.close = true;
-		return push_reply_error(wsi, reply,
-			is_logger ? "method not allowed, use GET or POST" : "method not allowed, use GET");
-	}
+	for (size_t i = 0; i < LWS_ARRAY_SIZE(pages); i++)
+		if (push_path_is(path, pages[i].path))
+			return answer_page(wsi, &pages[i], session);
+	meter = meter_of(path);
+	if (meter && method == PUSH_METHOD_GET)
+		return index_meter(wsi, push_find_broker(wsi), meter);
+	if (meter)
+		return refuse_method(wsi, false);
+	(void)push_path_not_found(PUSH_PORT_OPERATORS, path, &error);
 	reply.close = method != PUSH_METHOD_GET;
-	return push_reply_error(wsi, reply, "not found");
+	return push_reply_error(wsi, reply, error.text);
 }
 
 int
 management_upgrade(struct lws *wsi)
 {
-	(void)push_reply_error(wsi, (struct push_reply){.status = 404, .close = true}, "no WebSocket here");
+	(void)push_reply_error(wsi, (struct push_reply){.status = 404, .close = true},
+		"no WebSocket here; " PUSH_PATH_WS " is on the clients' port (8080 by default)");
 	return -1;
 }

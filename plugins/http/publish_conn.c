@@ -6,6 +6,7 @@
 
 #include "core/limits.h"
 #include "core/mediatype.h"
+#include "core/paths.h"
 #include "core/push_assert.h"
 #include "core/tokens.h"
 #include "http/publish_conn.h"
@@ -240,6 +241,28 @@ reads_history(const struct publish *publish)
 	return !publish->token[0] && publish->ops->reads_history(publish->broker);
 }
 
+static const char *
+wrong_method(const struct publish *publish, enum push_method method)
+{
+	if (reads_history(publish))
+		return "method not allowed, use GET or POST";
+	return method == PUSH_METHOD_GET && !publish->token[0]
+		       ? "method not allowed, use POST; " PUSH_PATH_SUBSCRIBE_HINT
+		       : "method not allowed, use POST";
+}
+
+static int
+answer_not_found(struct publish *publish, struct push_reply reply)
+{
+	char path[PUSH_PATH_BYTES_MAX];
+	struct push_error error;
+
+	push_request_path(publish->wsi, path, sizeof(path));
+	(void)push_path_not_found(PUSH_PORT_CLIENTS, path, &error);
+	reply.status = 404;
+	return push_reply_error(publish->wsi, reply, error.text);
+}
+
 /* Answers whatever is no publish; returns true where it is one. */
 static bool
 is_publish(struct publish *publish, const char *rest, int *ret)
@@ -253,8 +276,7 @@ is_publish(struct publish *publish, const char *rest, int *ret)
 	/* any other request may bring a body, too, and nobody would read it */
 	reply.close = reply.close || (method != PUSH_METHOD_GET && method != PUSH_METHOD_OPTIONS);
 	if (*rest) {
-		reply.status = 404;
-		*ret = push_reply_error(publish->wsi, reply, "not found");
+		*ret = answer_not_found(publish, reply);
 	} else if (method == PUSH_METHOD_OPTIONS) {
 		reply.status = 204;
 		reply.allow = reply.allow_methods = methods;
@@ -264,9 +286,7 @@ is_publish(struct publish *publish, const char *rest, int *ret)
 		reply.status = 405;
 		reply.allow = methods;
 		count(publish, 405);
-		*ret = push_reply_error(publish->wsi, reply,
-			reads_history(publish) ? "method not allowed, use GET or POST"
-					       : "method not allowed, use POST");
+		*ret = push_reply_error(publish->wsi, reply, wrong_method(publish, method));
 	}
 	return false;
 }
@@ -410,7 +430,7 @@ reply_none(struct lws *wsi, const struct push_broker_link *link)
 {
 	return push_reply_error(wsi,
 		(struct push_reply){.status = 503, .retry_after_s = RETRY_AFTER_S, .close = true},
-		link ? "out of memory" : "no broker");
+		link ? "out of memory" : push_find_broker_trouble(wsi));
 }
 
 /* The head is right, or answered. */
@@ -475,6 +495,8 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 		return reply_none(wsi, link);
 	if (publish->refusal.text[0])
 		return refuse_origin(publish, ret_publish);
+	if (push_path_is_end(rest))
+		rest = "";
 	if (is_read(publish, rest)) {
 		result = push_claim(wsi, link, PUSH_DIRECT_READ) ? -1 : read_history(publish);
 		if (publish->state == PUBLISH_WAITING && !result)

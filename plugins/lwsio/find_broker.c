@@ -35,8 +35,9 @@ note_port(struct push_broker_link *link, struct lws_vhost *vhost)
 	link->ports[link->port_count++] = port;
 }
 
-struct push_broker_link *
-push_find_broker_of(struct lws_context *context, struct lws_vhost *vhost)
+/* With or without a broker; of this build's version. */
+static struct push_broker_link *
+find_link(struct lws_context *context, struct lws_vhost *vhost)
 {
 	struct push_broker_link *link = link_of(vhost);
 
@@ -47,10 +48,26 @@ push_find_broker_of(struct lws_context *context, struct lws_vhost *vhost)
 		if (link)
 			note_port(link, vhost);
 	}
-	if (!link || !link->broker || link->ops->abi_version != PUSH_BROKER_ABI_VERSION ||
+	if (!link || link->ops->abi_version != PUSH_BROKER_ABI_VERSION ||
 		link->ops->size_bytes < sizeof(*link->ops))
 		return NULL;
 	return link;
+}
+
+struct push_broker_link *
+push_find_broker_of(struct lws_context *context, struct lws_vhost *vhost)
+{
+	struct push_broker_link *link = find_link(context, vhost);
+
+	return link && link->broker ? link : NULL;
+}
+
+const char *
+push_find_broker_trouble(struct lws *wsi)
+{
+	const struct push_broker_link *link = find_link(lws_get_context(wsi), lws_get_vhost(wsi));
+
+	return link && link->fault[0] ? link->fault : "no broker";
 }
 
 struct push_broker_link *

@@ -22,4 +22,12 @@ push_find_broker(struct lws *wsi);
 struct push_broker_link *
 push_find_broker_of(struct lws_context *context, struct lws_vhost *vhost);
 
+/*
+ * push_find_broker_trouble - why push_find_broker() has found none, for the answer to the request; borrowed.
+ *
+ * Stock lwsws goes on serving if an option is wrong: then the text names the option and its value.
+ */
+const char *
+push_find_broker_trouble(struct lws *wsi);
+
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/paths.h"
 #include "core/tokens.h"
 #include "http/publish_conn.h"
 #include "lwsio/claim.h"
@@ -17,10 +18,15 @@ is_stream_request(struct lws *wsi, const char *rest, struct push_reply reply, in
 {
 	enum push_method method = push_request_method(wsi);
 
-	if (*rest) {
+	if (!push_path_is_end(rest)) {
+		char path[PUSH_PATH_BYTES_MAX];
+		struct push_error error;
+
+		push_request_path(wsi, path, sizeof(path));
+		(void)push_path_not_found(PUSH_PORT_CLIENTS, path, &error);
 		reply.status = 404;
 		reply.close = method != PUSH_METHOD_GET && method != PUSH_METHOD_OPTIONS;
-		*ret = push_reply_error(wsi, reply, "not found");
+		*ret = push_reply_error(wsi, reply, error.text);
 	} else if (method == PUSH_METHOD_OPTIONS) {
 		reply.status = 204;
 		reply.allow = reply.allow_methods = "GET, OPTIONS";
@@ -29,7 +35,9 @@ is_stream_request(struct lws *wsi, const char *rest, struct push_reply reply, in
 		reply.status = 405;
 		reply.allow = "GET, OPTIONS";
 		reply.close = true; /* it may bring a body that nobody reads */
-		*ret = push_reply_error(wsi, reply, "method not allowed, use GET");
+		*ret = push_reply_error(wsi, reply,
+			method == PUSH_METHOD_POST ? "method not allowed, use GET; " PUSH_PATH_PUBLISH_HINT
+						   : "method not allowed, use GET");
 	} else {
 		return true;
 	}
@@ -153,7 +161,8 @@ sse_conn_request(struct lws *wsi, const char *rest, struct sse_session *session)
 		reply.status = 503;
 		reply.retry_after_s = RETRY_AFTER_S;
 		reply.close = true;
-		return push_reply_error(wsi, reply, link ? "the server is draining" : "no broker");
+		return push_reply_error(
+			wsi, reply, link ? "the server is draining" : push_find_broker_trouble(wsi));
 	}
 	if (!push_request_origin(wsi, link, origin, &reply.cors, &error)) {
 		reply.status = 403;

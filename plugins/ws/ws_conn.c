@@ -3,25 +3,26 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/paths.h"
 #include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/request.h"
 #include "ws/ws_conn.h"
 
-#define WS_PATH "/ws/messages"
+#define RETRY_AFTER_S 1
 
 bool
 ws_conn_admit(struct lws *wsi)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
-	char path[sizeof(WS_PATH) + 1], version[8], origin[PUSH_REQUEST_ORIGIN_BYTES_MAX];
+	char path[sizeof(PUSH_PATH_WS) + 1], version[8], origin[PUSH_REQUEST_ORIGIN_BYTES_MAX];
 	struct push_reply reply = {.status = 403, .close = true};
 	struct push_error error;
 
 	push_request_path(wsi, path, sizeof(path));
-	if (strcmp(path, WS_PATH)) {
+	if (!push_path_is(path, PUSH_PATH_WS)) {
 		(void)push_reply_error(wsi, (struct push_reply){.status = 404, .close = true},
-			"no WebSocket here; it is at " WS_PATH);
+			"no WebSocket here; it is at " PUSH_PATH_WS);
 		return false;
 	}
 	/* RFC 6455, 4.4; lws would take any version for 13 */
@@ -32,11 +33,17 @@ ws_conn_admit(struct lws *wsi)
 			"Sec-WebSocket-Version must be 13");
 		return false;
 	}
-	if (link && !push_request_origin(wsi, link, origin, &reply.cors, &error)) {
+	if (!link) {
+		reply.status = 503;
+		reply.retry_after_s = RETRY_AFTER_S;
+		(void)push_reply_error(wsi, reply, push_find_broker_trouble(wsi));
+		return false;
+	}
+	if (!push_request_origin(wsi, link, origin, &reply.cors, &error)) {
 		(void)push_reply_error(wsi, reply, error.text);
 		return false;
 	}
-	return !link || !push_claim(wsi, link, PUSH_DIRECT_WS);
+	return !push_claim(wsi, link, PUSH_DIRECT_WS);
 }
 
 /* Subscribes the client and starts it, or says why not and closes it. */
@@ -129,18 +136,22 @@ ws_conn_receive(struct push_connection *connection, const char *bytes, size_t si
  * request that no mount serves.
  */
 int
-ws_conn_plain_request(struct lws *wsi, const char *path)
+ws_conn_plain_request(struct lws *wsi, const char *rest)
 {
 	struct push_reply reply = {.status = 404, .close = true};
+	char path[PUSH_PATH_BYTES_MAX];
+	struct push_error error;
 
-	if (!strcmp(path, WS_PATH) || !*path) {
+	push_request_path(wsi, path, sizeof(path));
+	if (push_path_is(path, PUSH_PATH_WS) || !*rest) {
 		reply.status = 426;
 		return push_reply_error(wsi, reply, "this is a WebSocket: send an Upgrade");
 	}
-	if (push_request_method(wsi) != PUSH_METHOD_GET) {
-		reply.status = 405;
-		reply.allow = "GET, HEAD";
-		return push_reply_error(wsi, reply, "method not allowed");
-	}
-	return push_reply_error(wsi, reply, "not found");
+	if (push_path_not_found(PUSH_PORT_CLIENTS, path, &error) ||
+		push_request_method(wsi) == PUSH_METHOD_GET)
+		return push_reply_error(wsi, reply, error.text);
+	reply.status = 405;
+	reply.allow = "GET, HEAD";
+	return push_reply_error(
+		wsi, reply, "method not allowed; " PUSH_PATH_PUBLISH_HINT ", " PUSH_PATH_SUBSCRIBE_HINT);
 }

@@ -273,10 +273,18 @@ def test_stock_lwsws_says_which_option_is_bad_and_takes_no_clients(options, word
     for word in words:
         assert word in line
     try:
-        server.process.wait_for("did not init")
-        assert publish(server.port, "a", 1).status == 503
-        assert get(server.port, "/sse/messages?channels=a").status == 503
-        assert get(server.management, "/actuator/health/readiness").status == 503
+        server.process.wait_for("every request is answered with 503")
+        for answer in (publish(server.port, "a", 1), get(server.port, "/sse/messages?channels=a"),
+                       get(server.management, "/actuator/prometheus"), get(server.management, "/actuator/metrics"),
+                       get(server.management, "/actuator/loggers")):
+            assert answer.status == 503 and all(word in answer.error for word in words), answer.body
+        for path in ("/actuator/health", "/actuator/health/readiness"):
+            answer = get(server.management, path)
+            assert answer.status == 503 and all(word in answer.json["reason"] for word in words), answer.body
+        with WebSocket(server.port, "a") as ws:
+            assert ws.status == 503 and ws.headers["retry-after"]
+            body = ws.read_exactly(int(ws.headers["content-length"])).decode()
+            assert all(word in body for word in words)
     finally:
         server.process.kill()
 

@@ -39,7 +39,8 @@ a_bad_name_refuses_the_whole_list_and_is_named(void **state)
 		const char *error;
 	} rows[] = {
 		{"", 0, "'': empty"},
-		{"a,", 2, "'': empty"},
+		{",", 1, "'': empty"},
+		{",,", 2, "'': empty"},
 		{",a", 2, "'': empty"},
 		{"a,,b", 4, "'': empty"},
 		{"a,b\nc", 5, "'b?c': has a control character"},
@@ -58,6 +59,33 @@ a_bad_name_refuses_the_whole_list_and_is_named(void **state)
 			PUSH_INVALID);
 		assert_non_null(strstr(error.text, rows[i].error));
 	}
+}
+
+static void
+commas_at_the_end_of_a_list_are_ignored(void **state)
+{
+	static const char *const lists[] = {"a,b", "a,b,", "a,b,,,"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		struct push_channels channels;
+		struct push_error error;
+
+		assert_int_equal(push_channels_parse(&channels, lists[i], strlen(lists[i]), &options, &error),
+			PUSH_OK);
+		assert_int_equal(channels.count, 2);
+		push_channels_fini(&channels);
+	}
+}
+
+static void
+a_comma_is_in_no_name(void **state)
+{
+	struct push_error error;
+
+	(void)state;
+	assert_int_equal(push_channel_name_check("a,b", 3, 255, &error), PUSH_INVALID);
+	assert_string_equal(error.text, "bad channel name 'a,b': a comma separates names");
 }
 
 static void
@@ -102,6 +130,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_list_is_split_and_duplicates_collapse),
 		cmocka_unit_test(a_bad_name_refuses_the_whole_list_and_is_named),
+		cmocka_unit_test(commas_at_the_end_of_a_list_are_ignored),
+		cmocka_unit_test(a_comma_is_in_no_name),
 		cmocka_unit_test(the_longest_name_passes_and_one_byte_more_does_not),
 		cmocka_unit_test(one_channel_too_many_is_named),
 	};
