@@ -142,10 +142,10 @@ push_publication_parse(struct push_publication *ret_publication, const char *bod
 	const struct push_options *options, struct push_error *error)
 {
 	struct push_json_member members[] = {{.name = "channel"}, {.name = "message"}, {.name = "channels"},
-		{.name = "ttl"}, {.name = "traceparent"}};
+		{.name = "ttl"}, {.name = "traceparent", .is_lenient = true}};
 	size_t count = options->trace_url[0] ? 5 : 4;
 	struct push_publication publication = {0};
-	enum push_status status = push_json_scan_object(body, size, members, count, error);
+	enum push_status status = push_json_scan_request(body, size, members, count, error);
 
 	if (status != PUSH_OK)
 		return status;

@@ -46,7 +46,8 @@ struct push_publication {
  * @options: the limits of channel names.
  * On success the caller owes push_publication_fini().  Errors: PUSH_INVALID with what is wrong in `error`,
  * PUSH_OUT_OF_MEMORY; nothing is owed then.
- * Other members are ignored; of a member that comes twice the last one counts.
+ * Other members are ignored, but for one that is a known one misspelt (push_json_scan_request); of a member
+ * that comes twice the last one counts.
  */
 enum push_status PUSH_MUST_USE
 push_publication_parse(struct push_publication *ret_publication, const char *body, size_t size,

@@ -7,6 +7,7 @@
 
 #include "jsonscan.h"
 #include "limits.h"
+#include "similar_name.h"
 #include "utf8.h"
 
 _Static_assert(PUSH_JSON_DEPTH_MAX <= 128, "a bit for each level that is open");
@@ -15,6 +16,7 @@ struct cursor {
 	const char *p, *end;
 	bool spaced; /* white space was skipped */
 	bool too_deep;
+	bool has_unknown; /* a member of the scanned object that is none of those looked for */
 	unsigned int depth;
 	uint64_t objects[2]; /* which open levels are objects */
 };
@@ -264,14 +266,16 @@ key_is(const char *key, size_t size, const char *name)
 
 static void
 note(struct push_json_member *members, size_t count, const char *key, size_t key_size, const char *value,
-	const struct cursor *c)
+	struct cursor *c)
 {
 	for (size_t i = 0; i < count; i++)
 		if (key_is(key, key_size, members[i].name)) {
 			members[i].text = value;
 			members[i].size = (size_t)(c->p - value);
 			members[i].is_compact = !c->spaced;
+			return;
 		}
+	c->has_unknown = true;
 }
 
 static bool
@@ -317,8 +321,8 @@ say(struct push_error *error, const struct cursor *c, const char *text)
 	return PUSH_INVALID;
 }
 
-enum push_status
-push_json_scan_object(const char *text, size_t size, struct push_json_member *members, size_t count,
+static enum push_status
+scan_object(const char *text, size_t size, struct push_json_member *members, size_t count, bool *ret_unknown,
 	struct push_error *error)
 {
 	struct cursor c = {.p = text, .end = text + size};
@@ -343,7 +347,83 @@ push_json_scan_object(const char *text, size_t size, struct push_json_member *me
 		return PUSH_INVALID;
 	}
 	skip_space(&c);
+	*ret_unknown = c.has_unknown;
 	return c.p == c.end ? PUSH_OK : say(error, &c, text);
+}
+
+enum push_status
+push_json_scan_object(const char *text, size_t size, struct push_json_member *members, size_t count,
+	struct push_error *error)
+{
+	bool has_unknown;
+
+	return scan_object(text, size, members, count, &has_unknown, error);
+}
+
+/* `key` without its quotes, as it is meant.  Returns false, with a line, where it is one misspelt. */
+static bool
+check_key(const char *key, size_t size, const struct push_json_member *members, size_t count,
+	struct push_error *error)
+{
+	/* `channel` is one letter from `channels`, and what is like a member that is there is another one */
+	for (size_t i = 0; i < count; i++)
+		if ((strlen(members[i].name) == size && !memcmp(members[i].name, key, size)) ||
+			(members[i].text && push_similar_name_is_slip(key, size, members[i].name)))
+			return true;
+	for (size_t i = 0; i < count; i++) {
+		if (members[i].text || members[i].is_lenient ||
+			!push_similar_name_is_slip(key, size, members[i].name))
+			continue;
+		snprintf(error->text, sizeof(error->text), "unknown member '%.*s'; did you mean '%s'?",
+			(int)size, key, members[i].name);
+		return false;
+	}
+	return true;
+}
+
+/* The keys of an object that was scanned. */
+static enum push_status
+check_keys(const char *text, size_t size, const struct push_json_member *members, size_t count,
+	struct push_error *error)
+{
+	struct cursor c = {.p = text, .end = text + size};
+	enum push_status status = PUSH_OK;
+	struct push_buf name;
+
+	push_buf_init(&name, size);
+	skip_space(&c);
+	do {
+		const char *key;
+
+		c.p++; /* the brace, or a comma */
+		skip_space(&c);
+		key = c.p;
+		push_buf_clear(&name);
+		if (!take_string(&c))
+			break;
+		push_json_decode_string(&name, key, (size_t)(c.p - key));
+		status = name.status;
+		if (status == PUSH_OK && name.size &&
+			!check_key(name.bytes, name.size, members, count, error))
+			status = PUSH_INVALID;
+		skip_space(&c);
+		c.p++; /* the colon */
+		if (!take_value(&c))
+			break;
+		skip_space(&c);
+	} while (status == PUSH_OK && c.p < c.end && *c.p == ',');
+	push_buf_fini(&name);
+	return status;
+}
+
+enum push_status
+push_json_scan_request(const char *text, size_t size, struct push_json_member *members, size_t count,
+	struct push_error *error)
+{
+	bool has_unknown = false;
+	enum push_status status = scan_object(text, size, members, count, &has_unknown, error);
+
+	return status == PUSH_OK && has_unknown ? check_keys(text, size, members, count, error) : status;
 }
 
 enum push_status

@@ -22,6 +22,7 @@ struct push_json_member {
 	const char *text; /* its value, in the scanned text; NULL where there is none */
 	size_t size;
 	bool is_compact; /* no white space between its tokens */
+	bool is_lenient; /* for push_json_scan_request(): a name like it is somebody else's */
 };
 
 /*
@@ -31,6 +32,14 @@ struct push_json_member {
  */
 enum push_status PUSH_MUST_USE
 push_json_scan_object(const char *text, size_t size, struct push_json_member *members, size_t count,
+	struct push_error *error);
+
+/*
+ * push_json_scan_request - likewise, for what somebody has written by hand: members that are not known are
+ * ignored, but for one that is a known one misspelt, if that is missing (push_similar_name_is_slip).
+ */
+enum push_status PUSH_MUST_USE
+push_json_scan_request(const char *text, size_t size, struct push_json_member *members, size_t count,
 	struct push_error *error);
 
 /* push_json_scan_value - whether `text` is one JSON value of any kind, and, where it is, without white space

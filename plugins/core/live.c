@@ -822,7 +822,7 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	}
 	request->refs = 1;
 	if (!command->data ||
-		push_json_scan_object(command->data, command->data_size, members, 3, &error) != PUSH_OK) {
+		push_json_scan_request(command->data, command->data_size, members, 3, &error) != PUSH_OK) {
 		send_error(subscriber, request, NULL, 0, error.text, now_us);
 		unref(request);
 		return;
@@ -1047,7 +1047,7 @@ push_hub_control(struct push_hub *hub, const char *token, size_t token_size, con
 			"the event stream has not read what it was sent, try again");
 		return PUSH_UNAVAILABLE;
 	}
-	status = push_json_scan_object(body, body_size, members, 3, error);
+	status = push_json_scan_request(body, body_size, members, 3, error);
 	if (status != PUSH_OK)
 		return status;
 	if (live_is_full(subscriber)) {

@@ -1,6 +1,7 @@
 /* similar_name.c - see similar_name.h. */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "similar_name.h"
 
@@ -94,4 +95,56 @@ push_similar_name_distance(const char *name, const char *other, size_t *ret_dist
 	else if (a_size == prefix)
 		return false;
 	return *ret_distance * 3 <= a_size - prefix || has_words_of(b, a + prefix);
+}
+
+/* Of names shorter than this too many words of others are one slip away. */
+#define SLIP_BYTES_MIN       3
+#define SLIP_SHORT_BYTES_MAX 4
+
+static bool
+is_same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Whether the two are the same from `a` and `b` on. */
+static bool
+ends_same(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+	return a_size == b_size && !strncasecmp(a, b, a_size);
+}
+
+static bool
+is_plausible(char c, const char *other, size_t other_size)
+{
+	if (c <= ' ' || c > '~')
+		return false;
+	return other_size > SLIP_SHORT_BYTES_MAX || memchr(other, tolower((unsigned char)c), other_size);
+}
+
+bool
+push_similar_name_is_slip(const char *name, size_t size, const char *other)
+{
+	size_t other_size = strlen(other), i = 0, rest, other_rest;
+	const char *at, *other_at;
+
+	if (other_size < SLIP_BYTES_MIN || size + 1 < other_size || size > other_size + 1)
+		return false;
+	while (i < size && i < other_size && is_same(name[i], other[i]))
+		i++;
+	at = name + i;
+	other_at = other + i;
+	rest = size - i;
+	other_rest = other_size - i;
+	if (!rest && !other_rest)
+		return memcmp(name, other, size) != 0; /* capitals */
+	if (other_rest && ends_same(at, rest, other_at + 1, other_rest - 1))
+		return true; /* left out */
+	if (rest >= 2 && other_rest >= 2 && is_same(at[0], other_at[1]) && is_same(at[1], other_at[0]) &&
+		ends_same(at + 2, rest - 2, other_at + 2, other_rest - 2))
+		return true; /* swapped */
+	if (!rest || !is_plausible(*at, other, other_size))
+		return false;
+	return ends_same(at + 1, rest - 1, other_at, other_rest) /* added */ ||
+	       (other_rest && ends_same(at + 1, rest - 1, other_at + 1, other_rest - 1)) /* changed */;
 }

@@ -18,4 +18,14 @@
 bool
 push_similar_name_distance(const char *name, const char *other, size_t *ret_distance);
 
+/*
+ * push_similar_name_is_slip - whether `name` is `other` with one slip: a character left out, added, changed
+ * or swapped with its neighbour, or capitals for small letters.
+ *
+ * For names among which others may have their own, so that it is strict: a short name is only mistaken for
+ * letters of its own (`tll` is a slip of `ttl`, `tel` is not), and the name itself is none.
+ */
+bool
+push_similar_name_is_slip(const char *name, size_t size, const char *other);
+
 #endif

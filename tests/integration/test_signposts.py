@@ -182,3 +182,46 @@ def test_health_says_of_redis_why_it_is_down():
         assert components["readinessState"] == {"status": "OUT_OF_SERVICE"}
         assert components["redis"]["status"] == "DOWN" and "127.0.0.1:1" in components["redis"]["details"]["error"]
         assert get(running.management, "/actuator/health/liveness").json == {"status": "UP"}
+
+
+@pytest.mark.parametrize("body, wrong, right", [
+    ('{"channel":"c","message":1,"tll":"5s"}', "tll", "ttl"), ('{"channel":"c","message":1,"TTL":5}', "TTL", "ttl"),
+    ('{"chanel":"c","message":1}', "chanel", "channel"), ('{"channel":"c","mesage":1}', "mesage", "message"),
+    ('{"chanels":["c"],"message":1}', "chanels", "channels"), ('{"message":1,"chann\\u0065ll":"c"}', "channell", "channel"),
+])
+def test_a_misspelt_member_of_a_publish_is_named_with_the_right_one(server, body, wrong, right):
+    words = f"unknown member '{wrong}'; did you mean '{right}'?"
+    answer = request(server.port, post(body))
+    assert (answer.status, answer.error) == (400, words)
+    answer = request(server.port, post(f"[{body}]"))
+    assert answer.json == [{"error": words, "status": 400}]
+
+
+@pytest.mark.parametrize("more", [
+    '"id":7', '"messageId":"x"', '"channelId":1', '"channel_name":"x"', '"messages":[]', '"type":"t","tel":"1","url":""',
+    '"traceparent":"x"', '"traceParent":"x"', '"Channel":"c"', '"x":{"tll":1}', '"":1', '"ref":1',
+])
+def test_other_members_of_a_publish_are_left_alone(server, more):
+    assert request(server.port, post('{"channel":"c","message":1,%s}' % more)).status == 202
+
+
+def test_a_misspelt_member_of_a_command_is_named_with_the_right_one():
+    with Server(PUSH_WS_PUBLISH="on", PUSH_HISTORY_SIZE=3) as running, WebSocket(running.port, "x&acks=true") as ws, \
+            EventStream(running.port, "x&control=true") as sse:
+        ws.event()
+        for command, wrong, right in (
+                ('"subscribe","data":{"channel":"a"}', "channel", "channels"),
+                ('"subscribe","data":{"channels":["a"],"reff":1}', "reff", "ref"),
+                ('"unsubscribe","data":{"Channels":["a"],"ref":1}', "Channels", "channels"),
+                ('"publish","data":{"channel":"a","message":1,"tll":5}', "tll", "ttl")):
+            ws.send(frame(TEXT, '{"event":%s}' % command))
+            event = ws.event()
+            assert event["event"] == "error", event
+            assert event["data"]["error"] == f"unknown member '{wrong}'; did you mean '{right}'?"
+        token = re.search(rb":control (\S+)", sse.raw()).group(1).decode()
+        answer = request(running.port, post('{"suscribe":["a"]}', path=f"/sse/messages/{token}"))
+        assert (answer.status, answer.error) == (400, "unknown member 'suscribe'; did you mean 'subscribe'?")
+        answer = request(running.port, post('{"subscribe":["a"],"unsuscribe":["x"]}', path=f"/sse/messages/{token}"))
+        assert (answer.status, answer.error) == (400, "unknown member 'unsuscribe'; did you mean 'unsubscribe'?")
+        ws.send(frame(TEXT, '{"event":"subscribe","data":{"channels":["a"],"idea":1,"note":""}}'))
+        assert ws.event()["event"] == "subscribed"
