@@ -126,6 +126,11 @@ subscribe in a second one, and publish in a third:
   curl -N 'http://localhost:8080/sse/messages?channels=qwerty'
   curl -H 'Content-Type: application/json' http://localhost:8080/messages -d '{"channel":"qwerty","message":"hello"}'
 
+Health and metrics of one pod (the operators' port is a service of its own):
+
+  kubectl --context $context -n push port-forward service/push-management 8000
+  curl http://localhost:8000/actuator/health
+
 The cluster as Redis sees it (redis-3.worker-7: the pod, and its machine):
 
   kubectl --context $context -n push exec redis-0 -c redis -- redis-cli cluster nodes

@@ -51,6 +51,40 @@ def config():
 # What is written
 
 
+def written(name="compose.yaml"):
+    """The file itself, for what can be read without docker compose."""
+    return pytest.importorskip("yaml").safe_load((SOURCE / name).read_text())
+
+
+def started_with(service, services):
+    """What `docker compose up SERVICE` starts."""
+    found, due = set(), [service]
+    while due:
+        name = due.pop()
+        if name not in found:
+            found.add(name)
+            due += services[name].get("depends_on", [])
+    return found
+
+
+def test_up_push_starts_what_publishes_the_ports():
+    """`docker-compose up --build -d push`, as those who know the origin type it."""
+    services = written()["services"]
+    started = started_with("push", services)
+    assert {port.rsplit(":", 1)[1] for name in started for port in services[name].get("ports", [])} == {"8080", "8000"}
+    assert "prometheus" not in started
+
+
+def test_the_operators_port_is_this_machines_alone():
+    ports = [port for service in written()["services"].values() for port in service.get("ports", [])]
+    assert [port for port in ports if port.endswith(":8000")] == ["127.0.0.1:${MANAGEMENT_PORT:-8000}:8000"]
+    assert re.search(r"frontend operators\n\tbind :8000\n", BALANCER)
+
+
+def test_the_origins_name_of_the_tests_file_leads_to_them():
+    assert written("docker-compose.test.yml")["include"] == ["compose.test.yaml"]
+
+
 def test_it_sets_only_options_that_push_has():
     text = (SOURCE / "compose.yaml").read_text()
     known = own_options() | {"PUSH_IMAGE", "PUSH_REPLICAS", "PUSH_CPUS", "PUSH_MEMORY"}  # the file's own, for itself
@@ -90,7 +124,7 @@ def test_every_service_is_hardened_limited_and_started_again(config):
 def test_only_the_load_balancer_is_open_to_others(config):
     ports = [(name, port) for name, service in config["services"].items() for port in service.get("ports", [])]
     assert [name for name, port in ports if port.get("host_ip") != "127.0.0.1"] == ["lb"]
-    assert not any(port["target"] == 8000 for _, port in ports)
+    assert [port["host_ip"] for _, port in ports if port["target"] == 8000] == ["127.0.0.1"]
 
 
 def test_redis_is_reached_by_push_alone(config):
@@ -138,9 +172,10 @@ class Project:
 
     def __init__(self, docker, folder):
         self.docker, self.port, self.prometheus = docker, free_port(), free_port()
+        self.management = free_port()
         self.name = "pushtest%d" % self.port
         files = int(run("sh", "-c", "ulimit -Hn").strip().replace("unlimited", "1048576"))
-        self.environment = {"LB_PORT": str(self.port), "PROMETHEUS_PORT": str(self.prometheus),
+        self.environment = {"LB_PORT": str(self.port), "MANAGEMENT_PORT": str(self.management), "PROMETHEUS_PORT": str(self.prometheus),
                             "NOFILE": str(min(files, 4096)), "PUSH_IMAGE": "push-compose-test"}
         more = {"PUSH_DRAIN_DURATION": "2s", "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
         (folder / "more.json").write_text(json.dumps({"services": {"push": {"environment": more}}}))
@@ -306,6 +341,10 @@ def test_both_replicas_serve_behind_one_port(project):
     finally:
         for client in clients:
             client.close()
+
+
+def test_a_replica_answers_operators_of_this_machine(project):
+    assert http1.get(project.management, "/actuator/health").json["status"] == "UP"
 
 
 def test_replicas_are_replaced_under_load_without_a_refusal_or_a_loss(project):
