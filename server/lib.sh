@@ -11,6 +11,47 @@ die() {
 	exit 1
 }
 
+# need_writable FOLDER - end at once if nothing can be written there: what is built would be yesterday's.
+need_writable() {
+	local probe
+	mkdir -p "$1" 2>/dev/null && probe=$(mktemp "$1/.write-XXXXXX" 2>/dev/null) && rm -f "$probe" && return 0
+	die "cannot write to $1, where everything is built" \
+		"run it as the owner of the folder, or from a copy of your own: git clone $(dirname "$1") push"
+}
+
+# show_progress WORDS LOG - copy standard input to LOG; of ninja's steps, [12/345], show how far it is: on a terminal as
+# one line that moves, elsewhere as a line for each quarter.
+show_progress() {
+	local words=$1 line part shown=0 drawn=
+	while IFS= read -r line || [ -n "$line" ]; do
+		printf '%s\n' "$line"
+		[[ $line =~ ^\[([0-9]+)/([0-9]+)\]\  ]] || continue
+		if [ -t 2 ]; then
+			printf '\r==> %s: step %d of %d' "$words" "${BASH_REMATCH[@]:1:2}" >&2
+			drawn=1
+			continue
+		fi
+		part=$((BASH_REMATCH[1] * 4 / BASH_REMATCH[2]))
+		[ "$part" -gt "$shown" ] || continue
+		shown=$part
+		say "$words: step ${BASH_REMATCH[1]} of ${BASH_REMATCH[2]}"
+	done >"$2" || return 1
+	[ -z "$drawn" ] || printf '\n' >&2
+}
+
+# logged WORDS LOG COMMAND... - run it with its output in LOG, and show how far it is.  Its exit code is in $failed, since
+# after `logged ... ||` bash would not heed -e in what is run.
+logged() {
+	local words=$1 log=$2 codes
+	shift 2
+	set +e
+	(set -e; "$@") 2>&1 </dev/null | show_progress "$words" "$log"
+	codes=("${PIPESTATUS[@]}")
+	set -e
+	failed=${codes[0]}
+	[ "${codes[1]}" = 0 ] || failed=${codes[1]}
+}
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
