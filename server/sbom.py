@@ -18,7 +18,7 @@ PLACE = "usr/share/doc/push/sbom.json"
 # What server/deps builds and the plugins hold: (name, licence, how it is used, file of the image or None)
 BUILT = {
     "libwebsockets": ("MIT", "Debian's source package, built by server/deps with lwsws and plugins"),
-    "hiredis": ("BSD-3-Clause", "Debian's source package, built by server/deps, linked into push-broker"),
+    "hiredis": ("BSD-3-Clause", "Debian's, its static library or built from its source package by server/deps, linked into push-broker"),
     "llhttp": ("MIT", "Debian's static library, linked into the plugins"),
 }
 # inlined by the compiler from the headers of Debian's package
