@@ -22,7 +22,7 @@ def program(path, *lines):
 def run(*command, **env):
     """(exit code, what it printed and complained about)"""
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          stdin=subprocess.DEVNULL, env=environment(env), timeout=120, check=False)
+                          stdin=subprocess.DEVNULL, env=environment(env), timeout=200, check=False)
     return done.returncode, done.stdout
 
 
