@@ -100,12 +100,37 @@ def test_each_fixed_limit_has_the_value_of_its_constant(tmp_path):
         assert round(float(number.replace(",", "")) * UNITS[unit]) == value, name
 
 
+def sources():
+    """With literals in one piece and without comments."""
+    files = [path for folder in ("plugins", "server") for path in sorted((SOURCE / folder).rglob("*.[ch]"))]
+    text = re.sub(r"/\*.*?\*/", "", "\n".join(path.read_text() for path in files), flags=re.S)
+    return re.sub(r'"\s*\n?\s*\\?\s*\n?\s*"', "", text)
+
+
+ERRORS = re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "errors.md").read_text(), re.M)
+
+
 def test_each_error_on_the_page_is_one_that_the_programs_send():
-    sources = "\n".join(path.read_text() for folder in ("plugins", "server") for path in (SOURCE / folder).rglob("*.c"))
-    sources += "\n".join(path.read_text() for path in (SOURCE / "plugins").rglob("*.h"))
-    sources = re.sub(r'"\s*\n?\s*\\?\s*\n?\s*"', "", sources).replace('\\"', '"')
-    errors = re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "errors.md").read_text(), re.M)
-    assert len(errors) > 40
-    for error in errors:
+    text = sources().replace('\\"', '"')
+    assert len(ERRORS) > 100
+    for error in ERRORS:
         for part in re.split(r"\bX\b|\bN\b", error):
-            assert part.strip() in sources, error
+            assert part.strip() in text, error
+
+
+# Functions of plugins/ that take an error text for a client or publisher.
+SENDERS = ("push_reply_error", "push_answer_error", "push_message_fail", "answer_error", "refuse_body", "break_body",
+           "fail_line", "acks_refuse", "send_error", "subscriber_refuse", "complain", "invalid", "refuse", "wrong")
+# What `invalid` says to operators.
+NOT_CLIENTS = re.compile(r"^push.history.rules: |^must be PREFIX|^the (number|size|TTL) |^one rule too many|^cannot watch ")
+
+
+def test_each_error_that_clients_and_publishers_get_is_on_the_page():
+    """As far as it stands in the call itself."""
+    calls = re.findall(r"\b(?:%s)\(([^;]*?)\);" % "|".join(SENDERS), sources())
+    texts = {text for call in calls for text in re.findall(r'"((?:[^"\\\n]|\\.)*)"', call) if " " in text.strip()}
+    assert len(texts) > 50
+    page = "\n".join(ERRORS)
+    missing = {text for text in texts if not NOT_CLIENTS.match(text) and not all(
+        part.strip() in page for part in re.split(r"%[-.*\d]*[a-z]+", text.replace('\\"', '"')))}
+    assert missing == set()

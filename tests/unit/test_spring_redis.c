@@ -196,11 +196,11 @@ static void
 what_is_not_understood_is_refused_by_its_name(void **state)
 {
 	static const struct row rows[] = {
-		{{"SPRING_REDIS_HOST=db", "SPRING_REDIS_NODES=a,b"}, "SPRING_REDIS_NODES: not understood"},
+		{{"SPRING_REDIS_HOST=db", "SPRING_REDIS_NODES=a,b"}, "SPRING_REDIS_NODES: not supported"},
 		{{"SPRING_DATA_REDIS_MASTERREPLICA_NODES=a"},
-			"SPRING_DATA_REDIS_MASTERREPLICA_NODES: not understood"},
-		{{"SPRING_DATA_REDIS_SSL_BUNDLE=b"}, "SPRING_DATA_REDIS_SSL_BUNDLE: not understood"},
-		{{"SPRING_REDIS_CLUSTER_NODES_16=a"}, "SPRING_REDIS_CLUSTER_NODES_16: not understood"},
+			"SPRING_DATA_REDIS_MASTERREPLICA_NODES: not supported"},
+		{{"SPRING_DATA_REDIS_SSL_BUNDLE=b"}, "SPRING_DATA_REDIS_SSL_BUNDLE: not supported"},
+		{{"SPRING_REDIS_CLUSTER_NODES_16=a"}, "SPRING_REDIS_CLUSTER_NODES_16: not supported"},
 		{{"SPRING_REDIS_PASSWORD=geheim"}, "SPRING_REDIS_PASSWORD: needs SPRING_REDIS_HOST"},
 		{{"SPRING_REDIS_PORT=6379"}, "SPRING_REDIS_PORT: needs SPRING_REDIS_HOST"},
 		{{"SPRING_REDIS_DATABASE=1"}, "SPRING_REDIS_DATABASE: needs SPRING_REDIS_HOST"},
@@ -214,10 +214,10 @@ what_is_not_understood_is_refused_by_its_name(void **state)
 			 "SPRING_REDIS_PASSWORD=geheim", "SPRING_REDIS_SENTINEL_PASSWORD=geheimer"},
 			"SPRING_REDIS_SENTINEL_PASSWORD: must be SPRING_REDIS_PASSWORD"},
 		{{"SPRING_REDIS_URL=redis://db", "SPRING_REDIS_CLUSTER_NODES=a"}, "SPRING_REDIS_URL: "},
-		{{"SPRING_REDIS_URL=redis-cluster://geheim@db"}, "SPRING_REDIS_URL: begins with neither"},
+		{{"SPRING_REDIS_URL=redis-cluster://geheim@db"}, "SPRING_REDIS_URL: must begin with"},
 		{{"SPRING_REDIS_HOST=db", "SPRING_DATA_REDIS_HOST=other"},
 			"SPRING_REDIS_HOST and SPRING_DATA_REDIS_HOST have different values"},
-		{{"SPRING_REDIS_HOST=db", "SPRING_REDIS_SSL=maybe"}, "SPRING_REDIS_SSL: neither true"},
+		{{"SPRING_REDIS_HOST=db", "SPRING_REDIS_SSL=maybe"}, "SPRING_REDIS_SSL: must be true or false"},
 		{{"SPRING_REDIS_HOST=db", "SPRING_REDIS_PORT=x", "SPRING_REDIS_PASSWORD=geheim"},
 			"SPRING_REDIS_HOST: push.redis.url=redis://:***@db:x/0: not a host:port 'db:x'"},
 		{{"SPRING_REDIS_HOST=db:6379"}, "SPRING_REDIS_HOST: push.redis.url=redis://db:6379:6379/0"},
