@@ -133,7 +133,8 @@ def answers():
             text = re.sub(r"push_(broker_say|log\w*)\(.*?\);", "", code(path), flags=re.S)
             for literal in re.findall(r'"([^"\n]*)"', text):
                 literal = re.sub(r'^{"error":"(.*)"}$', r"\1", literal.replace("\0", '"'))
-                if re.match(r"[a-z'](?=.* [a-z0-9'])", literal) and "\\" not in literal and not OTHER.match(literal):
+                reads_like_one = re.search(r"^[a-z'](?=.* [a-z0-9'])| (must|is missing)\b", literal)
+                if reads_like_one and "\\" not in literal and not OTHER.match(literal):
                     yield literal
 
 
