@@ -93,7 +93,7 @@ parse_health(int argc, char **argv, struct settings *settings)
 		settings->health = "ready";
 	if (health_path(settings->health))
 		return true;
-	log_say(settings->log, PUSH_LOG_ERROR, "--health %s: neither live nor ready", settings->health);
+	log_say(settings->log, PUSH_LOG_ERROR, "--health %s: must be live or ready", settings->health);
 	return false;
 }
 

@@ -329,7 +329,7 @@ watch_worker(struct supervisor *self, struct generation *generation, struct work
 	} else if (worker->state == WORKER_STARTING && worker->failure[0]) {
 		on_start_failed(self, generation, worker, "");
 	} else if (worker->state == WORKER_STARTING && now_us() - worker->since_us > START_TIMEOUT_US) {
-		on_start_failed(self, generation, worker, "did not say within 10 s that it serves");
+		on_start_failed(self, generation, worker, "was not ready within 10 s");
 	}
 }
 

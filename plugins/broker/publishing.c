@@ -352,7 +352,8 @@ count_messages(const struct push_publish_request *request, bool is_array, size_t
 	if (is_array && push_json_scan_array(request->body, request->size, ret_count, error) != PUSH_OK)
 		return 400;
 	if (is_array && !*ret_count) {
-		snprintf(error->text, sizeof(error->text), "the array is empty, want a JSON object in it");
+		snprintf(error->text, sizeof(error->text),
+			"the array is empty: it must have at least one JSON object");
 		return 400;
 	}
 	if (request->is_lines)
@@ -448,7 +449,7 @@ push_publisher_publish(struct push_publisher *publisher, const struct push_publi
 	unsigned int status = count_messages(request, is_array, &count, &error);
 
 	if (!status && request->wait_written && !publisher->engine->can_track) {
-		snprintf(error.text, sizeof(error.text), "wait=written is not possible with this broker");
+		snprintf(error.text, sizeof(error.text), "wait=written is not supported with this broker");
 		status = 501;
 	}
 	if (status) {

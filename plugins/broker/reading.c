@@ -27,7 +27,7 @@ on_read(void *context, enum push_status status, const char *text, size_t size)
 		push_answer_error(404, "the channel has no history", reading->answer, reading->context);
 		break;
 	case PUSH_INVALID:
-		push_answer_error(400, "'since' is no id", reading->answer, reading->context);
+		push_answer_error(400, "'since' must be an id", reading->answer, reading->context);
 		break;
 	default: push_answer_error(503, push_status_text(status), reading->answer, reading->context); break;
 	}

@@ -328,11 +328,10 @@ push_shared_stats_render(const struct push_shared_stats *shared, struct push_buf
 	for (size_t i = 0; i < memory->layout.slot_count; i++)
 		count += memory->slots[i].number != 0;
 	push_buf_printf(to,
-		"# HELP push_workers Processes that serve, those that drain among them.\n"
+		"# HELP push_workers Worker processes, including those that drain.\n"
 		"# TYPE push_workers gauge\npush_workers %" PRIu64 "\n"
-		"# HELP push_worker_restarts_total Workers that ended by themselves, or did not start, and "
-		"were started "
-		"again.\n"
+		"# HELP push_worker_restarts_total Workers started again because they had ended unexpectedly "
+		"or had not started.\n"
 		"# TYPE push_worker_restarts_total counter\npush_worker_restarts_total %" PRIu64 "\n"
 		"# HELP push_worker_connections Clients of each worker now.\n"
 		"# TYPE push_worker_connections gauge\n",

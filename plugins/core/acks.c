@@ -435,11 +435,11 @@ acks_receive(struct push_subscriber *subscriber, const struct push_command *comm
 	if (!subscriber->hub->history || subscriber->state != SUBSCRIBER_OPEN)
 		return;
 	if (!subscriber->has_acks)
-		acks_refuse(subscriber, command, "acks were not asked for: connect with acks=true", now_us);
+		acks_refuse(subscriber, command, "acks are off: connect with acks=true", now_us);
 	else if (!push_command_text(command, "id", &text, &size))
 		acks_refuse(subscriber, command, "'id' is missing, or not a string", now_us);
 	else if (push_positions_parse(&id, text, size) != PUSH_OK || !was_sent(subscriber, &id))
-		acks_refuse(subscriber, command, "'id' is none that was sent on this connection", now_us);
+		acks_refuse(subscriber, command, "'id' was not sent on this connection", now_us);
 	else
 		acknowledge(subscriber, &id, now_us);
 }

@@ -45,9 +45,8 @@ push_acks_request_read(struct push_acks_request *ret_request, const struct push_
 	if ((!query->acks && !query->client) || !push_history_is_kept(options))
 		return PUSH_OK;
 	if (encoding != PUSH_ENCODING_WS)
-		return invalid(error,
-			query->client ? "'client' needs a WebSocket: an event stream cannot acknowledge"
-				      : "'acks' needs a WebSocket: an event stream cannot acknowledge");
+		return invalid(error, query->client ? "'client' is not supported with an event stream"
+						    : "'acks' is not supported with an event stream");
 	if (query->acks) {
 		request.is_wanted = is_text(query->acks, query->acks_size, "true");
 		is_off = is_text(query->acks, query->acks_size, "false");
@@ -56,7 +55,7 @@ push_acks_request_read(struct push_acks_request *ret_request, const struct push_
 	}
 	if (query->client) {
 		if (is_off)
-			return invalid(error, "'client' needs acks");
+			return invalid(error, "'client' is not supported with acks=false");
 		if (!is_name(query->client, query->client_size))
 			return invalid(error, "'client' must be 1 to 64 of the characters A-Z a-z 0-9 . _ -");
 		request.is_wanted = true;

@@ -67,12 +67,12 @@ push_http_url_parse(struct push_http_url *ret, const char *name, const char *tex
 	if (strlen(text) > PUSH_OPTION_TEXT_BYTES_MAX)
 		return fail(error, name, text, "longer than 240 bytes");
 	if (!strncmp(text, "https://", 8))
-		return fail(error, name, text, "https is not possible, send to a collector beside Push");
+		return fail(error, name, text, "https is not supported: send to a collector beside Push");
 	if (strncmp(text, SCHEME, strlen(SCHEME)) != 0)
-		return fail(error, name, text, "want http://host:port/path");
+		return fail(error, name, text, "must be http://host:port/path");
 	end = authority + strcspn(authority, "/?");
 	if (memchr(authority, '@', (size_t)(end - authority)))
-		return fail(error, name, text, "a user and a password are not possible");
+		return fail(error, name, text, "a user and a password are not supported");
 	is_address = *authority == '[';
 	host = authority + is_address;
 	host_end = is_address ? memchr(host, ']', (size_t)(end - host)) : host;

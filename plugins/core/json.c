@@ -154,7 +154,7 @@ push_publication_parse(struct push_publication *ret_publication, const char *bod
 	push_buf_init(&publication.value_copy, size);
 	status = read_value(&publication, &members[1], error);
 	if (status == PUSH_OK && members[0].text && members[2].text)
-		status = invalid(error, "'channel' and 'channels' exclude each other");
+		status = invalid(error, "'channel' is not supported with 'channels'");
 	if (status == PUSH_OK)
 		status = members[2].text ? read_channels(&publication, &members[2], options, error)
 					 : read_channel(&publication, &members[0], options, error);

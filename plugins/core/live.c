@@ -603,7 +603,7 @@ wait_again(const struct live_call *call, struct push_channel *channel)
 	struct live *live = call->subscriber->list->live;
 
 	if (live->count >= call->subscriber->hub->options->channels_max)
-		return "it is being subscribed already";
+		return "already being subscribed";
 	if (reserve_waiting(live) != PUSH_OK)
 		return push_status_text(PUSH_OUT_OF_MEMORY);
 	add_waiting(live, channel, call->request);
@@ -668,7 +668,7 @@ disappoint(const struct live_call *call, const struct push_channel *channel)
 		/* an `error` of an EventSource is the end of its connection; it hears `unsubscribed` */
 		if (subscriber->encoding != PUSH_ENCODING_SSE)
 			send_error(subscriber, request, channel->name, channel->name_size,
-				"it was unsubscribed before it was subscribed", call->now_us);
+				"unsubscribed before it was subscribed", call->now_us);
 		unref(request);
 	}
 }
@@ -831,7 +831,7 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	if (!wrong && is_subscribe)
 		wrong = read_id(request, &members[2]);
 	if (!wrong && request->has_id && subscriber->has_acks)
-		wrong = "no id where acks are: an ack would cover what is yet to be replayed";
+		wrong = "'id' is not supported with acks";
 	if (wrong)
 		send_error(subscriber, request, NULL, 0, wrong, now_us);
 	else
@@ -852,7 +852,7 @@ keep_early(struct push_subscriber *subscriber, const struct push_command *comman
 	}
 	if (live->early.size + sizeof(early) + early.size > live->early.max) {
 		send_error(subscriber, &(struct live_request){0}, NULL, 0,
-			"too much is asked for before the stream has begun", now_us);
+			"too many requests before the first ping", now_us);
 		return;
 	}
 	push_buf_append(&live->early, &early, sizeof(early));
@@ -1018,7 +1018,7 @@ control(struct push_subscriber *subscriber, struct live_request *request, struct
 	if (wrong)
 		return invalid(error, wrong);
 	if (!members[0].text && !members[1].text)
-		return invalid(error, "neither 'subscribe' nor 'unsubscribe' is there");
+		return invalid(error, "'subscribe' or 'unsubscribe' is missing");
 	status = read_names(&members[0], &to_join, error);
 	if (status == PUSH_OK)
 		status = read_names(&members[1], &to_leave, error);
@@ -1043,8 +1043,7 @@ push_hub_control(struct push_hub *hub, const char *token, size_t token_size, con
 		return PUSH_NOT_FOUND;
 	}
 	if (intake_is_full(subscriber)) {
-		snprintf(error->text, sizeof(error->text),
-			"the event stream has not read what it was sent, try again");
+		snprintf(error->text, sizeof(error->text), "the event stream reads too slowly, try again");
 		return PUSH_UNAVAILABLE;
 	}
 	status = push_json_scan_request(body, body_size, members, 3, error);

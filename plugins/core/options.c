@@ -95,7 +95,7 @@ set_option(struct push_options *options, size_t index, const char *label, const 
 		[BUDGET] = "not a size from 8mb to 64gb (256mb, 2gb), and not a share from 1% to 90%",
 		[COUNT] = "not a number",
 		[RATIO] = "not a share from 0 to 1, such as 0.01",
-		[SWITCH] = "neither on nor off (nor true or false)",
+		[SWITCH] = "must be on or off (or true or false)",
 	};
 	enum option_type type = fields[index].type;
 	char *field = (char *)options + fields[index].offset;
@@ -337,7 +337,7 @@ check_redis(const struct push_options *o, struct push_error *error)
 	else if (!url.tls && o->redis_tls_cert[0])
 		wrong = "push.redis.tls.cert: needs TLS, push.redis.url=rediss://...";
 	else if (!o->redis_tls_cert[0] != !o->redis_tls_key[0])
-		wrong = "push.redis.tls.cert and push.redis.tls.key: one is nothing without the other";
+		wrong = "push.redis.tls.cert and push.redis.tls.key: each needs the other";
 	else if (o->redis_timeout_us < 100000 || o->redis_timeout_us > 60000000)
 		wrong = "push.redis.timeout: must be from 100ms to 60s";
 	else if (o->redis_publish_wait_us > 30000000)
@@ -429,12 +429,12 @@ check_log(const struct push_options *o, struct push_error *error)
 {
 	enum push_log_level level;
 	const char *name = "push.log.level", *value = o->log_level,
-		   *why = "neither error, warn, info nor debug";
+		   *why = "must be error, warn, info or debug";
 
 	if (push_log_level_parse(value, &level)) {
 		name = "push.log.format";
 		value = o->log_format;
-		why = "neither text nor json";
+		why = "must be text or json";
 		if (!strcmp(value, "text") || !strcmp(value, "json"))
 			return PUSH_OK;
 	}

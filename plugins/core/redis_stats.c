@@ -15,8 +15,8 @@ render_trips(const struct push_redis_stats *stats, struct push_buf *to)
 	static const char name[] = "push_redis_round_trip_seconds";
 	uint64_t count = 0;
 
-	push_buf_printf(
-		to, "# HELP %s From a command's way out to its answer.\n# TYPE %s histogram\n", name, name);
+	push_buf_printf(to, "# HELP %s Time from sending a command to its answer.\n# TYPE %s histogram\n",
+		name, name);
 	for (int i = 0; i < PUSH_REDIS_TRIP_BUCKET_COUNT; i++) {
 		count += stats->trip_buckets[i];
 		push_buf_printf(to, "%s_bucket{le=\"%.6g\"} %" PRIu64 "\n", name,
@@ -34,52 +34,56 @@ push_redis_stats_render(const struct push_redis_stats *stats, struct push_buf *t
 		const char *name, *type, *help;
 		uint64_t value;
 	} rows[] = {
-		{"push_redis_servers", "gauge", "Servers that are responsible for channels.", stats->nodes},
-		{"push_redis_servers_up", "gauge", "Of those, with both connections up.", stats->nodes_up},
-		{"push_redis_channels", "gauge", "Channels that are subscribed, or are to be.",
+		{"push_redis_servers", "gauge", "Redis servers that serve channels.", stats->nodes},
+		{"push_redis_servers_up", "gauge",
+			"Redis servers that serve channels and have both connections up.", stats->nodes_up},
+		{"push_redis_channels", "gauge", "Channels subscribed in Redis, or waiting for that.",
 			stats->channels},
-		{"push_redis_commands_in_flight", "gauge", "Commands that wait for their answer.",
+		{"push_redis_commands_in_flight", "gauge", "Commands sent to Redis and not answered now.",
 			stats->commands},
-		{"push_redis_publishes_waiting", "gauge", "Publishes that wait for a server.",
+		{"push_redis_publishes_waiting", "gauge", "Publishes that wait for a Redis server now.",
 			stats->publishes_waiting},
-		{"push_redis_peers", "gauge", "Other Push nodes that are alive.", stats->peers},
-		{"push_redis_connects_total", "counter", "Connections that came up.", stats->connects},
-		{"push_redis_failures_total", "counter", "Connections that were lost, or did not come up.",
+		{"push_redis_peers", "gauge", "Other Push nodes that are up now.", stats->peers},
+		{"push_redis_connects_total", "counter", "Connections to Redis opened.", stats->connects},
+		{"push_redis_failures_total", "counter", "Connections to Redis lost or not established.",
 			stats->failures},
-		{"push_redis_messages_total", "counter", "Messages that came from Redis.", stats->messages},
+		{"push_redis_messages_total", "counter", "Messages received from Redis.", stats->messages},
 		{"push_redis_holes_total", "counter",
-			"Messages in front of which others were missing, which were fetched.", stats->holes},
+			"Messages that arrived after a gap in the numbering. Push fetched the missing ones.",
+			stats->holes},
 		{"push_redis_messages_lost_total", "counter",
-			"Of those, lost for want of memory; a gap was told.", stats->messages_lost},
-		{"push_redis_messages_replaced_total", "counter", "Of those, with bytes that are no UTF-8.",
+			"Messages from Redis dropped because memory was short. Clients got a gap event.",
+			stats->messages_lost},
+		{"push_redis_messages_replaced_total", "counter",
+			"Messages from Redis with bytes that are not UTF-8. Push replaced these bytes.",
 			stats->replaced},
-		{"push_redis_publishes_waited_total", "counter", "Publishes that could not be sent at once.",
+		{"push_redis_publishes_waited_total", "counter", "Publishes that waited for a Redis server.",
 			stats->publishes_waited},
-		{"push_redis_publishes_uncertain_total", "counter", "Publishes whose answer was lost.",
+		{"push_redis_publishes_uncertain_total", "counter",
+			"Publishes without an answer from Redis. They may have been published.",
 			stats->publishes_uncertain},
-		{"push_redis_command_errors_total", "counter", "Commands that were answered with an error.",
+		{"push_redis_command_errors_total", "counter", "Commands that Redis answered with an error.",
 			stats->command_errors},
 		{"push_redis_unkept_total", "counter",
-			"Messages of channels with history that were published, and that Redis refused to "
-			"keep.",
+			"Messages published to channels with history that Redis did not keep.",
 			stats->unkept},
 		{"push_redis_history_channels_dropped_total", "counter",
-			"Channels whose history was dropped to make room for that of others.",
+			"Channels whose history was dropped to free memory for other channels.",
 			stats->history_channels_dropped},
 		{"push_redis_counts_forgotten_total", "counter",
-			"Numbers of clients that Redis had lost, and was told again.",
+			"Subscriber counts that Redis had lost and that Push stored again.",
 			stats->counts_forgotten},
-		{"push_redis_gaps_total", "counter", "Channels that came back after a loss.", stats->gaps},
-		{"push_redis_probes_lost_total", "counter", "Probes that were published and did not arrive.",
+		{"push_redis_gaps_total", "counter", "Channels subscribed again after a loss.", stats->gaps},
+		{"push_redis_probes_lost_total", "counter", "Probes published to Redis that did not arrive.",
 			stats->probes_lost},
-		{"push_redis_topology_changes_total", "counter", "Changes of who is responsible for what.",
-			stats->topology_changes},
+		{"push_redis_topology_changes_total", "counter",
+			"Changes in the assignment of channels to Redis servers.", stats->topology_changes},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		render_value(to, rows[i].name, rows[i].type, rows[i].help, (double)rows[i].value);
 	render_value(to, "push_redis_resubscribe_seconds", "gauge",
-		"From the last connection to the last confirmation of a channel.",
+		"Time that the last subscription of all channels took after a new connection.",
 		(double)stats->resubscribe_us / 1e6);
 	render_trips(stats, to);
 }

@@ -261,8 +261,7 @@ push_redis_url_parse(struct push_redis_url *url, const char *text, struct push_e
 	}
 	if (!rest)
 		return fail(&parser,
-			"it begins with none of redis://, rediss://, unix://, redis+sentinel://, "
-			"redis+cluster://",
+			"must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
 			"", 0);
 	at = strrchr(rest, '@');
 	if (at && parse_login(&parser, rest, (size_t)(at - rest)) != PUSH_OK)

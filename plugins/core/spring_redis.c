@@ -156,8 +156,7 @@ take(struct spring *spring, const char *variable, const char *name, const char *
 	}
 	if (is_ignored(name))
 		return PUSH_OK;
-	return fail(spring, variable,
-		"not understood, and so not ignored: say where Redis is with push.redis.url");
+	return fail(spring, variable, "not supported: set push.redis.url");
 }
 
 static enum push_status
@@ -289,7 +288,7 @@ read_ssl(const struct spring *spring, bool *ret)
 			return PUSH_OK;
 		*ret |= !strcasecmp(text, yes[i]);
 	}
-	return !text || *ret ? PUSH_OK : fail(spring, spring->values[SSL].variable, "neither true nor false");
+	return !text || *ret ? PUSH_OK : fail(spring, spring->values[SSL].variable, "must be true or false");
 }
 
 /* The URL as it is, with what it lacks: a login, the database, TLS. */
@@ -305,8 +304,7 @@ append_url(const struct spring *spring, bool tls, struct push_buf *to)
 		tls = true;
 	}
 	if (!rest)
-		return fail(
-			spring, spring->values[URL].variable, "begins with neither redis:// nor rediss://");
+		return fail(spring, spring->values[URL].variable, "must begin with redis:// or rediss://");
 	push_buf_append_text(to, tls ? "rediss://" : "redis://");
 	at = strrchr(rest, '@');
 	if (!at)

@@ -66,13 +66,13 @@ by_label(struct push_buf *to, const char *name, const char *label, const char *c
 static void
 render_origin(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "ws_connections_count", "untyped", "WebSocket connections.",
+	single(to, "ws_connections_count", "untyped", "WebSocket connections now.",
 		stats->by_encoding[PUSH_ENCODING_WS].connections);
-	single(to, "sse_connections_count", "untyped", "SSE connections.",
+	single(to, "sse_connections_count", "untyped", "Event stream connections now.",
 		stats->by_encoding[PUSH_ENCODING_SSE].connections);
 	single(to, "ws_messages_total", "counter", "Messages written to WebSocket clients.",
 		stats->by_encoding[PUSH_ENCODING_WS].messages_out);
-	single(to, "sse_messages_total", "counter", "Messages written to SSE clients.",
+	single(to, "sse_messages_total", "counter", "Messages written to event streams.",
 		stats->by_encoding[PUSH_ENCODING_SSE].messages_out);
 	single(to, "pub_messages_total", "counter", "Messages accepted from publishers.", stats->published);
 }
@@ -126,7 +126,7 @@ static void
 render_transports(const struct push_stats *stats, struct push_buf *to)
 {
 	PER_TRANSPORT(stats, to, "push_connections", "gauge", "Connections now.", connections);
-	PER_TRANSPORT(stats, to, "push_connections_opened_total", "counter", "Connections since the start.",
+	PER_TRANSPORT(stats, to, "push_connections_opened_total", "counter", "Connections opened.",
 		connections_total);
 	PER_TRANSPORT(stats, to, "push_messages_sent_total", "counter", "Messages written to subscribers.",
 		messages_out);
@@ -142,7 +142,7 @@ render_transports(const struct push_stats *stats, struct push_buf *to)
 static void
 render_disconnects(const struct push_stats *stats, struct push_buf *to)
 {
-	head(to, "push_disconnects_total", "counter", "Connections ended, by reason.");
+	head(to, "push_disconnects_total", "counter", "Connections closed, by reason.");
 	for (int e = 0; e < PUSH_ENCODING_COUNT; e++)
 		for (int i = 0; i < PUSH_CLOSE_REASON_COUNT; i++) {
 			const char *label = push_close_reason_label((enum push_close_reason)i);
@@ -169,23 +169,25 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 	single(to, "push_published_bytes_total", "counter", "Bytes of accepted publish bodies.",
 		stats->published_bytes);
 	single(to, "push_origins_refused_total", "counter",
-		"Requests of web pages whose origin is not in push.cors.allowed.origins.",
+		"Requests refused because the page origin is not in push.cors.allowed.origins.",
 		stats->origins_refused);
 	single(to, "push_routes_limited_total", "counter",
-		"Requests left to lws' sockets, since too many new hosts or paths came at once.",
+		"Requests handed to lws sockets because of too many new hosts or paths at once.",
 		stats->routes_limited);
 	single(to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
 	single(to, "push_channels_refused_total", "counter",
-		"Channels that nobody was subscribed to and that were refused for that.",
+		"Subscriptions to new channels refused because of push.channels.total.max.",
 		stats->channels_refused);
-	single(to, "push_subscriptions", "gauge", "Subscriptions now, of all connections.",
+	single(to, "push_subscriptions", "gauge", "Subscriptions of all connections now.",
 		stats->subscriptions);
 	single(to, "push_paused_clients", "gauge",
-		"Clients that are not read from now, since they have asked for more than was done for them.",
+		"Clients that Push does not read from now, because too many of their requests are "
+		"unfinished.",
 		stats->paused);
-	single(to, "push_pauses_total", "counter", "How often a client was no longer read from for that.",
-		stats->pauses);
-	single(to, "push_outbox_bytes", "gauge", "Bytes that wait for subscribers now.", stats->outbox_bytes);
+	single(to, "push_pauses_total", "counter",
+		"Times that Push stopped reading from a client for this reason.", stats->pauses);
+	single(to, "push_outbox_bytes", "gauge", "Bytes in the queues of all clients now.",
+		stats->outbox_bytes);
 }
 
 static void
@@ -203,54 +205,54 @@ render_memory(const struct push_stats *stats, struct push_buf *to)
 	};
 
 	head(to, "push_memory_bytes", "gauge",
-		"Bytes of push.memory.max that are in use now: what waits for subscribers, what the kernel "
-		"may buffer for slow ones, requests and answers under way, history, values kept by name, "
-		"channels.");
+		"Bytes of push.memory.max in use now: queues, socket buffers of slow clients, unfinished "
+		"requests and answers, history, values kept by name, channels.");
 	by_label(to, "push_memory_bytes", "for", uses, stats->memory, PUSH_MEMORY_USE_COUNT);
-	single(to, "push_memory_max_bytes", "gauge", "push.memory.max, of all workers together.",
+	single(to, "push_memory_max_bytes", "gauge", "push.memory.max of all workers together.",
 		stats->memory_max);
 	head(to, "push_memory_relieved_total", "counter",
-		"What gave way since memory was short: slow clients, connections whose answers are not read "
-		"or whose bodies or messages do not end, messages of history, publishes.");
+		"Times that Push freed memory because push.memory.max was reached: slow clients closed, "
+		"connections with unread answers or unfinished requests closed, messages of history dropped, "
+		"publishes refused.");
 	by_label(to, "push_memory_relieved_total", "what", relieved, stats->relieved, PUSH_RELIEF_COUNT);
 }
 
 static void
 render_history(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "push_history_bytes", "gauge", "Bytes of messages kept for clients that come back, now.",
-		stats->history_bytes);
-	single(to, "push_history_messages", "gauge", "Messages kept now.", stats->history_messages);
+	single(to, "push_history_bytes", "gauge", "Bytes of history in memory now.", stats->history_bytes);
+	single(to, "push_history_messages", "gauge", "Messages of history in memory now.",
+		stats->history_messages);
 	single(to, "push_history_dropped_total", "counter",
-		"Messages that left before their time, since all of them took too much memory.",
+		"Messages of history dropped before push.history.ttl because of push.history.memory.max.",
 		stats->history_dropped);
-	single(to, "push_resumes_total", "counter", "Clients that came back with an id.", stats->resumes);
-	single(to, "push_replayed_total", "counter", "Messages replayed to them.", stats->replayed);
-	single(to, "push_gaps_total", "counter", "Gaps in a channel's history that clients were told of.",
+	single(to, "push_resumes_total", "counter", "Clients that resumed with an id.", stats->resumes);
+	single(to, "push_replayed_total", "counter", "Messages replayed to clients that resumed.",
+		stats->replayed);
+	single(to, "push_gaps_total", "counter",
+		"Gap events sent to clients because history does not have the missing messages.",
 		stats->gaps);
 }
 
 static void
 render_live(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "push_live_subscribed_total", "counter", "Channels that were added to open connections.",
+	single(to, "push_live_subscribed_total", "counter", "Channels added to open connections.",
 		stats->live_subscribed);
-	single(to, "push_live_unsubscribed_total", "counter", "Channels that open connections left.",
+	single(to, "push_live_unsubscribed_total", "counter", "Channels removed from open connections.",
 		stats->live_unsubscribed);
 	single(to, "push_live_refused_total", "counter",
-		"Channels, and whole requests, that such a change was refused for.", stats->live_refused);
+		"Channels, and whole requests, refused on open connections.", stats->live_refused);
 }
 
 static void
 render_acks(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "push_acks_total", "counter", "Acknowledgements of clients that covered something new.",
-		stats->acks);
-	single(to, "push_redelivered_total", "counter",
-		"Messages sent again, since no acknowledgement came in time.", stats->redelivered);
+	single(to, "push_acks_total", "counter", "Acks that confirmed at least one message.", stats->acks);
+	single(to, "push_redelivered_total", "counter", "Messages sent again because no ack arrived in time.",
+		stats->redelivered);
 	single(to, "push_unacknowledged_messages", "gauge",
-		"Messages sent to clients that acknowledge, and not acknowledged, now.",
-		stats->unacknowledged);
+		"Messages sent and not acknowledged now, of clients with acks.", stats->unacknowledged);
 }
 
 /* Bucket i holds what is below 2^(first_bits + i) microseconds, the one behind them everything else. */
@@ -276,13 +278,13 @@ static void
 render_times(const struct push_stats *stats, struct push_buf *to)
 {
 	histogram(to, "push_delivery_latency_seconds",
-		"From a publish accepted to its message written to a subscriber's socket.",
+		"Time from the acceptance of a publish until its message is written to a subscriber's "
+		"socket.",
 		stats->latency_buckets, PUSH_LATENCY_BUCKET_COUNT, PUSH_LATENCY_FIRST_BITS,
 		stats->latency_sum_us);
 	histogram(to, "push_loop_lag_seconds",
-		"How late the event loop is, 100 times a second in each worker: how long what comes has to "
-		"wait.",
-		stats->lag_buckets, PUSH_LAG_BUCKET_COUNT, PUSH_LAG_FIRST_BITS, stats->lag_sum_us);
+		"Delay of the event loop, measured 100 times a second in each worker.", stats->lag_buckets,
+		PUSH_LAG_BUCKET_COUNT, PUSH_LAG_FIRST_BITS, stats->lag_sum_us);
 }
 
 /* What alerts go by. */
@@ -290,19 +292,16 @@ static void
 render_state(const struct push_stats *stats, const struct push_options *options, struct push_buf *to)
 {
 	single(to, "push_broker_up", "gauge",
-		"1 while the broker can be reached and does not refuse every publish, of several workers by "
-		"all "
-		"of them.",
+		"1 if every worker reaches its broker, and the broker does not refuse every publish.",
 		stats->broker_up);
-	single(to, "push_draining", "gauge", "Workers that have asked their clients to reconnect elsewhere.",
-		stats->draining);
+	single(to, "push_draining", "gauge", "Workers that drain now.", stats->draining);
 	single(to, "push_log_lines_dropped_total", "counter",
-		"Lines of the log that were dropped, since what reads it stood still or failed.",
+		"Log lines dropped because the reader of the log was too slow or failed.",
 		stats->log_lines_dropped);
 	single(to, "push_channels_limit", "gauge",
-		"Channels that a worker may have (push.channels.total.max).", options->channels_total_max);
-	head(to, "push_connection_lifetime_seconds", "gauge",
-		"How long a connection lives on average, as configured.");
+		"Maximum number of channels of a worker (push.channels.total.max).",
+		options->channels_total_max);
+	head(to, "push_connection_lifetime_seconds", "gauge", "Configured mean lifetime of a connection.");
 	push_buf_printf(to, "push_connection_lifetime_seconds %.3f\n",
 		(double)(options->lifetime_min_us + options->lifetime_max_us) / 2e6);
 }
@@ -317,8 +316,7 @@ render_traces(const struct push_stats *stats, struct push_buf *to)
 	};
 
 	head(to, "push_trace_spans_total", "counter",
-		"Spans by what became of them: exported, dropped since there were too many, failed at the "
-		"collector.");
+		"Spans by result: exported, dropped because there were too many, failed at the collector.");
 	by_label(to, "push_trace_spans_total", "result", labels, stats->trace_spans, PUSH_TRACE_RESULT_COUNT);
 }
 
@@ -327,7 +325,8 @@ static void
 render_process(const struct push_process *process, const struct push_options *options, const char *version,
 	struct push_buf *to)
 {
-	head(to, "process_start_time_seconds", "gauge", "When the process started, since 1970.");
+	head(to, "process_start_time_seconds", "gauge",
+		"Start time of the process, in seconds after 1970-01-01 UTC.");
 	push_buf_printf(to, "process_start_time_seconds %.3f\n", process->start_time_s);
 	head(to, "process_uptime_seconds", "gauge", "How long the process has run.");
 	push_buf_printf(to, "process_uptime_seconds %.3f\n",
@@ -339,14 +338,15 @@ render_process(const struct push_process *process, const struct push_options *op
 	push_buf_printf(to, "process_cpu_seconds_total %.3f\n", process->cpu_s);
 	single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", process->resident_bytes);
 	single(to, "process_open_fds", "gauge", "Open file descriptors.", process->open_files);
-	single(to, "process_max_fds", "gauge", "Limit of open file descriptors.", process->open_files_max);
+	single(to, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
+		process->open_files_max);
 	head(to, "push_open_fds_ratio", "gauge",
-		"Open file descriptors as a part of their limit, of the worker that is nearest to it.");
+		"Open file descriptors divided by their maximum, of the worker with the highest ratio.");
 	push_buf_printf(to, "push_open_fds_ratio %.6f\n", process->open_files_ratio);
 	single(to, "push_direct_connections", "gauge",
-		"Connections on Push's own sockets, of clients, publishers and those who have not said yet.",
+		"Connections on direct sockets: clients, publishers, and connections without a request.",
 		process->direct_connections);
-	head(to, "push_build_info", "gauge", "Always 1; the labels tell what runs.");
+	head(to, "push_build_info", "gauge", "Always 1. The labels show the version and the engine.");
 	push_buf_printf(to, "push_build_info{version=\"%s\",engine=\"%s\"} 1\n", version,
 		options->redis_url[0] ? "redis" : "memory");
 }

@@ -840,8 +840,7 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	case PUSH_COMMAND_ACK: acks_receive(subscriber, command, now_us); return; /* without an answer */
 	case PUSH_COMMAND_RESUME:
 		if (subscriber->has_acks)
-			acks_refuse(subscriber, command,
-				"not where acks are: an ack would cover what is yet to be replayed", now_us);
+			acks_refuse(subscriber, command, "'resume' is not supported with acks", now_us);
 		else if (push_command_text(command, "id", &text, &size))
 			session_resume(subscriber, text, size, now_us);
 		else

@@ -358,7 +358,7 @@ publish_body(struct push_http_conn *conn)
 	push_timer_disarm(&conn->timer);
 	if (!conn->answers.size)
 		push_list_remove(&conn->burden.link); /* what is under way is not the client's to end */
-	push_buf_init(&conn->body, body.max); /* its bytes are `body`'s now */
+	push_buf_init(&conn->body, body.max);         /* its bytes are `body`'s now */
 	push_buf_charge(&conn->body, body.account);
 	publish(conn, body.bytes ? body.bytes : "", body.size);
 	push_buf_fini(&body);
@@ -1140,7 +1140,7 @@ direct_request_on_timer(struct push_timer *timer, uint64_t now_us)
 
 	(void)now_us;
 	if (conn->state == CONN_BODY && !(conn->lines && conn->answers.size))
-		break_body(conn, 408, "the body did not come in time");
+		break_body(conn, 408, "the body did not arrive in time");
 	else
 		conn_close(conn);
 }

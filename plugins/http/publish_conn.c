@@ -214,9 +214,9 @@ read_arguments(struct publish *publish)
 		status = 415;
 		publish->error = "Content-Type must be application/json or application/x-ndjson";
 	} else if (!read_wait(publish)) {
-		publish->error = "'wait' can only be 'written'";
+		publish->error = "'wait' must be 'written'";
 	} else if (publish->is_lines && (publish->has_key || publish->wait_written)) {
-		publish->error = "neither Idempotency-Key nor wait is possible with application/x-ndjson";
+		publish->error = "Idempotency-Key and wait are not supported with application/x-ndjson";
 	}
 	if (publish->error)
 		publish->reply.status = status;
@@ -669,7 +669,7 @@ publish_conn_timeout(struct publish *publish)
 	if (publish->state == PUBLISH_WAITING || publish->ended)
 		return 0;
 	publish->reply.close = true;
-	(void)answer_error(publish, 408, "the body did not come in time");
+	(void)answer_error(publish, 408, "the body did not arrive in time");
 	return -1;
 }
 

@@ -266,7 +266,7 @@ die(struct redis_engine *engine, struct redis_peer *peer)
 
 	peer->is_dead = true;
 	count_ghosts(engine);
-	redis_log(engine, PUSH_LOG_ERROR, "node %s is silent: its clients do not count any more", peer->id);
+	redis_log(engine, PUSH_LOG_ERROR, "node %s timed out; its clients are no longer counted", peer->id);
 	if (peer->heard_us >= engine->moved_us)
 		return;
 	/* it can no longer say whether it published on an old server */

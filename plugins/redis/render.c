@@ -26,9 +26,8 @@ render_servers(const struct redis_engine *engine, struct push_buf *to)
 {
 	size_t shown = 0;
 
-	push_buf_printf(to,
-		"# HELP push_redis_server_up Whether both connections to a server are up, of the worker that "
-		"answers.\n# TYPE push_redis_server_up gauge\n");
+	push_buf_printf(to, "# HELP push_redis_server_up 1 if both connections to the server are up, for the "
+			    "worker that answers.\n# TYPE push_redis_server_up gauge\n");
 	for (const struct push_list *item = engine->nodes.next;
 		item != &engine->nodes && shown < PUSH_REDIS_SERVERS_SHOWN_MAX; item = item->next, shown++) {
 		const struct redis_node *node = push_container_of(item, struct redis_node, item);
@@ -47,9 +46,9 @@ render_slots(const struct redis_engine *engine, struct push_buf *to)
 	for (unsigned int slot = 0; slot < PUSH_REDIS_SLOT_COUNT; slot++)
 		unserved += !engine->slots[slot] || !engine->slots[slot]->is_up;
 	push_buf_printf(to,
-		"# HELP push_redis_slots_unserved Slots of the cluster without a server that is up, of the "
-		"worker "
-		"that answers.\n# TYPE push_redis_slots_unserved gauge\npush_redis_slots_unserved %u\n",
+		"# HELP push_redis_slots_unserved Slots of the cluster without a server that is up, for the "
+		"worker that answers.\n# TYPE push_redis_slots_unserved gauge\npush_redis_slots_unserved "
+		"%u\n",
 		unserved);
 }
 
@@ -64,7 +63,8 @@ redis_render_state(const struct push_engine *base, struct push_buf *to)
 	const struct redis_engine *engine = (const struct redis_engine *)base;
 
 	push_buf_printf(to,
-		"# HELP push_redis_info Of which kind Redis is.\n# TYPE push_redis_info gauge\n"
+		"# HELP push_redis_info Always 1. The labels show the kind of Redis.\n# TYPE push_redis_info "
+		"gauge\n"
 		"push_redis_info{topology=\"%s\",sharded=\"%s\"} 1\n",
 		kinds[engine->url.kind], engine->options->redis_sharded ? "on" : "off");
 	render_servers(engine, to);

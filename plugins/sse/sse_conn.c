@@ -136,7 +136,7 @@ open_stream(struct lws *wsi, struct push_broker_link *link, struct push_reply re
 		push_channels_fini(&channels);
 	} else if (!read_control(wsi, &with_token)) {
 		reply.status = 400;
-		result = push_reply_error(wsi, reply, "'control' can only be 'true'");
+		result = push_reply_error(wsi, reply, "'control' must be 'true'");
 		push_channels_fini(&channels);
 	} else {
 		result = start_stream(wsi, link, &channels, with_token, reply, ret_connection);

@@ -127,8 +127,8 @@ def test_what_cannot_be_asked_is_said(tmp_path):
         done = subprocess.run([PUSHD, *arguments], capture_output=True, text=True, env=environment(env))
         return done.returncode, done.stderr
 
-    assert run("--health", "dead") == (2, "pushd: --health dead: neither live nor ready\n")
-    assert run("--health=") == (2, "pushd: --health : neither live nor ready\n")
+    assert run("--health", "dead") == (2, "pushd: --health dead: must be live or ready\n")
+    assert run("--health=") == (2, "pushd: --health : must be live or ready\n")
     code, err = run("--config", tmp_path / "none", "--health")
     assert code == 1 and f"{tmp_path}/none/conf: No such file" in err
 

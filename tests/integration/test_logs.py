@@ -336,8 +336,8 @@ def test_files_that_are_no_shape_at_all_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("variable, value, what", [
-    ("PUSH_LOG_FORMAT", "xml", "push.log.format=xml: neither text nor json"),
-    ("PUSH_LOG_LEVEL", "loud", "push.log.level=loud: neither error, warn, info nor debug"),
+    ("PUSH_LOG_FORMAT", "xml", "push.log.format=xml: must be text or json"),
+    ("PUSH_LOG_LEVEL", "loud", "push.log.level=loud: must be error, warn, info or debug"),
 ])
 def test_a_bad_value_is_named(variable, value, what):
     with Server(wait=False, **{variable: value}) as server:

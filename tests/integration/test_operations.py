@@ -182,7 +182,7 @@ def test_sighup_with_a_bad_configuration_keeps_the_worker():
     ({"PUSH_MESAGE_MAX_SIZE": "1mb"}, ["PUSH_MESAGE_MAX_SIZE=1mb", "did you mean PUSH_MESSAGE_MAX_SIZE?"]),
     ({"PUSH_WORKER": "2"}, ["did you mean PUSH_WORKERS?"]),
     ({"SPRING_REDIS_PASSWORD": "geheim"}, ["SPRING_REDIS_PASSWORD", "SPRING_REDIS_HOST"]),
-    ({"SPRING_REDIS_NODES": "a:1,b:1"}, ["SPRING_REDIS_NODES", "not understood", "push.redis.url"]),
+    ({"SPRING_REDIS_NODES": "a:1,b:1"}, ["SPRING_REDIS_NODES", "not supported", "push.redis.url"]),
     ({"PUSH_MESSAGE_MAX_SIZE": "1tb"}, ["PUSH_MESSAGE_MAX_SIZE", "1tb"]),
     ({"PUSH_RECONNECT_DITHER_MIN_DURATION": "10m"}, ["push.reconnect.dither.min.duration", "max"]),
     ({"PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "2m"}, ["push.client.close.grace.period.duration", "min"]),

@@ -333,7 +333,7 @@ def test_what_publishers_ask_for_is_limited(collector, traced):
 
 
 @pytest.mark.parametrize("options,words", [
-    ({"PUSH_TRACE_URL": "https://c:4318/v1/traces"}, "push.trace.url=https://c:4318/v1/traces: https is not possible"),
+    ({"PUSH_TRACE_URL": "https://c:4318/v1/traces"}, "push.trace.url=https://c:4318/v1/traces: https is not supported"),
     ({"PUSH_TRACE_URL": "http://u:secret@c:4318/"}, "push.trace.url=...@...: a user and a password"),
     ({"PUSH_TRACE_URL": "http://c:0/"}, "the port must be from 1 to 65535"),
     ({"PUSH_TRACE_URL": "http://c/a b"}, "must be percent-encoded"),

@@ -73,7 +73,7 @@ def test_who_goes_away_is_not_waited_for(server):
 
 def test_what_can_be_waited_for_is_checked(server):
     answer = publish(server, "c", 1, query="?wait=read")
-    assert answer.status == 400 and "'wait' can only be 'written'" in answer.error
+    assert answer.status == 400 and "'wait' must be 'written'" in answer.error
 
 
 def test_who_is_still_reading_what_it_missed_is_waited_for(server):

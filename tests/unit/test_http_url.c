@@ -41,10 +41,10 @@ what_is_wrong_is_named(void **state)
 	static const struct {
 		const char *text, *why;
 	} rows[] = {
-		{"", "want http://host:port/path"},
-		{"collector:4318", "want http://host:port/path"},
-		{"HTTP://a", "want http://host:port/path"},
-		{"https://a", "https is not possible"},
+		{"", "must be http://host:port/path"},
+		{"collector:4318", "must be http://host:port/path"},
+		{"HTTP://a", "must be http://host:port/path"},
+		{"https://a", "https is not supported"},
 		{"http://", "no such host"},
 		{"http:///x", "no such host"},
 		{"http://:1/", "no such host"},
@@ -64,8 +64,8 @@ what_is_wrong_is_named(void **state)
 		{"http://a/b#c", "must be percent-encoded"},
 		{"http://a/\xc3\xbc", "must be percent-encoded"},
 		{"http://a/b\r\nX: y", "must be percent-encoded"},
-		{"http://user:secret@a/", "a user and a password are not possible"},
-		{"https://user:secret@a/", "https is not possible"},
+		{"http://user:secret@a/", "a user and a password are not supported"},
+		{"https://user:secret@a/", "https is not supported"},
 	};
 
 	(void)state;

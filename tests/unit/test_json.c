@@ -177,7 +177,7 @@ what_is_wrong_is_said(void **state)
 		{"{\"channel\":\"\",\"message\":1}", "bad channel name '': empty"},
 		{"{\"channel\":\"a\\nb\",\"message\":1}", "control character"},
 		{"{\"channel\":\"a\\u0000b\",\"message\":1}", "control character"},
-		{"{\"channel\":\"c\",\"channels\":[\"c\"],\"message\":1}", "exclude each other"},
+		{"{\"channel\":\"c\",\"channels\":[\"c\"],\"message\":1}", "is not supported with 'channels'"},
 		{"{\"channels\":\"c\",\"message\":1}", "'channels' must be an array of strings"},
 		{"{\"channels\":[\"c\",1],\"message\":1}", "'channels' must be an array of strings"},
 		{"{\"channels\":[],\"message\":1}", "'channels' is empty"},

@@ -255,9 +255,9 @@ contradictions_name_both_options(void **state)
 		{"push.ack.window", "0", "push.ack.window", "from 1"},
 		{"push.ack.window", "4097", "push.ack.window", "4096"},
 		{"push.client.ttl", "9999ms", "push.client.ttl", "at least 10s"},
-		{"push.log.level", "loud", "push.log.level=loud", "error, warn, info nor debug"},
-		{"push.log.level", "", "push.log.level=", "error, warn, info nor debug"},
-		{"push.log.format", "JSON", "push.log.format=JSON", "text nor json"},
+		{"push.log.level", "loud", "push.log.level=loud", "error, warn, info or debug"},
+		{"push.log.level", "", "push.log.level=", "error, warn, info or debug"},
+		{"push.log.format", "JSON", "push.log.format=JSON", "text or json"},
 	};
 
 	(void)state;

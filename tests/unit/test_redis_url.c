@@ -66,9 +66,9 @@ what_is_wrong_is_named_and_the_password_never_shown(void **state)
 	static const struct {
 		const char *text, *expected;
 	} rows[] = {
-		{"", "begins with none of"},
-		{"localhost:6379", "begins with none of"},
-		{"http://me:geheim@db", "begins with none of"},
+		{"", "must begin with"},
+		{"localhost:6379", "must begin with"},
+		{"http://me:geheim@db", "must begin with"},
 		{"redis://", "not a host"},
 		{"redis://:geheim@", "not a host"},
 		{"redis://a b", "not a host 'a b'"},
