@@ -1,9 +1,9 @@
 /*
  * http.c - see http.h.
  *
- * Connections are kept for the next request (LCCSCF_PIPELINE), so that a thousand lines need one.  A request
- * has been sent once lws asks for its headers: an error before that is a server that cannot be reached, one
- * after it leaves open whether the server has carried the request out.
+ * A connection serves one request: lws keeps one for the next only where the header Host has no port.  A
+ * request has been sent once lws asks for its headers: an error before that is a server that cannot be
+ * reached, one after it leaves open whether the server has carried the request out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,7 +142,7 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, voi
 	struct exchange *exchange = lws_get_opaque_user_data(wsi);
 
 	(void)user;
-	/* a kept connection has none between two requests */
+	/* it has ended, or nobody waits for it any more */
 	if (!exchange)
 		return 0;
 	switch (reason) {
@@ -158,8 +158,11 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, voi
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
 		lws_set_opaque_user_data(wsi, NULL);
 		finish(exchange, HTTP_ANSWERED, NULL);
+		return -1;
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		lws_set_opaque_user_data(wsi, NULL);
+		fail(exchange, in);
 		return 0;
-	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: fail(exchange, in); return 0;
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
 		lws_set_opaque_user_data(wsi, NULL);
 		finish(exchange, exchange->answer->status ? HTTP_ANSWERED : HTTP_LOST,
@@ -186,14 +189,11 @@ http_ask(struct loop *loop, const struct url *url, const char *const *headers,
 	push_buf_append_text(&path, request->path);
 	push_buf_append(&path, "", 1);
 	url_fill(url, &info);
-	info.ssl_connection |= LCCSCF_PIPELINE;
 	info.path = path.bytes;
 	info.method = request->method;
 	info.local_protocol_name = LOOP_HTTP;
 	info.opaque_user_data = &exchange;
 	info.pwsi = &wsi;
-	/* what has happened to kept connections in the meantime comes first */
-	lws_service(loop->context, -1);
 	if (path.status != PUSH_OK)
 		finish(&exchange, HTTP_UNREACHABLE, "the request is too long");
 	else if (!lws_client_connect_via_info(&info))

@@ -1,10 +1,10 @@
 /*
  * publish_lines.c - see publish.h: lines from stdin.
  *
- * What stdin has at the moment, up to CLI_BATCH_LINES_MAX lines, is one request of application/x-ndjson on a
- * connection that is kept; the next one follows when its answers have come.  So a line that is typed is
- * published at once, a file goes by the thousand, no proxy and no TLS has to pass a body without an end, and
- * after an error it is known which lines have been published.
+ * What stdin has at the moment, up to CLI_BATCH_LINES_MAX lines, is one request of application/x-ndjson; the
+ * next one follows when its answers have come.  So a line that is typed is published at once, a file goes by
+ * the thousand, no proxy and no TLS has to pass a body without an end, no body stalls while stdin is quiet
+ * (the server allows 4 s), and after an error it is known which lines have been published.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -84,8 +84,7 @@ session_move(struct session *session)
 	if (session->next || session->is_ending || !session->link || !session->link->is_alive)
 		return;
 	lws_sul_cancel(&session->retry);
-	copies_clear(&session->copies);
-	lws_sul_cancel(&session->settle);
+	copies_clear(&session->next_copies);
 	session->next = open_link(session);
 }
 
@@ -100,7 +99,7 @@ on_cut(lws_sorted_usec_list_t *timer)
 {
 	struct session *session = lws_container_of(timer, struct session, cut);
 
-	session_cut(session);
+	session_cut(session, session->is_quiet);
 }
 
 static void
@@ -115,22 +114,23 @@ cut_later(struct session *session)
 }
 
 void
-session_cut(struct session *session)
+session_cut(struct session *session, bool is_quiet)
 {
 	struct link *old = session->link, *link = session->next;
-	bool is_quiet = session->is_quiet;
 
 	lws_sul_cancel(&session->cut);
+	lws_sul_cancel(&session->settle);
 	session->link = link;
 	session->next = NULL;
+	copies_clear(&session->copies);
+	session->copies = session->next_copies;
+	session->next_copies = (struct copies){.list = NULL};
 	if (old)
 		link_close(old);
 	link->is_moved = link->is_alive;
 	session_take_held(session);
-	if (is_quiet)
-		copies_clear(&session->copies);
-	else
-		lws_sul_schedule(session->loop->context, 0, &session->settle, on_settle, CLI_SETTLE_US);
+	lws_sul_schedule(
+		session->loop->context, 0, &session->settle, on_settle, is_quiet ? 1 : CLI_SETTLE_US);
 }
 
 static void
@@ -170,7 +170,7 @@ on_event(void *owner, struct link *link, const struct link_event *event)
 	if (link != session->next)
 		session_take(session, link, event);
 	else if (!held_add(&session->held, event)) {
-		session_cut(session);
+		session_cut(session, false);
 		session_take(session, link, event);
 	}
 }
@@ -250,7 +250,7 @@ on_end(void *owner, struct link *link, const struct link_end *end)
 			(lws_usec_t)(CLI_RETRY_FIRST_US +
 				     push_random_upto(&session->random, CLI_RETRY_FIRST_US)));
 	} else if (session->next) {
-		session_cut(session);
+		session_cut(session, false);
 		return;
 	} else {
 		session->link = NULL;
@@ -324,6 +324,7 @@ session_run(struct session *session)
 	fflush(stdout);
 	held_clear(&session->held);
 	copies_clear(&session->copies);
+	copies_clear(&session->next_copies);
 	push_buf_fini(&session->path);
 	return session->exit_code;
 }

@@ -28,9 +28,10 @@ struct session {
 	const struct cli_arguments *arguments;
 	char id[CLI_ID_BYTES_MAX + 1]; /* how far it has come; "": nowhere yet */
 	struct push_buf path;
-	struct link *link, *next; /* next: moving */
-	struct held held;         /* events of `next` */
-	struct copies copies;
+	struct link *link, *next;  /* next: moving */
+	struct held held;          /* events of `next` */
+	struct copies copies;      /* what `link` may bring again */
+	struct copies next_copies; /* what `next` will */
 	lws_sorted_usec_list_t retry, cut, settle;
 	uint64_t move_by_us, heartbeat_us, random, printed;
 	unsigned int tries;

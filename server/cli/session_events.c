@@ -66,13 +66,13 @@ take_message(struct session *session, const struct link_event *event)
 	key.channel_size = message.channel.size;
 	key.value = message.value.text;
 	key.value_size = message.value.size;
-	if (session->copies.count && !session->next && copies_take(&session->copies, &key))
+	if (session->copies.count && copies_take(&session->copies, &key))
 		return false;
 	note_plain(session, &message);
 	message_print(&message, session->arguments->json);
 	session->printed++;
-	if (session->next && !copies_add(&session->copies, &key) && session->next->is_alive)
-		session_cut(session);
+	if (session->next && !copies_add(&session->next_copies, &key) && session->next->is_alive)
+		session_cut(session, false);
 	if (session->printed == session->arguments->count)
 		session_end(session, CLI_DONE, NULL);
 	return true;
@@ -193,29 +193,39 @@ hold_gap(const struct session *session, const struct link_event *event, struct p
 		pending->channel[0] = '\0';
 }
 
+static void
+take_held_event(struct session *session, const struct link_event *event, struct pending_gap *pending)
+{
+	uint64_t before = session->printed;
+
+	session_take(session, session->link, event);
+	if (strcmp(event->name, "message") != 0 || !pending->channel[0])
+		return;
+	if (session->printed != before)
+		say_gap(pending->channel, pending->missed);
+	pending->channel[0] = '\0';
+}
+
 void
 session_take_held(struct session *session)
 {
 	struct pending_gap pending = {.channel = ""};
 	struct link_event event;
 	struct held_event *memory;
+	bool moves = false;
 
 	while (!session->is_ending && held_take(&session->held, &event, &memory)) {
-		if (!strcmp(event.name, "gap")) {
+		if (!strcmp(event.name, "gap"))
 			hold_gap(session, &event, &pending);
-		} else {
-			uint64_t before = session->printed;
-			bool is_message = !strcmp(event.name, "message");
-
-			session_take(session, session->link, &event);
-			if (is_message && pending.channel[0]) {
-				if (session->printed != before)
-					say_gap(pending.channel, pending.missed);
-				pending.channel[0] = '\0';
-			}
-		}
+		else if (!strcmp(event.name, "reconnect"))
+			moves = true;
+		else
+			take_held_event(session, &event, &pending);
 		held_free(memory);
 	}
 	if (pending.channel[0])
 		say_gap(pending.channel, pending.missed);
+	/* the next move begins when this one has ended */
+	if (moves)
+		session_move(session);
 }

@@ -19,9 +19,10 @@ session_take_held(struct session *session);
 void
 session_move(struct session *session);
 
-/* session_cut - the new connection takes the old one's place. */
+/* session_cut - the new connection takes the old one's place; quiet: the old one has nothing more to bring.
+ */
 void
-session_cut(struct session *session);
+session_cut(struct session *session, bool is_quiet);
 
 /* session_end - with this exit code, and a line on stderr if there is one. */
 void
