@@ -177,6 +177,8 @@ static const struct cli_command commands[] = {
 				{"json", CLI_FLAG, AT(json), NULL,
 					"print an array of name, value and source"},
 				CONFIG_OPTION,
+				PLUGINS_OPTION,
+				MOUNTS_OPTION,
 			},
 		.run = show_config_run},
 	{.name = "top",

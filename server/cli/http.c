@@ -11,6 +11,7 @@
 
 #include "core/jsonscan.h"
 #include "http.h"
+#include "received.h"
 #include "say.h"
 
 #define READ_BYTES  8192
@@ -124,16 +125,21 @@ read_body(struct lws *wsi)
 	return lws_http_client_read(wsi, &start, &size) < 0 ? -1 : 0;
 }
 
-/* lws names the reason only in words: an answer that it could not read is told apart from none by them. */
+bool
+http_is_no_answer(struct lws *wsi)
+{
+	return lws_is_ssl(wsi) || !received_anything((int)lws_get_socket_fd(wsi));
+}
+
 static void
-fail(struct exchange *exchange, const char *text)
+fail(struct exchange *exchange, struct lws *wsi, const char *text)
 {
 	if (!exchange->is_sent)
 		finish(exchange, HTTP_UNREACHABLE, loop_failure_text(text));
-	else if (!text || strstr(text, "hung up") || strstr(text, "Timed out") || strstr(text, "read failed"))
-		finish(exchange, HTTP_LOST, "closed the connection without an answer");
+	else if (http_is_no_answer(wsi))
+		finish(exchange, HTTP_LOST, HTTP_TEXT_NO_ANSWER);
 	else
-		finish(exchange, HTTP_BROKEN, "the answer is not HTTP: is that Push?");
+		finish(exchange, HTTP_BROKEN, HTTP_TEXT_NO_HTTP);
 }
 
 int
@@ -161,12 +167,11 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, voi
 		return -1;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
 		lws_set_opaque_user_data(wsi, NULL);
-		fail(exchange, in);
+		fail(exchange, wsi, in);
 		return 0;
 	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
 		lws_set_opaque_user_data(wsi, NULL);
-		finish(exchange, exchange->answer->status ? HTTP_ANSWERED : HTTP_LOST,
-			"closed the connection without an answer");
+		finish(exchange, exchange->answer->status ? HTTP_ANSWERED : HTTP_LOST, HTTP_TEXT_NO_ANSWER);
 		return 0;
 	default: return 0;
 	}

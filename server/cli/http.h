@@ -54,6 +54,14 @@ http_error_text(const struct http_answer *answer, char *to, size_t size);
 enum cli_exit
 http_report(const struct url *url, const struct http_answer *answer);
 
+#define HTTP_TEXT_NO_ANSWER "closed the connection without an answer"
+#define HTTP_TEXT_NO_HTTP   "the answer is not HTTP: is that Push?"
+
+/* http_is_no_answer - of a connection that failed after its request: nothing came, rather than something
+ * else. */
+bool
+http_is_no_answer(struct lws *wsi);
+
 /* http_append_headers - those of --header to the head of a request; true: they do not fit. */
 bool
 http_append_headers(struct lws *wsi, const char *const *headers, unsigned char **at, unsigned char *end);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http.h"
 #include "link.h"
 
 static void
@@ -146,4 +147,24 @@ link_is_over(struct link *link)
 	}
 	if (!link->is_opening)
 		report_end(link);
+}
+
+int
+link_send_head(struct link *link, struct lws *wsi, unsigned char **at, size_t room)
+{
+	link->is_sent = true;
+	return http_append_headers(wsi, link->headers, at, *at + room) ? -1 : 0;
+}
+
+void
+link_has_failed(struct link *link, struct lws *wsi, const char *text)
+{
+	if (!link->is_sent)
+		link->end.is_unreachable = true;
+	else if (!link->end.status && !link->end.why[0] && !http_is_no_answer(wsi))
+		link->end.is_broken = true;
+	link_fail_text(link, link->end.is_broken ? HTTP_TEXT_NO_HTTP
+			     : link->is_sent     ? HTTP_TEXT_NO_ANSWER
+						 : text);
+	link_is_over(link);
 }

@@ -52,7 +52,7 @@ struct link {
 	struct loop *loop;
 	struct lws *wsi; /* NULL: before it is made, and after its end */
 	bool is_sse, is_alive, is_moved;
-	bool is_opening, is_closed, is_ended;
+	bool is_opening, is_sent, is_closed, is_ended; /* is_sent: the request */
 	const struct link_handlers *handlers;
 	void *owner;
 	const char *const *headers;
@@ -93,8 +93,17 @@ link_watch(struct link *link, uint64_t us);
 void
 link_is_over(struct link *link);
 
-/* link_fail_text - what lws says of a failed connection. */
+/* link_fail_text - what lws says of a failed connection, unless something is said already. */
 void
 link_fail_text(struct link *link, const char *text);
+
+/* link_send_head - the request goes out now, with these headers; lws' buffer.  Returns what a callback
+ * returns. */
+int
+link_send_head(struct link *link, struct lws *wsi, unsigned char **at, size_t room);
+
+/* link_has_failed - before there was an answer; `text` is lws'. */
+void
+link_has_failed(struct link *link, struct lws *wsi, const char *text);
 
 #endif

@@ -164,6 +164,11 @@ loop_failure_text(const char *text)
 	/* lws gives the number of what connect(2) has returned */
 	if (text && sscanf(text, "conn fail: %d", &number) == 1)
 		return strerror(number);
+	if (text && strstr(text, "tls=hostname"))
+		return "the server's certificate is for another host";
+	if (text && strstr(text, "cert didn't look good"))
+		return "the server's certificate is not trusted: SSL_CERT_FILE names a file of those that "
+		       "are";
 	if (text && strstr(text, "NXDOMAIN"))
 		return "no such host";
 	return text ? text : "connection failed";

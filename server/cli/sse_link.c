@@ -136,25 +136,12 @@ read_body(struct lws *wsi)
 	return lws_http_client_read(wsi, &start, &size) < 0 ? -1 : 0;
 }
 
-static int
-end(struct link *link, const char *why)
+static void
+end(struct link *link)
 {
 	read_error(link);
-	link_fail_text(link, why);
+	link_fail_text(link, "closed by the server");
 	link_is_over(link);
-	return 0;
-}
-
-static int
-fail(struct link *link, const char *text)
-{
-	if (text && (strstr(text, "HS:") || strstr(text, "pars"))) {
-		link->end.is_broken = true;
-		text = "the answer is not HTTP: is that Push?";
-	} else {
-		link->end.is_unreachable = true;
-	}
-	return end(link, text);
 }
 
 int
@@ -166,8 +153,7 @@ sse_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	if (!link)
 		return 0;
 	switch (reason) {
-	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
-		return http_append_headers(wsi, link->headers, in, *(unsigned char **)in + size) ? -1 : 0;
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: return link_send_head(link, wsi, in, size);
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP: return read_head(link, wsi);
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP: return read_body(wsi);
 	case LWS_CALLBACK_RECEIVE_CLIENT_HTTP_READ:
@@ -176,9 +162,9 @@ sse_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		if (link->in.size < ERROR_BYTES_MAX)
 			push_buf_append(&link->in, in, size);
 		return 0;
-	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: return fail(link, in);
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: link_has_failed(link, wsi, in); return 0;
 	case LWS_CALLBACK_COMPLETED_CLIENT_HTTP: return -1;
-	case LWS_CALLBACK_CLOSED_CLIENT_HTTP: return end(link, "closed by the server");
+	case LWS_CALLBACK_CLOSED_CLIENT_HTTP: end(link); return 0;
 	default: return 0;
 	}
 }

@@ -126,21 +126,6 @@ read_close(struct link *link, const unsigned char *code, size_t size)
 			link->end.code);
 }
 
-static int
-fail(struct link *link, const char *text)
-{
-	/* lws names the stage: a head that it could not read is none of Push's */
-	if (!link->end.why[0] && text && (strstr(text, "HS:") || strstr(text, "pars"))) {
-		link->end.is_broken = true;
-		text = "the answer is not that of a WebSocket server: is that Push?";
-	} else if (!link->end.status) {
-		link->end.is_unreachable = true;
-	}
-	link_fail_text(link, text);
-	link_is_over(link);
-	return 0;
-}
-
 int
 ws_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
 {
@@ -150,13 +135,12 @@ ws_link_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	if (!link)
 		return 0;
 	switch (reason) {
-	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
-		return http_append_headers(wsi, link->headers, in, *(unsigned char **)in + size) ? -1 : 0;
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: return link_send_head(link, wsi, in, size);
 	case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP: return read_head(link, wsi);
 	case LWS_CALLBACK_CLIENT_RECEIVE: return receive(link, wsi, in, size);
 	case LWS_CALLBACK_CLIENT_WRITEABLE: return write_waiting(link, wsi);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: read_close(link, in, size); return 0;
-	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: return fail(link, in);
+	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR: link_has_failed(link, wsi, in); return 0;
 	case LWS_CALLBACK_CLIENT_CLOSED:
 		link_fail_text(link, "closed by the server");
 		link_is_over(link);

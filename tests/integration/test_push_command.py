@@ -61,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append((self.path, dict(self.headers), body))
+        self.server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         status, headers, text = self.server.answers.pop(0)
         if status is None:  # it ends without an answer
             self.close_connection = True
@@ -263,7 +263,7 @@ def test_pub_with_a_key_is_sent_again_and_published_once():
         assert (code, answers) == (DONE, ['{"subscribers":2}'])
         assert time.monotonic() - start >= 1, "Retry-After"
         assert "push: Redis is away; sending it again in" in errors
-        assert [headers["Idempotency-Key"] for _, headers, _ in fake.requests] == ["order-1"] * 3
+        assert [headers["idempotency-key"] for _, headers, _ in fake.requests] == ["order-1"] * 3
         assert len({body for _, _, body in fake.requests}) == 1
 
 
@@ -388,7 +388,7 @@ def test_a_server_that_cannot_serve_now_is_said():
     (("pub", "a", "{", "--json"), "the message must be JSON"), (("pub", "a", "-5"), "-5: options begin with --"),
     (("sub", "a,b"), "'a,b': a channel's name must not contain a comma"),
     (("sub", "a", "--url", "ftp://x"), "--url=ftp://x: must begin with http:// or https://"),
-    (("sub", "a", "--url", "http://x:99999"), "the port must be a number from 1 to 65535"),
+    (("sub", "a", "--url", "http://x:99999"), "--url=http://x:99999: the port must be a number from 1 to 65535"),
     (("config", "push.history.sise"), "push.history.sise: no such option; did you mean push.history.size?"),
     (("health", "well"), "health well: must be live or ready"),
     (("completion", "tcsh"), "completion tcsh: must be bash, zsh or fish")])
@@ -441,7 +441,7 @@ def test_help_names_every_command_and_what_each_needs():
     assert commands() == ["sub", "pub", "history", "health", "check", "config", "top", "bench", "completion"]
     expected = {"sub": "from name json sse count retry quiet url header", "pub": "json ttl key wait url header",
                 "history": "from before limit json url header", "health": "management config",
-                "check": "config plugins mounts", "config": "json config", "top": "once management header",
+                "check": "config plugins mounts", "config": "json config plugins mounts", "top": "once management header",
                 "bench": "clients seconds url", "completion": ""}
     for command, names in expected.items():
         assert options(command) == [f"--{name}" for name in [*names.split(), "help"]]
@@ -496,9 +496,13 @@ def test_other_shells_read_their_completions(shell):
 # For operators
 
 
+PLACES = ("--plugins", BUILD / "plugins", "--mounts", SOURCE / "mounts")
+
+
 def local(server, *command, **env):
+    """With the server's own configuration and environment."""
     return run(None, command[0], "--config", server.folder, *command[1:],
-               **{**{"SERVER_PORT": server.port, "MANAGEMENT_SERVER_PORT": server.management}, **env})
+               **{"SERVER_PORT": server.port, "MANAGEMENT_SERVER_PORT": server.management, **env})
 
 
 def test_health_asks_the_server_of_the_configuration(server):
@@ -510,11 +514,10 @@ def test_health_asks_the_server_of_the_configuration(server):
 
 
 def test_check_says_what_is_wrong_with_the_configuration(server):
-    places = ("--plugins", BUILD / "plugins", "--mounts", SOURCE / "mounts")
-    assert local(server, "check", *places) == (DONE, [f"{server.folder}: configuration is valid"], "")
-    code, lines, errors = local(server, "check", *places, PUSH_DRAIN_DURATION="soon")
+    assert local(server, "check", *PLACES) == (DONE, [f"{server.folder}: configuration is valid"], "")
+    code, lines, errors = local(server, "check", *PLACES, PUSH_DRAIN_DURATION="soon")
     assert (code, lines) == (NO, []) and errors.startswith("push: PUSH_DRAIN_DURATION=soon: not a duration")
-    assert local(server, "check", *places, PUSH_WORKERS=2)[0] == NO, "two workers need Redis"
+    assert local(server, "check", *PLACES, PUSH_WORKERS=2)[0] == NO, "two workers need Redis"
 
 
 def test_config_says_each_value_and_where_it_comes_from():
@@ -522,8 +525,7 @@ def test_config_says_each_value_and_where_it_comes_from():
         env = {"PUSH_HISTORY_TTL": "2m", "PUSH_REDIS_URL": "redis://me:geheim@db", "PUSH_URL": "http://x"}
         names = subprocess.run([BUILD / "server/pushd", "--help"], capture_output=True, text=True,
                                env=environment({})).stdout
-        places = ("--plugins", BUILD / "plugins")
-        code, lines, errors = local(server, "config", "--json", **env)
+        code, lines, errors = local(server, "config", "--json", *PLACES, **env)
         shown = {row["name"]: (row["value"], row["source"]) for row in json.loads("".join(lines))}
         assert [name.upper().replace(".", "_") for name in shown] == re.findall(r"^  (PUSH_\w+) ", names, re.M)
         assert shown["push.history.size"] == ("100", "conf.d/10-push")
@@ -535,11 +537,10 @@ def test_config_says_each_value_and_where_it_comes_from():
         assert re.match(r"push.redis.url +redis://.*:?\*\*\*@h\S* +environment SPRING_", lines[0]), lines
         text = "\n".join(local(server, "config")[1])
         assert re.search(rf"^port of the vhost push +{server.port} +environment SERVER_PORT$", text, re.M)
-        assert places
 
 
 def test_config_shows_a_wrong_value_and_says_so(server):
-    code, lines, errors = local(server, "config", PUSH_DRAIN_DURATION="soon")
+    code, lines, errors = local(server, "config", *PLACES, PUSH_DRAIN_DURATION="soon")
     assert code == NO and any(re.match("push.drain.duration +soon +environment", line) for line in lines)
     assert "PUSH_DRAIN_DURATION=soon" in errors
 
