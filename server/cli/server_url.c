@@ -8,7 +8,7 @@ static bool
 choose(const char *option, const char *given, const char *variable, const char *usual, struct url *ret_url)
 {
 	const char *set = getenv(variable);
-	struct push_error error;
+	struct push_error error = {""};
 
 	if (set && !*set)
 		set = NULL;

@@ -164,6 +164,20 @@ variables_of_a_service_in_kubernetes_are_no_options(void **state)
 }
 
 static void
+variables_of_the_command_are_no_options(void **state)
+{
+	char *environment[] = {"PUSH_URL=https://push.example", "PUSH_MANAGEMENT_URL=http://push.example:8000",
+		"PUSH_DRAIN_DURATION=7s", NULL};
+	struct push_options o;
+	struct push_error error;
+
+	(void)state;
+	push_options_init(&o);
+	assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_OK);
+	assert_int_equal(o.drain_us, 7000000);
+}
+
+static void
 names_like_those_of_a_service_with_other_values_are_refused(void **state)
 {
 	static const char *const variables[] = {"PUSH_PORT=8080", "PUSH_REDIS_PORT=6379",
@@ -294,6 +308,7 @@ main(void)
 		cmocka_unit_test(a_bad_option_is_named_with_its_value),
 		cmocka_unit_test(an_unknown_variable_is_refused_with_the_name_that_was_meant),
 		cmocka_unit_test(variables_of_a_service_in_kubernetes_are_no_options),
+		cmocka_unit_test(variables_of_the_command_are_no_options),
 		cmocka_unit_test(names_like_those_of_a_service_with_other_values_are_refused),
 		cmocka_unit_test(an_overlong_text_is_refused),
 		cmocka_unit_test(contradictions_name_both_options),
