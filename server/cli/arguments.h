@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "exit_code.h"
-#include "limits.h"
+#include "cli_limits.h"
 
 /* What the command line says, of all commands: each uses its own. */
 struct cli_arguments {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "copies.h"
-#include "limits.h"
+#include "cli_limits.h"
 
 #define FIRST_CAPACITY 64
 

@@ -11,7 +11,7 @@ free_link(struct link *link)
 {
 	lws_sul_cancel(&link->silence);
 	push_buf_fini(&link->in);
-	push_buf_fini(&link->sse.data);
+	sse_parser_fini(&link->sse);
 	free(link);
 }
 
@@ -88,7 +88,7 @@ link_open(struct loop *loop, const struct url *url, const char *path, bool is_ss
 	link->headers = headers;
 	link->opened_us = (uint64_t)lws_now_usecs();
 	push_buf_init(&link->in, CLI_MESSAGE_BYTES_MAX);
-	push_buf_init(&link->sse.data, CLI_MESSAGE_BYTES_MAX);
+	sse_parser_init(&link->sse, CLI_MESSAGE_BYTES_MAX);
 	url_fill(url, &info);
 	info.path = path;
 	info.method = is_sse ? "GET" : NULL;

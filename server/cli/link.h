@@ -4,7 +4,7 @@
  *
  *   link.c        what both have in common: opening, silence, the end
  *   ws_link.c     frames of lws' WebSocket client -> events; acks out
- *   sse_link.c    bytes of lws' HTTP client -> lines -> events
+ *   sse_link.c    bytes of lws' HTTP client -> events (sse_parser.h)
  *
  * A link belongs to its session, which decides what events mean.  lws may still call back for a link that the
  * session has let go: link_close() marks it, and the link frees itself with the last callback.
@@ -16,8 +16,9 @@
 #include <stdbool.h>
 
 #include "core/buf.h"
-#include "limits.h"
+#include "cli_limits.h"
 #include "loop.h"
+#include "sse_parser.h"
 #include "url.h"
 
 struct link;
@@ -58,14 +59,9 @@ struct link {
 	const char *const *headers;
 	uint64_t opened_us, beat_us; /* when it was opened, when the last heartbeat came */
 	lws_sorted_usec_list_t silence;
-	struct push_buf in; /* a frame, or a line, in pieces */
+	struct push_buf in; /* a frame in pieces; of an event stream the text of an error */
 	struct link_end end;
-	struct {
-		char name[32];
-		struct push_buf data;
-		char id[CLI_ID_BYTES_MAX + 1];
-		bool skips_newline; /* the last byte was a CR */
-	} sse;
+	struct sse_parser sse;
 	char ack[CLI_ID_BYTES_MAX + 1]; /* to be sent; "": none */
 };
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "http.h"
-#include "limits.h"
+#include "cli_limits.h"
 #include "loop.h"
 #include "say.h"
 #include "sse_link.h"

@@ -1,11 +1,14 @@
 /*
  * main.c - push: one command line for clients and operators.
  *
- *   arguments.c commands.c  the table of commands and options; help.c, man.c and completion.c print it
- *   sub.c                   session.c (connections), session_events.c (events), link.c, ws_link.c,
- * sse_link.c, copies.c, held.c, message.c pub.c history.c         publish.c, publish_lines.c; http.c, loop.c,
- * url.c, server_url.c health_command.c check.c show_config.c   with pushd's own reading of its configuration
- *   top.c                   metrics.c; bench.c runs the load tool
+ *   arguments.c, commands.c   the table of commands and options; help.c, man.c, completion.c print it
+ *   sub.c                     session.c (connections), session_events.c (events), copies.c, held.c
+ *   link.c                    one connection: ws_link.c, or sse_link.c with sse_parser.c
+ *   pub.c                     publish.c (one message), publish_lines.c (stdin)
+ *   history.c                 message.c prints a message for it and for sub.c
+ *   health_command.c          check.c, show_config.c: with pushd's own reading of its configuration
+ *   top.c, bench.c            metrics.c; the load tool
+ *   http.c, loop.c            requests and the event loop, on lws; url.c, server_url.c: where to
  */
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 
 #include "core/buf.h"
 #include "core/json.h"
-#include "limits.h"
+#include "cli_limits.h"
 #include "message.h"
 
 static void

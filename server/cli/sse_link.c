@@ -1,9 +1,7 @@
 /*
  * sse_link.c - see link.h.
  *
- * An event stream by HTML's "Server-sent events", 9.2.6: lines end with LF, CR or CRLF, an empty one ends an
- * event, one space behind a field's colon does not count, several `data` lines are joined by LF.  An answer
- * that is no success is read as the text of an error.
+ * An answer that is no success is read as the text of an error.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,83 +15,24 @@
 #define STATUS_OK       200
 #define ERROR_BYTES_MAX 4096
 
-static void
-dispatch(struct link *link)
+static bool
+on_event(void *context, const struct sse_event *event)
 {
-	struct link_event event = {.name = link->sse.name, .data = ""};
+	struct link *link = context;
+	struct link_event brought = {.name = event->name, .data = event->data, .data_size = event->data_size};
 
-	if (link->sse.data.size) {
-		event.data = link->sse.data.bytes;
-		event.data_size = link->sse.data.size;
-	}
-	snprintf(event.id, sizeof(event.id), "%s", link->sse.id);
-	if (link->sse.name[0] && !link->is_closed && !link->is_ended)
-		link->handlers->on_event(link->owner, link, &event);
-	link->sse.name[0] = link->sse.id[0] = '\0';
-	push_buf_clear(&link->sse.data);
-}
-
-static void
-copy_value(char *to, size_t room, const char *value, size_t size)
-{
-	if (size < room) {
-		memcpy(to, value, size);
-		to[size] = '\0';
-	}
-}
-
-static void
-take_line(struct link *link, const char *line, size_t size)
-{
-	const char *colon = memchr(line, ':', size), *value = line + size;
-	size_t name_size = colon ? (size_t)(colon - line) : size, value_size = 0;
-
-	if (!size) {
-		dispatch(link);
-		return;
-	}
-	if (colon) {
-		value = colon + 1;
-		value += value < line + size && *value == ' ';
-		value_size = (size_t)(line + size - value);
-	}
-	if (name_size == 5 && !memcmp(line, "event", 5)) {
-		copy_value(link->sse.name, sizeof(link->sse.name), value, value_size);
-	} else if (name_size == 2 && !memcmp(line, "id", 2)) {
-		copy_value(link->sse.id, sizeof(link->sse.id), value, value_size);
-	} else if (name_size == 4 && !memcmp(line, "data", 4)) {
-		if (link->sse.data.size)
-			push_buf_append(&link->sse.data, "\n", 1);
-		push_buf_append(&link->sse.data, value, value_size);
-	}
+	snprintf(brought.id, sizeof(brought.id), "%s", event->id);
+	link->handlers->on_event(link->owner, link, &brought);
+	return !link->is_closed && !link->is_ended;
 }
 
 static int
 receive(struct link *link, const char *bytes, size_t size)
 {
-	const char *end = bytes + size;
-
-	while (bytes < end && !link->is_closed && !link->is_ended) {
-		const char *stop = bytes;
-
-		if (link->sse.skips_newline && *bytes == '\n')
-			stop = ++bytes;
-		link->sse.skips_newline = false;
-		while (stop < end && *stop != '\n' && *stop != '\r')
-			stop++;
-		push_buf_append(&link->in, bytes, (size_t)(stop - bytes));
-		if (link->in.status != PUSH_OK) {
-			link_fail_text(link, "a message is too large");
-			return -1;
-		}
-		if (stop == end)
-			return 0;
-		link->sse.skips_newline = *stop == '\r';
-		take_line(link, link->in.size ? link->in.bytes : "", link->in.size);
-		push_buf_clear(&link->in);
-		bytes = stop + 1;
-	}
-	return 0;
+	if (link->is_closed || link->is_ended || sse_parser_take(&link->sse, bytes, size, on_event, link))
+		return 0;
+	link_fail_text(link, "a message is too large");
+	return -1;
 }
 
 static int

@@ -7,7 +7,7 @@
 
 #include "core/buf.h"
 #include "core/options.h"
-#include "limits.h"
+#include "cli_limits.h"
 
 struct url {
 	bool is_tls;

@@ -1,7 +1,8 @@
-/* limits.h - the fixed limits of the command `push`, with their units, their reasons and what happens there.
+/* cli_limits.h - the fixed limits of the command `push`, with their units, their reasons and what happens
+ * there.
  */
-#ifndef PUSH_CLI_LIMITS_H
-#define PUSH_CLI_LIMITS_H
+#ifndef PUSH_CLI_CLI_LIMITS_H
+#define PUSH_CLI_CLI_LIMITS_H
 
 /* Words of a command line that are no options: as many channels as one connection may have by default, and
  * more. */
