@@ -112,14 +112,24 @@ def test_sub_prints_objects_that_name_the_channel_and_the_id(keeper, how):
 
 
 @transports
+def test_sub_takes_long_messages_and_many_channels(server, how):
+    channels = [f"{number:03}" + "c" * 33 for number in range(100)]
+    with Running(server, "sub", *channels, *how) as sub:
+        sub.connected()
+        for text in ("a" * 60_000, "line 1\nline 2", ""):
+            run(server, "pub", channels[-1], "--", text)
+        assert sub.wait_lines(4) == ["a" * 60_000, "line 1", "line 2", ""]
+
+
+@transports
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_sub_ends_with_0_when_it_is_asked_to(server, how, number):
     with Running(server, "sub", "ends", *how) as sub:
         assert sub.connected().end(number) == DONE
 
 
-def test_sub_ends_after_the_messages_that_were_asked_for(server):
-    with Running(server, "sub", "counted", "--count", 2, "--quiet") as sub:
+def test_sub_ends_after_the_messages_that_were_asked_for():
+    with Server() as server, Running(server, "sub", "counted", "--count", 2, "--quiet") as sub:
         server.wait_metric("push_channels", 1)
         run(server, "pub", "counted", "-", stdin="1\n2\n3\n")
         assert sub.wait() == DONE
@@ -183,18 +193,18 @@ def test_sub_misses_nothing_while_a_server_is_killed_and_started_again(how):
                     assert sub.end() == DONE
 
 
-@transports
-@pytest.mark.parametrize("history", [0, 1000])
+@pytest.mark.parametrize("how,history", [((), 0), ((), 1000), (("--sse",), 0), (("--sse",), 1000),
+                                         (("--name", "me"), 1000)])
 def test_sub_moves_to_a_new_connection_without_a_loss_or_a_double(how, history):
-    lifetime = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "1500ms", "PUSH_RECONNECT_DITHER_MAX_DURATION": "1500ms",
-                "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
-    transport = "sse" if how else "ws"
+    """It is asked to after a second, and the server closes the old connection 3 s later."""
+    lifetime = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "4s", "PUSH_RECONNECT_DITHER_MAX_DURATION": "4s",
+                "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "3s"}
+    opened = 'push_connections_opened_total{transport="%s"}' % ("sse" if "--sse" in how else "ws")
     with Server(PUSH_HISTORY_SIZE=history, **lifetime) as server, Running(server, "sub", "moves", *how) as sub, \
             Running(server, "pub", "moves", "-", stdin=True) as pub:
         sub.connected()
         sent = 0
-        opened = f'push_connections_opened_total{{transport="{transport}"}}'
-        while server.metric(opened) < 4:
+        while server.metric(opened) < 3:
             pub.process.stdin.write(f"{sent}\nsame\n")
             pub.process.stdin.flush()
             sent += 1
@@ -204,7 +214,7 @@ def test_sub_moves_to_a_new_connection_without_a_loss_or_a_double(how, history):
         lines = sub.wait_lines(2 * sent)
         assert sub.end() == DONE
         assert lines == [text for number in range(sent) for text in (str(number), "same")]
-        assert [line for line in sub.errors if not line.startswith("push: connected to")] == []
+        assert [line for line in sub.errors if not re.match("push: (connected to|the server does not know)", line)] == []
 
 
 def test_sub_with_a_name_goes_on_behind_what_it_has_printed(keeper):
@@ -256,18 +266,18 @@ def test_pub_sends_fewer_lines_at_a_time_where_the_server_takes_fewer():
 
 
 def test_pub_with_a_key_is_sent_again_and_published_once():
-    with Answers((503, {"Retry-After": 1}, '{"error":"Redis is away"}'), (None, {}, ""),
+    with Answers((503, {"Retry-After": 2}, '{"error":"Redis is away"}'), (None, {}, ""),
                  (202, {}, '{"subscribers":2}')) as fake:
         start = time.monotonic()
         code, answers, errors = run(fake, "pub", "order", "paid", "--key", "order-1")
         assert (code, answers) == (DONE, ['{"subscribers":2}'])
-        assert time.monotonic() - start >= 1, "Retry-After"
+        assert time.monotonic() - start >= 2, "Retry-After"  # without it 1.5 s at most
         assert "push: Redis is away; sending it again in" in errors
         assert [headers["idempotency-key"] for _, headers, _ in fake.requests] == ["order-1"] * 3
         assert len({body for _, _, body in fake.requests}) == 1
 
 
-@pytest.mark.parametrize("answer", [(503, {"Retry-After": 1}, '{"error":"Redis is away"}'), (None, {}, "")])
+@pytest.mark.parametrize("answer", [(503, {"Retry-After": 2}, '{"error":"Redis is away"}'), (None, {}, "")])
 def test_pub_without_a_key_is_sent_once(answer):
     with Answers(answer, (202, {}, '{"subscribers":2}')) as fake:
         code, answers, errors = run(fake, "pub", "order", "paid")
@@ -545,20 +555,25 @@ def test_config_shows_a_wrong_value_and_says_so(server):
     assert "PUSH_DRAIN_DURATION=soon" in errors
 
 
-def test_top_shows_clients_and_rates(server):
-    with Running(server, "sub", "top") as sub, Running(server, "pub", "top", "-", stdin=True) as pub, \
-            Running(server, "top") as top:
+def figure(name, text):
+    return int(re.search(rf"^{name} +(\d+) a second", text, re.M)[1])
+
+
+def test_top_shows_clients_and_rates():
+    with Server() as server, Running(server, "sub", "top") as sub, Running(server, "pub", "top", "-", stdin=True) as pub:
         sub.connected()
-        while top.process.poll() is None:
-            pub.process.stdin.write("x\n" * 10)
-            pub.process.stdin.flush()
-            time.sleep(0.02)
-        assert top.wait() == DONE
-    text = "\n".join(top.lines)
+        text = None
+        while text is None or not (figure("publishes", text) and figure("deliveries", text)):
+            with Running(server, "top") as top:
+                while top.process.poll() is None:
+                    pub.process.stdin.write("x\n" * 10)
+                    pub.process.stdin.flush()
+                    time.sleep(0.02)
+                assert top.wait() == DONE
+            text = "\n".join(top.lines)
     assert re.match(r"Push \S+ at http://127.0.0.1:\d+, broker: memory", text)
     assert re.search(r"^clients +1 by WebSocket, 0 by SSE", text, re.M), text
-    assert int(re.search(r"^publishes +(\d+) a second, 0 of them refused", text, re.M)[1]) > 0, text
-    assert int(re.search(r"^deliveries +(\d+) a second", text, re.M)[1]) > 0, text
+    assert re.search(r"^publishes +\d+ a second, 0 of them refused", text, re.M), text
     assert re.search(r"^event loop .*late by under", text, re.M) and re.search(r"^queues +", text, re.M)
 
 
