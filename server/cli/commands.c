@@ -42,36 +42,34 @@ static const struct cli_command commands[] = {
 	{.name = "sub",
 		.arguments = "CHANNEL...",
 		.summary = "print the messages of channels",
-		.details = "Subscribes to the channels and prints each message on a line of its own: a text "
-			   "as it is,\n"
-			   "any other JSON value as JSON. Connections, resumes, gaps and errors are reported "
-			   "on stderr.\n"
+		.details = "Subscribes to the channels and prints each message on a line of its own:\n"
+			   "a text as it is, any other JSON value as JSON. Connections, resumes, gaps\n"
+			   "and errors are reported on stderr.\n"
 			   "\n"
-			   "If the first connection fails, push sub ends; later it reconnects, with growing "
-			   "random\n"
-			   "pauses. Channels with history are resumed: the server replays what was missed, "
-			   "or a gap is\n"
-			   "reported. Ctrl-C (SIGINT) and SIGTERM end it with 0.",
-		.examples = "push sub chat\n"
-			    "push sub chat orders --json | jq -r .message\n"
-			    "push sub chat --from 0.mif0k2a9.7      # go on behind a message\n"
-			    "push sub orders --name warehouse-7     # go on behind what was acknowledged\n"
-			    "push sub chat --count 1 --quiet        # wait for one message",
+			   "If the first connection fails, push sub ends; later it reconnects, with\n"
+			   "growing random pauses. Channels with history are resumed: the server\n"
+			   "replays what was missed, or a gap is reported. Ctrl-C (SIGINT) and SIGTERM\n"
+			   "end it with 0.",
+		.examples =
+			"push sub chat\n"
+			"push sub chat orders --json | jq -r .message\n"
+			"push sub chat --from 0.mif0k2a9.7      # continue after a message\n"
+			"push sub orders --name warehouse-7     # continue after the last acknowledged one\n"
+			"push sub chat --count 1 --quiet        # wait for one message",
 		.words_min = 1,
 		.words_max = CLI_WORDS_MAX,
 		.options =
 			{
-				{"from", CLI_TEXT, AT(from), "ID", "begin behind this message (history)"},
+				{"from", CLI_TEXT, AT(from), "ID", "start after this message (history)"},
 				{"name", CLI_TEXT, AT(name), "NAME",
-					"acknowledge messages by this client name, and go on\nbehind the "
-					"last one "
-					"that was (history)"},
+					"acknowledge messages under this client name, and\nstart after the "
+					"last one that was (history)"},
 				{"json", CLI_FLAG, AT(json), NULL,
 					"print objects with channel, id (history) and message"},
 				{"sse", CLI_FLAG, AT(sse), NULL, "by an event stream, not by WebSocket"},
 				{"count", CLI_COUNT, AT(count), "N", "end after N messages"},
 				{"retry", CLI_FLAG, AT(retry), NULL,
-					"try again, too, if the first connection fails"},
+					"reconnect also if the first connection fails"},
 				{"quiet", CLI_FLAG, AT(quiet), NULL, "report gaps and errors only"},
 				URL_OPTION,
 				HEADER_OPTION,
@@ -80,16 +78,13 @@ static const struct cli_command commands[] = {
 	{.name = "pub",
 		.arguments = "CHANNEL MESSAGE|-",
 		.summary = "publish a message, or each line of stdin",
-		.details = "Publishes MESSAGE to the channel and prints the server's answer: how many "
-			   "clients it was\n"
-			   "accepted for. With - each line of stdin is a message, and each has a line of the "
-			   "answer.\n"
-			   "What is wrong with a line is reported with its number and does not stop the "
-			   "others.\n"
+		.details = "Publishes MESSAGE to the channel and prints the server's answer: the number\n"
+			   "of clients that it was accepted for. With - each line of stdin is a\n"
+			   "message, and has a line in the output. A bad line is reported with its\n"
+			   "number; the others are published.\n"
 			   "\n"
-			   "With --key the publish is sent again after 503 (and 409, or a lost connection), "
-			   "up to 8\n"
-			   "times: the server publishes it once. Without a key it is sent once only.",
+			   "With --key the publish is sent again after 503, 409 or a lost connection, up\n"
+			   "to 8 times: the server publishes it once. Without a key it is sent once.",
 		.examples = "push pub chat hello\n"
 			    "push pub chat '{\"from\":\"ann\",\"text\":\"hello\"}' --json\n"
 			    "push pub order paid --key order-17 --wait\n"
@@ -113,11 +108,9 @@ static const struct cli_command commands[] = {
 	{.name = "history",
 		.arguments = "CHANNEL",
 		.summary = "print the kept messages of a channel",
-		.details = "Prints what the server keeps of a channel, the oldest message first, without "
-			   "subscribing to\n"
-			   "it. Messages that are gone are reported as a gap on stderr. A channel without "
-			   "history is\n"
-			   "refused (404): see push.history.size.",
+		.details = "Prints the messages that the server keeps of a channel, the oldest first,\n"
+			   "without subscribing. Messages that are gone are reported as a gap on stderr.\n"
+			   "A channel without history is refused (404): see push.history.size.",
 		.examples = "push history chat\n"
 			    "push history chat --json --limit 10\n"
 			    "push history chat --from 0.mif0k2a9.7",
@@ -125,9 +118,8 @@ static const struct cli_command commands[] = {
 		.words_max = 1,
 		.options =
 			{
-				{"from", CLI_TEXT, AT(from), "ID", "begin behind the message with this id"},
-				{"before", CLI_TEXT, AT(before), "ID",
-					"end in front of the message with this id"},
+				{"from", CLI_TEXT, AT(from), "ID", "start after the message with this id"},
+				{"before", CLI_TEXT, AT(before), "ID", "end before the message with this id"},
 				{"limit", CLI_COUNT, AT(limit), "N", "print N messages at most"},
 				{"json", CLI_FLAG, AT(json), NULL,
 					"print objects with channel, id and message"},
@@ -137,12 +129,11 @@ static const struct cli_command commands[] = {
 		.run = history_run},
 	{.name = "health",
 		.arguments = "[live|ready]",
-		.summary = "ask a running server how it is",
-		.details = "Prints the answer of the operators' port and ends with 0 if it is UP, else with "
-			   "1 and the\n"
-			   "reason. ready (the default): it can be used; live: its event loop turns. Without "
-			   "--management\n"
-			   "and PUSH_MANAGEMENT_URL the port is that of the configuration on this machine.",
+		.summary = "report the health of a running server",
+		.details = "Prints the answer of the operators' port and ends with 0 if it is UP, else\n"
+			   "with 1 and the reason. ready (the default): it can be used; live: its event\n"
+			   "loop turns. Without --management and PUSH_MANAGEMENT_URL the port is that of\n"
+			   "the configuration on this machine.",
 		.examples = "push health\n"
 			    "push health live --management http://10.0.0.7:8000",
 		.choices = "live ready",
@@ -152,9 +143,9 @@ static const struct cli_command commands[] = {
 	{.name = "check",
 		.arguments = "",
 		.summary = "check the configuration on this machine",
-		.details = "Reads the configuration and the environment as pushd does at its start, and ends "
-			   "with 0 if it\n"
-			   "would start, else with 1 and a line that names file, key and value.",
+		.details = "Reads the configuration and the environment as pushd does at its start, and\n"
+			   "ends with 0 if it would start, else with 1 and a line that names file, key\n"
+			   "and value.",
 		.examples = "push check\n"
 			    "PUSH_HISTORY_SIZE=100 push check --config ./my-config",
 		.options = {CONFIG_OPTION, PLUGINS_OPTION, MOUNTS_OPTION},
@@ -175,7 +166,7 @@ static const struct cli_command commands[] = {
 		.options =
 			{
 				{"json", CLI_FLAG, AT(json), NULL,
-					"print an array of name, value and source"},
+					"print an array of objects: name, value, source"},
 				CONFIG_OPTION,
 				PLUGINS_OPTION,
 				MOUNTS_OPTION,
@@ -184,11 +175,10 @@ static const struct cli_command commands[] = {
 	{.name = "top",
 		.arguments = "",
 		.summary = "watch clients, rates and delays of a server",
-		.details = "Shows figures of the operators' port, each second on a terminal until Ctrl-C: "
-			   "clients,\n"
-			   "publishes and deliveries a second, how late the event loop is, what waits for "
-			   "slow clients,\n"
-			   "memory, and the clients of each worker. Elsewhere it prints one block and ends.",
+		.details = "Shows figures of the operators' port, each second on a terminal until\n"
+			   "Ctrl-C: clients, publishes and deliveries a second, how late the event loop\n"
+			   "is, what waits for slow clients, memory, and the clients of each worker.\n"
+			   "Elsewhere it prints one block and ends.",
 		.examples = "push top\n"
 			    "push top --once --management http://10.0.0.7:8000",
 		.options =
@@ -200,7 +190,7 @@ static const struct cli_command commands[] = {
 		.run = top_run},
 	{.name = "bench",
 		.arguments = "",
-		.summary = "load a server and print what it holds",
+		.summary = "load a server and measure what it handles",
 		.details =
 			"Connects clients from this machine to the server, publishes, checks each delivery, "
 			"and prints\n"
@@ -217,8 +207,8 @@ static const struct cli_command commands[] = {
 	{.name = "completion",
 		.arguments = "bash|zsh|fish",
 		.summary = "print the completion script of a shell",
-		.details = "The Debian package installs these scripts. Elsewhere, put the output where your "
-			   "shell looks.",
+		.details = "The Debian package installs these scripts. Elsewhere, put the output where\n"
+			   "your shell looks for completions.",
 		.examples = "source <(push completion bash)\n"
 			    "push completion fish >~/.config/fish/completions/push.fish",
 		.choices = "bash zsh fish",

@@ -6,13 +6,13 @@
 #define CLI_EXIT_MAP(X)                                                                                      \
 	X(DONE, 0, "done; push sub and push top: ended by SIGINT or SIGTERM")                                \
 	X(NO, 1,                                                                                             \
-		"the answer is no: health is DOWN, the configuration is wrong,\n"                            \
-		"output cannot be written")                                                                  \
+		"a negative answer: health is DOWN, the configuration is invalid;\n"                         \
+		"or output cannot be written")                                                               \
 	X(USAGE, 2, "wrong command line")                                                                    \
 	X(UNREACHABLE, 3, "the server cannot be reached")                                                    \
 	X(REFUSED, 4, "the server refuses the request: it would do so again")                                \
 	X(UNAVAILABLE, 5, "the server cannot serve the request now (408, 409, 429, 5xx):\ntry again later")  \
-	X(BROKEN, 6, "what answers does not speak Push's protocol")
+	X(BROKEN, 6, "the other end does not speak Push's protocol")
 
 enum cli_exit {
 #define X(name, code, meaning) CLI_##name = code,

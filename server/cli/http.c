@@ -257,7 +257,7 @@ http_report(const struct url *url, const struct http_answer *answer)
 	case HTTP_ANSWERED: break;
 	}
 	if (answer->status >= 300 && answer->status < 400) {
-		say("%s: %u, the server is elsewhere: set PUSH_URL or --url to its address", url->text,
+		say("%s: %u, a redirect: set PUSH_URL or --url to the new address", url->text,
 			answer->status);
 		return CLI_REFUSED;
 	}

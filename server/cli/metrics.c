@@ -1,4 +1,4 @@
-/* metrics.c - see metrics.h.  A sample is a line NAME{LABELS} VALUE; what begins with # is none. */
+/* metrics.c - see metrics.h.  A sample is a line NAME{LABELS} VALUE; a line that begins with # is a comment. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

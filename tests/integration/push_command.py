@@ -10,6 +10,8 @@ import time
 from server import BUILD, START_S, STOP_S, environment
 
 PUSH = BUILD / "server/push"
+TRANSPORTS = {"ws": (), "sse": ("--sse",)}
+DONE, NO, USAGE, UNREACHABLE, REFUSED, UNAVAILABLE, BROKEN = range(7)  # exit codes
 
 
 def address(server):
