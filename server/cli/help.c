@@ -55,9 +55,9 @@ help_print(void)
 	print_row("--help", "this text; push COMMAND --help: all about a command");
 	print_row("--version", "the version");
 	printf("\nEnvironment\n");
-	print_row(SERVER_URL_VARIABLE,
-		"the server, by default " SERVER_URL_DEFAULT "\n(https:// where it has a "
-		"certificate; SSL_CERT_FILE: who may have signed that)");
+	print_row(SERVER_URL_VARIABLE, "the server, by default " SERVER_URL_DEFAULT
+				       "\n(https:// if it has a certificate; SSL_CERT_FILE "
+				       "names a file of trusted authorities)");
 	print_row(MANAGEMENT_URL_VARIABLE, "its operators' port, by default " MANAGEMENT_URL_DEFAULT);
 	print_exit_codes();
 	printf("\nExamples\n"
