@@ -1,8 +1,12 @@
 """The command `push` as a test uses it: run to its end, or beside the test with both of its outputs read."""
 
 import atexit
+import base64
+import hashlib
+import json
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -87,3 +91,44 @@ class Running:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+
+class Script(socket.socket):
+    """
+    A WebSocket server that says what a test tells it to: with Script() as fake: first = fake.accept_client() ...
+
+    For what a real server does too seldom, such as to be slow on the older one of two connections.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.bind(("127.0.0.1", 0))
+        self.listen()
+        self.settimeout(START_S)
+        self.port = self.management = self.getsockname()[1]
+
+    def accept_client(self):
+        client, _ = self.accept()
+        client.settimeout(START_S)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        key = re.search(rb"(?i)sec-websocket-key: (\S+)", head)[1]
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
+        client.sendall(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+        return client
+
+
+def tell(client, event, **data):
+    """A frame from the server: {"event":event,"data":{...}}."""
+    text = json.dumps({"event": event, "data": data}).encode()
+    client.sendall(bytes([0x81]) + (bytes([len(text)]) if len(text) < 126 else b"\x7e" + len(text).to_bytes(2, "big")) + text)
+
+
+def is_closed(client):
+    """Until the other end sends a close, or nothing more."""
+    while True:
+        got = client.recv(4096)
+        if not got or got[0] == 0x88:
+            return True

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from push_command import DONE, PUSH, REFUSED, TRANSPORTS, UNAVAILABLE, Running, run
+from push_command import (DONE, PUSH, REFUSED, TRANSPORTS, UNAVAILABLE, Running, Script, is_closed, run, tell)
 from redis_nodes import IMPATIENT
 from redis_servers import RedisServer
 from server import Server, environment
@@ -209,6 +209,88 @@ def test_sub_moves_to_a_new_connection_without_a_loss_or_a_double(how, history):
         assert sub.end() == DONE
         assert lines == [text for number in range(sent) for text in (str(number), "same")]
         assert [line for line in sub.errors if not re.match("push: (connected to|the server has no position)", line)] == []
+
+
+def move_with_a_late_message():
+    """What is printed where the old connection brings a message that the new one, which has subscribed since, does not."""
+    with Script() as fake, Running(fake, "sub", "a") as sub:
+        old = fake.accept_client()
+        tell(old, "ping")
+        tell(old, "message", channel="a", message="1")
+        tell(old, "reconnect")
+        new = fake.accept_client()
+        tell(new, "ping")
+        tell(new, "message", channel="a", message="3")
+        time.sleep(0.03)  # of 150 ms of quiet
+        for number in "23":
+            tell(old, "message", channel="a", message=number)
+        assert is_closed(old), "the new one has taken over"
+        tell(new, "message", channel="a", message="3")
+        tell(new, "message", channel="a", message="end")
+        sub.wait_lines(4)
+        sub.error("connected")
+        while sub.lines[-1] != "end":
+            sub.wait_lines(len(sub.lines) + 1)
+        old.close()
+        new.close()
+        return sub.lines
+
+
+def test_sub_prints_what_the_old_connection_still_brings_before_what_the_new_one_does():
+    # a busy machine may not give it its turn within the 150 ms
+    assert any(move_with_a_late_message() == ["1", "2", "3", "3", "end"] for _ in range(5))
+
+
+def test_sub_moves_again_when_the_new_connection_is_asked_to_while_it_moves():
+    with Script() as fake, Running(fake, "sub", "a") as sub:
+        links = [fake.accept_client()]
+        tell(links[0], "ping")
+        tell(links[0], "reconnect")
+        links.append(fake.accept_client())
+        tell(links[1], "ping")
+        tell(links[1], "message", channel="a", message="1")
+        tell(links[1], "reconnect")
+        assert is_closed(links[0])
+        links.append(fake.accept_client())
+        tell(links[2], "ping")
+        assert is_closed(links[1])
+        tell(links[2], "message", channel="a", message="2")
+        assert sub.wait_lines(2) == ["1", "2"]
+        for link in links:
+            link.close()
+
+
+def test_sub_reports_no_gap_that_the_old_connection_has_filled():
+    with Script() as fake, Running(fake, "sub", "a", "kept") as sub:
+        old = fake.accept_client()
+        tell(old, "ping", id="7")
+        tell(old, "message", channel="a", message="without an id")
+        tell(old, "reconnect")
+        new = fake.accept_client()
+        tell(new, "ping", id="7")
+        tell(new, "gap", channel="a", missed="unknown")
+        tell(new, "gap", channel="kept", missed=2)
+        tell(new, "message", channel="kept", message="10", id="10")
+        assert is_closed(old)
+        sub.error("^push: gap: 2 messages of kept are missing$")
+        assert sub.wait_lines(2) == ["without an id", "10"]
+        assert sub.end() == DONE
+        assert [line for line in sub.errors if "of a " in line] == []
+        old.close()
+        new.close()
+
+
+def test_sub_reconnects_when_a_connection_has_gone_silent():
+    with Script() as fake, Running(fake, "sub", "a") as sub:
+        silent = fake.accept_client()
+        tell(silent, "ping", id="7")
+        tell(silent, "ping", id="8")  # a moment later: heartbeats are that close
+        again = fake.accept_client()
+        sub.error("^push: connection lost: nothing came for too long; trying again in")
+        tell(again, "ping", id="8")
+        sub.error("^push: connected again")
+        silent.close()
+        again.close()
 
 
 def test_sub_with_a_name_goes_on_behind_what_it_has_printed(keeper):
