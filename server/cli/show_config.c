@@ -188,10 +188,26 @@ print_port(const struct config *config, const char *vhost_name, const char *vari
 		variable_of(variable) ? "environment " : "conf.d", variable_of(variable) ? variable : "");
 }
 
+/* Of a checked configuration, as pushd would start them here. */
+static void
+print_workers(const struct settings *settings, const struct config *config, bool is_set)
+{
+	struct push_error error;
+	size_t count;
+
+	if (worker_count_decide(settings, config, &count, &error) == PUSH_OK)
+		printf("%-*s %-*zu %s\n", NAME_WIDTH, "workers", VALUE_WIDTH, count,
+			is_set ? "environment " WORKER_COUNT_VARIABLE : "default");
+	else
+		say("%s", error.text);
+}
+
 enum cli_exit
 show_config_run(const struct cli_arguments *arguments)
 {
 	struct settings settings = local_config_settings(arguments);
+	bool is_whole = !arguments->json && !arguments->word_count;
+	bool has_workers = variable_of(WORKER_COUNT_VARIABLE) != NULL;
 	struct push_error error;
 	struct config *config;
 	enum cli_exit code = CLI_DONE;
@@ -203,7 +219,7 @@ show_config_run(const struct cli_arguments *arguments)
 		say("%s", error.text);
 		return CLI_NO;
 	}
-	if (!arguments->json && !arguments->word_count) {
+	if (is_whole) {
 		print_port(config, "push", "SERVER_PORT");
 		print_port(config, "management", "MANAGEMENT_SERVER_PORT");
 	}
@@ -212,6 +228,8 @@ show_config_run(const struct cli_arguments *arguments)
 		config_check(config, &error) != PUSH_OK) {
 		say("%s", error.text);
 		code = CLI_NO;
+	} else if (is_whole) {
+		print_workers(&settings, config, has_workers);
 	}
 	config_close(config);
 	return code;

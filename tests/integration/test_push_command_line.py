@@ -239,7 +239,8 @@ def test_config_says_each_value_and_where_it_comes_from():
         assert "geheim" not in "".join(lines) + errors
         code, lines, _ = local(server, "config", "push.redis.url", SPRING_REDIS_HOST="h", SPRING_REDIS_PASSWORD="geheim")
         assert re.match(r"push.redis.url +redis://.*:?\*\*\*@h\S* +environment SPRING_", lines[0]), lines
-        text = "\n".join(local(server, "config")[1])
+        text = "\n".join(local(server, "config", *PLACES, PUSH_WORKERS=1)[1])
+        assert re.search(r"^workers +1 +environment PUSH_WORKERS$", text, re.M), text
         assert re.search(rf"^port of the vhost push +{server.port} +environment SERVER_PORT$", text, re.M)
 
 
