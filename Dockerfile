@@ -1,4 +1,4 @@
-# Push in a container: pushd, lwsws, the plugins, the console and their libraries; no shell, no package manager.
+# Push in a container: pushd, push, lwsws, the plugins, the console and their libraries; no shell, no package manager.
 #
 #   docker build -t push --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) .
 #   docker run --rm -p 8080:8080 --read-only --cap-drop ALL --security-opt no-new-privileges push

@@ -275,10 +275,11 @@ config_port(struct json_object *vhost)
 
 struct option_search {
 	const char *name, *found;
+	const struct config_file *file; /* where it was found */
 };
 
 static void
-search_broker(struct json_object *broker, struct option_search *search)
+search_broker(const struct config_file *file, struct json_object *broker, struct option_search *search)
 {
 	if (!json_object_is_type(broker, json_type_object))
 		return;
@@ -291,8 +292,10 @@ search_broker(struct json_object *broker, struct option_search *search)
 			wanted++;
 			p++;
 		}
-		if (!*wanted && !*p)
+		if (!*wanted && !*p) {
 			search->found = json_object_get_string(value);
+			search->file = file;
+		}
 	}
 }
 
@@ -302,24 +305,33 @@ search_vhost(const struct config_file *file, struct json_object *vhost, void *co
 {
 	struct json_object *protocols, *broker;
 
-	(void)file;
 	if (!json_object_object_get_ex(vhost, "ws-protocols", &protocols) ||
 		!json_object_is_type(protocols, json_type_array))
 		return PUSH_OK;
 	for (size_t i = 0; i < json_object_array_length(protocols); i++)
 		if (json_object_object_get_ex(
 			    json_object_array_get_idx(protocols, i), "push-broker", &broker))
-			search_broker(broker, context);
+			search_broker(file, broker, context);
 	return PUSH_OK;
+}
+
+const char *
+config_option_in(const struct config *config, const char *name, const char **ret_file)
+{
+	struct option_search search = {.name = name};
+
+	(void)config_for_each_vhost(config, search_vhost, &search);
+	if (search.found)
+		*ret_file = search.file->name;
+	return search.found;
 }
 
 const char *
 config_option(const struct config *config, const char *name)
 {
-	struct option_search search = {.name = name};
+	const char *ignored;
 
-	(void)config_for_each_vhost(config, search_vhost, &search);
-	return search.found;
+	return config_option_in(config, name, &ignored);
 }
 
 uid_t

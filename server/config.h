@@ -91,6 +91,10 @@ config_text(struct json_object *object, const char *name);
 const char *
 config_option(const struct config *config, const char *name);
 
+/* config_option_in - the same, and which file says it (conf.d/10-push), borrowed. */
+const char *
+config_option_in(const struct config *config, const char *name, const char **ret_file);
+
 /* config_flag - is a member set, as lwsws understands it (1, on, yes, true)? */
 bool
 config_flag(struct json_object *object, const char *name);

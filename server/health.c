@@ -222,14 +222,10 @@ find_and_ask(const struct settings *settings, char *answer, struct push_error *e
 	return status;
 }
 
-int
-health_ask(const struct settings *settings)
+enum push_status
+health_ask(const struct settings *settings, struct push_error *error)
 {
 	char answer[HEALTH_ANSWER_BYTES_MAX + 1];
-	struct push_error error;
 
-	if (find_and_ask(settings, answer, &error) == PUSH_OK)
-		return 0;
-	fprintf(stderr, "pushd: --health: %s\n", error.text);
-	return 1;
+	return find_and_ask(settings, answer, error);
 }

@@ -6,6 +6,7 @@
 #ifndef PUSHD_HEALTH_H
 #define PUSHD_HEALTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/options.h"
@@ -23,14 +24,17 @@ const char *
 health_path(const char *question);
 
 /*
- * health_ask - print the answer to settings->health, a question that has a path, or, on stderr, why there is
- * none.
+ * health_ask - print the answer to settings->health, a question that has a path.
  *
  * The port is that of the vhost "management", as the configuration and MANAGEMENT_SERVER_PORT say; the rest
- * of the configuration need not be right.  Returns the exit code: 0 for UP, else 1.
+ * of the configuration need not be right.  Returns PUSH_OK for UP, or PUSH_INVALID with the reason in `error`.
  */
-int
-health_ask(const struct settings *settings);
+enum push_status PUSH_MUST_USE
+health_ask(const struct settings *settings, struct push_error *error);
+
+/* health_says_up - whether the body of an answer is {"status":"UP"}. */
+bool
+health_says_up(const char *body);
 
 /*
  * health_read_answer - find the body of an HTTP answer, and whether it says UP.

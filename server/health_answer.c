@@ -34,8 +34,8 @@ blank_controls(char *text)
 			*text = ' ';
 }
 
-static bool
-says_up(const char *body)
+bool
+health_says_up(const char *body)
 {
 	struct json_object *tree = json_tokener_parse(body), *status;
 	const char *text = tree && json_object_is_type(tree, json_type_object) &&
@@ -75,7 +75,7 @@ health_read_answer(char *answer, size_t size, const char **ret_body, struct push
 		*ret_body = body + 4;
 		blank_controls(body + 4);
 	}
-	if (!strncmp(status, " 200", 4) && says_up(*ret_body))
+	if (!strncmp(status, " 200", 4) && health_says_up(*ret_body))
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "answered %.3s%s", status + 1,
 		strncmp(status, " 200", 4) != 0 ? "" : " without {\"status\":\"UP\"}: is that Push?");

@@ -148,6 +148,17 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 	}
 }
 
+static int
+ask_health(const struct settings *settings)
+{
+	struct push_error error;
+
+	if (health_ask(settings, &error) == PUSH_OK)
+		return 0;
+	fprintf(stderr, "pushd: --health: %s\n", error.text);
+	return 1;
+}
+
 /* lwsws runs with the same working folder, but its plugins and mounts are named in files elsewhere. */
 static const char *
 absolute(const char *path, char *buffer)
@@ -257,7 +268,7 @@ main(int argc, char **argv)
 	if (result >= 0)
 		return result;
 	if (settings.health)
-		return health_ask(&settings);
+		return ask_health(&settings);
 	settings.plugins = absolute(settings.plugins, plugins);
 	settings.mounts = absolute(settings.mounts, mounts);
 	if (!settings.lwsws)

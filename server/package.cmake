@@ -47,4 +47,4 @@ file(WRITE "${stage}/usr/share/doc/push/changelog.Debian" "push (${CPACK_PACKAGE
  -- ${CPACK_PACKAGE_CONTACT}  ${date}
 ")
 execute_process(COMMAND gzip -9nf "${stage}/usr/share/doc/push/changelog" "${stage}/usr/share/doc/push/changelog.Debian"
-  "${stage}/usr/share/man/man8/pushd.8" COMMAND_ERROR_IS_FATAL ANY)
+  "${stage}/usr/share/man/man8/pushd.8" "${stage}/usr/share/man/man1/push.1" COMMAND_ERROR_IS_FATAL ANY)

@@ -42,8 +42,8 @@ static const struct {
 /* A variable of pushd's own, which takes it out of the environment before options are read. */
 #define WORKERS_VARIABLE "PUSH_WORKERS"
 
-/* A variable of the command push: a shell that has it set may start a server, too. */
-#define CLIENT_VARIABLE "PUSH_URL"
+/* Variables of the command `push` (server/cli): a shell that has them may start pushd, too. */
+static const char *const command_variables[] = {"PUSH_URL", "PUSH_MANAGEMENT_URL"};
 
 static enum push_status
 fail(struct push_error *error, enum push_status status, const char *label, const char *value, const char *why)
@@ -212,7 +212,10 @@ set_from_variable(struct push_options *options, const char *variable, struct pus
 		if (!strcmp(name, label))
 			return set_option(options, i, label, equals + 1, error);
 	}
-	if (!strcmp(label, CLIENT_VARIABLE) || push_environment_is_service_link(label, equals + 1))
+	for (size_t i = 0; i < sizeof(command_variables) / sizeof(command_variables[0]); i++)
+		if (!strcmp(command_variables[i], label))
+			return PUSH_OK;
+	if (push_environment_is_service_link(label, equals + 1))
 		return PUSH_OK;
 	return fail_unknown(error, label, equals + 1);
 }

@@ -16,5 +16,5 @@ END {
 	print ".TP\n.I /etc/push/conf, /etc/push/conf.d/\nwhat is served, and options of push\\-broker"
 	print ".TP\n.I /etc/default/push\nenvironment of push.service and of all push@NAME.service"
 	print ".TP\n.I /etc/push/NAME.env\nenvironment of push@NAME.service"
-	print ".SH SEE ALSO\n.I /usr/share/doc/push/README.md"
+	print ".SH SEE ALSO\n.BR push (1),\n.I /usr/share/doc/push/README.md"
 }

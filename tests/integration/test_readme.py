@@ -21,9 +21,9 @@ def test_the_commands_show_what_the_readme_says(server, needs, commands, expecte
         pytest.skip("lws takes no chunked bodies")
     commands = commands.replace("localhost:8080", f"127.0.0.1:{server.port}")
     commands = commands.replace("localhost:8000", f"127.0.0.1:{server.management}")
-    env = environment({})
+    env = environment({"PUSH_URL": f"http://127.0.0.1:{server.port}"})
     env.pop("LD_PRELOAD", None)
-    env["PATH"] = f"{TOOLS / 'bin'}:{env['PATH']}"
+    env["PATH"] = f"{BUILD / 'server'}:{TOOLS / 'bin'}:{env['PATH']}"
     stop = threading.Event()
 
     def publish_now_and_then():

@@ -69,10 +69,10 @@ def test_it_is_under_25_mb(root):
     assert sum(path.stat().st_size for path in files_of(root)) < SIZE_BYTES_MAX
 
 
-def test_programs_are_pushd_and_lwsws_and_nothing_else(root):
+def test_programs_are_pushd_push_and_lwsws_and_nothing_else(root):
     programs = {str(path.relative_to(root)) for path in files_of(root) if path.stat().st_mode & 0o111 and is_elf(path)}
     others = {name for name in programs if not re.search(r"\.so(\.[0-9.]+)?$", name)}
-    assert others == {"usr/bin/pushd", "usr/bin/lwsws"}
+    assert others == {"usr/bin/pushd", "usr/bin/push", "usr/bin/lwsws"}
     # nothing but these is executable: no script has anything to run it
     assert all(is_elf(path) for path in files_of(root) if path.stat().st_mode & 0o111)
 
@@ -185,6 +185,11 @@ def test_its_own_tool_tells_how_it_is(contained):
     for arguments in (["--health"], ["--health", "live"], ["--health", "ready"]):
         code, text = contained.inside("/usr/bin/pushd", *arguments)
         assert code == 0 and '"UP"' in text, text
+
+
+def test_the_command_works_inside(contained):
+    code, text = contained.inside("/usr/bin/push", "pub", "inside", "hello", "--url", f"127.0.0.1:{contained.port}")
+    assert code == 0 and '"subscribers"' in text, text
 
 
 def test_messages_get_through_and_the_console_is_there(contained):

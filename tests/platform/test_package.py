@@ -38,7 +38,9 @@ def text_of(*command):
     "usr/lib/push/plugins/libprotocol_push_ws.so", "usr/share/push/mounts/index.html", "etc/push/conf",
     "etc/push/conf.d/10-push", "etc/default/push", "usr/lib/systemd/system/push.service",
     "usr/lib/systemd/system/push@.service", "usr/share/doc/push/copyright", "usr/share/doc/push/README.md",
-    "usr/share/man/man8/pushd.8.gz"])
+    "usr/share/man/man8/pushd.8.gz", "usr/bin/push", "usr/lib/push/pushload", "usr/share/man/man1/push.1.gz",
+    "usr/share/bash-completion/completions/push", "usr/share/zsh/vendor-completions/_push",
+    "usr/share/fish/vendor_completions.d/push.fish"])
 def test_everything_is_in_its_place(unpacked, path):
     assert (unpacked / path).is_file()
 
@@ -68,7 +70,7 @@ def test_its_libraries_come_from_debian_or_with_it(unpacked):
     for name in ("libc6", "libjson-c5", "libssl3", "libuv1"):
         assert re.search(rf"\b{name}(t64)? \(>= ", depends), depends
     assert "websockets" not in depends
-    for path in [unpacked / "usr/bin/pushd", *(unpacked / "usr/lib/push").rglob("*")]:
+    for path in [unpacked / "usr/bin/pushd", unpacked / "usr/bin/push", *(unpacked / "usr/lib/push").rglob("*")]:
         if not path.is_file():
             continue
         assert str(SOURCE) not in text_of("readelf", "-d", path)
@@ -93,6 +95,8 @@ curl -sSN "http://127.0.0.1:$SERVER_PORT/sse/messages?channels=deb" >/tmp/events
 for i in $(seq 100); do grep -q heartbeat /tmp/events && break; sleep 0.1; done
 curl -sS -H 'Content-Type: application/json' "http://127.0.0.1:$SERVER_PORT/messages" -d '{"channel":"deb","message":"hello"}'
 for i in $(seq 100); do grep hello /tmp/events && break; sleep 0.1; done
+push pub deb greetings --url "127.0.0.1:$SERVER_PORT"
+for i in $(seq 100); do grep greetings /tmp/events && break; sleep 0.1; done
 curl -sS "http://127.0.0.1:$SERVER_PORT/" | grep -o '<title>.*</title>'
 kill -TERM $pushd
 wait $pushd
@@ -110,6 +114,7 @@ def test_installed_by_dpkg_it_serves_until_it_is_removed(root, package):
     out = root.run("env", f"SERVER_PORT={free_port()}", f"MANAGEMENT_SERVER_PORT={free_port()}", "PUSH_DRAIN_DURATION=100ms",
                    "bash", "-c", SERVE).stdout
     assert '{"subscribers":1}' in out and 'data:{"channel":"deb","message":"hello"}' in out, out
+    assert 'data:{"channel":"deb","message":"greetings"}' in out, out
     assert "<title>" in out and "ended with 0" in out, out
 
     root.run("sh", "-c", "echo '# mine' >>/etc/push/conf.d/10-push")

@@ -164,17 +164,17 @@ variables_of_a_service_in_kubernetes_are_no_options(void **state)
 }
 
 static void
-the_variable_of_the_command_push_is_no_option(void **state)
+variables_of_the_command_are_no_options(void **state)
 {
-	char *environment[] = {"PUSH_URL=http://localhost:8080", NULL};
-	struct push_options o, defaults;
+	char *environment[] = {"PUSH_URL=https://push.example", "PUSH_MANAGEMENT_URL=http://push.example:8000",
+		"PUSH_DRAIN_DURATION=7s", NULL};
+	struct push_options o;
 	struct push_error error;
 
 	(void)state;
 	push_options_init(&o);
-	push_options_init(&defaults);
 	assert_int_equal(push_options_set_from_environment(&o, environment, &error), PUSH_OK);
-	assert_memory_equal(&o, &defaults, sizeof(o));
+	assert_int_equal(o.drain_us, 7000000);
 }
 
 static void
@@ -308,7 +308,7 @@ main(void)
 		cmocka_unit_test(a_bad_option_is_named_with_its_value),
 		cmocka_unit_test(an_unknown_variable_is_refused_with_the_name_that_was_meant),
 		cmocka_unit_test(variables_of_a_service_in_kubernetes_are_no_options),
-		cmocka_unit_test(the_variable_of_the_command_push_is_no_option),
+		cmocka_unit_test(variables_of_the_command_are_no_options),
 		cmocka_unit_test(names_like_those_of_a_service_with_other_values_are_refused),
 		cmocka_unit_test(an_overlong_text_is_refused),
 		cmocka_unit_test(contradictions_name_both_options),

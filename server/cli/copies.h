@@ -1,0 +1,44 @@
+/*
+ * copies.h - messages that the old connection has brought during a move, to recognise them when the new one
+ * brings them again.
+ *
+ * Both bring the messages of a channel in the same order.  One with an id is known by it.  One without is
+ * known by its content: of those that the old connection brought the first that is equal is its copy, and
+ * with it everything that came before it on this channel is done with; one that has no copy is new, and so is
+ * what follows it.
+ */
+#ifndef PUSH_CLI_COPIES_H
+#define PUSH_CLI_COPIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct copy {
+	uint64_t channel, key; /* hashes: a message is not kept for it */
+	bool has_id, is_used;
+};
+
+struct copies {
+	struct copy *list;
+	size_t count, capacity, first; /* none before `first` is unused */
+};
+
+/* A message, borrowed. */
+struct copies_key {
+	const char *channel, *id, *value; /* id: "" of a message without one */
+	size_t channel_size, value_size;
+};
+
+void
+copies_clear(struct copies *copies);
+
+/* copies_add - false: out of memory, or CLI_COPIES_MAX of them are there. */
+bool
+copies_add(struct copies *copies, const struct copies_key *message);
+
+/* copies_take - whether it is the copy of one that was added; that one is used up. */
+bool
+copies_take(struct copies *copies, const struct copies_key *message);
+
+#endif
