@@ -156,6 +156,20 @@ export class Server {
 		rmSync(this.#runDir, {recursive: true, force: true});
 	}
 
+	/* Any number of messages on a channel, in one request; returns when all are answered. */
+	async publishAll(channel, messages) {
+		const sent = request(`${this.origin}/messages`, {
+			method: 'POST', headers: {'Content-Type': 'application/x-ndjson'},
+		});
+
+		sent.end(messages.map((message) => `${JSON.stringify({channel, message})}\n`).join(''));
+		const [answer] = await once(sent, 'response');
+		const lines = (await answer.setEncoding('utf8').toArray()).join('').trim().split('\n');
+		const failed = lines.filter((line) => !('subscribers' in JSON.parse(line)));
+		if (failed.length || lines.length !== messages.length)
+			throw new Error(`${lines.length} answers to ${messages.length} messages: ${failed[0]}`);
+	}
+
 	/* Returns {status, body}. */
 	async publish(channel, message) {
 		const sent = request(`${this.origin}/messages`, {
