@@ -126,8 +126,8 @@ export class History {
 	#say(title, text) {
 		byId('history-empty').hidden = !title;
 		setText(byId('history-empty-title'), title);
-		setText(byId('history-empty-text'), text);
-		setText(byId('history-shown'), title ? title : text);
+		setText(byId('history-empty-text'), title && text);
+		setText(byId('history-shown'), title || text);
 	}
 
 	#showButtons() {

@@ -156,6 +156,17 @@ export class Server {
 		rmSync(this.#runDir, {recursive: true, force: true});
 	}
 
+	/* Until a figure of the operators' port, over all labels, is at least so much. */
+	async waitForMetric(name, least) {
+		for (const end = Date.now() + START_MS_MAX; Date.now() < end; await wait(POLL_MS)) {
+			const text = await (await fetch(`http://127.0.0.1:${this.managementPort}/actuator/prometheus`)).text();
+			const values = [...text.matchAll(new RegExp(`^${name}(?:{.*})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
+			if (values.reduce((sum, value) => sum + value, 0) >= least)
+				return;
+		}
+		throw new Error(`${name} does not become ${least}`);
+	}
+
 	/* Any number of messages on a channel, in one request; returns when all are answered. */
 	async publishAll(channel, messages) {
 		const sent = request(`${this.origin}/messages`, {
