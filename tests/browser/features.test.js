@@ -1,8 +1,6 @@
 /* What the console can do beyond one channel: other servers, history, options of both forms, export, figures. */
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
-import {createServer} from 'node:http';
-import {once} from 'node:events';
 import {after, afterEach, before, describe, it} from 'node:test';
 import {Console, launch} from './harness/browser.js';
 import {Server} from './harness/server.js';
@@ -10,7 +8,7 @@ import {Server} from './harness/server.js';
 let server, other, browser, console_;
 
 before(async () => {
-	[server, other, browser] = await Promise.all([Server.start({PUSH_HISTORY_SIZE: '5000'}), Server.start(), launch()]);
+	[server, other, browser] = await Promise.all([Server.start({PUSH_HISTORY_SIZE: '5000'}, {isOpen: true}), Server.start(), launch()]);
 });
 after(async () => {
 	await browser?.close();
@@ -264,18 +262,6 @@ it('exports the messages that the filter lets through, a line each, as they came
 });
 
 describe('the server\'s figures', () => {
-	/* The operators' port behind what an operator allows: a header. */
-	async function allow(origin) {
-		const port = createServer(async (request, response) => {
-			const answer = await fetch(`http://127.0.0.1:${server.managementPort}${request.url}`);
-			response.writeHead(answer.status, {'Access-Control-Allow-Origin': origin});
-			response.end(await answer.text());
-		}).listen(0, '127.0.0.1');
-
-		await once(port, 'listening');
-		return port;
-	}
-
 	async function show({page}, url) {
 		await page.getByText('Server figures').click();
 		await page.getByLabel('Operators\' port').fill(url);
@@ -283,25 +269,19 @@ describe('the server\'s figures', () => {
 	}
 
 	it('are shown if the operators\' port allows this page', async () => {
-		const port = await allow(server.origin);
+		const console = await open();
 
-		try {
-			const console = await open();
-			await console.state('Connected');
-			await show(console, `http://127.0.0.1:${port.address().port}`);
-			const clients = console.page.locator('dt').filter({hasText: 'WebSocket clients'}).locator('+ dd');
-			await clients.filter({hasText: /^1$/}).waitFor();
-			await console.page.locator('dd').filter({hasText: 'a second'}).nth(2).waitFor();
-		} finally {
-			port.closeAllConnections();
-			port.close();
-		}
+		await console.state('Connected');
+		await show(console, `http://127.0.0.1:${server.managementPort}/`);
+		const figure = (name) => console.page.locator('dt').filter({hasText: name}).locator('+ dd');
+		await figure('WebSocket clients').filter({hasText: /^1$/}).waitFor();
+		await figure('Sent to clients').filter({hasText: /^\d+ a second$/}).waitFor();
 	});
 
 	it('are closed to pages unless an operator opens them, and the console says so', async () => {
 		const console = await open();
 
-		await show(console, `http://127.0.0.1:${server.managementPort}`);
+		await show(console, `http://127.0.0.1:${other.managementPort}`);
 		await console.page.getByText('cannot reach the server, or it does not allow pages from here').waitFor();
 	});
 });

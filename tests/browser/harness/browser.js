@@ -63,12 +63,14 @@ export class Console {
 			for (let top = 0; top <= scroller.scrollHeight; top += scroller.clientHeight / 2) {
 				scroller.scrollTop = top;
 				await drawn();
+				// counted from the oldest: newer ones may come in meanwhile
 				for (const row of scroller.querySelectorAll('.row:has(.row-content)'))
-					found.set(Number(row.getAttribute('aria-posinset')), row.querySelector('.row-content').textContent);
+					found.set(row.getAttribute('aria-setsize') - row.getAttribute('aria-posinset'),
+						row.querySelector('.row-content').textContent);
 			}
 			scroller.scrollTop = before;
 			await drawn();
-			return [...found].sort(([left], [right]) => right - left).map(([, content]) => content);
+			return [...found].sort(([left], [right]) => left - right).map(([, content]) => content);
 		}, list);
 	}
 
