@@ -278,7 +278,7 @@ const wide = matchMedia('(min-width: 60em)');
 wide.addEventListener('change', place);
 place(wide);
 // where there is room, it is open from the start
-byId('snippets').open = matchMedia('(min-width: 60em) and (min-height: 52em)').matches;
+byId('snippets').open = matchMedia('(min-width: 60em) and (min-height: 62em)').matches;
 initForms();
 initButtons();
 initFigures();

@@ -80,11 +80,13 @@ export function initFigures() {
 
 	byId('management-form').addEventListener('submit', (event) => {
 		event.preventDefault();
-		stop();
 		const {server, error} = parseServer(byId('management').value);
+		const isOther = server && server !== url;
+		stop();
 		setText(byId('management-error'), error ?? '');
-		setText(byId('management-show'), server ? 'Show again' : 'Show');
-		if (!server)
+		// the same one again: enough seen
+		setText(byId('management-show'), isOther ? 'Stop' : 'Show');
+		if (!isOther)
 			return;
 		url = server;
 		read(url);

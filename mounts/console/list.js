@@ -217,7 +217,8 @@ export class List {
 
 			if (target === this.#scroller)
 				this.#onResize();
-			else if (!this.#built.has(entry))
+			// in a list that is hidden nothing has a height
+			else if (!this.#built.has(entry) || !blockSize)
 				continue;
 			else if (Math.abs(blockSize - this.#rowHeight) > 0.5)
 				this.#heights.set(entry, blockSize);
@@ -231,6 +232,7 @@ export class List {
 		const rowHeight = parseFloat(getComputedStyle(this.#rows).getPropertyValue('--row-height'));
 
 		this.#viewHeight = this.#scroller.clientHeight;
+		this.#top = this.#scroller.scrollTop;
 		if (rowHeight === this.#rowHeight)
 			return;
 		this.#rowHeight = rowHeight;

@@ -214,6 +214,7 @@ describe('history', () => {
 		const {page} = console;
 		const first = () => page.locator('#history-rows .row-content').first().textContent();
 
+		await console.state('Connected');
 		await server.publishAll('kept', Array.from({length: 2300}, (unused, n) => n));
 		await page.getByRole('group', {name: 'Messages shown'}).getByLabel('History').check();
 		await page.getByText('300 messages, page 3 of 3').waitFor();
@@ -228,6 +229,11 @@ describe('history', () => {
 		await page.getByRole('button', {name: 'Newer'}).click();
 		await page.getByText('page 2 of 3').waitFor();
 		assert.ok(await page.locator('#history-rows > li').count() < 100, 'too many rows are built');
+		await server.publishAll('kept', ['meanwhile', 'in a hidden list', 'of messages']);
+		await console.figure('Messages', '2,303');
+		await page.getByRole('group', {name: 'Messages shown'}).getByLabel('Live').check();
+		const [newest, second] = await Promise.all(['of messages', 'in a hidden list'].map((text) => console.row(text).boundingBox()));
+		assert.ok(second.y - newest.y >= 30, 'rows lie on one another');
 	});
 
 	it('that there is none is said with the server\'s words', async () => {

@@ -72,6 +72,13 @@ const STATES = {
 		await page.getByLabel('Filter').fill('nothing like that');
 		await page.getByText('Nothing matches').waitFor();
 	},
+	'reading history': async ({page}) => {
+		await page.getByRole('group', {name: 'Messages shown'}).getByLabel('History').check();
+		await page.getByText('404 Not Found: ').waitFor();
+		await page.getByLabel('Operators\' port').fill('not a URL');
+		await page.getByRole('button', {name: 'Show', exact: true}).click();
+		await page.getByText('must be a URL').waitFor();
+	},
 	'while reconnecting': async ({page}) => {
 		// the page's own way back is blocked, so that the other tests keep their server
 		await page.route('**/sse/messages*', (route) => route.abort());
