@@ -1,9 +1,9 @@
 /*
  * config_console.c - a configuration without the web console (push.console=off); see config.h.
  *
- * The console and the client library are files of one folder, which lws serves by one mount.  Pages import the
- * library (/push.js), so the mount stays.  What belongs to the console gets mounts of its own, which count for more
- * since they are longer, and which lead nowhere; and `/` has no page.
+ * The console and the client library are files of one folder, which lws serves by one mount.  Pages import
+ * the library (/push.js), so the mount stays.  What belongs to the console gets mounts of its own, which
+ * count for more since they are longer, and which lead nowhere; and `/` has no page.
  */
 #include <json-c/json.h>
 #include <limits.h>
@@ -40,7 +40,8 @@ hide_part(struct json_object *mounts, const char *mountpoint, const char *part)
 	size_t size = strlen(mountpoint);
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s%s%s", mountpoint, size && mountpoint[size - 1] == '/' ? "" : "/", part);
+	snprintf(path, sizeof(path), "%s%s%s", mountpoint, size && mountpoint[size - 1] == '/' ? "" : "/",
+		part);
 	json_object_object_add(mount, "mountpoint", json_object_new_string(path));
 	json_object_object_add(mount, "origin", json_object_new_string(NOWHERE));
 	json_object_array_add(mounts, mount);

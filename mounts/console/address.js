@@ -61,8 +61,11 @@ export function writeFragment({channels, transport, server, from, acks}) {
 		(from ? `&from=${encodeURIComponent(from)}` : '') + (acks ? '&acks=true' : '');
 }
 
-export function publishUrl(server, {wait} = {}) {
-	return `${server}/messages${wait ? '?wait=written' : ''}`;
+/* A key stands in the URL: over HTTP/2 the server does not read the header Idempotency-Key. */
+export function publishUrl(server, {wait, key} = {}) {
+	const query = [wait && 'wait=written', key && `idempotency_key=${encodeURIComponent(key)}`].filter(Boolean).join('&');
+
+	return `${server}/messages${query && `?${query}`}`;
 }
 
 export function historyUrl(server, channel, after, limit) {

@@ -4,7 +4,7 @@
 import {publishUrl, subscribeUrl} from './address.js';
 import {byId, checkedValue, element} from './dom.js';
 import {copyWith} from './copy.js';
-import {publishBody, publishHeaders} from './publisher.js';
+import {publishBody} from './publisher.js';
 
 /* One word for any POSIX shell. */
 export function shellQuote(text) {
@@ -85,7 +85,7 @@ const PUBLISH = {
 	},
 	curl: (request) => lines(
 		`curl ${shellQuote(publishUrl(request.server, request))} \\`,
-		...Object.entries(publishHeaders(request)).map(([name, value]) => `  -H ${shellQuote(`${name}: ${value}`)} \\`),
+		'  -H \'Content-Type: application/json\' \\',
 		`  -d ${shellQuote(publishBody(request))}`),
 	'push.js': ({server, channels, source, ttl, key}) => {
 		const options = withoutEmpty({key: key && literal(key), ttl: ttl && literal(ttl)}).join(', ');
@@ -97,7 +97,7 @@ const PUBLISH = {
 	Python: (request) => lines(
 		'import urllib.request', '',
 		`body = ${literal(publishBody(request))}`,
-		`headers = {${Object.entries(publishHeaders(request)).map(([name, value]) => `${literal(name)}: ${literal(value)}`).join(', ')}}`,
+		'headers = {\'Content-Type\': \'application/json\'}',
 		`request = urllib.request.Request(${literal(publishUrl(request.server, request))}, body.encode(), headers)`,
 		'with urllib.request.urlopen(request) as answer:',
 		'    print(answer.read().decode())'),

@@ -154,7 +154,7 @@ describe('snippets', () => {
 	it('publish to several channels with time to live, key and wait', () => {
 		assert.equal(publishBody({...publish, source: '1.0'}), '{"channels":["a","b"],"message":1.0,"ttl":"30s"}');
 		assert.match(snippet('publish', 'curl', publish),
-			/messages\?wait=written' [^]*'Idempotency-Key: k 1' [^]*{"channels":\["a","b"\],"message":"-","ttl":"30s"}'$/);
+			/messages\?wait=written&idempotency_key=k%201' [^]*{"channels":\["a","b"\],"message":"-","ttl":"30s"}'$/);
 		assert.equal(snippet('publish', 'push', publish),
 			"push pub --url http://p --json --ttl 30s --key 'k 1' --wait a '\"-\"'\n" +
 			"push pub --url http://p --json --ttl 30s --key 'k 1' --wait b '\"-\"'");
