@@ -20,7 +20,8 @@ print_clients(struct json_object *vhost, bool has_console, struct push_buf *to)
 		"                   -d '{\"channel\":\"qwerty\",\"message\":\"hello\"}'\n",
 		s, port, s, port, s, port);
 	if (has_console)
-		push_buf_printf(to, "  look        http%s://localhost:%d/  the console, in a browser\n", s, port);
+		push_buf_printf(
+			to, "  look        http%s://localhost:%d/  the console, in a browser\n", s, port);
 }
 
 static void

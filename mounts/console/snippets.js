@@ -29,6 +29,11 @@ function withoutEmpty(members) {
 	return Object.entries(members).filter(([, value]) => value).map(([name, value]) => `${name}: ${value}`);
 }
 
+/* A key is for one publish: where each channel is a publish of its own, each has a key of its own. */
+function keyOf({key, channels}, index) {
+	return key && channels.length > 1 ? `${key}-${index + 1}` : key;
+}
+
 /* `push` ends its options at `--`: only a word that begins so needs it. */
 function pushCommand(verb, server, options, ...words) {
 	const end = words.some((text) => text.startsWith('--')) ? ['--'] : [];
@@ -74,25 +79,31 @@ const SUBSCRIBE = {
 };
 
 const PUBLISH = {
-	push: ({server, channels, value, source, ttl, key, wait}) => {
+	push: (request) => {
+		const {server, channels, value, source, ttl, key, wait} = request;
 		// a lone dash would be the standard input
 		const isText = typeof value === 'string' && value !== '-';
-		const options = [
+		const options = (index) => [
 			...(isText ? [] : ['--json']), ...(ttl ? ['--ttl', word(ttl)] : []),
-			...(key ? ['--key', word(key)] : []), ...(wait ? ['--wait'] : []),
+			...(key ? ['--key', word(keyOf(request, index))] : []), ...(wait ? ['--wait'] : []),
 		];
-		return channels.map((channel) => pushCommand('pub', server, options, channel, isText ? value : source)).join('\n');
+		return channels.map((channel, index) =>
+			pushCommand('pub', server, options(index), channel, isText ? value : source)).join('\n');
 	},
 	curl: (request) => lines(
 		`curl ${shellQuote(publishUrl(request.server, request))} \\`,
 		'  -H \'Content-Type: application/json\' \\',
 		`  -d ${shellQuote(publishBody(request))}`),
-	'push.js': ({server, channels, source, ttl, key}) => {
-		const options = withoutEmpty({key: key && literal(key), ttl: ttl && literal(ttl)}).join(', ');
+	'push.js': (request) => {
+		const {server, channels, source, ttl, key} = request;
+		const options = (index) => {
+			const members = withoutEmpty({key: key && literal(keyOf(request, index)), ttl: ttl && literal(ttl)}).join(', ');
+			return members && `, {${members}}`;
+		};
 		return lines(
 			'import {Push} from \'/push.js\';', '',
 			`const push = new Push(${literal(server)});`, '',
-			...channels.map((channel) => `await push.publish(${literal(channel)}, ${source}${options && `, {${options}}`});`));
+			...channels.map((channel, index) => `await push.publish(${literal(channel)}, ${source}${options(index)});`));
 	},
 	Python: (request) => lines(
 		'import urllib.request', '',

@@ -156,8 +156,8 @@ describe('snippets', () => {
 		assert.match(snippet('publish', 'curl', publish),
 			/messages\?wait=written&idempotency_key=k%201' [^]*{"channels":\["a","b"\],"message":"-","ttl":"30s"}'$/);
 		assert.equal(snippet('publish', 'push', publish),
-			"push pub --url http://p --json --ttl 30s --key 'k 1' --wait a '\"-\"'\n" +
-			"push pub --url http://p --json --ttl 30s --key 'k 1' --wait b '\"-\"'");
+			"push pub --url http://p --json --ttl 30s --key 'k 1-1' --wait a '\"-\"'\n" +
+			"push pub --url http://p --json --ttl 30s --key 'k 1-2' --wait b '\"-\"'");
 		assert.equal(snippet('publish', 'push', {server: 'http://p', channels: ['a'], value: '--x', source: '"--x"'}),
 			'push pub --url http://p -- a --x');
 	});
