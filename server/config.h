@@ -6,7 +6,7 @@
  *
  *   config_open = config_read: read and parse (config.c), override (config_override.c)
  *               + check (config_check.c)
- *   config_render = write the copy (config_render.c)
+ *   config_render = write the copy (config_render.c), without the console if that is off (config_console.c)
  */
 #ifndef PUSHD_CONFIG_H
 #define PUSHD_CONFIG_H
@@ -70,6 +70,10 @@ config_check(struct config *config, struct push_error *error);
 /* config_render - write the trees as lwsws wants them to `folder`, which exists.  Errors: PUSH_INVALID. */
 enum push_status PUSH_MUST_USE
 config_render(const struct config *config, const char *folder, struct push_error *error);
+
+/* config_hide_console - in a tree that was checked: serve nothing of the console (config_console.c). */
+void
+config_hide_console(struct json_object *tree);
 
 /* What config_for_each_vhost() calls; anything but PUSH_OK ends the walk. */
 typedef enum push_status

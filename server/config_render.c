@@ -74,6 +74,8 @@ config_render(const struct config *config, const char *folder, struct push_error
 		struct json_object *tree = as_lwsws_reads(config->files[i].tree, false);
 		int failed;
 
+		if (!config->options.console)
+			config_hide_console(tree);
 		snprintf(path, sizeof(path), "%s/%s", folder, config->files[i].name);
 		failed = json_object_to_file_ext(
 			path, tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);

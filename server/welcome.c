@@ -8,7 +8,7 @@
 #define TEXT_BYTES_MAX 2048
 
 static void
-print_clients(struct json_object *vhost, struct push_buf *to)
+print_clients(struct json_object *vhost, bool has_console, struct push_buf *to)
 {
 	const char *s = config_text(vhost, "host-ssl-cert") ? "s" : "";
 	int port = config_port(vhost);
@@ -17,21 +17,23 @@ print_clients(struct json_object *vhost, struct push_buf *to)
 		"  subscribe   curl -N 'http%s://localhost:%d/sse/messages?channels=qwerty'\n"
 		"              websocat 'ws%s://localhost:%d/ws/messages?channels=qwerty'\n"
 		"  publish     curl -H 'Content-Type: application/json' http%s://localhost:%d/messages \\\n"
-		"                   -d '{\"channel\":\"qwerty\",\"message\":\"hello\"}'\n"
-		"  look        http%s://localhost:%d/  the console, in a browser\n",
-		s, port, s, port, s, port, s, port);
+		"                   -d '{\"channel\":\"qwerty\",\"message\":\"hello\"}'\n",
+		s, port, s, port, s, port);
+	if (has_console)
+		push_buf_printf(
+			to, "  look        http%s://localhost:%d/  the console, in a browser\n", s, port);
 }
 
 static void
-print_operators(struct json_object *vhost, struct push_buf *to)
+print_operators(struct json_object *vhost, bool has_console, struct push_buf *to)
 {
 	const char *s = config_text(vhost, "host-ssl-cert") ? "s" : "";
 	int port = config_port(vhost);
 
 	push_buf_printf(to,
-		"              http%s://localhost:%d/actuator/health      is it well\n"
+		"  %-10s  http%s://localhost:%d/actuator/health      is it well\n"
 		"              http%s://localhost:%d/actuator/prometheus  metrics\n",
-		s, port, s, port);
+		has_console ? "" : "look", s, port, s, port);
 }
 
 static void
@@ -61,9 +63,9 @@ welcome_print(const struct log *log, const struct config *config)
 	push_buf_init(&text, TEXT_BYTES_MAX);
 	push_buf_append_text(&text, "\nPush is ready.\n");
 	if (port)
-		print_clients(clients, &text);
+		print_clients(clients, config->options.console, &text);
 	if (management_port)
-		print_operators(operators, &text);
+		print_operators(operators, port && config->options.console, &text);
 	push_buf_printf(&text,
 		"  stop        Ctrl-C, or kill %d: clients are asked to reconnect within "
 		"push.drain.duration\n\n",

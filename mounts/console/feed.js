@@ -1,167 +1,90 @@
 /*
- * feed.js - the list of messages, newest first.
+ * feed.js - the live messages: what is kept of them, what the filter lets through, and the list that shows it.
  *
- * Stays fast whatever comes: at most KEPT_MAX entries are kept and shown, and they go into the document in one
- * piece, with the next frame, but not more often than anyone could read.  In a tab in the background no frame is
- * drawn, and what waits is bounded all the same.
+ *     add() -> arrived --flush--> kept --filter--> list
+ *                ^ paused: stays here
  *
- *     add() -> waiting  --flush-->  entries (what the filter works on)  -->  rows
- *               ^ paused: stays here
- *
- * The rows are one stop for the Tab key; the arrow keys go from one to the next.
+ * The page stays quick whatever comes: messages go on in one piece, with the next frame, but not more often than
+ * anyone could read, and only rows in sight are built (list.js).  Work that grows with the number of messages, which
+ * is to filter them, is done in slices with frames in between.  In a tab in the background no frame is drawn, and
+ * what has arrived is bounded all the same.
  */
-import {byId, element, setText} from './dom.js';
-import {copyWith} from './copy.js';
-import {formatCount, formatMs, formatTime, plural} from './format.js';
-import {appendJson, memberSource, prettyText} from './json.js';
+import {byId, setText} from './dom.js';
+import {formatCount, plural} from './format.js';
+import {List} from './list.js';
+import {contentOf, messageRow, noteRow} from './rows.js';
 
-const KEPT_MAX = 500;
+/* The oldest go first. Of text so much that a phone bears it. */
+const KEPT_MAX = 10_000;
+const KEPT_CHARACTERS_MAX = 16_000_000;
 const FLUSH_EVERY_MS = 100;
-
-/* A row shows the beginning; unfolded it shows all. */
-const PREVIEW_CHARACTERS = 300;
-const HUES = 8;
-
-/* One colour for a channel, the same in every console. */
-function hueOf(channel) {
-	let hash = 0;
-
-	for (const character of channel)
-		hash = (hash * 31 + character.codePointAt(0)) >>> 0;
-	return hash % HUES;
-}
-
-/* The JSON text of the value, as it came. */
-function sourceOf(message) {
-	return memberSource(message.source, message.transport === 'ws' ? ['data', 'message'] : ['message']);
-}
-
-/* What is searched, and cut for the row. */
-function contentOf(message) {
-	if (typeof message.value === 'string')
-		return message.value;
-	return message.content ??= sourceOf(message);
-}
-
-function fullText(message) {
-	return typeof message.value === 'string' ? message.value : prettyText(contentOf(message));
-}
-
-function previewNode(message) {
-	const node = element('span', {className: 'row-content mono'});
-	const text = contentOf(message);
-
-	if (typeof message.value !== 'string')
-		appendJson(node, text.slice(0, PREVIEW_CHARACTERS));
-	else if (text)
-		node.append(text.slice(0, PREVIEW_CHARACTERS));
-	else
-		node.append(element('em', {textContent: 'empty text'}));
-	if (text.length > PREVIEW_CHARACTERS)
-		node.append('…');
-	return node;
-}
-
-function detailNodes(message) {
-	const value = element('pre', {className: 'row-value mono'});
-	const copy = element('button', {className: 'button small', type: 'button', textContent: 'Copy'});
-	const size = new TextEncoder().encode(contentOf(message)).length;
-
-	if (typeof message.value === 'string')
-		value.append(message.value);
-	else
-		appendJson(value, contentOf(message), {pretty: true});
-	copyWith(copy, () => fullText(message));
-	return [value, element('div', {className: 'row-facts'},
-		element('span', {textContent: plural(size, 'byte')}),
-		element('span', {textContent: `by ${message.transport === 'ws' ? 'WebSocket' : 'EventSource'}`}),
-		element('span', {textContent: message.date.toISOString()}), copy)];
-}
-
-function messageRow(message) {
-	const time = element('time', {
-		className: 'row-time', dateTime: message.date.toISOString(),
-		textContent: formatTime(message.date, {milliseconds: true}),
-	});
-	const channel = element('span', {
-		className: `row-channel hue-${hueOf(message.channel)}`, textContent: message.channel, title: message.channel,
-	});
-	const latency = element('span', {
-		className: 'row-latency', textContent: message.latency === null ? '' : formatMs(message.latency),
-	});
-	const summary = element('summary', {tabIndex: -1}, time, channel, previewNode(message), latency);
-	const details = element('details', {}, summary);
-
-	details.addEventListener('toggle', () => {
-		if (details.open && details.childElementCount === 1)
-			details.append(element('div', {className: 'row-detail'}, ...detailNodes(message)));
-	});
-	return element('li', {className: 'row'}, details);
-}
-
-function noteRow({text, kind, date}) {
-	return element('li', {className: `row note ${kind}`},
-		element('time', {
-			className: 'row-time', dateTime: date.toISOString(),
-			textContent: formatTime(date, {milliseconds: true}),
-		}),
-		element('span', {className: 'note-text', textContent: text}));
-}
+const SLICE_MS = 10;
 
 export class Feed {
-	#entries = [];		// oldest first
-	#waiting = [];
+	#kept = [];		// oldest first; entry.number rises
+	#arrived = [];
+	#number = 0;
+	#characters = 0;	// of what is kept
+	#messages = 0;		// kept, without notes
 	#scheduled = false;
 	#flushedAt = 0;
 	#paused = false;
 	#filter = '';
+	#unfiltered = 0;	// so many of what is kept have not been looked at since the filter changed
 	#unread = 0;		// above what the reader looks at
-	#reading = false;	// scrolled away from the newest; kept, since to ask the scroller costs a layout
-	#scroller = byId('feed');
-	#rows = byId('rows');
+	#list;
 
-	constructor() {
-		this.#rows.addEventListener('keydown', (event) => this.#onKey(event));
-		this.#rows.addEventListener('focusin', ({target}) => this.#makeTabStop(target.closest('summary')));
-		this.#scroller.addEventListener('scroll', () => this.#onScroll(), {passive: true});
+	/* `publishAgain(message)`: the reader wants to. */
+	constructor(publishAgain) {
+		this.#list = new List(byId('feed'), byId('rows'),
+			(entry) => (entry.isNote ? noteRow(entry) : messageRow(entry, publishAgain)), () => this.#onScroll());
 		byId('filter').addEventListener('input', ({target}) => this.#setFilter(target.value));
 		byId('pause').addEventListener('click', () => this.#setPaused(!this.#paused));
 		byId('clear').addEventListener('click', () => this.clear());
 		byId('newer').addEventListener('click', () => {
-			this.#scroller.scrollTop = 0;
-			this.#scroller.focus();
+			this.#list.toTop();
+			byId('feed').focus();
 		});
 		this.#showCounts();
 	}
 
-	/* {channel, value, source, transport, latency, date} */
+	/* A message as rows.js describes it. */
 	addMessage(message) {
-		this.#add({...message, row: messageRow});
+		this.#add({...message, isNote: false});
 	}
 
 	addNote(text, kind, date) {
-		this.#add({text, kind, date, row: noteRow});
+		this.#add({text, kind, date, isNote: true});
+	}
+
+	/* The messages that the filter lets through, oldest first. */
+	get messages() {
+		return this.#list.entries.filter((entry) => !entry.isNote);
 	}
 
 	clear() {
-		this.#entries = [];
-		this.#waiting = [];
-		this.#render();
+		this.#kept = [];
+		this.#arrived = [];
+		this.#characters = this.#messages = this.#unfiltered = this.#unread = 0;
+		this.#list.clear();
+		this.#showCounts();
 	}
 
 	#add(entry) {
-		this.#waiting.push(entry);
+		entry.number = this.#number++;
+		this.#arrived.push(entry);
 		// twice as much, so that cutting is rare
-		if (this.#waiting.length >= 2 * KEPT_MAX)
-			this.#waiting = this.#waiting.slice(-KEPT_MAX);
-		if (!this.#scheduled)
-			this.#schedule();
+		if (this.#arrived.length >= 2 * KEPT_MAX)
+			this.#arrived = this.#arrived.slice(-KEPT_MAX);
+		this.#schedule();
 	}
 
 	#schedule() {
 		const draw = () => requestAnimationFrame(() => this.#flush());
-		const wait = this.#flushedAt + FLUSH_EVERY_MS - performance.now();
+		const wait = this.#unfiltered ? 0 : this.#flushedAt + FLUSH_EVERY_MS - performance.now();
 
+		if (this.#scheduled)
+			return;
 		this.#scheduled = true;
 		if (wait <= 0)
 			draw();
@@ -172,58 +95,70 @@ export class Feed {
 	#flush() {
 		this.#scheduled = false;
 		this.#flushedAt = performance.now();
-		if (!this.#paused) {
-			const fresh = this.#waiting.slice(-KEPT_MAX);
-			this.#waiting = [];
-			this.#entries = [...this.#entries, ...fresh].slice(-KEPT_MAX);
-			this.#insert(fresh);
-		}
+		if (!this.#paused)
+			this.#takeArrived();
+		if (this.#unfiltered)
+			this.#filterOlder();
 		this.#showCounts();
+		if (this.#unfiltered || (!this.#paused && this.#arrived.length))
+			this.#schedule();
 	}
 
-	/* Rows go in above; who reads further down keeps the place. */
-	#insert(fresh) {
-		const matching = fresh.filter((entry) => this.#matches(entry));
-		const height = this.#reading ? this.#scroller.scrollHeight : 0;
+	#takeArrived() {
+		const until = performance.now() + SLICE_MS;
+		const fresh = [];
+		let count = 0;
 
-		if (!matching.length)
-			return;
-		this.#rows.prepend(...this.#rowsOf(matching));
-		if (this.#reading) {
-			this.#scroller.scrollTop += this.#scroller.scrollHeight - height;
-			this.#unread += matching.length;
+		while (count < this.#arrived.length && (count === 0 || performance.now() < until)) {
+			const entry = this.#arrived[count++];
+			this.#keep(entry);
+			if (this.#matches(entry))
+				fresh.push(entry);
 		}
-		this.#prune();
+		this.#arrived.splice(0, count);
+		this.#forget();
+		const seen = this.#list.isScrolled ? fresh.length : 0;
+		this.#list.append(fresh);
+		this.#unread += seen;
+		this.#list.dropWhile(({number}) => number < (this.#kept[0]?.number ?? Infinity));
 	}
 
-	#rowsOf(entries) {
-		return entries.map((entry) => entry.row(entry)).reverse();
+	#keep(entry) {
+		this.#kept.push(entry);
+		this.#characters += entry.source?.length ?? 0;
+		this.#messages += entry.isNote ? 0 : 1;
 	}
 
-	#prune() {
-		const focused = document.activeElement;
+	#forget() {
+		let count = 0;
 
-		while (this.#rows.childElementCount > KEPT_MAX) {
-			if (this.#rows.lastElementChild.contains(focused))
-				this.#scroller.focus({preventScroll: true});
-			this.#rows.lastElementChild.remove();
+		while (this.#kept.length - count > KEPT_MAX || this.#characters > KEPT_CHARACTERS_MAX) {
+			const {source, isNote} = this.#kept[count++];
+			this.#characters -= source?.length ?? 0;
+			this.#messages -= isNote ? 0 : 1;
 		}
-		if (!this.#rows.querySelector('summary[tabindex="0"]'))
-			this.#makeTabStop(this.#rows.querySelector('summary'));
+		this.#kept.splice(0, count);
+		this.#unfiltered = Math.max(0, this.#unfiltered - count);
 	}
 
-	/* All anew, after a change of the filter. */
-	#render() {
-		this.#rows.replaceChildren(...this.#rowsOf(this.#entries.filter((entry) => this.#matches(entry))));
-		this.#scroller.scrollTop = 0;
-		this.#prune();
-		this.#showCounts();
+	/* From the newest of those that have not been looked at, downwards. */
+	#filterOlder() {
+		const until = performance.now() + SLICE_MS;
+		const found = [];
+
+		do {
+			const entry = this.#kept[--this.#unfiltered];
+			if (this.#matches(entry))
+				found.push(entry);
+		} while (this.#unfiltered > 0 && performance.now() < until);
+		if (found.length)
+			this.#list.extend(found.reverse());
 	}
 
 	#matches(entry) {
 		if (!this.#filter)
 			return true;
-		if (entry.row === noteRow)
+		if (entry.isNote)
 			return false;
 		return entry.channel.toLowerCase().includes(this.#filter) ||
 			contentOf(entry).toLowerCase().includes(this.#filter);
@@ -231,26 +166,28 @@ export class Feed {
 
 	#setFilter(text) {
 		this.#filter = text.trim().toLowerCase();
-		this.#render();
+		this.#list.clear();
+		this.#unread = 0;
+		this.#unfiltered = this.#kept.length;
+		this.#flushedAt = 0;
+		this.#schedule();
 	}
 
 	#setPaused(paused) {
 		this.#paused = paused;
 		byId('pause').setAttribute('aria-pressed', String(paused));
-		if (!this.#scheduled)
-			this.#schedule();
+		this.#schedule();
 	}
 
 	#showCounts() {
-		const messages = this.#entries.filter((entry) => entry.row === messageRow).length;
-		const shown = this.#rows.getElementsByTagName('details').length;
-		const waiting = this.#waiting.filter((entry) => entry.row === messageRow).length;
+		const waiting = this.#paused ? this.#arrived.filter((entry) => !entry.isNote).length : 0;
 
 		setText(byId('shown'), this.#filter
-			? `${formatCount(shown)} of ${formatCount(messages)}`
-			: messages === 0 ? '' : plural(messages, 'message'));
+			? `${formatCount(this.#list.length)} of ${formatCount(this.#messages)}`
+			: this.#messages === 0 ? '' : plural(this.#messages, 'message'));
 		setText(byId('pause'), !this.#paused ? 'Pause' : waiting ? `Resume (${formatCount(waiting)})` : 'Resume');
-		byId('empty').hidden = this.#rows.childElementCount > 0;
+		byId('export').disabled = this.#messages === 0;
+		byId('empty').hidden = this.#list.length > 0 || this.#unfiltered > 0;
 		setText(byId('empty-title'), this.#filter ? 'Nothing matches' : 'No messages yet');
 		setText(byId('empty-text'), this.#filter
 			? 'The filter looks at channels and contents.'
@@ -259,8 +196,7 @@ export class Feed {
 	}
 
 	#onScroll() {
-		this.#reading = this.#scroller.scrollTop > 3;
-		if (!this.#reading)
+		if (!this.#list.isScrolled)
 			this.#unread = 0;
 		this.#showNewer();
 	}
@@ -268,26 +204,5 @@ export class Feed {
 	#showNewer() {
 		byId('newer').hidden = this.#unread === 0;
 		setText(byId('newer'), `↑ ${formatCount(this.#unread)} newer`);
-	}
-
-	#makeTabStop(summary) {
-		if (!summary)
-			return;
-		for (const other of this.#rows.querySelectorAll('summary[tabindex="0"]'))
-			other.tabIndex = -1;
-		summary.tabIndex = 0;
-	}
-
-	#onKey(event) {
-		const summaries = [...this.#rows.getElementsByTagName('summary')];
-		const index = summaries.indexOf(document.activeElement);
-		const target = {
-			ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: summaries.length - 1,
-		}[event.key];
-
-		if (index < 0 || target === undefined || !summaries[target])
-			return;
-		event.preventDefault();
-		summaries[target].focus();
 	}
 }

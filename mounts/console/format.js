@@ -18,6 +18,12 @@ export function formatMs(ms) {
 	return ms < 10_000 ? `${Math.round(ms)} ms` : formatDuration(ms);
 }
 
+export function formatBytes(bytes) {
+	if (bytes < 1000)
+		return plural(bytes, 'byte');
+	return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
 export function formatDuration(ms) {
 	const s = Math.floor(ms / 1000);
 

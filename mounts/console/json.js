@@ -76,6 +76,22 @@ export function memberSource(text, path) {
 	return text.slice(list[range[0]].start, list[range[1] - 1].end);
 }
 
+/* The texts of the elements of the array at `path`. */
+export function elementSources(text, path) {
+	const list = [...tokens(text)];
+	let index = 0;
+	const found = [];
+
+	for (const name of path)
+		[index] = findMember(list, index, name);
+	for (index++; list[index].text !== ']'; index += list[index].text === ',' ? 1 : 0) {
+		const end = skipValue(list, index);
+		found.push(text.slice(list[index].start, list[end - 1].end));
+		index = end;
+	}
+	return found;
+}
+
 /* What stands between two tokens: nothing, a space, or in the pretty form a line break. */
 function gap(before, token, pretty, depth) {
 	const line = () => (pretty ? `\n${'  '.repeat(depth)}` : '');

@@ -22,8 +22,13 @@ export class Latency {
 		return () => this.#remove(this.#waiting.indexOf(entry));
 	}
 
-	/* A message: its latency in ms, or null where it was published by someone else. */
-	match({channel, key, at}) {
+	/* A message: its latency in ms, or null if someone else published it. */
+	match({channel, value, at}) {
+		// most consoles only watch
+		if (!this.#waiting.length)
+			return null;
+		const key = JSON.stringify(value);
+
 		while (this.#waiting.length && at - this.#waiting[0].at > WAIT_MS_MAX)
 			this.#waiting.shift();
 		const index = this.#waiting.findIndex((entry) => entry.channel === channel && entry.key === key);

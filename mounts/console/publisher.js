@@ -4,14 +4,11 @@
  * A message typed as JSON is sent as it was typed, after a check that it is JSON: read and written again, big
  * numbers would change.
  */
-const ANSWER_MS_MAX = 10_000;
+import {publishUrl} from './address.js';
+import {fetchAnswer} from './request.js';
 
-/* Words for the statuses that Push answers with; HTTP/2 brings none. */
-const STATUS = {
-	202: 'Accepted', 400: 'Bad Request', 404: 'Not Found', 405: 'Method Not Allowed', 408: 'Request Timeout',
-	411: 'Length Required', 413: 'Content Too Large', 415: 'Unsupported Media Type',
-	503: 'Service Unavailable',
-};
+/* push.publish.wait.max may be set to more than an answer takes otherwise. */
+const WRITTEN_MS_MAX = 70_000;
 
 /* {value, source}, or {error}: what the text means as a message. */
 export function readMessage(kind, text) {
@@ -26,40 +23,21 @@ export function readMessage(kind, text) {
 	}
 }
 
-export function publishBody(channel, source) {
-	return `{"channel":${JSON.stringify(channel)},"message":${source}}`;
+/* A bare number is milliseconds, as everywhere in Push. */
+export function publishBody({channels, source, ttl}) {
+	const names = channels.length === 1 ? `"channel":${JSON.stringify(channels[0])}` : `"channels":${JSON.stringify(channels)}`;
+
+	return `{${names},"message":${source}${ttl ? `,"ttl":${JSON.stringify(ttl)}` : ''}}`;
 }
 
-async function readAnswer(response) {
-	try {
-		return await response.json();
-	} catch {
-		return {};
-	}
-}
-
-/* {ok, status, subscribers, error}: status is words. */
-export async function publish(url, channel, source) {
-	let response;
-
-	try {
-		response = await fetch(url, {
-			method: 'POST',
-			headers: {'Content-Type': 'application/json'},
-			body: publishBody(channel, source),
-			signal: AbortSignal.timeout(ANSWER_MS_MAX),
-		});
-	} catch (error) {
-		return {
-			ok: false, status: 'Not published',
-			error: error.name === 'TimeoutError' ? 'the server did not answer in 10 s' : 'cannot reach the server',
-		};
-	}
-	const answer = await readAnswer(response);
+/* `request` is {channels, source, ttl, key, wait}.  Returns {ok, status, subscribers, written, error}. */
+export async function publish(server, request) {
+	const answer = await fetchAnswer(publishUrl(server, request), {
+		method: 'POST', headers: {'Content-Type': 'application/json'}, body: publishBody(request),
+		...request.wait && {timeout: WRITTEN_MS_MAX},
+	});
 	return {
-		ok: response.ok,
-		status: `${response.status} ${STATUS[response.status] ?? response.statusText}`.trim(),
-		subscribers: answer.subscribers,
-		error: response.ok ? null : answer.error ?? 'no reason given',
+		ok: answer.ok, error: answer.error, ...answer.body,
+		status: answer.status === 'No answer' ? 'Not published' : answer.status,
 	};
 }

@@ -1,8 +1,8 @@
 /*
- * snippets.js - the same from a terminal or a page of one's own, for the channels and the message at hand.
+ * snippets.js - the same from a terminal, a page or a program, for the channels and the message at hand.
  */
 import {publishUrl, subscribeUrl} from './address.js';
-import {byId} from './dom.js';
+import {byId, checkedValue, element} from './dom.js';
 import {copyWith} from './copy.js';
 import {publishBody} from './publisher.js';
 
@@ -11,34 +11,134 @@ export function shellQuote(text) {
 	return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-const SNIPPETS = {
-	publish: ({origin, channel, source}) =>
-		`curl ${shellQuote(publishUrl(origin))} \\\n` +
-		'  -H \'Content-Type: application/json\' \\\n' +
-		`  -d ${shellQuote(publishBody(channel, source))}`,
-	curl: ({origin, channels}) => `curl -N ${shellQuote(subscribeUrl(origin, {channels, transport: 'sse'}))}`,
-	websocat: ({origin, channels}) => `websocat ${shellQuote(subscribeUrl(origin, {channels, transport: 'ws'}))}`,
-	eventsource: ({origin, channels}) =>
-		'const events = new EventSource(\n' +
-		`  ${JSON.stringify(subscribeUrl(origin, {channels, transport: 'sse'}))});\n\n` +
-		'events.addEventListener(\'message\', (event) => {\n' +
-		'  const {channel, message} = JSON.parse(event.data);\n' +
-		'  console.log(channel, message);\n' +
-		'});',
+/* What needs no quotes has none. */
+function word(text) {
+	return /^[\w./:=@-]+$/.test(text) ? text : shellQuote(text);
+}
+
+/* A string of JSON is one of JavaScript and of Python, too. */
+function literal(text) {
+	return /^[^'\\\p{C}]*$/u.test(text) ? `'${text}'` : JSON.stringify(text);
+}
+
+function lines(...all) {
+	return all.filter((line) => line !== null && line !== false).join('\n');
+}
+
+function withoutEmpty(members) {
+	return Object.entries(members).filter(([, value]) => value).map(([name, value]) => `${name}: ${value}`);
+}
+
+/* A key is for one publish: where each channel is a publish of its own, each has a key of its own. */
+function keyOf({key, channels}, index) {
+	return key && channels.length > 1 ? `${key}-${index + 1}` : key;
+}
+
+/* `push` ends its options at `--`: only a word that begins so needs it. */
+function pushCommand(verb, server, options, ...words) {
+	const end = words.some((text) => text.startsWith('--')) ? ['--'] : [];
+
+	return ['push', verb, '--url', word(server), ...options, ...end, ...words.map(word)].join(' ');
+}
+
+const SUBSCRIBE = {
+	push: ({server, channels, transport, from, acks, client}) => lines(
+		acks && !client && '# acknowledges only with a client name',
+		pushCommand('sub', server, [
+			...(transport === 'sse' ? ['--sse'] : []), ...(from ? ['--from', word(from)] : []),
+			...(client && transport === 'ws' ? ['--name', word(client)] : []),
+		], ...channels)),
+	curl: (request) => `curl -N ${shellQuote(subscribeUrl(request.server, {...request, transport: 'sse'}))}`,
+	'push.js': ({server, channels, transport, from, acks, client}) => lines(
+		'import {Push} from \'/push.js\';', '',
+		`const push = new Push(${literal(server)}, {`,
+		`  channels: [${channels.map(literal).join(', ')}],`,
+		...withoutEmpty({
+			transport: transport === 'sse' && literal('sse'), id: from && literal(from),
+			client: transport === 'ws' && client && literal(client), acks: transport === 'ws' && !client && acks,
+		}).map((member) => `  ${member},`),
+		'  message: ({channel, message}) => console.log(channel, message),',
+		'});'),
+	Python: (request) => lines(
+		'import json, urllib.request', '',
+		`url = ${literal(subscribeUrl(request.server, {...request, transport: 'sse'}))}`,
+		'with urllib.request.urlopen(url) as stream:',
+		'    for line in stream:',
+		'        if line.startswith(b\'data:\'):',
+		'            data = json.loads(line[5:])',
+		'            if \'message\' in data:',
+		'                print(data[\'channel\'], data[\'message\'], flush=True)'),
+	EventSource: (request) => lines(
+		'const events = new EventSource(',
+		`  ${literal(subscribeUrl(request.server, {...request, transport: 'sse'}))});`, '',
+		'events.addEventListener(\'message\', (event) => {',
+		'  const {channel, message} = JSON.parse(event.data);',
+		'  console.log(channel, message);',
+		'});'),
+	websocat: (request) => `websocat ${shellQuote(subscribeUrl(request.server, {...request, transport: 'ws'}))}`,
 };
 
-/* `subject` is a function: {origin, channels, channel, source} as they are now. */
+const PUBLISH = {
+	push: (request) => {
+		const {server, channels, value, source, ttl, key, wait} = request;
+		// a lone dash would be the standard input
+		const isText = typeof value === 'string' && value !== '-';
+		const options = (index) => [
+			...(isText ? [] : ['--json']), ...(ttl ? ['--ttl', word(ttl)] : []),
+			...(key ? ['--key', word(keyOf(request, index))] : []), ...(wait ? ['--wait'] : []),
+		];
+		return channels.map((channel, index) =>
+			pushCommand('pub', server, options(index), channel, isText ? value : source)).join('\n');
+	},
+	curl: (request) => lines(
+		`curl ${shellQuote(publishUrl(request.server, request))} \\`,
+		'  -H \'Content-Type: application/json\' \\',
+		`  -d ${shellQuote(publishBody(request))}`),
+	'push.js': (request) => {
+		const {server, channels, source, ttl, key} = request;
+		const options = (index) => {
+			const members = withoutEmpty({key: key && literal(keyOf(request, index)), ttl: ttl && literal(ttl)}).join(', ');
+			return members && `, {${members}}`;
+		};
+		return lines(
+			'import {Push} from \'/push.js\';', '',
+			`const push = new Push(${literal(server)});`, '',
+			...channels.map((channel, index) => `await push.publish(${literal(channel)}, ${source}${options(index)});`));
+	},
+	Python: (request) => lines(
+		'import urllib.request', '',
+		`body = ${literal(publishBody(request))}`,
+		'headers = {\'Content-Type\': \'application/json\'}',
+		`request = urllib.request.Request(${literal(publishUrl(request.server, request))}, body.encode(), headers)`,
+		'with urllib.request.urlopen(request) as answer:',
+		'    print(answer.read().decode())'),
+};
+
+const VERBS = {subscribe: SUBSCRIBE, publish: PUBLISH};
+
+/* For tests: the text of one snippet. */
+export function snippet(verb, tool, request) {
+	return VERBS[verb][tool](request);
+}
+
+/* `subject(verb)` is the request as it is now: what Subscribe or Publish would do. */
 export function initSnippets(subject) {
-	const details = byId('snippets');
+	const form = byId('snippets-form');
+	const tools = byId('snippet-tool');
 	const code = byId('snippet');
 
 	const show = () => {
-		const name = details.querySelector('[name=snippet]:checked').value;
-		code.textContent = SNIPPETS[name](subject());
+		const verb = checkedValue(form, 'verb');
+		const names = Object.keys(VERBS[verb]);
+		const chosen = names.includes(tools.value) ? tools.value : names[0];
+
+		if (tools.options.length !== names.length) {
+			tools.replaceChildren(...names.map((name) => element('option', {textContent: name})));
+			tools.value = chosen;
+		}
+		code.textContent = snippet(verb, chosen, subject(verb));
 	};
-	details.addEventListener('change', show);
+	form.addEventListener('change', show);
 	copyWith(byId('snippet-copy'), () => code.textContent);
-	// where there is room, it is open from the start
-	details.open = matchMedia('(min-width: 60em) and (min-height: 46em)').matches;
 	return show;
 }

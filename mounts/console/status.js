@@ -3,7 +3,7 @@
  */
 import {byId, setText} from './dom.js';
 import {say} from './announcer.js';
-import {formatDuration, formatTime, plural} from './format.js';
+import {formatCount, formatDuration, formatTime, plural} from './format.js';
 
 const NAMES = {
 	idle: 'Not connected', connecting: 'Connecting', open: 'Connected', moving: 'Moving over',
@@ -65,8 +65,18 @@ function heardText({heardAt}, now) {
 	return now - heardAt < 1000 ? 'just now' : `${formatDuration(now - heardAt)} ago`;
 }
 
+/* Moving is as it should be; what is lost is not. */
+function showReconnects({moves, losses, lastReason, lastAt}) {
+	const note = byId('reconnects-note');
+
+	setText(byId('reconnects'), formatCount(moves + losses));
+	setText(note, moves + losses ? `${formatCount(moves)} moved, ${formatCount(losses)} lost` : 'none so far');
+	note.classList.toggle('bad', losses > 0);
+	note.title = lastAt ? `The last one: ${lastReason}, at ${formatTime(lastAt)}` : '';
+}
+
 export function showStatus(state, request, now = performance.now()) {
-	const {phase, reconnects, reconnectReason, reconnectedAt} = state;
+	const {phase} = state;
 
 	document.documentElement.dataset.phase = phase;
 	setText(byId('pill-text'), NAMES[phase]);
@@ -74,9 +84,7 @@ export function showStatus(state, request, now = performance.now()) {
 	setText(byId('state-note'), stateNote(state, request, now));
 	setText(byId('heard'), heardText(state, now));
 	setText(byId('beats'), beatsNote(state));
-	setText(byId('reconnects'), String(reconnects));
-	setText(byId('reconnects-note'), reconnects ? reconnectReason : 'none so far');
-	byId('reconnects-note').title = reconnects ? `${reconnectReason}, at ${formatTime(reconnectedAt)}` : '';
+	showReconnects(state);
 	showBanner(state, now);
 	announce(state);
 }

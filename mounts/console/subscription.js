@@ -22,6 +22,7 @@ const CLOSES = {
 	1013: 'too slow for its messages',
 };
 const ASKED = 'asked by the server';
+const TOO_LATE = 'the server closed it before the new one was open';
 
 function freshState() {
 	return {
@@ -34,9 +35,10 @@ function freshState() {
 		beats: 0,
 		beatMs: 0,		// between the last two heartbeats
 		lostReason: '',		// why the last connection that was open is no more
-		reconnects: 0,
-		reconnectReason: '',
-		reconnectedAt: null,
+		moves: 0,		// to a new connection, since the server asked
+		losses: 0,		// connections that ended unasked, and were replaced
+		lastReason: '',		// why the latest of both
+		lastAt: null,
 	};
 }
 
@@ -50,17 +52,16 @@ function gapText({channel, missed}) {
 
 export class Subscription {
 	state = freshState();
-	#request = null;	// {transport, channels}
-	#origin;
+	#request = null;	// {server, transport, channels, from, acks, client}
 	#on;
 	#push = null;
 	#beatAt = 0;
 
-	constructor(origin, on) {
-		this.#origin = origin;
+	constructor(on) {
 		this.#on = on;
 	}
 
+	/* `request.server` is a URL; `from`, `client` are '' for none. */
 	start(request) {
 		const of = (handle) => (...data) => {
 			// a subscription that was replaced has nothing more to say
@@ -73,14 +74,26 @@ export class Subscription {
 		last?.close();
 		this.state = freshState();
 		this.#beatAt = 0;
-		this.#push = new Push(this.#origin, {
-			...request,
-			state: of(this.#entered),
-			message: of(this.#message),
-			gap: of((gap) => this.#on.note(gapText(gap), 'bad')),
-			resumed: of(({replayed}) => this.#on.note(`Nothing is missing; ${plural(replayed, 'message')} came late`, 'good')),
-			heard: of(this.#heard),
-		});
+		const {server, channels, transport, from, acks, client} = request;
+		try {
+			this.#push = new Push(server, {
+				channels, transport,
+				...from && {id: from},
+				...transport === 'ws' && (client ? {client} : acks && {acks}),
+				state: of(this.#entered),
+				message: of(this.#message),
+				gap: of((gap) => this.#on.note(gapText(gap), 'bad')),
+				resumed: of(({replayed}) => this.#on.note(`Nothing is missing; ${plural(replayed, 'message')} came late`, 'good')),
+				unknown: of(() => this.#on.note(`The server has no position of the client ${client}: it starts now`, 'quiet')),
+				error: of(({channel, channels: names, error}) =>
+					this.#on.note(`Not subscribed to ${names ?? channel}: ${error}`, 'bad')),
+				heard: of(this.#heard),
+			});
+		} catch (error) {
+			// what the library itself refuses
+			Object.assign(this.state, {phase: 'refused', reason: error.message});
+			this.#on.change();
+		}
 	}
 
 	stop() {
@@ -103,7 +116,7 @@ export class Subscription {
 		if (phase === 'open')
 			this.#opened(last);
 		else if (phase === 'connecting' && last === 'moving')
-			this.state.lostReason = ASKED;
+			this.#lostWhileMoving();
 		else if (phase === 'waiting' || phase === 'refused')
 			this.#lost(phase, last === 'open' || last === 'moving', why, more);
 		if (phase !== last)
@@ -113,20 +126,28 @@ export class Subscription {
 	}
 
 	#opened(last) {
-		const again = last === 'moving' ? ASKED : this.state.lostReason;
+		const isMoved = last === 'moving';
+		const again = isMoved ? ASKED : this.state.lostReason;
 
-		this.#beatAt = last === 'moving' ? 0 : this.#beatAt;
+		this.#beatAt = isMoved ? 0 : this.#beatAt;
 		this.state.lostReason = '';
-		if (again)
-			Object.assign(this.state, {
-				reconnects: this.state.reconnects + 1, reconnectReason: again, reconnectedAt: new Date(),
-			});
-		if (last === 'moving')
+		if (again) {
+			this.state[isMoved ? 'moves' : 'losses']++;
+			Object.assign(this.state, {lastReason: again, lastAt: new Date()});
+		}
+		if (isMoved)
 			this.#on.note('Moved to a new connection, as the server asked', 'quiet');
 		else if (!again)
 			this.#on.note('Connected', 'good');
 		else
 			this.#on.note(this.#push.id ? 'Connected again' : 'Connected again; what was published in between is not shown', 'good');
+	}
+
+	/* The two connections did not overlap: what came in between is in neither. */
+	#lostWhileMoving() {
+		this.state.lostReason = TOO_LATE;
+		this.#on.note(`Disconnected: ${TOO_LATE}`, 'bad');
+		this.#beatAt = 0;
 	}
 
 	#lost(phase, wasOpen, why, more) {
@@ -171,10 +192,12 @@ export class Subscription {
 		this.#on.beat();
 	}
 
-	#message({channel, message: value}, source) {
+	#message({channel, message: value, id}, source) {
+		const {transport} = this.#request;
+
 		this.#on.message({
-			channel, value, key: JSON.stringify(value), source,
-			at: performance.now(), date: new Date(), transport: this.#request.transport,
+			channel, value, id, source, path: transport === 'ws' ? ['data', 'message'] : ['message'],
+			at: performance.now(), date: new Date(), transport,
 		});
 	}
 }

@@ -94,6 +94,7 @@
 	X(client_ttl_us, DURATION, "push.client.ttl", "1h",                                                  \
 		"how long the position of a named client is kept after its last ack or its end")             \
 	X(direct, SWITCH, "push.direct", "on", "off: libwebsockets serves plain HTTP/1.1 clients, too")      \
+	X(console, SWITCH, "push.console", "on", "off: the web console is not served (with pushd)")          \
 	X(trace_url, TEXT, "push.trace.url", "",                                                             \
 		"where spans are sent by OTLP/HTTP, such as http://collector:4318/v1/traces; empty: no "     \
 		"tracing")                                                                                   \

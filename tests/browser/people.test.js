@@ -46,10 +46,13 @@ async function openBusy(options) {
 	await console.publish('{"mine": true}', {kind: 'JSON'});
 	await console.row('mine').waitFor();
 	await console.answer('202 Accepted');
-	for (const summary of await console.page.locator('.row summary').all())
-		await summary.click();
-	if (!await console.page.locator('#snippets').evaluate((details) => details.open))
-		await console.page.getByText('From a terminal or a page').click();
+	// from below: an unfolded row may push those below it out of sight
+	for (const text of ['tea', 'xxx', '1.0825', 'mine'])
+		await console.row(text).locator('summary').click();
+	for (const id of ['subscribe-more', 'publish-more', 'snippets', 'figures'])
+		await console.page.locator(`#${id}`).evaluate((details) => {
+			details.open = true;
+		});
 	return console;
 }
 
@@ -68,6 +71,13 @@ const STATES = {
 		await page.getByRole('button', {name: 'Resume'}).waitFor();
 		await page.getByLabel('Filter').fill('nothing like that');
 		await page.getByText('Nothing matches').waitFor();
+	},
+	'reading history': async ({page}) => {
+		await page.getByRole('group', {name: 'Messages shown'}).getByLabel('History').check();
+		await page.getByText('404 Not Found: ').waitFor();
+		await page.getByLabel('Operators\' port').fill('not a URL');
+		await page.getByRole('button', {name: 'Show', exact: true}).click();
+		await page.getByText('must be a URL').waitFor();
 	},
 	'while reconnecting': async ({page}) => {
 		// the page's own way back is blocked, so that the other tests keep their server
@@ -143,6 +153,8 @@ describe('with a keyboard alone', () => {
 		await tabTo('Filter messages');
 		await tabTo('Message list');
 		await keyboard.press('Tab');
+		assert.match(await focused(), /second/);
+		await keyboard.press('ArrowDown');
 		assert.match(await focused(), /typed/);
 		await keyboard.press('ArrowUp');
 		assert.match(await focused(), /second/);
@@ -188,9 +200,8 @@ describe('with a keyboard alone', () => {
 		await console.state('Connected');
 		await server.publish('demo', 'the first');
 		await console.row('the first').locator('summary').focus();
-		for (let n = 0; n < 510; n++)
-			await server.publish('demo', n);
-		await console.row('509').waitFor();
+		await server.publishAll('demo', Array.from({length: 10_050}, (unused, n) => n));
+		await console.row('10049').waitFor();
 		assert.equal(await console.page.evaluate(() => document.activeElement.id), 'feed');
 	});
 });

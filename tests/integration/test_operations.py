@@ -567,6 +567,19 @@ def test_the_consoles_files_come_with_a_strict_policy(server):
     assert set(in_page) - set(policy) == {"script-src 'self'"}
 
 
+def test_the_console_can_be_switched_off_and_the_client_library_stays():
+    with Server(PUSH_CONSOLE="off") as server:
+        for path in ("/", "/index.html", "/console/console.js", "/console/console.css", "/console", "/console/"):
+            answer = get(server.port, path)
+            while answer.status == 301:
+                answer = get(server.port, re.sub(r"^https?://[^/]+", "", answer.headers["location"]))
+            assert answer.status == 404, path
+            assert b"console" not in answer.body.lower().replace(path.encode(), b""), path
+        assert get(server.port, "/push.js").status == 200
+        assert server.publish("a", 1).status == 202
+        assert "the console" not in server.process.output()
+
+
 def test_answers_are_taken_for_nothing_but_json(server):
     for answer in (server.publish("a", 1), get(server.port, "/messages"), get(server.port, "/sse/messages"),
                    get(server.port, "/ws/messages"), get(server.management, "/actuator/health"),

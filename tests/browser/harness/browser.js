@@ -50,9 +50,39 @@ export class Console {
 		return this.rows.filter({has: this.page.locator('.row-content').filter({hasText: text})});
 	}
 
-	/* What is in the rows, the oldest first. */
-	async contents() {
-		return (await this.page.locator('.row-content').allTextContents()).reverse();
+	/* What is in the rows, the oldest first: of a list of which a part is built, all by scrolling through it. */
+	contents(list = 'feed') {
+		return this.page.evaluate(async (id) => {
+			const scroller = document.getElementById(id);
+			const {scrollTop: before} = scroller;
+			const found = new Map();
+			const drawn = () => new Promise((resolve) => {
+				requestAnimationFrame(() => requestAnimationFrame(resolve));
+			});
+
+			for (let top = 0; top <= scroller.scrollHeight; top += scroller.clientHeight / 2) {
+				scroller.scrollTop = top;
+				await drawn();
+				// counted from the oldest: newer ones may come in meanwhile
+				for (const row of scroller.querySelectorAll('.row:has(.row-content)'))
+					found.set(row.getAttribute('aria-setsize') - row.getAttribute('aria-posinset'),
+						row.querySelector('.row-content').textContent);
+			}
+			scroller.scrollTop = before;
+			await drawn();
+			return [...found].sort(([left], [right]) => left - right).map(([, content]) => content);
+		}, list);
+	}
+
+	/* Scrolls the list down until the row with this text is in sight. */
+	async reveal(pattern) {
+		const content = this.page.locator('.row-content').filter({hasText: pattern});
+
+		await this.page.locator('#feed').hover();
+		for (const end = Date.now() + PATIENCE_MS; !await content.isVisible() && Date.now() < end;)
+			await this.page.mouse.wheel(0, 200);
+		await content.scrollIntoViewIfNeeded();
+		return content;
 	}
 
 	async publish(text, {kind = 'Text', channel} = {}) {

@@ -6,7 +6,7 @@
  */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {Agent, request} from 'node:http';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
@@ -66,18 +66,32 @@ export class Server {
 	#options;
 	#process = null;
 	#log = '';
+	#config = paths.config;
 	#agent = new Agent({keepAlive: true});
 	#runDir = mkdtempSync(join(tmpdir(), 'push-browser-'));
 
-	/* `options` are PUSH_ variables. */
-	static async start(options = {}) {
+	/* `options` are PUSH_ variables; isOpen: the operators' port allows pages of this server, as docs/console.md says. */
+	static async start(options = {}, {isOpen = false} = {}) {
 		const server = new Server();
 
 		server.#options = options;
 		server.port = await freePort();
 		server.managementPort = await freePort();
+		if (isOpen)
+			server.#openManagement();
 		await server.start();
 		return server;
+	}
+
+	#openManagement() {
+		const folder = join(this.#runDir, 'config');
+		const file = join(folder, 'conf.d/20-management');
+
+		for (const name of ['conf', 'conf.d'])
+			cpSync(join(this.#config, name), join(folder, name), {recursive: true});
+		writeFileSync(file, readFileSync(file, 'utf8').replace('"headers": [{',
+			`"headers": [{ "access-control-allow-origin": "${this.origin}",`));
+		this.#config = folder;
 	}
 
 	get origin() {
@@ -85,10 +99,10 @@ export class Server {
 	}
 
 	async start() {
-		const {pushd, config, plugins, mounts, lwsws} = paths;
+		const {pushd, plugins, mounts, lwsws} = paths;
 
 		// detached: a session of its own, so that signal() finds the workers
-		this.#process = spawn(pushd, ['--config', config, '--plugins', plugins, '--mounts', mounts,
+		this.#process = spawn(pushd, ['--config', this.#config, '--plugins', plugins, '--mounts', mounts,
 			'--lwsws', lwsws, '--run-dir', this.#runDir], {
 			detached: true,
 			stdio: ['ignore', 'pipe', 'pipe'],
@@ -154,6 +168,31 @@ export class Server {
 		this.signal('SIGKILL');
 		this.#agent.destroy();
 		rmSync(this.#runDir, {recursive: true, force: true});
+	}
+
+	/* Until a figure of the operators' port, over all labels, is at least so much. */
+	async waitForMetric(name, least) {
+		for (const end = Date.now() + START_MS_MAX; Date.now() < end; await wait(POLL_MS)) {
+			const text = await (await fetch(`http://127.0.0.1:${this.managementPort}/actuator/prometheus`)).text();
+			const values = [...text.matchAll(new RegExp(`^${name}(?:{.*})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
+			if (values.reduce((sum, value) => sum + value, 0) >= least)
+				return;
+		}
+		throw new Error(`${name} does not become ${least}`);
+	}
+
+	/* Any number of messages on a channel, in one request; returns when all are answered. */
+	async publishAll(channel, messages) {
+		const sent = request(`${this.origin}/messages`, {
+			method: 'POST', headers: {'Content-Type': 'application/x-ndjson'},
+		});
+
+		sent.end(messages.map((message) => `${JSON.stringify({channel, message})}\n`).join(''));
+		const [answer] = await once(sent, 'response');
+		const lines = (await answer.setEncoding('utf8').toArray()).join('').trim().split('\n');
+		const failed = lines.filter((line) => !('subscribers' in JSON.parse(line)));
+		if (failed.length || lines.length !== messages.length)
+			throw new Error(`${lines.length} answers to ${messages.length} messages: ${failed[0]}`);
 	}
 
 	/* Returns {status, body}. */
