@@ -251,6 +251,7 @@ describe('the console', () => {
 		await console.state('Connected');
 		await console.publish(message, {channel: 'b c'});
 		await console.row('$HOME').waitFor();
+		await page.getByText('From a terminal or a program').click();
 		assert.deepEqual(JSON.parse(run('sh', await snippet('Publish', 'curl'))), {subscribers: 1});
 		assert.deepEqual(JSON.parse(run('python3', await snippet('Publish', 'Python'))), {subscribers: 1});
 		await page.waitForFunction(() => document.getElementsByClassName('row-content').length === 3);
