@@ -8,7 +8,11 @@ import {Server} from './harness/server.js';
 let server, other, browser, console_;
 
 before(async () => {
-	[server, other, browser] = await Promise.all([Server.start({PUSH_HISTORY_SIZE: '5000'}, {isOpen: true}), Server.start(), launch()]);
+	[server, other, browser] = await Promise.all([
+		// a browser on a busy machine may be slow to read a burst, and is not to be closed for it
+		Server.start({PUSH_HISTORY_SIZE: '5000', PUSH_CLIENT_QUEUE_MAX_SIZE: '16mb'}, {isOpen: true}),
+		Server.start(), launch(),
+	]);
 });
 after(async () => {
 	await browser?.close();

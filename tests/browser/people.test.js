@@ -16,7 +16,8 @@ const PHONE = {viewport: {width: 360, height: 740}, hasTouch: true, isMobile: tr
 let server, browser, console_;
 
 before(async () => {
-	server = await Server.start();
+	// a browser on a busy machine may be slow to read many messages, and is not to be closed for it
+	server = await Server.start({PUSH_CLIENT_QUEUE_MAX_SIZE: '16mb'});
 	browser = await launch();
 });
 after(async () => {
