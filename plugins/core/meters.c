@@ -1,10 +1,14 @@
 /* meters.c - see meters.h.  The text is our own, so that anything that is not as expected is left out. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
 #include "meters.h"
+
+/* Of a sample's value; Prometheus' longest float has 24. */
+#define NUMBER_BYTES_MAX 32
 
 struct text {
 	const char *bytes;
@@ -99,13 +103,15 @@ next_sample(const char **p, const struct family *family, struct sample *ret)
 		size_t name = family->name.size;
 		const char *brace, *value = line.size ? memrchr(line.bytes, ' ', line.size) : NULL;
 		const char *name_end;
+		char number[NUMBER_BYTES_MAX + 1];
 
 		if (!value || line.size <= name || memcmp(line.bytes, family->name.bytes, name) != 0)
 			continue;
+		snprintf(number, sizeof(number), "%.*s", (int)(line.bytes + line.size - (value + 1)), value + 1);
 		brace = memchr(line.bytes, '{', line.size);
 		name_end = brace ? brace : value;
 		*ret = (struct sample){.suffix = {line.bytes + name, (size_t)(name_end - line.bytes) - name},
-			.value = strtod(value + 1, NULL)};
+			.value = strtod(number, NULL)};
 		if (brace && value > brace + 1)
 			ret->labels = (struct text){brace + 1, (size_t)(value - brace) - 2};
 		return true;
