@@ -266,8 +266,7 @@ render_state(const struct push_stats *stats, const struct push_options *options,
 {
 	single(to, "push_broker_up", "gauge",
 		"1 while the broker can be reached and does not refuse every publish, of several workers by "
-		"all "
-		"of them.",
+		"all of them.",
 		stats->broker_up);
 	single(to, "push_draining", "gauge", "Workers that have asked their clients to reconnect elsewhere.",
 		stats->draining);
