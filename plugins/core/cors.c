@@ -6,6 +6,7 @@
 
 #include "cors.h"
 #include "limits.h"
+#include "units.h"
 
 struct part {
 	const char *bytes;
@@ -147,26 +148,16 @@ is_scheme(struct part text)
 	return text.size && isalpha((unsigned char)text.bytes[0]);
 }
 
-/* RFC 3986, 3.2.3, and what TCP has room for; colons in brackets are of an IPv6 address. */
+/* Colons in brackets are of an IPv6 address. */
 static bool
 has_bad_port(struct part authority)
 {
 	const char *colon = memrchr(authority.bytes, ':', authority.size);
 	const char *bracket = memrchr(authority.bytes, ']', authority.size);
-	size_t digits;
-	unsigned int port = 0;
 
 	if (!colon || (bracket && bracket > colon))
 		return false;
-	digits = authority.size - (size_t)(colon + 1 - authority.bytes);
-	if (!digits || digits > 5)
-		return true;
-	for (size_t i = 1; i <= digits; i++) {
-		if (!isdigit((unsigned char)colon[i]))
-			return true;
-		port = port * 10 + (unsigned int)(colon[i] - '0');
-	}
-	return !port || port > 65535;
+	return !push_port_is_valid(colon + 1, authority.size - (size_t)(colon + 1 - authority.bytes));
 }
 
 static const char *

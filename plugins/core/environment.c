@@ -2,28 +2,11 @@
 #include <string.h>
 
 #include "environment.h"
-
-#define PORT_DIGITS_MAX 5
+#include "units.h"
 
 static const char *const protocols[] = {"tcp", "udp", "sctp"};
 
 #define PROTOCOL_COUNT (sizeof(protocols) / sizeof(protocols[0]))
-
-/* 1 to 65535 in plain digits. */
-static bool
-is_port(const char *text, size_t size)
-{
-	unsigned long port = 0;
-
-	if (!size || size > PORT_DIGITS_MAX)
-		return false;
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		port = port * 10 + (unsigned long)(text[i] - '0');
-	}
-	return port > 0 && port <= 65535;
-}
 
 /* The shape of an address of IPv4 or IPv6: a Service has no name here. */
 static bool
@@ -55,7 +38,7 @@ is_endpoint(const char *text)
 			rest = text + size + 3;
 	}
 	colon = rest ? strrchr(rest, ':') : NULL;
-	if (!colon || !is_port(colon + 1, strlen(colon + 1)))
+	if (!colon || !push_port_is_valid(colon + 1, strlen(colon + 1)))
 		return false;
 	if (*rest == '[' && colon[-1] == ']')
 		return is_address(rest + 1, (size_t)(colon - rest) - 2);
@@ -78,7 +61,7 @@ is_port_link(const char *rest, const char *value)
 	static const char *const names[] = {"_TCP", "_UDP", "_SCTP"};
 	size_t digits = strspn(rest, "0123456789");
 
-	if (!is_port(rest, digits))
+	if (!push_port_is_valid(rest, digits))
 		return false;
 	rest += digits;
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
@@ -91,7 +74,7 @@ is_port_link(const char *rest, const char *value)
 		if (!strcmp(what, "_PROTO"))
 			return is_protocol(value);
 		if (!strcmp(what, "_PORT"))
-			return is_port(value, strlen(value));
+			return push_port_is_valid(value, strlen(value));
 		return !strcmp(what, "_ADDR") && is_address(value, strlen(value));
 	}
 	return false;
@@ -119,7 +102,7 @@ push_environment_is_service_link(const char *name, const char *value)
 	if (found && found > name) {
 		char next = found[sizeof(service_port) - 1];
 
-		if ((!next || next == '_') && is_port(value, strlen(value)))
+		if ((!next || next == '_') && push_port_is_valid(value, strlen(value)))
 			return true;
 	}
 	/* a Service's own name may have the word, too */

@@ -51,7 +51,7 @@ enum push_trace_result {
 /* What gives way when memory is short, in this order.  X(name, label) */
 #define PUSH_RELIEF_MAP(X)                                                                                   \
 	X(CLIENTS, "clients")     /* slow subscribers, closed with 1013 */                                   \
-	X(ANSWERS, "answers")     /* connections that do not end a body, or read no answers */               \
+	X(ANSWERS, "answers")     /* no end of a body or message, answers unread */                          \
 	X(HISTORY, "history")     /* messages, the oldest */                                                 \
 	X(PUBLISHES, "publishes") /* refused with 503 */
 

@@ -8,6 +8,8 @@
 #include "limits.h"
 #include "units.h"
 
+#define PORT_DIGITS_MAX 5
+
 struct unit {
 	const char *suffix;
 	uint64_t factor;
@@ -203,4 +205,19 @@ push_ratio_parse(const char *text, uint64_t *ret_billionths)
 		return PUSH_INVALID;
 	*ret_billionths = sum;
 	return PUSH_OK;
+}
+
+bool
+push_port_is_valid(const char *text, size_t size)
+{
+	unsigned long port = 0;
+
+	if (!size || size > PORT_DIGITS_MAX)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		port = port * 10 + (unsigned long)(text[i] - '0');
+	}
+	return port > 0 && port <= 65535;
 }

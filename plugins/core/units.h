@@ -7,6 +7,8 @@
 #ifndef PUSH_CORE_UNITS_H
 #define PUSH_CORE_UNITS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -57,5 +59,9 @@ push_count_parse(const char *text, uint64_t *ret_count);
  * Errors: PUSH_INVALID. */
 enum push_status PUSH_MUST_USE
 push_ratio_parse(const char *text, uint64_t *ret_billionths);
+
+/* push_port_is_valid - whether `size` bytes are a port of TCP: 1 to 65535 in at most five digits (RFC 3986, 3.2.3). */
+bool
+push_port_is_valid(const char *text, size_t size);
 
 #endif

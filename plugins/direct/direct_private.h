@@ -39,6 +39,14 @@ struct push_direct {
 	char scratch[PUSH_READ_BYTES];
 };
 
+/* direct_burden_list - it is one from now on, if it was not before. */
+static inline void
+direct_burden_list(struct push_direct *direct, struct direct_burden *burden)
+{
+	if (push_list_is_empty(&burden->link))
+		push_list_append(&direct->burdens, &burden->link);
+}
+
 /* A connection on which requests come (http_conn.c). */
 void
 direct_request_open(struct push_direct *direct, int fd, int port);

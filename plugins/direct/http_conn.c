@@ -173,8 +173,7 @@ send_answers(struct push_http_conn *conn)
 	if (conn->answers_sent < answers->size) {
 		if (conn->lines || !push_timer_is_armed(&conn->timer))
 			arm(conn, PUSH_ANSWERS_US);
-		if (push_list_is_empty(&conn->burden.link))
-			push_list_append(&conn->direct->burdens, &conn->burden.link);
+		direct_burden_list(conn->direct, &conn->burden);
 		wait_for(conn, EPOLLOUT);
 		return;
 	}
@@ -594,9 +593,8 @@ read_body(struct push_http_conn *conn, const char *bytes, size_t size)
 	if (!has_room(conn, size))
 		return size;
 	size = conn->chunked ? read_chunks(conn, bytes, size) : read_length(conn, bytes, size);
-	if (conn->state == CONN_BODY && conn->body.size && conn->source.fd >= 0 &&
-		push_list_is_empty(&conn->burden.link))
-		push_list_append(&conn->direct->burdens, &conn->burden.link);
+	if (conn->state == CONN_BODY && conn->body.size && conn->source.fd >= 0)
+		direct_burden_list(conn->direct, &conn->burden);
 	return size;
 }
 

@@ -241,8 +241,7 @@ keep_reader(struct stream *stream, struct push_ws_reader *reader)
 		push_list_remove(&burden->link);
 		return;
 	}
-	if (push_list_is_empty(&burden->link))
-		push_list_append(&direct->burdens, &burden->link);
+	direct_burden_list(direct, burden);
 	if (!push_memory_has_room(direct->requests_account->memory, 0))
 		relieve(burden);
 }

@@ -5,11 +5,11 @@
  *   -ID          I end
  *   ?ID          I am new: who else is there?
  *   ~ID          you were silent, and your numbers of clients may have been cleared away: tell them again
- *   #ID CHANNEL  more nodes have a number of clients of that channel than receive it: look at yours
- * (counts.c) !ID A-B,...  channels of these slots have another server now, and until now I may have published
- * on the old one, where you did not listen any more: your clients may have missed something %ID MS       for
- * the last MS milliseconds messages may not have reached me: clients that were mine, and have come to you
- * since, may have missed something
+ *   #ID CHANNEL  more nodes have a number of clients of that channel than receive it: look at yours (counts.c)
+ *   !ID A-B,...  channels of these slots have another server now, and until now I may have published on the
+ *                old one, where you did not listen any more: your clients may have missed something
+ *   %ID MS       for the last MS milliseconds messages may not have reached me: clients that were mine, and
+ *                have come to you since, may have missed something
  *
  * A node whose machine is gone, or cut off, leaves connections behind that Redis takes for receivers until
  * the kernel gives them up: ghosts.  As everybody listens to the beats, the answer to one's own tells how

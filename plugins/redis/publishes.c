@@ -273,18 +273,23 @@ redis_publish_written(struct redis_engine *engine, struct redis_publish *publish
 	finish(engine, publish, PUSH_OK, publish->subscribers);
 }
 
+/* The first of a list, if its deadline is not after `until_us`. */
+static struct redis_publish *
+first_due(const struct push_list *list, uint64_t until_us)
+{
+	struct redis_publish *publish = push_container_of(list->next, struct redis_publish, item);
+
+	return !push_list_is_empty(list) && publish->deadline_us <= until_us ? publish : NULL;
+}
+
 /* Those that have waited for receipts until then are answered with what has come. */
 static void
 wait_no_longer(struct redis_engine *engine, uint64_t until_us)
 {
-	while (!push_list_is_empty(&engine->unwritten)) {
-		struct redis_publish *publish =
-			push_container_of(engine->unwritten.next, struct redis_publish, item);
+	struct redis_publish *publish;
 
-		if (publish->deadline_us > until_us)
-			return;
+	while ((publish = first_due(&engine->unwritten, until_us)))
 		redis_publish_written(engine, publish);
-	}
 }
 
 /* Those whose connection was lost, up to the end of their deadlines.  They stand in the order in which they
@@ -292,14 +297,10 @@ wait_no_longer(struct redis_engine *engine, uint64_t until_us)
 static void
 end_uncertain(struct redis_engine *engine, uint64_t until_us)
 {
-	while (!push_list_is_empty(&engine->uncertain)) {
-		struct redis_publish *publish =
-			push_container_of(engine->uncertain.next, struct redis_publish, item);
+	struct redis_publish *publish;
 
-		if (publish->deadline_us > until_us)
-			return;
+	while ((publish = first_due(&engine->uncertain, until_us)))
 		finish(engine, publish, PUSH_UNCERTAIN, 0);
-	}
 }
 
 /* Gives up those whose deadline is not after `until_us`.  They stand in the order of their deadlines, but for

@@ -1,4 +1,5 @@
 /* server_clock.c - see server_clock.h. */
+#include "redis/call_text.h"
 #include "redis/server_clock.h"
 
 #define DIGITS_MAX 12 /* of seconds; a million times as many fit into 63 bits */
@@ -31,15 +32,5 @@ push_server_clock_ms(const struct push_server_clock *clock, uint64_t our_us)
 bool
 push_server_clock_read(const char *text, size_t size, uint64_t *ret)
 {
-	uint64_t number = 0;
-
-	if (!size || size > DIGITS_MAX)
-		return false;
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		number = number * 10 + (uint64_t)(text[i] - '0');
-	}
-	*ret = number;
-	return true;
+	return size <= DIGITS_MAX && push_redis_decimal(text, size, ret);
 }
