@@ -72,7 +72,7 @@ class Collector:
         except OSError:
             pass  # who has read enough may close
 
-    def wait(self, count, seconds=10, where=lambda span: True):
+    def wait(self, count, seconds=30, where=lambda span: True):
         """Until there are so many spans, of those that are meant; returns these."""
         end = time.monotonic() + seconds
         while True:

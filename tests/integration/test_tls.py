@@ -55,7 +55,7 @@ def descriptors(server):
     return len(os.listdir(f"/proc/{server.worker()}/fd"))
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
