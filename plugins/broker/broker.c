@@ -645,10 +645,9 @@ ops_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, s
 }
 
 static bool
-ops_direct_claim(struct push_broker *broker, int lws_fd, enum push_direct_kind kind, const char *extra,
-	size_t extra_size)
+ops_direct_claim(struct push_broker *broker, int lws_fd, const struct push_claim *claim)
 {
-	return broker->direct && push_direct_claim(broker->direct, lws_fd, kind, extra, extra_size);
+	return broker->direct && push_direct_claim(broker->direct, lws_fd, claim);
 }
 
 static void

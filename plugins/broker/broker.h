@@ -28,7 +28,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  5
+#define PUSH_BROKER_ABI_VERSION  6
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -41,13 +41,20 @@ struct lws_vhost;
 struct push_broker;
 struct push_subscriber;
 
-/* Requests that Push serves, with direct sockets by itself (direct/direct.h). */
-enum push_direct_kind {
-	PUSH_DIRECT_NONE,
-	PUSH_DIRECT_PUBLISH,
-	PUSH_DIRECT_SSE,
-	PUSH_DIRECT_WS,
-	PUSH_DIRECT_READ
+/* Whose mount a request's path is in. */
+enum push_place {
+	PUSH_PLACE_NONE,    /* none of Push's plugins' */
+	PUSH_PLACE_PUBLISH, /* push-http's */
+	PUSH_PLACE_EVENTS,  /* push-sse's */
+	PUSH_PLACE_SOCKETS  /* none: the vhost's default protocol, push-ws, has it */
+};
+
+/* What lws does with a path, as one of its plugins says it. */
+struct push_claim {
+	enum push_place place;
+	size_t rest_size;  /* of the path behind the mount */
+	const char *extra; /* header lines that the vhost adds to its answers, each with CRLF */
+	size_t extra_size;
 };
 
 struct push_broker_ops {
@@ -91,8 +98,7 @@ struct push_broker_ops {
 	void (*subscriber_pinged)(struct push_subscriber *subscriber, const void *payload, size_t size);
 
 	/* push_direct_claim(), false where there are no direct sockets. */
-	bool (*direct_claim)(struct push_broker *broker, int lws_fd, enum push_direct_kind kind,
-		const char *extra, size_t extra_size);
+	bool (*direct_claim)(struct push_broker *broker, int lws_fd, const struct push_claim *claim);
 
 	void (*subscriber_answer_close)(struct push_subscriber *subscriber, unsigned int code);
 

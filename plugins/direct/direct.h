@@ -1,21 +1,20 @@
 /*
- * direct.h - clients on Push's own sockets: plain TCP and HTTP/1.1, without lws in between.
+ * direct.h - clients on Push's own sockets: plain TCP and HTTP/1.x, without lws in between.
  *
- * lws binds, knows TLS, HTTP/2, files, mounts, virtual hosts and passwords; but a connection costs it two
- * kilobytes, an upgrade walks a list of all others, and a publish takes it 30 us.  So the listening sockets
- * of the clients' port are taken over (door.c), and each request head is looked at before lws sees it
+ * lws binds, knows TLS, HTTP/2, files, mounts, virtual hosts and passwords; but a connection costs it two kilobytes, an
+ * upgrade walks a list of all others, a publish takes it 30 us, and it is lenient with what is malformed.  So the
+ * listening sockets of the clients' port are taken over (door.c), and each request head is looked at before lws sees it
  * (http_conn.c), with MSG_PEEK, so that it stays in the kernel:
  *
- *                       ┌─ a publish, a stream or a WebSocket, and right ─▶ served here, then read
- *   accept ─▶ peek ─▶ ──┤
- *                       └─ anything else: files, errors, HTTP/2 ─▶ lws gets the descriptor, unread
+ *                       ┌─ for a path of Push's: served here, whatever it asks, by request/exchange.h
+ *   accept ─▶ peek ─▶ ──┼─ malformed: 400, and closed
+ *                       └─ anything else: files, passwords, HTTP/2 ─▶ lws gets the descriptor, unread
  *
- * Whether lws would have given the request to Push's plugins, or to nobody, or asked for a password, is
- * learned once per route, by showing it the head (probe.c).  What a client gets is thus the same with direct
- * sockets and without, but for what lws cannot do: chunked bodies, any pipelining, 431.
+ * Whose a path is (Push's plugins', nobody's, or somebody's who asks for a password) is learned once per route, by asking
+ * lws (probe.c).
  *
- * A WebSocket or SSE client is a stream (stream.c), a transport below the same hub as lws' connections.
- * Everything waits in three epoll sets, which lws watches as three files; all of it runs in lws' thread.
+ * A WebSocket or SSE client is a stream (stream.c), a transport below the same hub as lws' connections.  Everything
+ * waits in three epoll sets, which lws watches as three files; all of it runs in lws' thread.
  */
 #ifndef PUSH_DIRECT_DIRECT_H
 #define PUSH_DIRECT_DIRECT_H
@@ -107,11 +106,9 @@ push_direct_tick(struct push_direct *direct);
 /*
  * push_direct_claim - a plugin has been given a request that came to lws by the descriptor `lws_fd`.
  *
- * Returns true where that is a probe, which is over with it: nothing is to be answered.
- * @extra: header lines that the vhost adds to its answers.
+ * Returns true if that is a probe, which is over with it: nothing is to be answered.
  */
 bool
-push_direct_claim(struct push_direct *direct, int lws_fd, enum push_direct_kind kind, const char *extra,
-	size_t extra_size);
+push_direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim);
 
 #endif

@@ -9,6 +9,7 @@
 #include "direct/limits.h"
 #include "direct/routes.h"
 #include "loop/source.h"
+#include "request/subscription.h"
 
 /* What a connection keeps for a client that does not end it: a body, a message, answers that are not read. */
 struct direct_burden {
@@ -86,14 +87,13 @@ void
 direct_doors_tick(struct push_direct *direct, uint64_t now_us);
 
 /*
- * direct_probe - ask lws what it would do with such a request, without its password; `conn` is resumed when
- * it is known.
+ * direct_probe - ask lws whose such a path is, without a password; `conn` is resumed when it is known.
  *
- * Returns false where it cannot be asked.
+ * Returns false if it cannot be asked.
  */
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
-	int port, const struct push_head *head);
+	struct push_str host, struct push_str path);
 
 /* direct_probe_forget - the connection is gone. */
 void
@@ -102,16 +102,14 @@ void
 direct_probes_tick(struct push_direct *direct, uint64_t now_us);
 
 /*
- * direct_stream_open - make a subscriber of a request's connection, and greet it with `head`.
+ * direct_stream_open - make a subscriber of a request's connection, greet it with these bytes, and start it; or, if
+ * its subscription is refused, say so and close it.
  *
- * @last_id: push_subscriber_resume(); without bytes: none.
-
- * On success `request` is closed without its descriptor.  Errors: as push_subscriber_subscribe();
- * nothing has changed then.
+ * On success `request` is closed without its descriptor.  Errors: as push_subscription_apply(); nothing has changed
+ * then.
  */
 enum push_status PUSH_MUST_USE
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	enum push_encoding encoding, const struct push_channels *channels, struct push_span last_id,
-	bool with_token, const struct push_acks_request *acks, const char *head, size_t head_size);
+	struct push_subscription *subscription, struct push_str greeting);
 
 #endif

@@ -1,6 +1,7 @@
 /* head.c - see head.h. */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/push_assert.h"
 #include "direct/head.h"
@@ -8,51 +9,20 @@
 /* What the callbacks fill; the last header's name says where its value belongs. */
 struct reading {
 	struct push_head *head;
-	struct push_span url, name;
-	struct push_span *place;
-	bool failed;
+	struct push_str url, name, value;
+	struct push_str coding; /* Transfer-Encoding */
+	bool offers_websocket;
+	bool is_twice; /* a header came twice that may come once */
 };
-
-bool
-push_span_is(struct push_span span, const char *lower_case)
-{
-	size_t i;
-
-	for (i = 0; i < span.size && lower_case[i]; i++)
-		if (tolower((unsigned char)span.bytes[i]) != lower_case[i])
-			return false;
-	return span.bytes && i == span.size && !lower_case[i];
-}
-
-bool
-push_span_has_token(struct push_span list, const char *lower_case)
-{
-	const char *p = list.bytes, *end = p ? p + list.size : NULL;
-
-	while (p && p < end) {
-		const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma ? comma : end;
-		struct push_span token = {p, (size_t)(stop - p)};
-
-		while (token.size && (*token.bytes == ' ' || *token.bytes == '\t'))
-			token.bytes++, token.size--;
-		while (token.size &&
-			(token.bytes[token.size - 1] == ' ' || token.bytes[token.size - 1] == '\t'))
-			token.size--;
-		if (push_span_is(token, lower_case))
-			return true;
-		p = comma ? comma + 1 : end;
-	}
-	return false;
-}
 
 /* llhttp may give a span in several pieces, which lie behind one another. */
 static void
-extend(struct push_span *span, const char *bytes, size_t size)
+extend(struct push_str *str, const char *bytes, size_t size)
 {
-	if (!span->bytes)
-		*span = (struct push_span){bytes, 0};
-	PUSH_ASSERT(bytes == span->bytes + span->size);
-	span->size += size;
+	if (!str->bytes)
+		*str = (struct push_str){bytes, 0};
+	PUSH_ASSERT(bytes == str->bytes + str->size);
+	str->size += size;
 }
 
 static int
@@ -69,57 +39,50 @@ on_header_field(llhttp_t *parser, const char *bytes, size_t size)
 	return 0;
 }
 
-static struct push_span *
-place_of(struct push_head *head, struct push_span name)
+static int
+on_header_value(llhttp_t *parser, const char *bytes, size_t size)
+{
+	extend(&((struct reading *)parser->data)->value, bytes, size);
+	return 0;
+}
+
+/* Where a header's value belongs, of those that may come once; NULL: nobody wants to know. */
+static struct push_str *
+place_of(struct reading *reading)
 {
 	static const struct {
 		const char *name;
 		size_t offset;
 	} rows[] = {
-#define X(field, text) {text, offsetof(struct push_head, field)},
-		PUSH_HEAD_FIELD_MAP(X)
+#define X(member, text) {text, offsetof(struct push_request, member)},
+		PUSH_REQUEST_FIELD_MAP(X)
 #undef X
 	};
 
+	if (push_str_is(reading->name, "transfer-encoding"))
+		return &reading->coding;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (push_span_is(name, rows[i].name))
-			return (struct push_span *)(void *)((char *)head + rows[i].offset);
+		if (push_str_is(reading->name, rows[i].name))
+			return (struct push_str *)(void *)((char *)&reading->head->request + rows[i].offset);
 	return NULL;
 }
 
 static int
-on_header_field_complete(llhttp_t *parser)
-{
-	struct reading *reading = parser->data;
-
-	reading->place = place_of(reading->head, reading->name);
-	reading->name = (struct push_span){NULL, 0};
-	if (reading->place && reading->place->bytes) {
-		reading->head->odd = true;
-		reading->place = NULL;
-	}
-	return 0;
-}
-
-static int
-on_header_value(llhttp_t *parser, const char *bytes, size_t size)
-{
-	struct reading *reading = parser->data;
-
-	if (reading->place)
-		extend(reading->place, bytes, size);
-	return 0;
-}
-
-/* An empty value gives no span; it counts as there all the same. */
-static int
 on_header_value_complete(llhttp_t *parser)
 {
 	struct reading *reading = parser->data;
+	struct push_str value = push_str_trim(reading->value), *place = place_of(reading);
 
-	if (reading->place && !reading->place->bytes)
-		reading->head->odd = true;
-	reading->place = NULL;
+	/* these may come as lists, in one line or in several */
+	if (push_str_is(reading->name, "upgrade"))
+		reading->offers_websocket |= push_str_has_token(value, "websocket");
+	else if (push_str_is(reading->name, "sec-websocket-protocol"))
+		reading->head->offers_push_ws |= push_str_has_token(value, PUSH_WS_PROTOCOL);
+	if (place && place->bytes)
+		reading->is_twice = true;
+	else if (place) /* an empty value gives no span, and is there all the same */
+		*place = value.bytes ? value : (struct push_str){"", 0};
+	reading->name = reading->value = (struct push_str){NULL, 0};
 	return 0;
 }
 
@@ -133,87 +96,168 @@ on_headers_complete(llhttp_t *parser)
 static const llhttp_settings_t settings = {
 	.on_url = on_url,
 	.on_header_field = on_header_field,
-	.on_header_field_complete = on_header_field_complete,
 	.on_header_value = on_header_value,
 	.on_header_value_complete = on_header_value_complete,
 	.on_headers_complete = on_headers_complete,
 };
 
-static void
-trim_right(struct push_span *span)
+static enum push_head_result
+bad(struct push_head *head, unsigned int status, const char *why)
 {
-	while (span->size && (span->bytes[span->size - 1] == ' ' || span->bytes[span->size - 1] == '\t'))
-		span->size--;
+	head->status = status;
+	head->why = why;
+	return PUSH_HEAD_BAD;
 }
 
-static void
-split_url(struct push_head *head, struct push_span url)
+/* RFC 3986, 3.2.2 and 3.2.3: no user, no path. */
+static bool
+is_host(struct push_str host)
 {
-	const char *mark = memchr(url.bytes, '?', url.size), *fragment = memchr(url.bytes, '#', url.size);
+	for (size_t i = 0; i < host.size; i++)
+		if (!isalnum((unsigned char)host.bytes[i]) && !memchr("-._~!$&'()*+,;=:[]%", host.bytes[i], 19))
+			return false;
+	return true;
+}
 
-	head->odd = head->odd || fragment || url.bytes[0] != '/';
-	head->path = (struct push_span){url.bytes, mark ? (size_t)(mark - url.bytes) : url.size};
+/*
+ * The request target (RFC 9112, 3.2): a path, `*`, or a whole URL, whose authority then counts instead of Host.
+ * Returns false where it is none of them.
+ */
+static bool
+split_target(struct push_request *request, struct push_str url)
+{
+	const char *mark;
+	size_t scheme = url.size > 7 && !strncasecmp(url.bytes, "http://", 7)    ? 7
+			: url.size > 8 && !strncasecmp(url.bytes, "https://", 8) ? 8
+										 : 0;
+
+	if (memchr(url.bytes, '#', url.size))
+		return false;
+	if (scheme) {
+		struct push_str host = {url.bytes + scheme, 0};
+
+		while (scheme + host.size < url.size && host.bytes[host.size] != '/' && host.bytes[host.size] != '?')
+			host.size++;
+		if (!host.size)
+			return false;
+		request->host = host;
+		url = (struct push_str){host.bytes + host.size, url.size - scheme - host.size};
+	}
+	mark = url.size ? memchr(url.bytes, '?', url.size) : NULL;
+	request->path = (struct push_str){url.bytes, mark ? (size_t)(mark - url.bytes) : url.size};
 	if (mark)
-		head->query = (struct push_span){mark + 1, url.size - head->path.size - 1};
+		request->query = (struct push_str){mark + 1, url.size - request->path.size - 1};
+	if (scheme && !request->path.size) /* the last slash of `//` */
+		request->path = (struct push_str){request->host.bytes - 1, 1};
+	return request->path.size && (*request->path.bytes == '/' || (request->path.size == 1 &&
+									     *request->path.bytes == '*' && !mark));
 }
 
-static void
-settle(struct push_head *head, const llhttp_t *parser)
+static enum push_method
+method_of(uint8_t method)
 {
-	head->method = parser->method;
+	switch (method) {
+	case HTTP_GET: return PUSH_METHOD_GET;
+	case HTTP_HEAD: return PUSH_METHOD_HEAD;
+	case HTTP_POST: return PUSH_METHOD_POST;
+	case HTTP_OPTIONS: return PUSH_METHOD_OPTIONS;
+	default: return PUSH_METHOD_OTHER;
+	}
+}
+
+/* What llhttp leaves to its users. */
+static enum push_head_result
+settle(struct reading *reading, const llhttp_t *parser)
+{
+	struct push_head *head = reading->head;
+	struct push_request *request = &head->request;
+
 	head->http_1_1 = parser->http_major == 1 && parser->http_minor == 1;
 	head->keep_alive = llhttp_should_keep_alive(parser);
 	head->chunked = parser->flags & F_CHUNKED;
-	head->has_length = parser->flags & F_CONTENT_LENGTH;
-	head->length = head->has_length ? parser->content_length : 0;
-#define X(field, name) trim_right(&head->field);
-	PUSH_HEAD_FIELD_MAP(X)
-#undef X
-	/* a coding before "chunked", which nobody here would take off again */
-	if (head->transfer_encoding.bytes && !push_span_is(head->transfer_encoding, "chunked"))
-		head->odd = true;
+	request->method = method_of(parser->method);
+	request->has_length = parser->flags & F_CONTENT_LENGTH;
+	request->length = request->has_length ? parser->content_length : 0;
+	request->has_body = head->chunked || request->length;
+	request->wants_websocket = parser->upgrade && reading->offers_websocket && head->http_1_1 &&
+				   request->method == PUSH_METHOD_GET;
+	if (parser->http_major != 1)
+		return bad(head, 505, "the version must be HTTP/1.0 or HTTP/1.1");
+	if (reading->is_twice)
+		return bad(head, 400, "a header comes twice of which one may come");
+	if (reading->coding.bytes && !head->http_1_1)
+		return bad(head, 400, "Transfer-Encoding is not supported with HTTP/1.0");
+	if (reading->coding.bytes && !push_str_is(reading->coding, "chunked"))
+		return bad(head, 501, "Transfer-Encoding must be chunked");
+	if (head->http_1_1 && !request->host.bytes)
+		return bad(head, 400, "Host is missing");
+	if (!split_target(request, reading->url))
+		return bad(head, 400, "the target of the request must be a path or an http URL");
+	if (!is_host(request->host))
+		return bad(head, 400, "Host is malformed");
+	if (!head->http_1_1)
+		request->expect = (struct push_str){NULL, 0}; /* RFC 9110, 10.1.1 */
+	return PUSH_HEAD_WHOLE;
 }
 
-/* A method is letters; TLS and other protocols begin otherwise, and their end would be waited for in vain. */
+/* The handshake of TLS (RFC 8446, 5.1), and the preface of HTTP/2 (RFC 9113, 3.4). */
+static bool
+is_foreign(const char *bytes, size_t size)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n";
+
+	return (size && *bytes == 0x16) ||
+	       (size >= sizeof(preface) - 1 && !memcmp(bytes, preface, sizeof(preface) - 1));
+}
+
+/* A method is letters; the end of anything else would be waited for in vain. */
 static bool
 begins_a_method(const char *bytes, size_t size)
 {
 	return !size || (*bytes == '\r' && size == 1) || isalpha((unsigned char)*bytes);
 }
 
+static enum push_head_result
+parse(struct push_head *head, llhttp_t *parser, const char *bytes, size_t size)
+{
+	struct reading reading = {.head = head};
+	llhttp_errno_t result;
+
+	llhttp_init(parser, HTTP_REQUEST, &settings);
+	parser->data = &reading;
+	result = llhttp_execute(parser, bytes, size);
+	parser->data = NULL;
+	if (result == HPE_INVALID_VERSION)
+		return bad(head, 505, "the version must be HTTP/1.0 or HTTP/1.1");
+	if (result == HPE_INVALID_METHOD)
+		return bad(head, 501, "the method is not known");
+	/* or its lines end in a way that others read otherwise */
+	if (result != HPE_PAUSED || !reading.url.size || llhttp_get_error_pos(parser) != bytes + size)
+		return bad(head, 400, "the head of the request is malformed");
+	head->size = size;
+	return settle(&reading, parser);
+}
+
 enum push_head_result
 push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, size_t size, size_t size_max)
 {
 	static const char blank[] = "\r\n\r\n";
-	struct reading reading = {.head = ret_head};
 	const char *start = bytes, *end;
-	llhttp_errno_t result;
 	size_t head_size;
 
+	memset(ret_head, 0, sizeof(*ret_head));
 	/* empty lines before a request are none of it (RFC 9112, 2.2) */
 	while (size - (size_t)(start - bytes) >= 2 && start[0] == '\r' && start[1] == '\n')
 		start += 2;
+	if (is_foreign(start, size - (size_t)(start - bytes)))
+		return PUSH_HEAD_FOREIGN;
+	if (!begins_a_method(start, size - (size_t)(start - bytes)))
+		return bad(ret_head, 400, "the head of the request is malformed");
 	end = memmem(start, size - (size_t)(start - bytes), blank, sizeof(blank) - 1);
-	if (!begins_a_method(start, size - (size_t)(start - bytes)) ||
-		(!end && memmem(start, size - (size_t)(start - bytes), "\n\n", 2)))
-		return PUSH_HEAD_BAD;
+	if (!end && memmem(start, size - (size_t)(start - bytes), "\n\n", 2))
+		return bad(ret_head, 400, "the head of the request is malformed: a line must end with CR LF");
 	if (!end)
 		return size >= size_max ? PUSH_HEAD_TOO_LARGE : PUSH_HEAD_PARTIAL;
 	head_size = (size_t)(end - bytes) + sizeof(blank) - 1;
-	if (head_size > size_max)
-		return PUSH_HEAD_TOO_LARGE;
-
-	memset(ret_head, 0, sizeof(*ret_head));
-	llhttp_init(parser, HTTP_REQUEST, &settings);
-	parser->data = &reading;
-	result = llhttp_execute(parser, bytes, head_size);
-	parser->data = NULL;
-	if (result != HPE_PAUSED || !reading.url.size || llhttp_get_error_pos(parser) > bytes + head_size)
-		return PUSH_HEAD_BAD;
-	ret_head->size = (size_t)(llhttp_get_error_pos(parser) - bytes);
-	if (ret_head->size != head_size) /* its lines end in a way that others read otherwise */
-		return PUSH_HEAD_BAD;
-	split_url(ret_head, reading.url);
-	settle(ret_head, parser);
-	return PUSH_HEAD_WHOLE;
+	return head_size > size_max ? PUSH_HEAD_TOO_LARGE : parse(ret_head, parser, bytes, head_size);
 }

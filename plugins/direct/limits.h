@@ -5,6 +5,7 @@
 #define PUSH_DIRECT_LIMITS_H
 
 #include "core/limits.h"
+#include "request/limits.h"
 
 /* Events taken in one look at an epoll set, before everybody else in the process has a turn: a millisecond or
  * so each.  To take leave of a client costs most, 20 to 30 us in the kernel. */
@@ -39,21 +40,16 @@
 /* How long accepting rests when there are no descriptors left. */
 #define PUSH_ACCEPT_REST_US 100000ull
 
-/* The longest head of a request; longer ones are answered with 431. */
-#define PUSH_HEAD_BYTES_MAX 8192
-
 /* What is read in one call: any head, and most bodies with it. */
 #define PUSH_READ_BYTES (16 * 1024)
+
+_Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a whole");
 
 /* ... and of a WebSocket's frames, which are small: who sends without a pause has a turn like all others. */
 #define PUSH_FRAMES_READ_BYTES 512
 
 /* The time for a request's head, from the connection or from its first byte on. */
 #define PUSH_HEAD_US 5000000ull
-
-/* A body that brings nothing for so long is answered with 408, and however it comes, one after the total. */
-#define PUSH_BODY_STALL_US 4000000ull
-#define PUSH_BODY_TOTAL_US 30000000ull
 
 /* How long a publisher may keep a connection that it does not use. */
 #define PUSH_KEEP_ALIVE_US 75000000ull
@@ -93,8 +89,5 @@
 /* One answer: the vhost's headers, our own, and a body; the largest is history with one message more than
  * fits in. */
 #define PUSH_ANSWER_BYTES_MAX (8 * 1024 + 2 * PUSH_READ_MESSAGES_BYTES + PUSH_SIZE_MAX)
-
-/* Sixteen bytes in base64 (RFC 6455, 4.1). */
-#define PUSH_WS_KEY_BYTES 24
 
 #endif

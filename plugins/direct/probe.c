@@ -1,7 +1,7 @@
 /*
- * probe.c - how lws is asked what it would do with a request: it is given a head like it by a socket of its
- * own, with the method, the path and the Host, and of the rest only what makes it the kind that it is.  What
- * else a client sends can thus neither stand in the way of the answer nor get into it.
+ * probe.c - how lws is asked whose a path is: it is given a head by a socket of its own, a GET with the path and the
+ * Host, and an upgrade if the request has one.  What else a client sends can thus neither stand in the way of the answer
+ * nor get into it.
  *
  * If one of Push's plugins is called with it, that plugin tells (push_direct_claim) and ends the connection.
  * Whatever else becomes visible at the other end, an answer or the end, means that the request is not for
@@ -88,38 +88,30 @@ find(const struct push_direct *direct, const struct push_route_key *key)
 	return NULL;
 }
 
-/* The lines of a head that make a request what it is; a WebSocket's with a key of 16 zeros. */
-static const char *
-lines_of(enum push_direct_kind kind)
-{
-	switch (kind) {
-	case PUSH_DIRECT_PUBLISH: return "Content-Length: 0\r\n";
-	case PUSH_DIRECT_WS:
-		return "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-		       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
-	default: return "";
-	}
-}
+/* What makes a request one for a WebSocket, with a key of 16 zeros. */
+#define UPGRADE_LINES                                                                                        \
+	"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                           \
+	"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 
 static bool
-show(int fd, enum push_direct_kind kind, const struct push_head *head)
+show(int fd, bool is_upgrade, struct push_str host, struct push_str path)
 {
 	struct push_buf text;
 	bool shown;
 
 	push_buf_init(&text, PUSH_HEAD_BYTES_MAX);
-	push_buf_append_text(&text, kind == PUSH_DIRECT_PUBLISH ? "POST " : "GET ");
-	push_buf_append(&text, head->path.bytes, head->path.size);
+	push_buf_append_text(&text, "GET ");
+	push_buf_append(&text, path.bytes, path.size);
 	push_buf_append_text(&text, " HTTP/1.1\r\nHost: ");
-	push_buf_append(&text, head->host.bytes, head->host.size);
-	push_buf_printf(&text, "\r\n%s\r\n", lines_of(kind));
+	push_buf_append(&text, host.bytes, host.size);
+	push_buf_append_text(&text, is_upgrade ? "\r\n" UPGRADE_LINES "\r\n" : "\r\n\r\n");
 	shown = text.status == PUSH_OK && send(fd, text.bytes, text.size, MSG_NOSIGNAL) == (ssize_t)text.size;
 	push_buf_fini(&text);
 	return shown;
 }
 
 static struct probe *
-start(struct push_direct *direct, const struct push_route_key *key, int port, const struct push_head *head)
+start(struct push_direct *direct, const struct push_route_key *key, struct push_str host, struct push_str path)
 {
 	struct probe *probe;
 	int ends[2];
@@ -128,7 +120,7 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
 		return NULL;
 	probe = calloc(1, sizeof(*probe));
-	if (!probe || !show(ends[0], (enum push_direct_kind)key->bytes[0], head)) {
+	if (!probe || !show(ends[0], push_route_key_is_upgrade(key), host, path)) {
 		free(probe);
 		close(ends[0]);
 		close(ends[1]);
@@ -142,9 +134,9 @@ start(struct push_direct *direct, const struct push_route_key *key, int port, co
 	push_list_append(&direct->probes, &probe->link);
 	direct->probe_count++;
 	push_source_open(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, &probe_kind, ends[0]);
-	/* where the set takes no more, the time limit ends it */
+	/* if the set takes no more, the time limit ends it */
 	(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, EPOLLIN);
-	direct->host.hand_over(direct->host.context, ends[1], port);
+	direct->host.hand_over(direct->host.context, ends[1], push_route_key_port(key));
 	return probe;
 }
 
@@ -169,12 +161,12 @@ may_start(struct push_direct *direct)
 
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
-	int port, const struct push_head *head)
+	struct push_str host, struct push_str path)
 {
 	struct probe *probe = find(direct, key);
 
 	if (!probe && may_start(direct))
-		probe = start(direct, key, port, head);
+		probe = start(direct, key, host, path);
 	if (!probe)
 		return false;
 	push_list_append(&probe->waiting, &conn->probe_link);
@@ -200,20 +192,19 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us)
 }
 
 bool
-push_direct_claim(struct push_direct *direct, int lws_fd, enum push_direct_kind kind, const char *extra,
-	size_t extra_size)
+push_direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim)
 {
 	uint64_t cookie = push_list_is_empty(&direct->probes) ? 0 : cookie_of(lws_fd);
 
 	for (struct push_list *item = direct->probes.next; cookie && item != &direct->probes;
 		item = item->next) {
 		struct probe *probe = push_container_of(item, struct probe, link);
-		bool ours = probe->key.bytes[0] == (char)kind && extra_size <= PUSH_EXTRA_HEADERS_BYTES_MAX;
+		bool ours = claim->extra_size <= PUSH_EXTRA_HEADERS_BYTES_MAX;
 
 		if (probe->cookie != cookie)
 			continue;
 		if (ours)
-			push_routes_add(&direct->routes, &probe->key, extra, extra_size);
+			push_routes_add(&direct->routes, &probe->key, claim);
 		end(probe, ours);
 		return true;
 	}

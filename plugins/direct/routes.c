@@ -24,7 +24,7 @@ push_routes_fini(struct push_routes *routes)
 }
 
 static bool
-put(struct push_route_key *key, struct push_span span)
+put(struct push_route_key *key, struct push_str span)
 {
 	/* no header has a NUL in it, so that it parts them; a missing header is not the same as an empty one
 	 */
@@ -39,17 +39,29 @@ put(struct push_route_key *key, struct push_span span)
 }
 
 bool
-push_route_key_make(struct push_route_key *key, const struct push_routes *routes, enum push_direct_kind kind,
-	int port, const struct push_head *head)
+push_route_key_make(struct push_route_key *key, const struct push_routes *routes, bool is_upgrade, int port,
+	struct push_str host, struct push_str path)
 {
 	key->size = 0;
-	key->bytes[key->size++] = (char)kind;
+	key->bytes[key->size++] = is_upgrade;
 	key->bytes[key->size++] = (char)(port >> 8);
 	key->bytes[key->size++] = (char)port;
-	if (!put(key, head->host) || !put(key, head->path))
+	if (!put(key, host) || !put(key, path))
 		return false;
 	key->hash = XXH3_64bits_withSeed(key->bytes, key->size, routes->seed);
 	return true;
+}
+
+bool
+push_route_key_is_upgrade(const struct push_route_key *key)
+{
+	return key->bytes[0];
+}
+
+int
+push_route_key_port(const struct push_route_key *key)
+{
+	return (unsigned char)key->bytes[1] << 8 | (unsigned char)key->bytes[2];
 }
 
 bool
@@ -82,21 +94,22 @@ push_routes_find(struct push_routes *routes, const struct push_route_key *key)
 }
 
 void
-push_routes_add(
-	struct push_routes *routes, const struct push_route_key *key, const char *extra, size_t extra_size)
+push_routes_add(struct push_routes *routes, const struct push_route_key *key, const struct push_claim *claim)
 {
 	struct push_route *route = calloc(1, sizeof(*route));
-	char *copy = malloc(extra_size + 1);
+	char *copy = malloc(claim->extra_size + 1);
 
 	if (!route || !copy) {
 		free(route);
 		free(copy);
 		return;
 	}
-	memcpy(copy, extra, extra_size);
+	memcpy(copy, claim->extra, claim->extra_size);
 	route->refs = 1;
+	route->place = claim->place;
+	route->rest_size = claim->rest_size;
 	route->extra = copy;
-	route->extra_size = (uint32_t)extra_size;
+	route->extra_size = (uint32_t)claim->extra_size;
 	route->key = *key;
 	if (routes->count == PUSH_ROUTES_MAX)
 		push_route_unref(routes->recent[--routes->count]);

@@ -1,10 +1,9 @@
 /*
  * routes.h - which requests lws would give to which plugin, learned from lws itself.
  *
- * Mounts, virtual hosts and passwords are lws' business, and no API tells of them.  So the first request of a
- * kind is shown to lws (probe.c); what it decides holds for all requests that agree in everything that lws
- * decides by: method and upgrade (the kind), Host, path.  A request that differs in one of them is another
- * route.
+ * Mounts, virtual hosts and passwords are lws' business, and no API shows them.  So the first request for a path is
+ * shown to lws (probe.c); what it decides holds for all requests that agree in everything that it decides by: upgrade,
+ * port, Host, path.  A request that differs in one of them is another route.
  *
  * Passwords are never remembered: what lws is shown has none, so that a route is known only where none is
  * asked for, and lws itself checks each request of the others.  (Kept with the key, a password went on
@@ -17,7 +16,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
-#include "direct/head.h"
+#include "request/str.h"
 #include "direct/limits.h"
 
 /* The longest key; a request with a longer one goes to lws. */
@@ -32,6 +31,8 @@ struct push_route_key {
 struct push_route {
 	uint32_t refs;
 	uint32_t extra_size;
+	enum push_place place;
+	size_t rest_size; /* of the path behind the mount */
 	char *extra; /* header lines that the vhost adds to its answers, each with CRLF */
 	struct push_route_key key;
 };
@@ -48,10 +49,16 @@ push_routes_init(struct push_routes *routes, uint64_t seed);
 void
 push_routes_fini(struct push_routes *routes);
 
-/* push_route_key_make - the key of a request that came to a port.  Returns false where it is too long. */
+/* push_route_key_make - the key of a request that came to a port.  Returns false if it is too long. */
 bool
-push_route_key_make(struct push_route_key *key, const struct push_routes *routes, enum push_direct_kind kind,
-	int port, const struct push_head *head);
+push_route_key_make(struct push_route_key *key, const struct push_routes *routes, bool is_upgrade, int port,
+	struct push_str host, struct push_str path);
+
+bool
+push_route_key_is_upgrade(const struct push_route_key *key);
+
+int
+push_route_key_port(const struct push_route_key *key);
 
 bool
 push_route_key_is(const struct push_route_key *a, const struct push_route_key *b);
@@ -63,8 +70,7 @@ push_routes_find(struct push_routes *routes, const struct push_route_key *key);
 /* push_routes_add - remember a route; the one that was not used for longest makes room.  No memory:
  * forgotten. */
 void
-push_routes_add(
-	struct push_routes *routes, const struct push_route_key *key, const char *extra, size_t extra_size);
+push_routes_add(struct push_routes *routes, const struct push_route_key *key, const struct push_claim *claim);
 
 /* push_route_unref - give a reference back.  NULL is allowed. */
 void

@@ -295,10 +295,33 @@ stream_ready(struct push_source *source, uint32_t events)
 
 static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};
 
+/* What is wrong is told over a WebSocket, since a browser shows nobody the answer to a handshake. */
+static enum push_status
+settle(const struct stream *stream, const struct push_subscription *subscription)
+{
+	const struct push_broker_ops *ops = stream->direct->ops;
+
+	if (subscription->refusal.text[0])
+		return PUSH_OK;
+	return push_subscription_apply(subscription, ops, stream->direct->broker, stream->subscriber);
+}
+
+static void
+start(const struct stream *stream, const struct push_subscription *subscription)
+{
+	const struct push_broker_ops *ops = stream->direct->ops;
+
+	if (!subscription->refusal.text[0])
+		ops->subscriber_start(stream->subscriber);
+	else if (subscription->is_put_off)
+		ops->subscriber_put_off(stream->subscriber, subscription->refusal.text);
+	else
+		ops->subscriber_refuse(stream->subscriber, subscription->refusal.text);
+}
+
 enum push_status
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	enum push_encoding encoding, const struct push_channels *channels, struct push_span last_id,
-	bool with_token, const struct push_acks_request *acks, const char *head, size_t head_size)
+	struct push_subscription *subscription, struct push_str greeting)
 {
 	struct push_sources *set = &direct->sets[PUSH_DIRECT_STREAMS];
 	const struct push_broker_ops *ops = direct->ops;
@@ -308,29 +331,22 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 	if (!stream)
 		return status;
 	stream->direct = direct;
-	stream->source.flags = encoding == PUSH_ENCODING_WS ? IS_WS : 0;
+	stream->source.flags = subscription->encoding == PUSH_ENCODING_WS ? IS_WS : 0;
 	stream->source.fd = -1;
-	stream->subscriber = ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
-	if (!stream->subscriber)
-		goto fail;
-	status = ops->subscriber_subscribe(stream->subscriber, channels);
-	if (status != PUSH_OK)
-		goto fail;
-	status = PUSH_OUT_OF_MEMORY;
-	if ((last_id.bytes &&
-		    ops->subscriber_resume(stream->subscriber, last_id.bytes, last_id.size) != PUSH_OK) ||
-		ops->subscriber_acknowledge(stream->subscriber, acks) != PUSH_OK ||
-		(with_token && ops->subscriber_control(direct->broker, stream->subscriber) != PUSH_OK) ||
-		ops->subscriber_greet(stream->subscriber, head, head_size) != PUSH_OK)
-		goto fail;
+	stream->subscriber =
+		ops->subscriber_create(direct->broker, subscription->encoding, &direct_transport, stream);
+	if (stream->subscriber)
+		status = settle(stream, subscription);
+	if (status == PUSH_OK)
+		status = ops->subscriber_greet(stream->subscriber, greeting.bytes, greeting.size);
+	if (status != PUSH_OK) {
+		ops->subscriber_destroy(direct->broker, stream->subscriber);
+		free(stream);
+		return status;
+	}
 	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));
-	ops->subscriber_start(stream->subscriber);
-	if (!stream_want(stream, stream->source.events & EPOLLOUT))
+	start(stream, subscription);
+	if (stream->source.fd >= 0 && !stream_want(stream, stream->source.events & EPOLLOUT))
 		stream_end(stream);
 	return PUSH_OK;
-
-fail:
-	ops->subscriber_destroy(direct->broker, stream->subscriber);
-	free(stream);
-	return status;
 }

@@ -479,18 +479,19 @@ publish_conn_control(struct lws *wsi, const char *token, struct publish **ret_pu
 		publish_conn_close(publish);
 		return result;
 	}
-	/* direct sockets leave such a request to lws */
-	return begin(
-		publish, push_claim(wsi, link, PUSH_DIRECT_NONE) ? -1 : check_head(publish), ret_publish);
+	return begin(publish, check_head(publish), ret_publish);
 }
 
 int
 publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_publish)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
-	struct publish *publish = link ? create(wsi, link) : NULL;
+	struct publish *publish;
 	int result = 0;
 
+	if (link && push_claim(wsi, link, PUSH_PLACE_PUBLISH, rest))
+		return -1;
+	publish = link ? create(wsi, link) : NULL;
 	if (!publish)
 		return reply_none(wsi, link);
 	if (publish->refusal.text[0])
@@ -498,7 +499,7 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 	if (push_path_is_end(rest))
 		rest = "";
 	if (is_read(publish, rest)) {
-		result = push_claim(wsi, link, PUSH_DIRECT_READ) ? -1 : read_history(publish);
+		result = read_history(publish);
 		if (publish->state == PUBLISH_WAITING && !result)
 			*ret_publish = publish;
 		else
@@ -509,8 +510,7 @@ publish_conn_request(struct lws *wsi, const char *rest, struct publish **ret_pub
 		publish_conn_close(publish);
 		return result;
 	}
-	return begin(
-		publish, push_claim(wsi, link, PUSH_DIRECT_PUBLISH) ? -1 : check_head(publish), ret_publish);
+	return begin(publish, check_head(publish), ret_publish);
 }
 
 static void

@@ -26,13 +26,14 @@ vhost_headers(struct lws *wsi, char *to, size_t size)
 }
 
 bool
-push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_direct_kind kind)
+push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_place place, const char *rest)
 {
 	char headers[HEADERS_BYTES_MAX];
+	struct push_claim claim = {.place = place, .rest_size = strlen(rest), .extra = headers};
 	const struct push_options *options = link->ops->options(link->broker);
 
 	if (!options->direct || lws_get_network_wsi(wsi) != wsi || lws_is_ssl(wsi))
 		return false;
-	return link->ops->direct_claim(link->broker, (int)lws_get_socket_fd(wsi), kind, headers,
-		vhost_headers(wsi, headers, sizeof(headers)));
+	claim.extra_size = vhost_headers(wsi, headers, sizeof(headers));
+	return link->ops->direct_claim(link->broker, (int)lws_get_socket_fd(wsi), &claim);
 }

@@ -11,9 +11,10 @@
 /*
  * push_claim - lws has called this plugin with a request that it would serve.
  *
- * Returns true where that was a probe: the callback returns -1, without an answer.
+ * @rest: its path behind the mount.
+ * Returns true if that was a probe: the callback returns -1, without an answer.
  */
 bool
-push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_direct_kind kind);
+push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_place place, const char *rest);
 
 #endif

@@ -13,14 +13,7 @@
 #include "core/acks_request.h"
 #include "core/buf.h"
 #include "core/cors.h"
-
-enum push_method {
-	PUSH_METHOD_GET,
-	PUSH_METHOD_HEAD,
-	PUSH_METHOD_POST,
-	PUSH_METHOD_OPTIONS,
-	PUSH_METHOD_OTHER
-};
+#include "request/request.h"
 
 /* push_request_method - of the request whose headers lws has now. */
 enum push_method

@@ -155,6 +155,8 @@ sse_conn_request(struct lws *wsi, const char *rest, struct sse_session *session)
 	struct push_error error;
 	int result = -1;
 
+	if (link && push_claim(wsi, link, PUSH_PLACE_EVENTS, rest))
+		return -1;
 	if (*rest == '/' && push_token_is_shaped(rest + 1, strlen(rest + 1)))
 		return publish_conn_control(wsi, rest + 1, &session->change);
 	if (!link || link->ops->is_draining(link->broker)) {
@@ -171,7 +173,5 @@ sse_conn_request(struct lws *wsi, const char *rest, struct sse_session *session)
 	}
 	if (!is_stream_request(wsi, rest, reply, &result))
 		return result;
-	if (push_claim(wsi, link, PUSH_DIRECT_SSE))
-		return -1;
 	return open_stream(wsi, link, reply, &session->stream);
 }

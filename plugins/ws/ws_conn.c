@@ -43,7 +43,7 @@ ws_conn_admit(struct lws *wsi)
 		(void)push_reply_error(wsi, reply, error.text);
 		return false;
 	}
-	return !push_claim(wsi, link, PUSH_DIRECT_WS);
+	return !push_claim(wsi, link, PUSH_PLACE_SOCKETS, "");
 }
 
 /* Subscribes the client and starts it, or says why not and closes it. */

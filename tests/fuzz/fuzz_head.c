@@ -13,14 +13,14 @@
 
 #include "core/push_assert.h"
 #include "direct/head.h"
-#include "direct/query.h"
+#include "request/query.h"
 
 #define HEAD_BYTES_MAX 512
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const pieces[] = {"POST ", "GET ", "HEAD ", "OPTIONS ", "PRI * HTTP/2.0\r\n\r\n",
+static const char *const pieces[] = {"POST ", "GET ", "HEAD ", "OPTIONS ", "http://a.b", "https://", "PRI * HTTP/2.0\r\n\r\n",
 	"/messages", "/", "?channels=", "&channels=", "%2C", "%41", "%", "#", " HTTP/1.1\r\n",
 	" HTTP/1.0\r\n", " HTTP/9.9\r\n", "Host: ", "host:", "Content-Length: ", "Content-Length: 5\r\n",
 	"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip, chunked\r\n",
@@ -59,7 +59,7 @@ expand(const uint8_t *data, size_t size, size_t *ret_size)
 }
 
 static void
-check_span(struct push_span span, const char *bytes, size_t size)
+check_span(struct push_str span, const char *bytes, size_t size)
 {
 	PUSH_ASSERT(!span.bytes || (span.bytes >= bytes && span.bytes + span.size <= bytes + size));
 	PUSH_ASSERT(span.bytes || !span.size);
@@ -71,15 +71,15 @@ check_head(const struct push_head *head, const char *bytes)
 {
 	PUSH_ASSERT(head->size > 0 && head->size <= HEAD_BYTES_MAX);
 	PUSH_ASSERT(!memcmp(bytes + head->size - 2, "\r\n", 2));
-	check_span(head->path, bytes, head->size);
-	check_span(head->query, bytes, head->size);
-#define X(field, name) check_span(head->field, bytes, head->size);
-	PUSH_HEAD_FIELD_MAP(X)
+	check_span(head->request.path, bytes, head->size);
+	check_span(head->request.query, bytes, head->size);
+#define X(field, name) check_span(head->request.field, bytes, head->size);
+	PUSH_REQUEST_FIELD_MAP(X)
 #undef X
-	PUSH_ASSERT(head->path.size > 0);
+	PUSH_ASSERT(head->request.path.size > 0);
 	PUSH_ASSERT(
-		!(head->chunked && head->has_length)); /* which of the two another server would believe? */
-	PUSH_ASSERT(head->has_length || !head->length);
+		!(head->chunked && head->request.has_length)); /* which of the two another server would believe? */
+	PUSH_ASSERT(head->request.has_length || !head->request.length);
 }
 
 /* In memory of exactly this size, so that a byte too far is noticed. */
@@ -105,18 +105,18 @@ check_cuts(const struct push_head *head, const char *bytes)
 	for (size_t size = 0; size < head->size; size++)
 		PUSH_ASSERT(read_copy(&other, bytes, size) == PUSH_HEAD_PARTIAL);
 	PUSH_ASSERT(read_copy(&other, bytes, head->size) == PUSH_HEAD_WHOLE);
-	PUSH_ASSERT(other.size == head->size && other.length == head->length && other.odd == head->odd &&
-		    other.method == head->method && other.chunked == head->chunked &&
-		    other.keep_alive == head->keep_alive && other.path.size == head->path.size);
+	PUSH_ASSERT(other.size == head->size && other.request.length == head->request.length &&
+		    other.request.method == head->request.method && other.chunked == head->chunked &&
+		    other.keep_alive == head->keep_alive && other.request.path.size == head->request.path.size);
 }
 
 static void
-check_query(struct push_span query)
+check_query(struct push_str query)
 {
 	struct push_buf values;
 
 	push_buf_init(&values, 4096);
-	if (push_query_values(query, "channels", &values)) {
+	if (push_query_values(query, "channels", &values) == PUSH_QUERY_FOUND) {
 		PUSH_ASSERT(values.size <= query.size);
 		PUSH_ASSERT(!values.size || !memchr(values.bytes, '\0', values.size));
 	}
@@ -134,8 +134,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (push_head_read(&head, &parser, text, text_size, HEAD_BYTES_MAX) == PUSH_HEAD_WHOLE) {
 		check_head(&head, text);
 		check_cuts(&head, text);
-		check_query(head.query);
-		(void)push_span_has_token(head.ws_protocols, "push-ws");
+		check_query(head.request.query);
+		(void)push_str_has_token(head.request.host, "push-ws");
 	}
 	free(text);
 	return 0;

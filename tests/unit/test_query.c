@@ -1,40 +1,43 @@
 #include "unit.h"
 
-#include "direct/query.h"
+#include "request/query.h"
 
 static void
-values_are_decoded_and_joined_or_the_query_is_left_to_lws(void **state)
+values_are_decoded_and_joined_or_the_query_is_bad(void **state)
 {
 	static const struct {
-		const char *query, *values; /* NULL: left to lws */
+		const char *query, *values; /* NULL: none */
+		enum push_query_result result;
 	} rows[] = {
-		{"channels=a", "a"},
-		{"channels=a,b", "a,b"},
-		{"x=1&channels=a&y&channels=b%2Cc&channelss=d&=e", "a,b,c"},
-		{"channels=%c3%BC%20%26", "\xc3\xbc &"},
-		{"channels=", ""},
-		{"channels=a=b&channels=", "a=b,"},
-		{"channels", NULL},
-		{"Channels=a", NULL},
-		{"xchannels=a", NULL},
-		{"", NULL},
-		{"channels=a+b", NULL},
-		{"x=+&channels=a", NULL},
-		{"channels=a;b", NULL},
-		{"channels=%", NULL},
-		{"channels=%4", NULL},
-		{"channels=%4&x=1", NULL},
-		{"channels=%4g", NULL},
-		{"channels=a%00b", NULL},
+		{"channels=a", "a", PUSH_QUERY_FOUND},
+		{"channels=a,b", "a,b", PUSH_QUERY_FOUND},
+		{"x=1&channels=a&y&channels=b%2Cc&channelss=d&=e", "a,b,c", PUSH_QUERY_FOUND},
+		{"channels=%c3%BC%20%26", "\xc3\xbc &", PUSH_QUERY_FOUND},
+		{"channels=", "", PUSH_QUERY_FOUND},
+		{"channels=a=b&channels=", "a=b,", PUSH_QUERY_FOUND},
+		{"channels", "", PUSH_QUERY_FOUND},
+		{"Channels=a", NULL, PUSH_QUERY_NONE},
+		{"xchannels=a", NULL, PUSH_QUERY_NONE},
+		{"", NULL, PUSH_QUERY_NONE},
+		{"channels=a+b", "a b", PUSH_QUERY_FOUND},
+		{"x=+&channels=a", "a", PUSH_QUERY_FOUND},
+		{"channels=a;b", "a", PUSH_QUERY_FOUND},
+		{"x;channels=a", "a", PUSH_QUERY_FOUND},
+		{"channels=a%3Bb", "a;b", PUSH_QUERY_FOUND},
+		{"channels=%", NULL, PUSH_QUERY_BAD},
+		{"channels=%4", NULL, PUSH_QUERY_BAD},
+		{"channels=%4&x=1", NULL, PUSH_QUERY_BAD},
+		{"channels=%4g", NULL, PUSH_QUERY_BAD},
+		{"channels=a%00b", NULL, PUSH_QUERY_BAD},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct push_span query = {rows[i].query, strlen(rows[i].query)};
+		struct push_str query = {rows[i].query, strlen(rows[i].query)};
 		struct push_buf to;
 
 		push_buf_init(&to, 100);
-		assert_int_equal(push_query_values(query, "channels", &to), rows[i].values != NULL);
+		assert_int_equal(push_query_values(query, "channels", &to), rows[i].result);
 		if (rows[i].values) {
 			assert_int_equal(to.size, strlen(rows[i].values));
 			assert_memory_equal(to.size ? to.bytes : "", rows[i].values, to.size);
@@ -50,19 +53,19 @@ no_query_has_no_values(void **state)
 
 	(void)state;
 	push_buf_init(&to, 100);
-	assert_false(push_query_values((struct push_span){NULL, 0}, "channels", &to));
+	assert_int_equal(push_query_values((struct push_str){NULL, 0}, "channels", &to), PUSH_QUERY_NONE);
 	push_buf_fini(&to);
 }
 
 static void
-values_over_the_limit_are_left_to_lws(void **state)
+values_over_the_limit_are_told_apart(void **state)
 {
 	static const char text[] = "channels=0123456789";
 	struct push_buf to;
 
 	(void)state;
 	push_buf_init(&to, 9);
-	assert_false(push_query_values((struct push_span){text, sizeof(text) - 1}, "channels", &to));
+	assert_int_equal(push_query_values((struct push_str){text, sizeof(text) - 1}, "channels", &to), PUSH_QUERY_LONG);
 	push_buf_fini(&to);
 }
 
@@ -85,9 +88,9 @@ what_was_read_last_has_several_names(void **state)
 		{"last_event_id=0.a.1&channels=a&lastEventId=0.a.2", "0.a.2"},
 		{"last_event_id=0.a.1&lastEventId=", "0.a.1"},
 		{"lastEventId=", ""},
-		{"lastEventId=%zz", ""},
+		
 		{"lastEventId=a=b", "a=b"},
-		{"lastEventId", NULL},
+		{"lastEventId", ""},
 		{"lastEventIds=1", NULL},
 		{"xlastEventId=1", NULL},
 		{"lastEvent=1", NULL},
@@ -97,11 +100,11 @@ what_was_read_last_has_several_names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct push_span query = {rows[i].query, strlen(rows[i].query)};
+		struct push_str query = {rows[i].query, strlen(rows[i].query)};
 		struct push_buf to;
 
 		push_buf_init(&to, 100);
-		assert_int_equal(push_query_last_id(query, &to), rows[i].id != NULL);
+		assert_int_equal(push_query_last_id(query, &to), rows[i].id ? PUSH_QUERY_FOUND : PUSH_QUERY_NONE);
 		if (rows[i].id) {
 			assert_int_equal(to.size, strlen(rows[i].id));
 			assert_memory_equal(to.size ? to.bytes : "", rows[i].id, to.size);
@@ -110,14 +113,43 @@ what_was_read_last_has_several_names(void **state)
 	}
 }
 
+static void
+a_query_is_checked_as_a_whole(void **state)
+{
+	(void)state;
+	assert_int_equal(push_query_check((struct push_str){"a=%41&b=%", 9}), PUSH_QUERY_BAD);
+	assert_int_equal(push_query_check((struct push_str){"a%00", 4}), PUSH_QUERY_BAD);
+	assert_int_equal(push_query_check((struct push_str){"a=%41", 5}), PUSH_QUERY_NONE);
+	assert_int_equal(push_query_check((struct push_str){NULL, 0}), PUSH_QUERY_NONE);
+}
+
+static void
+a_token_of_a_list_is_found_whole_and_in_any_case(void **state)
+{
+	static const struct {
+		const char *list;
+		bool has;
+	} rows[] = {{"push-ws", true}, {"a, PUSH-WS\t", true}, {",, push-ws ,", true}, {"push-ws2", false},
+		{"xpush-ws", false}, {"push ws", false}, {"", false}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(
+			push_str_has_token((struct push_str){rows[i].list, strlen(rows[i].list)}, "push-ws"),
+			rows[i].has);
+	assert_false(push_str_has_token((struct push_str){NULL, 0}, "push-ws"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_read_last_has_several_names),
-		cmocka_unit_test(values_are_decoded_and_joined_or_the_query_is_left_to_lws),
+		cmocka_unit_test(values_are_decoded_and_joined_or_the_query_is_bad),
 		cmocka_unit_test(no_query_has_no_values),
-		cmocka_unit_test(values_over_the_limit_are_left_to_lws),
+		cmocka_unit_test(a_query_is_checked_as_a_whole),
+		cmocka_unit_test(a_token_of_a_list_is_found_whole_and_in_any_case),
+		cmocka_unit_test(values_over_the_limit_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,35 +5,34 @@
 
 #include "direct/routes.h"
 
-static struct push_span
+static struct push_str
 span(const char *text)
 {
-	return (struct push_span){text, text ? strlen(text) : 0};
+	return (struct push_str){text, text ? strlen(text) : 0};
 }
 
 static struct push_route_key
 key_of(const struct push_routes *routes, const char *host, const char *path)
 {
-	struct push_head head = {
-		.host = span(host), .path = span(path)};
 	struct push_route_key key;
 
-	assert_true(push_route_key_make(&key, routes, PUSH_DIRECT_PUBLISH, 8080, &head));
+	assert_true(push_route_key_make(&key, routes, false, 8080, span(host), span(path)));
+	assert_false(push_route_key_is_upgrade(&key));
+	assert_int_equal(push_route_key_port(&key), 8080);
 	return key;
 }
 
 static void
 keys_differ_where_lws_could_decide_otherwise(void **state)
 {
-	struct push_head head = {.host = span("a"), .path = span("/m")};
 	struct push_route_key keys[6];
 	struct push_routes routes;
 
 	(void)state;
 	push_routes_init(&routes, 1);
-	assert_true(push_route_key_make(&keys[0], &routes, PUSH_DIRECT_PUBLISH, 8080, &head));
-	assert_true(push_route_key_make(&keys[1], &routes, PUSH_DIRECT_SSE, 8080, &head));
-	assert_true(push_route_key_make(&keys[2], &routes, PUSH_DIRECT_PUBLISH, 8080 + 256, &head));
+	assert_true(push_route_key_make(&keys[0], &routes, false, 8080, span("a"), span("/m")));
+	assert_true(push_route_key_make(&keys[1], &routes, true, 8080, span("a"), span("/m")));
+	assert_true(push_route_key_make(&keys[2], &routes, false, 8080 + 256, span("a"), span("/m")));
 	keys[3] = key_of(&routes, "a/", "m"); /* the same letters, parted elsewhere */
 	keys[4] = key_of(&routes, "A", "/m");
 	keys[5] = key_of(&routes, NULL, "/m");
@@ -47,20 +46,21 @@ static void
 a_key_that_is_too_long_is_none(void **state)
 {
 	char path[PUSH_ROUTE_KEY_BYTES_MAX + 1];
-	struct push_head head = {.host = span("a"), .path = {path, sizeof(path) - 1}};
 	struct push_route_key key;
 	struct push_routes routes;
 
 	(void)state;
 	memset(path, 'x', sizeof(path));
 	push_routes_init(&routes, 1);
-	assert_false(push_route_key_make(&key, &routes, PUSH_DIRECT_SSE, 80, &head));
+	assert_false(push_route_key_make(
+		&key, &routes, false, 80, span("a"), (struct push_str){path, sizeof(path) - 1}));
 	push_routes_fini(&routes);
 }
 
 static void
 the_route_that_was_not_used_for_longest_makes_room(void **state)
 {
+	const struct push_claim claim = {.place = PUSH_PLACE_EVENTS, .rest_size = 3, .extra = "x-a: b\r\n", .extra_size = 8};
 	struct push_routes routes;
 	struct push_route_key keys[PUSH_ROUTES_MAX + 1];
 	struct push_route *used;
@@ -74,10 +74,12 @@ the_route_that_was_not_used_for_longest_makes_room(void **state)
 		keys[i] = key_of(&routes, host, "/m");
 	}
 	for (size_t i = 0; i < PUSH_ROUTES_MAX; i++)
-		push_routes_add(&routes, &keys[i], "x-a: b\r\n", 8);
+		push_routes_add(&routes, &keys[i], &claim);
 	used = push_routes_find(&routes, &keys[0]);
 	assert_non_null(used);
-	push_routes_add(&routes, &keys[PUSH_ROUTES_MAX], "", 0);
+	assert_int_equal(used->place, PUSH_PLACE_EVENTS);
+	assert_int_equal(used->rest_size, 3);
+	push_routes_add(&routes, &keys[PUSH_ROUTES_MAX], &claim);
 	assert_null(push_routes_find(&routes, &keys[1]));
 	assert_ptr_equal(push_routes_find(&routes, &keys[0]), used);
 	push_route_unref(used);

@@ -1,0 +1,140 @@
+/* exchange.c - see exchange.h: the life of an exchange, and its answers. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/push_assert.h"
+#include "request/exchange_private.h"
+
+/* What belongs to one request. */
+static void
+forget(struct push_exchange *x)
+{
+	push_buf_reset(&x->body);
+	push_buf_reset(&x->key);
+	free(x->origin);
+	x->origin = NULL;
+	if (x->lines)
+		x->ops->lines_destroy(x->lines);
+	x->lines = NULL;
+}
+
+struct push_exchange *
+push_exchange_create(const struct push_broker_ops *ops, struct push_broker *broker, const struct push_wire *wire,
+	void *owner)
+{
+	struct push_exchange *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->ops = ops;
+	x->broker = broker;
+	x->wire = wire;
+	x->owner = owner;
+	x->state = PUSH_EXCHANGE_ANSWERED;
+	push_buf_init(&x->key, PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 1);
+	push_buf_init(&x->body, ops->options(broker)->message_bytes_max);
+	push_buf_charge(&x->body, &ops->memory(broker)->accounts[PUSH_MEMORY_REQUESTS]);
+	return x;
+}
+
+void
+push_exchange_drop(struct push_exchange *x)
+{
+	if (!x)
+		return;
+	x->owner = NULL;
+	/* a stream of lines waits for no single answer, and is not called again */
+	if (x->state == PUSH_EXCHANGE_ASKED && !x->lines)
+		return;
+	forget(x);
+	push_buf_fini(&x->body);
+	push_buf_fini(&x->key);
+	free(x);
+}
+
+static void
+count(struct push_exchange *x, unsigned int status)
+{
+	if (x->verb == EXCHANGE_PUBLISH || x->verb == EXCHANGE_LINES)
+		x->ops->count_publish(x->broker, status, x->body_bytes);
+}
+
+void
+exchange_answer(struct push_exchange *x, unsigned int status, const char *type, struct push_str body)
+{
+	struct push_response response = x->head;
+
+	response.status = status;
+	response.content_type = type;
+	response.body = body;
+	response.retries = status == 503;
+	count(x, status);
+	x->state = PUSH_EXCHANGE_ANSWERED;
+	x->wire->answer(x->owner, &response);
+	forget(x);
+}
+
+void
+exchange_refuse(struct push_exchange *x, unsigned int status, const char *text)
+{
+	struct push_buf body;
+
+	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
+	push_json_append_error(&body, text);
+	exchange_answer(x, status, "application/json", (struct push_str){body.bytes ? body.bytes : "", body.size});
+	push_buf_fini(&body);
+}
+
+/* A publish that is refused is counted, too. */
+static uint8_t
+verb_of(const struct push_request *request)
+{
+	return request->place == PUSH_PLACE_PUBLISH && request->method == PUSH_METHOD_POST ? EXCHANGE_PUBLISH
+											     : EXCHANGE_NONE;
+}
+
+void
+push_exchange_begin(struct push_exchange *x, const struct push_request *request, bool closes)
+{
+	const struct push_options *options = x->ops->options(x->broker);
+	struct push_error error;
+
+	PUSH_ASSERT(x->state == PUSH_EXCHANGE_ANSWERED);
+	x->verb = verb_of(request);
+	x->refusal_status = 0;
+	x->has_begun = x->wait_written = x->has_key = x->has_parent = false;
+	x->body_bytes = 0;
+	x->head = (struct push_response){.closes = closes || x->ops->is_draining(x->broker)};
+	if (request->origin.bytes)
+		x->origin = strndup(request->origin.bytes, request->origin.size);
+	x->head.cors = push_cors_answer(options->cors_origins, x->origin);
+	x->in_call = true;
+	/* a preflight asks what a page may do, and does nothing */
+	if (request->method != PUSH_METHOD_OPTIONS &&
+		!x->ops->admits_origin(x->broker, request->origin.bytes, request->origin.size, request->host.bytes,
+			request->host.size, &error)) {
+		x->head.closes |= request->has_body;
+		exchange_refuse(x, 403, error.text);
+	} else {
+		exchange_route(x, request);
+	}
+	x->in_call = false;
+}
+
+/* --- the broker's answer --- */
+
+void
+exchange_on_answer(void *context, const struct push_answer *answer)
+{
+	struct push_exchange *x = context;
+
+	if (!x->owner) { /* its client has gone */
+		x->state = PUSH_EXCHANGE_ANSWERED;
+		push_exchange_drop(x);
+		return;
+	}
+	exchange_answer(x, answer->status, answer->content_type, (struct push_str){answer->body, answer->size});
+	if (!x->in_call)
+		x->wire->turn(x->owner);
+}

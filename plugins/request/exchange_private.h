@@ -1,0 +1,61 @@
+/*
+ * exchange_private.h - an exchange, for the files that serve one: exchange.c, route.c, body.c.
+ */
+#ifndef PUSH_REQUEST_EXCHANGE_PRIVATE_H
+#define PUSH_REQUEST_EXCHANGE_PRIVATE_H
+
+#include "core/limits.h"
+#include "core/tokens.h"
+#include "request/exchange.h"
+#include "request/limits.h"
+
+/* What is asked of the broker, and so how its answer is counted. */
+enum exchange_verb { EXCHANGE_NONE, EXCHANGE_PUBLISH, EXCHANGE_LINES, EXCHANGE_CHANGE, EXCHANGE_READ };
+
+struct push_exchange {
+	const struct push_broker_ops *ops;
+	struct push_broker *broker;
+	const struct push_wire *wire;
+	void *owner; /* NULL: dropped while the broker was asked */
+	uint8_t state, verb;
+	bool in_call;      /* to the broker, or from the wire: an answer is not late */
+	bool has_begun;    /* the answer to a stream of lines */
+	bool wait_written; /* ?wait=written */
+	bool has_key, has_parent;
+	char token[PUSH_TOKEN_BYTES]; /* EXCHANGE_CHANGE: of the stream */
+	unsigned int refusal_status;  /* with which the request is answered when its body is through; 0: none */
+	const char *refusal;          /* static */
+	struct push_response head;    /* what each of its answers has */
+	char *origin;                 /* head.cors points there; owned; NULL: none */
+	struct push_trace parent;
+	struct push_buf key, body;
+	uint64_t started_us;
+	size_t body_bytes; /* that were published */
+	struct push_lines *lines;
+};
+
+/* exchange_answer - the whole answer: a body of `type`, or without one where that is NULL. */
+void
+exchange_answer(struct push_exchange *x, unsigned int status, const char *type, struct push_str body);
+
+/* exchange_refuse - `{"error":"text"}`. */
+void
+exchange_refuse(struct push_exchange *x, unsigned int status, const char *text);
+
+/* exchange_on_answer - what the broker calls (push_answer_fn), with the exchange. */
+void
+exchange_on_answer(void *context, const struct push_answer *answer);
+
+/* exchange_route - serve the request, or begin to: after the rules that hold for all. */
+void
+exchange_route(struct push_exchange *x, const struct push_request *request);
+
+/* exchange_begin_publish, _begin_change, _read - requests of which the broker is asked. */
+void
+exchange_begin_publish(struct push_exchange *x, const struct push_request *request);
+void
+exchange_begin_change(struct push_exchange *x, const struct push_request *request, struct push_str token);
+void
+exchange_read(struct push_exchange *x, const struct push_request *request);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * request.h - a request whose head has come, over whichever wire: what the rules of HTTP and of Push go by.
+ */
+#ifndef PUSH_REQUEST_REQUEST_H
+#define PUSH_REQUEST_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/broker.h"
+#include "request/str.h"
+
+enum push_method {
+	PUSH_METHOD_GET,
+	PUSH_METHOD_HEAD,
+	PUSH_METHOD_POST,
+	PUSH_METHOD_OPTIONS,
+	PUSH_METHOD_OTHER
+};
+
+/*
+ * X(member, header name in lower case): headers of which only one may come, with one value.
+ *
+ * What a list may be in, and what frames the message, is the wire's to read.
+ */
+#define PUSH_REQUEST_FIELD_MAP(X)                                                                            \
+	X(host, "host")                                                                                      \
+	X(authorization, "authorization")                                                                    \
+	X(content_type, "content-type")                                                                      \
+	X(content_encoding, "content-encoding")                                                              \
+	X(last_event_id, "last-event-id")                                                                    \
+	X(idempotency_key, "idempotency-key")                                                                \
+	X(traceparent, "traceparent")                                                                        \
+	X(origin, "origin")                                                                                  \
+	X(expect, "expect")                                                                                  \
+	X(ws_key, "sec-websocket-key")                                                                       \
+	X(ws_version, "sec-websocket-version")
+
+/* Borrowed, all of it, from the wire, until the function that is given it returns. */
+struct push_request {
+	enum push_method method;
+	enum push_place place; /* whose mount the path is in */
+	struct push_str path;  /* as it was sent, without the query */
+	struct push_str rest;  /* its part behind the mount */
+	struct push_str query; /* as it was sent; without bytes: no `?` */
+#define X(member, name) struct push_str member;
+	PUSH_REQUEST_FIELD_MAP(X)
+#undef X
+	bool wants_websocket;   /* Upgrade: websocket, named by Connection, in a request that can be upgraded */
+	bool has_body;          /* bytes follow that are no request */
+	bool has_length;        /* and their number is known: */
+	uint64_t length;        /* 0 without has_length */
+	bool awaits_continue;   /* Expect: 100-continue, and no byte of the body has come (RFC 9110, 10.1.1) */
+	bool may_have_been_cut; /* the wire loses headers that it does not know (lws over HTTP/2) */
+};
+
+#endif

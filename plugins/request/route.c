@@ -1,0 +1,271 @@
+/*
+ * route.c - which request is served how: the table of paths and methods.
+ *
+ *   /messages              POST publish, GET and HEAD history (where it is kept), OPTIONS
+ *   /sse/messages          GET an event stream, HEAD its head, OPTIONS
+ *   /sse/messages/TOKEN    POST a change of that stream's channels, OPTIONS
+ *   /ws/messages           GET with an upgrade: a WebSocket
+ *
+ * The paths are where the vhost's mounts are; the first three are whatever is mounted to push-http and push-sse.  The
+ * last one belongs to the vhost's default protocol, which also gets every path that nothing is mounted to.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/paths.h"
+#include "request/exchange_private.h"
+#include "request/query.h"
+#include "request/route.h"
+
+/* Sixteen bytes in base64 (RFC 6455, 4.1). */
+#define WS_KEY_BYTES 24
+
+static bool
+is_end(struct push_str rest)
+{
+	return !rest.size || (rest.size == 1 && *rest.bytes == '/');
+}
+
+/* `/TOKEN`. */
+static bool
+is_token(struct push_str rest, struct push_str *ret_token)
+{
+	if (rest.size < 1 || *rest.bytes != '/' || !push_token_is_shaped(rest.bytes + 1, rest.size - 1))
+		return false;
+	*ret_token = (struct push_str){rest.bytes + 1, rest.size - 1};
+	return true;
+}
+
+/* A body that is not read ends the connection: nothing of it may be taken for a request (RFC 9112, 9.3). */
+static void
+end_with_body(struct push_exchange *x, const struct push_request *request)
+{
+	x->head.closes |= request->has_body;
+}
+
+static void
+not_found(struct push_exchange *x, const struct push_request *request)
+{
+	char path[PUSH_PATH_BYTES_MAX] = "";
+	struct push_error error;
+
+	if (request->path.size < sizeof(path)) {
+		memcpy(path, request->path.bytes, request->path.size);
+		path[request->path.size] = '\0';
+	}
+	(void)push_path_not_found(PUSH_PORT_CLIENTS, path, &error);
+	end_with_body(x, request);
+	exchange_refuse(x, 404, error.text);
+}
+
+static void
+wrong_method(struct push_exchange *x, const struct push_request *request, const char *allow, const char *text)
+{
+	end_with_body(x, request);
+	x->head.allow = allow;
+	exchange_refuse(x, 405, text);
+}
+
+/* Also what a browser asks before a page of another origin may send the request (WHATWG Fetch, 4.8). */
+static void
+options(struct push_exchange *x, const struct push_request *request, const char *allow)
+{
+	end_with_body(x, request);
+	x->head.allow = allow;
+	x->head.is_preflight = true;
+	exchange_answer(x, 204, NULL, (struct push_str){NULL, 0});
+}
+
+static bool
+asks_for_history(const struct push_request *request)
+{
+	struct push_buf value;
+	bool asks;
+
+	if (request->method != PUSH_METHOD_GET && request->method != PUSH_METHOD_HEAD)
+		return false;
+	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	asks = push_query_values(request->query, "channel", &value) != PUSH_QUERY_NONE;
+	push_buf_fini(&value);
+	return asks;
+}
+
+static void
+messages(struct push_exchange *x, const struct push_request *request)
+{
+	bool reads = x->ops->reads_history(x->broker), is_get = request->method == PUSH_METHOD_GET;
+
+	if (!is_end(request->rest)) {
+		not_found(x, request);
+	} else if (request->method == PUSH_METHOD_POST) {
+		exchange_begin_publish(x, request);
+	} else if (request->method == PUSH_METHOD_OPTIONS) {
+		options(x, request, reads ? "GET, HEAD, POST, OPTIONS" : "POST, OPTIONS");
+	} else if (asks_for_history(request) || (reads && (is_get || request->method == PUSH_METHOD_HEAD))) {
+		end_with_body(x, request);
+		exchange_read(x, request);
+	} else {
+		x->verb = EXCHANGE_PUBLISH; /* counted as one that failed */
+		if (reads)
+			wrong_method(x, request, "GET, HEAD, POST, OPTIONS", "method not allowed, use GET or POST");
+		else
+			wrong_method(x, request, "POST, OPTIONS",
+				is_get ? "method not allowed, use POST; " PUSH_PATH_SUBSCRIBE_HINT
+				       : "method not allowed, use POST");
+	}
+}
+
+/* The stream's head, or what is wrong with the request for it. */
+static void
+open_events(struct push_exchange *x, const struct push_request *request)
+{
+	struct push_subscription subscription;
+	struct push_response head;
+	struct push_error error;
+	enum push_status status = push_subscription_read(
+		&subscription, request, PUSH_ENCODING_SSE, x->ops->options(x->broker), &error);
+
+	if (status == PUSH_INVALID) {
+		exchange_refuse(x, 400, error.text);
+	} else if (status == PUSH_OK) {
+		head = x->head;
+		head.status = 200;
+		head.content_type = "text/event-stream";
+		head.is_stream = true;
+		if (request->method == PUSH_METHOD_HEAD) {
+			x->state = PUSH_EXCHANGE_ANSWERED;
+			x->wire->answer(x->owner, &head);
+		} else {
+			status = x->wire->subscribe(x->owner, &head, &subscription);
+		}
+	}
+	if (status == PUSH_OK && request->method == PUSH_METHOD_GET)
+		x->state = PUSH_EXCHANGE_STREAM;
+	else if (status != PUSH_OK && status != PUSH_INVALID)
+		exchange_refuse(x, 503, push_channels_join_error(status));
+	push_subscription_fini(&subscription);
+}
+
+static void
+events(struct push_exchange *x, const struct push_request *request)
+{
+	struct push_str token;
+
+	if (is_token(request->rest, &token)) {
+		if (request->method == PUSH_METHOD_POST)
+			exchange_begin_change(x, request, token);
+		else if (request->method == PUSH_METHOD_OPTIONS)
+			options(x, request, "POST, OPTIONS");
+		else
+			wrong_method(x, request, "POST, OPTIONS", "method not allowed, use POST");
+	} else if (!is_end(request->rest)) {
+		not_found(x, request);
+	} else if (request->method == PUSH_METHOD_OPTIONS) {
+		options(x, request, "GET, HEAD, OPTIONS");
+	} else if (request->method != PUSH_METHOD_GET && request->method != PUSH_METHOD_HEAD) {
+		wrong_method(x, request, "GET, HEAD, OPTIONS",
+			request->method == PUSH_METHOD_POST
+				? "method not allowed, use GET; " PUSH_PATH_PUBLISH_HINT
+				: "method not allowed, use GET");
+	} else if (x->ops->is_draining(x->broker)) {
+		exchange_refuse(x, 503, "the server is draining");
+	} else {
+		end_with_body(x, request);
+		open_events(x, request);
+	}
+}
+
+static bool
+is_socket_path(const struct push_request *request)
+{
+	char path[sizeof(PUSH_PATH_WS) + 1];
+
+	if (request->path.size >= sizeof(path))
+		return false;
+	memcpy(path, request->path.bytes, request->path.size);
+	path[request->path.size] = '\0';
+	return push_path_is(path, PUSH_PATH_WS);
+}
+
+unsigned int
+push_route_check_socket(const struct push_request *request, struct push_error *error)
+{
+	if (!is_socket_path(request)) {
+		snprintf(error->text, sizeof(error->text), "no WebSocket here; it is at " PUSH_PATH_WS);
+		return 404;
+	}
+	/* RFC 6455, 4.4; over HTTP/2 there is no version to choose (RFC 8441, 5) */
+	if (request->ws_version.bytes && !push_str_is(request->ws_version, "13")) {
+		snprintf(error->text, sizeof(error->text), "Sec-WebSocket-Version must be 13");
+		return 426;
+	}
+	if (request->ws_key.bytes && request->ws_key.size != WS_KEY_BYTES) {
+		snprintf(error->text, sizeof(error->text), "Sec-WebSocket-Key must be 16 bytes in base64");
+		return 400;
+	}
+	return 0;
+}
+
+/* From here on errors are told over the WebSocket: a browser shows no answer to a handshake to its page. */
+static void
+open_socket(struct push_exchange *x, const struct push_request *request)
+{
+	struct push_response head = {.status = 101};
+	struct push_subscription subscription;
+	enum push_status status = push_subscription_read(&subscription, request, PUSH_ENCODING_WS,
+		x->ops->options(x->broker), &subscription.refusal);
+
+	if (status == PUSH_OUT_OF_MEMORY)
+		snprintf(subscription.refusal.text, sizeof(subscription.refusal.text), "%s", push_status_text(status));
+	subscription.is_put_off = status == PUSH_OUT_OF_MEMORY;
+	status = x->wire->subscribe(x->owner, &head, &subscription);
+	push_subscription_fini(&subscription);
+	x->state = PUSH_EXCHANGE_STREAM;
+	if (status != PUSH_OK)
+		exchange_refuse(x, 503, push_channels_join_error(status));
+}
+
+static void
+sockets(struct push_exchange *x, const struct push_request *request)
+{
+	struct push_error error;
+	unsigned int status;
+
+	if (!request->wants_websocket) {
+		if (!is_socket_path(request)) {
+			not_found(x, request);
+			return;
+		}
+		end_with_body(x, request);
+		x->head.upgrades = true;
+		exchange_refuse(x, 426, "this is a WebSocket: send an Upgrade");
+		return;
+	}
+	x->head.closes = true; /* whatever follows an upgrade is no request */
+	if (!request->ws_version.bytes || !request->ws_key.bytes) {
+		exchange_refuse(x, 400, "Sec-WebSocket-Version and Sec-WebSocket-Key are missing");
+		return;
+	}
+	status = push_route_check_socket(request, &error);
+	x->head.upgrades = status == 426;
+	if (status)
+		exchange_refuse(x, status, error.text);
+	else
+		open_socket(x, request);
+}
+
+void
+exchange_route(struct push_exchange *x, const struct push_request *request)
+{
+	if (request->expect.bytes && !push_str_is(request->expect, "100-continue")) {
+		end_with_body(x, request);
+		exchange_refuse(x, 417, "'Expect' must be 100-continue");
+		return;
+	}
+	switch (request->place) {
+	case PUSH_PLACE_PUBLISH: messages(x, request); break;
+	case PUSH_PLACE_EVENTS: events(x, request); break;
+	case PUSH_PLACE_SOCKETS: sockets(x, request); break;
+	default: not_found(x, request); break;
+	}
+}

@@ -1,0 +1,47 @@
+/* str.c - see str.h. */
+#include <ctype.h>
+#include <string.h>
+
+#include "request/str.h"
+
+bool
+push_str_is(struct push_str str, const char *lower_case)
+{
+	size_t i;
+
+	for (i = 0; i < str.size && lower_case[i]; i++)
+		if (tolower((unsigned char)str.bytes[i]) != lower_case[i])
+			return false;
+	return str.bytes && i == str.size && !lower_case[i];
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct push_str
+push_str_trim(struct push_str str)
+{
+	while (str.size && is_blank(*str.bytes))
+		str.bytes++, str.size--;
+	while (str.size && is_blank(str.bytes[str.size - 1]))
+		str.size--;
+	return str;
+}
+
+bool
+push_str_has_token(struct push_str list, const char *lower_case)
+{
+	const char *p = list.bytes, *end = p ? p + list.size : NULL;
+
+	while (p && p < end) {
+		const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma ? comma : end;
+
+		if (push_str_is(push_str_trim((struct push_str){p, (size_t)(stop - p)}), lower_case))
+			return true;
+		p = comma ? comma + 1 : end;
+	}
+	return false;
+}

@@ -1,0 +1,28 @@
+/*
+ * str.h - a piece of text that lies somewhere else: a part of a request, borrowed and not NUL-terminated.
+ */
+#ifndef PUSH_REQUEST_STR_H
+#define PUSH_REQUEST_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* bytes is NULL if there is no such part; an empty part has bytes and no size. */
+struct push_str {
+	const char *bytes;
+	size_t size;
+};
+
+/* push_str_is - whether it is this text, in any case. */
+bool
+push_str_is(struct push_str str, const char *lower_case);
+
+/* push_str_has_token - whether a comma-separated list (RFC 9110, 5.6.1) has this token, in any case. */
+bool
+push_str_has_token(struct push_str list, const char *lower_case);
+
+/* push_str_trim - without spaces and tabs at both ends (OWS, RFC 9110, 5.6.3). */
+struct push_str
+push_str_trim(struct push_str str);
+
+#endif

@@ -1,0 +1,125 @@
+/* subscription.c - see subscription.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "request/query.h"
+#include "request/subscription.h"
+
+/* A value of the query as a text; NULL: there is none, or an error. */
+static const char *
+value_of(const struct push_request *request, const char *name, struct push_buf *buf)
+{
+	push_buf_init(buf, PUSH_QUERY_BYTES_MAX);
+	if (push_query_values(request->query, name, buf) != PUSH_QUERY_FOUND)
+		return NULL;
+	return buf->bytes ? buf->bytes : "";
+}
+
+static enum push_status
+read_acks(struct push_subscription *subscription, const struct push_request *request,
+	const struct push_options *options, struct push_error *error)
+{
+	struct push_acks_query query = {0};
+	struct push_buf acks, client;
+	enum push_status status;
+
+	query.acks = value_of(request, "acks", &acks);
+	query.acks_size = acks.size;
+	query.client = value_of(request, "client", &client);
+	query.client_size = client.size;
+	status = push_acks_request_read(&subscription->acks, &query, subscription->encoding, options, error);
+	push_buf_fini(&acks);
+	push_buf_fini(&client);
+	return status;
+}
+
+/*
+ * The header counts more than the query: a browser repeats the query as it was, and puts the newest id into the
+ * header (WHATWG HTML, 9.2.4).  An id that is none, or too long, is an id all the same, and is answered with a gap.
+ */
+static void
+read_last_id(struct push_subscription *subscription, const struct push_request *request)
+{
+	struct push_buf *to = &subscription->last_id;
+
+	if (request->last_event_id.bytes) {
+		push_buf_append(to, request->last_event_id.bytes, request->last_event_id.size);
+		subscription->has_last_id = true;
+	} else {
+		subscription->has_last_id =
+			push_query_last_id(request->query, to) != PUSH_QUERY_NONE ||
+			(request->may_have_been_cut && subscription->encoding == PUSH_ENCODING_SSE);
+	}
+	if (to->status != PUSH_OK)
+		push_buf_reset(to);
+}
+
+static enum push_status
+read_control(struct push_subscription *subscription, const struct push_request *request, struct push_error *error)
+{
+	static const char yes[] = "true";
+	struct push_buf buf;
+	const char *value = value_of(request, "control", &buf);
+
+	subscription->with_token = value && buf.size == sizeof(yes) - 1 && !memcmp(value, yes, buf.size);
+	if (value && !subscription->with_token)
+		snprintf(error->text, sizeof(error->text), "'control' must be 'true'");
+	push_buf_fini(&buf);
+	return error->text[0] ? PUSH_INVALID : PUSH_OK;
+}
+
+enum push_status
+push_subscription_read(struct push_subscription *subscription, const struct push_request *request,
+	enum push_encoding encoding, const struct push_options *options, struct push_error *error)
+{
+	enum push_status status;
+
+	*subscription = (struct push_subscription){.encoding = encoding};
+	push_buf_init(&subscription->list, PUSH_QUERY_BYTES_MAX);
+	push_buf_init(&subscription->last_id, PUSH_QUERY_BYTES_MAX);
+	error->text[0] = '\0';
+	if (push_query_check(request->query) == PUSH_QUERY_BAD) {
+		snprintf(error->text, sizeof(error->text), "%s", PUSH_QUERY_BAD_TEXT);
+		return PUSH_INVALID;
+	}
+	switch (push_query_values(request->query, "channels", &subscription->list)) {
+	case PUSH_QUERY_FOUND: break;
+	case PUSH_QUERY_NONE:
+		snprintf(error->text, sizeof(error->text), "'channels' query parameter required");
+		return PUSH_INVALID;
+	default: return PUSH_OUT_OF_MEMORY; /* it fits into the head, so that it fits into the buffer */
+	}
+	status = push_channels_parse(&subscription->channels,
+		subscription->list.bytes ? subscription->list.bytes : "", subscription->list.size, options, error);
+	if (status != PUSH_OK)
+		return status == PUSH_OUT_OF_MEMORY ? status : PUSH_INVALID;
+	read_last_id(subscription, request);
+	status = read_acks(subscription, request, options, error);
+	if (status == PUSH_OK && encoding == PUSH_ENCODING_SSE)
+		status = read_control(subscription, request, error);
+	return status;
+}
+
+enum push_status
+push_subscription_apply(const struct push_subscription *subscription, const struct push_broker_ops *ops,
+	struct push_broker *broker, struct push_subscriber *subscriber)
+{
+	const struct push_buf *id = &subscription->last_id;
+	enum push_status status = ops->subscriber_subscribe(subscriber, &subscription->channels);
+
+	if (status == PUSH_OK && subscription->has_last_id)
+		status = ops->subscriber_resume(subscriber, id->bytes && id->size ? id->bytes : "", id->size);
+	if (status == PUSH_OK)
+		status = ops->subscriber_acknowledge(subscriber, &subscription->acks);
+	if (status == PUSH_OK && subscription->with_token)
+		status = ops->subscriber_control(broker, subscriber);
+	return status;
+}
+
+void
+push_subscription_fini(struct push_subscription *subscription)
+{
+	push_channels_fini(&subscription->channels);
+	push_buf_fini(&subscription->list);
+	push_buf_fini(&subscription->last_id);
+}
