@@ -69,7 +69,7 @@ append_html_list(struct push_buf *to, int port)
 int
 index_root(struct lws *wsi, struct push_broker_link *link)
 {
-	struct push_reply reply = {.status = 200, .no_store = true};
+	struct push_response reply = {.status = 200, .no_store = true};
 	char accept[ACCEPT_BYTES_MAX];
 	bool is_html = push_request_header(wsi, WSI_TOKEN_HTTP_ACCEPT, accept, sizeof(accept)) &&
 		       strstr(accept, "text/html");
@@ -81,7 +81,7 @@ index_root(struct lws *wsi, struct push_broker_link *link)
 	else
 		append_text_list(&body, clients_port(link));
 	reply.content_type = is_html ? "text/html; charset=utf-8" : "text/plain; charset=utf-8";
-	return push_reply_send_buf(wsi, reply, &body);
+	return push_reply_send(wsi, reply, &body);
 }
 
 /* What links begin with: as the client calls us, or nothing. */
@@ -122,7 +122,7 @@ index_actuator(struct lws *wsi, struct push_broker_link *link)
 	}
 	push_buf_append_text(&body, "}}");
 	push_buf_fini(&base);
-	return push_reply_send_buf(wsi, (struct push_reply){.status = 200, .no_store = true}, &body);
+	return push_reply_send(wsi, (struct push_response){.status = 200, .no_store = true}, &body);
 }
 
 /* The metrics' text; false where it is answered that there is none. */
@@ -136,7 +136,7 @@ render(struct lws *wsi, struct push_broker_link *link, struct push_buf *text, in
 			return true;
 		push_buf_fini(text);
 	}
-	*ret = push_reply_error(wsi, (struct push_reply){.status = 503},
+	*ret = push_reply_error(wsi, (struct push_response){.status = 503},
 		link ? push_status_text(PUSH_OUT_OF_MEMORY) : push_find_broker_trouble(wsi));
 	return false;
 }
@@ -152,7 +152,7 @@ index_meters(struct lws *wsi, struct push_broker_link *link)
 	push_buf_init(&body, METERS_BYTES_MAX);
 	push_meters_list(text.bytes, text.size, &body);
 	push_buf_fini(&text);
-	return push_reply_send_buf(wsi, (struct push_reply){.status = 200, .no_store = true}, &body);
+	return push_reply_send(wsi, (struct push_response){.status = 200, .no_store = true}, &body);
 }
 
 int
@@ -171,8 +171,8 @@ index_meter(struct lws *wsi, struct push_broker_link *link, const char *name)
 	push_buf_fini(&text);
 	push_buf_fini(&tags);
 	if (found)
-		return push_reply_send_buf(wsi, (struct push_reply){.status = 200, .no_store = true}, &body);
+		return push_reply_send(wsi, (struct push_response){.status = 200, .no_store = true}, &body);
 	push_buf_fini(&body);
-	return push_reply_error(wsi, (struct push_reply){.status = 404},
+	return push_reply_error(wsi, (struct push_response){.status = 404},
 		"no meter has this name and these tags; " PUSH_PATH_METRICS " lists the names");
 }

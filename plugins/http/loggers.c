@@ -43,13 +43,13 @@ append_logger(struct push_buf *to, const struct push_broker_link *link)
 static int
 answer(struct lws *wsi, struct push_buf *body)
 {
-	return push_reply_send_buf(wsi, (struct push_reply){.status = 200, .no_store = true}, body);
+	return push_reply_send(wsi, (struct push_response){.status = 200, .no_store = true}, body);
 }
 
 static int
 refuse(struct lws *wsi, unsigned int status, const char *why)
 {
-	return push_reply_error(wsi, (struct push_reply){.status = status, .close = true}, why);
+	return push_reply_error(wsi, (struct push_response){.status = status, .closes = true}, why);
 }
 
 int
@@ -119,7 +119,7 @@ change_level(struct lws *wsi, const struct loggers_change *change)
 	if (!read_level(&member, ops->log_level_configured(broker), &level))
 		return refuse(wsi, 400, "'configuredLevel' must be ERROR, WARN, INFO, DEBUG or null");
 	ops->set_log_level(broker, level);
-	return push_reply_send(wsi, &(struct push_reply){.status = 204, .close = true});
+	return push_response_send(wsi, &(struct push_response){.status = 204, .closes = true}, false);
 }
 
 /* Of the head.  NULL: a body may come. */

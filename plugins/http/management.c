@@ -34,8 +34,8 @@ answer_health(struct lws *wsi, const char *down_because, const struct push_buf *
 	if (components && components->bytes)
 		push_buf_append(&body, components->bytes, components->size);
 	push_buf_append_text(&body, "}");
-	return push_reply_send_buf(
-		wsi, (struct push_reply){.status = down_because ? 503 : 200, .no_store = true}, &body);
+	return push_reply_send(
+		wsi, (struct push_response){.status = down_because ? 503 : 200, .no_store = true}, &body);
 }
 
 /* That this runs at all shows that the event loop turns. */
@@ -108,16 +108,16 @@ health(struct lws *wsi, struct push_broker_link *link)
 static int
 metrics(struct lws *wsi, struct push_broker_link *link)
 {
-	const struct push_reply reply = {
+	const struct push_response reply = {
 		.status = 200, .content_type = "text/plain; version=0.0.4; charset=utf-8", .no_store = true};
 	struct push_buf body;
 
 	if (!link)
 		return push_reply_error(
-			wsi, (struct push_reply){.status = 503}, push_find_broker_trouble(wsi));
+			wsi, (struct push_response){.status = 503}, push_find_broker_trouble(wsi));
 	push_buf_init(&body, PUSH_METRICS_BYTES_MAX);
 	link->ops->render_metrics(link->broker, &body);
-	return push_reply_send_buf(wsi, reply, &body);
+	return push_reply_send(wsi, reply, &body);
 }
 
 static const struct page {
@@ -149,8 +149,8 @@ meter_of(const char *path)
 static int
 refuse_method(struct lws *wsi, bool is_logger)
 {
-	const struct push_reply reply = {
-		.status = 405, .allow = is_logger ? "GET, POST" : "GET", .close = true};
+	const struct push_response reply = {
+		.status = 405, .allow = is_logger ? "GET, POST" : "GET", .closes = true};
 
 	return push_reply_error(wsi, reply,
 		is_logger ? "method not allowed, use GET or POST" : "method not allowed, use GET");
@@ -172,7 +172,7 @@ answer_page(struct lws *wsi, const struct page *page, struct loggers_change **se
 int
 management_request(struct lws *wsi, struct loggers_change **session)
 {
-	struct push_reply reply = {.status = 404};
+	struct push_response reply = {.status = 404};
 	enum push_method method = push_request_method(wsi);
 	char path[PATH_BYTES_MAX];
 	struct push_error error;
@@ -188,14 +188,14 @@ management_request(struct lws *wsi, struct loggers_change **session)
 	if (meter)
 		return refuse_method(wsi, false);
 	(void)push_path_not_found(PUSH_PORT_OPERATORS, path, &error);
-	reply.close = method != PUSH_METHOD_GET;
+	reply.closes = method != PUSH_METHOD_GET;
 	return push_reply_error(wsi, reply, error.text);
 }
 
 int
 management_upgrade(struct lws *wsi)
 {
-	(void)push_reply_error(wsi, (struct push_reply){.status = 404, .close = true},
+	(void)push_reply_error(wsi, (struct push_response){.status = 404, .closes = true},
 		"no WebSocket here; " PUSH_PATH_WS " is on the clients' port (8080 by default)");
 	return -1;
 }

@@ -287,62 +287,17 @@ push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum 
 	return connection;
 }
 
-/*
- * lws 4.3 drops headers that it does not know over HTTP/2, Last-Event-ID among them: of an EventSource
- * without an id in its query nobody can know whether it comes back.
- */
-static bool
-may_have_read(const struct push_connection *connection)
-{
-	return connection->encoding == PUSH_ENCODING_SSE &&
-	       lws_get_network_wsi(connection->wsi) != connection->wsi;
-}
-
 enum push_status
-push_connection_resume(struct push_connection *connection)
+push_connection_keep_head(struct push_connection *connection, const struct push_response *head)
 {
-	enum push_status status = PUSH_OK;
-	struct push_buf id;
-
-	push_buf_init(&id, PUSH_QUERY_BYTES_MAX);
-	if (push_request_last_id(connection->wsi, &id) || may_have_read(connection))
-		status = connection->ops->subscriber_resume(
-			connection->subscriber, id.bytes ? id.bytes : "", id.size);
-	push_buf_fini(&id);
-	return status;
-}
-
-enum push_status
-push_connection_acknowledge(struct push_connection *connection, struct push_error *error)
-{
-	const struct push_options *options = connection->ops->options(connection->broker);
-	struct push_acks_request request;
-	enum push_status status = push_request_acks(
-		connection->wsi, (enum push_encoding)connection->encoding, options, &request, error);
-
-	return status == PUSH_OK ? connection->ops->subscriber_acknowledge(connection->subscriber, &request)
-				 : status;
-}
-
-enum push_status
-push_connection_keep_head(struct push_connection *connection, const struct push_reply *head)
-{
-	size_t size = head->cors.allow_origin ? strlen(head->cors.allow_origin) + 1 : 0;
-	struct push_kept_head *kept = malloc(sizeof(*kept) + size);
-
-	if (!kept)
-		return PUSH_OUT_OF_MEMORY;
-	kept->reply = *head;
-	if (size)
-		kept->reply.cors.allow_origin = memcpy(kept->allow_origin, head->cors.allow_origin, size);
-	connection->head = kept;
-	return PUSH_OK;
+	connection->head = push_response_keep(head);
+	return connection->head ? PUSH_OK : PUSH_OUT_OF_MEMORY;
 }
 
 int
-push_connection_send_head(struct lws *wsi, const struct push_reply *head)
+push_connection_send_head(struct lws *wsi, const struct push_response *head)
 {
-	if (push_reply_send(wsi, head))
+	if (push_response_send(wsi, head, false))
 		return -1;
 	lws_http_mark_sse(wsi);
 	return 0;
@@ -351,8 +306,8 @@ push_connection_send_head(struct lws *wsi, const struct push_reply *head)
 static int
 send_kept_head(struct push_connection *connection)
 {
-	struct push_kept_head *kept = connection->head;
-	int result = push_connection_send_head(connection->wsi, &kept->reply);
+	struct push_kept_response *kept = connection->head;
+	int result = push_connection_send_head(connection->wsi, &kept->response);
 
 	connection->head = NULL;
 	connection->head_due = false;

@@ -20,12 +20,6 @@
 
 enum push_connection_way { PUSH_WAY_PLAIN, PUSH_WAY_TLS, PUSH_WAY_MUX };
 
-/* The head of an answer that waits. */
-struct push_kept_head {
-	struct push_reply reply;
-	char allow_origin[]; /* reply's, if it has one */
-};
-
 struct push_connection {
 	struct lws *wsi;
 	const struct push_broker_ops *ops;
@@ -37,7 +31,7 @@ struct push_connection {
 	bool closing : 1;                   /* to be closed by the next writeable callback */
 	bool told : 1;                      /* lws is to close; told twice, it awaits no Close */
 	bool head_due : 1;                  /* `head` is to be sent by the next writeable callback */
-	struct push_kept_head *head;        /* owned; NULL: it was sent, or lws does that */
+	struct push_kept_response *head;    /* owned; NULL: it was sent, or lws does that */
 	struct push_buf received;           /* what has come of it */
 	char *peer;                         /* owned; NULL: nobody has asked who it is */
 };
@@ -50,32 +44,16 @@ struct push_connection {
 struct push_connection *
 push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum push_encoding encoding);
 
-/*
- * push_connection_resume - before start: begin behind what the request says that the client has read last.
- *
- * Errors: PUSH_OUT_OF_MEMORY.
- */
-enum push_status PUSH_MUST_USE
-push_connection_resume(struct push_connection *connection);
-
-/*
- * push_connection_acknowledge - before start, behind resume: do what the request says of acknowledgements.
- *
- * Errors: as push_acks_request_read(), with words in `error`; PUSH_OUT_OF_MEMORY.
- */
-enum push_status PUSH_MUST_USE
-push_connection_acknowledge(struct push_connection *connection, struct push_error *error);
-
 /* push_connection_keep_head - before start: the answer's head, sent when the subscriber has begun.  Copied.
  *
  * Errors: PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
-push_connection_keep_head(struct push_connection *connection, const struct push_reply *head);
+push_connection_keep_head(struct push_connection *connection, const struct push_response *head);
 
 /* push_connection_send_head - the head of an event stream, at once.  Returns what lws is to be told. */
 int
-push_connection_send_head(struct lws *wsi, const struct push_reply *head);
+push_connection_send_head(struct lws *wsi, const struct push_response *head);
 
 /* push_connection_destroy - lws has let go of the socket.  NULL is allowed. */
 void

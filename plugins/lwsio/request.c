@@ -12,8 +12,8 @@
 /* Head of an answer: our own headers, and what the vhost's configuration adds. */
 #define HEAD_BYTES_MAX 2048
 
-/* What a page of another origin may send. */
-#define ALLOWED_HEADERS "Content-Type, Authorization, Cache-Control, Last-Event-ID, Idempotency-Key"
+/* The longest name of a header that is added. */
+#define HEADER_NAME_BYTES_MAX 64
 
 /* Answers up to this go out in one write with their head. */
 #define SMALL_BODY_BYTES_MAX PUSH_REPLY_BYTES_MAX
@@ -76,31 +76,6 @@ push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, siz
 	return length > 0 && (size_t)length < size && lws_hdr_copy(wsi, to, (int)size, token) > 0;
 }
 
-static enum lws_token_indexes
-host_token(struct lws *wsi)
-{
-	return is_mux(wsi) && lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_COLON_AUTHORITY) > 0
-		       ? WSI_TOKEN_HTTP_COLON_AUTHORITY
-		       : WSI_TOKEN_HOST;
-}
-
-bool
-push_request_origin(struct lws *wsi, const struct push_broker_link *link,
-	char text[PUSH_REQUEST_ORIGIN_BYTES_MAX], struct push_cors *ret_cors, struct push_error *error)
-{
-	static const char too_long[] = "(a long one)";
-	char host[PUSH_REQUEST_ORIGIN_BYTES_MAX];
-	int size = lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN);
-	bool fits = push_request_header(wsi, WSI_TOKEN_ORIGIN, text, PUSH_REQUEST_ORIGIN_BYTES_MAX);
-
-	*ret_cors = push_cors_answer(link->ops->options(link->broker)->cors_origins, fits ? text : NULL);
-	(void)push_request_header(wsi, host_token(wsi), host, sizeof(host));
-	if (size <= 0 || push_request_method(wsi) == PUSH_METHOD_OPTIONS)
-		return true;
-	return link->ops->admits_origin(link->broker, fits ? text : too_long,
-		fits ? strlen(text) : sizeof(too_long) - 1, host, strlen(host), error);
-}
-
 bool
 push_request_is_whole(struct lws *wsi)
 {
@@ -127,74 +102,6 @@ push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 		found = true;
 	}
 	return found;
-}
-
-static bool
-query_last_id(struct lws *wsi, struct push_buf *to)
-{
-	char argument[PUSH_QUERY_BYTES_MAX + 1];
-	bool found = false;
-	int size;
-
-	for (int i = 0; (size = lws_hdr_copy_fragment(
-				 wsi, argument, sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
-		i++) {
-		const char *value = memchr(argument, '=', (size_t)size);
-
-		if (!value || !push_position_is_argument(argument, (size_t)(value - argument)))
-			continue;
-		found = true;
-		value++;
-		if (value == argument + size)
-			continue;
-		push_buf_clear(to);
-		push_buf_append(to, value, (size_t)(argument + size - value));
-	}
-	return found;
-}
-
-bool
-push_request_last_id(struct lws *wsi, struct push_buf *to)
-{
-	static const char name[] = "last-event-id:";
-	char id[PUSH_QUERY_BYTES_MAX + 1];
-	int size = lws_hdr_custom_length(wsi, name, sizeof(name) - 1);
-
-	if (size < 0)
-		return query_last_id(wsi, to);
-	/* one that is too long is an id all the same, and is answered as any that is none */
-	if ((size_t)size < sizeof(id) &&
-		lws_hdr_custom_copy(wsi, id, (int)sizeof(id), name, sizeof(name) - 1) >= 0)
-		push_buf_append(to, id, (size_t)size);
-	return true;
-}
-
-/* NULL where there is none. */
-static const char *
-query_value(struct lws *wsi, const char *name, struct push_buf *buf)
-{
-	push_buf_init(buf, PUSH_QUERY_BYTES_MAX);
-	if (!push_request_query(wsi, name, buf))
-		return NULL;
-	return buf->bytes ? buf->bytes : "";
-}
-
-enum push_status
-push_request_acks(struct lws *wsi, enum push_encoding encoding, const struct push_options *options,
-	struct push_acks_request *ret_request, struct push_error *error)
-{
-	struct push_acks_query query = {0};
-	struct push_buf acks, client;
-	enum push_status status;
-
-	query.acks = query_value(wsi, "acks", &acks);
-	query.acks_size = acks.size;
-	query.client = query_value(wsi, "client", &client);
-	query.client_size = client.size;
-	status = push_acks_request_read(ret_request, &query, encoding, options, error);
-	push_buf_fini(&acks);
-	push_buf_fini(&client);
-	return status;
 }
 
 /*
@@ -233,38 +140,31 @@ struct head {
 };
 
 static void
-add(struct head *head, const char *name, const char *value)
+add(void *context, const char *name, const char *value)
 {
-	if (value && lws_add_http_header_by_name(head->wsi, (const unsigned char *)name,
-			     (const unsigned char *)value, (int)strlen(value), &head->p, head->end))
+	struct head *head = context;
+	char field[HEADER_NAME_BYTES_MAX];
+	int size = lws_snprintf(field, sizeof(field), "%s:", name); /* as lws wants it */
+
+	PUSH_ASSERT(size < (int)sizeof(field));
+	if (lws_add_http_header_by_name(head->wsi, (const unsigned char *)field, (const unsigned char *)value,
+		    (int)strlen(value), &head->p, head->end))
 		head->failed = true;
 }
 
-/* The words that lws does not know: it would leave "HTTP/1.1 202 ". */
-static const char *
-missing_words(unsigned int status)
-{
-	switch (status) {
-	case 202: return "Accepted";
-	case 204: return "No Content";
-	case 422: return "Unprocessable Content";
-	case 426: return "Upgrade Required";
-	default: return NULL;
-	}
-}
-
+/* lws knows few of the words, and would leave "HTTP/1.1 202 ". */
 static void
 add_status(struct head *head, unsigned int status)
 {
-	const char *words = missing_words(status);
-	size_t size = words ? strlen(words) : 0;
+	const char *words = push_status_words(status);
+	size_t size = strlen(words);
 	unsigned char *place;
 
 	if (lws_add_http_header_status(head->wsi, status, &head->p, head->end)) {
 		head->failed = true;
 		return;
 	}
-	place = words ? memmem(head->start, (size_t)(head->p - head->start), " \r\n", 3) : NULL;
+	place = memmem(head->start, (size_t)(head->p - head->start), " \r\n", 3);
 	if (!place || (size_t)(head->end - head->p) < size)
 		return;
 	place++;
@@ -274,44 +174,17 @@ add_status(struct head *head, unsigned int status)
 }
 
 static void
-add_optional(struct head *head, const struct push_reply *reply)
+build_head(struct head *head, const struct push_response *response)
 {
-	char seconds[16];
+	bool has_length = !response->is_stream && response->status != 204;
 
-	add(head, "allow:", reply->allow);
-	add(head, "access-control-allow-origin:", reply->cors.allow_origin);
-	add(head, "access-control-allow-credentials:", reply->cors.allows_credentials ? "true" : NULL);
-	add(head, "vary:", reply->cors.varies ? "Origin" : NULL);
-	if (reply->allow_methods) {
-		add(head, "access-control-allow-methods:", reply->allow_methods);
-		add(head, "access-control-allow-headers:",
-			reply->allow_traceparent ? ALLOWED_HEADERS ", Traceparent" : ALLOWED_HEADERS);
-		add(head, "access-control-max-age:", "86400");
-	}
-	if (reply->retry_after_s) {
-		snprintf(seconds, sizeof(seconds), "%u", reply->retry_after_s);
-		add(head, "retry-after:", seconds);
-	}
-	if (reply->stream || reply->no_store)
-		add(head, "cache-control:", reply->stream ? "no-cache, no-store" : "no-store");
-	if (reply->stream)
-		add(head, "x-accel-buffering:", "no");
-	if (reply->close && !is_mux(head->wsi))
-		add(head, "connection:", "close");
-}
-
-static void
-build_head(struct head *head, const struct push_reply *reply)
-{
-	const char *type = reply->content_type ? reply->content_type : "application/json";
-
-	add_status(head, reply->status);
-	if (reply->body_size || reply->stream)
-		add(head, "content-type:", type);
-	if (!reply->stream && reply->status != 204 &&
-		lws_add_http_header_content_length(head->wsi, reply->body_size, &head->p, head->end))
+	add_status(head, response->status);
+	push_response_fields(response, add, head);
+	if (has_length &&
+		lws_add_http_header_content_length(head->wsi, response->body.size, &head->p, head->end))
 		head->failed = true;
-	add_optional(head, reply);
+	if (response->closes && !is_mux(head->wsi))
+		add(head, "connection", "close");
 	if (lws_finalize_http_header(head->wsi, &head->p, head->end))
 		head->failed = true;
 }
@@ -324,86 +197,85 @@ write_bytes(struct lws *wsi, unsigned char *bytes, size_t size, unsigned int kin
 
 /* A body that does not fit beside the head; lws wants writable bytes before what it is given. */
 static bool
-write_large_body(struct lws *wsi, const struct push_reply *reply)
+write_large_body(struct lws *wsi, struct push_str body)
 {
-	unsigned char *copy = malloc(LWS_PRE + reply->body_size);
+	unsigned char *copy = malloc(LWS_PRE + body.size);
 	bool written;
 
 	if (!copy)
 		return false;
-	memcpy(copy + LWS_PRE, reply->body, reply->body_size);
-	written = write_bytes(wsi, copy + LWS_PRE, reply->body_size, LWS_WRITE_HTTP_FINAL);
+	memcpy(copy + LWS_PRE, body.bytes, body.size);
+	written = write_bytes(wsi, copy + LWS_PRE, body.size, LWS_WRITE_HTTP_FINAL);
 	free(copy);
 	return written;
 }
 
+/* @follows: a body comes later. */
 static bool
-write_reply(struct lws *wsi, const struct push_reply *reply)
+write_response(struct lws *wsi, const struct push_response *response, struct push_str body, bool follows)
 {
 	unsigned char buffer[LWS_PRE + HEAD_BYTES_MAX + SMALL_BODY_BYTES_MAX];
 	struct head head = {.wsi = wsi,
 		.start = buffer + LWS_PRE,
 		.p = buffer + LWS_PRE,
 		.end = buffer + LWS_PRE + HEAD_BYTES_MAX};
-	/* the answer to HEAD has the length of a body, and none (RFC 9110, 9.3.2) */
-	size_t body_size = push_request_method(wsi) == PUSH_METHOD_HEAD ? 0 : reply->body_size;
 
-	build_head(&head, reply);
+	build_head(&head, response);
 	if (head.failed)
 		return false;
-	if (!is_mux(wsi) && body_size <= SMALL_BODY_BYTES_MAX) {
-		memcpy(head.p, reply->body ? reply->body : "", body_size);
+	if (!is_mux(wsi) && body.size <= SMALL_BODY_BYTES_MAX) {
+		memcpy(head.p, body.size ? body.bytes : "", body.size);
 		return write_bytes(
-			wsi, head.start, (size_t)(head.p - head.start) + body_size, LWS_WRITE_HTTP_HEADERS);
+			wsi, head.start, (size_t)(head.p - head.start) + body.size, LWS_WRITE_HTTP_HEADERS);
 	}
 	if (!write_bytes(wsi, head.start, (size_t)(head.p - head.start),
-		    LWS_WRITE_HTTP_HEADERS |
-			    (body_size || reply->stream ? 0u : (unsigned int)LWS_WRITE_H2_STREAM_END)))
+		    LWS_WRITE_HTTP_HEADERS | (body.size || follows ? 0u : (unsigned int)LWS_WRITE_H2_STREAM_END)))
 		return false;
-	return !body_size || write_large_body(wsi, reply);
+	return !body.size || write_large_body(wsi, body);
 }
 
 int
-push_reply_send(struct lws *wsi, const struct push_reply *reply)
+push_response_send(struct lws *wsi, const struct push_response *response, bool is_head)
 {
-	if (!write_reply(wsi, reply))
+	bool follows = response->is_stream && !is_head;
+
+	/* the answer to HEAD has the length of a body, and none (RFC 9110, 9.3.2) */
+	if (!write_response(wsi, response, is_head ? (struct push_str){NULL, 0} : response->body, follows))
 		return -1;
-	if (reply->stream)
+	if (follows)
 		return 0;
 	if (is_mux(wsi)) {
 		lws_set_timer_usecs(wsi, MUX_BODY_US);
 		return 0;
 	}
-	if (reply->close)
+	if (response->closes)
 		return -1;
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
 int
-push_reply_error(struct lws *wsi, struct push_reply reply, const char *text)
+push_reply_error(struct lws *wsi, struct push_response response, const char *text)
 {
 	struct push_buf body;
-	int result;
 
 	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
 	push_json_append_error(&body, text);
-	reply.body = body.bytes;
-	reply.body_size = body.size;
-	result = push_reply_send(wsi, &reply);
-	push_buf_fini(&body);
-	return result;
+	response.content_type = NULL;
+	return push_reply_send(wsi, response, &body);
 }
 
 int
-push_reply_send_buf(struct lws *wsi, struct push_reply reply, struct push_buf *body)
+push_reply_send(struct lws *wsi, struct push_response response, struct push_buf *body)
 {
+	bool is_head = push_request_method(wsi) == PUSH_METHOD_HEAD;
 	int result;
 
-	reply.body = body->bytes;
-	reply.body_size = body->size;
+	if (!response.content_type)
+		response.content_type = "application/json";
+	response.body = (struct push_str){body->bytes, body->size};
 	result = body->status == PUSH_OK
-			 ? push_reply_send(wsi, &reply)
-			 : push_reply_error(wsi, (struct push_reply){.status = 500}, "out of memory");
+			 ? push_response_send(wsi, &response, is_head)
+			 : push_reply_error(wsi, (struct push_response){.status = 500}, "out of memory");
 	push_buf_fini(body);
 	return result;
 }

@@ -9,11 +9,9 @@
 #include <libwebsockets.h>
 #include <stdbool.h>
 
-#include "broker/broker.h"
-#include "core/acks_request.h"
 #include "core/buf.h"
-#include "core/cors.h"
 #include "request/request.h"
+#include "request/response.h"
 
 /* push_request_method - of the request whose headers lws has now. */
 enum push_method
@@ -31,20 +29,6 @@ push_request_path(struct lws *wsi, char *to, size_t size);
 bool
 push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, size_t size);
 
-/* The longest Origin that may be listed; any longer one is not. */
-#define PUSH_REQUEST_ORIGIN_BYTES_MAX 512
-
-/*
- * push_request_origin - the header Origin: what an answer may say of it, and whether the request may be
- * served.
- *
- * @text: where `ret_cors` finds the origin; it has to live as long.
- * Returns true, or false with a line in `error`, to be answered with 403.  A preflight is always served.
- */
-bool
-push_request_origin(struct lws *wsi, const struct push_broker_link *link,
-	char text[PUSH_REQUEST_ORIGIN_BYTES_MAX], struct push_cors *ret_cors, struct push_error *error);
-
 /*
  * push_request_is_whole - whether the request line was read to its end.
  *
@@ -61,22 +45,6 @@ push_request_is_whole(struct lws *wsi);
  */
 bool
 push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
-
-/*
- * push_request_last_id - append what the client has read last: the header Last-Event-ID (WHATWG HTML, 9.2.4),
- * or the query's last_event_id (push_position_is_argument).
- *
- * Returns false where the request has neither.
- */
-bool
-push_request_last_id(struct lws *wsi, struct push_buf *to);
-
-/*
- * push_request_acks - what the request says of acknowledgements.  As push_acks_request_read().
- */
-enum push_status PUSH_MUST_USE
-push_request_acks(struct lws *wsi, enum push_encoding encoding, const struct push_options *options,
-	struct push_acks_request *ret_request, struct push_error *error);
 
 /*
  * The end of an HTTP/2 stream.
@@ -106,39 +74,25 @@ push_request_on_body_end(struct lws *wsi);
 int
 push_request_give_up(struct lws *wsi);
 
-/* What is said in an answer.  Unset members are left out. */
-struct push_reply {
-	unsigned int status;
-	const char *content_type; /* default: application/json */
-	const char *body;
-	size_t body_size;
-	const char *allow; /* 405 and preflights */
-	struct push_cors cors;
-	const char *allow_methods; /* a preflight's Access-Control-Allow-Methods */
-	bool allow_traceparent;    /* among the headers that may be sent there */
-	unsigned int retry_after_s;
-	bool close;  /* HTTP/1.1: say `connection: close` and do so */
-	bool stream; /* the body follows: no content-length, and the request goes on */
-	bool no_store;
-};
-
 /*
- * push_reply_send - write an answer.
+ * push_response_send - write an answer; of a stream, its head.
  *
- * Returns what the lws callback is to return: 0, or -1 where the connection is to be closed.
+ * @is_head: it answers HEAD, and has no body.
+ * Returns what the lws callback is to return: 0, or -1 if the connection is to be closed.  The session may have ended
+ * within the call.
  */
 int
-push_reply_send(struct lws *wsi, const struct push_reply *reply);
+push_response_send(struct lws *wsi, const struct push_response *response, bool is_head);
 
 /*
- * push_reply_send_buf - likewise, with `body`, which it fini()s; status 500 where that was cut for want of
- * memory.
+ * push_reply_send - likewise, with a body of JSON unless `response` names another type, which it fini()s; status 500 if
+ * that was cut for want of memory.
  */
 int
-push_reply_send_buf(struct lws *wsi, struct push_reply reply, struct push_buf *body);
+push_reply_send(struct lws *wsi, struct push_response response, struct push_buf *body);
 
-/* push_reply_error - `{"error":"text"}`, with everything else from `reply`.  Returns as push_reply_send(). */
+/* push_reply_error - `{"error":"text"}`, with everything else from `response`. */
 int
-push_reply_error(struct lws *wsi, struct push_reply reply, const char *text);
+push_reply_error(struct lws *wsi, struct push_response response, const char *text);
 
 #endif

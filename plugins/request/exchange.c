@@ -138,3 +138,9 @@ exchange_on_answer(void *context, const struct push_answer *answer)
 	if (!x->in_call)
 		x->wire->turn(x->owner);
 }
+
+void
+push_exchange_close_after(struct push_exchange *x)
+{
+	x->head.closes = true;
+}

@@ -79,6 +79,10 @@ push_exchange_begin(struct push_exchange *exchange, const struct push_request *r
 void
 push_exchange_body(struct push_exchange *exchange, const char *bytes, size_t size, bool is_last);
 
+/* push_exchange_close_after - the connection ends with this answer, which has not been given yet. */
+void
+push_exchange_close_after(struct push_exchange *exchange);
+
 /* push_exchange_break - the body cannot be read on: answer with this error, and close. */
 void
 push_exchange_break(struct push_exchange *exchange, unsigned int status, const char *text);

@@ -1,5 +1,7 @@
 /* response.c - see response.h. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "request/limits.h"
 #include "request/response.h"
@@ -74,4 +76,21 @@ push_response_fields(const struct push_response *response,
 		add(context, "cache-control", "no-store");
 	if (response->is_stream)
 		add(context, "x-accel-buffering", "no");
+}
+
+struct push_kept_response *
+push_response_keep(const struct push_response *response)
+{
+	const char *origin = response->cors.allow_origin;
+	size_t origin_size = origin ? strlen(origin) + 1 : 0, body_size = response->body.size;
+	struct push_kept_response *kept = malloc(sizeof(*kept) + origin_size + body_size);
+
+	if (!kept)
+		return NULL;
+	kept->response = *response;
+	if (origin)
+		kept->response.cors.allow_origin = memcpy(kept->texts, origin, origin_size);
+	if (body_size)
+		kept->response.body.bytes = memcpy(kept->texts + origin_size, response->body.bytes, body_size);
+	return kept;
 }

@@ -41,4 +41,14 @@ void
 push_response_fields(const struct push_response *response,
 	void (*add)(void *context, const char *name, const char *value), void *context);
 
+/* An answer that waits to be written, with its texts. */
+struct push_kept_response {
+	struct push_response response;
+	char texts[];
+};
+
+/* push_response_keep - a copy.  Returns NULL when memory is out; the caller frees it. */
+struct push_kept_response *
+push_response_keep(const struct push_response *response);
+
 #endif

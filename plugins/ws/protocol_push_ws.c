@@ -6,38 +6,37 @@
 #include "ws/ws_conn.h"
 
 static int
-on_open(struct lws *wsi, struct push_connection **session)
+on_open(struct lws *wsi, struct push_http_session *session)
 {
-	*session = ws_conn_open(wsi);
-	return *session ? 0 : -1;
+	session->stream = ws_conn_open(wsi);
+	return session->stream ? 0 : -1;
 }
 
 static int
-on_receive(struct push_connection **session, const void *bytes, size_t size)
+on_receive(struct push_http_session *session, const void *bytes, size_t size)
 {
-	ws_conn_receive(*session, bytes, size);
+	ws_conn_receive(session->stream, bytes, size);
 	return 0;
 }
 
 static int
-on_pong(struct push_connection **session)
+on_pong(struct push_http_session *session)
 {
-	(*session)->ops->subscriber_heard((*session)->subscriber);
+	session->stream->ops->subscriber_heard(session->stream->subscriber);
 	return 0;
 }
 
 /* Non-zero: closed without the answer that lws would send, since ours is out already. */
 static int
-on_peer_close(struct push_connection **session)
+on_peer_close(struct push_http_session *session)
 {
-	return (*session)->ops->subscriber_peer_closed((*session)->subscriber) ? -1 : 0;
+	return session->stream->ops->subscriber_peer_closed(session->stream->subscriber) ? -1 : 0;
 }
 
 static int
-on_close(struct push_connection **session)
+on_close(struct push_http_session *session)
 {
-	push_connection_destroy(*session);
-	*session = NULL;
+	push_http_session_end(session);
 	return 0;
 }
 
@@ -53,12 +52,6 @@ static int
 on_offer(struct lws *wsi)
 {
 	return push_upgrade_has_tunnel(wsi) || !ws_conn_admit(wsi) ? -1 : 0;
-}
-
-static int
-on_request(struct lws *wsi, const char *path)
-{
-	return push_upgrade_has_tunnel(wsi) ? -1 : ws_conn_plain_request(wsi, path);
 }
 
 static int
@@ -78,7 +71,7 @@ on_file_sent(struct lws *wsi)
 static int
 push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
-	struct push_connection **session = user;
+	struct push_http_session *session = user;
 
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
@@ -86,17 +79,20 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return on_offer(wsi);
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
 	case LWS_CALLBACK_HTTP_FILE_COMPLETION: return on_file_sent(wsi);
-	case LWS_CALLBACK_HTTP: return on_request(wsi, in);
+	case LWS_CALLBACK_HTTP: return ws_conn_plain_request(wsi, session, in);
 	case LWS_CALLBACK_ESTABLISHED: return on_open(wsi, session);
 	case LWS_CALLBACK_RECEIVE: return on_receive(session, in, len);
 	case LWS_CALLBACK_RECEIVE_PONG: return on_pong(session);
-	case LWS_CALLBACK_SERVER_WRITEABLE: return push_connection_on_writeable(*session);
+	case LWS_CALLBACK_SERVER_WRITEABLE: return push_connection_on_writeable(session->stream);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(session);
 	case LWS_CALLBACK_CLOSED: return on_close(session);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-	case LWS_CALLBACK_TIMER: return push_request_give_up(wsi);
-	case LWS_CALLBACK_HTTP_BODY: return push_request_on_body(wsi, len);
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION: return push_request_on_body_end(wsi);
+	case LWS_CALLBACK_TIMER:
+	case LWS_CALLBACK_HTTP_BODY:
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+	case LWS_CALLBACK_CLOSED_HTTP:
+	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+		return push_http_session_callback(PUSH_PLACE_SOCKETS, wsi, reason, session, in, len);
 	default: return 0;
 	}
 }
@@ -104,7 +100,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 #define WS_PROTOCOL(protocol_name)                                                                           \
 	{                                                                                                    \
 		.name = (protocol_name), .callback = push_ws_callback,                                       \
-		.per_session_data_size = sizeof(struct push_connection *),                                   \
+		.per_session_data_size = sizeof(struct push_http_session),                                   \
 		.rx_buffer_size = PUSH_WS_RX_BYTES, .tx_packet_size = PUSH_TX_PACKET_BYTES,                  \
 	}
 

@@ -1,78 +1,69 @@
 /* ws_conn.c - see ws_conn.h. */
-#include <stdio.h>
-#include <string.h>
-
-#include "core/limits.h"
-#include "core/paths.h"
 #include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
+#include "lwsio/head.h"
 #include "lwsio/request.h"
+#include "request/route.h"
+#include "request/subscription.h"
 #include "ws/ws_conn.h"
 
-#define RETRY_AFTER_S 1
+static bool
+refuse(struct lws *wsi, unsigned int status, const char *text, struct push_cors cors)
+{
+	const struct push_response response = {
+		.status = status, .cors = cors, .retries = status == 503, .upgrades = status == 426, .closes = true};
+
+	(void)push_reply_error(wsi, response, text);
+	return false;
+}
 
 bool
 ws_conn_admit(struct lws *wsi)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
-	char path[sizeof(PUSH_PATH_WS) + 1], version[8], origin[PUSH_REQUEST_ORIGIN_BYTES_MAX];
-	struct push_reply reply = {.status = 403, .close = true};
+	struct push_cors cors = {NULL, false, false};
+	struct push_lws_head head;
 	struct push_error error;
+	struct push_str origin;
+	unsigned int status = push_lws_head_read(&head, wsi, PUSH_PLACE_SOCKETS, "", &error);
 
-	push_request_path(wsi, path, sizeof(path));
-	if (!push_path_is(path, PUSH_PATH_WS)) {
-		(void)push_reply_error(wsi, (struct push_reply){.status = 404, .close = true},
-			"no WebSocket here; it is at " PUSH_PATH_WS);
-		return false;
-	}
-	/* RFC 6455, 4.4; lws would take any version for 13 */
-	if (lws_get_network_wsi(wsi) == wsi &&
-		(!push_request_header(wsi, WSI_TOKEN_VERSION, version, sizeof(version)) ||
-			strcmp(version, "13"))) {
-		(void)push_reply_error(wsi, (struct push_reply){.status = 426, .close = true},
-			"Sec-WebSocket-Version must be 13");
-		return false;
-	}
-	if (!link) {
-		reply.status = 503;
-		reply.retry_after_s = RETRY_AFTER_S;
-		(void)push_reply_error(wsi, reply, push_find_broker_trouble(wsi));
-		return false;
-	}
-	if (!push_request_origin(wsi, link, origin, &reply.cors, &error)) {
-		(void)push_reply_error(wsi, reply, error.text);
-		return false;
-	}
+	/* what is wrong with the query is said by the WebSocket */
+	if (!push_request_is_whole(wsi))
+		status = 0;
+	if (!status)
+		status = push_route_check_socket(&head.request, &error);
+	if (status)
+		return refuse(wsi, status, error.text, cors);
+	if (!link)
+		return refuse(wsi, 503, push_find_broker_trouble(wsi), cors);
+	origin = head.request.origin;
+	cors = push_cors_answer(link->ops->options(link->broker)->cors_origins, origin.bytes);
+	if (!link->ops->admits_origin(link->broker, origin.bytes, origin.size, head.request.host.bytes,
+		    head.request.host.size, &error))
+		return refuse(wsi, 403, error.text, cors);
 	return !push_claim(wsi, link, PUSH_PLACE_SOCKETS, "");
 }
 
 /* Subscribes the client and starts it, or says why not and closes it. */
 static void
-subscribe(struct push_connection *connection, const char *list, size_t size)
+subscribe(struct push_connection *connection, const struct push_request *request)
 {
 	const struct push_broker_ops *ops = connection->ops;
-	struct push_error error = {"out of memory"};
-	struct push_channels channels;
-	enum push_status status =
-		push_channels_parse(&channels, list, size, ops->options(connection->broker), &error);
+	struct push_subscription subscription;
+	struct push_error error;
+	enum push_status status = push_subscription_read(
+		&subscription, request, PUSH_ENCODING_WS, ops->options(connection->broker), &error);
+	bool is_refused = status == PUSH_INVALID;
 
-	if (status == PUSH_OK) {
-		status = ops->subscriber_subscribe(connection->subscriber, &channels);
-		push_channels_fini(&channels);
-		if (status != PUSH_OK) {
-			ops->subscriber_put_off(connection->subscriber, push_channels_join_error(status));
-			return;
-		}
-		status = push_connection_resume(connection);
-	}
 	if (status == PUSH_OK)
-		status = push_connection_acknowledge(connection, &error);
-	if (status == PUSH_OK)
-		ops->subscriber_start(connection->subscriber);
-	else if (status == PUSH_OUT_OF_MEMORY)
-		ops->subscriber_put_off(connection->subscriber, error.text);
-	else
+		status = push_subscription_apply(&subscription, ops, connection->broker, connection->subscriber);
+	push_subscription_fini(&subscription);
+	if (is_refused)
 		ops->subscriber_refuse(connection->subscriber, error.text);
+	else if (status != PUSH_OK)
+		ops->subscriber_put_off(connection->subscriber, push_channels_join_error(status));
+	else
+		ops->subscriber_start(connection->subscriber);
 }
 
 struct push_connection *
@@ -80,18 +71,15 @@ ws_conn_open(struct lws *wsi)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
 	struct push_connection *connection = link ? push_connection_open(wsi, link, PUSH_ENCODING_WS) : NULL;
-	struct push_buf list;
+	struct push_lws_head head;
+	struct push_error error;
 
 	if (!connection)
 		return NULL;
-	push_buf_init(&list, PUSH_QUERY_BYTES_MAX);
-	if (!push_request_is_whole(wsi))
-		link->ops->subscriber_refuse(connection->subscriber, "the query has a control character");
-	else if (!push_request_query(wsi, "channels", &list))
-		link->ops->subscriber_refuse(connection->subscriber, "'channels' query parameter required");
+	if (push_lws_head_read(&head, wsi, PUSH_PLACE_SOCKETS, "", &error))
+		link->ops->subscriber_refuse(connection->subscriber, error.text);
 	else
-		subscribe(connection, list.bytes ? list.bytes : "", list.size);
-	push_buf_fini(&list);
+		subscribe(connection, &head.request);
 	return connection;
 }
 
@@ -132,26 +120,11 @@ ws_conn_receive(struct push_connection *connection, const char *bytes, size_t si
 }
 
 /*
- * This protocol is the vhost's default, so that clients need no subprotocol, and with that it gets every
- * request that no mount serves.
+ * This protocol is the vhost's default, so that clients need no subprotocol, and with that it gets every request that no
+ * mount serves.
  */
 int
-ws_conn_plain_request(struct lws *wsi, const char *rest)
+ws_conn_plain_request(struct lws *wsi, struct push_http_session *session, const char *rest)
 {
-	struct push_reply reply = {.status = 404, .close = true};
-	char path[PUSH_PATH_BYTES_MAX];
-	struct push_error error;
-
-	push_request_path(wsi, path, sizeof(path));
-	if (push_path_is(path, PUSH_PATH_WS) || !*rest) {
-		reply.status = 426;
-		return push_reply_error(wsi, reply, "this is a WebSocket: send an Upgrade");
-	}
-	if (push_path_not_found(PUSH_PORT_CLIENTS, path, &error) ||
-		push_request_method(wsi) == PUSH_METHOD_GET)
-		return push_reply_error(wsi, reply, error.text);
-	reply.status = 405;
-	reply.allow = "GET, HEAD";
-	return push_reply_error(
-		wsi, reply, "method not allowed; " PUSH_PATH_PUBLISH_HINT ", " PUSH_PATH_SUBSCRIBE_HINT);
+	return push_http_session_begin(session, wsi, PUSH_PLACE_SOCKETS, rest);
 }

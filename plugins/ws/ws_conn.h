@@ -4,7 +4,7 @@
 #ifndef PUSH_WS_CONN_H
 #define PUSH_WS_CONN_H
 
-#include "lwsio/connection.h"
+#include "lwsio/http_exchange.h"
 
 /*
  * ws_conn_admit - whether an upgrade request may become a WebSocket: its path, and the version that it
@@ -30,6 +30,6 @@ ws_conn_receive(struct push_connection *connection, const char *bytes, size_t si
 
 /* ws_conn_plain_request - a request that came to the WebSocket's protocol without an upgrade. */
 int
-ws_conn_plain_request(struct lws *wsi, const char *path);
+ws_conn_plain_request(struct lws *wsi, struct push_http_session *session, const char *rest);
 
 #endif
