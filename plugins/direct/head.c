@@ -1,5 +1,6 @@
 /* head.c - see head.h. */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -105,7 +106,15 @@ static enum push_head_result
 bad(struct push_head *head, unsigned int status, const char *why)
 {
 	head->status = status;
-	head->why = why;
+	snprintf(head->error.text, sizeof(head->error.text), "%s", why);
+	return PUSH_HEAD_BAD;
+}
+
+static enum push_head_result
+malformed(struct push_head *head, const char *reason)
+{
+	head->status = 400;
+	snprintf(head->error.text, sizeof(head->error.text), "the head of the request is malformed: %s", reason);
 	return PUSH_HEAD_BAD;
 }
 
@@ -231,9 +240,11 @@ parse(struct push_head *head, llhttp_t *parser, const char *bytes, size_t size)
 		return bad(head, 505, "the version must be HTTP/1.0 or HTTP/1.1");
 	if (result == HPE_INVALID_METHOD)
 		return bad(head, 501, "the method is not known");
-	/* or its lines end in a way that others read otherwise */
+	if (result != HPE_OK && result != HPE_PAUSED)
+		return malformed(head, llhttp_get_error_reason(parser));
+	/* its lines end in a way that others read otherwise */
 	if (result != HPE_PAUSED || !reading.url.size || llhttp_get_error_pos(parser) != bytes + size)
-		return bad(head, 400, "the head of the request is malformed");
+		return malformed(head, "a line must end with CR LF");
 	head->size = size;
 	return settle(&reading, parser);
 }
@@ -252,10 +263,10 @@ push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, 
 	if (is_foreign(start, size - (size_t)(start - bytes)))
 		return PUSH_HEAD_FOREIGN;
 	if (!begins_a_method(start, size - (size_t)(start - bytes)))
-		return bad(ret_head, 400, "the head of the request is malformed");
+		return malformed(ret_head, "it must begin with a method");
 	end = memmem(start, size - (size_t)(start - bytes), blank, sizeof(blank) - 1);
 	if (!end && memmem(start, size - (size_t)(start - bytes), "\n\n", 2))
-		return bad(ret_head, 400, "the head of the request is malformed: a line must end with CR LF");
+		return malformed(ret_head, "a line must end with CR LF");
 	if (!end)
 		return size >= size_max ? PUSH_HEAD_TOO_LARGE : PUSH_HEAD_PARTIAL;
 	head_size = (size_t)(end - bytes) + sizeof(blank) - 1;

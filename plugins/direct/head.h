@@ -25,7 +25,7 @@ struct push_head {
 	bool offers_push_ws;         /* among Sec-WebSocket-Protocol (RFC 6455, 4.1) */
 	size_t size;                 /* of the head, with its empty line */
 	unsigned int status;         /* PUSH_HEAD_BAD: of the answer, and */
-	const char *why;             /* its text; static */
+	struct push_error error;     /* its text */
 };
 
 enum push_head_result {

@@ -529,7 +529,7 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 			give_to_lws(conn);
 		return STOP;
 	case PUSH_HEAD_TOO_LARGE: refuse(conn, 431, "the head of the request is over 16 kB"); return STOP;
-	case PUSH_HEAD_BAD: refuse(conn, head.status, head.why); return STOP;
+	case PUSH_HEAD_BAD: refuse(conn, head.status, head.error.text); return STOP;
 	default: break;
 	}
 	if (!asks_for_server(&head) && *head.request.path.bytes != '/') {

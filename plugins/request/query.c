@@ -19,7 +19,7 @@ escaped(const char *p, const char *end)
 {
 	int high = end - p >= 3 ? hex(p[1]) : -1, low = high >= 0 ? hex(p[2]) : -1;
 
-	return low >= 0 && (high || low) ? high << 4 | low : -1;
+	return low >= 0 ? high << 4 | low : -1;
 }
 
 static enum push_query_result

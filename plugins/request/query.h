@@ -14,12 +14,12 @@
 enum push_query_result {
 	PUSH_QUERY_NONE,  /* no such argument */
 	PUSH_QUERY_FOUND, /* its value is appended */
-	PUSH_QUERY_BAD,   /* a `%` that begins no byte, or a NUL */
+	PUSH_QUERY_BAD,   /* a `%` that begins no byte */
 	PUSH_QUERY_LONG   /* more than fits into the buffer, or memory is out: see its status */
 };
 
 /* What is wrong with a request whose query is PUSH_QUERY_BAD. */
-#define PUSH_QUERY_BAD_TEXT "the query is malformed: '%' must be followed by two hexadecimal digits, and not by 00"
+#define PUSH_QUERY_BAD_TEXT "the query is malformed: '%' must be followed by two hexadecimal digits"
 
 /* push_query_check - PUSH_QUERY_NONE or PUSH_QUERY_BAD, for the whole query. */
 enum push_query_result

@@ -121,7 +121,7 @@ what_can_be_read_in_two_ways_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
-		if (read_text(&head, rows[i].text) != PUSH_HEAD_BAD || head.status != rows[i].status || !head.why)
+		if (read_text(&head, rows[i].text) != PUSH_HEAD_BAD || head.status != rows[i].status || !head.error.text[0])
 			fail_msg("not %u but %u: %s", rows[i].status, head.status, rows[i].text);
 }
 
