@@ -236,7 +236,8 @@ parse(struct push_head *head, llhttp_t *parser, const char *bytes, size_t size)
 	parser->data = &reading;
 	result = llhttp_execute(parser, bytes, size);
 	parser->data = NULL;
-	if (result == HPE_INVALID_VERSION)
+	/* the same number stands for a version that cannot be read */
+	if (result == HPE_INVALID_VERSION && !strcmp(llhttp_get_error_reason(parser), "Invalid HTTP version"))
 		return bad(head, 505, "the version must be HTTP/1.0 or HTTP/1.1");
 	if (result == HPE_INVALID_METHOD)
 		return bad(head, 501, "the method is not known");
