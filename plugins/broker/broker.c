@@ -21,10 +21,8 @@
 #include "core/subscriber.h"
 #include "core/tokens.h"
 #include "debug_log.h"
-#include "direct/direct.h"
 #include "idempotency.h"
 #include "process.h"
-#include "redis/engine_redis.h"
 #include "relief.h"
 #include "shared_stats.h"
 #include "trace/exporter.h"
@@ -55,7 +53,7 @@ struct push_broker {
 	struct push_client_publishes client_publishes;
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
-	struct push_direct *direct;           /* borrowed; NULL: none */
+	const struct push_broker_sockets *sockets; /* borrowed; NULL: none */
 	uint64_t drain_began_us;
 	uint64_t tick_due_us;    /* when the next one is due; 0: not known yet */
 	bool draining, orphaned; /* orphaned: to be freed with its last subscriber */
@@ -132,9 +130,7 @@ create_engine(struct push_broker *broker, uint64_t seed, struct push_error *erro
 {
 	const struct push_engine_host host = {engine_wake, log_line, broker};
 
-	if (!broker->options.redis_url[0])
-		return push_engine_memory_create(broker->hub, wall_clock_us() / 1000, seed, now_us());
-	return push_engine_redis_create(
+	return broker->host.create_engine(
 		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
 }
 
@@ -332,9 +328,9 @@ push_broker_destroy(struct push_broker *broker)
 }
 
 void
-push_broker_set_direct(struct push_broker *broker, struct push_direct *direct)
+push_broker_set_sockets(struct push_broker *broker, const struct push_broker_sockets *sockets)
 {
-	broker->direct = direct;
+	broker->sockets = sockets;
 }
 
 bool
@@ -343,7 +339,7 @@ push_broker_flush(struct push_broker *broker)
 	uint64_t now = now_us(), end = now + PUSH_FLUSH_SLICE_US;
 	bool more = true;
 
-	push_relief_run(&broker->relief, broker->direct, now);
+	push_relief_run(&broker->relief, broker->sockets, now);
 	/* what goes to a server first: it works while we write to clients */
 	if (broker->engine->flush)
 		broker->engine->flush(broker->engine, now);
@@ -361,7 +357,7 @@ count_process(struct push_broker *broker)
 	struct push_process process;
 
 	push_process_read(&process);
-	process.direct_connections = broker->direct ? push_direct_count(broker->direct) : 0;
+	process.direct_connections = broker->sockets ? broker->sockets->count(broker->sockets->context) : 0;
 	push_counts_set_process(broker->counts, &process);
 }
 
@@ -420,7 +416,7 @@ is_busy(const struct push_broker *broker)
 	if (now > broker->drain_began_us + PUSH_DRAIN_LINGER_US + options->drain_us + options->grace_us)
 		return false;
 	return push_publisher_is_busy(&broker->publisher) ||
-	       (broker->direct && push_direct_is_busy(broker->direct)) ||
+	       (broker->sockets && broker->sockets->is_busy(broker->sockets->context)) ||
 	       (broker->engine->is_busy && broker->engine->is_busy(broker->engine));
 }
 
@@ -454,7 +450,7 @@ void
 push_broker_tick(struct push_broker *broker, uint64_t ticks)
 {
 	count_lag(broker, now_us(), ticks);
-	push_relief_run(&broker->relief, broker->direct, now_us());
+	push_relief_run(&broker->relief, broker->sockets, now_us());
 	push_relief_tick(&broker->relief, push_hub_subscriber_count(broker->hub), now_us());
 	push_hub_tick(broker->hub, now_us(), PUSH_WHEEL_SLICE_TIMERS);
 	if (broker->engine->tick)
@@ -647,7 +643,7 @@ ops_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, s
 static bool
 ops_direct_claim(struct push_broker *broker, int lws_fd, const struct push_claim *claim)
 {
-	return broker->direct && push_direct_claim(broker->direct, lws_fd, claim);
+	return broker->sockets && broker->sockets->claim(broker->sockets->context, lws_fd, claim);
 }
 
 static void

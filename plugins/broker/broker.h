@@ -39,6 +39,7 @@
 
 struct lws_vhost;
 struct push_broker;
+struct push_redis_stats;
 struct push_subscriber;
 
 /* Whose mount a request's path is in. */
@@ -97,7 +98,7 @@ struct push_broker_ops {
 		struct push_subscriber *subscriber, const void *bytes, size_t size);
 	void (*subscriber_pinged)(struct push_subscriber *subscriber, const void *payload, size_t size);
 
-	/* push_direct_claim(), false where there are no direct sockets. */
+	/* A request came to lws by this descriptor; true if that was a question of direct sockets, and is answered. */
 	bool (*direct_claim)(struct push_broker *broker, int lws_fd, const struct push_claim *claim);
 
 	void (*subscriber_answer_close)(struct push_subscriber *subscriber, unsigned int code);
@@ -191,6 +192,23 @@ struct push_broker_host {
 	void (*drained)(void *context); /* the last client has left while draining */
 	void (*log)(void *context, enum push_log_level level, const char *line);
 	void *context;
+	/*
+	 * The engine for these options; all is borrowed and outlives it.  Returns NULL with a line in `error` that names
+	 * the option.
+	 */
+	struct push_engine *(*create_engine)(const struct push_options *options, struct push_hub *hub,
+		struct push_redis_stats *stats, const struct push_engine_host *host, uint64_t seed, uint64_t now_us,
+		struct push_error *error);
+};
+
+/* Push's own sockets as a broker sees them (direct/direct.h); all are called with `context`. */
+struct push_broker_sockets {
+	/* Close up to `max` connections whose clients keep what they began; returns how many. */
+	size_t (*relieve)(void *context, size_t max);
+	size_t (*count)(const void *context);
+	bool (*is_busy)(const void *context); /* requests are not answered yet */
+	bool (*claim)(void *context, int lws_fd, const struct push_claim *claim);
+	void *context;
 };
 
 /*
@@ -222,11 +240,9 @@ push_broker_trace_ready(struct push_broker *broker);
 void
 push_broker_destroy(struct push_broker *broker);
 
-struct push_direct;
-
-/* push_broker_set_direct - who answers ops.direct_claim from now on; NULL: nobody. */
+/* push_broker_set_sockets - use these from now on; NULL: there are none.  Borrowed. */
 void
-push_broker_set_direct(struct push_broker *broker, struct push_direct *direct);
+push_broker_set_sockets(struct push_broker *broker, const struct push_broker_sockets *sockets);
 
 /* push_broker_flush - write a slice of what waits.  Returns true if it is to be called again. */
 bool

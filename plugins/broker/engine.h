@@ -142,6 +142,13 @@ struct push_engine {
 	void (*render_state)(const struct push_engine *engine, struct push_buf *to);
 };
 
+/* What an engine needs from the process around it; called with `context`, from the loop's thread. */
+struct push_engine_host {
+	void (*wake)(void *context); /* have engine.flush() called soon, at the end of the turn */
+	void (*log)(void *context, enum push_log_level level, const char *line);
+	void *context;
+};
+
 /*
  * push_engine_memory_create - the embedded engine over a hub, which is borrowed.
  *

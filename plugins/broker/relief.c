@@ -2,11 +2,11 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include "broker/broker.h"
 #include "broker/cgroup.h"
 #include "core/hub.h"
 #include "core/limits.h"
 #include "core/units.h"
-#include "direct/direct.h"
 #include "relief.h"
 
 /* How often the heap is looked at: trimming takes about a millisecond for each 30 MB that are free. */
@@ -39,7 +39,7 @@ push_relief_init(struct push_relief *relief, struct push_hub *hub, struct push_s
 }
 
 void
-push_relief_run(struct push_relief *relief, struct push_direct *direct, uint64_t now_us)
+push_relief_run(struct push_relief *relief, const struct push_broker_sockets *sockets, uint64_t now_us)
 {
 	struct push_memory *memory = relief->memory;
 	uint64_t *relieved = relief->stats->relieved;
@@ -49,8 +49,8 @@ push_relief_run(struct push_relief *relief, struct push_direct *direct, uint64_t
 	if (!push_memory_is_short(memory))
 		return;
 	clients = push_hub_relieve_queues(relief->hub, now_us, PUSH_RELIEF_CLIENTS_MAX);
-	if (direct)
-		answers = push_direct_relieve(direct, PUSH_RELIEF_CLIENTS_MAX);
+	if (sockets)
+		answers = sockets->relieve(sockets->context, PUSH_RELIEF_CLIENTS_MAX);
 	messages = push_hub_relieve_history(relief->hub, PUSH_RELIEF_MESSAGES_MAX);
 	memory->is_exhausted = memory->bytes > memory->bytes_max && !clients && !answers && !messages;
 	relieved[PUSH_RELIEF_CLIENTS] += clients;

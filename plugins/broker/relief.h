@@ -8,7 +8,7 @@
  *   2. connections whose clients do not end a body or a
  *      message, or do not read answers, the oldest first         503, 1013, or closed
  *   3. messages of history, the oldest of all channels first     a client that needs one is sent `gap`
- *   4. publishes, once all of the budget is in use               503 (message.c, direct/http_conn.c)
+ *   4. publishes, once all of the budget is in use               503 (message.c, request/body.c)
  *
  * Each only while what it can free is more than an eighth of the budget (push_memory_gives()), so that no
  * client is closed for what history takes.  All are counted: push_memory_relieved_total.
@@ -24,7 +24,7 @@
 #include "core/memory.h"
 #include "core/stats.h"
 
-struct push_direct;
+struct push_broker_sockets;
 struct push_hub;
 
 struct push_relief {
@@ -44,9 +44,9 @@ void
 push_relief_init(struct push_relief *relief, struct push_hub *hub, struct push_stats *stats, uint64_t budget,
 	uint32_t worker_count);
 
-/* push_relief_run - free what is to be freed, a bounded part of it.  @direct: NULL: there is none. */
+/* push_relief_run - free what is to be freed, a bounded part of it.  @sockets: NULL: there are none. */
 void
-push_relief_run(struct push_relief *relief, struct push_direct *direct, uint64_t now_us);
+push_relief_run(struct push_relief *relief, const struct push_broker_sockets *sockets, uint64_t now_us);
 
 /* push_relief_tick - trim the heap now and then.  @connections: of which each takes a little, too. */
 void

@@ -28,6 +28,36 @@ direct_files_max(void)
 	       (reserved < PUSH_RESERVED_FILES_MAX ? reserved : PUSH_RESERVED_FILES_MAX);
 }
 
+static size_t
+sockets_relieve(void *context, size_t max)
+{
+	return push_direct_relieve(context, max);
+}
+
+static size_t
+sockets_count(const void *context)
+{
+	return push_direct_count(context);
+}
+
+static bool
+sockets_is_busy(const void *context)
+{
+	return push_direct_is_busy(context);
+}
+
+static bool
+sockets_claim(void *context, int lws_fd, const struct push_claim *claim)
+{
+	return direct_claim(context, lws_fd, claim);
+}
+
+const struct push_broker_sockets *
+push_direct_sockets(const struct push_direct *direct)
+{
+	return &direct->sockets;
+}
+
 struct push_direct *
 push_direct_create(
 	const struct push_broker_ops *ops, struct push_broker *broker, const struct push_direct_host *host)
@@ -45,6 +75,8 @@ push_direct_create(
 		}
 	direct->ops = ops;
 	direct->broker = broker;
+	direct->sockets =
+		(struct push_broker_sockets){sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, direct};
 	direct->host = *host;
 	direct->files_max = direct_files_max();
 	(void)direct_reserve_fill(direct);

@@ -103,12 +103,9 @@ push_direct_relieve(struct push_direct *direct, size_t max);
 void
 push_direct_tick(struct push_direct *direct);
 
-/*
- * push_direct_claim - a plugin has been given a request that came to lws by the descriptor `lws_fd`.
- *
- * Returns true if that is a probe, which is over with it: nothing is to be answered.
- */
-bool
-push_direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim);
+/* push_direct_sockets - what a broker may ask of it, borrowed: as the functions above, and whether a request that came to
+ * lws by a descriptor is a probe, which is over with it. */
+const struct push_broker_sockets *
+push_direct_sockets(const struct push_direct *direct);
 
 #endif

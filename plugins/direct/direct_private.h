@@ -29,6 +29,7 @@ struct push_direct {
 	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
+	struct push_broker_sockets sockets; /* of this */
 	int files_max;
 	int reserve[PUSH_RESERVE_FILES]; /* descriptors that are open for nothing, the first ones (door.c) */
 	int reserve_count;
@@ -94,6 +95,10 @@ direct_doors_tick(struct push_direct *direct, uint64_t now_us);
 bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
 	struct push_str host, struct push_str path);
+
+/* direct_claim - a plugin says whose a path is that came to lws by this descriptor.  Returns true if it was a probe. */
+bool
+direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim);
 
 /* direct_probe_forget - the connection is gone. */
 void

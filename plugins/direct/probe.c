@@ -3,7 +3,7 @@
  * Host, and an upgrade if the request has one.  What else a client sends can thus neither stand in the way of the answer
  * nor get into it.
  *
- * If one of Push's plugins is called with it, that plugin tells (push_direct_claim) and ends the connection.
+ * If one of Push's plugins is called with it, that plugin says so (direct_claim) and ends the connection.
  * Whatever else becomes visible at the other end, an answer or the end, means that the request is not for
  * Push: connections that wait for this go to lws.
  */
@@ -192,7 +192,7 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us)
 }
 
 bool
-push_direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim)
+direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim)
 {
 	uint64_t cookie = push_list_is_empty(&direct->probes) ? 0 : cookie_of(lws_fd);
 

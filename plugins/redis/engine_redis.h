@@ -30,13 +30,6 @@
 #include "core/options.h"
 #include "core/redis_stats.h"
 
-/* What the engine needs from the process around it; called with `context`, from the loop's thread. */
-struct push_engine_host {
-	void (*wake)(void *context); /* have engine.flush() called soon, at the end of the turn */
-	void (*log)(void *context, enum push_log_level level, const char *line);
-	void *context;
-};
-
 /*
  * push_engine_redis_create - with push.redis.url set.
  *

@@ -1,6 +1,6 @@
 /*
- * protocol_push_broker.c - the broker as an lws protocol plugin: its options come from the vhost, its
- * wake-ups from lws' event loop.
+ * protocol_push_broker.c - where a worker is put together: broker, engine, direct sockets and log, as an lws protocol
+ * plugin.  Its options come from the vhost, its wake-ups from lws' event loop.  No other file makes one part know another.
  *
  * Five things make it run, and no timer of lws': on libuv they count milliseconds and spin for what is left
  * below one, which took 4 % of a core at a tick every 10 ms, and doubled the p99 of latencies.
@@ -24,10 +24,10 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "broker/broker.h"
-#include "broker/lws_log.h"
 #include "broker/notify.h"
 #include "core/limits.h"
 #include "direct/direct.h"
@@ -36,6 +36,8 @@
 #include "lwsio/plugin.h"
 #include "lwsio/upgrade.h"
 #include "lwsio/vhost_options.h"
+#include "redis/engine_redis.h"
+#include "worker/lws_log.h"
 
 /* Ticks for which a listening socket is waited for. */
 #define TAKE_TRIES_MAX 100
@@ -431,7 +433,7 @@ start_direct(struct broker_vhost *self)
 	self->direct = push_direct_create(push_broker_ops_table(), self->link.broker, &host);
 	if (!self->direct)
 		return false;
-	push_broker_set_direct(self->link.broker, self->direct);
+	push_broker_set_sockets(self->link.broker, push_direct_sockets(self->direct));
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++) {
 		int fd = push_direct_fd(self->direct, (enum push_direct_set)i);
 
@@ -479,6 +481,19 @@ on_sharing(struct lws_sorted_usec_list *sul)
 	(void)push_find_broker_of(self->context, self->vhost);
 }
 
+static struct push_engine *
+create_engine(const struct push_options *options, struct push_hub *hub, struct push_redis_stats *stats,
+	const struct push_engine_host *host, uint64_t seed, uint64_t now_us, struct push_error *error)
+{
+	struct timespec now;
+
+	if (options->redis_url[0])
+		return push_engine_redis_create(options, hub, stats, host, seed, now_us, error);
+	clock_gettime(CLOCK_REALTIME, &now);
+	return push_engine_memory_create(
+		hub, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, seed, now_us);
+}
+
 /* `given` is NULL where the vhost has no options for the protocol: some vhosts are lws' own. */
 static int
 on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
@@ -509,7 +524,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 
 	self->link.broker = push_broker_create(&options,
 		&(struct push_broker_host){
-			.wake = wake, .drained = drained, .log = log_line, .context = self},
+			.wake = wake, .drained = drained, .log = log_line, .context = self, .create_engine = create_engine},
 		&error);
 	if (!self->link.broker)
 		return refuse_options(self, error.text);
@@ -543,7 +558,7 @@ on_vhost_destroy(struct broker_vhost *self)
 		lws_sul_cancel(&self->sharing);
 	if (!self || !self->link.broker)
 		return 0;
-	push_broker_set_direct(self->link.broker, NULL);
+	push_broker_set_sockets(self->link.broker, NULL);
 	push_direct_destroy(self->direct);
 	self->direct = NULL;
 	push_broker_destroy(self->link.broker);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lws_log.h"
+#include "worker/lws_log.h"
 
 static void
 emit(struct lws_log_cx *log, int level, const char *line, size_t size)

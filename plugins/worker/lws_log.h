@@ -5,12 +5,12 @@
  * lws writes to stderr itself, and waits.  Its logging context has a place for another function, and for what
  * that needs.
  */
-#ifndef PUSH_BROKER_LWS_LOG_H
-#define PUSH_BROKER_LWS_LOG_H
+#ifndef PUSH_WORKER_LWS_LOG_H
+#define PUSH_WORKER_LWS_LOG_H
 
 #include <libwebsockets.h>
 
-#include "line_writer.h"
+#include "broker/line_writer.h"
 
 /*
  * push_lws_log_take - write what lws logs to stderr by a line writer from now on, as long as the process
