@@ -47,8 +47,7 @@
 /* Freed since the heap was last looked at, so much is worth giving back to the system. */
 #define PUSH_TRIM_BYTES_MIN (16ull * 1024 * 1024)
 
-/* The query of a subscribe request as a whole; lws keeps at most 4096 bytes of headers, so more never comes.
- */
+/* The bound of push.channel.name.max and push.channels.max: an id and a name must fit into one event. */
 #define PUSH_QUERY_BYTES_MAX 4096
 
 /* Messages that one outbox may hold beside its limit in bytes: bounds the ring of pointers at 512 KB. */

@@ -84,7 +84,7 @@ put_encoded(struct push_lws_head *head, const char *bytes, size_t size)
 static struct push_str
 query(struct push_lws_head *head, struct lws *wsi)
 {
-	char argument[PUSH_QUERY_BYTES_MAX + 1];
+	char argument[PUSH_HEAD_BYTES_MAX + 1];
 	struct push_str query = {NULL, 0};
 	int size;
 

@@ -6,7 +6,7 @@
 static const struct push_buf *
 argument_of(const struct push_request *request, const char *name, struct push_buf *buf)
 {
-	push_buf_init(buf, PUSH_QUERY_BYTES_MAX);
+	push_buf_init(buf, PUSH_HEAD_BYTES_MAX);
 	return push_query_values(request->query, name, buf) == PUSH_QUERY_FOUND ? buf : NULL;
 }
 

@@ -84,7 +84,7 @@ asks_for_history(const struct push_request *request)
 
 	if (request->method != PUSH_METHOD_GET && request->method != PUSH_METHOD_HEAD)
 		return false;
-	push_buf_init(&value, PUSH_QUERY_BYTES_MAX);
+	push_buf_init(&value, PUSH_HEAD_BYTES_MAX);
 	asks = push_query_values(request->query, "channel", &value) != PUSH_QUERY_NONE;
 	push_buf_fini(&value);
 	return asks;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "request/limits.h"
 #include "request/query.h"
 #include "request/subscription.h"
 
@@ -9,7 +10,7 @@
 static const char *
 value_of(const struct push_request *request, const char *name, struct push_buf *buf)
 {
-	push_buf_init(buf, PUSH_QUERY_BYTES_MAX);
+	push_buf_init(buf, PUSH_HEAD_BYTES_MAX);
 	if (push_query_values(request->query, name, buf) != PUSH_QUERY_FOUND)
 		return NULL;
 	return buf->bytes ? buf->bytes : "";
@@ -75,8 +76,8 @@ push_subscription_read(struct push_subscription *subscription, const struct push
 	enum push_status status;
 
 	*subscription = (struct push_subscription){.encoding = encoding};
-	push_buf_init(&subscription->list, PUSH_QUERY_BYTES_MAX);
-	push_buf_init(&subscription->last_id, PUSH_QUERY_BYTES_MAX);
+	push_buf_init(&subscription->list, PUSH_HEAD_BYTES_MAX);
+	push_buf_init(&subscription->last_id, PUSH_HEAD_BYTES_MAX);
 	error->text[0] = '\0';
 	if (push_query_check(request->query) == PUSH_QUERY_BAD) {
 		snprintf(error->text, sizeof(error->text), "%s", PUSH_QUERY_BAD_TEXT);

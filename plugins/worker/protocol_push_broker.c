@@ -286,21 +286,33 @@ say_failed_notification(struct broker_vhost *self, const struct push_error *erro
 		push_broker_say(self->link.broker, PUSH_LOG_ERROR, error->text);
 }
 
+static bool
+has_all_listeners(const struct broker_vhost *self)
+{
+	return !self->direct || self->taken_count == self->link.port_count;
+}
+
+/* Not before the doors are ours: what lws accepts until then it serves itself, without chunked bodies. */
+static void
+announce(struct broker_vhost *self)
+{
+	struct push_error error;
+
+	self->announced = true;
+	/* lwsws' root process forwards no SIGTERM; when it is gone, this one has to drain */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (!push_notify_ready(&error))
+		drained(self);
+	say_failed_notification(self, &error);
+}
+
 static void
 tick(struct broker_vhost *self, uint64_t count)
 {
 	/* the first tick comes once the loop turns, when all vhosts listen and privileges are dropped */
-	if (!self->announced) {
-		struct push_error error;
-
-		self->announced = true;
-		/* lwsws' root process forwards no SIGTERM; when it is gone, this one has to drain */
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (!push_notify_ready(&error))
-			drained(self);
-		say_failed_notification(self, &error);
-	}
 	take_listeners(self);
+	if (!self->announced && has_all_listeners(self))
+		announce(self);
 	/* lwsws, told to reload, has closed its listeners and waits for its clients to leave */
 	if (lws_context_is_deprecated(self->context))
 		push_direct_leave(self->direct);

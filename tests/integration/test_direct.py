@@ -528,3 +528,19 @@ def test_who_comes_while_the_sockets_change_hands_is_served():
                     assert served < 2
             assert served >= 300
             assert "errno" not in running.process.output()
+
+
+@ONLY_DIRECT
+def test_the_first_publish_of_a_new_server_may_be_chunked():
+    """Push is ready when all that is accepted is its own."""
+    for _ in range(8):
+        with Server() as running, Connection(running.port) as connection:
+            assert connection.send(CHUNKED).read_answer().status == 202
+
+
+@ONLY_DIRECT
+def test_a_query_may_be_as_long_as_a_head(server):
+    names = ",".join(f"{i:03d}-" + "x" * 120 for i in range(120))
+    with EventStream(server.port, names) as stream:
+        assert server.publish(names.split(",")[-1], 1).json == {"subscribers": 1}
+        assert stream.message() == (names.split(",")[-1], 1)
