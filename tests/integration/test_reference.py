@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from http1 import get
+from push_command import PUSH
 from redis_servers import RedisServer
 from server import BUILD, PUSHD, SOURCE, Server, environment
 
@@ -57,7 +58,20 @@ def pushd():
     return f"```text\n{text_of([PUSHD, '--help'])}```\n"
 
 
-PARTS = {make.__name__: make for make in (options, metrics, pushd)}
+def push():
+    """What `push --help` says, and the options of each command."""
+    text = text_of([PUSH, "--help"])
+    names = re.findall(r"^  ([a-z]+) +\S", text.split("\nCommands\n")[1].split("\nOptions\n")[0], re.M)
+    rows = []
+    for name in names:
+        known = text_of([PUSH, name, "--help"]).split("\nOptions\n")[1].split("\nExit codes\n")[0]
+        known = re.sub(r"\n {26,}", " ", known)
+        rows += [(f"`push {name}`", f"`{option}`", meaning) for option, meaning in
+                 re.findall(r"^  (--\S+(?: '[^']+'| \S+)?) *\s (.+)$", known, re.M) if option != "--help"]
+    return f"```text\n{text}```\n\n" + table(("command", "option", "meaning"), rows)
+
+
+PARTS = {make.__name__: make for make in (options, metrics, push, pushd)}
 PLACES = [(page, part[1]) for page in sorted(REFERENCE.glob("*.md")) for part in GENERATED.findall(page.read_text())]
 
 

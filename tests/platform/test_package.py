@@ -98,6 +98,8 @@ for i in $(seq 100); do grep hello /tmp/events && break; sleep 0.1; done
 push pub deb greetings --url "127.0.0.1:$SERVER_PORT"
 for i in $(seq 100); do grep greetings /tmp/events && break; sleep 0.1; done
 curl -sS "http://127.0.0.1:$SERVER_PORT/" | grep -o '<title>.*</title>'
+cd /tmp
+push bench --clients 20 --seconds 1 --url "127.0.0.1:$SERVER_PORT" && grep -o 'What this machine holds</text>' push-bench.svg
 kill -TERM $pushd
 wait $pushd
 echo "ended with $?"
@@ -116,6 +118,7 @@ def test_installed_by_dpkg_it_serves_until_it_is_removed(root, package):
     assert '{"subscribers":1}' in out and 'data:{"channel":"deb","message":"hello"}' in out, out
     assert 'data:{"channel":"deb","message":"greetings"}' in out, out
     assert "<title>" in out and "ended with 0" in out, out
+    assert "Picture: /tmp/push-bench.svg\nWhat this machine holds" in out, out
 
     root.run("sh", "-c", "echo '# mine' >>/etc/push/conf.d/10-push")
     assert "goes on" in root.run("dpkg", "-i", "/tmp/push.deb").stdout, "an upgrade says what to do"
