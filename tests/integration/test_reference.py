@@ -32,11 +32,12 @@ def table(head, rows):
 
 
 def options():
-    known = re.findall(r"^  (PUSH_\w+) +(\S+)? {1,} *(.*)$", text_of([PUSHD, "--help"]), re.M)
+    # in columns: an empty default is blank
+    known = re.findall(r"^  (PUSH_.{37}) (\S*) +(.*)$", text_of([PUSHD, "--help"]), re.M)
     names = re.findall(r'"(push\.[a-z.]+)"', (SOURCE / "plugins/core/options.h").read_text())
     by_variable = {name.upper().replace(".", "_"): name for name in names}
     return table(("option", "default", "meaning"),
-                 [(f"`{by_variable[variable]}`", f"`{default}`" if default else "", meaning)
+                 [(f"`{by_variable[variable.strip()]}`", f"`{default}`" if default else "", meaning)
                   for variable, default, meaning in known])
 
 
