@@ -91,11 +91,11 @@ def draw(heading, reports, title):
             parts += draw_panel(MARGIN + column * (PANEL_WIDTH + MARGIN), y, figure, bars, names_width)
         y += PANEL_HEAD + PANEL_GAP + BAR_STEP * max(len(bars) for _, bars in panels[row:row + COLUMNS])
     versions = ", ".join(" ".join(filter(None, item)) for item in heading.get("versions", {}).items())
-    most = max((len(found) for servers in figures.by_scenario(reports).values() for found in servers.values()),
-               default=0)
+    rounds = sorted({len(found) for servers in figures.by_scenario(reports).values() for found in servers.values()})
     subtitle = ", ".join(filter(None, (heading.get("date"), versions)))
-    if most > 1:
-        subtitle += "; medians of %d runs, the thin line from the least to the most" % most
+    if rounds and rounds[-1] > 1:
+        subtitle += "; medians of %s rounds, the thin line from the least to the most" % (
+            " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1])))))
     summary = "; ".join("%s, %s: %s" % (figure.title, figure.unit, ", ".join(
         "%s %s" % (bar[0], figures.number(bar[2][0])) for bar in bars)) for figure, bars in panels)
     head = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %g" width="%d" height="%g" role="img">' % (

@@ -99,6 +99,9 @@ class CleanServer(Case):
                 _, report = self.clean("--greeting", transport=transport, greets_after_s=0.05)
                 self.assertEqual(report["subscribers"]["opened"], SUBSCRIBERS)
 
+    def test_percent_signs_in_a_path_are_characters(self):
+        self.clean("--ws-path", "/ws/messages?x=" + 20 * "%%22" + "&channels=%c")
+
     def test_several_events_in_one_frame_are_all_taken(self):
         _, report = self.clean(joins=True)
         self.assertEqual(report["subscribers"]["pings"], 2 * SUBSCRIBERS + DELIVERIES)

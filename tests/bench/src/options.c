@@ -59,7 +59,8 @@ static const struct row rows[] = {
 		"read only every so many microseconds: a cheap receiver\nthat lets messages gather, for "
 		"steady CPU figures"},
 	{"greeting", FLAG, AT(greeting), NULL, 0, 0, NULL, NULL,
-		"a subscriber counts as connected from its first event on,\nnot from the answer to its request"},
+		"a subscriber counts as connected from its first event on,\nnot from the answer to its "
+		"request"},
 	{"reconnect", FLAG, AT(reconnect), NULL, 0, 0, NULL, NULL,
 		"connect again after a close that the server announced"},
 
