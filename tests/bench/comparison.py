@@ -73,8 +73,8 @@ def ratio_table(reports):
     return table([["scenario", "figure", *("Push : " + name for name in names)], *ratio_rows(reports, names)])
 
 
-# How a sentence names a server whose figure is the measure.
-OWNER = {"Bun": "Bun's (µWebSockets)", "Redis": "Redis'", "floor": "the floor's"}
+# How a sentence names the CPU time of a server.
+OWNER = {"Bun": "Bun's (µWebSockets)", "Redis": "Redis'", "floor": "that of a bare `send()` per client"}
 
 
 def runs_of(reports, preset):
@@ -89,8 +89,8 @@ def cost_sentence(reports, preset, words):
     """What a delivery costs, as a part of the others' cost, or None."""
     figure, found = figure_of(preset, "CPU µs a delivery"), runs_of(reports, preset)
     spreads = ((name, figures.ratio(figure, found.get("Push", []), found.get(name, []))) for name in others(reports))
-    parts = ["%s of %s" % (figures.with_spread(spread), OWNER.get(name, name + "'s")) for name, spread in spreads if spread]
-    return "%s: Push takes %s CPU time." % (words, listed(parts)) if parts else None
+    parts = ["%s times %s" % (figures.with_spread(spread), OWNER.get(name, name + "'s")) for name, spread in spreads if spread]
+    return "%s: Push's CPU time is %s." % (words, listed(parts)) if parts else None
 
 
 def value_sentence(reports, figure, words, form):
@@ -125,13 +125,13 @@ def not_ahead(reports, wanted, words):
 def sentences(reports):
     """What holds, in words; those without a figure are left out."""
     return [sentence for sentence in (
-        cost_sentence(reports, "single", "A message to 1,000 clients, one at a time"),
+        cost_sentence(reports, "single", "One message at a time to 1,000 clients"),
         cost_sentence(reports, "burst", "Ten messages that wait for each of 1,000 clients"),
         cost_sentence(reports, "rooms", "Messages to 10,000 channels of one client each"),
         value_sentence(reports, figure_of("idle", "bytes"), "Memory of an idle client, in bytes",
                        lambda value: figures.number(value[0])),
         value_sentence(reports, figure_of("leave", "p99, µs"),
-                       "Wait of the others when 19,000 clients leave at once, 99 of 100 messages", milliseconds),
+                       "When 19,000 clients leave at once, 99 of 100 messages reach the others within", milliseconds),
         not_ahead(reports, 0, "Level with Push, or ahead in some rounds"),
         not_ahead(reports, -1, "Ahead of Push in every round"),
     ) if sentence]

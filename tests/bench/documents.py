@@ -6,6 +6,7 @@ around it is written by hand and has to hold with any figures.
 
 import os
 import re
+import textwrap
 
 import comparison
 import figures
@@ -20,17 +21,22 @@ BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", r
 def origin(heading, reports):
     rounds = [len(runs) for groups in figures.by_scenario(reports).values() for runs in groups.values()]
     versions = ", ".join(" ".join(filter(None, item)) for item in heading.get("versions", {}).items())
-    return "Measured on %s: %s. %s. %s rounds." % (
+    return wrapped("Measured on %s: %s. %s. %s rounds." % (
         heading.get("date", "?"), heading.get("machine", "?"), versions,
-        " to ".join(str(count) for count in dict.fromkeys((min(rounds), max(rounds)))))
+        " to ".join(str(count) for count in dict.fromkeys((min(rounds), max(rounds))))))
+
+
+def wrapped(text, indent=""):
+    return textwrap.fill(text, 136, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def bullets(heading, reports):
-    return "\n".join("- " + sentence for sentence in comparison.sentences(reports))
+    del heading
+    return "\n".join(wrapped("- " + sentence, "  ") for sentence in comparison.sentences(reports))
 
 
 def full_table(heading, reports):
-    return "%s\n\n%s\n\n%s" % (origin(heading, reports), comparison.ratio_table(reports), comparison.LEGEND)
+    return "%s\n\n%s\n\n%s" % (origin(heading, reports), comparison.ratio_table(reports), wrapped(comparison.LEGEND))
 
 
 BLOCKS = {"table": full_table, "sentences": bullets, "origin": origin}

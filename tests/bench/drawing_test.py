@@ -84,11 +84,23 @@ class Chart(unittest.TestCase):
         for element in tree.iter(SVG + "text"):
             self.assertTrue(0 <= float(element.get("x")) <= width)
 
+    def test_its_heading_fits_with_every_peer(self):
+        versions = {name: "12.34.56 (nginx 1.22.1)" if name == "Nchan" else "12.34.56" for name in compare.NAMES}
+        tree = draw([report(), report()], {"date": "2001-02-03", "machine": 90 * "m", "versions": versions})
+        for element in tree.iter(SVG + "text"):
+            if element.get("class") == "faint":
+                end = float(element.get("x")) + 6 * len(element.text)
+                self.assertLess(end, float(tree.get("width")), element.text)
+
     def test_it_follows_light_and_dark(self):
         self.assertIn("prefers-color-scheme: dark", draw([report()]).find(SVG + "style").text)
 
     def test_a_reader_without_eyes_gets_the_figures(self):
         self.assertIn("Push 1,000", draw([report()]).find(SVG + "desc").text)
+
+    def test_small_numbers_keep_two_digits(self):
+        self.assertEqual([figures.number(value) for value in (0, 0.0043, 0.052, 0.5, 12.34, 12345.6)],
+                         ["0.00", "0.0043", "0.052", "0.50", "12.3", "12,346"])
 
     def test_transports_are_told_apart_where_there_are_two(self):
         self.assertIn("Push, SSE", words(draw([report(), report(transport="sse")])))
@@ -158,7 +170,7 @@ class Comparison(unittest.TestCase):
         reports += [report("Bun", "single", cpu=cpu) for cpu in (0.8, 2)]
         reports += [report("Redis", "single", cpu=cpu) for cpu in (0.5, 0.5)]
         said = comparison.sentences(reports)
-        self.assertIn("0.38 (0.25 to 0.50) of Nchan's", said[0])
+        self.assertIn("0.38 (0.25 to 0.50) times Nchan's", said[0])
         self.assertRegex(said[1], r"^Level.*Bun 0.88 \(0.50 to 1.25\)\.$")
         self.assertRegex(said[2], r"^Ahead of Push.*Redis 2.00\.$")
         self.assertEqual(len(said), 3)

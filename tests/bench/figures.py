@@ -105,7 +105,9 @@ def with_spread(spread):
 
 
 def number(value):
-    """Three digits that count, and no more."""
+    """Three digits that count, and no more; two of what is small."""
+    if 0 < abs(value) < 0.1:
+        return "{:#.2g}".format(value)
     if abs(value) >= 100:
         return "{:,.0f}".format(value)
     return "{:.1f}".format(value) if abs(value) >= 10 else "{:.2f}".format(value)
