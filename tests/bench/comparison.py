@@ -122,16 +122,38 @@ def not_ahead(reports, wanted, words):
     return "%s: %s." % (words, "; ".join(parts)) if parts else None
 
 
+def single_sentence(reports):
+    return cost_sentence(reports, "single", "One message at a time to 1,000 clients")
+
+
+def memory_sentence(reports):
+    return value_sentence(reports, figure_of("idle", "bytes"), "Memory of an idle client, in bytes",
+                          lambda value: figures.number(value[0]))
+
+
+def leave_sentence(reports):
+    return value_sentence(reports, figure_of("leave", "p99, µs"),
+                          "When 19,000 clients leave at once, 99 of 100 messages reach the others within", milliseconds)
+
+
+def behind_sentence(reports):
+    return not_ahead(reports, -1, "Ahead of Push in every round")
+
+
 def sentences(reports):
     """What holds, in words; those without a figure are left out."""
     return [sentence for sentence in (
-        cost_sentence(reports, "single", "One message at a time to 1,000 clients"),
+        single_sentence(reports),
         cost_sentence(reports, "burst", "Ten messages that wait for each of 1,000 clients"),
         cost_sentence(reports, "rooms", "Messages to 10,000 channels of one client each"),
-        value_sentence(reports, figure_of("idle", "bytes"), "Memory of an idle client, in bytes",
-                       lambda value: figures.number(value[0])),
-        value_sentence(reports, figure_of("leave", "p99, µs"),
-                       "When 19,000 clients leave at once, 99 of 100 messages reach the others within", milliseconds),
+        memory_sentence(reports),
+        leave_sentence(reports),
         not_ahead(reports, 0, "Level with Push, or ahead in some rounds"),
-        not_ahead(reports, -1, "Ahead of Push in every round"),
+        behind_sentence(reports),
     ) if sentence]
+
+
+def summary(reports):
+    """The same as one short paragraph."""
+    return " ".join(filter(None, (part(reports) for part in (
+        single_sentence, memory_sentence, leave_sentence, behind_sentence))))

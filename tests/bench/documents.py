@@ -39,7 +39,12 @@ def full_table(heading, reports):
     return "%s\n\n%s\n\n%s" % (origin(heading, reports), comparison.ratio_table(reports), wrapped(comparison.LEGEND))
 
 
-BLOCKS = {"table": full_table, "sentences": bullets, "origin": origin}
+def paragraph(heading, reports):
+    del heading
+    return wrapped(comparison.summary(reports))
+
+
+BLOCKS = {"table": full_table, "sentences": bullets, "summary": paragraph, "origin": origin}
 
 
 def fill(text, heading, reports):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 sys.dont_write_bytecode = True
@@ -24,6 +25,7 @@ import comparison  # noqa: E402
 import documents  # noqa: E402
 import figures  # noqa: E402
 import machine  # noqa: E402
+import peers  # noqa: E402
 import servers  # noqa: E402
 
 SPEC = importlib.util.spec_from_loader("compare", importlib.machinery.SourceFileLoader(
@@ -54,6 +56,31 @@ def words(tree):
 
 def bars(tree, kind):
     return [float(element.get("width")) for element in tree.iter(SVG + "rect") if element.get("class") == kind]
+
+
+class Peers(unittest.TestCase):
+    def test_a_package_client_that_is_missing_or_fails_is_named_with_its_reason(self):
+        for command, words in ((["no-such-client", "pack"], "no-such-client"),
+                               (["sh", "-c", "echo first >&2; echo no such package >&2; exit 1"], "no such package")):
+            with self.assertRaisesRegex(peers.Unavailable, words):
+                peers.call(command, tempfile.gettempdir())
+
+    def test_a_peer_that_cannot_be_had_is_left_out(self):
+        def fetch(peer):
+            raise peers.Unavailable("no " + peer)
+
+        options = argparse.Namespace(server=compare.NAMES, transport="ws", smoke=False)
+        with unittest.mock.patch.object(peers, "is_there", lambda peer: peer == "Nchan"), \
+                unittest.mock.patch.object(peers, "fetch", fetch), contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(compare.get_peers(options), ["Push", "Nchan", "floor"])
+        for peer in ("Centrifugo", "Bun", "Redis"):
+            self.assertIn("goes on without %s: no %s" % (peer, peer), said.getvalue())
+
+    def test_every_peer_is_known_by_its_files_and_where_it_comes_from(self):
+        for server in servers.ALL.values():
+            if server.peer:
+                self.assertTrue(peers.FILES[server.peer])
+                self.assertTrue(server.peer in peers.PACKAGES or server.peer in peers.FETCHES)
 
 
 class Chart(unittest.TestCase):
@@ -182,6 +209,12 @@ class Comparison(unittest.TestCase):
                                  r"<!-- end of figures -->\nby hand, too\n$")
         self.assertNotIn("old", filled)
         self.assertEqual(documents.fill(filled, {"date": "2001-02-03"}, [report(), report("Nchan", rate=500)]), filled)
+
+    def test_each_block_can_be_generated_from_any_reports(self):
+        for name in documents.BLOCKS:
+            for reports in ([report()], [report(), report("Nchan")], [report("Nchan", "single", processes=0)]):
+                text = "<!-- figures: %s -->\n<!-- end of figures -->\n" % name
+                self.assertTrue(documents.fill(text, {}, reports).endswith("\n<!-- end of figures -->\n"))
 
     def test_pages_have_the_blocks_that_are_generated(self):
         found = [match[2] for page in documents.PAGES
