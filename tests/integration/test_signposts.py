@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from http1 import get, post, publish, request
+from http1 import Connection, get, post, publish, request
 from server import Server
 from sseclient import EventStream
 from wsclient import TEXT, WebSocket, frame
@@ -114,6 +114,30 @@ def test_actuator_links_to_its_pages_as_spring_boot_does(server):
     for link in links.values():
         if not link["templated"]:
             assert get(server.management, link["href"].removeprefix("http://test")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/actuator", "/actuator/health", "/actuator/health/readiness", "/actuator/prometheus",
+                                  "/metrics", "/actuator/metrics", "/actuator/metrics/process.uptime", "/actuator/loggers",
+                                  "/actuator/loggers/ROOT", "/nonsense"])
+def test_head_on_the_operators_port_is_answered_as_get_without_the_body(server, path):
+    """RFC 9110, 9.3.2; the next answer on the connection shows that no body came."""
+    with Connection(server.management) as connection:
+        status, _, headers = connection.send(f"HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n").read_head()
+        answer = connection.send(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").read_answer()
+        assert connection.send("GET /actuator/health HTTP/1.1\r\nHost: test\r\n\r\n").read_answer().json["status"] == "UP"
+    assert (status, headers["content-type"]) == (answer.status, answer.headers["content-type"])
+    assert int(headers["content-length"]) > 0 and headers.keys() == answer.headers.keys()
+
+
+@pytest.mark.parametrize("path, allow", [
+    ("/", "GET, HEAD, OPTIONS"), ("/actuator/health", "GET, HEAD, OPTIONS"),
+    ("/actuator/metrics/process.uptime", "GET, HEAD, OPTIONS"), ("/actuator/loggers/ROOT", "GET, HEAD, POST, OPTIONS")])
+def test_options_on_the_operators_port_names_the_methods_and_allows_no_page_more(server, path, allow):
+    answer = get(server.management, path, method="OPTIONS", headers=[
+        "Origin: http://localhost", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"])
+    assert (answer.status, answer.body, answer.headers["allow"]) == (204, b"", allow)
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert get(server.management, path, method="DELETE").headers["allow"] == allow
 
 
 def test_a_host_that_is_none_gets_into_no_link(server):
