@@ -95,6 +95,8 @@
 		"how long the position of a named client is kept after its last ack or its end")             \
 	X(direct, SWITCH, "push.direct", "on", "off: libwebsockets serves plain HTTP/1.1 clients, too")      \
 	X(console, SWITCH, "push.console", "on", "off: the web console is not served (with pushd)")          \
+	X(channels_list, SWITCH, "push.channels.list", "off",                                                \
+		"on: the management port lists the channels with the most subscribers, by name")             \
 	X(trace_url, TEXT, "push.trace.url", "",                                                             \
 		"where spans are sent by OTLP/HTTP, such as http://collector:4318/v1/traces; empty: no "     \
 		"tracing")                                                                                   \

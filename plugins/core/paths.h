@@ -29,6 +29,7 @@
 #define PUSH_PATH_PROMETHEUS    "/actuator/prometheus"
 #define PUSH_PATH_SHORT_METRICS "/metrics" /* the same; Prometheus asks for it unless told */
 #define PUSH_PATH_METRICS       "/actuator/metrics"
+#define PUSH_PATH_CHANNELS      "/actuator/channels"
 #define PUSH_PATH_LOGGERS       "/actuator/loggers"
 #define PUSH_PATH_LOGGER        "/actuator/loggers/ROOT" /* the one that can be changed */
 

@@ -132,6 +132,7 @@ static const struct page {
 	{PUSH_PATH_PROMETHEUS, metrics},
 	{PUSH_PATH_SHORT_METRICS, metrics},
 	{PUSH_PATH_METRICS, index_meters},
+	{PUSH_PATH_CHANNELS, index_channels},
 	{PUSH_PATH_LOGGERS, loggers_list},
 	{PUSH_PATH_LOGGER, loggers_get},
 };
