@@ -2,8 +2,9 @@
  * options.h - what an operator may set, as one table.
  *
  * A row of PUSH_OPTIONS_MAP is the single source of an option's name, type,
- * default and meaning: the parser, the environment names, `pushd --help`, the
- * README's table (tested against it) and the struct's fields come from it.
+ * default and meaning: the parser, the environment names, `pushd --help`,
+ * the table of docs/reference/options.md (made of it) and the struct's fields
+ * come from it.
  * A new option needs a row here, and a line in check() of options.c if it can
  * contradict another one.
  *

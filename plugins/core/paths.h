@@ -1,5 +1,5 @@
 /*
- * paths.h - the paths of both ports, as the README has them, and what a request for another one is answered.
+ * paths.h - the paths of both ports, as docs/reference/openapi.yaml has them, and what a request for another one is answered.
  *
  * Which of them a vhost serves is a matter of its mounts; this is for the texts of errors.
  */

@@ -91,6 +91,15 @@ def test_each_part_stands_on_a_page():
     assert {part for _, part in PLACES} == set(PARTS)
 
 
+def test_the_table_of_options_has_every_option_with_its_default_and_meaning():
+    rows = re.findall(r"^\| `(push\.[a-z.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$", (REFERENCE / "options.md").read_text(), re.M)
+    source = re.sub(r'"\s*\\?\n\s*"', "", (SOURCE / "plugins/core/options.h").read_text())
+    known = re.findall(r'X\(\w+, \w+, "(push\.[a-z.]+)", (?:"([^"]*)"|(\w+)),\s*\\?\s*"([^"]*)"\)', source)
+    assert len(known) > 40
+    assert rows == [(name, text or re.search(rf'#define {macro} "(.*)"', source)[1] if macro else text, meaning)
+                    for name, text, macro, meaning in known]
+
+
 def constants(names, folder):
     """The values of macros in the headers of plugins/, by compiling them."""
     headers = ["core/limits.h", "direct/limits.h", "redis/limits.h", "trace/limits.h", "core/wsframe.h"]

@@ -38,6 +38,7 @@ def text_of(*command):
     "usr/lib/push/plugins/libprotocol_push_ws.so", "usr/share/push/mounts/index.html", "etc/push/conf",
     "etc/push/conf.d/10-push", "etc/default/push", "usr/lib/systemd/system/push.service",
     "usr/lib/systemd/system/push@.service", "usr/share/doc/push/copyright", "usr/share/doc/push/README.md",
+    "usr/share/doc/push/docs/reference/options.md", "usr/share/doc/push/docs/concepts.svg",
     "usr/share/man/man8/pushd.8.gz", "usr/bin/push", "usr/lib/push/pushload", "usr/share/man/man1/push.1.gz",
     "usr/share/bash-completion/completions/push", "usr/share/zsh/vendor-completions/_push",
     "usr/share/fish/vendor_completions.d/push.fish"])
@@ -55,12 +56,12 @@ def test_a_password_of_redis_is_not_for_everybody(unpacked):
 
 
 def test_the_environment_file_names_every_option_with_its_default(unpacked):
-    known = re.findall(r"^\| `push\.[a-z.]+` \| `(PUSH_\w+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$",
-                       (SOURCE / "README.md").read_text(), re.M)  # which its own test compares with pushd
+    known = re.findall(r"^\| `(push\.[a-z.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$",
+                       (SOURCE / "docs/reference/options.md").read_text(), re.M)  # which its own test compares with pushd
     text = (unpacked / "etc/default/push").read_text()
     assert len(known) > 30
     for name, default, meaning in known:
-        assert f"\n# {meaning}\n#{name}={default}\n" in text
+        assert f"\n# {meaning}\n#{name.upper().replace('.', '_')}={default}\n" in text
     assert not re.findall("^[^#\n]", text, re.M), "something is set"
 
 
