@@ -1,4 +1,5 @@
-# Push in a container: pushd, push, lwsws, the plugins, the console and their libraries; no shell, no package manager.
+# Push in a container: pushd, push with its load tool, lwsws, the plugins, the console and their libraries; no shell, no
+# package manager.
 #
 #   docker build -t push --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) .
 #   docker run --rm -p 8080:8080 --read-only --cap-drop ALL --security-opt no-new-privileges push
@@ -37,6 +38,8 @@ COPY conf.d conf.d
 COPY mounts mounts
 COPY plugins plugins
 COPY server server
+# the load tool of push bench
+COPY tests/bench/src tests/bench/src
 # server/deps and server/lib.sh are what they were: nothing is built again
 RUN cmake --preset release -DPUSH_TESTS=OFF -DCMAKE_INSTALL_LIBDIR=lib && cmake --build --preset release --target push
 ARG SOURCE_DATE_EPOCH

@@ -86,7 +86,7 @@ unknown_packages() {
 need_packages() {
 	local missing unknown
 	command -v dpkg-query >/dev/null ||
-		die "this is no Debian: dpkg-query is missing" "install by hand what the README lists"
+		die "this is no Debian: dpkg-query is missing" "install by hand what server/deps lists"
 	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
 	say "installing from Debian:" $missing

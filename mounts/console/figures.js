@@ -1,8 +1,9 @@
 /*
- * figures.js - the server's own figures, from the operators' port.
+ * figures.js - the server's own figures, and its channels, from the operators' port.
  *
  * That port answers pages of another origin only if an operator allows it, with a header of its own in
- * conf.d/20-management.  Nothing is asked before someone types its URL.
+ * conf.d/20-management, and lists channels only where push.channels.list is on.  Nothing is asked before
+ * someone types its URL.
  */
 import {parseServer} from './address.js';
 import {byId, element, setText} from './dom.js';
@@ -11,6 +12,9 @@ import {fetchAnswer} from './request.js';
 
 const EVERY_MS = 2000;
 const METRICS = '/actuator/prometheus';
+const CHANNELS = '/actuator/channels';
+/* As many are listed at most (plugins/core/ranking.h). */
+const CHANNELS_MAX = 100;
 
 /* The lines of Prometheus' text format: name -> sum over all labels. */
 export function readMetrics(text) {
@@ -54,19 +58,43 @@ function show(now, last) {
 		element('dt', {textContent: label}), element('dd', {textContent: value})]));
 }
 
+/* What is said above the list: of the body of an answer, or of the error in place of one. */
+export function channelsHint({ok, body, error}) {
+	if (!ok)
+		return error;
+	if (!body.complete)
+		return 'Looking at all channels';
+	if (!body.channels.length)
+		return 'No channel has subscribers';
+	return body.channels.length < CHANNELS_MAX ? '' : `The ${CHANNELS_MAX} channels with the most subscribers`;
+}
+
+/* The rows stay while nothing changes: a reader may have marked some text in them. */
+function showChannels(answer, last) {
+	setText(byId('channel-list-hint'), channelsHint(answer));
+	byId('channel-list').hidden = !answer.ok || !answer.body.channels.length;
+	if (answer.ok && answer.text !== last?.text)
+		byId('channel-list-rows').replaceChildren(...answer.body.channels.map(({channel, subscribers}) => element('tr', {},
+			element('th', {scope: 'row', className: 'mono', textContent: channel, title: channel}),
+			element('td', {textContent: formatCount(subscribers)}))));
+}
+
 export function initFigures() {
 	let timer = 0;
 	let url = '';
 	let last = null;
+	let lastChannels = null;
 
 	const read = async (asked) => {
-		const answer = await fetchAnswer(`${asked}${METRICS}`);
+		const [answer, channels] = await Promise.all([METRICS, CHANNELS].map((path) => fetchAnswer(asked + path)));
 		if (asked !== url)
 			return;
 		if (answer.ok) {
 			const now = {sums: readMetrics(answer.text), at: performance.now()};
 			show(now, last);
 			last = now;
+			showChannels(channels, lastChannels);
+			lastChannels = channels;
 		}
 		setText(byId('management-error'), answer.ok ? '' : `${answer.status}: ${answer.error}`);
 		timer = setTimeout(read, EVERY_MS, asked);
@@ -75,7 +103,10 @@ export function initFigures() {
 		clearTimeout(timer);
 		url = '';
 		last = null;
+		lastChannels = null;
 		byId('server-figures').replaceChildren();
+		setText(byId('channel-list-hint'), '');
+		byId('channel-list').hidden = true;
 	};
 
 	byId('management-form').addEventListener('submit', (event) => {

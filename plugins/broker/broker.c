@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "broker.h"
+#include "channel_list.h"
 #include "client_publishes.h"
 #include "core/cors.h"
 #include "core/history_rules.h"
@@ -45,6 +46,7 @@ struct push_broker {
 	struct push_broker_host host;
 	struct push_debug_log log;
 	struct push_relief relief;
+	struct push_channel_list channel_list;
 	struct push_hub *hub;
 	struct push_engine *engine;
 	struct push_tracer *tracer;     /* NULL: nothing is traced */
@@ -240,6 +242,7 @@ push_broker_create(
 		&broker->options, &broker->counts->stats, seed, now_us(), on_hub_ready, broker);
 	if (!broker->hub)
 		goto fail_hub;
+	push_channel_list_init(&broker->channel_list, broker->hub, broker->shared);
 	push_relief_init(&broker->relief, broker->hub, &broker->counts->stats, broker->options.memory_max,
 		broker->shared ? push_shared_stats_workers(broker->shared) : 1);
 	broker->engine = create_engine(broker, seed, error);
@@ -311,6 +314,7 @@ free_if_unused(struct push_broker *broker)
 	if (!broker->orphaned || push_hub_subscriber_count(broker->hub))
 		return;
 	push_publisher_fini(&broker->publisher);
+	push_channel_list_fini(&broker->channel_list);
 	broker->engine->destroy(broker->engine);
 	push_hub_destroy(broker->hub);
 	push_tracer_destroy(broker->tracer);
@@ -461,6 +465,7 @@ push_broker_tick(struct push_broker *broker, uint64_t ticks)
 	if (broker->exporter)
 		push_exporter_tick(broker->exporter, now_us());
 	share_gauges(broker, now_us());
+	push_channel_list_tick(&broker->channel_list, now_us());
 	push_debug_log_tick(&broker->log, now_us());
 	check_drained(broker);
 }
@@ -589,6 +594,15 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 		push_redis_stats_render(&counts->redis, to);
 	if (broker->engine->render_state)
 		broker->engine->render_state(broker->engine, to);
+}
+
+static enum push_status
+ops_render_channels(struct push_broker *broker, struct push_buf *to)
+{
+	if (!broker->options.channels_list)
+		return PUSH_NOT_FOUND;
+	push_channel_list_render(&broker->channel_list, now_us(), to);
+	return PUSH_OK;
 }
 
 static struct push_subscriber *
@@ -891,6 +905,7 @@ push_broker_ops_table(void)
 		.memory = ops_memory,
 		.count_relieved_publish = ops_count_relieved_publish,
 		.subscriber_put_off = ops_subscriber_put_off,
+		.render_channels = ops_render_channels,
 	};
 
 	return &table;

@@ -169,6 +169,9 @@ struct push_broker_ops {
 
 	/* As subscriber_refuse, for a client that may try again later. */
 	void (*subscriber_put_off)(struct push_subscriber *subscriber, const char *text);
+
+	/* push_channel_list_render(); PUSH_NOT_FOUND: push.channels.list is off. */
+	enum push_status (*render_channels)(struct push_broker *broker, struct push_buf *to);
 };
 
 struct push_broker_link {

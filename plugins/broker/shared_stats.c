@@ -15,12 +15,23 @@
 
 /* pushd and the plugin are built together, but may be of two installations. */
 struct layout {
-	uint32_t mark, counts_bytes;
+	uint32_t mark, counts_bytes, rankings_bytes, unused;
 	uint64_t slot_count;
 	double start_time_s;              /* of the first worker; 0: none yet */
 	uint64_t restarts;                /* counted by pushd */
 	uint64_t log_lines_dropped;       /* by pushd */
 	uint32_t log_level, worker_count; /* of one generation */
+	uint64_t rankings_asked_us;       /* by the monotonic clock, which is one for all processes */
+};
+
+/*
+ * What a worker writes while others read: the sequence is odd meanwhile, and another one afterwards, so that
+ * a reader knows that it has read a mixture.
+ */
+struct shared_ranking {
+	uint32_t sequence, unused;
+	uint64_t found_us; /* 0: none */
+	struct push_ranking ranking;
 };
 
 struct memory {
@@ -30,17 +41,27 @@ struct memory {
 
 struct push_shared_stats {
 	struct memory *memory;
-	size_t bytes;
-	int fd; /* -1: mapped only */
+	size_t bytes, slot; /* slot: of a worker */
+	int fd;             /* -1: mapped only */
 };
 
 _Static_assert(sizeof(struct push_stats) % sizeof(uint64_t) == 0, "counters only, each of 64 bits");
 _Static_assert(sizeof(struct push_redis_stats) % sizeof(uint64_t) == 0, "counters only, each of 64 bits");
+_Static_assert(
+	sizeof(struct push_counts) % _Alignof(struct shared_ranking) == 0, "rankings follow the slots");
 
 static size_t
 bytes_of(size_t slot_count)
 {
-	return sizeof(struct memory) + slot_count * sizeof(struct push_counts);
+	return sizeof(struct memory) +
+	       slot_count * (sizeof(struct push_counts) + sizeof(struct shared_ranking));
+}
+
+/* One for each slot, behind the last of them. */
+static struct shared_ranking *
+rankings_of(struct memory *memory)
+{
+	return (struct shared_ranking *)(void *)(memory->slots + memory->layout.slot_count);
 }
 
 /* Takes the descriptor over. */
@@ -75,6 +96,7 @@ push_shared_stats_create(size_t slot_count)
 	if (shared)
 		shared->memory->layout = (struct layout){.mark = LAYOUT_MARK,
 			.counts_bytes = sizeof(struct push_counts),
+			.rankings_bytes = sizeof(struct shared_ranking),
 			.slot_count = slot_count};
 	return shared;
 }
@@ -166,8 +188,12 @@ clear_gauges(struct push_counts *counts)
 void
 push_shared_stats_ended(struct push_shared_stats *shared, size_t slot)
 {
+	struct shared_ranking *ranking = &rankings_of(shared->memory)[slot];
+
 	clear_gauges(&shared->memory->slots[slot]);
 	shared->memory->slots[slot].number = 0;
+	if (ranking->found_us)
+		ranking->found_us = 0;
 }
 
 void
@@ -202,10 +228,12 @@ push_shared_stats_join(struct push_counts **ret_mine)
 		return NULL;
 	layout = &shared->memory->layout;
 	if (layout->mark != LAYOUT_MARK || layout->counts_bytes != sizeof(struct push_counts) ||
-		slot >= layout->slot_count || shared->bytes < bytes_of(layout->slot_count)) {
+		layout->rankings_bytes != sizeof(struct shared_ranking) || slot >= layout->slot_count ||
+		shared->bytes < bytes_of(layout->slot_count)) {
 		push_shared_stats_leave(shared);
 		return NULL;
 	}
+	shared->slot = slot;
 	mine = &shared->memory->slots[slot];
 	clear_gauges(mine);
 	mine->cpu_before_s = mine->process.cpu_s;
@@ -213,6 +241,56 @@ push_shared_stats_join(struct push_counts **ret_mine)
 	*ret_mine = mine;
 	(void)unsetenv(VARIABLE); /* a second broker of this process counts for itself */
 	return shared;
+}
+
+uint64_t *
+push_shared_stats_rankings_asked(struct push_shared_stats *shared)
+{
+	return &shared->memory->layout.rankings_asked_us;
+}
+
+/* One that had the slot before may have died while it wrote: odd means that this one writes, too. */
+void
+push_shared_stats_put_ranking(
+	struct push_shared_stats *shared, const struct push_ranking *ranking, uint64_t now_us)
+{
+	struct shared_ranking *mine = &rankings_of(shared->memory)[shared->slot];
+	uint32_t writing = mine->sequence | 1;
+
+	__atomic_store_n(&mine->sequence, writing, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	mine->ranking = *ranking;
+	mine->found_us = now_us;
+	__atomic_store_n(&mine->sequence, writing + 1, __ATOMIC_RELEASE);
+}
+
+static bool
+read_ranking(const struct shared_ranking *from, struct shared_ranking *ret)
+{
+	uint32_t before = __atomic_load_n(&from->sequence, __ATOMIC_ACQUIRE);
+
+	*ret = *from;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return !(before & 1) && __atomic_load_n(&from->sequence, __ATOMIC_RELAXED) == before;
+}
+
+bool
+push_shared_stats_add_rankings(
+	const struct push_shared_stats *shared, uint64_t since_us, struct push_ranking *to)
+{
+	const struct memory *memory = shared->memory;
+	struct shared_ranking one;
+	bool has_all = true;
+
+	for (size_t i = 0; i < memory->layout.slot_count; i++) {
+		if (!memory->slots[i].number)
+			continue;
+		if (read_ranking(&rankings_of(shared->memory)[i], &one) && one.found_us >= since_us)
+			push_ranking_merge(to, &one.ranking);
+		else
+			has_all = false;
+	}
+	return has_all;
 }
 
 void

@@ -10,6 +10,9 @@
  *     ├ redis    ├ redis    ├ redis
  *     └ process  └ process  └ process
  *
+ * Behind the slots lies a list of channels for each (channel_list.h); its pages are not touched, and take no
+ * memory, before somebody asks.
+ *
  * When a worker ends, pushd takes its gauges back and leaves its counters; whoever gets the slot next counts
  * on from there.  The values are 64 bits wide and aligned: each is read whole, and the sum is of a moment
  * that is microseconds long.  Without pushd there is nothing to share, and a broker counts for itself.
@@ -19,6 +22,7 @@
 
 #include <stdbool.h>
 
+#include "core/ranking.h"
 #include "core/redis_stats.h"
 #include "core/stats.h"
 
@@ -101,6 +105,25 @@ push_shared_stats_join(struct push_counts **ret_mine);
 /* push_shared_stats_workers - how many share what is for all of them; at least 1. */
 uint32_t
 push_shared_stats_workers(const struct push_shared_stats *shared);
+
+/* push_shared_stats_rankings_asked - when somebody asked any worker for its channels (channel_list.h); 0:
+ * never. */
+uint64_t *
+push_shared_stats_rankings_asked(struct push_shared_stats *shared);
+
+/* push_shared_stats_put_ranking - show all workers which channels this one has; not sorted. */
+void
+push_shared_stats_put_ranking(
+	struct push_shared_stats *shared, const struct push_ranking *ranking, uint64_t now_us);
+
+/*
+ * push_shared_stats_add_rankings - merge what the workers have put there since then.
+ *
+ * Returns whether each of them has.
+ */
+bool
+push_shared_stats_add_rankings(
+	const struct push_shared_stats *shared, uint64_t since_us, struct push_ranking *to);
 
 /* push_shared_stats_leave - unmap.  NULL is allowed. */
 void

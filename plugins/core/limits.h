@@ -85,6 +85,14 @@
  * its answer may lie in the socket, and the loop reads that before it comes back to the timers. */
 #define PUSH_PONG_SECOND_LOOK_US 100000ull
 
+/* Channels that operators are shown, those with the most subscribers: as many as a person reads.  A longer
+ * name is cut, with an ellipsis: the default of push.channel.name.max fits. */
+#define PUSH_RANKING_CHANNELS_MAX   100
+#define PUSH_RANKING_NAME_BYTES_MAX 258
+
+/* Looked at for that in one tick, channels and empty buckets together: some 0.2 ms. */
+#define PUSH_RANKING_SLICE_MAX 2000
+
 /* Resolution of the timing wheel. */
 #define PUSH_TICK_US 10000ull
 

@@ -2,8 +2,9 @@
  * options.h - what an operator may set, as one table.
  *
  * A row of PUSH_OPTIONS_MAP is the single source of an option's name, type,
- * default and meaning: the parser, the environment names, `pushd --help`, the
- * README's table (tested against it) and the struct's fields come from it.
+ * default and meaning: the parser, the environment names, `pushd --help`,
+ * the table of docs/reference/options.md (made of it) and the struct's fields
+ * come from it.
  * A new option needs a row here, and a line in check() of options.c if it can
  * contradict another one.
  *
@@ -95,6 +96,8 @@
 		"how long the position of a named client is kept after its last ack or its end")             \
 	X(direct, SWITCH, "push.direct", "on", "off: libwebsockets serves plain HTTP/1.1 clients, too")      \
 	X(console, SWITCH, "push.console", "on", "off: the web console is not served (with pushd)")          \
+	X(channels_list, SWITCH, "push.channels.list", "off",                                                \
+		"on: the management port lists the channels with the most subscribers, by name")             \
 	X(trace_url, TEXT, "push.trace.url", "",                                                             \
 		"where spans are sent by OTLP/HTTP, such as http://collector:4318/v1/traces; empty: no "     \
 		"tracing")                                                                                   \

@@ -1,5 +1,5 @@
 /*
- * paths.h - the paths of both ports, as the README has them, and what a request for another one is answered.
+ * paths.h - the paths of both ports, as docs/reference/openapi.yaml has them, and what a request for another one is answered.
  *
  * Which of them a vhost serves is a matter of its mounts; this is for the texts of errors.
  */
@@ -29,6 +29,7 @@
 #define PUSH_PATH_PROMETHEUS    "/actuator/prometheus"
 #define PUSH_PATH_SHORT_METRICS "/metrics" /* the same; Prometheus asks for it unless told */
 #define PUSH_PATH_METRICS       "/actuator/metrics"
+#define PUSH_PATH_CHANNELS      "/actuator/channels"
 #define PUSH_PATH_LOGGERS       "/actuator/loggers"
 #define PUSH_PATH_LOGGER        "/actuator/loggers/ROOT" /* the one that can be changed */
 

@@ -14,7 +14,11 @@
 #define ACCEPT_BYTES_MAX 256
 #define HOST_BYTES_MAX   256
 
-/* For a list, and for Spring's links: `rel`, and what stands behind the path where that is a template. */
+/* A hundred names of 258 bytes, escaped at worst. */
+#define CHANNELS_BYTES_MAX (256 * 1024)
+
+/* For a list, and for Spring's links: `rel`, and what stands behind the path where that is a template.  The
+ * last one is there only if it is switched on. */
 static const struct page {
 	const char *path, *what, *rel, *more_rel, *more;
 } pages[] = {
@@ -28,7 +32,16 @@ static const struct page {
 	{PUSH_PATH_LOGGER, "the log's level; POST {\"configuredLevel\":\"DEBUG\"} changes it", NULL, NULL,
 		NULL},
 	{PUSH_PATH_LOGGERS, "all levels", "loggers", "loggers-name", "{name}"},
+	{PUSH_PATH_CHANNELS, "the channels with the most subscribers, as JSON", "channels", NULL, NULL},
 };
+
+static size_t
+page_count(const struct push_broker_link *link)
+{
+	bool lists_channels = link && link->ops->options(link->broker)->channels_list;
+
+	return LWS_ARRAY_SIZE(pages) - !lists_channels;
+}
 
 /* 0: not known. */
 static int
@@ -41,23 +54,23 @@ clients_port(const struct push_broker_link *link)
 }
 
 static void
-append_text_list(struct push_buf *to, int port)
+append_text_list(struct push_buf *to, size_t count, int port)
 {
 	push_buf_append_text(to, "Push, the operators' port\n\n");
-	for (size_t i = 0; i < LWS_ARRAY_SIZE(pages); i++)
+	for (size_t i = 0; i < count; i++)
 		push_buf_printf(to, "%-28s %s\n", pages[i].path, pages[i].what);
 	if (port)
 		push_buf_printf(to, "\nClients, publishers and the console: port %d\n", port);
 }
 
 static void
-append_html_list(struct push_buf *to, int port)
+append_html_list(struct push_buf *to, size_t count, int port)
 {
 	push_buf_append_text(to, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
 				 "<meta name=\"viewport\" content=\"width=device-width\"><title>Push, the "
 				 "operators' port</title>"
 				 "<h1>Push, the operators' port</h1><dl>");
-	for (size_t i = 0; i < LWS_ARRAY_SIZE(pages); i++)
+	for (size_t i = 0; i < count; i++)
 		push_buf_printf(
 			to, "<dt><a href=\"%s\">%s</a><dd>%s", pages[i].path, pages[i].path, pages[i].what);
 	push_buf_append_text(to, "</dl>");
@@ -77,9 +90,9 @@ index_root(struct lws *wsi, struct push_broker_link *link)
 
 	push_buf_init(&body, INDEX_BYTES_MAX);
 	if (is_html)
-		append_html_list(&body, clients_port(link));
+		append_html_list(&body, page_count(link), clients_port(link));
 	else
-		append_text_list(&body, clients_port(link));
+		append_text_list(&body, page_count(link), clients_port(link));
 	reply.content_type = is_html ? "text/html; charset=utf-8" : "text/plain; charset=utf-8";
 	return push_reply_send(wsi, reply, &body);
 }
@@ -101,7 +114,6 @@ index_actuator(struct lws *wsi, struct push_broker_link *link)
 {
 	struct push_buf body, base;
 
-	(void)link;
 	push_buf_init(&body, INDEX_BYTES_MAX);
 	push_buf_init(&base, PUSH_BUF_LINE_BYTES_MAX);
 	append_base(&base, wsi);
@@ -110,7 +122,7 @@ index_actuator(struct lws *wsi, struct push_broker_link *link)
 		body.status = base.status;
 	push_buf_printf(&body, "{\"_links\":{\"self\":{\"href\":\"%s%s\",\"templated\":false}",
 		base.bytes ? base.bytes : "", PUSH_PATH_ACTUATOR);
-	for (size_t i = 0; base.bytes && i < LWS_ARRAY_SIZE(pages); i++) {
+	for (size_t i = 0; base.bytes && i < page_count(link); i++) {
 		const struct page *page = &pages[i];
 
 		if (page->rel)
@@ -139,6 +151,22 @@ render(struct lws *wsi, struct push_broker_link *link, struct push_buf *text, in
 	*ret = push_reply_error(wsi, (struct push_response){.status = 503},
 		link ? push_status_text(PUSH_OUT_OF_MEMORY) : push_find_broker_trouble(wsi));
 	return false;
+}
+
+int
+index_channels(struct lws *wsi, struct push_broker_link *link)
+{
+	struct push_buf body;
+
+	if (!link)
+		return push_reply_error(
+			wsi, (struct push_response){.status = 503}, push_find_broker_trouble(wsi));
+	push_buf_init(&body, CHANNELS_BYTES_MAX);
+	if (link->ops->render_channels(link->broker, &body) == PUSH_OK)
+		return push_reply_send(wsi, (struct push_response){.status = 200, .no_store = true}, &body);
+	push_buf_fini(&body);
+	return push_reply_error(wsi, (struct push_response){.status = 404},
+		"channels are not listed here; push.channels.list=on switches the list on");
 }
 
 int

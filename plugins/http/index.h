@@ -14,6 +14,10 @@ index_root(struct lws *wsi, struct push_broker_link *link);
 int
 index_actuator(struct lws *wsi, struct push_broker_link *link);
 
+/* index_channels - those with the most subscribers, if push.channels.list is on. */
+int
+index_channels(struct lws *wsi, struct push_broker_link *link);
+
 /* index_meters - the names of all meters (core/meters.h). */
 int
 index_meters(struct lws *wsi, struct push_broker_link *link);

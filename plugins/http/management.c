@@ -132,6 +132,7 @@ static const struct page {
 	{PUSH_PATH_PROMETHEUS, metrics},
 	{PUSH_PATH_SHORT_METRICS, metrics},
 	{PUSH_PATH_METRICS, index_meters},
+	{PUSH_PATH_CHANNELS, index_channels},
 	{PUSH_PATH_LOGGERS, loggers_list},
 	{PUSH_PATH_LOGGER, loggers_get},
 };
@@ -146,27 +147,38 @@ meter_of(const char *path)
 										   : NULL;
 }
 
-static int
-refuse_method(struct lws *wsi, bool is_logger)
+/* HEAD is answered wherever GET is (RFC 9110, 9.3.2); the body is left out where it is written. */
+static bool
+is_read(enum push_method method)
 {
-	const struct push_response reply = {
-		.status = 405, .allow = is_logger ? "GET, POST" : "GET", .closes = true};
+	return method == PUSH_METHOD_GET || method == PUSH_METHOD_HEAD;
+}
 
+/* Of a method that has no answer of its own.  A body may follow, which nobody reads: the connection ends. */
+static int
+answer_method(struct lws *wsi, enum push_method method, bool is_logger)
+{
+	struct push_response reply = {.status = method == PUSH_METHOD_OPTIONS ? 204 : 405,
+		.allow = is_logger ? "GET, HEAD, POST, OPTIONS" : "GET, HEAD, OPTIONS",
+		.closes = true};
+
+	if (method == PUSH_METHOD_OPTIONS)
+		return push_response_send(wsi, &reply, false);
 	return push_reply_error(wsi, reply,
 		is_logger ? "method not allowed, use GET or POST" : "method not allowed, use GET");
 }
 
 static int
-answer_page(struct lws *wsi, const struct page *page, struct loggers_change **session)
+answer_page(
+	struct lws *wsi, const struct page *page, enum push_method method, struct loggers_change **session)
 {
 	bool is_logger = page->answer == loggers_get;
-	enum push_method method = push_request_method(wsi);
 
-	if (method == PUSH_METHOD_GET)
+	if (is_read(method))
 		return page->answer(wsi, push_find_broker(wsi));
 	if (method == PUSH_METHOD_POST && is_logger)
 		return loggers_post(wsi, push_find_broker(wsi), session);
-	return refuse_method(wsi, is_logger);
+	return answer_method(wsi, method, is_logger);
 }
 
 int
@@ -181,14 +193,14 @@ management_request(struct lws *wsi, struct loggers_change **session)
 	push_request_path(wsi, path, sizeof(path));
 	for (size_t i = 0; i < LWS_ARRAY_SIZE(pages); i++)
 		if (push_path_is(path, pages[i].path))
-			return answer_page(wsi, &pages[i], session);
+			return answer_page(wsi, &pages[i], method, session);
 	meter = meter_of(path);
-	if (meter && method == PUSH_METHOD_GET)
+	if (meter && is_read(method))
 		return index_meter(wsi, push_find_broker(wsi), meter);
 	if (meter)
-		return refuse_method(wsi, false);
+		return answer_method(wsi, method, false);
 	(void)push_path_not_found(PUSH_PORT_OPERATORS, path, &error);
-	reply.closes = method != PUSH_METHOD_GET;
+	reply.closes = !is_read(method);
 	return push_reply_error(wsi, reply, error.text);
 }
 

@@ -17,7 +17,7 @@
 /* What the command line says, of all commands: each uses its own. */
 struct cli_arguments {
 	const char *program; /* argv[0], for bench to find its tool beside it */
-	const char *url, *management, *from, *before, *name, *ttl, *key, *config, *plugins, *mounts;
+	const char *url, *management, *from, *before, *name, *ttl, *key, *config, *plugins, *mounts, *out;
 	bool sse, json, wait, retry, quiet, once;
 	uint64_t count, limit, clients, seconds;
 	const char *headers[CLI_HEADERS_MAX + 1];

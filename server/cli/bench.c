@@ -1,22 +1,28 @@
 /*
- * bench.c - push bench: runs the load tool (tests/bench, pushload) in a few scenarios and prints what it
- * found.
+ * bench.c - push bench: runs the load tool (tests/bench, pushload) in a few scenarios, prints what it found,
+ * and draws it (bench_chart.c).
  *
  * The tool lies beside the program's library folder when installed, and in its own folder of the build tree.
  * It checks each delivery: a row with faults says that the server, or this machine, did not hold what was
  * asked of it.
+ *
+ * The table goes to stdout; which scenario runs goes to stderr, on a terminal as one line that moves.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "bench_chart.h"
 #include "core/buf.h"
 #include "port_holders.h"
 #include "say.h"
@@ -26,15 +32,15 @@
 #define REPORT_BYTES_MAX  (1u << 20)
 #define CLIENTS_DEFAULT   2000
 #define SPARE_DESCRIPTORS 64
-#define OTHERS_CORES_MAX  0.2
 #define SECONDS_DEFAULT   3
+#define PICTURE_DEFAULT   "push-bench.svg"
+#define PROGRESS_MS       1000
 
 /* In a scenario: what the command line says. */
 #define CLIENTS_PLACEHOLDER "N"
 #define SECONDS_PLACEHOLDER "S"
 
-static const char *const places[] = {
-	"../lib/push/pushload", "../" LIBRARY_FOLDER "/push/pushload", "../tests/bench/pushload"};
+static const char *const places[] = {"../lib/push/pushload", "../tests/bench/pushload"};
 
 static const struct scenario {
 	const char *name;
@@ -52,10 +58,19 @@ static const struct scenario {
 						"--time", SECONDS_PLACEHOLDER}},
 };
 
+#define SCENARIO_COUNT (sizeof(scenarios) / sizeof(scenarios[0]))
+
+/* Whose memory a client is told by, and whose latency counts for one message at a time. */
+#define IDLE   0
+#define STEADY 3
+
 struct bench {
 	char tool[PATH_MAX], target[CLI_HOST_BYTES_MAX + 16], clients[24], seconds[24], pid[24];
+	const char *picture_path;
+	int picture_fd; /* -1: it cannot be written */
 	bool has_faults;
-	double others; /* the most cores that other programs have taken */
+	struct bench_result results[SCENARIO_COUNT];
+	struct bench_picture picture;
 };
 
 static bool
@@ -75,7 +90,8 @@ find_tool(struct bench *bench)
 		if (!access(bench->tool, X_OK))
 			return true;
 	}
-	say("bench: the load tool pushload is not installed: build the tests (cmake --build build/release)");
+	say("bench: the load tool pushload is not installed: build it (cmake --build build/release --target "
+	    "pushload)");
 	return false;
 }
 
@@ -141,15 +157,65 @@ exec_tool(const struct bench *bench, const struct scenario *scenario, int output
 	_exit(127);
 }
 
+static double
+seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* @began: 0: it begins. */
+static void
+show_progress(const struct scenario *scenario, double began)
+{
+	size_t number = (size_t)(scenario - scenarios) + 1;
+
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K%zu of %zu: %s, %.0f s", number, SCENARIO_COUNT, scenario->name,
+			began > 0 ? seconds_now() - began : 0);
+	else if (began <= 0)
+		say("bench: %zu of %zu: %s", number, SCENARIO_COUNT, scenario->name);
+}
+
+static void
+clear_progress(void)
+{
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
+}
+
+/* All that the tool writes, with a NUL behind it. */
+static void
+read_report(const struct scenario *scenario, int from, struct push_buf *to)
+{
+	struct pollfd readable = {.fd = from, .events = POLLIN};
+	double began = seconds_now();
+	char piece[4096];
+	ssize_t size = 1;
+
+	show_progress(scenario, 0);
+	while (size > 0) {
+		if (!poll(&readable, 1, PROGRESS_MS)) {
+			show_progress(scenario, began);
+			continue;
+		}
+		size = read(from, piece, sizeof(piece));
+		if (size > 0)
+			push_buf_append(to, piece, (size_t)size);
+	}
+	push_buf_append(to, "", 1);
+	clear_progress();
+}
+
 /* The tool's report; NULL: there is none. */
 static struct json_object *
 run_tool(const struct bench *bench, const struct scenario *scenario)
 {
 	struct json_object *report = NULL;
 	struct push_buf text;
-	char piece[4096];
 	int ends[2], status;
-	ssize_t size;
 	pid_t child;
 
 	if (pipe(ends))
@@ -162,10 +228,8 @@ run_tool(const struct bench *bench, const struct scenario *scenario)
 	}
 	close(ends[1]);
 	push_buf_init(&text, REPORT_BYTES_MAX);
-	while ((size = read(ends[0], piece, sizeof(piece))) > 0)
-		push_buf_append(&text, piece, (size_t)size);
+	read_report(scenario, ends[0], &text);
 	close(ends[0]);
-	push_buf_append(&text, "", 1);
 	if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
 		WEXITSTATUS(status) < 2 && text.status == PUSH_OK)
 		report = json_tokener_parse(text.bytes);
@@ -186,22 +250,102 @@ number(struct json_object *report, const char *name, const char *member)
 }
 
 static void
-print_report(struct bench *bench, const struct scenario *scenario, struct json_object *report)
+keep_report(struct bench *bench, const struct scenario *scenario, struct json_object *report)
 {
-	double faults = number(report, "faults", NULL);
+	size_t index = (size_t)(scenario - scenarios);
+	struct bench_picture *picture = &bench->picture;
+	struct bench_result *result = &bench->results[index];
 
-	printf("%-38s %10.0f %12.0f %9.1f %9.1f %8.2f %8.0f\n", scenario->name,
-		number(report, "publishes_per_s", NULL), number(report, "deliveries_per_s", NULL),
-		number(report, "latency_us", "p50") / 1e3, number(report, "latency_us", "p99") / 1e3,
-		number(report, "server", "cores"), faults);
-	if (scenario == &scenarios[0] && number(report, "server", "bytes_per_connection") > 0)
-		printf("%-38s %s clients, %.0f connected a second, %.0f bytes of memory each\n", "",
-			bench->clients, number(report, "connects_per_s", NULL),
-			number(report, "server", "bytes_per_connection"));
-	if (number(report, "others_cores", NULL) > bench->others)
-		bench->others = number(report, "others_cores", NULL);
-	if (faults > 0)
-		bench->has_faults = true;
+	*result = (struct bench_result){.name = scenario->name,
+		.is_idle = index == IDLE,
+		.publishes = number(report, "publishes_per_s", NULL),
+		.deliveries = number(report, "deliveries_per_s", NULL),
+		.half_ms = number(report, "latency_us", "p50") / 1e3,
+		.most_ms = number(report, "latency_us", "p99") / 1e3,
+		.cores = number(report, "server", "cores"),
+		.faults = number(report, "faults", NULL)};
+	if (index == IDLE) {
+		picture->clients = number(report, "subscribers", "opened");
+		picture->connects = number(report, "connects_per_s", NULL);
+		picture->bytes_each = number(report, "server", "bytes_per_connection");
+	}
+	if (index == STEADY)
+		picture->steady_ms = result->most_ms;
+	if (number(report, "others_cores", NULL) > picture->others)
+		picture->others = number(report, "others_cores", NULL);
+	bench->has_faults = bench->has_faults || result->faults > 0;
+}
+
+static void
+print_result(const struct bench *bench, const struct bench_result *result)
+{
+	const struct bench_picture *picture = &bench->picture;
+
+	printf("%-38s %10.0f %12.0f %9.1f %9.1f %8.2f %8.0f\n", result->name, result->publishes,
+		result->deliveries, result->half_ms, result->most_ms, result->cores, result->faults);
+	if (result->is_idle && picture->bytes_each > 0)
+		printf("%-38s %.0f clients, %.0f connected a second, %.0f bytes of memory each\n", "",
+			picture->clients, picture->connects, picture->bytes_each);
+	fflush(stdout);
+}
+
+/* Before the load: nobody waits half a minute for a picture that cannot be written. */
+static bool
+open_picture(struct bench *bench, const char *wanted)
+{
+	bench->picture_path = wanted ? wanted : PICTURE_DEFAULT;
+	bench->picture_fd = open(bench->picture_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (bench->picture_fd >= 0)
+		return true;
+	say("bench: %s cannot be written: %s%s", bench->picture_path, strerror(errno),
+		wanted ? "" : "; --out FILE names another place for the picture");
+	return !wanted;
+}
+
+/* Returns false if it is not, or not wholly, there. */
+static bool
+write_picture(const struct bench *bench)
+{
+	struct push_buf svg;
+	size_t written = 0;
+	ssize_t size = 0;
+
+	push_buf_init(&svg, BENCH_CHART_BYTES_MAX);
+	bench_chart_draw(&bench->picture, &svg);
+	if (ftruncate(bench->picture_fd, 0))
+		size = -1;
+	while (size >= 0 && written < svg.size) {
+		size = write(bench->picture_fd, svg.bytes + written, svg.size - written);
+		written += size > 0 ? (size_t)size : 0;
+	}
+	push_buf_fini(&svg);
+	if (size < 0 || svg.status != PUSH_OK)
+		say("bench: %s cannot be written: %s", bench->picture_path,
+			size < 0 ? strerror(errno) : push_status_text(svg.status));
+	return size >= 0 && svg.status == PUSH_OK;
+}
+
+static enum cli_exit
+conclude(struct bench *bench)
+{
+	bool is_drawn = bench->picture_fd >= 0 && write_picture(bench);
+	char folder[PATH_MAX];
+	bool is_relative = bench->picture_path[0] != '/' && getcwd(folder, sizeof(folder));
+
+	printf("\nThe load tool runs on this machine, too: a server on a machine of its own holds more.\n"
+	       "Next: push bench --clients 20000 for more idle clients (raise ulimit -n); push top "
+	       "meanwhile;\n"
+	       "docs/operate/sizing.md for how many machines; tests/bench/run in a clone for every "
+	       "scenario.\n");
+	if (bench->picture.others > BENCH_OTHERS_CORES_MAX)
+		say("bench: other programs took up to %.1f cores: do not trust these figures",
+			bench->picture.others);
+	if (bench->has_faults)
+		say("bench: there were faults: messages were lost or late, or connections failed");
+	if (is_drawn)
+		printf("Picture: %s%s%s\n", is_relative ? folder : "", is_relative ? "/" : "",
+			bench->picture_path);
+	return bench->has_faults ? CLI_NO : CLI_DONE;
 }
 
 static enum cli_exit
@@ -210,32 +354,36 @@ run_all(struct bench *bench)
 	printf("%-38s %10s %12s %9s %9s %8s %8s\n", "", "publishes", "deliveries", "half in", "99 % in",
 		"server", "faults");
 	printf("%-38s %10s %12s %9s %9s %8s\n", "scenario", "a second", "a second", "ms", "ms", "cores");
-	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+	for (size_t i = 0; i < SCENARIO_COUNT; i++) {
 		struct json_object *report = run_tool(bench, &scenarios[i]);
 
 		if (!report) {
 			say("bench: '%s' could not run", scenarios[i].name);
 			return CLI_NO;
 		}
-		print_report(bench, &scenarios[i], report);
+		keep_report(bench, &scenarios[i], report);
+		print_result(bench, &bench->results[i]);
 		json_object_put(report);
 	}
-	printf("\nThe load tool runs on this machine, too: a server on a machine of its own holds more.\n"
-	       "Next: push bench --clients 20000 for more idle clients (raise ulimit -n); push top "
-	       "meanwhile;\n"
-	       "k8s/SIZING.md for how many machines; tests/bench/run in a clone for every scenario.\n");
-	if (bench->others > OTHERS_CORES_MAX)
-		say("bench: other programs took up to %.1f cores: do not trust these figures", bench->others);
-	if (!bench->has_faults)
-		return CLI_DONE;
-	say("bench: there were faults: messages were lost or late, or connections failed");
-	return CLI_NO;
+	return conclude(bench);
+}
+
+/* One that a run has left empty goes. */
+static void
+close_picture(const struct bench *bench)
+{
+	if (bench->picture_fd < 0)
+		return;
+	if (!lseek(bench->picture_fd, 0, SEEK_END))
+		unlink(bench->picture_path);
+	close(bench->picture_fd);
 }
 
 enum cli_exit
 bench_run(const struct cli_arguments *arguments)
 {
-	struct bench bench = {.has_faults = false};
+	struct bench bench = {.picture_fd = -1};
+	enum cli_exit result;
 	struct url url;
 
 	if (!server_url(arguments, &url))
@@ -245,7 +393,7 @@ bench_run(const struct cli_arguments *arguments)
 		    "supported");
 		return CLI_USAGE;
 	}
-	if (!find_tool(&bench))
+	if (!find_tool(&bench) || !open_picture(&bench, arguments->out))
 		return CLI_NO;
 	snprintf(bench.target, sizeof(bench.target), "%s:%d",
 		strcmp(url.host, "localhost") ? url.host : "127.0.0.1", url.port);
@@ -255,5 +403,11 @@ bench_run(const struct cli_arguments *arguments)
 	snprintf(bench.seconds, sizeof(bench.seconds), "%llus",
 		(unsigned long long)(arguments->seconds ? arguments->seconds : SECONDS_DEFAULT));
 	find_server(&bench, &url);
-	return run_all(&bench);
+	bench.picture = (struct bench_picture){.server = bench.target,
+		.is_here = bench.pid[0] != '\0',
+		.results = bench.results,
+		.count = SCENARIO_COUNT};
+	result = run_all(&bench);
+	close_picture(&bench);
+	return result;
 }

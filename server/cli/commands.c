@@ -193,14 +193,16 @@ static const struct cli_command commands[] = {
 		.summary = "load a server and measure what it handles",
 		.details =
 			"Connects clients from this machine to the server, publishes, checks each delivery, "
-			"and prints\n"
-			"a short table: half a minute of full load. Do not run it against a server in use.",
+			"prints a short\n"
+			"table and draws a picture of it: half a minute of full load. Do not run it against\n"
+			"a server in use.",
 		.examples = "push bench\n"
-			    "push bench --clients 5000 --url http://10.0.0.7:8080",
+			    "push bench --clients 5000 --url http://10.0.0.7:8080 --out held.svg",
 		.options =
 			{
 				{"clients", CLI_COUNT, AT(clients), "N", "idle clients to connect (2000)"},
 				{"seconds", CLI_COUNT, AT(seconds), "N", "of each further scenario (3)"},
+				{"out", CLI_TEXT, AT(out), "FILE", "where the picture goes (push-bench.svg)"},
 				URL_OPTION,
 			},
 		.run = bench_run},

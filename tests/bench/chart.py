@@ -15,7 +15,7 @@ import figures
 WIDTH, MARGIN, COLUMNS = 880, 24, 2
 PANEL_WIDTH = (WIDTH - MARGIN * (COLUMNS + 1)) // COLUMNS
 BAR_HEIGHT, BAR_STEP = 14, 20
-TITLE_HEIGHT, PANEL_HEAD, PANEL_GAP = 64, 40, 22
+TITLE_HEIGHT, PANEL_HEAD, PANEL_GAP = 79, 40, 22
 NUMBER_WIDTH, LETTER_WIDTH = 70, 6.6  # at 12 px
 
 STYLE = """
@@ -91,11 +91,11 @@ def draw(heading, reports, title):
             parts += draw_panel(MARGIN + column * (PANEL_WIDTH + MARGIN), y, figure, bars, names_width)
         y += PANEL_HEAD + PANEL_GAP + BAR_STEP * max(len(bars) for _, bars in panels[row:row + COLUMNS])
     versions = ", ".join(" ".join(filter(None, item)) for item in heading.get("versions", {}).items())
-    most = max((len(found) for servers in figures.by_scenario(reports).values() for found in servers.values()),
-               default=0)
-    subtitle = ", ".join(filter(None, (heading.get("date"), versions)))
-    if most > 1:
-        subtitle += "; medians of %d runs, the thin line from the least to the most" % most
+    rounds = sorted({len(found) for servers in figures.by_scenario(reports).values() for found in servers.values()})
+    subtitle, spread = ", ".join(filter(None, (heading.get("date"), versions))), ""
+    if rounds and rounds[-1] > 1:
+        spread = "Medians of %s rounds; the thin line runs from the lowest to the highest" % (
+            " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1])))))
     summary = "; ".join("%s, %s: %s" % (figure.title, figure.unit, ", ".join(
         "%s %s" % (bar[0], figures.number(bar[2][0])) for bar in bars)) for figure, bars in panels)
     head = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %g" width="%d" height="%g" role="img">' % (
@@ -104,7 +104,8 @@ def draw(heading, reports, title):
             "<desc>%s</desc>" % xml.sax.saxutils.escape(summary), "<style>%s\n</style>" % STYLE,
             '<rect width="%d" height="%g" rx="6" class="paper"/>' % (WIDTH, y),
             text(MARGIN, MARGIN + 16, title, "title"), text(MARGIN, MARGIN + 35, subtitle, "faint"),
-            text(MARGIN, MARGIN + 50, heading.get("machine", ""), "faint")]
+            text(MARGIN, MARGIN + 50, heading.get("machine", ""), "faint"),
+            *([text(MARGIN, MARGIN + 65, spread, "faint")] if spread else [])]
     return "\n".join(head + parts + ["</svg>", ""])
 
 

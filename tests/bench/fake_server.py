@@ -59,6 +59,8 @@ class Subscriber:
     def event(self, name, data):
         if self.is_ws:
             text = b'{"event":"%s","data":%s}' % (name, data)
+            if self.server.joins:
+                text = b'{"event":"ping","data":{}}\n%s\n' % text
             if self.server.fragment and len(text) > 60:
                 self.write(frame(1, text[:20], False) + frame(9, b"between") + frame(0, text[20:50], False))
                 self.write(frame(0, text[50:]))
@@ -124,8 +126,9 @@ class FakeServer:
     """Use as a context manager; .port is where it listens."""
 
     def __init__(self, fault=None, every=0, dribble=False, fragment=False, chunked=False, crlf=False,
-                 count_format=b'{"subscribers":%d}'):
+                 count_format=b'{"subscribers":%d}', greets_after_s=None, joins=False):
         self.fault, self.every = fault, every
+        self.greets_after_s, self.joins = greets_after_s, joins
         self.dribble, self.fragment, self.chunked, self.crlf = dribble, fragment, chunked, crlf
         self.count_format = count_format
         self.injected = collections.Counter()
@@ -279,7 +282,13 @@ class FakeServer:
         else:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" +
                          (b"Transfer-Encoding: chunked\r\n" if self.chunked else b"") + b"\r\n")
+        if self.fault == "no greeting":
+            await writer.drain()
+            return
         subscriber = Subscriber(self, writer, query["channels"][0], "ws" if is_ws else "sse")
+        if self.greets_after_s is not None:
+            await asyncio.sleep(self.greets_after_s)  # it is answered, and no subscriber yet
+            subscriber.event(b"connected", b"{}")
         self.subscribers.append(subscriber)
         if is_ws:
             subscriber.event(b"ping", b"{}")

@@ -83,8 +83,31 @@ def median(figure, reports):
     return (statistics.median(values), min(values), max(values)) if values else None
 
 
+def ratio(figure, ours, theirs):
+    """Push's figure by the other's in the same round: (median, lowest, highest) over the rounds, None without any."""
+    found = [figure.value(mine) / figure.value(other) for mine, other in zip(ours, theirs)
+             if is_measured(figure, mine) and is_measured(figure, other) and figure.value(other) > 0]
+    return (statistics.median(found), min(found), max(found)) if found else None
+
+
+def standing(figure, spread):
+    """-1 where Push is behind in every round, 1 where it is ahead in every round, else 0: level."""
+    _, low, high = spread
+    if not figure.more:
+        low, high = 1 / high if high > 0 else 1, 1 / low if low > 0 else 1
+    return 1 if low > 1 else -1 if high < 1 else 0
+
+
+def with_spread(spread):
+    """0.45 (0.38 to 0.52), or one number where they are all the same."""
+    middle, low, high = map(number, spread)
+    return middle if low == high else "%s (%s to %s)" % (middle, low, high)
+
+
 def number(value):
-    """Three digits that count, and no more."""
+    """Three digits that count, and no more; two of what is small."""
+    if 0 < abs(value) < 0.1:
+        return "{:#.2g}".format(value)
     if abs(value) >= 100:
         return "{:,.0f}".format(value)
     return "{:.1f}".format(value) if abs(value) >= 10 else "{:.2f}".format(value)

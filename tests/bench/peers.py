@@ -1,12 +1,15 @@
-"""Gets the peers that Push is compared with, or tested beside, from Debian, and knows what it got.
+"""Gets the peers that Push is compared with, or tested beside, and knows what it got.
 
-They are downloaded by apt-get and unpacked below build/bench/peers, with those libraries that the machine does not
-have: nothing is installed, no service is started, and removing the folder removes them.
+Most are Debian's packages, downloaded by apt-get, with those libraries that the machine does not have.  Bun is a package
+of npm, and Centrifugo is built by the Go toolchain.  All are unpacked below build/bench/peers: nothing is installed, no
+service is started, and removing the folder removes them.
 """
 
 import fcntl
 import glob
+import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -17,12 +20,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HOME = os.path.join(ROOT, "build", "bench", "peers")
 TREE = os.path.join(HOME, "root")
 
-# What each peer is made of, and the files by which it is known to be there.
+# The Debian packages of each peer, and the files by which it is known to be there.
 PACKAGES = {"Nchan": ("nginx", "libnginx-mod-nchan"), "Redis": ("redis-server", "redis-tools"),
             "Valkey": ("valkey-server", "valkey-tools"), "HAProxy": ("haproxy",), "nginx": ("nginx",), "Caddy": ("caddy",)}
 FILES = {"Nchan": ("usr/sbin/nginx", "usr/lib/nginx/modules/ngx_nchan_module.so"), "Redis": ("usr/bin/redis-server",),
          "Valkey": ("usr/bin/valkey-server",), "HAProxy": ("usr/sbin/haproxy",),
-         "nginx": ("usr/sbin/nginx",), "Caddy": ("usr/bin/caddy",)}
+         "nginx": ("usr/sbin/nginx",), "Caddy": ("usr/bin/caddy",), "Bun": ("usr/local/bin/bun",),
+         "Centrifugo": ("usr/local/bin/centrifugo",)}
+CENTRIFUGO = "github.com/centrifugal/centrifugo/v6"
+CLIENT_S = 1800  # npm fetches 40 MB; Centrifugo takes minutes to compile, many on a busy machine
 
 
 class Unavailable(Exception):
@@ -44,18 +50,30 @@ def environment():
 
 
 def version(peer):
-    """As the programs say it themselves."""
+    """As the programs report it themselves."""
+    if peer in FETCHES:
+        return noted_version(peer.lower())
     program = path(FILES[peer][0])
     done = subprocess.run([program, "-v"], env=environment(), capture_output=True, text=True, check=False)
     found = re.search(r"(?:nginx/|v=|HAProxy version )([\d.]+)", done.stderr + done.stdout)
     if peer != "Nchan":
         return found[1] if found else ""
-    try:
-        with open(os.path.join(HOME, "libnginx-mod-nchan.version"), encoding="utf-8") as file:
-            module = re.sub(r"^\d+:|[+-].*", "", file.read().strip())
-    except OSError:
-        module = ""
+    module = re.sub(r"^\d+:|[+-].*", "", noted_version("libnginx-mod-nchan"))
     return "%s (nginx %s)" % (module, found[1]) if found else module
+
+
+def noted_version(package):
+    """The version that was noted when it was unpacked, or ''."""
+    try:
+        with open(os.path.join(HOME, package + ".version"), encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def note_version(package, text):
+    with open(os.path.join(HOME, package + ".version"), "w", encoding="utf-8") as file:
+        file.write(text + "\n")
 
 
 def is_installed(package):
@@ -93,23 +111,87 @@ def unpack(archive):
     subprocess.run(["dpkg", "-x", archive, TREE], check=True)
     done = subprocess.run(["dpkg-deb", "-f", archive, "Package", "Version"], capture_output=True, text=True, check=True)
     fields = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-    with open(os.path.join(HOME, fields["Package"] + ".version"), "w", encoding="utf-8") as file:
-        file.write(fields["Version"] + "\n")
+    note_version(fields["Package"], fields["Version"])
+
+
+def fetch_from_debian(peer, folder):
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise Unavailable("it is taken from Debian's packages, and there is no apt-get here")
+    packages = PACKAGES[peer] + tuple(name for package in PACKAGES[peer] for name in libraries_of(package))
+    download(dict.fromkeys(packages), folder)
+    for archive in sorted(glob.glob(os.path.join(folder, "*.deb"))):
+        unpack(archive)
+
+
+def call(command, folder, **environment):
+    """A package client's output.  Raises Unavailable with its last line."""
+    if not shutil.which(command[0]):
+        raise Unavailable("it is fetched with %s, which is not here" % command[0])
+    try:
+        done = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True,
+                              timeout=CLIENT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable("%s took more than %d s" % (" ".join(command), CLIENT_S)) from error
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise Unavailable("%s: %s" % (" ".join(command), reason))
+    return done.stdout
+
+
+def place(program, name):
+    """All at once: a program that is there is whole."""
+    os.makedirs(path("usr/local/bin"), exist_ok=True)
+    shutil.copy2(program, path("usr/local/bin/.%s" % name))
+    os.chmod(path("usr/local/bin/.%s" % name), 0o755)
+    os.replace(path("usr/local/bin/.%s" % name), path("usr/local/bin/%s" % name))
+
+
+def bun_package():
+    """The program of this machine; that without "baseline" needs AVX2."""
+    if platform.machine() == "aarch64":
+        return "@oven/bun-linux-aarch64"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return "@oven/bun-linux-x64" + ("" if " avx2" in file.read() else "-baseline")
+
+
+def fetch_bun(folder):
+    archive = call(["npm", "pack", "--silent", bun_package()], folder).split()[-1]
+    subprocess.run(["tar", "-xzf", archive, "package/bin/bun", "package/package.json"], cwd=folder, check=True)
+    with open(os.path.join(folder, "package/package.json"), encoding="utf-8") as file:
+        note_version("bun", json.load(file)["version"])
+    place(os.path.join(folder, "package/bin/bun"), "bun")
+
+
+def fetch_centrifugo(folder):
+    """The compiler's caches go with the folder: they are ten times as large as the program."""
+    caches = {"GOPATH": os.path.join(folder, "go"), "GOCACHE": os.path.join(folder, "cache"), "GOBIN": folder,
+              "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    call(["go", "install", CENTRIFUGO + "@latest"], folder, **caches)
+    program = os.path.join(folder, "centrifugo")
+    found = re.search(r"^\s*mod\s+\S+\s+v(\S+)", call(["go", "version", "-m", program], folder, **caches), re.M)
+    note_version("centrifugo", found[1] if found else "")
+    place(program, "centrifugo")
+
+
+FETCHES = {"Bun": fetch_bun, "Centrifugo": fetch_centrifugo}
+
+
+def source(peer):
+    """Where it comes from, in words."""
+    return {"Bun": "npm", "Centrifugo": "the Go module proxy (it is compiled: some minutes)"}.get(peer, "Debian's packages")
 
 
 def fetch(peer):
     """Raises Unavailable."""
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        raise Unavailable("it is taken from Debian's packages, and there is no apt-get here")
     os.makedirs(TREE, exist_ok=True)
     with open(os.path.join(HOME, "lock"), "w", encoding="utf-8") as lock, tempfile.TemporaryDirectory(dir=HOME) as folder:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: a program that is being replaced cannot be started
         if is_there(peer):
             return
-        packages = PACKAGES[peer] + tuple(name for package in PACKAGES[peer] for name in libraries_of(package))
-        download(dict.fromkeys(packages), folder)
-        for archive in sorted(glob.glob(os.path.join(folder, "*.deb"))):
-            unpack(archive)
+        if peer in FETCHES:
+            FETCHES[peer](folder)
+        else:
+            fetch_from_debian(peer, folder)
     if not is_there(peer):
         raise Unavailable("its packages are other ones than expected: see " + TREE)
 

@@ -93,6 +93,19 @@ class CleanServer(Case):
         self.clean(dribble=True, fragment=True)
         self.clean(transport="sse", dribble=True, chunked=True, crlf=True)
 
+    def test_with_a_greeting_nothing_is_due_before_it(self):
+        for transport in ("ws", "sse"):
+            with self.subTest(transport=transport):
+                _, report = self.clean("--greeting", transport=transport, greets_after_s=0.05)
+                self.assertEqual(report["subscribers"]["opened"], SUBSCRIBERS)
+
+    def test_percent_signs_in_a_path_are_characters(self):
+        self.clean("--ws-path", "/ws/messages?x=" + 20 * "%%22" + "&channels=%c")
+
+    def test_several_events_in_one_frame_are_all_taken(self):
+        _, report = self.clean(joins=True)
+        self.assertEqual(report["subscribers"]["pings"], 2 * SUBSCRIBERS + DELIVERIES)
+
     def test_every_way_of_pacing_is_clean(self):
         for args in (("--window", "1"), ("--publishers", "4"), ("--pipeline", "5"),
                      ("--publishers", "5", "--burst", "5", "--window", "2"), ("--publishers", "5", "--burst", "5"),
@@ -181,6 +194,12 @@ class FaultyServer(Case):
             code, report, text = run(server.port, transport="redis")
         self.assertEqual((code, report), (2, None))
         self.assertIn("NOPERM not you", text)
+
+    def test_a_connection_that_ends_before_its_greeting_has_failed(self):
+        with FakeServer(fault="no greeting") as server:
+            code, report, text = run(server.port, "--greeting")
+        self.assertEqual((code, report), (2, None))
+        self.assertIn("no subscriber could connect", text)
 
     def test_a_refused_handshake_is_told_with_what_the_server_said(self):
         with FakeServer(fault="no upgrade") as server:

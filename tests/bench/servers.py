@@ -1,11 +1,13 @@
-"""Starts a server, knows how pushload is to speak to it, and stops it: Push, Nchan, Redis and the floor.
+"""Starts a server, knows how pushload is to speak to it, and stops it: Push, its peers and the floor.
 
 Each is started anew for each run, on a port of its own, in the setting that its documentation recommends for speed
 with the promises nearest to Push's: one process that serves, no persistence, no access log, no limit that a run
-would meet.
+would meet.  Each sends what it sends by default: Push and the floor an event with the channel's name, Centrifugo too,
+Nchan, Bun and Redis less.
 """
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -71,8 +73,8 @@ class Server:
 
     name = None
     peer = None  # of peers.py; None: it is ours
-    transports = ("ws", "sse")
-    ready_text = None  # what it says when it is ready; None: it answers a request
+    transports = ("ws", "sse")  # a server of none of them is spoken to in its own way
+    ready_text = None  # what it prints when it is ready; None: it answers a request
 
     def __init__(self, build):
         self.build = build
@@ -225,6 +227,56 @@ class Redis(Server):
         return super().options("redis") + ["--publish-by", "redis", "--publish-body", "%m"]
 
 
+class Bun(Server):
+    """µWebSockets with its topics, as Bun has it built in; bun_server.js is the program."""
+
+    name = peer = "Bun"
+    transports = ("ws",)
+    ready_text = "Bun is ready"
+
+    def command(self):
+        return [peers.path("usr/local/bin/bun"), os.path.join(HERE, "bun_server.js")]
+
+    def environment(self):
+        self.port = free_port()
+        return {**os.environ, "PORT": str(self.port), "NODE_ENV": "production", "DO_NOT_TRACK": "1"}
+
+    def options(self, transport):
+        return super().options(transport) + ["--ws-path", "/subscribe/%c", "--publish-path", "/publish/%c",
+                                             "--publish-body", "%m", "--content-type", "text/plain"]
+
+
+class Centrifugo(Server):
+    """Its unidirectional transports, which need no client library, as Push's.  A channel without history, no tokens."""
+
+    name = peer = "Centrifugo"
+    CONNECT = "cf_connect=%%7B%%22subs%%22:%%7B%%22%c%%22:%%7B%%7D%%7D%%7D"  # {"subs":{"CHANNEL":{}}}
+
+    def command(self):
+        self.port = free_port()
+        config = os.path.join(self.work.name, "config.json")
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump({
+                "http_server": {"address": "127.0.0.1", "port": self.port},
+                "client": {"insecure": True, "allowed_origins": ["*"], "queue_max_size": 1 << 30},
+                "http_api": {"insecure": True},
+                "websocket": {"disabled": True},
+                "uni_websocket": {"enabled": True, "use_write_buffer_pool": True, "join_push_messages": True},
+                "uni_sse": {"enabled": True},
+                "log": {"level": "error"},
+            }, file)
+        return [peers.path("usr/local/bin/centrifugo"), "--config", config]
+
+    def environment(self):
+        return {**os.environ, "GOMAXPROCS": "1"}  # one core, as the others; more take more CPU time for each delivery
+
+    def options(self, transport):
+        # On a WebSocket the subscription begins after the handshake.
+        return super().options(transport) + ["--greeting"] + [
+            "--ws-path", "/connection/uni_websocket?" + self.CONNECT, "--sse-path", "/connection/uni_sse?" + self.CONNECT,
+            "--publish-path", "/api/publish", "--publish-body", '{"channel":"%c","data":"%m"}']
+
+
 class RedisBehind(Push):
     """Push with a Redis of its own behind it, which is not counted as the server."""
 
@@ -256,7 +308,13 @@ class FromRedis(RedisBehind):
             "--publish-target", "127.0.0.1:%d" % self.redis.port, "--publish-by", "redis", "--publish-body", "%m"]
 
 
-ALL = {server.name: server for server in (Push, Nchan, Redis, Floor, RedisBehind, FromRedis)}
+ALL = {server.name: server for server in (Push, Nchan, Centrifugo, Bun, Redis, Floor, RedisBehind, FromRedis)}
+
+
+def speaks(name, transport):
+    """Whether clients can connect to it in that way, or have a way of its own."""
+    transports = ALL[name].transports
+    return transport in transports or not {"ws", "sse"}.intersection(transports)
 
 
 def load(server, pushload, transport, extra, json_file):

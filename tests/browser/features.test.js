@@ -10,7 +10,7 @@ let server, other, browser, console_;
 before(async () => {
 	[server, other, browser] = await Promise.all([
 		// a browser on a busy machine may be slow to read a burst, and is not to be closed for it
-		Server.start({PUSH_HISTORY_SIZE: '5000', PUSH_CLIENT_QUEUE_MAX_SIZE: '16mb'}, {isOpen: true}),
+		Server.start({PUSH_HISTORY_SIZE: '5000', PUSH_CLIENT_QUEUE_MAX_SIZE: '16mb', PUSH_CHANNELS_LIST: 'on'}, {isOpen: true}),
 		Server.start(), launch(),
 	]);
 });
@@ -293,6 +293,33 @@ describe('the server\'s figures', () => {
 		const figure = (name) => console.page.locator('dt').filter({hasText: name}).locator('+ dd');
 		await figure('WebSocket clients').filter({hasText: /^1$/}).waitFor();
 		await figure('Sent to clients').filter({hasText: /^\d+ a second$/}).waitFor();
+	});
+
+	it('come with the channels with the most subscribers, if the server lists them', async () => {
+		const console = await open({channels: ['busy', '<b>quiet</b>']});
+		const listed = () => console.page.getByRole('region', {name: 'Channels with the most subscribers'}).getByRole('row').allInnerTexts();
+
+		await console.state('Connected');
+		const context = await browser.newContext();
+		await (await context.newPage()).goto(`${server.origin}/#channels=busy&transport=sse`);
+		await show(console, `http://127.0.0.1:${server.managementPort}`);
+		await console.page.getByRole('row', {name: 'busy 2'}).waitFor();
+		assert.deepEqual(await listed(), ['Channel\tSubscribers', 'busy\t2', '<b>quiet</b>\t1']);
+		await context.close();
+		await console.page.getByRole('row', {name: 'busy 1'}).waitFor();
+		await console.page.getByRole('button', {name: 'Stop', exact: true}).click();
+		await console.page.locator('#channel-list').waitFor({state: 'hidden'});
+	});
+
+	it('come without channels unless an operator allows their names, and the console says how', async () => {
+		const plain = await Server.start({}, {isOpen: true});
+
+		console_ = await Console.open(browser, plain);
+		await show(console_, `http://127.0.0.1:${plain.managementPort}`);
+		await console_.page.getByText('channels are not listed here; push.channels.list=on switches the list on').waitFor();
+		await console_.page.locator('dt').filter({hasText: 'WebSocket clients'}).waitFor();
+		assert.ok(await console_.page.locator('#channel-list').isHidden());
+		await plain.stop();
 	});
 
 	it('are closed to pages unless an operator opens them, and the console says so', async () => {

@@ -225,19 +225,35 @@ it('publishes, and a repeat with the same key once', async () => {
 	await receives(channel, [{n: 1}, 'next']);
 });
 
-for (const path of ['README.md', 'docs/javascript.md'])
-	it(`the example in ${path} works as it is`, async () => {
-		const text = readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-		const [, example] = /<!-- (?:test: page|run by: tests\/browser) -->\n```js\n([^]*?)```/.exec(text);
-		const lines = [];
+/* Runs the example of a page of the documentation; returns what it writes to the console. */
+async function run(path) {
+	const text = readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+	const [, example] = /<!-- run by: tests\/browser -->\n```js\n([^]*?)```/.exec(text);
+	const lines = [];
 
-		page.on('console', (message) => lines.push(message.text()));
-		await page.goto(`${server.origin}/favicon.svg`);
-		await page.evaluate((source) => import(URL.createObjectURL(new Blob([source.replace('/push.js', `${location.origin}/push.js`)],
-			{type: 'text/javascript'}))), example);
-		for (let n = 0; n < 200 && !lines.some((line) => line.endsWith('{hello: world}')); n++) {
-			await page.evaluate(() => dispatchEvent(new Event('click')));
-			await wait(50);
-		}
-		assert.ok(lines.includes('open') && lines.some((line) => line.endsWith('{hello: world}')), lines.join('\n'));
-	});
+	page.on('console', (message) => lines.push(message.text()));
+	await page.goto(`${server.origin}/favicon.svg`);
+	await page.evaluate((source) => import(URL.createObjectURL(new Blob([source.replace('/push.js', `${location.origin}/push.js`)
+		.replace('http://localhost:8080', location.origin)], {type: 'text/javascript'}))), example);
+	return lines;
+}
+
+it('the example of docs/javascript.md works as it is', async () => {
+	const lines = await run('docs/javascript.md');
+
+	for (let n = 0; n < 200 && !lines.some((line) => line.endsWith('{hello: world}')); n++) {
+		await page.evaluate(() => dispatchEvent(new Event('click')));
+		await wait(50);
+	}
+	assert.ok(lines.includes('open') && lines.some((line) => line.endsWith('{hello: world}')), lines.join('\n'));
+});
+
+it('the web page of README.md shows a message', async () => {
+	const lines = await run('README.md');
+
+	for (let n = 0; n < 200 && !lines.includes('hello'); n++) {
+		await server.publish('news', 'hello');
+		await wait(50);
+	}
+	assert.ok(lines.includes('hello'), lines.join('\n'));
+});

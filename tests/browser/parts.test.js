@@ -10,7 +10,7 @@ const mounts = process.env.TEST_MOUNTS ?? resolve(fileURLToPath(import.meta.url)
 const part = (name) => import(pathToFileURL(resolve(mounts, 'console', name)));
 
 const {DEFAULTS, historyUrl, parseChannels, parseServer, publishUrl, readFragment, subscribeUrl, writeFragment} = await part('address.js');
-const {readMetrics} = await part('figures.js');
+const {channelsHint, readMetrics} = await part('figures.js');
 const {elementSources, formatted, memberSource, prettyText} = await part('json.js');
 const {Latency} = await part('latency.js');
 const {publishBody, readMessage} = await part('publisher.js');
@@ -145,6 +145,16 @@ describe('figures', () => {
 		const sums = readMetrics('# HELP a b\n# TYPE a counter\na{t="ws \\" } 9"} 2\na{t="sse"} 3\nb 1.5e3\n');
 
 		assert.deepEqual([...sums], [['a', 5], ['b', 1500]]);
+	});
+
+	it('say of the channels whether these are all', () => {
+		const hint = (count, complete) => channelsHint({ok: true, body: {channels: Array(count).fill({}), complete}});
+
+		assert.equal(hint(0, false), 'Looking at all channels');
+		assert.equal(hint(0, true), 'No channel has subscribers');
+		assert.equal(hint(99, true), '');
+		assert.equal(hint(100, true), 'The 100 channels with the most subscribers');
+		assert.equal(channelsHint({ok: false, body: null, error: 'why'}), 'why');
 	});
 });
 

@@ -1,5 +1,5 @@
 """
-The pages in docs/, as a reader follows them: from top to bottom, command by command, on one machine.
+README.md and the pages in docs/, as a reader follows them: from top to bottom, command by command, on one machine.
 
 A block of commands (```sh) is run as it stands, and the block of text behind it (```text) is all that it prints.  A
 page is one sitting: what one block has published is there for the next.
@@ -268,4 +268,4 @@ class Reader:
 
 
 def pages():
-    return sorted((SOURCE / "docs").rglob("*.md"))
+    return [SOURCE / "README.md", *sorted((SOURCE / "docs").rglob("*.md"))]

@@ -1,7 +1,9 @@
 """What the tests with Redis do with Push itself: impatient nodes, clients that miss nothing, readiness."""
 
+import re
+
 from http1 import get
-from server import Server
+from server import SOURCE, Server
 from sseclient import EventStream
 from wsclient import PONG, WebSocket, frame
 
@@ -11,6 +13,16 @@ IMPATIENT = {"PUSH_REDIS_TIMEOUT": "2s", "PUSH_REDIS_PUBLISH_WAIT": "300ms", "PU
 
 def node(url, **more):
     return Server(**{**IMPATIENT, "PUSH_REDIS_URL": url, **more})
+
+
+def rights(*cases):
+    """What docs/redis.md gives Push's user in Redis, and adds in these cases of its table."""
+    page = (SOURCE / "docs/redis.md").read_text()
+    words = re.search(r"^ACL SETUSER push on >PASSWORD (.*)$", page, re.M)[1]
+    table = re.findall(r"^\| `(\+.*)` \| (.*) \|$", page, re.M)
+    assert all(any(case in when for _, when in table) for case in cases)
+    added = (more.replace("\\|", "|") for more, when in table if any(case in when for case in cases))
+    return " ".join([words, *added]).split()
 
 
 def two(url, **more):

@@ -1,4 +1,4 @@
-"""Every page in docs/ is true: its commands run and print what it shows, its links lead somewhere, and it is short."""
+"""README.md and every page in docs/ are true: its commands run and print what it shows, its links lead somewhere, and it is short."""
 
 import re
 
@@ -13,7 +13,7 @@ PAGES = pages()
 
 
 def name(page):
-    return str(page.relative_to(SOURCE / "docs"))
+    return str(page.relative_to(SOURCE)).removeprefix("docs/")
 
 
 def commands(page):
@@ -50,17 +50,34 @@ def anchors(page):
             for title in re.findall(r"^#+ (.+)$", text, re.M)}
 
 
-@pytest.mark.parametrize("page", [*PAGES, SOURCE / "README.md"], ids=lambda page: page.name)
-def test_each_link_to_a_file_or_a_heading_leads_there(page):
+def links(page):
+    """Each target in the project, its file and its heading."""
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"https?:|mailto:", target):
-            continue
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
+        if not re.match(r"https?:|mailto:", target):
+            path, _, anchor = target.partition("#")
+            yield target, (page.parent / path).resolve() if path else page, anchor
+
+
+@pytest.mark.parametrize("page", [*PAGES, SOURCE / "CONTRIBUTING.md", SOURCE / "SECURITY.md"], ids=name)
+def test_each_link_to_a_file_or_a_heading_leads_there(page):
+    for target, file, anchor in links(page):
         assert file.exists(), target
         if anchor and file.suffix == ".md":
             assert anchor in anchors(file), target
+
+
+def test_links_lead_from_the_readme_to_every_page():
+    reached, new = set(), {SOURCE / "README.md"}
+    while new:
+        reached |= new
+        new = {file for page in new for _, file, _ in links(page) if file in PAGES} - reached
+    assert set(PAGES) - reached == set()
+
+
+def test_each_command_of_the_readme_is_run_or_a_test_is_named_that_runs_it():
+    for block in read(SOURCE / "README.md"):
+        assert block.language in ("sh", "text") or "run by" in block.marks, block.title()
 
 
 def test_the_picture_of_the_concepts_has_every_word_that_users_see():

@@ -241,7 +241,7 @@ def test_a_client_that_goes_in_any_way_is_forgotten_at_once(server, end):
     assert publish(server.port, f"gone-{end}", 1).json == {"subscribers": 0}
 
 
-BY_LWS = pytest.mark.xfail(not DIRECT, strict=True, reason="lws lets it pass (README, 'What is known to fall short')")
+BY_LWS = pytest.mark.xfail(not DIRECT, strict=True, reason="lws lets it pass (docs/internals.md, 'Known to fall short')")
 
 
 @BY_LWS

@@ -288,9 +288,9 @@ def test_other_loggers_and_methods_are_refused(server):
     assert get(server.management, "/actuator/loggers/com.example").status == 404
     assert request(server.management, post("{}", path="/actuator/loggers/com.example")).status == 404
     answer = get(server.management, "/actuator/loggers/ROOT", method="DELETE")
-    assert answer.status == 405 and answer.headers["allow"] == "GET, POST"
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, POST, OPTIONS"
     answer = request(server.management, post("{}", path="/actuator/loggers"))
-    assert answer.status == 405 and answer.headers["allow"] == "GET"
+    assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD, OPTIONS"
     assert request(server.port, post('{"configuredLevel":"DEBUG"}', path="/actuator/loggers/ROOT")).status == 404
     assert get(server.port, "/actuator/loggers/ROOT").status == 404
     assert level(server) == "INFO"

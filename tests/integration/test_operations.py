@@ -496,9 +496,15 @@ def test_server_run_works_from_any_folder_says_where_to_go_and_ends_with_0(tmp_p
     process = Process(["env", "-C", tmp_path, (SOURCE / "server/run").resolve()],
                       {"SERVER_PORT": port, "MANAGEMENT_SERVER_PORT": management, "PUSH_DRAIN_DURATION": "100ms"})
     process.wait_for("Push is ready", 120)
-    for url in (f":{port}/messages", f":{port}/sse/messages", f":{port}/ws/messages", f":{management}/actuator/health"):
+    for url in (f":{port}/messages", f":{port}/sse/messages", f":{management}/actuator/health"):
         process.wait_for(re.escape(url))
-    assert publish(port, "a", 1).status == 202
+    subscribe, publish = (process.wait_for(f"^  {name} +(.+)")[1] for name in ("subscribe", "publish"))
+    client = Process(["bash", "-c", subscribe], {"PATH": "/usr/bin:/bin"})
+    client.wait_for("connected")
+    answer = subprocess.run(["bash", "-c", publish], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}, timeout=60)
+    assert answer.stdout == '{"subscribers":1}\n', answer
+    client.wait_for("^hello$")
+    client.kill()
     process.process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from xml.etree import ElementTree
 
 import pytest
 
@@ -16,6 +17,8 @@ from h2client import make_certificate
 from ports import free_port
 from push_command import (BROKEN, DONE, NO, PUSH, REFUSED, TRANSPORTS, UNAVAILABLE, UNREACHABLE, USAGE, Running, run)
 from server import BUILD, SOURCE, Server, environment
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 # How it ends
@@ -146,7 +149,7 @@ def test_help_names_every_command_and_what_each_needs():
     expected = {"sub": "from name json sse count retry quiet url header", "pub": "json ttl key wait url header",
                 "history": "from before limit json url header", "health": "management config",
                 "check": "config plugins mounts", "config": "json config plugins mounts", "top": "once management header",
-                "bench": "clients seconds url", "completion": ""}
+                "bench": "clients seconds out url", "completion": ""}
     for command, names in expected.items():
         assert options(command) == [f"--{name}" for name in [*names.split(), "help"]]
         text = subprocess.run([PUSH, command, "--help"], capture_output=True, text=True, check=True).stdout
@@ -304,9 +307,37 @@ def test_control_characters_do_not_reach_a_terminal(server):
         os.close(terminal)
 
 
-def test_bench_prints_what_the_server_holds(server):
-    code, lines, errors = run(server, "bench", "--clients", 50, "--seconds", 1)
+def test_bench_prints_and_draws_what_the_server_holds(server, tmp_path):
+    code, lines, errors = run(server, "bench", "--clients", 50, "--seconds", 1, "--out", tmp_path / "held.svg")
     assert code == DONE, errors
     rows = [line.split() for line in lines if re.search(r" 0$", line)]
     assert len(rows) == 5 and all(float(row[-5]) > 0 for row in rows), lines
     assert any(line.startswith("Next: ") for line in lines)
+    assert lines[-1] == f"Picture: {tmp_path}/held.svg"
+    assert re.findall(r"^push: bench: (\d of \d): .", errors, re.M) == [f"{number} of 5" for number in range(1, 6)]
+
+    tree = ElementTree.parse(tmp_path / "held.svg").getroot()
+    texts = [(float(node.get("x")), float(node.get("y")), node.text) for node in tree.iter(f"{SVG}text")]
+    words = [text for _, _, text in texts]
+    for wanted in ("What this machine holds", "50", "clients at once", "of memory a client", "deliveries a second",
+                   "99 % of messages within", f"Push 0.1.0 at 127.0.0.1:{server.port}, {time.strftime('%Y-%m-%d', time.gmtime())}"):
+        assert wanted in words, words
+    # each figure of the table stands in the picture
+    bars = [node for node in tree.iter(f"{SVG}rect") if node.get("class") == "bar"]
+    assert len(bars) == 4 and max(float(bar.get("width")) for bar in bars) > 300
+    for row in rows[1:]:
+        assert f"{round(float(row[-5])):,}" in words
+    width, height = float(tree.get("width")), float(tree.get("height"))
+    assert all(0 <= x <= width and 0 <= y <= height for x, y, _ in texts)
+
+
+def test_bench_says_before_it_begins_if_its_picture_cannot_be_written(server, tmp_path):
+    code, lines, errors = run(server, "bench", "--out", tmp_path / "none/held.svg")
+    assert (code, lines, errors) == (
+        NO, [], f"push: bench: {tmp_path}/none/held.svg cannot be written: No such file or directory\n")
+
+
+def test_bench_that_cannot_reach_the_server_leaves_no_picture(tmp_path):
+    code, _, errors = run(None, "bench", "--out", tmp_path / "held.svg", "--url", f"http://127.0.0.1:{free_port()}")
+    assert code == NO and "could not run" in errors, errors
+    assert not list(tmp_path.iterdir())

@@ -47,7 +47,7 @@ def test_what_is_kept_is_read_in_order(server, room):
     assert len({m["id"] for m in got["messages"]}) == 3
 
 
-def test_the_answer_has_the_form_that_the_readme_tells(server, room):
+def test_the_answer_has_the_form_that_the_page_on_history_shows(server, room):
     server.publish(room, "hello")
     body = get(server.port, f"/messages?channel={room}").body
     got = json.loads(body)

@@ -11,9 +11,9 @@ import subprocess
 import pytest
 
 from http1 import get, post, publish, request
-from redis_nodes import readiness, sse, two, ws
+from redis_nodes import readiness, rights, sse, two, ws
 from redis_servers import RedisServer, wait_until
-from server import SOURCE, Server
+from server import Server
 from wsclient import WebSocket
 
 
@@ -249,20 +249,18 @@ def test_lwsws_without_pushd_understands_the_origins_names_too(redis):
         assert client.message() == ("stock", "hello")
 
 
-def test_a_password_and_the_user_of_the_readme():
-    acl = re.search(r"^ACL SETUSER push (.*)$", (SOURCE / "README.md").read_text(), re.M)[1]
+def test_a_password_and_the_user_of_the_page_on_redis():
     with RedisServer("--requirepass", "gar@geheim") as redis:
         output = reaches(redis, PUSH_REDIS_URL=redis.url(":gar%40geheim@"))
         assert "geheim" not in output
-        redis.command("ACL", "SETUSER", "push", *acl.replace("PASSWORD", "s3cret").split())
+        redis.command("ACL", "SETUSER", "push", "on", ">s3cret", *rights())
         output = reaches(redis, PUSH_REDIS_URL=redis.url("push:s3cret@"))
         assert "s3cret" not in output and "refuses" not in output
 
 
-def test_the_user_of_the_readme_may_tell_how_many_a_message_was_written_to():
-    acl = re.search(r"^ACL SETUSER push (.*)$", (SOURCE / "README.md").read_text(), re.M)[1]
+def test_the_user_of_the_page_on_redis_may_tell_how_many_a_message_was_written_to():
     with RedisServer() as redis:
-        redis.command("ACL", "SETUSER", "push", *acl.replace("PASSWORD", "s3cret").split())
+        redis.command("ACL", "SETUSER", "push", "on", ">s3cret", *rights())
         one, other = two(redis.url("push:s3cret@"))
         with one, other, ws(other, "acl"):
             wait_until(lambda: one.metric("push_redis_peers") == other.metric("push_redis_peers") == 1, "they know each other")

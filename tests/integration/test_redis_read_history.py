@@ -1,14 +1,11 @@
 """GET /messages with Redis: what holds for the embedded broker, at whichever node, and what Redis can do to it."""
 
-import re
-
 import pytest
 
 from http1 import get, post, request
-from redis_nodes import node, readiness
+from redis_nodes import node, readiness, rights
 from redis_servers import Cluster, RedisServer, wait_until
 from resuming import WsReader, message, resumed
-from server import SOURCE
 from test_read_history import (  # noqa: F401  the same promises, with the servers of this file
     read, room, values, test_a_bad_channel_is_refused, test_a_bad_limit_is_refused,
     test_a_channel_without_history_is_404, test_a_limit_is_kept_and_more_is_told,
@@ -17,7 +14,7 @@ from test_read_history import (  # noqa: F401  the same promises, with the serve
     test_head_and_preflight_and_origins_are_answered, test_many_bytes_come_in_several_answers,
     test_an_answer_is_bounded_whatever_its_messages_need_for_escapes,
     test_names_are_percent_decoded_and_escaped, test_reads_and_publishes_share_a_connection,
-    test_the_answer_has_the_form_that_the_readme_tells, test_the_ids_are_those_of_clients,
+    test_the_answer_has_the_form_that_the_page_on_history_shows, test_the_ids_are_those_of_clients,
     test_what_is_kept_is_read_in_order, test_what_is_no_id_is_refused)
 
 KEPT = {"PUSH_HISTORY_SIZE": 20, "PUSH_HISTORY_TTL": "1m", "PUSH_HISTORY_RULES": "short:=3 off:=0 big:=5000"}
@@ -232,17 +229,14 @@ def test_in_a_cluster_a_slot_that_moves_keeps_its_messages_and_its_ids(room):
         assert values(read(two, room, since=since)) == [2]
 
 
-IN_A_CLUSTER = "+cluster|slots +spublish +ssubscribe +sunsubscribe +role"
-
-
 @pytest.mark.parametrize("kind", ["single", "sharded"])
-def test_the_user_of_the_readme_may_do_all_that_history_needs_and_nothing_is_denied(kind, room):
-    acl = re.search(r"^ACL SETUSER push (.*)$", (SOURCE / "README.md").read_text(), re.M)[1].replace("PASSWORD", "s3cret")
+def test_the_user_of_the_page_on_redis_may_do_all_that_history_needs_and_nothing_is_denied(kind, room):
+    acl = rights("history", *(["cluster"] if kind == "sharded" else []))
     with KINDS[kind][0]() as redis:
         servers = redis.nodes if kind == "sharded" else [redis]
         url = (redis.url if kind == "sharded" else redis.url()).replace("://", "://push:s3cret@")
         for at in servers:
-            at.command("ACL", "SETUSER", "push", *acl.split(), *(IN_A_CLUSTER.split() if kind == "sharded" else []))
+            at.command("ACL", "SETUSER", "push", "on", ">s3cret", *acl)
         with node(url, **KEPT, **KINDS[kind][1]) as one:
             client = WsReader(one.port, f"{room}&client={room}")
             client.position()

@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from http1 import get
+from push_command import PUSH
 from redis_servers import RedisServer
 from server import BUILD, PUSHD, SOURCE, Server, environment
 
@@ -31,11 +32,12 @@ def table(head, rows):
 
 
 def options():
-    known = re.findall(r"^  (PUSH_\w+) +(\S+)? {1,} *(.*)$", text_of([PUSHD, "--help"]), re.M)
+    # in columns: an empty default is blank
+    known = re.findall(r"^  (PUSH_.{37}) (\S*) +(.*)$", text_of([PUSHD, "--help"]), re.M)
     names = re.findall(r'"(push\.[a-z.]+)"', (SOURCE / "plugins/core/options.h").read_text())
     by_variable = {name.upper().replace(".", "_"): name for name in names}
     return table(("option", "default", "meaning"),
-                 [(f"`{by_variable[variable]}`", f"`{default}`" if default else "", meaning)
+                 [(f"`{by_variable[variable.strip()]}`", f"`{default}`" if default else "", meaning)
                   for variable, default, meaning in known])
 
 
@@ -57,7 +59,20 @@ def pushd():
     return f"```text\n{text_of([PUSHD, '--help'])}```\n"
 
 
-PARTS = {make.__name__: make for make in (options, metrics, pushd)}
+def push():
+    """What `push --help` says, and the options of each command."""
+    text = text_of([PUSH, "--help"])
+    names = re.findall(r"^  ([a-z]+) +\S", text.split("\nCommands\n")[1].split("\nOptions\n")[0], re.M)
+    rows = []
+    for name in names:
+        known = text_of([PUSH, name, "--help"]).split("\nOptions\n")[1].split("\nExit codes\n")[0]
+        known = re.sub(r"\n {26,}", " ", known)
+        rows += [(f"`push {name}`", f"`{option}`", meaning) for option, meaning in
+                 re.findall(r"^  (--\S+(?: '[^']+'| \S+)?) *\s (.+)$", known, re.M) if option != "--help"]
+    return f"```text\n{text}```\n\n" + table(("command", "option", "meaning"), rows)
+
+
+PARTS = {make.__name__: make for make in (options, metrics, push, pushd)}
 PLACES = [(page, part[1]) for page in sorted(REFERENCE.glob("*.md")) for part in GENERATED.findall(page.read_text())]
 
 
@@ -74,6 +89,15 @@ def test_the_page_shows_what_the_program_says(page, part):
 
 def test_each_part_stands_on_a_page():
     assert {part for _, part in PLACES} == set(PARTS)
+
+
+def test_the_table_of_options_has_every_option_with_its_default_and_meaning():
+    rows = re.findall(r"^\| `(push\.[a-z.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$", (REFERENCE / "options.md").read_text(), re.M)
+    source = re.sub(r'"\s*\\?\n\s*"', "", (SOURCE / "plugins/core/options.h").read_text())
+    known = re.findall(r'X\(\w+, \w+, "(push\.[a-z.]+)", (?:"([^"]*)"|(\w+)),\s*\\?\s*"([^"]*)"\)', source)
+    assert len(known) > 40
+    assert rows == [(name, text or re.search(rf'#define {macro} "(.*)"', source)[1] if macro else text, meaning)
+                    for name, text, macro, meaning in known]
 
 
 def constants(names, folder):

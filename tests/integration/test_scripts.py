@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from server import SOURCE, environment
+from server import DEPS, SOURCE, environment
 
 HAS_MOUNTS = not subprocess.run(["unshare", "--mount", "mount", "--bind", "/tmp", "/tmp"], capture_output=True).returncode
 READ_ONLY = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; exec "$1/server/run"'
@@ -111,6 +111,13 @@ def test_what_was_left_by_another_recipe_is_not_gone_on_with(clone):
 def test_cmake_without_the_libraries_says_what_to_run(tmp_path):
     code, out = run("cmake", "-S", SOURCE, "-B", tmp_path / "build", f"-DPUSH_DEPS={tmp_path}/none")
     assert code == 1 and f"no lwsws in {tmp_path}/none: run ./server/deps first" in " ".join(out.split()), out
+
+
+def test_what_is_built_and_installed_without_the_tests_has_the_load_tool_of_push_bench(tmp_path):
+    code, out = run("cmake", "-G", "Ninja", "-S", SOURCE, "-B", tmp_path, "-DPUSH_TESTS=OFF", f"-DPUSH_DEPS={DEPS}")
+    assert code == 0, out
+    assert "Linking C executable tests/bench/pushload" in run("ninja", "-C", tmp_path, "-n", "push")[1]
+    assert '/lib/push" TYPE EXECUTABLE FILES "' in (tmp_path / "tests/bench/src/cmake_install.cmake").read_text()
 
 
 def test_the_package_is_made_in_one_command_that_ends_with_what_to_do_next(clone):

@@ -2,10 +2,12 @@
 
 import json
 import re
+from contextlib import ExitStack
 
 import pytest
 
-from http1 import get, post, publish, request
+from http1 import Connection, get, post, publish, request
+from redis_servers import RedisServer, wait_until
 from server import Server
 from sseclient import EventStream
 from wsclient import TEXT, WebSocket, frame
@@ -116,9 +118,71 @@ def test_actuator_links_to_its_pages_as_spring_boot_does(server):
             assert get(server.management, link["href"].removeprefix("http://test")).status == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/actuator", "/actuator/health", "/actuator/health/readiness", "/actuator/prometheus",
+                                  "/metrics", "/actuator/metrics", "/actuator/metrics/process.uptime", "/actuator/loggers",
+                                  "/actuator/loggers/ROOT", "/nonsense"])
+def test_head_on_the_operators_port_is_answered_as_get_without_the_body(server, path):
+    """RFC 9110, 9.3.2; the next answer on the connection shows that no body came."""
+    with Connection(server.management) as connection:
+        status, _, headers = connection.send(f"HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n").read_head()
+        answer = connection.send(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").read_answer()
+        assert connection.send("GET /actuator/health HTTP/1.1\r\nHost: test\r\n\r\n").read_answer().json["status"] == "UP"
+    assert (status, headers["content-type"]) == (answer.status, answer.headers["content-type"])
+    assert int(headers["content-length"]) > 0 and headers.keys() == answer.headers.keys()
+
+
+@pytest.mark.parametrize("path, allow", [
+    ("/", "GET, HEAD, OPTIONS"), ("/actuator/health", "GET, HEAD, OPTIONS"),
+    ("/actuator/metrics/process.uptime", "GET, HEAD, OPTIONS"), ("/actuator/loggers/ROOT", "GET, HEAD, POST, OPTIONS")])
+def test_options_on_the_operators_port_names_the_methods_and_allows_no_page_more(server, path, allow):
+    answer = get(server.management, path, method="OPTIONS", headers=[
+        "Origin: http://localhost", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"])
+    assert (answer.status, answer.body, answer.headers["allow"]) == (204, b"", allow)
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert get(server.management, path, method="DELETE").headers["allow"] == allow
+
+
 def test_a_host_that_is_none_gets_into_no_link(server):
     data = b'GET /actuator HTTP/1.1\r\nHost: a"b\r\n\r\n'
     assert request(server.management, data).json["_links"]["health"]["href"] == "/actuator/health"
+
+
+def channels(server):
+    """None: not all workers have looked yet."""
+    listed = get(server.management, "/actuator/channels").json
+    return [(item["channel"], item["subscribers"]) for item in listed["channels"]] if listed["complete"] else None
+
+
+def test_channels_are_not_listed_unless_an_operator_says_so(server):
+    answer = get(server.management, "/actuator/channels")
+    assert (answer.status, answer.error) == \
+        (404, "channels are not listed here; push.channels.list=on switches the list on")
+    assert "/actuator/channels" not in get(server.management, "/").text
+    assert "on the operators' port" in get(server.port, "/actuator/channels").error
+
+
+def test_the_channels_with_the_most_subscribers_come_first():
+    with Server(PUSH_CHANNELS_LIST="on") as server:
+        assert channels(server) == []  # at once, where there are few
+        with EventStream(server.port, "a,b%22") as sse, WebSocket(server.port, "a") as ws:
+            assert sse.raw() and ws.read_frame()
+            wait_until(lambda: channels(server) == [("a", 2), ('b"', 1)], "both channels")
+        wait_until(lambda: channels(server) == [], "their end")
+        assert "/actuator/channels" in get(server.management, "/").text
+        assert get(server.management, "/actuator").json["_links"]["channels"]["href"] == "http://test/actuator/channels"
+
+
+def test_the_channels_of_all_workers_are_one_list():
+    with RedisServer() as redis, \
+            Server(PUSH_REDIS_URL=redis.url(), PUSH_WORKERS=2, PUSH_CHANNELS_LIST="on") as server, ExitStack() as streams:
+        for number in range(20):  # the kernel spreads them over both
+            assert streams.enter_context(EventStream(server.port, f"all,{number}")).raw()
+        workers = re.findall(r'^push_worker_connections\{worker="\d"\} (\d+)$',
+                             get(server.management, "/metrics").text, re.M)
+        assert len(workers) == 2 and sum(map(int, workers)) == 20
+        expected = [("all", 20), *((name, 1) for name in sorted(str(number) for number in range(20)))]
+        for _ in range(6):  # whichever worker is asked
+            wait_until(lambda: channels(server) == expected, "the sum")
 
 
 def test_metrics_is_the_page_for_prometheus(server):

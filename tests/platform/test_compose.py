@@ -197,7 +197,7 @@ class Project:
         return sum(int(float(count)) for count in re.findall(r"^push_connections\{.*\} (\S+)$", text, re.M))
 
     def replace(self, container):
-        """As the README says it."""
+        """As docs/deploy/docker.md says it."""
         self.docker("stop", "--time", "60", container)
         self.docker("rm", container)
         self("up", "--detach", "--no-deps", "--no-recreate", "--wait", "push")

@@ -69,10 +69,10 @@ def test_it_is_under_25_mb(root):
     assert sum(path.stat().st_size for path in files_of(root)) < SIZE_BYTES_MAX
 
 
-def test_programs_are_pushd_push_and_lwsws_and_nothing_else(root):
+def test_programs_are_pushd_push_with_its_load_tool_and_lwsws_and_nothing_else(root):
     programs = {str(path.relative_to(root)) for path in files_of(root) if path.stat().st_mode & 0o111 and is_elf(path)}
     others = {name for name in programs if not re.search(r"\.so(\.[0-9.]+)?$", name)}
-    assert others == {"usr/bin/pushd", "usr/bin/push", "usr/bin/lwsws"}
+    assert others == {"usr/bin/pushd", "usr/bin/push", "usr/bin/lwsws", "usr/lib/push/pushload"}
     # nothing but these is executable: no script has anything to run it
     assert all(is_elf(path) for path in files_of(root) if path.stat().st_mode & 0o111)
 

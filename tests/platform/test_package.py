@@ -38,6 +38,7 @@ def text_of(*command):
     "usr/lib/push/plugins/libprotocol_push_ws.so", "usr/share/push/mounts/index.html", "etc/push/conf",
     "etc/push/conf.d/10-push", "etc/default/push", "usr/lib/systemd/system/push.service",
     "usr/lib/systemd/system/push@.service", "usr/share/doc/push/copyright", "usr/share/doc/push/README.md",
+    "usr/share/doc/push/docs/reference/options.md", "usr/share/doc/push/docs/concepts.svg",
     "usr/share/man/man8/pushd.8.gz", "usr/bin/push", "usr/lib/push/pushload", "usr/share/man/man1/push.1.gz",
     "usr/share/bash-completion/completions/push", "usr/share/zsh/vendor-completions/_push",
     "usr/share/fish/vendor_completions.d/push.fish"])
@@ -55,12 +56,12 @@ def test_a_password_of_redis_is_not_for_everybody(unpacked):
 
 
 def test_the_environment_file_names_every_option_with_its_default(unpacked):
-    known = re.findall(r"^\| `push\.[a-z.]+` \| `(PUSH_\w+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$",
-                       (SOURCE / "README.md").read_text(), re.M)  # which its own test compares with pushd
+    known = re.findall(r"^\| `(push\.[a-z.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$",
+                       (SOURCE / "docs/reference/options.md").read_text(), re.M)  # which its own test compares with pushd
     text = (unpacked / "etc/default/push").read_text()
     assert len(known) > 30
     for name, default, meaning in known:
-        assert f"\n# {meaning}\n#{name}={default}\n" in text
+        assert f"\n# {meaning}\n#{name.upper().replace('.', '_')}={default}\n" in text
     assert not re.findall("^[^#\n]", text, re.M), "something is set"
 
 
@@ -98,6 +99,8 @@ for i in $(seq 100); do grep hello /tmp/events && break; sleep 0.1; done
 push pub deb greetings --url "127.0.0.1:$SERVER_PORT"
 for i in $(seq 100); do grep greetings /tmp/events && break; sleep 0.1; done
 curl -sS "http://127.0.0.1:$SERVER_PORT/" | grep -o '<title>.*</title>'
+cd /tmp
+push bench --clients 20 --seconds 1 --url "127.0.0.1:$SERVER_PORT" && grep -o 'What this machine holds</text>' push-bench.svg
 kill -TERM $pushd
 wait $pushd
 echo "ended with $?"
@@ -116,6 +119,7 @@ def test_installed_by_dpkg_it_serves_until_it_is_removed(root, package):
     assert '{"subscribers":1}' in out and 'data:{"channel":"deb","message":"hello"}' in out, out
     assert 'data:{"channel":"deb","message":"greetings"}' in out, out
     assert "<title>" in out and "ended with 0" in out, out
+    assert "Picture: /tmp/push-bench.svg\nWhat this machine holds" in out, out
 
     root.run("sh", "-c", "echo '# mine' >>/etc/push/conf.d/10-push")
     assert "goes on" in root.run("dpkg", "-i", "/tmp/push.deb").stdout, "an upgrade says what to do"

@@ -158,6 +158,42 @@ restarts_are_counted_by_pushd_and_told_by_any_worker(void **state)
 	push_shared_stats_destroy(shared);
 }
 
+static void
+channels_of_all_workers_are_added_up_and_one_that_has_none_is_missed(void **state)
+{
+	struct push_shared_stats *shared = push_shared_stats_create(SLOTS);
+	struct worker first = start(shared, 0), second = start(shared, 2);
+	struct push_ranking *mine = calloc(1, sizeof(*mine)), *all = calloc(1, sizeof(*all));
+
+	(void)state;
+	push_ranking_offer(mine, "a", 1, 2);
+	assert_false(push_shared_stats_add_rankings(first.shared, 1, all));
+	push_shared_stats_put_ranking(first.shared, mine, 10);
+	assert_false(push_shared_stats_add_rankings(second.shared, 1, all));
+	push_ranking_clear(all);
+	push_shared_stats_put_ranking(second.shared, mine, 20);
+	assert_true(push_shared_stats_add_rankings(first.shared, 10, all));
+	assert_int_equal(all->count, 1);
+	assert_int_equal(all->items[0].subscribers, 4);
+
+	/* what is old is not shown */
+	push_ranking_clear(all);
+	assert_false(push_shared_stats_add_rankings(first.shared, 11, all));
+	assert_int_equal(all->items[all->order[0]].subscribers, 2);
+
+	/* whoever has the slot next has not looked yet */
+	stop(shared, 2, &second);
+	second = start(shared, 2);
+	push_ranking_clear(all);
+	assert_false(push_shared_stats_add_rankings(first.shared, 1, all));
+	assert_int_equal(all->items[all->order[0]].subscribers, 2);
+	stop(shared, 2, &second);
+	stop(shared, 0, &first);
+	push_shared_stats_destroy(shared);
+	free(mine);
+	free(all);
+}
+
 int
 main(void)
 {
@@ -167,6 +203,7 @@ main(void)
 		cmocka_unit_test(of_descriptors_the_worker_counts_that_is_nearest_to_its_limit),
 		cmocka_unit_test(delays_of_all_workers_are_one_histogram_which_outlives_them),
 		cmocka_unit_test(restarts_are_counted_by_pushd_and_told_by_any_worker),
+		cmocka_unit_test(channels_of_all_workers_are_added_up_and_one_that_has_none_is_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

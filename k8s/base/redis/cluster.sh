@@ -74,7 +74,7 @@ start() {
     check_password PUSH_PASSWORD "${PUSH_PASSWORD:-}"
     umask 077
     mkdir -p "$run"
-    # what a user of Push needs is in the README, "Several nodes, with Redis"
+    # what a user of Push needs is in docs/redis.md, "Rights"
     cat >"$run/redis.conf" <<END
 include ${REDIS_CONF:-/etc/redis/redis.conf}
 port $port

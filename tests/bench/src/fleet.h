@@ -37,7 +37,7 @@ struct subscriber {
 	int fd;
 	uint32_t channel;
 	unsigned char state; /* enum subscriber_state */
-	bool has_sent_request, is_announced, is_chunked, is_stalled;
+	bool has_sent_request, has_answer, is_announced, is_chunked, is_stalled;
 	bool has_joined_late;  /* messages had been sent to its channel before */
 	uint16_t close_code;   /* of the server's Close frame; 0: none */
 	uint32_t rest_size;    /* bytes of a frame that is not whole yet */

@@ -58,6 +58,9 @@ static const struct row rows[] = {
 	{"lazy-us", COUNT, AT(lazy_us), "0", 0, 1000000, NULL, "US",
 		"read only every so many microseconds: a cheap receiver\nthat lets messages gather, for "
 		"steady CPU figures"},
+	{"greeting", FLAG, AT(greeting), NULL, 0, 0, NULL, NULL,
+		"a subscriber counts as connected from its first event on,\nnot from the answer to its "
+		"request"},
 	{"reconnect", FLAG, AT(reconnect), NULL, 0, 0, NULL, NULL,
 		"connect again after a close that the server announced"},
 

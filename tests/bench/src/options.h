@@ -32,7 +32,7 @@ struct options {
 	uint64_t publishers, pipeline, size, window, burst, rate, messages;
 	uint64_t crowd, crowd_act; /* enum crowd_act */
 	uint64_t time_ns, warm_up_ns, settle_ns, hold_ns, drain_ns, connect_timeout_ns;
-	uint64_t reconnect, quiet; /* flags */
+	uint64_t greeting, reconnect, quiet; /* flags */
 };
 
 /*

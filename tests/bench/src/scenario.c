@@ -36,12 +36,12 @@ say(const struct scenario *scenario, const char *format, ...)
 {
 	va_list args;
 
-	if (scenario->options->quiet)
-		return;
 	va_start(args, format);
-	fputs("pushload: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	if (!scenario->options->quiet) {
+		fputs("pushload: ", stderr);
+		vfprintf(stderr, format, args);
+		fputc('\n', stderr);
+	}
 	va_end(args);
 }
 

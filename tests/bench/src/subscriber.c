@@ -141,7 +141,17 @@ has_event(const char *text, size_t size, const char *event)
 	return memmem(text, size, event, strlen(event)) != NULL;
 }
 
-/* Anything that a WebSocket server says beside messages. */
+/* With --greeting: the first event ends the handshake.  Returns whether this was it. */
+static bool
+take_greeting(struct subscriber *subscriber, uint64_t now_ns)
+{
+	if (subscriber->state != SUBSCRIBER_CONNECTING)
+		return false;
+	opened(subscriber, now_ns);
+	return true;
+}
+
+/* Anything that a WebSocket server sends beside messages. */
 static void
 take_event(struct subscriber *subscriber, const char *text, size_t size)
 {
@@ -176,11 +186,21 @@ take_payload(struct subscriber *subscriber, const char *text, size_t size, uint6
 	return false;
 }
 
+/* A text holds one event, or several, one a line. */
 static void
 take_text(struct subscriber *subscriber, const char *text, size_t size, uint64_t now_ns)
 {
-	if (!take_payload(subscriber, text, size, now_ns))
-		take_event(subscriber, text, size);
+	const char *end = text + size, *feed;
+
+	for (; text < end; text = feed + 1) {
+		feed = memchr(text, '\n', (size_t)(end - text));
+		if (!feed)
+			feed = end;
+		if (feed == text || take_greeting(subscriber, now_ns))
+			continue;
+		if (!take_payload(subscriber, text, (size_t)(feed - text), now_ns))
+			take_event(subscriber, text, (size_t)(feed - text));
+	}
 }
 
 /* Gathers a fragmented message.  Returns -1 if it grows too long. */
@@ -235,6 +255,8 @@ take_sse_event(struct subscriber *subscriber, const struct sse_event *event, uin
 
 	if (!event->data)
 		return; /* a comment */
+	if (take_greeting(subscriber, now_ns))
+		return;
 	if (take_payload(subscriber, event->data, event->data_size, now_ns))
 		return;
 	if (event->name_size == 9 && !memcmp(event->name, "heartbeat", 9)) {
@@ -357,7 +379,9 @@ take_head(struct subscriber *subscriber, const char *bytes, size_t size, uint64_
 		return -1;
 	}
 	subscriber->is_chunked = response.is_chunked;
-	opened(subscriber, now_ns);
+	subscriber->has_answer = true;
+	if (!subscriber->fleet->options->greeting)
+		opened(subscriber, now_ns);
 	return head;
 }
 
@@ -397,7 +421,7 @@ take_bytes(struct subscriber *subscriber, size_t fresh, uint64_t now_ns)
 	size_t size = subscriber->rest_size;
 	long used;
 
-	if (subscriber->state == SUBSCRIBER_CONNECTING) {
+	if (subscriber->state == SUBSCRIBER_CONNECTING && !subscriber->has_answer) {
 		used = take_head(subscriber, bytes, size + fresh, now_ns);
 		if (used < 0)
 			return false;
@@ -413,6 +437,10 @@ take_bytes(struct subscriber *subscriber, size_t fresh, uint64_t now_ns)
 		used = take_stream(subscriber, bytes, size, now_ns);
 	}
 	if (used < 0 || keep_rest(subscriber, bytes + used, size - (size_t)used)) {
+		if (subscriber->state == SUBSCRIBER_CONNECTING) {
+			fail(subscriber, "the greeting cannot be parsed", bytes, size < 80 ? size : 80);
+			return false;
+		}
 		fleet_failed(subscriber->fleet, "a subscriber could not make out what the server sent", bytes,
 			size < 80 ? size : 80);
 		subscriber->fleet->counts.damaged++;
@@ -548,7 +576,8 @@ subscriber_connect(struct subscriber *subscriber, uint32_t source)
 
 	subscriber->handler.ready = ready;
 	subscriber->state = SUBSCRIBER_CONNECTING;
-	subscriber->has_sent_request = subscriber->is_announced = subscriber->is_chunked = false;
+	subscriber->has_sent_request = subscriber->has_answer = false;
+	subscriber->is_announced = subscriber->is_chunked = false;
 	subscriber->close_code = 0;
 	subscriber->order = 0;
 	subscriber->chunked = (struct chunked){0};

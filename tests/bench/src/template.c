@@ -58,6 +58,6 @@ template_size(const char *text, size_t message_size)
 	size_t size = strlen(text) + 1;
 
 	for (; (text = strchr(text, '%')); text += 2)
-		size += text[1] == 'm' ? message_size : TEMPLATE_NAME_BYTES_MAX;
+		size += text[1] == 'm' ? message_size : text[1] == 'c' ? TEMPLATE_NAME_BYTES_MAX : 0;
 	return size;
 }

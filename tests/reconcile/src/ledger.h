@@ -28,7 +28,7 @@
 
 #define MISSED_UNKNOWN UINT32_MAX
 
-/* Found out within ten seconds, says the README, where Redis keeps no history. */
+/* Found out within ten seconds, says docs/redis.md, where Redis keeps no history. */
 #define LATE_MS_MAX 12000
 
 struct hole {
