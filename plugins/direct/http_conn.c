@@ -215,9 +215,11 @@ static void
 wire_begin(void *owner, const struct push_response *head)
 {
 	struct push_http_conn *conn = owner;
+	struct push_response response = *head;
 
-	conn->keep_alive &= !head->closes && conn->form.can_chunk;
-	push_http1_head_append(&conn->answers, head, &conn->form);
+	response.closes |= !conn->form.can_chunk; /* that is how its end is told */
+	conn->keep_alive &= !response.closes;
+	push_http1_head_append(&conn->answers, &response, &conn->form);
 	check_answers(conn);
 }
 
@@ -266,16 +268,18 @@ wire_subscribe(void *owner, const struct push_response *head, struct push_subscr
 {
 	struct push_http_conn *conn = owner;
 	struct push_http1_form form = conn->form;
+	struct push_response response = *head;
 	struct push_buf greeting;
 	enum push_status status;
 
 	form.can_chunk = false;
+	response.closes |= form.http_1_0;
 
 	push_buf_init(&greeting, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
 	if (subscription->encoding == PUSH_ENCODING_WS)
 		append_upgrade(conn, &greeting);
 	else
-		push_http1_head_append(&greeting, head, &form);
+		push_http1_head_append(&greeting, &response, &form);
 	status = greeting.status;
 	take(conn, conn->head->size);
 	conn->head_taken = true;
@@ -750,7 +754,7 @@ direct_request_resume(struct push_http_conn *conn, bool ours)
 	if (ours)
 		wait_for(conn, READING);
 	else
-		give_to_lws(conn);
+		look(conn, false); /* it is `probed`: what lws would read otherwise does not go there (leave_to_lws) */
 }
 
 void
