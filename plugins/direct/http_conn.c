@@ -552,8 +552,9 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	begin_exchange(conn, &head, &parser, size - head.size);
 	if (conn->source.fd < 0)
 		return STOP;
-	if (!conn->head_taken)
-		*used += head.size;
+	if (conn->head_taken)
+		return STOP; /* it is not in the socket any more, but still in `bytes` */
+	*used += head.size;
 	if (conn->state == CONN_BODY)
 		*used += read_body(conn, bytes + head.size, size - head.size);
 	return conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;

@@ -194,12 +194,14 @@ push_route_check_socket(const struct push_request *request, struct push_error *e
 		snprintf(error->text, sizeof(error->text), "no WebSocket here; it is at " PUSH_PATH_WS);
 		return 404;
 	}
-	/* RFC 6455, 4.4; over HTTP/2 there is no version to choose (RFC 8441, 5) */
-	if (request->ws_version.bytes && !push_str_is(request->ws_version, "13")) {
+	/* RFC 6455, 4.4; over HTTP/2 there is neither a version nor a key (RFC 8441, 5) */
+	if (!request->ws_version.bytes && !request->ws_key.bytes)
+		return 0;
+	if (!push_str_is(request->ws_version, "13")) {
 		snprintf(error->text, sizeof(error->text), "Sec-WebSocket-Version must be 13");
 		return 426;
 	}
-	if (request->ws_key.bytes && request->ws_key.size != WS_KEY_BYTES) {
+	if (request->ws_key.size != WS_KEY_BYTES) {
 		snprintf(error->text, sizeof(error->text), "Sec-WebSocket-Key must be 16 bytes in base64");
 		return 400;
 	}
