@@ -32,7 +32,8 @@ show_progress() {
 			drawn=1
 			continue
 		fi
-		[[ $line =~ ^\[([0-9]+)/([0-9]+)\]\  ]] || continue
+		# step 0 is a look at folders, also where nothing is to be built
+		[[ $line =~ ^\[([1-9][0-9]*)/([0-9]+)\]\  ]] || continue
 		if [ -t 2 ]; then
 			printf '\r==> %s: step %d of %d\e[K' "$words" "${BASH_REMATCH[@]:1:2}" >&2
 			drawn=1

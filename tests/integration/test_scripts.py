@@ -54,6 +54,12 @@ def test_a_build_shows_how_far_it_is_and_keeps_its_output(tmp_path):
     assert log.read_text() == "".join(f"[{n}/8] CC x.c\n" for n in range(1, 9)) + "end\n"
 
 
+def test_where_nothing_is_built_nothing_is_shown(tmp_path):
+    steps = 'steps() { echo "[0/2] Re-checking globbed directories..."; echo "ninja: no work to do."; }'
+    (tmp_path / "script").write_text(f". {SOURCE}/server/lib.sh; {steps}; logged it {tmp_path}/log steps")
+    assert run("script", "-qec", f"bash -eu {tmp_path}/script", "/dev/null") == (0, "")
+
+
 def test_a_build_that_fails_is_not_taken_for_one_that_ends(tmp_path):
     code, out = library(f'steps() {{ echo one; false; echo two; }}; logged it {tmp_path}/log steps; echo "failed: $failed"')
     assert (code, out) == (0, "failed: 1\n") and (tmp_path / "log").read_text() == "one\n"
