@@ -126,7 +126,7 @@ subscribe in a second one, and publish in a third:
   curl -N 'http://localhost:8080/sse/messages?channels=qwerty'
   curl -H 'Content-Type: application/json' http://localhost:8080/messages -d '{"channel":"qwerty","message":"hello"}'
 
-Health and metrics of one pod (the operators' port is a service of its own):
+Health and metrics of one pod (the management port is a service of its own):
 
   kubectl --context $context -n push port-forward service/push-management 8000
   curl http://localhost:8000/actuator/health

@@ -48,8 +48,8 @@ read_file(const char *path, struct push_error *error)
 	size = fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, file);
 	fclose(file);
 	if (size > CONFIG_FILE_BYTES_MAX || memchr(text, '\0', size)) {
-		snprintf(error->text, sizeof(error->text),
-			"%s: longer than %d bytes, or with a byte that is 0", path, CONFIG_FILE_BYTES_MAX);
+		snprintf(error->text, sizeof(error->text), "%s: longer than %d bytes, or contains a NUL byte",
+			path, CONFIG_FILE_BYTES_MAX);
 		free(text);
 		return NULL;
 	}
@@ -126,7 +126,7 @@ add_file(struct config *config, const char *folder, const char *name, struct pus
 
 	if (config->file_count == CONFIG_FILES_MAX || strlen(name) >= sizeof(file->name)) {
 		snprintf(error->text, sizeof(error->text),
-			"%s/%s: one file too many (at most %d), or too long a name", folder, name,
+			"%s/%s: too many files (at most %d), or the name is too long", folder, name,
 			CONFIG_FILES_MAX);
 		return PUSH_INVALID;
 	}

@@ -88,7 +88,8 @@ check_mount(const struct check *check, const struct config_file *file, struct js
 	if (!strncmp(origin, "file://", 7))
 		return check_folder(check, file, "origin", origin + 7);
 	if (!strncmp(origin, "callback://", 11) && !find_protocol(vhost, origin + 11))
-		return config_fail(check->error, file, "origin", origin, "the vhost's ws-protocols lack it");
+		return config_fail(
+			check->error, file, "origin", origin, "is missing in the vhost's ws-protocols");
 	return PUSH_OK;
 }
 
@@ -136,7 +137,7 @@ check_option_names(const struct check *check, const struct config_file *file, co
 				"only push-broker has options");
 		if (strchr(name, '.'))
 			return config_fail(check->error, file, name, json_object_get_string(value),
-				"lwsws cuts a name at its dot");
+				"lwsws splits names at dots: write - instead");
 	}
 	return PUSH_OK;
 }
@@ -196,7 +197,7 @@ check_shared(struct check *check, const struct config_file *file, struct json_ob
 
 	if (!owners || shares_with(owners))
 		return config_fail(check->error, file, SHARED_WITH, shared_with,
-			"no vhost of that name has a broker of its own");
+			"no vhost with this name has its own broker");
 	json_object_object_foreach(broker, name, value)
 	{
 		char dotted[128];
@@ -204,7 +205,7 @@ check_shared(struct check *check, const struct config_file *file, struct json_ob
 		with_dots(name, dotted, sizeof(dotted));
 		if (!is_of_lws(name) && strcmp(dotted, SHARED_WITH))
 			return config_fail(check->error, file, name, json_object_get_string(value),
-				"belongs where the broker is, as this vhost shares that of another");
+				"must be set in the vhost that has the broker, because this vhost shares it");
 	}
 	return PUSH_OK;
 }
@@ -220,7 +221,7 @@ check_broker(struct check *check, const struct config_file *file, struct json_ob
 		return check_shared(check, file, broker, shared_with);
 	if (owner) {
 		snprintf(check->error->text, sizeof(check->error->text),
-			"%s: vhost '%.64s': vhost '%.64s' has a broker already: share it by "
+			"%s: vhost '%.64s': vhost '%.64s' already has a broker: share it with "
 			"\"push-broker\": {\"push-broker-vhost\": \"%.64s\"}",
 			file->name, config_text(vhost, "name"), owner, owner);
 		return PUSH_INVALID;
@@ -332,13 +333,13 @@ check_files(struct check *check)
 			return PUSH_INVALID;
 		weight += config_weigh(file->tree);
 		if (weight > CONFIG_WEIGHT_MAX)
-			return config_fail(check->error, file, "vhosts", "", "more than lwsws has room for");
+			return config_fail(check->error, file, "vhosts", "", "too many for lwsws");
 		if (!json_object_object_get_ex(file->tree, "global", &global))
 			continue;
 		threads = config_text(global, "count-threads");
 		if (threads && strcmp(threads, "1"))
 			return config_fail(check->error, file, "count-threads", threads,
-				"lwsws runs one thread: must be 1");
+				"must be 1: lwsws runs one thread");
 		plugins = config_text(global, "plugin-dir");
 		if (plugins && check_folder(check, file, "plugin-dir", plugins) != PUSH_OK)
 			return PUSH_INVALID;

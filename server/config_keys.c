@@ -78,9 +78,9 @@ check_scalar(const struct place *at, struct json_object *value, enum config_kind
 	enum json_type type = json_object_get_type(value);
 
 	if (type == json_type_null || type == json_type_object || type == json_type_array)
-		return fail(at, value, "must be a text or a number");
+		return fail(at, value, "must be a string or a number");
 	if (kind != CONFIG_HEADERS && strlen(text) > VALUE_BYTES_MAX)
-		return fail(at, value, "longer than 250 bytes, where lwsws cuts it");
+		return fail(at, value, "longer than 250 bytes, where lwsws would cut it off");
 	if (kind == CONFIG_NUMBER && (!*text || text[strspn(text, "0123456789")]))
 		return fail(at, value, "not a number");
 	return PUSH_OK;
@@ -174,7 +174,7 @@ check_object(const struct place *at, struct json_object *object, const struct ke
 		while (key->name && strcmp(key->name, name))
 			key++;
 		if (!key->name)
-			return fail(&inside, value, "lwsws knows no such key here");
+			return fail(&inside, value, "lwsws has no such key here");
 		status = check_member(&inside, value, key->kind);
 		if (status != PUSH_OK)
 			return status;

@@ -88,7 +88,7 @@ find_address(const struct config *config, struct address *ret, struct push_error
 	else if (!ret->port)
 		wrong = "the vhost 'management' has no TCP port";
 	else if (config_text(vhost, "host-ssl-cert"))
-		wrong = "the vhost 'management' has a certificate, and --health speaks plain HTTP only";
+		wrong = "the vhost 'management' has a certificate, but --health supports plain HTTP only";
 	if (wrong) {
 		snprintf(error->text, sizeof(error->text), "%s", wrong);
 		return PUSH_INVALID;

@@ -1,4 +1,4 @@
-/* health_answer.c - reading what comes from the operators' port, or from whatever else is there; see
+/* health_answer.c - reading what comes from the management port, or from whatever else is there; see
  * health.h.
  */
 #include <json-c/json.h>
@@ -67,7 +67,7 @@ health_read_answer(char *answer, size_t size, const char **ret_body, struct push
 	status = strchr(answer, ' ');
 	if (size < STATUS_LINE_BYTES_MIN || strncmp(answer, "HTTP/1.", 7) != 0 || !status ||
 		!is_digit(status[1]) || !is_digit(status[2]) || !is_digit(status[3])) {
-		snprintf(error->text, sizeof(error->text), "no answer by HTTP: is that Push?");
+		snprintf(error->text, sizeof(error->text), "the answer is not HTTP: is that Push?");
 		return PUSH_INVALID;
 	}
 	body = strstr(answer, "\r\n\r\n");

@@ -20,14 +20,22 @@ need_writable() {
 }
 
 # show_progress WORDS LOG - copy standard input to LOG; of ninja's steps, [12/345], show how far it is: on a terminal as
-# one line that moves, elsewhere as a line for each quarter.
+# one line that moves, elsewhere as a line for each quarter.  What cmake looks for before, `-- Looking for x`, takes as
+# long, and is counted on a terminal.
 show_progress() {
-	local words=$1 line part shown=0 drawn=
+	local words=$1 line part shown=0 drawn= checks=0
 	while IFS= read -r line || [ -n "$line" ]; do
 		printf '%s\n' "$line"
-		[[ $line =~ ^\[([0-9]+)/([0-9]+)\]\  ]] || continue
+		if [ -t 2 ] && [[ $line == '-- '* ]]; then
+			checks=$((checks + 1))
+			printf '\r==> %s: configuring, check %d\e[K' "$words" "$checks" >&2
+			drawn=1
+			continue
+		fi
+		# step 0 is a look at folders, also where nothing is to be built
+		[[ $line =~ ^\[([1-9][0-9]*)/([0-9]+)\]\  ]] || continue
 		if [ -t 2 ]; then
-			printf '\r==> %s: step %d of %d' "$words" "${BASH_REMATCH[@]:1:2}" >&2
+			printf '\r==> %s: step %d of %d\e[K' "$words" "${BASH_REMATCH[@]:1:2}" >&2
 			drawn=1
 			continue
 		fi

@@ -63,15 +63,14 @@ log_look(struct log *log)
 	uint64_t dropped = push_line_writer_begin_report(log->output);
 
 	if (dropped) {
-		log_say(&always, PUSH_LOG_WARN,
-			"%llu lines of the log were dropped: what reads it did not take them",
+		log_say(&always, PUSH_LOG_WARN, "%llu lines of the log were dropped: its reader was too slow",
 			(unsigned long long)dropped);
 		push_line_writer_end_report(log->output, dropped);
 	}
 	if (level == log->level_seen || level >= PUSH_LOG_LEVEL_COUNT)
 		return;
 	log->level_seen = level;
-	log_say(&always, PUSH_LOG_INFO, "the log has level %s from here on",
+	log_say(&always, PUSH_LOG_INFO, "the log level is now %s",
 		push_log_level_text((enum push_log_level)level));
 }
 

@@ -32,8 +32,7 @@ print_help(void)
 
 	printf("usage: pushd [options]\n"
 	       "\n"
-	       "Runs Push: checks the configuration, starts lwsws with Push's plugins, restarts it when it "
-	       "dies.\n"
+	       "Checks the configuration, runs lwsws with Push's plugins, and restarts it if it fails.\n"
 	       "\n"
 	       "  --config DIR    folder with conf and conf.d/           (default /etc/push)\n"
 	       "  --plugins DIR   folder with libprotocol_push_*.so      (default: as conf says)\n"
@@ -45,21 +44,21 @@ print_help(void)
 	       "                  /tmp or /dev/shm)\n"
 	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS; with "
 	       "Redis\n"
-	       "                  one for each CPU, else 1: the embedded broker lives in one process)\n"
-	       "  --check         check configuration and environment, say what is wrong, and end\n"
-	       "  --health [WHAT] ask the Push that runs here: ready (the default) or live; prints the "
+	       "                  one per CPU, otherwise 1: the embedded broker needs a single process)\n"
+	       "  --check         check the configuration and the environment, report errors, and exit\n"
+	       "  --health [WHAT] check the Push on this machine: ready (the default) or live; prints the "
 	       "answer,\n"
-	       "                  ends with 0 if it is UP; takes the port from --config and the environment\n"
+	       "                  exits with 0 if it is UP; finds the port in --config and the environment\n"
 	       "  --version, --help\n"
 	       "\n"
-	       "Signals: SIGTERM and SIGINT drain and end (a second one ends at once), SIGHUP starts new "
+	       "Signals: SIGTERM and SIGINT drain, then exit; a second one exits at once. SIGHUP starts new "
 	       "workers\n"
-	       "on the configuration as it is then and, when they serve, drains the old ones.\n"
-	       "Exit codes: 0 ended as asked, 1 could not run, 2 bad command line.\n"
+	       "with the current configuration and, when they are ready, drains the old ones.\n"
+	       "Exit codes: 0 stopped on request, 1 failure, 2 invalid command line.\n"
 	       "\n"
 	       "Environment:\n"
 	       "  SERVER_PORT, MANAGEMENT_SERVER_PORT: ports of the vhosts \"push\" and \"management\".\n"
-	       "  Options, each also a member of push-broker in conf.d:\n",
+	       "  Options; each is also a member of push-broker in conf.d:\n",
 		WORKER_COUNT_MAX);
 	for (size_t i = 0; i < count; i++) {
 		char name[64];
@@ -67,8 +66,7 @@ print_help(void)
 		push_option_env_name(options[i].name, name, sizeof(name));
 		printf("  %-42s %-6s %s\n", name, options[i].default_value, options[i].help);
 	}
-	printf("\n(In bash, pushd alone is the shell's own command: give its path, or say: env pushd "
-	       "--help)\n");
+	printf("\n(In bash, pushd is a builtin command: run env pushd, or give the full path.)\n");
 }
 
 static bool
@@ -121,7 +119,7 @@ parse_arguments(int argc, char **argv, struct settings *settings)
 		case -1:
 			if (optind == argc)
 				return -1;
-			log_say(settings->log, PUSH_LOG_ERROR, "%s: unexpected; see pushd --help",
+			log_say(settings->log, PUSH_LOG_ERROR, "%s: unexpected argument; see pushd --help",
 				argv[optind]);
 			return EXIT_USAGE;
 		case 'c': settings->config = optarg; break;
@@ -205,7 +203,7 @@ find_program(const struct log *log, const char *name)
 			return true;
 		folders += length + (folders[length] == ':');
 	}
-	log_say(log, PUSH_LOG_ERROR, "no %s in PATH: give its place with --lwsws", name);
+	log_say(log, PUSH_LOG_ERROR, "no %s in PATH: give its path with --lwsws", name);
 	return false;
 }
 

@@ -135,12 +135,12 @@ look_at(struct search *search, int port, pid_t pid)
 		search->found++;
 		if (!search->is_told)
 			log_say(search->log, PUSH_LOG_WARN,
-				"port %d is held by worker %d of a pushd that was killed: taking over, its "
-				"clients are asked to reconnect",
+				"port %d is held by worker %d of a pushd that was killed: taking over and "
+				"asking its clients to reconnect",
 				port, (int)pid);
 		search->is_told = true;
 		if (search->is_last)
-			log_say(search->log, PUSH_LOG_WARN, "worker %d does not leave port %d, killing it",
+			log_say(search->log, PUSH_LOG_WARN, "worker %d does not release port %d, killing it",
 				(int)pid, port);
 		if (search->asks || search->is_last)
 			tell(handle, pid, search->is_last);

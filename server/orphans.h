@@ -3,7 +3,7 @@
  *
  * When pushd is killed, its workers drain: they no longer accept clients, but answer operators, so that
  * readiness shows as down, until the last client has gone.  A new pushd, started meanwhile, would find the
- * operators' port taken for half a minute.  It asks the orphans to leave their ports instead; their clients
+ * management port taken for half a minute.  It asks the orphans to leave their ports instead; their clients
  * are asked to reconnect as in any drain, and reach the new workers.
  *
  * A process is an orphan if it was started with the notify socket of a pushd (its environment says which),

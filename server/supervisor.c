@@ -101,7 +101,7 @@ admit_workers(const struct supervisor *self, const struct config *config)
 	uid_t user = config_worker_user(config);
 
 	if (!notify_socket_allow(self->notify_path, user))
-		log_say(self->settings->log, PUSH_LOG_WARN, "%s: cannot be given to user %u: %s",
+		log_say(self->settings->log, PUSH_LOG_WARN, "%s: cannot change the owner to user %u: %s",
 			self->notify_path, (unsigned int)user, strerror(errno));
 }
 
@@ -270,12 +270,12 @@ on_start_failed(
 		log_say(self->settings->log, PUSH_LOG_ERROR, "the worker did not start: %s", worker->failure);
 	else
 		log_say(self->settings->log, PUSH_LOG_ERROR, "the worker did not start: it %s%s%s", why,
-			worker->last_line[0] ? "; its last words: " : "", worker->last_line);
+			worker->last_line[0] ? "; its last line: " : "", worker->last_line);
 
 	if (generation->has_served) {
 		schedule_restart(worker, 0);
 	} else if (self->serving) {
-		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, what runs goes on");
+		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, the running workers continue");
 		generation_end(generation);
 	} else {
 		end(self, 1);
@@ -367,14 +367,14 @@ reload(struct supervisor *self)
 	self->reload_waiting = false;
 	config = config_open(self->settings, &error);
 	if (!config || ports_check(config, self->serving->config, &error) != PUSH_OK) {
-		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, what runs goes on: %s",
-			error.text);
+		log_say(self->settings->log, PUSH_LOG_ERROR,
+			"not reloading, the running workers continue: %s", error.text);
 		config_close(config);
 		return;
 	}
 	log_say(self->settings->log, PUSH_LOG_INFO, "reloading");
 	if (!start_generation(self, free_one, config))
-		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, what runs goes on");
+		log_say(self->settings->log, PUSH_LOG_ERROR, "not reloading, the running workers continue");
 }
 
 /* Whoever sends it has changed something, so it is not forgotten: two that come early make one reload. */
@@ -382,12 +382,11 @@ static void
 on_sighup(struct supervisor *self)
 {
 	if (self->stopping) {
-		log_say(self->settings->log, PUSH_LOG_WARN, "not reloading: asked to end");
+		log_say(self->settings->log, PUSH_LOG_WARN, "not reloading: a stop was requested");
 	} else if (self->serving && free_generation(self)) {
 		reload(self);
 	} else {
-		log_say(self->settings->log, PUSH_LOG_INFO,
-			"reloading as soon as the last start or reload is over");
+		log_say(self->settings->log, PUSH_LOG_INFO, "reloading after the current start or reload");
 		self->reload_waiting = true;
 	}
 }
@@ -399,7 +398,7 @@ on_stop(struct supervisor *self)
 	struct push_error error;
 
 	if (self->stopping) {
-		log_say(self->settings->log, PUSH_LOG_INFO, "asked again, ending at once");
+		log_say(self->settings->log, PUSH_LOG_INFO, "second signal: exiting at once");
 		end(self, 0);
 		return;
 	}
@@ -414,7 +413,8 @@ on_stop(struct supervisor *self)
 	}
 	push_notify_stopping(stop_by - now + END_MARGIN_US, &error);
 	say_failed_notification(self, &error);
-	log_say(self->settings->log, PUSH_LOG_INFO, "draining, for at most %llu s; ask again to end at once",
+	log_say(self->settings->log, PUSH_LOG_INFO,
+		"draining, for at most %llu s; repeat the signal to exit at once",
 		(unsigned long long)((stop_by - now) / 1000000));
 }
 
@@ -605,8 +605,8 @@ supervise(const struct settings *settings, struct config *config)
 	if (self.stats)
 		log_share(settings->log, push_shared_stats_log_level(self.stats));
 	else
-		log_say(settings->log, PUSH_LOG_WARN, "no memory to share: metrics are each worker's own: %s",
-			strerror(errno));
+		log_say(settings->log, PUSH_LOG_WARN,
+			"no shared memory, each worker reports only its own metrics: %s", strerror(errno));
 	if (!kept_sockets_find_shim(self.shim, sizeof(self.shim)))
 		log_say(settings->log, PUSH_LOG_WARN,
 			"no " LISTEN_SHIM_FILE " beside pushd: a reload may refuse connections");

@@ -93,7 +93,7 @@ print_operators(struct json_object *vhost, bool has_console, struct push_buf *to
 	int port = config_port(vhost);
 
 	push_buf_printf(to,
-		"  %-10s  http%s://localhost:%d/actuator/health      is it well\n"
+		"  %-10s  http%s://localhost:%d/actuator/health      health\n"
 		"              http%s://localhost:%d/actuator/prometheus  metrics\n",
 		has_console ? "" : "look", s, port, s, port);
 }

@@ -42,7 +42,7 @@ exec_lwsws(const struct worker_setup *setup, int output, pid_t parent)
 		push_shared_stats_give(setup->stats, setup->stats_slot, setup->number);
 	kept_sockets_preload(setup->shim);
 	execlp(setup->lwsws, setup->lwsws, "-n", "-c", setup->folder, "-d", LWSWS_LOG_LEVEL, (char *)NULL);
-	dprintf(STDERR_FILENO, "cannot run %s: %s; give its place with --lwsws\n", setup->lwsws,
+	dprintf(STDERR_FILENO, "cannot run %s: %s; give its path with --lwsws\n", setup->lwsws,
 		strerror(errno));
 	_exit(127);
 }
@@ -203,7 +203,7 @@ say_left_out(const struct worker *worker)
 	if (worker->debug_line_count > WORKER_DEBUG_LINES_A_SECOND_MAX)
 		left_out += worker->debug_line_count - WORKER_DEBUG_LINES_A_SECOND_MAX;
 	if (left_out)
-		log_say(worker->setup.log, PUSH_LOG_WARN, "%u more lines of that second are left out",
+		log_say(worker->setup.log, PUSH_LOG_WARN, "%u more lines in that second were dropped",
 			left_out);
 }
 

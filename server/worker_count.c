@@ -55,8 +55,8 @@ worker_count_decide(
 	if (settings->workers > 1 && !shared) {
 		snprintf(error->text, sizeof(error->text),
 			"--workers %d (or " WORKER_COUNT_VARIABLE
-			"): needs Redis, set push.redis.url: the embedded broker lives in one process, "
-			"messages would not reach the other workers' clients",
+			"): needs Redis, set push.redis.url: with the embedded broker, messages would not "
+			"reach the other workers' clients",
 			settings->workers);
 		return PUSH_INVALID;
 	}

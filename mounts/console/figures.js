@@ -1,5 +1,5 @@
 /*
- * figures.js - the server's own figures, and its channels, from the operators' port.
+ * figures.js - the server's own figures, and its channels, from the management port.
  *
  * That port answers pages of another origin only if an operator allows it, with a header of its own in
  * conf.d/20-management, and lists channels only where push.channels.list is on.  Nothing is asked before

@@ -140,7 +140,7 @@ next_second(struct push_debug_log *self)
 	char line[64];
 
 	if (self->line_count > PUSH_LOG_DEBUG_LINES_A_SECOND) {
-		snprintf(line, sizeof(line), "%" PRIu32 " more lines of that second are left out",
+		snprintf(line, sizeof(line), "%" PRIu32 " more lines in that second were dropped",
 			self->line_count - PUSH_LOG_DEBUG_LINES_A_SECOND);
 		push_debug_log_say(self, PUSH_LOG_DEBUG, line);
 	}

@@ -2,7 +2,7 @@
  * shared_stats.h - what several workers count, in memory that they share, so that any of them can tell the
  * sum.
  *
- * The operators' port is shared as well: a scrape reaches whichever worker the kernel picks, and expects
+ * The management port is shared as well: a scrape reaches whichever worker the kernel picks, and expects
  * counters that never go back.  So pushd maps a file without a name and its workers inherit it:
  *
  *     slot 0     slot 1     slot 2   ...      one for each worker of each generation; a worker adds to its

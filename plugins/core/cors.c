@@ -175,7 +175,7 @@ find_fault(struct part entry)
 		return "has a wildcard: list each origin, or * for all";
 	for (size_t i = 0; i < authority.size; i++)
 		if (!isgraph((unsigned char)authority.bytes[i]) || strchr("/?#@\\\"", authority.bytes[i]))
-			return "is more than a scheme, a host and a port";
+			return "must have only a scheme, a host and a port";
 	if (has_bad_port(authority))
 		return "must have a port from 1 to 65535, or none";
 	return NULL;

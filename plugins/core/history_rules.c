@@ -55,7 +55,7 @@ push_history_rules_parse(
 		if (!size)
 			break;
 		if (rules.count == PUSH_HISTORY_RULES_MAX)
-			return invalid(error, text, size, "one rule too many");
+			return invalid(error, text, size, "too many rules");
 		status = parse_rule(&rules.rules[rules.count++], text, size, options->history_ttl_us, error);
 		if (status != PUSH_OK)
 			return status;

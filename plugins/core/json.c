@@ -118,7 +118,7 @@ read_ttl(
 			return PUSH_OK;
 	}
 	return invalid(error,
-		"bad 'ttl': want milliseconds or a duration such as \"30s\", more than 0 and at most 24h");
+		"'ttl' must be milliseconds or a duration such as \"30s\", more than 0 and at most 24h");
 }
 
 static enum push_status

@@ -316,7 +316,7 @@ check_redis_prefix(const struct push_options *o)
 		return "push.redis.prefix: longer than 64 bytes";
 	for (const char *at = o->redis_prefix; *at; at++)
 		if (!isalnum((unsigned char)*at) && !strchr(others, *at))
-			return "push.redis.prefix: must be of letters, digits and . _ - : /";
+			return "push.redis.prefix: must have only letters, digits and . _ - : /";
 	return NULL;
 }
 

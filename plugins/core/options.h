@@ -43,68 +43,67 @@
 	X(redis_sharded, SWITCH, "push.redis.sharded", "off",                                                \
 		"on: use sharded channels in a cluster (SPUBLISH, SSUBSCRIBE)")                              \
 	X(redis_timeout_us, DURATION, "push.redis.timeout", "3s",                                            \
-		"a Redis server that does not answer for so long is given up")                               \
+		"if a Redis server does not answer within this time, Push reconnects")                       \
 	X(redis_publish_wait_us, DURATION, "push.redis.publish.wait", "1s",                                  \
 		"how long a publish waits if Redis cannot be reached")                                       \
 	X(redis_tls_ca, TEXT, "push.redis.tls.ca", "",                                                       \
-		"file with the authorities of Redis' certificate; empty: the system's")                      \
-	X(redis_tls_cert, TEXT, "push.redis.tls.cert", "", "file with Push's own certificate for Redis")     \
+		"file with the CA certificates for Redis; empty: the system's")                              \
+	X(redis_tls_cert, TEXT, "push.redis.tls.cert", "", "file with Push's client certificate for Redis")  \
 	X(redis_tls_key, TEXT, "push.redis.tls.key", "", "file with the key of that certificate")            \
 	X(message_bytes_max, SIZE, "push.message.max.size", "64kb",                                          \
-		"largest body of a publish, and largest line of a stream")                                   \
+		"largest body of a publish, and largest line of NDJSON")                                     \
 	X(client_message_bytes_max, SIZE, "push.client.message.max.size", "4kb",                             \
 		"largest message from a WebSocket client")                                                   \
 	X(queue_bytes_max, SIZE, "push.client.queue.max.size", "1mb",                                        \
-		"most bytes that wait for one subscriber; then it is closed as slow")                        \
+		"largest queue of one client; above it, the client is closed as slow")                       \
 	X(publish_wait_max_us, DURATION, "push.publish.wait.max", "5s",                                      \
 		"longest time that a publish with ?wait=written waits")                                      \
 	X(ws_publish, SWITCH, "push.ws.publish", "off", "on: WebSocket clients may publish")                 \
-	X(channels_max, COUNT, "push.channels.max", "128", "channels of one connection")                     \
+	X(channels_max, COUNT, "push.channels.max", "128", "most channels of one connection")                \
 	X(channels_total_max, COUNT, "push.channels.total.max", "1000000",                                   \
-		"channels with clients in one process; more are refused")                                    \
-	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "bytes of a channel's name")        \
+		"most channels with clients in one process; further ones are refused")                       \
+	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "longest channel name, in bytes")   \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*",                                              \
-		"origins of the web pages that may call, such as https://example.com; *: all")               \
+		"page origins that may use Push, such as https://example.com; *: all")                       \
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
 		"on SIGTERM, clients are asked to reconnect, spread over this time")                         \
 	X(send_buffer_bytes, SIZE, "push.socket.send.buffer.size", "128kb",                                  \
-		"what the kernel may buffer for one subscriber, beside its queue")                           \
+		"most bytes that the kernel buffers for one client, besides its queue")                      \
 	X(tcp_no_delay, SWITCH, "push.tcp.nodelay", "on",                                                    \
 		"off: the kernel may delay a small message to join it with the next")                        \
 	X(flush_delay_us, DURATION, "push.flush.delay", "0",                                                 \
-		"how long a message may wait for others, to be written together")                            \
+		"how long a message may wait, so that several are written together")                         \
 	X(memory_max, BUDGET, "push.memory.max", "50%",                                                      \
-		"memory budget of everything that waits or is kept, of all workers together: a size, or a"   \
-		" share of the control group's limit (without one: of the machine's memory)")                \
-	X(history_size, COUNT, "push.history.size", "0", "messages kept of each channel; 0: none")           \
+		"memory budget for queues, history and unfinished requests, of all workers together: a"      \
+		" size, or a share of the cgroup limit (without one: of the machine's memory)")              \
+	X(history_size, COUNT, "push.history.size", "0", "messages kept per channel; 0: no history")         \
 	X(history_ttl_us, DURATION, "push.history.ttl", "5m", "how long a message is kept")                  \
 	X(history_bytes_max, MEMORY, "push.history.memory.max", "64mb",                                      \
-		"most bytes of kept messages; then the oldest are dropped")                                  \
+		"memory for kept messages; above it, the oldest are dropped")                                \
 	X(history_channels_max, COUNT, "push.history.channels.max", "100000",                                \
-		"channels that Redis keeps messages of; then those without a new message for longest are "   \
-		"dropped")                                                                                   \
+		"most channels with messages in Redis; above it, those idle the longest are dropped")        \
 	X(history_rules, TEXT, "push.history.rules", "",                                                     \
-		"size and ttl of channels by prefix, such as chat:=100/5m ticker:=1 log:=0")                 \
+		"size and ttl by channel prefix, such as chat:=100/5m ticker:=1 log:=0")                     \
 	X(ack_timeout_us, DURATION, "push.ack.timeout", PUSH_ACK_TIMEOUT_DEFAULT,                            \
-		"time without an ack after which messages are sent again")                                   \
+		"time without an ack before messages are sent again")                                        \
 	X(ack_retries, COUNT, "push.ack.retries", "3",                                                       \
-		"how often messages are sent again; then the client is closed")                              \
+		"how often messages are sent again before the client is closed")                             \
 	X(ack_window, COUNT, "push.ack.window", "256",                                                       \
-		"messages of one client that may wait for an ack; push.client.queue.max.size limits their"   \
+		"most unacknowledged messages of one client; push.client.queue.max.size limits their"        \
 		" bytes")                                                                                    \
 	X(client_ttl_us, DURATION, "push.client.ttl", "1h",                                                  \
-		"how long the position of a named client is kept after its last ack or its end")             \
+		"how long the position of a named client is kept after its last ack or disconnect")          \
 	X(direct, SWITCH, "push.direct", "on", "off: libwebsockets serves plain HTTP/1.1 clients, too")      \
 	X(console, SWITCH, "push.console", "on", "off: the web console is not served (with pushd)")          \
 	X(channels_list, SWITCH, "push.channels.list", "off",                                                \
 		"on: the management port lists the channels with the most subscribers, by name")             \
 	X(trace_url, TEXT, "push.trace.url", "",                                                             \
-		"where spans are sent by OTLP/HTTP, such as http://collector:4318/v1/traces; empty: no "     \
-		"tracing")                                                                                   \
+		"where to send spans over OTLP/HTTP, such as http://collector:4318/v1/traces; empty: "       \
+		"tracing is off")                                                                            \
 	X(trace_ratio, RATIO, "push.trace.ratio", "0.01",                                                    \
 		"share of the publishes without a traceparent that start a trace")                           \
 	X(trace_service, TEXT, "push.trace.service", "push", "service.name of the spans")                    \
-	X(log_format, TEXT, "push.log.format", "text", "text, or json: one object a line (with pushd)")      \
+	X(log_format, TEXT, "push.log.format", "text", "text, or json: one object per line (with pushd)")    \
 	X(log_level, TEXT, "push.log.level", "info", "error, warn, info or debug")
 
 #define PUSH_OPTION_FIELD_DURATION(field) uint64_t field

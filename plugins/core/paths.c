@@ -90,7 +90,7 @@ push_path_not_found(enum push_port port, const char *path, struct push_error *er
 	else
 		snprintf(error->text, sizeof(error->text), "not found here; %s is on the %s",
 			known[found].path,
-			port == PUSH_PORT_CLIENTS ? "operators' port (8000 by default)"
-						  : "clients' port (8080 by default)");
+			port == PUSH_PORT_CLIENTS ? "management port (8000 by default)"
+						  : "main port (8080 by default)");
 	return found >= 0;
 }

@@ -21,7 +21,7 @@
 /* The longest path that is compared with the known ones; any longer one is like none. */
 #define PUSH_PATH_BYTES_MAX 64
 
-/* Of the operators' port. */
+/* Of the management port. */
 #define PUSH_PATH_ACTUATOR      "/actuator"
 #define PUSH_PATH_HEALTH        "/actuator/health"
 #define PUSH_PATH_LIVENESS      "/actuator/health/liveness"

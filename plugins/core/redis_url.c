@@ -194,9 +194,9 @@ parse_database(struct parser *parser, const char *text, size_t size)
 	unsigned long database;
 
 	if (!parse_number(text, size, PUSH_REDIS_DATABASE_MAX, &database))
-		return fail(parser, "not a database's number", text, size);
+		return fail(parser, "not a database number", text, size);
 	if (database && parser->url->kind == PUSH_REDIS_CLUSTER)
-		return fail(parser, "a cluster has no database but 0, not", text, size);
+		return fail(parser, "a cluster has only database 0, not", text, size);
 	parser->url->database = (unsigned int)database;
 	return PUSH_OK;
 }
@@ -212,7 +212,8 @@ parse_path(struct parser *parser, const char *text)
 	if (url->kind == PUSH_REDIS_SENTINEL) {
 		if (!text || !*text || *text == '/')
 			return fail(parser,
-				"the master's name is missing, write it behind the sentinels: /name", "", 0);
+				"the name of the master is missing, write it after the sentinels: /name", "",
+				0);
 		slash = strchr(text, '/');
 		size = slash ? (size_t)(slash - text) : strlen(text);
 		if (size >= sizeof(url->master_name))

@@ -174,7 +174,7 @@ collect(struct spring *spring, char *const *environment)
 			continue;
 		if (!strcmp(name, "SPRING_APPLICATION_JSON") && strcasestr(equals, "redis"))
 			return fail(spring, *environment,
-				"names Redis, which is not read from there: set push.redis.url");
+				"configures Redis, but Push does not read it: set push.redis.url");
 		if (!without_prefix(name) || push_environment_is_service_link(name, equals + 1))
 			continue;
 		status = take(spring, *environment, without_prefix(name), equals + 1);
@@ -404,7 +404,8 @@ check_url(const struct spring *spring, enum field field, struct push_buf *to, si
 
 	push_buf_append(to, "", 1);
 	if (to->status != PUSH_OK)
-		return fail(spring, spring->values[field].variable, "makes too long a push.redis.url");
+		return fail(
+			spring, spring->values[field].variable, "the resulting push.redis.url is too long");
 	to->size--;
 	status = push_redis_url_parse(&url, to->bytes + begin, &why);
 	explicit_bzero(url.password, sizeof(url.password));

@@ -93,7 +93,7 @@ static void
 render_origin_requests(const struct push_stats *stats, struct push_buf *to)
 {
 	head(to, "http_server_requests_seconds", "summary",
-		"Answers to publish requests, as push_publishes_total; how long they took is not measured.");
+		"Answers to publish requests, like push_publishes_total. Durations are not measured.");
 	for (size_t i = 0; i < PUSH_PUBLISH_STATUS_COUNT; i++)
 		if (stats->publish_statuses[i] || publish_codes[i] == 202)
 			push_buf_printf(to,
@@ -172,7 +172,7 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 		"Requests refused because the page origin is not in push.cors.allowed.origins.",
 		stats->origins_refused);
 	single(to, "push_routes_limited_total", "counter",
-		"Requests handed to lws sockets because of too many new hosts or paths at once.",
+		"Requests handed to lws sockets because there were too many new hosts or paths at once.",
 		stats->routes_limited);
 	single(to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
 	single(to, "push_channels_refused_total", "counter",
@@ -181,7 +181,7 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 	single(to, "push_subscriptions", "gauge", "Subscriptions of all connections now.",
 		stats->subscriptions);
 	single(to, "push_paused_clients", "gauge",
-		"Clients that Push does not read from now, because too many of their requests are "
+		"Clients that Push has stopped reading from, because too many of their requests are "
 		"unfinished.",
 		stats->paused);
 	single(to, "push_pauses_total", "counter",
@@ -252,7 +252,7 @@ render_acks(const struct push_stats *stats, struct push_buf *to)
 	single(to, "push_redelivered_total", "counter", "Messages sent again because no ack arrived in time.",
 		stats->redelivered);
 	single(to, "push_unacknowledged_messages", "gauge",
-		"Messages sent and not acknowledged now, of clients with acks.", stats->unacknowledged);
+		"Messages sent to clients with acks and not acknowledged yet.", stats->unacknowledged);
 }
 
 /* Bucket i holds what is below 2^(first_bits + i) microseconds, the one behind them everything else. */
@@ -292,9 +292,9 @@ static void
 render_state(const struct push_stats *stats, const struct push_options *options, struct push_buf *to)
 {
 	single(to, "push_broker_up", "gauge",
-		"1 if every worker reaches its broker, and the broker does not refuse every publish.",
+		"1 if every worker can reach its broker and the broker accepts publishes.",
 		stats->broker_up);
-	single(to, "push_draining", "gauge", "Workers that drain now.", stats->draining);
+	single(to, "push_draining", "gauge", "Workers that are draining now.", stats->draining);
 	single(to, "push_log_lines_dropped_total", "counter",
 		"Log lines dropped because the reader of the log was too slow or failed.",
 		stats->log_lines_dropped);
@@ -328,11 +328,11 @@ render_process(const struct push_process *process, const struct push_options *op
 	head(to, "process_start_time_seconds", "gauge",
 		"Start time of the process, in seconds after 1970-01-01 UTC.");
 	push_buf_printf(to, "process_start_time_seconds %.3f\n", process->start_time_s);
-	head(to, "process_uptime_seconds", "gauge", "How long the process has run.");
+	head(to, "process_uptime_seconds", "gauge", "Time since the process started.");
 	push_buf_printf(to, "process_uptime_seconds %.3f\n",
 		process->now_s > process->start_time_s ? process->now_s - process->start_time_s : 0);
 	head(to, "process_cpu_usage", "gauge",
-		"The share of all processors that was in use since this was read before, 0 to 1.");
+		"Share of all processors that this process has used since the last scrape, 0 to 1.");
 	push_buf_printf(to, "process_cpu_usage %.6f\n", process->cpu_usage);
 	head(to, "process_cpu_seconds_total", "counter", "User and system CPU time.");
 	push_buf_printf(to, "process_cpu_seconds_total %.3f\n", process->cpu_s);

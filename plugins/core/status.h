@@ -18,8 +18,8 @@
 	X(TOO_MANY, "too many")                                                                              \
 	X(NOT_FOUND, "not found")                                                                            \
 	X(UNAVAILABLE, "the broker cannot be reached")                                                       \
-	X(REFUSED, "the broker refuses it")                                                                  \
-	X(UNCERTAIN, "the broker was lost before it answered, it may have been published")                   \
+	X(REFUSED, "the broker refused the message")                                                         \
+	X(UNCERTAIN, "the broker connection was lost, it may have been published")                           \
 	X(CLOSED, "closed")
 
 enum push_status {

@@ -3,7 +3,7 @@
  *
  * lws binds, knows TLS, HTTP/2, files, mounts, virtual hosts and passwords; but a connection costs it two kilobytes, an
  * upgrade walks a list of all others, a publish takes it 30 us, and it is lenient with what is malformed.  So the
- * listening sockets of the clients' port are taken over (door.c), and each request head is looked at before lws sees it
+ * listening sockets of the main port are taken over (door.c), and each request head is looked at before lws sees it
  * (http_conn.c), with MSG_PEEK, so that it stays in the kernel:
  *
  *                       ┌─ for a path of Push's: served here, whatever it asks, by request/exchange.h

@@ -24,7 +24,7 @@
  * that are left in its queue: as many as Linux lets wait (net.core.somaxconn), a tenth of a second's work. */
 #define PUSH_ACCEPT_LAST_MAX 4096
 
-/* Descriptors that clients leave to the operators' port and to everything else, of few a smaller share: past
+/* Descriptors that clients leave to the management port and to everything else, of few a smaller share: past
  * them, a new connection is closed at once. */
 #define PUSH_RESERVED_FILES_MAX   64
 #define PUSH_RESERVED_FILES_SHARE 8

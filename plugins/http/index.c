@@ -22,14 +22,14 @@
 static const struct page {
 	const char *path, *what, *rel, *more_rel, *more;
 } pages[] = {
-	{PUSH_PATH_HEALTH, "whether all is well, and if not, why: 200 or 503", "health", "health-path",
-		"{*path}"},
-	{PUSH_PATH_LIVENESS, "whether the process serves: for what restarts it", NULL, NULL, NULL},
-	{PUSH_PATH_READINESS, "whether clients may come: for load balancers", NULL, NULL, NULL},
+	{PUSH_PATH_HEALTH, "whether a publish would succeed: 200, or 503 with the reason", "health",
+		"health-path", "{*path}"},
+	{PUSH_PATH_LIVENESS, "whether the process runs: for programs that restart it", NULL, NULL, NULL},
+	{PUSH_PATH_READINESS, "whether clients may connect: for load balancers", NULL, NULL, NULL},
 	{PUSH_PATH_PROMETHEUS, "metrics for Prometheus; /metrics is the same", "prometheus", NULL, NULL},
 	{PUSH_PATH_METRICS, "metrics by name, as JSON", "metrics", "metrics-requiredMetricName",
 		"{requiredMetricName}"},
-	{PUSH_PATH_LOGGER, "the log's level; POST {\"configuredLevel\":\"DEBUG\"} changes it", NULL, NULL,
+	{PUSH_PATH_LOGGER, "the log level; POST {\"configuredLevel\":\"DEBUG\"} changes it", NULL, NULL,
 		NULL},
 	{PUSH_PATH_LOGGERS, "all levels", "loggers", "loggers-name", "{name}"},
 	{PUSH_PATH_CHANNELS, "the channels with the most subscribers, as JSON", "channels", NULL, NULL},
@@ -56,7 +56,7 @@ clients_port(const struct push_broker_link *link)
 static void
 append_text_list(struct push_buf *to, size_t count, int port)
 {
-	push_buf_append_text(to, "Push, the operators' port\n\n");
+	push_buf_append_text(to, "Push, the management port\n\n");
 	for (size_t i = 0; i < count; i++)
 		push_buf_printf(to, "%-28s %s\n", pages[i].path, pages[i].what);
 	if (port)
@@ -68,8 +68,8 @@ append_html_list(struct push_buf *to, size_t count, int port)
 {
 	push_buf_append_text(to, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
 				 "<meta name=\"viewport\" content=\"width=device-width\"><title>Push, the "
-				 "operators' port</title>"
-				 "<h1>Push, the operators' port</h1><dl>");
+				 "management port</title>"
+				 "<h1>Push, the management port</h1><dl>");
 	for (size_t i = 0; i < count; i++)
 		push_buf_printf(
 			to, "<dt><a href=\"%s\">%s</a><dd>%s", pages[i].path, pages[i].path, pages[i].what);

@@ -1,4 +1,4 @@
-/* index.h - what there is on the operators' port, and the metrics by name: for people who look around. */
+/* index.h - what there is on the management port, and the metrics by name: for people who look around. */
 #ifndef PUSH_HTTP_INDEX_H
 #define PUSH_HTTP_INDEX_H
 

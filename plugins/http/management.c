@@ -208,6 +208,6 @@ int
 management_upgrade(struct lws *wsi)
 {
 	(void)push_reply_error(wsi, (struct push_response){.status = 404, .closes = true},
-		"no WebSocket here; " PUSH_PATH_WS " is on the clients' port (8080 by default)");
+		"no WebSocket here; " PUSH_PATH_WS " is on the main port (8080 by default)");
 	return -1;
 }

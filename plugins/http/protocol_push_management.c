@@ -1,4 +1,4 @@
-/* protocol_push_management.c - the operators' port, as an lws protocol plugin.  See management.c. */
+/* protocol_push_management.c - the management port, as an lws protocol plugin.  See management.c. */
 #include "http/loggers.h"
 #include "http/management.h"
 #include "lwsio/plugin.h"

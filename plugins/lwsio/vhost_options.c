@@ -28,9 +28,8 @@ set_option(struct push_options *options, const struct lws_protocol_vhost_options
 
 	if (!strcmp(given->name, "push")) {
 		lws_snprintf(error->text, sizeof(error->text),
-			"an option of push-broker with the value %.*s has a dot in its name, where lwsws "
-			"cuts it: "
-			"write push-drain-duration for push.drain.duration",
+			"an option of push-broker with the value %.*s has a dot in its name, which lwsws "
+			"does not support: write push-drain-duration for push.drain.duration",
 			PUSH_ERROR_QUOTE_BYTES_MAX, given->value);
 		return PUSH_INVALID;
 	}

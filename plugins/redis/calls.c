@@ -166,7 +166,7 @@ redis_call_published(struct redis_node *node, const struct push_redis_awaited *a
 	if (reply->type == PUSH_REDIS_ERROR) {
 		engine->stats->command_errors++;
 		if (!redis_topology_is_in_doubt(engine, reply))
-			redis_log_refusal(engine, node, "to call a node", reply);
+			redis_log_refusal(engine, node, "to send a request to a node", reply);
 	} else if (reply->type != PUSH_REDIS_INTEGER || reply->integer > 0 || engine->slots) {
 		return; /* of a cluster, who listens at another server does not count */
 	}

@@ -268,7 +268,7 @@ on_refused(struct redis_node *node, bool is_check, const struct push_redis_reply
 	if (redis_topology_is_in_doubt(engine, reply))
 		return;
 	redis_log_refusal(
-		engine, node, is_check ? "to look at a number of clients" : "a number of clients", reply);
+		engine, node, is_check ? "to read a subscriber count" : "to store a subscriber count", reply);
 	if (!push_redis_refusal_is_general(reply->text, reply->size))
 		return;
 	(void)redis_room_make(node, reply); /* it is tried again anyway */

@@ -272,7 +272,7 @@ on_greeting(struct push_redis_link *link, const struct push_redis_reply *reply)
 	if (is_time)
 		on_time_answer(link, reply);
 	if (reply->type == PUSH_REDIS_ERROR && !is_name && !is_time)
-		fail_with(link, "it refuses us", reply->text, reply->size);
+		fail_with(link, "it refused the connection", reply->text, reply->size);
 	if (!is_last || link->failed)
 		return;
 	link->state = PUSH_REDIS_UP;
@@ -292,7 +292,7 @@ on_greeting_item(struct push_redis_link *link, const struct push_redis_place *pl
 		!link->settings->must_be_master)
 		return;
 	if (item->type != PUSH_REDIS_STRING || item->size != 6 || memcmp(item->text, "master", 6))
-		fail_with(link, "it is no master but a", item->text ? item->text : "?",
+		fail_with(link, "it is not a master but a", item->text ? item->text : "?",
 			item->text ? item->size : 1);
 }
 
@@ -440,7 +440,7 @@ on_reply(void *context, const struct push_redis_reply *reply)
 		return;
 	}
 	if (!link->awaited_count) {
-		push_redis_link_fail(link, "it answers what nobody has asked");
+		push_redis_link_fail(link, "it sent an unexpected answer");
 		return;
 	}
 	awaited = *awaited_first(link);

@@ -56,9 +56,8 @@ on_commands_up(void *context, uint64_t now_us)
 	check_up(node);
 	if (!node->commands.link.clock.is_known)
 		redis_log(node->engine, PUSH_LOG_WARN,
-			"redis %s: TIME is refused (+time for Push's user): a publish that it carries out "
-			"late, "
-			"after a failover, may be a second one",
+			"redis %s: TIME is refused (Push's user needs +time): after a failover, a message "
+			"may be published twice",
 			node->commands.label);
 	redis_wake(node->engine);
 }
@@ -313,7 +312,7 @@ redis_node_destroy(struct redis_node *node)
 
 	node->commands.wanted = node->subscriptions.wanted = false;
 	drop_probe(node);
-	push_redis_link_fail(&node->commands.link, "the server has left");
+	push_redis_link_fail(&node->commands.link, "the server has left the cluster");
 	push_redis_link_settle(&node->commands.link, engine->now_us);
 	redis_subscriptions_lost(node);
 	redis_counts_lost(node);

@@ -182,7 +182,7 @@ add(struct redis_engine *engine, const char *id)
 		return NULL;
 	*peer = (struct redis_peer){.is_dead = false};
 	snprintf(peer->id, sizeof(peer->id), "%s", id);
-	redis_log(engine, PUSH_LOG_INFO, "node %s is there", id);
+	redis_log(engine, PUSH_LOG_INFO, "node %s is up", id);
 	return peer;
 }
 
@@ -300,7 +300,7 @@ on_alive(struct redis_engine *engine, const char *id)
 	if (!peer)
 		return;
 	if (peer->is_dead && can_speak(engine)) {
-		redis_log(engine, PUSH_LOG_INFO, "node %s is heard again", id);
+		redis_log(engine, PUSH_LOG_INFO, "node %s is up again", id);
 		say(engine, '~', id, NULL);
 	}
 	peer->is_dead = false;

@@ -439,7 +439,7 @@ take_room(struct redis_engine *engine, struct redis_publish *publish, const stru
 	if (item->type != PUSH_REDIS_STRING)
 		return;
 	engine->stats->unkept++;
-	redis_log_refusal(engine, publish->node, "to keep a message, which is published all the same", &why);
+	redis_log_refusal(engine, publish->node, "to keep a message, which is published anyway", &why);
 }
 
 void

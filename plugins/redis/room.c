@@ -79,5 +79,5 @@ redis_room_answer(struct redis_node *node, const struct push_redis_awaited *awai
 	}
 	engine->stats->command_errors++;
 	if (!redis_topology_is_in_doubt(engine, reply))
-		redis_log_refusal(engine, node, "that history makes room", reply);
+		redis_log_refusal(engine, node, "to drop history", reply);
 }

@@ -406,9 +406,9 @@ log_refused(struct redis_node *node, const struct redis_subscription *subscripti
 	static const char *const losses[REDIS_PURPOSE_COUNT] = {
 		[REDIS_PURPOSE_CLIENTS] = "its clients get no messages",
 		[REDIS_PURPOSE_BEATS] = "clients of other nodes are not counted as subscribers",
-		[REDIS_PURPOSE_CALLS] = "other nodes reach none of this node's event streams",
-		[REDIS_PURPOSE_HEADS] = "clients of channels with history wait for seconds when they come",
-		[REDIS_PURPOSE_PROBE] = "a connection that delivers nothing is not found out",
+		[REDIS_PURPOSE_CALLS] = "other nodes cannot change this node's event streams",
+		[REDIS_PURPOSE_HEADS] = "clients of channels with history wait for seconds when they connect",
+		[REDIS_PURPOSE_PROBE] = "a connection that delivers nothing is not detected",
 	};
 	struct redis_engine *engine = node->engine;
 	enum redis_purpose purpose = purpose_of(engine, subscription);

@@ -146,7 +146,7 @@ on_query_down(void *context, const char *why, uint64_t now_us)
 		engine->query_settings.password = engine->url.password;
 	}
 	if (redis_connection_is_down(&engine->query, why))
-		redis_log(engine, PUSH_LOG_ERROR, "%s %s: %s; asking the next",
+		redis_log(engine, PUSH_LOG_ERROR, "%s %s: %s; trying the next",
 			is_cluster(engine) ? "redis" : "sentinel", engine->query.label, why);
 	engine->stats->failures++;
 	next_candidate(engine);
@@ -240,7 +240,7 @@ on_query_answer(void *context, const struct push_redis_awaited *awaited, const s
 	if (reply->type == PUSH_REDIS_ERROR)
 		snprintf(why, sizeof(why), "%.*s", (int)(reply->size < 200 ? reply->size : 200), reply->text);
 	else
-		snprintf(why, sizeof(why), "it knows no master named '%.100s'", engine->url.master_name);
+		snprintf(why, sizeof(why), "it has no master named '%.100s'", engine->url.master_name);
 	push_redis_link_fail(&engine->query.link, why);
 }
 
@@ -323,8 +323,7 @@ drop_unused(struct redis_engine *engine)
 		next = item->next;
 		if (is_cluster(engine) ? node->has_slots : node == engine->single)
 			continue;
-		redis_log(engine, PUSH_LOG_INFO, "redis %s: no longer responsible for anything",
-			node->commands.label);
+		redis_log(engine, PUSH_LOG_INFO, "redis %s: no longer used", node->commands.label);
 		redis_node_destroy(node);
 	}
 }

@@ -64,10 +64,10 @@ say(struct push_exporter *exporter, bool is_bad, const char *why)
 	exporter->is_ill = is_bad;
 	exporter->is_well = !is_bad;
 	if (is_bad)
-		snprintf(line, sizeof(line), "traces: %s does not take spans: %s",
+		snprintf(line, sizeof(line), "traces: %s does not accept spans: %s",
 			exporter->options->trace_url, why);
 	else
-		snprintf(line, sizeof(line), "traces: %s takes spans", exporter->options->trace_url);
+		snprintf(line, sizeof(line), "traces: %s accepts spans", exporter->options->trace_url);
 	exporter->log(exporter->context, is_bad ? PUSH_LOG_WARN : PUSH_LOG_INFO, line);
 }
 
@@ -287,7 +287,7 @@ begin(struct push_exporter *exporter)
 	exporter->state = EXPORTER_RESOLVING;
 	if (!push_resolver_start(
 		    exporter->resolver, exporter->url.host, exporter->url.port, ++exporter->token))
-		try_again(exporter, "its name cannot be looked up now");
+		try_again(exporter, "its name cannot be resolved now");
 }
 
 /* What is closed is forgotten first, so that the source can be used again. */

@@ -251,7 +251,7 @@ take_listeners(struct broker_vhost *self)
 			/* libuv gives a new descriptor to epoll when it next waits, maybe after this tick */
 			if (++self->take_tries < TAKE_TRIES_MAX)
 				return;
-			snprintf(line, sizeof(line), "port %d could not be taken over, lws accepts there",
+			snprintf(line, sizeof(line), "cannot take over port %d, lws accepts its connections",
 				port);
 			push_broker_say(self->link.broker, PUSH_LOG_WARN, line);
 		}
@@ -479,7 +479,7 @@ refuse_options(struct broker_vhost *self, const char *why)
 	if (push_notify_is_supervised())
 		return refuse(why);
 	lwsl_err(PUSH_LOG_PREFIX "%s\n", why);
-	lwsl_err(PUSH_LOG_PREFIX "every request is answered with 503 until that is mended\n");
+	lwsl_err(PUSH_LOG_PREFIX "every request gets 503 until this is fixed\n");
 	lws_strncpy(self->link.fault, why, sizeof(self->link.fault));
 	return 0;
 }

@@ -71,7 +71,7 @@ set_count(uint64_t *to, const struct cli_option *option, const char *text)
 	*to = strtoull(text, &end, 10);
 	if (*text >= '0' && *text <= '9' && !*end && !errno && *to)
 		return true;
-	say("--%s %s: must be a number from 1 on", option->name, text);
+	say("--%s %s: must be a number of at least 1", option->name, text);
 	return false;
 }
 
@@ -83,7 +83,7 @@ add_header(const char **to, const char *text)
 	while (to[count])
 		count++;
 	if (count == CLI_HEADERS_MAX) {
-		say("--header: at most %d are possible", CLI_HEADERS_MAX);
+		say("--header: at most %d are allowed", CLI_HEADERS_MAX);
 		return false;
 	}
 	if (!strchr(text, ':') || *text == ':' || strpbrk(text, "\r\n")) {
@@ -173,7 +173,7 @@ cli_arguments_parse(const struct cli_command *command, int argc, char **argv,
 			if (!taken)
 				return false;
 		} else if (!only_words && argv[i][0] == '-' && argv[i][1]) {
-			say("%s: options begin with --; a word that begins with - follows -- (push %s "
+			say("%s: options begin with --; put -- before a word that begins with - (push %s "
 			    "--help)",
 				argv[i], command->name);
 			return false;

@@ -1,6 +1,6 @@
 /*
  * health_command.c - push health: of the server on this machine as pushd --health asks it (server/health.h),
- * or of any other one by the URL of its operators' port.
+ * or of any other one by the URL of its management port.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -44,7 +44,7 @@ help_print(void)
 	size_t count;
 	const struct cli_command *commands = cli_commands(&count);
 
-	printf("push - subscribe, publish and look after a Push server\n"
+	printf("push - subscribe to, publish to and monitor a Push server\n"
 	       "\n"
 	       "usage: push COMMAND [argument...] [option...]\n"
 	       "\n"
@@ -52,13 +52,13 @@ help_print(void)
 	for (size_t i = 0; i < count; i++)
 		print_row(commands[i].name, commands[i].summary);
 	printf("\nOptions\n");
-	print_row("--help", "this text; push COMMAND --help: all about a command");
+	print_row("--help", "this text; push COMMAND --help: help for a command");
 	print_row("--version", "the version");
 	printf("\nEnvironment\n");
 	print_row(SERVER_URL_VARIABLE, "the server, by default " SERVER_URL_DEFAULT
 				       "\n(https:// if it has a certificate; SSL_CERT_FILE "
-				       "names a file of trusted authorities)");
-	print_row(MANAGEMENT_URL_VARIABLE, "its operators' port, by default " MANAGEMENT_URL_DEFAULT);
+				       "names a file with trusted CA certificates)");
+	print_row(MANAGEMENT_URL_VARIABLE, "its management port, by default " MANAGEMENT_URL_DEFAULT);
 	print_exit_codes();
 	printf("\nExamples\n"
 	       "  push sub chat                    in one terminal\n"

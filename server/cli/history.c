@@ -110,7 +110,7 @@ read_page(struct reading *reading, struct loop *loop, const struct url *url)
 	push_buf_init(&path, CLI_TARGET_BYTES_MAX);
 	write_path(reading, &path);
 	if (path.status != PUSH_OK) {
-		say("the channel's name and the id are longer than a request may be");
+		say("the channel name and the id are too long for a request");
 		push_buf_fini(&path);
 		return CLI_USAGE;
 	}
@@ -119,7 +119,7 @@ read_page(struct reading *reading, struct loop *loop, const struct url *url)
 	if (answer.result != HTTP_ANSWERED || answer.status != 200) {
 		code = http_report(url, &answer);
 	} else if (!take_page(reading, &answer.body)) {
-		say("%s: the answer is no history: is that Push?", url->text);
+		say("%s: the answer is not a history: is that Push?", url->text);
 		code = CLI_BROKEN;
 	}
 	http_answer_fini(&answer);

@@ -48,7 +48,7 @@ on_silence(lws_sorted_usec_list_t *timer)
 	link->end.is_silent = true;
 	link->end.is_unreachable = !link->is_alive;
 	snprintf(link->end.why, sizeof(link->end.why),
-		link->is_alive ? "nothing came for too long" : "no answer in time");
+		link->is_alive ? "nothing arrived for too long" : "no answer in time");
 	report_end(link);
 }
 

@@ -167,7 +167,7 @@ loop_failure_text(const char *text)
 	if (text && strstr(text, "tls=hostname"))
 		return "the server's certificate is for another host";
 	if (text && strstr(text, "cert didn't look good"))
-		return "the server's certificate is not trusted: SSL_CERT_FILE names a file of those that "
+		return "the server's certificate is not trusted: SSL_CERT_FILE names a file with those that "
 		       "are";
 	if (text && strstr(text, "NXDOMAIN"))
 		return "no such host";

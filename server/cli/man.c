@@ -76,7 +76,7 @@ print_command(const struct cli_command *command)
 static void
 print_synopsis(const struct cli_command *commands, size_t count)
 {
-	printf(".SH NAME\npush \\- subscribe, publish and look after a Push server\n.SH SYNOPSIS\n");
+	printf(".SH NAME\npush \\- subscribe to, publish to and monitor a Push server\n.SH SYNOPSIS\n");
 	for (size_t i = 0; i < count; i++) {
 		printf("%s.B push %s\n", i ? ".br\n" : "", commands[i].name);
 		print_escaped(commands[i].arguments);
@@ -93,9 +93,8 @@ print_surroundings(void)
 	printf(".SH ENVIRONMENT\n");
 	print_tagged(SERVER_URL_VARIABLE, NULL, "the server; by default " SERVER_URL_DEFAULT);
 	print_tagged(
-		MANAGEMENT_URL_VARIABLE, NULL, "its operators' port; by default " MANAGEMENT_URL_DEFAULT);
-	print_tagged("SSL_CERT_FILE", NULL,
-		"certificates of authorities that are trusted, in place of the system's");
+		MANAGEMENT_URL_VARIABLE, NULL, "its management port; by default " MANAGEMENT_URL_DEFAULT);
+	print_tagged("SSL_CERT_FILE", NULL, "file with trusted CA certificates, instead of the system's");
 	print_tagged("PUSH_..., SERVER_PORT, MANAGEMENT_SERVER_PORT", NULL,
 		"options of the server, for push check, push config and push health; see pushd(8)");
 	printf(".SH FILES\n");
@@ -124,9 +123,9 @@ man_print(void)
 	print_paragraphs(
 		"push is the command line of Push, a real-time push messaging server: it subscribes to "
 		"channels "
-		"and publishes to them, reads their history, and shows operators how a server is.\n\n"
+		"and publishes to them, reads their history, and shows operators the state of a server.\n\n"
 		"Messages and answers are on standard output; connections, gaps and errors are reported on "
-		"standard error, a line each.");
+		"standard error, one per line.");
 	printf(".SH COMMANDS\n");
 	for (size_t i = 0; i < count; i++)
 		print_command(&commands[i]);

@@ -1,4 +1,4 @@
-/* metrics.h - samples of a text in Prometheus' exposition format, as Push's operators' port answers it. */
+/* metrics.h - samples of a text in Prometheus' exposition format, as Push's management port answers it. */
 #ifndef PUSH_CLI_METRICS_H
 #define PUSH_CLI_METRICS_H
 

@@ -154,8 +154,7 @@ take_answers(struct lines *lines, const struct http_answer *answer)
 	fflush(stdout);
 	if (i == lines->count)
 		return;
-	say("line %llu: there is no answer: it may have been published",
-		(unsigned long long)lines->numbers[i]);
+	say("line %llu: no answer: it may have been published", (unsigned long long)lines->numbers[i]);
 	lines->code = CLI_UNAVAILABLE;
 }
 

@@ -14,7 +14,7 @@
 bool
 server_url(const struct cli_arguments *arguments, struct url *ret_url);
 
-/* server_url_management - likewise of the operators' port: --management, PUSH_MANAGEMENT_URL. */
+/* server_url_management - likewise of the management port: --management, PUSH_MANAGEMENT_URL. */
 bool
 server_url_management(const struct cli_arguments *arguments, struct url *ret_url);
 

@@ -63,7 +63,7 @@ open_link(struct session *session)
 		link = link_open(session->loop, session->url, session->path.bytes, session->arguments->sse,
 			session->arguments->headers, &handlers, session);
 	if (!link)
-		session_end(session, CLI_USAGE, "the channels and the id are longer than a request may be");
+		session_end(session, CLI_USAGE, "the channels and the id are too long for a request");
 	return link;
 }
 
@@ -143,7 +143,7 @@ opened(struct session *session, struct link *link)
 		return;
 	}
 	if (!session->arguments->quiet)
-		say("%s %s by %s", session->was_lost ? "connected again to" : "connected to",
+		say("%s %s over %s", session->was_lost ? "connected again to" : "connected to",
 			session->url->text, link->is_sse ? "SSE" : "WebSocket");
 	session->was_open = true;
 	session->was_lost = false;

@@ -143,7 +143,7 @@ look_for_new_name(const struct session *session, const struct link_event *event)
 	if (session->arguments->name && !session->printed && !session->arguments->quiet && event->data_size &&
 		push_json_scan_object(event->data, event->data_size, &is_new, 1, &error) == PUSH_OK &&
 		is_new.text)
-		say("the server has no position of client '%s': messages from now on only",
+		say("the server has no position for client '%s': starting with the next message",
 			session->arguments->name);
 }
 

@@ -47,7 +47,7 @@ read_head(struct link *link, struct lws *wsi)
 		link->end.status = status;
 	} else if (strncmp(type, "text/event-stream", 17)) {
 		link->end.is_broken = true;
-		link_fail_text(link, "the answer is no event stream: is that Push?");
+		link_fail_text(link, "the answer is not an event stream: is that Push?");
 		return -1;
 	}
 	return 0;

@@ -28,7 +28,7 @@ check(const struct cli_arguments *arguments)
 	}
 	for (size_t i = 0; i < arguments->word_count; i++)
 		if (strchr(arguments->words[i], ',')) {
-			say("'%s': a channel's name must not contain a comma; give each channel as a word of "
+			say("'%s': a channel name must not contain a comma; give each channel as a word of "
 			    "its own",
 				arguments->words[i]);
 			return false;

@@ -125,7 +125,7 @@ print_view(const struct view *view, const struct url *url)
 	char one[TEXT_SIZE], two[TEXT_SIZE];
 
 	print_head(view, url);
-	printf("clients      %.0f by WebSocket, %.0f by SSE; %.0f new a second; %.0f channels\n",
+	printf("clients      %.0f WebSocket, %.0f event stream; %.0f new a second; %.0f channels\n",
 		metrics_value(after, "push_connections{transport=\"ws\"}"),
 		metrics_value(after, "push_connections{transport=\"sse\"}"),
 		rate(view, "push_connections_opened_total"), metrics_sum(after, "push_channels"));
@@ -134,10 +134,10 @@ print_view(const struct view *view, const struct url *url)
 	printf("deliveries   %.0f a second, %s a second; 99 of 100 in %s\n",
 		rate(view, "push_messages_sent_total"), bytes(rate(view, "push_sent_bytes_total"), one),
 		delay(metrics_quantile(view->before, after, "push_delivery_latency_seconds", 0.99), two));
-	printf("event loop   99 of 100 looks late by %s, the latest by %s\n",
+	printf("event loop   delay %s in 99 of 100 turns, at most %s\n",
 		delay(metrics_quantile(view->before, after, "push_loop_lag_seconds", 0.99), one),
 		delay(metrics_quantile(view->before, after, "push_loop_lag_seconds", 1), two));
-	printf("queues       %s wait for clients; %.0f clients paused; %.0f closed as slow since the start\n",
+	printf("queues       %s for clients; %.0f clients paused; %.0f closed as slow since the start\n",
 		bytes(metrics_sum(after, "push_outbox_bytes"), one),
 		metrics_sum(after, "push_paused_clients"), slow_count(after));
 	printf("gaps         %.0f a second; %.0f messages not acknowledged yet\n",
@@ -160,7 +160,7 @@ take_look(struct loop *loop, const struct url *url, const struct cli_arguments *
 		return http_report(url, &ret->answer);
 	if (ret->answer.body.size && metrics_has(ret->answer.body.bytes, "push_connections"))
 		return CLI_DONE;
-	say("%s" METRICS_PATH ": there are no metrics of Push", url->text);
+	say("%s" METRICS_PATH ": no metrics of Push here", url->text);
 	return CLI_BROKEN;
 }
 

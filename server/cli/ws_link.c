@@ -109,7 +109,7 @@ read_head(struct link *link, struct lws *wsi)
 	http_read_head(wsi, &status, &link->end.retry_after_s);
 	if (status != STATUS_SWITCHING) {
 		link->end.status = status;
-		snprintf(link->end.why, sizeof(link->end.why), "answered %u where a WebSocket was asked for",
+		snprintf(link->end.why, sizeof(link->end.why), "answered %u instead of opening a WebSocket",
 			status);
 	}
 	return 0;

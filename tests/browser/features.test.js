@@ -281,11 +281,11 @@ it('exports the messages that the filter lets through, a line each, as they came
 describe('the server\'s figures', () => {
 	async function show({page}, url) {
 		await page.getByText('Server figures').click();
-		await page.getByLabel('Operators\' port').fill(url);
+		await page.getByLabel('Management port').fill(url);
 		await page.getByRole('button', {name: 'Show', exact: true}).click();
 	}
 
-	it('are shown if the operators\' port allows this page', async () => {
+	it('are shown if the management port allows this page', async () => {
 		const console = await open();
 
 		await console.state('Connected');

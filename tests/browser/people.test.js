@@ -76,7 +76,7 @@ const STATES = {
 	'reading history': async ({page}) => {
 		await page.getByRole('group', {name: 'Messages shown'}).getByLabel('History').check();
 		await page.getByText('404 Not Found: ').waitFor();
-		await page.getByLabel('Operators\' port').fill('not a URL');
+		await page.getByLabel('Management port').fill('not a URL');
 		await page.getByRole('button', {name: 'Show', exact: true}).click();
 		await page.getByText('must be a URL').waitFor();
 	},

@@ -90,10 +90,10 @@ def test_one_that_hangs_is_given_up_after_two_seconds(server):
 
 @pytest.mark.parametrize("answer, what", [
     (b"", "closed without an answer"),
-    (b"220 mail.example ESMTP\r\n", "no answer by HTTP"),
+    (b"220 mail.example ESMTP\r\n", "the answer is not HTTP"),
     (b"HTTP/1.1 404 Not Found\r\n\r\n", "answered 404"),
     (b"HTTP/1.1 200 OK\r\n\r\n<html>\x1b[2Jhello", "without {\"status\":\"UP\"}"),
-    (b"x" * 100_000, "no answer by HTTP"),
+    (b"x" * 100_000, "the answer is not HTTP"),
 ])
 def test_another_server_on_the_port_is_not_healthy(server, answer, what):
     with listener(answer) as port:

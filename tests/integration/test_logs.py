@@ -90,7 +90,7 @@ def test_every_line_of_a_whole_life_is_json():
     with RedisServer("--requirepass", PASSWORD) as own, \
             Server(PUSH_LOG_FORMAT="json", PUSH_REDIS_URL=own.url(f":{PASSWORD}@"), PUSH_WORKERS=2, **QUICK) as server:
         set_level(server, "DEBUG")
-        find(server, "level debug")
+        find(server, "log level is now debug")
         connect_until_opened_by(server, {1, 2})
         with WebSocket(server.port, "a") as ws, EventStream(server.port, "b") as sse:
             ws.read_frame(), sse.raw()  # both are subscribed then, at whichever worker
@@ -116,7 +116,7 @@ def test_every_line_of_a_whole_life_is_json():
         good = file.read_text()
         file.write_text(good.replace("{", "", 1))
         server.process.process.send_signal(signal.SIGHUP)
-        find(server, "not reloading, what runs goes on: ", level="error")
+        find(server, "not reloading, the running workers continue: ", level="error")
         file.write_text(good)
         own.kill()
         find(server, "trying again", level="error", component="worker")
@@ -197,7 +197,7 @@ def test_a_flood_of_lines_is_bounded_and_counted():
         lines = b"".join(b'{"channel":"flood","message":1}\n' for _ in range(900))
         answer = request(server.port, post(lines, content_type="application/x-ndjson"))
         assert answer.status == 202
-        left_out = find(server, "more lines of that second are left out", level="debug")
+        left_out = find(server, "more lines in that second were dropped", level="debug")
         count = int(left_out["message"].split()[0])
         seen = sum(r["message"] == "published" for r in objects(server.process.lines))
         assert seen + count >= 900 and seen <= 700
@@ -213,7 +213,7 @@ def test_a_level_that_one_worker_is_told_of_is_that_of_all(redis):
         assert level(server) == "DEBUG"
         connect_until_opened_by(server, {1, 2})
         set_level(server, "WARN")
-        find(server, "the log has level warn", component="pushd")
+        find(server, "the log level is now warn", component="pushd")
         time.sleep(0.1)  # what was under way
         before = len(server.process.lines)
         for _ in range(20):

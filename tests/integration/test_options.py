@@ -273,7 +273,7 @@ def test_stock_lwsws_says_which_option_is_bad_and_takes_no_clients(options, word
     for word in words:
         assert word in line
     try:
-        server.process.wait_for("every request is answered with 503")
+        server.process.wait_for("every request gets 503")
         for answer in (publish(server.port, "a", 1), get(server.port, "/sse/messages?channels=a"),
                        get(server.management, "/actuator/prometheus"), get(server.management, "/actuator/metrics"),
                        get(server.management, "/actuator/loggers")):

@@ -93,7 +93,7 @@ def test_a_worker_that_is_stuck_is_killed_for_its_port():
         os.kill(pid, signal.SIGSTOP)
     try:
         with Again(first, **SLOW_DRAIN) as second:
-            second.process.wait_for(f"worker {children[0]} does not leave port .*, killing it")
+            second.process.wait_for(f"worker {children[0]} does not release port .*, killing it")
             assert publish(second.port, "a", 1).status == 202
         wait_until(lambda: not is_there(children[0]), "it is gone", 10)
     finally:

@@ -286,7 +286,7 @@ def test_sub_reconnects_when_a_connection_has_gone_silent():
         tell(silent, "ping", id="7")
         tell(silent, "ping", id="8")  # a moment later: heartbeats are that close
         again = fake.accept_client()
-        sub.error("^push: connection lost: nothing came for too long; trying again in")
+        sub.error("^push: connection lost: nothing arrived for too long; trying again in")
         tell(again, "ping", id="8")
         sub.error("^push: connected again")
         silent.close()
@@ -295,7 +295,7 @@ def test_sub_reconnects_when_a_connection_has_gone_silent():
 
 def test_sub_with_a_name_goes_on_behind_what_it_has_printed(keeper):
     with Running(keeper, "sub", "named", "--name", "me") as sub:
-        sub.error("^push: the server has no position of client 'me'")
+        sub.error("^push: the server has no position for client 'me'")
         run(keeper, "pub", "named", "1")
         sub.wait_lines(1)
         assert sub.end() == DONE

@@ -87,7 +87,7 @@ def test_a_node_just_started_does_not_say_that_a_stream_does_not_exist(redis, no
 def test_a_token_works_at_whichever_worker_it_comes_to():
     """The kernel chooses the worker for each connection."""
     with RedisServer() as redis, node(redis.url(), PUSH_WORKERS=2) as server:
-        wait_until(lambda: server.process.output().count(" is there") >= 2, "both workers have heard of each other")
+        wait_until(lambda: server.process.output().count(" is up") >= 2, "both workers have heard of each other")
         client = Controlled(server.port, "start")
         with redis.subscribe(f"{MARK}push:node:{client.token.split('.')[0]}") as spy:
             for i in range(50):

@@ -54,6 +54,12 @@ def test_a_build_shows_how_far_it_is_and_keeps_its_output(tmp_path):
     assert log.read_text() == "".join(f"[{n}/8] CC x.c\n" for n in range(1, 9)) + "end\n"
 
 
+def test_where_nothing_is_built_nothing_is_shown(tmp_path):
+    steps = 'steps() { echo "[0/2] Re-checking globbed directories..."; echo "ninja: no work to do."; }'
+    (tmp_path / "script").write_text(f". {SOURCE}/server/lib.sh; {steps}; logged it {tmp_path}/log steps")
+    assert run("script", "-qec", f"bash -eu {tmp_path}/script", "/dev/null") == (0, "")
+
+
 def test_a_build_that_fails_is_not_taken_for_one_that_ends(tmp_path):
     code, out = library(f'steps() {{ echo one; false; echo two; }}; logged it {tmp_path}/log steps; echo "failed: $failed"')
     assert (code, out) == (0, "failed: 1\n") and (tmp_path / "log").read_text() == "one\n"
@@ -61,10 +67,12 @@ def test_a_build_that_fails_is_not_taken_for_one_that_ends(tmp_path):
 
 
 def test_a_terminal_shows_one_line_that_moves(tmp_path):
-    script = f'. {SOURCE}/server/lib.sh; steps() {{ echo "[1/9] a"; echo "[9/9] b"; }}; logged it {tmp_path}/log steps'
+    script = f'. {SOURCE}/server/lib.sh; steps() {{ echo "-- Looking for x"; echo "[1/9] a"; echo "[9/9] b"; }}; logged it {tmp_path}/log steps'
     (tmp_path / "script").write_text(script)
     code, out = run("script", "-qec", f"bash -eu {tmp_path}/script", "/dev/null")
-    assert code == 0 and out == "\n==> it: step 1 of 9\n==> it: step 9 of 9\n", repr(out)  # each carriage return read as a line's end
+    assert code == 0, out
+    assert out.replace("\x1b[K", "").split("\n") == [  # each carriage return read as a line's end
+        "", "==> it: configuring, check 1", "==> it: step 1 of 9", "==> it: step 9 of 9", ""]
 
 
 def recipe(clone):

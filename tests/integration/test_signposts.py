@@ -33,7 +33,7 @@ def test_a_slash_at_the_end_of_a_path_changes_nothing(server):
     ("/ws", "did you mean /ws/messages?"), ("/WS/Messages", "did you mean /ws/messages?"),
     ("/message", "did you mean /messages?"), ("/messages/x", "did you mean /messages?"),
     ("/subscribe", "subscribe at /sse/messages or /ws/messages"), ("/publish", "publish by POST to /messages"),
-    ("/actuator/health", "on the operators' port"), ("/metrics", "on the operators' port"),
+    ("/actuator/health", "on the management port"), ("/metrics", "on the management port"),
 ])
 def test_an_unknown_path_is_answered_with_the_right_one(server, path, words):
     answer = get(server.port, path)
@@ -45,7 +45,7 @@ def test_an_unknown_path_is_answered_with_the_right_one(server, path, words):
 @pytest.mark.parametrize("path, words", [
     ("/health", "did you mean /actuator/health?"), ("/actuator/metric", "did you mean /actuator/metrics?"),
     ("/liveness", "did you mean /actuator/health/liveness?"), ("/prometheus", "did you mean /actuator/prometheus?"),
-    ("/messages", "on the clients' port"), ("/sse/messages?channels=a", "on the clients' port"),
+    ("/messages", "on the main port"), ("/sse/messages?channels=a", "on the main port"),
     ("/nonsense", "GET / lists"),
 ])
 def test_the_operators_port_says_where_things_are(server, path, words):
@@ -61,7 +61,7 @@ def test_the_wrong_method_is_answered_with_the_right_request(server):
 
 
 def test_a_websocket_at_another_path_is_shown_the_right_one(server):
-    for port, where in ((server.port, "/ws/messages"), (server.management, "on the clients' port")):
+    for port, where in ((server.port, "/ws/messages"), (server.management, "on the main port")):
         with WebSocket(port, path="/socket") as ws:
             assert ws.status == 404
             assert where in json.loads(ws.read_exactly(int(ws.headers["content-length"])))["error"]
@@ -158,7 +158,7 @@ def test_channels_are_not_listed_unless_an_operator_says_so(server):
     assert (answer.status, answer.error) == \
         (404, "channels are not listed here; push.channels.list=on switches the list on")
     assert "/actuator/channels" not in get(server.management, "/").text
-    assert "on the operators' port" in get(server.port, "/actuator/channels").error
+    assert "on the management port" in get(server.port, "/actuator/channels").error
 
 
 def test_the_channels_with_the_most_subscribers_come_first():

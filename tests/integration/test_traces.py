@@ -239,9 +239,9 @@ def test_a_busy_collector_is_asked_again_when_it_says_so():
         collector.wait(3)
         assert len({body for _, _, body in collector.requests}) == 1 and len(collector.requests) == 3
         server.wait_metric('push_trace_spans_total{result="exported"}', 3)
-        server.process.wait_for("does not take spans: it answers with status 503")
-        server.process.wait_for("takes spans")
-        assert server.process.output().count("takes spans") == 1
+        server.process.wait_for("does not accept spans: it answers with status 503")
+        server.process.wait_for("accepts spans")
+        assert server.process.output().count("accepts spans") == 1
 
 
 def test_what_a_collector_refuses_has_failed_and_is_not_sent_again():
@@ -304,11 +304,11 @@ def test_a_dead_or_mad_collector_is_said_once_and_costs_nobody_anything(says):
                     assert publish(server.port, "x", i).json == {"subscribers": 1}
                     assert client.message() == ("x", i)
                 if says is not None:
-                    server.process.wait_for("does not take spans")
+                    server.process.wait_for("does not accept spans")
             start = time.monotonic()
             server.stop()
             assert time.monotonic() - start < 6
-            assert server.process.output().count("does not take spans") <= 1
+            assert server.process.output().count("does not accept spans") <= 1
         over.set()
 
 

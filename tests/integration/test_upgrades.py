@@ -36,7 +36,7 @@ every_offer = pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
 
 @pytest.fixture(scope="module", params=["plain", "tls"])
 def wire(request, tmp_path_factory):
-    """A server, its clients' port, and how to connect to that."""
+    """A server, its main port, and how to connect to that."""
     if request.param == "plain":
         with Server() as running:
             running.wire = {"port": running.port}

@@ -68,7 +68,7 @@ def test_what_is_no_ref_is_not_echoed(server, ref):
 @pytest.mark.parametrize("data,word", [('', "'data' is missing"), (',"data":7', "not a JSON object"),
                                        (',"data":{}', "'message' is missing"),
                                        (',"data":{"channel":"","message":1}', "empty"),
-                                       (',"data":{"channel":"c","message":1,"ttl":"x"}', "bad 'ttl'")])
+                                       (',"data":{"channel":"c","message":1,"ttl":"x"}', "'ttl' must be")])
 def test_what_is_wrong_is_said_and_the_connection_stays(server, data, word):
     with connect(server, "c") as ws:
         ws.send(frame(TEXT, ('{"event":"publish"' + data + "}").encode()))

@@ -134,10 +134,10 @@ an_entry_that_matches_no_page_is_found(void **state)
 		{"https://example.com:", "must have a port"},
 		{"https://example.com:80a", "must have a port"},
 		{"https://[::1]:99999", "must have a port"},
-		{"https://example.com/", "is more than a scheme, a host and a port"},
-		{"https://example.com/path", "is more than"},
-		{"https://user@example.com", "is more than"},
-		{"https://exa\tmple.com", "is more than"},
+		{"https://example.com/", "must have only a scheme, a host and a port"},
+		{"https://example.com/path", "must have only"},
+		{"https://user@example.com", "must have only"},
+		{"https://exa\tmple.com", "must have only"},
 	};
 
 	(void)state;

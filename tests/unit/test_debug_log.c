@@ -75,7 +75,7 @@ so_many_lines_a_second_pass_and_the_rest_is_counted(void **state)
 	push_debug_log_published(&log, "c", 1, 3, PUSH_OK, 1);
 	assert_int_equal(lines.count, PUSH_LOG_DEBUG_LINES_A_SECOND);
 	push_debug_log_tick(&log, 6000000);
-	assert_string_equal(lines.last, "2 more lines of that second are left out");
+	assert_string_equal(lines.last, "2 more lines in that second were dropped");
 	push_debug_log_published(&log, "c", 1, 3, PUSH_OK, 1);
 	assert_string_equal(lines.last, "published {\"channel\":\"c\",\"bytes\":3,\"subscribers\":1}");
 	push_debug_log_tick(&log, 7000000);

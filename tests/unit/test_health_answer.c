@@ -27,11 +27,11 @@ static const struct {
 	{"HTTP/1.1 404 Not Found\r\n\r\n", PUSH_INVALID, "", "answered 404"},
 	{"HTTP/1.1 404 Not Found\r\n\r\n\x1b[2J\r\n\x7f", PUSH_INVALID, " [2J   ", "answered 404"},
 	{"", PUSH_INVALID, "", "closed without"},
-	{"HTTP/1.1", PUSH_INVALID, "", "no answer by HTTP"},
-	{"HTTP/1.1 20", PUSH_INVALID, "", "no answer by HTTP"},
-	{"HTTP/1.1    200", PUSH_INVALID, "", "no answer by HTTP"},
-	{"HTTP/1.1_200_OK_and_more", PUSH_INVALID, "", "no answer by HTTP"},
-	{"SSH-2.0-OpenSSH_9.2p1 200\r\n\r\n", PUSH_INVALID, "", "no answer by HTTP"},
+	{"HTTP/1.1", PUSH_INVALID, "", "the answer is not HTTP"},
+	{"HTTP/1.1 20", PUSH_INVALID, "", "the answer is not HTTP"},
+	{"HTTP/1.1    200", PUSH_INVALID, "", "the answer is not HTTP"},
+	{"HTTP/1.1_200_OK_and_more", PUSH_INVALID, "", "the answer is not HTTP"},
+	{"SSH-2.0-OpenSSH_9.2p1 200\r\n\r\n", PUSH_INVALID, "", "the answer is not HTTP"},
 };
 
 static void

@@ -207,7 +207,8 @@ of_many_channels_it_is_said_how_far_it_came(void **state)
 	complete(world, 0, PUSH_OK, 1);
 	complete(world, 2, PUSH_REFUSED, 0);
 	complete(world, 1, PUSH_OK, 1);
-	assert_answer(world, 503, "{\"error\":\"the broker refuses it: published to 2 of 3 channels\"}");
+	assert_answer(
+		world, 503, "{\"error\":\"the broker refused the message: published to 2 of 3 channels\"}");
 	destroy_world(world);
 }
 

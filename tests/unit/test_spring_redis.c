@@ -202,9 +202,9 @@ what_is_not_understood_is_refused_by_its_name(void **state)
 		{{"SPRING_DATA_REDIS_MASTERREPLICA_NODES=a"},
 			"SPRING_DATA_REDIS_MASTERREPLICA_NODES: not supported"},
 		{{"SPRING_APPLICATION_JSON={\"spring\":{\"redis\":{\"host\":\"db\"}}}"},
-			"SPRING_APPLICATION_JSON: names Redis"},
+			"SPRING_APPLICATION_JSON: configures Redis"},
 		{{"SPRING_APPLICATION_JSON={\"spring.data.Redis.host\":\"db\"}"},
-			"SPRING_APPLICATION_JSON: names Redis"},
+			"SPRING_APPLICATION_JSON: configures Redis"},
 		{{"SPRING_DATA_REDIS_SSL_BUNDLE=b"}, "SPRING_DATA_REDIS_SSL_BUNDLE: not supported"},
 		{{"SPRING_REDIS_CLUSTER_NODES_16=a"}, "SPRING_REDIS_CLUSTER_NODES_16: not supported"},
 		{{"SPRING_REDIS_PASSWORD=geheim"}, "SPRING_REDIS_PASSWORD: needs SPRING_REDIS_HOST"},
@@ -228,7 +228,7 @@ what_is_not_understood_is_refused_by_its_name(void **state)
 			"SPRING_REDIS_HOST: push.redis.url=redis://:***@db:x/0: not a host:port 'db:x'"},
 		{{"SPRING_REDIS_HOST=db:6379"}, "SPRING_REDIS_HOST: push.redis.url=redis://db:6379:6379/0"},
 		{{"SPRING_REDIS_CLUSTER_NODES=a", "SPRING_REDIS_DATABASE=1"},
-			"SPRING_REDIS_CLUSTER_NODES: push.redis.url=redis+cluster://a/1: a cluster has no"},
+			"SPRING_REDIS_CLUSTER_NODES: push.redis.url=redis+cluster://a/1: a cluster has only"},
 		{{"SPRING_REDIS_CLUSTER_NODES=,"}, "SPRING_REDIS_CLUSTER_NODES: "},
 	};
 

@@ -70,7 +70,7 @@ export class Server {
 	#agent = new Agent({keepAlive: true});
 	#runDir = mkdtempSync(join(tmpdir(), 'push-browser-'));
 
-	/* `options` are PUSH_ variables; isOpen: the operators' port allows pages of this server, as docs/console.md says. */
+	/* `options` are PUSH_ variables; isOpen: the management port allows pages of this server, as docs/console.md says. */
 	static async start(options = {}, {isOpen = false} = {}) {
 		const server = new Server();
 
@@ -170,7 +170,7 @@ export class Server {
 		rmSync(this.#runDir, {recursive: true, force: true});
 	}
 
-	/* Until a figure of the operators' port, over all labels, is at least so much. */
+	/* Until a figure of the management port, over all labels, is at least so much. */
 	async waitForMetric(name, least) {
 		for (const end = Date.now() + START_MS_MAX; Date.now() < end; await wait(POLL_MS)) {
 			const text = await (await fetch(`http://127.0.0.1:${this.managementPort}/actuator/prometheus`)).text();
