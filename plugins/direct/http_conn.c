@@ -676,7 +676,8 @@ append_answer_head(struct push_http_conn *conn, const struct push_head *head, st
 	push_buf_append(to, conn->route->extra, conn->route->extra_size);
 	push_buf_append_text(to, "content-type: text/event-stream\r\n");
 	push_cors_append(to, &cors);
-	push_buf_append_text(to, "cache-control: no-cache, no-store\r\nx-accel-buffering: no\r\n\r\n");
+	push_buf_append_text(to, "cache-control: no-cache, no-store\r\nx-accel-buffering: no\r\n"
+				 "transfer-encoding: chunked\r\nconnection: close\r\n\r\n");
 	free(origin);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "core/limits.h"
+#include "core/sse.h"
 #include "direct/send.h"
 
 size_t
@@ -39,6 +40,34 @@ push_frames_gather(unsigned char *to, size_t max, struct push_frame *const *fram
 				piece = max - size;
 			memcpy(to + size, bytes, piece);
 		}
+	}
+	return size;
+}
+
+size_t
+push_frames_gather_events(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count,
+	size_t skip, size_t *ret_taken)
+{
+	size_t size = 0;
+
+	*ret_taken = 0;
+	for (size_t i = 0; i < count; i++, skip = 0) {
+		size_t at, end, piece;
+
+		push_sse_event_span(frames[i], &at, &end);
+		if (at < skip)
+			at = skip;
+		piece = at < end ? end - at : 0;
+		if (piece > max - size)
+			piece = max - size;
+		push_frames_gather(to + size, piece, &frames[i], 1, at);
+		size += piece;
+		at += piece;
+		if (at < end) {
+			*ret_taken += at - skip;
+			break;
+		}
+		*ret_taken += frames[i]->size - skip;
 	}
 	return size;
 }

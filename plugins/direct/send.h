@@ -39,4 +39,13 @@ size_t
 push_frames_gather(
 	unsigned char *to, size_t max, struct push_frame *const *frames, size_t count, size_t skip);
 
+/*
+ * push_frames_gather_events - likewise for frames of an event stream and a wire without chunks (core/sse.h).
+ *
+ * *ret_taken: the bytes of the frames that are done with, those that were left out among them.
+ */
+size_t
+push_frames_gather_events(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count,
+	size_t skip, size_t *ret_taken);
+
 #endif

@@ -108,6 +108,15 @@ push_request_is_whole(struct lws *wsi)
 }
 
 bool
+push_request_takes_chunks(struct lws *wsi)
+{
+	char version[sizeof("HTTP/1.1")];
+
+	return !is_mux(wsi) && push_request_header(wsi, WSI_TOKEN_HTTP, version, sizeof(version)) &&
+	       !strcmp(version, "HTTP/1.1");
+}
+
+bool
 push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 {
 	char argument[PUSH_QUERY_BYTES_MAX + 1];
@@ -296,6 +305,8 @@ add_optional(struct head *head, const struct push_reply *reply)
 		add(head, "cache-control:", reply->stream ? "no-cache, no-store" : "no-store");
 	if (reply->stream)
 		add(head, "x-accel-buffering:", "no");
+	if (reply->chunked)
+		add(head, "transfer-encoding:", "chunked");
 	if (reply->close && !is_mux(head->wsi))
 		add(head, "connection:", "close");
 }

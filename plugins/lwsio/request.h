@@ -61,6 +61,10 @@ push_request_origin(struct lws *wsi, const struct push_broker_link *link,
 bool
 push_request_is_whole(struct lws *wsi);
 
+/* push_request_takes_chunks - whether the answer may be chunked: HTTP/1.1 (RFC 9112, 7.1), not 1.0 and not 2. */
+bool
+push_request_takes_chunks(struct lws *wsi);
+
 /*
  * push_request_query - append the values of all query arguments `name`, percent-decoded, joined by commas.
  *
@@ -124,8 +128,9 @@ struct push_reply {
 	const char *allow_methods; /* a preflight's Access-Control-Allow-Methods */
 	bool allow_traceparent;    /* among the headers that may be sent there */
 	unsigned int retry_after_s;
-	bool close;  /* HTTP/1.1: say `connection: close` and do so */
-	bool stream; /* the body follows: no content-length, and the request goes on */
+	bool close;   /* HTTP/1.1: say `connection: close` and do so */
+	bool stream;  /* the body follows: no content-length, and the request goes on */
+	bool chunked; /* and it comes in chunks, which the caller makes */
 	bool no_store;
 };
 

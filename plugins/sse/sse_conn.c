@@ -96,6 +96,8 @@ start_stream(struct lws *wsi, struct push_broker_link *link, const struct push_c
 	reply.status = 200;
 	reply.content_type = "text/event-stream";
 	reply.stream = true;
+	reply.chunked = connection->chunked;
+	reply.close = true; /* nothing follows it on its connection */
 	if (link->ops->subscriber_will_wait(connection->subscriber)) {
 		if (push_connection_keep_head(connection, &reply) != PUSH_OK)
 			return -1;
