@@ -9,7 +9,7 @@
 #define RETRY_LINE_BYTES 24
 
 /* The size of a frame has 32 bits. */
-#define CHUNK_HEAD_BYTES sizeof("ffffffff\r\n")
+#define CHUNK_SIZE_DIGITS_MAX 8
 
 static unsigned char *
 put(unsigned char *to, const void *bytes, size_t size)
@@ -24,6 +24,25 @@ put_text(unsigned char *to, const char *text)
 	return put(to, text, strlen(text));
 }
 
+static unsigned int
+hex_digits(size_t size)
+{
+	unsigned int count = 1;
+
+	while (size >>= 4)
+		count++;
+	return count;
+}
+
+/* One of each message, for which printf() would be most of the work. */
+static unsigned char *
+put_chunk_size(unsigned char *to, size_t size, unsigned int digits)
+{
+	for (unsigned int i = digits; i-- > 0; size >>= 4)
+		to[i] = (unsigned char)"0123456789abcdef"[size & 15];
+	return put_text(to + digits, "\r\n");
+}
+
 /*
  * A chunk of `size` bytes and a text `text_at` bytes behind its beginning.  Returns NULL when memory is out;
  * else *ret_at is where the chunk's bytes are to be put.
@@ -32,17 +51,17 @@ static struct push_frame *
 create_chunk(
 	size_t size, struct push_frame *text, size_t text_at, uint64_t accepted_us, unsigned char **ret_at)
 {
-	char head[CHUNK_HEAD_BYTES];
-	size_t whole = size + (text ? text->size : 0), end_size = strlen(PUSH_SSE_CHUNK_END);
-	size_t head_size = (size_t)snprintf(head, sizeof(head), "%zx\r\n", whole);
-	struct push_frame *frame;
+	size_t whole = size + (text ? text->size : 0);
+	unsigned int digits = hex_digits(whole);
+	size_t head_size = digits + strlen("\r\n");
+	struct push_frame *frame = push_frame_create_around(
+		head_size + size + strlen(PUSH_SSE_CHUNK_END), text, head_size + text_at, accepted_us);
 
-	PUSH_ASSERT(head_size < sizeof(head));
-	frame = push_frame_create_around(head_size + size + end_size, text, head_size + text_at, accepted_us);
+	PUSH_ASSERT(digits <= CHUNK_SIZE_DIGITS_MAX);
 	if (!frame)
 		return NULL;
-	*ret_at = put(frame->bytes, head, head_size);
-	memcpy(*ret_at + size, PUSH_SSE_CHUNK_END, end_size);
+	*ret_at = put_chunk_size(frame->bytes, whole, digits);
+	(void)put_text(*ret_at + size, PUSH_SSE_CHUNK_END);
 	return frame;
 }
 
