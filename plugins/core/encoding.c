@@ -53,7 +53,7 @@ close_code(enum push_close_reason reason)
 }
 
 bool
-push_encoding_expects_pong(enum push_encoding encoding)
+push_encoding_has_answers(enum push_encoding encoding)
 {
 	return encoding == PUSH_ENCODING_WS;
 }
@@ -167,14 +167,15 @@ struct push_message_data
 push_encoding_message_data(enum push_encoding encoding, const struct push_frame *frame, size_t id_size)
 {
 	enum push_ws_opcode opcode;
-	size_t before, behind, size, text_size = frame->text ? frame->text->size : 0;
+	size_t before, behind, size, end, text_size = frame->text ? frame->text->size : 0;
 
 	if (encoding == PUSH_ENCODING_WS) {
 		behind = sizeof(ws_message_tail) - 1 + (id_size ? sizeof(ws_id_head) - 1 + id_size + 1 : 0);
 		before = push_ws_take_header(frame->bytes, &opcode, &size) + sizeof(ws_message_head) - 1;
 	} else {
-		behind = strlen("}\n\n") + (id_size ? strlen("\nid:") + id_size : 0);
-		before = push_sse_data_offset(sizeof(sse_message_name) - 1);
+		push_sse_event_span(frame, &before, &end);
+		behind = frame->size - end + strlen("}\n\n") + (id_size ? strlen("\nid:") + id_size : 0);
+		before += push_sse_data_offset(sizeof(sse_message_name) - 1);
 	}
 	PUSH_ASSERT(before + behind + text_size < frame->size);
 	return (struct push_message_data){.bytes = (const char *)frame->bytes + before,
@@ -242,9 +243,18 @@ push_encoding_control(enum push_encoding encoding, enum push_control control)
 	return encoding == PUSH_ENCODING_WS ? ws_control(control) : sse_control(control);
 }
 
+/* Whether the connection ends where something is missing: a response that is cut off shows that. */
+static bool
+is_cut(enum push_close_reason reason)
+{
+	return reason == PUSH_CLOSE_SLOW || reason == PUSH_CLOSE_MEMORY || reason == PUSH_CLOSE_FAULT;
+}
+
 struct push_frame *
 push_encoding_close(enum push_encoding encoding, enum push_close_reason reason)
 {
+	if (encoding == PUSH_ENCODING_SSE)
+		return is_cut(reason) ? NULL : push_sse_last_chunk();
 	return push_encoding_close_code(encoding, close_code(reason));
 }
 

@@ -72,11 +72,11 @@ const char *
 push_close_reason_label(enum push_close_reason reason);
 
 /*
- * push_encoding_expects_pong - whether a client of this kind must answer heartbeats.
+ * push_encoding_has_answers - whether a client of this kind must answer a heartbeat and a Close frame.
  * An EventSource cannot send anything.
  */
 bool
-push_encoding_expects_pong(enum push_encoding encoding);
+push_encoding_has_answers(enum push_encoding encoding);
 
 /* `{"channel":"qwerty","message":"hello"`, without the brace that closes it: an id may follow. */
 struct push_message_data {
@@ -129,7 +129,12 @@ push_encoding_new_ping(const char *id, size_t id_size);
 struct push_frame *
 push_encoding_control(enum push_encoding encoding, enum push_control control);
 
-/* push_encoding_close - the frame that announces the end, with `reason`'s code; NULL where there is none. */
+/*
+ * push_encoding_close - the frame that announces the end: a Close frame with `reason`'s code, or the last chunk
+ * of an event stream.
+ *
+ * NULL where there is none: an event stream that is cut off, since its client was slow or memory is out.
+ */
 struct push_frame *
 push_encoding_close(enum push_encoding encoding, enum push_close_reason reason);
 

@@ -18,6 +18,7 @@
 #include "limits.h"
 #include "live.h"
 #include "session.h"
+#include "sse.h"
 #include "utf8.h"
 
 /* What was asked for, as long as one of its channels waits. */
@@ -924,20 +925,20 @@ push_subscriber_control(struct push_subscriber *subscriber, const char *token)
 void
 live_greet(struct push_subscriber *subscriber, uint64_t now_us)
 {
-	static const char name[] = ":control ";
+	static const char name[] = "control ";
+	char text[sizeof(name) - 1 + PUSH_TOKEN_BYTES];
 	const struct live *live = live_of(subscriber);
 	struct push_frame *frame;
 
 	if (!live || !live->token || subscriber->encoding != PUSH_ENCODING_SSE)
 		return;
-	frame = push_frame_create(sizeof(name) - 1 + PUSH_TOKEN_BYTES + 1, 0);
+	memcpy(text, name, sizeof(name) - 1);
+	memcpy(text + sizeof(name) - 1, live->token->text, PUSH_TOKEN_BYTES);
+	frame = push_sse_comment(text, sizeof(text));
 	if (!frame) {
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		return;
 	}
-	memcpy(frame->bytes, name, sizeof(name) - 1);
-	memcpy(frame->bytes + sizeof(name) - 1, live->token->text, PUSH_TOKEN_BYTES);
-	frame->bytes[frame->size - 1] = '\n';
 	subscriber_enqueue(subscriber, frame, now_us);
 	push_frame_unref(frame);
 }

@@ -3,6 +3,15 @@
  *
  * The form is the origin's, byte for byte: LF only, no space after the colon.  Data is JSON text without a
  * raw line break, which json.h guarantees, so one `data:` line is enough and nothing in it can end the event.
+ *
+ * Each frame is one chunk of HTTP/1.1 (RFC 9112, 7.1), since clients that read in blocks show an event at
+ * once only where a chunk ends with it:
+ *
+ *   2f CRLF   event:message LF data:{"channel":"a","message":1} LF LF   CRLF
+ *             └──────────────── 0x2f bytes, the text among them ──────┘
+ *
+ * HTTP/1.0 and HTTP/2 have no chunks: their wires leave out what is around the event
+ * (push_sse_event_span), and count it as written.
  */
 #ifndef PUSH_CORE_SSE_H
 #define PUSH_CORE_SSE_H
@@ -32,7 +41,26 @@ struct push_sse_event {
 struct push_frame *
 push_sse_frame(const struct push_sse_event *event);
 
-/* Where the data begins in a frame with that name. */
+/* push_sse_comment - a line of its own, `:TEXT`, in front of an event.  Returns as above. */
+struct push_frame *
+push_sse_comment(const char *text, size_t size);
+
+/* push_sse_last_chunk - the end of a response that is whole.  Returns as above. */
+struct push_frame *
+push_sse_last_chunk(void);
+
+/*
+ * push_sse_event_span - what of a frame a wire without chunks carries: from *ret_from to before *ret_end.
+ *
+ * Of the last chunk that is nothing.  A frame that is no chunk, the head of a response, is carried whole.
+ */
+void
+push_sse_event_span(const struct push_frame *frame, size_t *ret_from, size_t *ret_end);
+
+/* What follows the event in its frame. */
+#define PUSH_SSE_CHUNK_END "\r\n"
+
+/* Where the data begins in an event with that name. */
 static inline size_t
 push_sse_data_offset(size_t name_size)
 {

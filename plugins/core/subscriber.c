@@ -319,8 +319,7 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 	subscriber->heartbeat += push_tick_at(interval_us);
 	if (is_due(subscriber->heartbeat, now_us))
 		subscriber->heartbeat = push_tick_at(now_us + interval_us);
-	if (push_encoding_expects_pong((enum push_encoding)subscriber->encoding) &&
-		!subscriber->awaits_pong) {
+	if (push_encoding_has_answers((enum push_encoding)subscriber->encoding) && !subscriber->awaits_pong) {
 		subscriber->awaits_pong = true;
 		subscriber->pong = push_tick_at(now_us + subscriber->hub->options->grace_us);
 	}
@@ -570,7 +569,8 @@ finish(struct push_subscriber *subscriber, bool at_once)
 
 /*
  * What a slow client has not read by now it may never read, and a Close frame behind it would come too late:
- * everything but the rest of a frame that has begun gives way to the Close frame.
+ * everything but the rest of a frame that has begun gives way to the Close frame.  A slow event stream has
+ * none, and is cut off.
  */
 void
 push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason reason, uint64_t now_us)
@@ -692,7 +692,8 @@ write_once(struct push_subscriber *subscriber, uint64_t now_us)
 static bool
 awaits_answer(const struct push_subscriber *subscriber)
 {
-	return !subscriber->peer_closed && subscriber->hub->closes[subscriber->encoding][subscriber->reason];
+	return push_encoding_has_answers((enum push_encoding)subscriber->encoding) &&
+	       !subscriber->peer_closed && subscriber->hub->closes[subscriber->encoding][subscriber->reason];
 }
 
 void

@@ -78,6 +78,7 @@ push_direct_create(
 	direct->sockets =
 		(struct push_broker_sockets){sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, direct};
 	direct->host = *host;
+	push_buf_init(&direct->greeting, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
 	direct->files_max = direct_files_max();
 	(void)direct_reserve_fill(direct);
 	push_wheel_init(&direct->wheel, ops->now_us());
@@ -99,6 +100,7 @@ push_direct_destroy(struct push_direct *direct)
 		push_sources_fini(&direct->sets[i]);
 	push_routes_fini(&direct->routes);
 	direct_reserve_fini(direct);
+	push_buf_fini(&direct->greeting);
 	free(direct);
 }
 

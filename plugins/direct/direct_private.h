@@ -30,6 +30,7 @@ struct push_direct {
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
 	struct push_broker_sockets sockets; /* of this */
+	struct push_buf greeting;           /* the head of a stream's answer, until it is with its subscriber */
 	int files_max;
 	int reserve[PUSH_RESERVE_FILES]; /* descriptors that are open for nothing, the first ones (door.c) */
 	int reserve_count;
@@ -110,11 +111,12 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us);
  * direct_stream_open - make a subscriber of a request's connection, greet it with these bytes, and start it; or, if
  * its subscription is refused, say so and close it.
  *
+ * @has_chunks: an event stream's client reads chunks (core/sse.h).
  * On success `request` is closed without its descriptor.  Errors: as push_subscription_apply(); nothing has changed
  * then.
  */
 enum push_status PUSH_MUST_USE
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	struct push_subscription *subscription, struct push_str greeting);
+	struct push_subscription *subscription, struct push_str greeting, bool has_chunks);
 
 #endif

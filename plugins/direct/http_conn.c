@@ -267,27 +267,20 @@ static enum push_status
 wire_subscribe(void *owner, const struct push_response *head, struct push_subscription *subscription)
 {
 	struct push_http_conn *conn = owner;
-	struct push_http1_form form = conn->form;
-	struct push_response response = *head;
-	struct push_buf greeting;
-	enum push_status status;
+	/* one for all: a buffer of each one's own would leave a hole in the heap, between what stays */
+	struct push_buf *greeting = &conn->direct->greeting;
 
-	form.can_chunk = false;
-	response.closes |= form.http_1_0;
-
-	push_buf_init(&greeting, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
+	push_buf_clear(greeting);
 	if (subscription->encoding == PUSH_ENCODING_WS)
-		append_upgrade(conn, &greeting);
+		append_upgrade(conn, greeting);
 	else
-		push_http1_head_append(&greeting, &response, &form);
-	status = greeting.status;
+		push_http1_head_append(greeting, head, &conn->form);
 	take(conn, conn->head->size);
 	conn->head_taken = true;
-	if (status == PUSH_OK)
-		status = direct_stream_open(conn->direct, conn->set, &conn->source, subscription,
-			(struct push_str){greeting.bytes, greeting.size});
-	push_buf_fini(&greeting);
-	return status;
+	if (greeting->status != PUSH_OK)
+		return greeting->status;
+	return direct_stream_open(conn->direct, conn->set, &conn->source, subscription,
+		(struct push_str){greeting->bytes, greeting->size}, conn->form.can_chunk);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "core/limits.h"
+#include "core/sse.h"
 #include "direct/send.h"
 
 size_t
@@ -39,6 +40,34 @@ push_frames_gather(unsigned char *to, size_t max, struct push_frame *const *fram
 				piece = max - size;
 			memcpy(to + size, bytes, piece);
 		}
+	}
+	return size;
+}
+
+size_t
+push_frames_gather_events(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count,
+	size_t skip, size_t *ret_taken)
+{
+	size_t size = 0;
+
+	*ret_taken = 0;
+	for (size_t i = 0; i < count; i++, skip = 0) {
+		size_t at, end, piece;
+
+		push_sse_event_span(frames[i], &at, &end);
+		if (at < skip)
+			at = skip;
+		piece = at < end ? end - at : 0;
+		if (piece > max - size)
+			piece = max - size;
+		push_frames_gather(to + size, piece, &frames[i], 1, at);
+		size += piece;
+		at += piece;
+		if (at < end) {
+			*ret_taken += at - skip;
+			break;
+		}
+		*ret_taken += frames[i]->size - skip;
 	}
 	return size;
 }
@@ -77,6 +106,12 @@ send_once(int fd, struct push_frame *const *frames, size_t count, size_t skip)
 	return send(fd, merged, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+static bool
+is_full(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS;
+}
+
 ssize_t
 push_send_frames(int fd, struct push_frame *const *frames, size_t count, size_t skip)
 {
@@ -85,7 +120,24 @@ push_send_frames(int fd, struct push_frame *const *frames, size_t count, size_t 
 	do
 		taken = send_once(fd, frames, count, skip);
 	while (taken < 0 && errno == EINTR);
-	if (taken < 0)
-		return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -1;
-	return taken;
+	return taken < 0 && is_full(errno) ? 0 : taken;
+}
+
+ssize_t
+push_send_events(int fd, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	unsigned char events[PUSH_COALESCE_BYTES_MAX];
+	size_t taken, size = push_frames_gather_events(events, sizeof(events), frames, count, skip, &taken);
+	ssize_t sent = 0;
+
+	if (size)
+		do
+			sent = send(fd, events, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+		while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		return is_full(errno) ? 0 : -1;
+	/* how far that is in the frames */
+	if ((size_t)sent < size)
+		(void)push_frames_gather_events(events, (size_t)sent, frames, count, skip, &taken);
+	return (ssize_t)taken;
 }

@@ -30,6 +30,10 @@
 ssize_t
 push_send_frames(int fd, struct push_frame *const *frames, size_t count, size_t skip);
 
+/* push_send_events - likewise for an event stream without chunks (core/sse.h); some may be left for another call. */
+ssize_t
+push_send_events(int fd, struct push_frame *const *frames, size_t count, size_t skip);
+
 /* push_frames_size - the bytes of all frames, less `skip`. */
 size_t
 push_frames_size(struct push_frame *const *frames, size_t count, size_t skip);
@@ -38,5 +42,14 @@ push_frames_size(struct push_frame *const *frames, size_t count, size_t skip);
 size_t
 push_frames_gather(
 	unsigned char *to, size_t max, struct push_frame *const *frames, size_t count, size_t skip);
+
+/*
+ * push_frames_gather_events - likewise for frames of an event stream and a wire without chunks (core/sse.h).
+ *
+ * *ret_taken: the bytes of the frames that are done with, those that were left out among them.
+ */
+size_t
+push_frames_gather_events(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count,
+	size_t skip, size_t *ret_taken);
 
 #endif

@@ -37,6 +37,7 @@ enum {
 	FAILING = 2,     /* its frames could not be read: after our Close frame nothing more is read */
 	IS_PAUSED = 4,   /* the hub does not want to read from it */
 	IS_RELIEVED = 8, /* closed for what it had begun: of its frames only the Close counts */
+	IS_BARE = 16,    /* an event stream without chunks: its client speaks HTTP/1.0 */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes with malloc's own");
@@ -73,7 +74,8 @@ stream_write(void *connection, struct push_frame *const *frames, size_t count, s
 
 	if (stream->source.fd < 0)
 		return -1;
-	taken = push_send_frames(stream->source.fd, frames, count, skip);
+	taken = stream->source.flags & IS_BARE ? push_send_events(stream->source.fd, frames, count, skip)
+					       : push_send_frames(stream->source.fd, frames, count, skip);
 	if (taken >= 0 && (size_t)taken < size)
 		(void)stream_want(stream, true);
 	else if ((stream->source.flags & FAILING) && is_close(frames[count - 1]))
@@ -321,7 +323,7 @@ start(const struct stream *stream, const struct push_subscription *subscription)
 
 enum push_status
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	struct push_subscription *subscription, struct push_str greeting)
+	struct push_subscription *subscription, struct push_str greeting, bool has_chunks)
 {
 	struct push_sources *set = &direct->sets[PUSH_DIRECT_STREAMS];
 	const struct push_broker_ops *ops = direct->ops;
@@ -331,7 +333,7 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 	if (!stream)
 		return status;
 	stream->direct = direct;
-	stream->source.flags = subscription->encoding == PUSH_ENCODING_WS ? IS_WS : 0;
+	stream->source.flags = subscription->encoding == PUSH_ENCODING_WS ? IS_WS : has_chunks ? 0 : IS_BARE;
 	stream->source.fd = -1;
 	stream->subscriber =
 		ops->subscriber_create(direct->broker, subscription->encoding, &direct_transport, stream);

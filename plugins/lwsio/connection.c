@@ -6,6 +6,7 @@
 
 #include "core/limits.h"
 #include "core/push_assert.h"
+#include "core/sse.h"
 #include "core/wsframe.h"
 #include "direct/peer.h"
 #include "direct/send.h"
@@ -56,27 +57,39 @@ write_plain(struct lws *wsi, struct push_frame *const *frames, size_t count, siz
 
 /* lws keeps what the socket does not take, so everything that it is given counts as taken. */
 static ssize_t
-write_tls(struct lws *wsi, struct push_frame *const *frames, size_t count, size_t skip)
+write_copied(struct push_connection *connection, struct push_frame *const *frames, size_t count, size_t skip)
 {
-	unsigned char merged[LWS_PRE + PUSH_COALESCE_BYTES_MAX];
-	size_t size = push_frames_gather(merged + LWS_PRE, PUSH_COALESCE_BYTES_MAX, frames, count, skip);
+	unsigned char merged[LWS_PRE + PUSH_COALESCE_BYTES_MAX], *to = merged + LWS_PRE;
+	struct lws *wsi = connection->wsi;
+	size_t size, taken;
 
-	if (lws_write(wsi, merged + LWS_PRE, size, LWS_WRITE_RAW) < 0)
+	if (connection->encoding == PUSH_ENCODING_WS || connection->chunked)
+		size = taken = push_frames_gather(to, PUSH_COALESCE_BYTES_MAX, frames, count, skip);
+	else
+		size = push_frames_gather_events(to, PUSH_COALESCE_BYTES_MAX, frames, count, skip, &taken);
+	if (size && lws_write(wsi, to, size, LWS_WRITE_RAW) < 0)
 		return -1;
 	lws_callback_on_writable(wsi);
-	return (ssize_t)size;
+	return (ssize_t)taken;
 }
 
 static ssize_t
 write_mux_sse(struct lws *wsi, struct push_frame *frame, size_t skip, size_t allowance)
 {
 	unsigned char piece[LWS_PRE + MUX_PIECE_BYTES_MAX];
-	size_t size = frame->size - skip;
+	size_t taken, size = push_frames_gather_events(piece + LWS_PRE, allowance, &frame, 1, skip, &taken);
 
-	if (size > allowance)
-		size = allowance;
-	push_frames_gather(piece + LWS_PRE, size, &frame, 1, skip);
-	return lws_write(wsi, piece + LWS_PRE, size, LWS_WRITE_HTTP) < 0 ? -1 : (ssize_t)size;
+	return lws_write(wsi, piece + LWS_PRE, size, LWS_WRITE_HTTP) < 0 ? -1 : (ssize_t)taken;
+}
+
+/* The last chunk: the stream's end has a flag of its own, and needs no window. */
+static bool
+is_empty_here(const struct push_frame *frame)
+{
+	size_t from, end;
+
+	push_sse_event_span(frame, &from, &end);
+	return from == end;
 }
 
 /* What lws calls a frame of ours: a whole one, or a piece of one, which it makes a fragment. */
@@ -139,6 +152,8 @@ write_mux(struct push_connection *connection, struct push_frame *frame, size_t s
 	bool is_ws = connection->encoding == PUSH_ENCODING_WS;
 	lws_fileofs_t window = lws_get_peer_write_allowance(is_ws ? lws_get_network_wsi(wsi) : wsi);
 
+	if (!is_ws && is_empty_here(frame))
+		return (ssize_t)(frame->size - skip);
 	connection->writing = false;
 	if (window <= (is_ws ? PUSH_WS_HEADER_BYTES_MAX : 0))
 		return 0; /* a larger window will call back */
@@ -157,7 +172,7 @@ connection_write(void *context, struct push_frame *const *frames, size_t count, 
 	PUSH_ASSERT(count > 0 && count <= PUSH_WRITE_FRAMES_MAX);
 	switch (connection->way) {
 	case PUSH_WAY_PLAIN: return write_plain(connection->wsi, frames, count, skip);
-	case PUSH_WAY_TLS: return write_tls(connection->wsi, frames, count, skip);
+	case PUSH_WAY_COPIED: return write_copied(connection, frames, count, skip);
 	default: return write_mux(connection, frames[0], skip);
 	}
 }
@@ -244,11 +259,11 @@ static const struct push_transport lws_transport = {
 };
 
 static enum push_connection_way
-way_of(struct lws *wsi)
+way_of(struct lws *wsi, bool has_chunks)
 {
 	if (lws_get_network_wsi(wsi) != wsi)
 		return PUSH_WAY_MUX;
-	return lws_is_ssl(wsi) ? PUSH_WAY_TLS : PUSH_WAY_PLAIN;
+	return lws_is_ssl(wsi) || !has_chunks ? PUSH_WAY_COPIED : PUSH_WAY_PLAIN;
 }
 
 /* Without it the kernel's own tuning buffers megabytes for a client that does not read. */
@@ -272,7 +287,8 @@ push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum 
 	connection->ops = link->ops;
 	connection->broker = link->broker;
 	connection->encoding = (uint8_t)encoding;
-	connection->way = (uint8_t)way_of(wsi);
+	connection->chunked = encoding == PUSH_ENCODING_SSE && push_request_takes_chunks(wsi);
+	connection->way = (uint8_t)way_of(wsi, connection->chunked || encoding == PUSH_ENCODING_WS);
 	push_buf_init(&connection->received, options->client_message_bytes_max);
 	push_buf_charge(
 		&connection->received, &link->ops->memory(link->broker)->accounts[PUSH_MEMORY_REQUESTS]);

@@ -3,10 +3,11 @@
  * that a WebSocket or SSE session points to.
  *
  * Three ways to write, chosen when it opens:
- *   plain  HTTP/1.1 over TCP.  Frames go straight to the descriptor: lws' write path would copy and account
+ *   plain  over TCP.  Frames go straight to the descriptor: lws' write path would copy and account
  *          for nothing that is needed here.  When the kernel takes only a part, lws is given the rest of the
  *          frame that was begun, since lws may answer a PING at any time and a PONG must not land inside it.
- *   TLS    lws_write() of many frames at once, raw, so that a burst makes one TLS record.
+ *   copied lws_write() of many frames at once, raw, so that a burst makes one TLS record; likewise for an event
+ *          stream of HTTP/1.0, which has no chunks (core/sse.h).
  *   mux    a stream of HTTP/2.  lws frames each piece itself, only in the writeable callback, as far as the
  *          peer's window allows; a WebSocket's frames are taken apart again for it.
  */
@@ -18,7 +19,7 @@
 #include "broker/broker.h"
 #include "lwsio/request.h"
 
-enum push_connection_way { PUSH_WAY_PLAIN, PUSH_WAY_TLS, PUSH_WAY_MUX };
+enum push_connection_way { PUSH_WAY_PLAIN, PUSH_WAY_COPIED, PUSH_WAY_MUX };
 
 struct push_connection {
 	struct lws *wsi;
@@ -27,6 +28,7 @@ struct push_connection {
 	struct push_subscriber *subscriber; /* owned */
 	uint8_t encoding;                   /* enum push_encoding */
 	uint8_t way;                        /* enum push_connection_way */
+	bool chunked : 1;                   /* the frames go out as the chunks that they are */
 	bool writing : 1;                   /* mux: inside the writeable callback */
 	bool closing : 1;                   /* to be closed by the next writeable callback */
 	bool told : 1;                      /* lws is to close; told twice, it awaits no Close */

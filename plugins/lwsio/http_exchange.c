@@ -65,14 +65,17 @@ wire_subscribe(void *owner, const struct push_response *head, struct push_subscr
 	struct push_http_exchange *self = owner;
 	const struct push_broker_ops *ops = self->link->ops;
 	struct push_connection *connection = push_connection_open(self->wsi, self->link, subscription->encoding);
+	struct push_response response = *head;
 	enum push_status status = PUSH_OUT_OF_MEMORY;
 
-	if (connection)
+	if (connection) {
+		response.is_chunked = connection->chunked;
 		status = push_subscription_apply(subscription, ops, self->link->broker, connection->subscriber);
+	}
 	if (status == PUSH_OK && ops->subscriber_will_wait(connection->subscriber))
-		status = push_connection_keep_head(connection, head);
+		status = push_connection_keep_head(connection, &response);
 	else if (status == PUSH_OK)
-		self->result = push_connection_send_head(self->wsi, head);
+		self->result = push_connection_send_head(self->wsi, &response);
 	if (status != PUSH_OK) {
 		push_connection_destroy(connection);
 		return status;

@@ -83,6 +83,15 @@ push_request_is_whole(struct lws *wsi)
 }
 
 bool
+push_request_takes_chunks(struct lws *wsi)
+{
+	char version[sizeof("HTTP/1.1")];
+
+	return !is_mux(wsi) && push_request_header(wsi, WSI_TOKEN_HTTP, version, sizeof(version)) &&
+	       !strcmp(version, "HTTP/1.1");
+}
+
+bool
 push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
 {
 	char argument[PUSH_QUERY_BYTES_MAX + 1];
@@ -183,6 +192,8 @@ build_head(struct head *head, const struct push_response *response)
 	if (has_length &&
 		lws_add_http_header_content_length(head->wsi, response->body.size, &head->p, head->end))
 		head->failed = true;
+	if (response->is_chunked)
+		add(head, "transfer-encoding", "chunked");
 	if (response->closes && !is_mux(head->wsi))
 		add(head, "connection", "close");
 	if (lws_finalize_http_header(head->wsi, &head->p, head->end))

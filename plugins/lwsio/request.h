@@ -38,6 +38,10 @@ push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, siz
 bool
 push_request_is_whole(struct lws *wsi);
 
+/* push_request_takes_chunks - whether the answer may be chunked: HTTP/1.1 (RFC 9112, 7.1), not 1.0 and not 2. */
+bool
+push_request_takes_chunks(struct lws *wsi);
+
 /*
  * push_request_query - append the values of all query arguments `name`, percent-decoded, joined by commas.
  *

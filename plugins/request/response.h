@@ -25,6 +25,7 @@ struct push_response {
 	bool no_store;  /* no cache may keep it */
 	bool is_stream; /* events that do not end: no proxy may hold them back */
 	bool upgrades;  /* 426: to what (RFC 9110, 15.5.22; RFC 6455, 4.4) */
+	bool is_chunked; /* what follows its head comes in chunks, which the wire has made */
 	bool closes;    /* the connection cannot be used again, or is not to be */
 };
 

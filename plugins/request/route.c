@@ -136,6 +136,7 @@ open_events(struct push_exchange *x, const struct push_request *request)
 			x->state = PUSH_EXCHANGE_ANSWERED;
 			x->wire->answer(x->owner, &head);
 		} else {
+			head.closes = true; /* nothing follows it on its connection */
 			status = x->wire->subscribe(x->owner, &head, &subscription);
 		}
 	}

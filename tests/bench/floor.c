@@ -88,6 +88,8 @@ publish(struct channel *channel, const char *body, size_t size)
 	size_t length = sizeof(open) - 1 + size + 1;
 	unsigned char head[10] = {0x81, 127};
 	size_t head_size = length < 126 ? 2 : length < 65536 ? 4 : 10;
+	char chunk_head[24];
+	int chunk_head_size;
 
 	if (head_size < 10)
 		head[1] = (unsigned char)(head_size == 2 ? length : 126);
@@ -97,9 +99,11 @@ publish(struct channel *channel, const char *body, size_t size)
 	append(channel, true, open, sizeof(open) - 1);
 	append(channel, true, body, size);
 	append(channel, true, "}", 1);
+	chunk_head_size = snprintf(chunk_head, sizeof(chunk_head), "%zx\r\n", 19 + size + 2);
+	append(channel, false, chunk_head, (size_t)chunk_head_size);
 	append(channel, false, "event:message\ndata:", 19);
 	append(channel, false, body, size);
-	append(channel, false, "\n\n", 2);
+	append(channel, false, "\n\n\r\n", 4);
 	if (!channel->is_dirty) {
 		channel->is_dirty = true;
 		dirty[dirty_count++] = channel;
@@ -161,7 +165,8 @@ subscribe(struct connection *connection)
 	const char *answer =
 		is_ws ? "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 			"Sec-WebSocket-Accept: " WS_ACCEPT "\r\n\r\n"
-		      : "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+		      : "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+			"Transfer-Encoding: chunked\r\n\r\n";
 	struct channel *channel = channel_of(connection->bytes, "channels=ch");
 
 	if (channel->count == channel->capacity) {

@@ -21,12 +21,37 @@ class Answer:
         return self.json["error"]
 
 
+class Chunks:
+    """The body of a chunked answer (RFC 9112, 7.1), however its bytes are cut."""
+
+    def __init__(self):
+        self.raw, self.contents, self.is_whole = b"", [], False
+
+    def take(self, data):
+        """The contents of the chunks that have come whole with these bytes."""
+        self.raw += data
+        contents = b""
+        while b"\r\n" in self.raw:
+            assert not self.is_whole, f"behind the last chunk: {self.raw!r}"
+            line, rest = self.raw.split(b"\r\n", 1)
+            size = int(line, 16)
+            assert line == b"%x" % size, line
+            if len(rest) < size + 2:
+                break
+            assert rest[size:size + 2] == b"\r\n", rest[:size + 2]
+            self.raw, self.is_whole = rest[size + 2:], not size
+            if size:
+                self.contents.append(rest[:size])
+            contents += rest[:size]
+        return contents
+
+
 class Connection:
     def __init__(self, port, host="127.0.0.1", timeout=15, wrap=None):
         self.socket = socket.create_connection((host, port), timeout)
         if wrap:
             self.socket = wrap(self.socket)
-        self.buffer = b""
+        self.buffer, self.chunks = b"", None
 
     def send(self, data):
         self.socket.sendall(data if isinstance(data, bytes) else data.encode())
@@ -38,7 +63,7 @@ class Connection:
             data = self.socket.recv(65536)
         except ConnectionResetError:
             return False
-        self.buffer += data
+        self.buffer += self.chunks.take(data) if self.chunks else data
         return bool(data)
 
     def read_until(self, mark):
@@ -64,6 +89,14 @@ class Connection:
                 name, value = line.split(":", 1)
                 headers[name.strip().lower()] = value.strip()
         return int(status), reason, headers
+
+    def read_stream_head(self):
+        """Of an answer whose body is then read without its chunks."""
+        status, reason, headers = self.read_head()
+        if headers.get("transfer-encoding") == "chunked":
+            self.chunks = Chunks()
+            self.buffer = self.chunks.take(self.buffer)
+        return status, reason, headers
 
     def read_answer(self):
         status, reason, headers = self.read_head()

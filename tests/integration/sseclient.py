@@ -15,7 +15,7 @@ class EventStream(Connection):
             path += f"?channels={channels}"
         self.send("\r\n".join([f"GET {path} HTTP/1.1", "Host: test", "Accept: text/event-stream", *headers])
                   + "\r\n\r\n")
-        self.status, self.reason, self.headers = self.read_head()
+        self.status, self.reason, self.headers = self.read_stream_head()
 
     def raw(self):
         """The bytes of the next event; None at the end of the stream."""

@@ -157,7 +157,7 @@ def test_a_pipeline_that_ends_in_something_else_is_served_to_its_end(server):
         sse.raw()
         connection.send(PUBLISH * 2 + EVENTS)
         assert [connection.read_answer().status for _ in range(2)] == [202, 202]
-        assert connection.read_head()[0] == 200
+        assert connection.read_stream_head()[0] == 200
         assert connection.read_until(b"\n\n") == b"event:heartbeat\ndata:{}\n\n"
 
 

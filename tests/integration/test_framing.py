@@ -151,7 +151,7 @@ def test_a_frame_in_the_segment_of_the_upgrade_is_not_lost(server):
 
 def test_a_request_for_events_may_be_cut_anywhere(server):
     def first_event(connection):
-        return connection.read_head()[0], connection.read_until(b"\n\n")
+        return connection.read_stream_head()[0], connection.read_until(b"\n\n")
 
     data = (SMALL_GET % "/sse/messages?channels=cut%2Ctwo").encode()
     assert set(in_two_segments(server, data, first_event)) == {(200, b"event:heartbeat\ndata:{}\n\n")}

@@ -98,6 +98,7 @@ def test_a_subscriber_that_does_not_read_is_disconnected_and_slows_nobody(bounde
     for n in range(count - 1):
         assert b'"message":"%dx' % n in received
     assert count < 60
+    assert not received.endswith(b"0\r\n\r\n"), "a response that is cut off is not whole"
     ws.close()
 
 

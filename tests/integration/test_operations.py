@@ -539,7 +539,7 @@ def test_a_page_and_an_event_stream_may_share_a_connection_one_after_the_other(s
         assert connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").read_answer().status == 200
         assert connection.send(post('{"channel":"a","message":1}')).read_answer().status == 202
         connection.send("GET /sse/messages?channels=a HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert connection.read_head()[0] == 200
+        assert connection.read_stream_head()[0] == 200
         assert connection.read_until(b"\n\n") == HEARTBEAT
 
 

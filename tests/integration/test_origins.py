@@ -101,7 +101,7 @@ def test_a_listed_page_its_own_and_no_page_get_everything(wire, origin):
         assert answer.status == 200
         check(answer.headers)
         lines = "\r\n".join(["GET /sse/messages?channels=quiet HTTP/1.1", "Host: test", *header]) + "\r\n\r\n"
-        status, _, headers = connection.send(as_host(lines.encode())).read_head()
+        status, _, headers = connection.send(as_host(lines.encode())).read_stream_head()
         assert status == 200
         check(headers)
         assert connection.read_until(b"\n\n").startswith(b"event:heartbeat\n")

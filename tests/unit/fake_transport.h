@@ -1,5 +1,6 @@
 /*
- * fake_transport.h - a transport that keeps what a client is sent, as far as the client has room for it.
+ * fake_transport.h - a transport that keeps what a client is sent, as far as the client has room for it: the
+ * events of a stream without their chunks.
  *
  * For a test with a `struct client` that has `char got[]`, `size_t size, room` and `bool closed`; to be
  * included behind that.
@@ -9,26 +10,17 @@
 
 #include <string.h>
 
+#include "chunkless.h"
 #include "core/transport.h"
 
 static ssize_t
 fake_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
 {
 	struct client *client = connection;
-	size_t taken = 0;
+	const struct chunkless end = {client->got, sizeof(client->got), &client->size, &client->room};
+	size_t taken = chunkless_write(&end, frames, count, skip);
 
-	for (size_t i = 0; i < count; i++, skip = 0)
-		for (size_t at = skip, piece; at < frames[i]->size && client->room > 0; at += piece) {
-			const unsigned char *bytes = push_frame_at(frames[i], at, &piece);
-
-			if (piece > client->room)
-				piece = client->room;
-			assert_true(client->size + piece < sizeof(client->got));
-			memcpy(client->got + client->size, bytes, piece);
-			client->size += piece;
-			client->room -= piece;
-			taken += piece;
-		}
+	assert_true(client->size < sizeof(client->got));
 	return (ssize_t)taken;
 }
 

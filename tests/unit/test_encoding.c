@@ -24,13 +24,13 @@ clients_read_exactly_the_contracts_bytes(void **state)
 
 	(void)state;
 	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, &data, NULL, 0, 1),
-		"event:message\ndata:{\"channel\":\"qwerty\",\"message\":\"hello\"}\n\n");
+		"3b\r\nevent:message\ndata:{\"channel\":\"qwerty\",\"message\":\"hello\"}\n\n\r\n");
 	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, &data, NULL, 0, 1),
 		"\x81\x41{\"event\":\"message\",\"data\":{\"channel\":\"qwerty\",\"message\":\"hello\"}}");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_HEARTBEAT),
-		"event:heartbeat\ndata:{}\n\n");
+		"19\r\nevent:heartbeat\ndata:{}\n\n\r\n");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_SSE, PUSH_CONTROL_RECONNECT),
-		"event:reconnect\ndata:{}\n\n");
+		"19\r\nevent:reconnect\ndata:{}\n\n\r\n");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_HEARTBEAT),
 		"\x81\x1a{\"event\":\"ping\",\"data\":{}}\x89\x04push");
 	ASSERT_FRAME(push_encoding_control(PUSH_ENCODING_WS, PUSH_CONTROL_RECONNECT),
@@ -48,18 +48,18 @@ messages_and_heartbeats_of_channels_with_history_bring_a_position(void **state)
 
 	(void)state;
 	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_SSE, &data, "0.1.2", 5, 1),
-		"event:message\ndata:{\"channel\":\"c\",\"message\":1}\nid:0.1.2\n\n");
+		"39\r\nevent:message\ndata:{\"channel\":\"c\",\"message\":1}\nid:0.1.2\n\n\r\n");
 	ASSERT_FRAME(push_encoding_message(PUSH_ENCODING_WS, &data, "0.1.2", 5, 1),
 		"\x81\x43{\"event\":\"message\",\"data\":{\"channel\":\"c\",\"message\":1,\"id\":\"0.1.2\"}"
 		"}");
 	ASSERT_FRAME(push_encoding_heartbeat(PUSH_ENCODING_SSE, "0.1.2", 5, 0),
-		"event:heartbeat\ndata:{}\nid:0.1.2\n\n");
+		"22\r\nevent:heartbeat\ndata:{}\nid:0.1.2\n\n\r\n");
 	ASSERT_FRAME(push_encoding_heartbeat(PUSH_ENCODING_SSE, "0.1.2", 5, 1234),
-		"event:heartbeat\ndata:{}\nretry:1234\nid:0.1.2\n\n");
+		"2d\r\nevent:heartbeat\ndata:{}\nretry:1234\nid:0.1.2\n\n\r\n");
 	ASSERT_FRAME(push_encoding_heartbeat(PUSH_ENCODING_WS, "0.1.2", 5, 1234),
 		"\x81\x26{\"event\":\"ping\",\"data\":{\"id\":\"0.1.2\"}}\x89\x04push");
 	ASSERT_FRAME(push_encoding_event(PUSH_ENCODING_SSE, "gap", "{\"a\":1}", 7, NULL, 0),
-		"event:gap\ndata:{\"a\":1}\n\n");
+		"18\r\nevent:gap\ndata:{\"a\":1}\n\n\r\n");
 	ASSERT_FRAME(push_encoding_event(PUSH_ENCODING_WS, "gap", "{\"a\":1}", 7, "ignored", 7),
 		"\x81\x1e{\"event\":\"gap\",\"data\":{\"a\":1}}");
 }

@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include "chunkless.h"
 #include "failing_alloc.h"
 
 #include <stdio.h>
@@ -36,24 +37,10 @@ static ssize_t
 fake_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
 {
 	struct client *client = connection;
-	size_t taken = 0;
+	const struct chunkless end = {client->got, sizeof(client->got), &client->size, &client->room};
 
 	client->writes++;
-	if (client->broken)
-		return -1;
-	for (size_t i = 0; i < count; i++, skip = 0)
-		for (size_t at = skip, piece; at < frames[i]->size && client->room > 0; at += piece) {
-			const unsigned char *bytes = push_frame_at(frames[i], at, &piece);
-
-			if (piece > client->room)
-				piece = client->room;
-			if (client->size + piece < sizeof(client->got))
-				memcpy(client->got + client->size, bytes, piece);
-			client->size += piece;
-			client->room -= piece;
-			taken += piece;
-		}
-	return (ssize_t)taken;
+	return client->broken ? -1 : (ssize_t)chunkless_write(&end, frames, count, skip);
 }
 
 static bool
