@@ -12,7 +12,7 @@ import pytest
 from h2client import make_certificate
 from http1 import Connection, post, publish, request
 from ports import free_port
-from server import TOOLS, Server
+from server import DIRECT, TOOLS, Server
 from sseclient import HEARTBEAT, RECONNECT, EventStream
 from test_http2 import VHOST
 
@@ -175,7 +175,8 @@ def test_curl_reads_the_same_events_by_each_version_and_sees_a_whole_response(se
         for curl, (version, _) in zip(curls, WAYS):
             events, _, shown = curl.stdout.read().rpartition(b"\n")
             assert curl.wait() == 0, "18 is an end without the last chunk"
-            assert float(shown) == float(version.removeprefix("http"))
+            # our own sockets answer HTTP/1.0 by their own version (RFC 9110, 2.5)
+            assert float(shown) in {float(version.removeprefix("http")), *([1.1] if DIRECT and version == "http1.0" else [])}
             assert (events + b"\n").replace(RECONNECT, b"") == message("curl", "a") + message("curl", "b" * 100_000)
     finally:
         for curl in curls:
