@@ -60,12 +60,12 @@ provide_image() {
 	minikube | minikube-*) load="minikube --profile $context image load" ;;
 	kind-*) load="kind load docker-image --name ${context#kind-}" ;;
 	*)
-		say "the cluster has to have, or pull, the image $image"
+		say "the cluster must already have the image $image, or be able to pull it"
 		return 0
 		;;
 	esac
 	command -v "${load%% *}" >/dev/null || die "context $context, but no ${load%% *} in PATH"
-	command -v docker >/dev/null || die "docker is missing: it has the image $image, or builds it"
+	command -v docker >/dev/null || die "docker is missing: it provides or builds the image $image"
 	docker image inspect "$image" >/dev/null 2>&1 || {
 		say "building the image $image"
 		docker build --tag "$image" "$root"
@@ -113,7 +113,7 @@ say "applying k8s/cluster.yml"
 manifests | k apply -f - >&2
 wait_for statefulset/redis "six pods become a cluster by themselves"
 wait_for deployment/push "Push"
-say "Push serves after $((SECONDS - started)) s"
+say "Push is ready after $((SECONDS - started)) s"
 
 cat <<END
 
@@ -126,7 +126,7 @@ subscribe in a second one, and publish in a third:
   curl -N 'http://localhost:8080/sse/messages?channels=qwerty'
   curl -H 'Content-Type: application/json' http://localhost:8080/messages -d '{"channel":"qwerty","message":"hello"}'
 
-Health and metrics of one pod (the management port is a service of its own):
+Health and metrics of one pod (the management port has its own Service):
 
   kubectl --context $context -n push port-forward service/push-management 8000
   curl http://localhost:8000/actuator/health

@@ -15,8 +15,8 @@ die() {
 need_writable() {
 	local probe
 	mkdir -p "$1" 2>/dev/null && probe=$(mktemp "$1/.write-XXXXXX" 2>/dev/null) && rm -f "$probe" && return 0
-	die "cannot write to $1, where everything is built" \
-		"run it as the owner of the folder, or from a copy of your own: git clone $(dirname "$1") push"
+	die "cannot write to $1, the build folder" \
+		"run it as the owner of the folder, or from your own clone: git clone $(dirname "$1") push"
 }
 
 # show_progress WORDS LOG - copy standard input to LOG; of ninja's steps, [12/345], show how far it is: on a terminal as
@@ -94,7 +94,7 @@ unknown_packages() {
 need_packages() {
 	local missing unknown
 	command -v dpkg-query >/dev/null ||
-		die "this is no Debian: dpkg-query is missing" "install by hand what server/deps lists"
+		die "this is not Debian: dpkg-query is missing" "install the packages that server/deps lists by hand"
 	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
 	say "installing from Debian:" $missing
@@ -102,12 +102,12 @@ need_packages() {
 	if [ -n "$(unknown_packages $missing)" ] || ! apt_install $missing; then
 		as_root apt-get update -qq >&2 </dev/null || true
 		unknown=$(unknown_packages $missing)
-		[ -z "$unknown" ] || die "Debian package not to be had here: ${unknown//$'\n'/, }" \
+		[ -z "$unknown" ] || die "Debian package not available: ${unknown//$'\n'/, }" \
 			"check the machine's package sources: apt-cache policy ${unknown%%$'\n'*}"
 		apt_install $missing || true
 	fi
 	missing=$(missing_packages $missing)
-	[ -z "$missing" ] || die "apt could not install: ${missing//$'\n'/, }" "apt's own words are above"
+	[ -z "$missing" ] || die "apt could not install: ${missing//$'\n'/, }" "see the output of apt above"
 }
 
 apt_install() {

@@ -1,14 +1,14 @@
 output "namespace" {
-  description = "Where everything is."
+  description = "Namespace of all resources."
   value       = var.namespace
 }
 
 output "manifests" {
-  description = "What is deployed, but for Secrets: { \"Deployment/push\" = {...}, ... }."
+  description = "The deployed manifests, except Secrets: { \"Deployment/push\" = {...}, ... }."
   value       = module.render.manifests
 }
 
 output "url" {
-  description = "Where clients find Push; null where there is no route."
+  description = "URL for clients. null: there is no route."
   value       = module.render.url
 }

@@ -1,5 +1,5 @@
 output "manifests" {
-  description = "What is deployed, but for Secrets: { \"Deployment/push\" = {...}, ... }."
+  description = "The deployed manifests, except Secrets: { \"Deployment/push\" = {...}, ... }."
   value       = local.manifests
 }
 
@@ -15,6 +15,6 @@ output "secrets" {
 }
 
 output "url" {
-  description = "Where clients find Push; null where there is no route."
+  description = "URL for clients. null: there is no route."
   value       = one([for host in slice(var.hosts, 0, min(1, length(var.hosts))) : "${var.tls != null || var.route == "gateway" ? "https" : "http"}://${host}/"])
 }

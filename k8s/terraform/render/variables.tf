@@ -1,7 +1,7 @@
 # What can be said about a deployment.  The folder above has the same file by a symbolic link, so that the two cannot differ.
 
 variable "namespace" {
-  description = "Where everything goes."
+  description = "Namespace for all resources."
   type        = string
   default     = "push"
   nullable    = false
@@ -13,7 +13,7 @@ variable "namespace" {
 }
 
 variable "create_namespace" {
-  description = "false: it is there already, with Pod Security as strict as whoever made it wants it; it stays when all this goes."
+  description = "false: the namespace already exists, with its own Pod Security level, and terraform destroy leaves it in place."
   type        = bool
   default     = true
   nullable    = false
@@ -35,14 +35,14 @@ variable "image" {
 }
 
 variable "image_pull_secrets" {
-  description = "Names of Secrets in the namespace that the registry of either image wants."
+  description = "Names of Secrets in the namespace, for the registries of both images."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
 variable "replicas" {
-  description = "Pods of Push. Where there is an autoscaler (autoscaling.kind): the fewest."
+  description = "Number of Push pods. With an autoscaler (autoscaling.kind): the minimum."
   type        = number
   default     = 2
   nullable    = false
@@ -58,7 +58,7 @@ variable "replicas" {
 }
 
 variable "autoscaling" {
-  description = "kind: \"hpa\" (Kubernetes' own), \"keda\" (a ScaledObject; KEDA and the Prometheus at prometheus_url have to be there) or \"none\". max: the most pods."
+  description = "kind: \"hpa\" (Kubernetes' own), \"keda\" (a ScaledObject; it needs KEDA and a Prometheus at prometheus_url) or \"none\". max: the maximum number of pods."
   type = object({
     kind           = optional(string, "hpa")
     max            = optional(number, 20)
@@ -86,7 +86,7 @@ variable "autoscaling" {
 }
 
 variable "requests" {
-  description = "What a pod of Push asks for, where it is not what the manifests say; a worker for each CPU of it."
+  description = "Resource requests of a Push pod, if they differ from the manifests. Push starts one worker per CPU."
   type = object({
     cpu    = optional(string)
     memory = optional(string)
@@ -101,7 +101,7 @@ variable "requests" {
 }
 
 variable "environment" {
-  description = "More options of Push by their variables, such as { PUSH_HISTORY_SIZE = \"100\" }. Not for secrets, and not for Redis' URL."
+  description = "Further options of Push as environment variables, such as { PUSH_HISTORY_SIZE = \"100\" }. Not for secrets or the URL of Redis."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -117,7 +117,7 @@ variable "environment" {
 }
 
 variable "redis" {
-  description = "\"cluster\": one of the module's own; \"external\": the one at redis_url; \"none\": one pod with the embedded broker."
+  description = "\"cluster\": the module creates a cluster; \"external\": use the Redis at redis_url; \"none\": one pod with the embedded broker."
   type        = string
   default     = "cluster"
   nullable    = false
@@ -129,7 +129,7 @@ variable "redis" {
 }
 
 variable "redis_url" {
-  description = "Of an external Redis, as push.redis.url has it. It is kept in a Secret, and in Terraform's state: where that is not wanted use redis_url_secret."
+  description = "URL of an external Redis, in the form of push.redis.url. It is stored in a Secret and in Terraform's state. To keep it out of the state, use redis_url_secret."
   type        = string
   default     = null
   sensitive   = true
@@ -145,7 +145,7 @@ variable "redis_url" {
 }
 
 variable "redis_url_secret" {
-  description = "A Secret in the namespace that holds the URL of an external Redis, in place of redis_url; the pods are not restarted when it changes."
+  description = "A Secret in the namespace that contains the URL of an external Redis, instead of redis_url. The pods are not restarted when it changes."
   type = object({
     name = string
     key  = optional(string, "url")
@@ -159,13 +159,13 @@ variable "redis_url_secret" {
 }
 
 variable "redis_sharded" {
-  description = "Publish by shard (push.redis.sharded). null: with the module's own cluster yes, with an external Redis no, which may be one without shards."
+  description = "Use sharded channels (push.redis.sharded). null: yes with the module's own cluster, no with an external Redis, which may not support them."
   type        = bool
   default     = null
 }
 
 variable "redis_passwords" {
-  description = "Of the module's own cluster: admin for Redis itself, push for Push. They are in Terraform's state. null: a Secret \"redis\" with the keys password and push-password is in the namespace."
+  description = "Passwords of the module's own cluster: admin for Redis itself, push for Push. They are stored in Terraform's state. null: the namespace already has a Secret \"redis\" with the keys password and push-password."
   type = object({
     admin = string
     push  = string
@@ -184,7 +184,7 @@ variable "redis_passwords" {
 }
 
 variable "redis_replicas" {
-  description = "Pods of the module's own cluster: each master and its replica are two."
+  description = "Number of pods of the module's own cluster: two for each master, with its replica."
   type        = number
   default     = 6
   nullable    = false
@@ -196,13 +196,13 @@ variable "redis_replicas" {
 }
 
 variable "redis_image" {
-  description = "Of the module's own cluster; null: as the manifests say."
+  description = "Image of the module's own cluster. null: the one in the manifests."
   type        = string
   default     = null
 }
 
 variable "redis_storage" {
-  description = "Volumes of the module's own cluster; what is null is as the manifests, or the cluster, say. Kubernetes does not let it be changed afterwards."
+  description = "Volumes of the module's own cluster. null: the value from the manifests, or the default of the Kubernetes cluster. Kubernetes does not allow changes later."
   type = object({
     class = optional(string)
     size  = optional(string)
@@ -212,7 +212,7 @@ variable "redis_storage" {
 }
 
 variable "route" {
-  description = "How clients come in: \"ingress\", \"gateway\" (an HTTPRoute) or \"none\" (the Service push, port 8080, and nothing else)."
+  description = "How clients reach Push: \"ingress\", \"gateway\" (an HTTPRoute) or \"none\" (only the Service push, port 8080)."
   type        = string
   default     = "ingress"
   nullable    = false
@@ -224,7 +224,7 @@ variable "route" {
 }
 
 variable "hosts" {
-  description = "Names that clients call Push by."
+  description = "Host names under which clients reach Push."
   type        = list(string)
   default     = []
   nullable    = false
@@ -244,14 +244,14 @@ variable "hosts" {
 }
 
 variable "ingress_class" {
-  description = "Of the Ingress, whose annotations are for the nginx ingress controller."
+  description = "Class of the Ingress. Its annotations are for the nginx ingress controller."
   type        = string
   default     = "nginx"
   nullable    = false
 }
 
 variable "gateway" {
-  description = "The Gateway that the HTTPRoute is for; section is its listener's name, null: all of them."
+  description = "The Gateway of the HTTPRoute. section: the name of its listener; null: all listeners."
   type = object({
     name      = string
     namespace = optional(string)
@@ -266,7 +266,7 @@ variable "gateway" {
 }
 
 variable "tls" {
-  description = "TLS of the Ingress: the Secret with the certificate, and the ClusterIssuer by which cert-manager makes it; null: no TLS here. With a Gateway, TLS is its listeners'."
+  description = "TLS of the Ingress: the Secret with the certificate, and the ClusterIssuer with which cert-manager creates it. null: no TLS. With a Gateway, its listeners configure TLS."
   type = object({
     secret         = optional(string, "push-tls")
     cluster_issuer = optional(string)
@@ -280,7 +280,7 @@ variable "tls" {
 }
 
 variable "monitoring_namespace" {
-  description = "Whose pods may connect to port 8000."
+  description = "Namespace whose pods may connect to port 8000."
   type        = string
   default     = "monitoring"
   nullable    = false
