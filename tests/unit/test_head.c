@@ -114,6 +114,10 @@ what_can_be_read_in_two_ways_is_refused(void **state)
 		{400, "POST ftp://x/a HTTP/1.1\r\nHost: x\r\n\r\n"},
 		{400, "POST http:///a HTTP/1.1\r\nHost: x\r\n\r\n"},
 		{505, "POST /a HTTP/3.0\r\nHost: x\r\n\r\n"},
+		{400, "GET  /a HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{400, "GET /a  HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{400, "GET /a RTSP/1.0\r\nHost: x\r\n\r\n"},
+		{400, "SOURCE /a ICE/1.0\r\nHost: x\r\n\r\n"},
 		{501, "NONSENSE /a HTTP/1.1\r\nHost: x\r\n\r\n"},
 		{400, " GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
 	};
