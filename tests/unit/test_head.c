@@ -107,7 +107,7 @@ what_can_be_read_in_two_ways_is_refused(void **state)
 		{400, LINE "Host: x\r\nContent-Type: application/json\r\nContent-Type: text/plain\r\n\r\n"},
 		{505, "POST /a\nHost: x\r\n\r\n"},
 		{400, "POST /a HTTP/1.1\nHost: x\r\n\r\n"},
-		{505, "POST /a\n\r\n\r\n"},
+		{400, "POST /a\n\r\n\r\n"},
 		{400, "POST /a b HTTP/1.1\r\nHost: x\r\n\r\n"},
 		{400, "POST /a#b HTTP/1.1\r\nHost: x\r\n\r\n"},
 		{400, "POST a HTTP/1.1\r\nHost: x\r\n\r\n"},
