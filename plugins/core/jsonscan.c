@@ -36,6 +36,16 @@ skip_space(struct cursor *c)
 	}
 }
 
+/* A byte order mark in front of JSON is not a part of it (RFC 8259, 8.1); files of some editors begin with one. */
+static struct cursor
+start_of(const char *text, size_t size)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	bool has_mark = size >= sizeof(mark) - 1 && !memcmp(text, mark, sizeof(mark) - 1);
+
+	return (struct cursor){.p = text + (has_mark ? sizeof(mark) - 1 : 0), .end = text + size};
+}
+
 static bool
 take_byte(struct cursor *c, char byte)
 {
@@ -325,7 +335,7 @@ static enum push_status
 scan_object(const char *text, size_t size, struct push_json_member *members, size_t count, bool *ret_unknown,
 	struct push_error *error)
 {
-	struct cursor c = {.p = text, .end = text + size};
+	struct cursor c = start_of(text, size);
 
 	if (size > INT_MAX || !push_utf8_is_valid(text, size)) {
 		snprintf(error->text, sizeof(error->text), "not JSON: not valid UTF-8");
@@ -386,7 +396,7 @@ static enum push_status
 check_keys(const char *text, size_t size, const struct push_json_member *members, size_t count,
 	struct push_error *error)
 {
-	struct cursor c = {.p = text, .end = text + size};
+	struct cursor c = start_of(text, size);
 	enum push_status status = PUSH_OK;
 	struct push_buf name;
 
@@ -429,7 +439,7 @@ push_json_scan_request(const char *text, size_t size, struct push_json_member *m
 enum push_status
 push_json_scan_array(const char *text, size_t size, size_t *ret_count, struct push_error *error)
 {
-	struct cursor c = {.p = text, .end = text + size};
+	struct cursor c = start_of(text, size);
 	size_t count = 0;
 
 	if (size > INT_MAX || !push_utf8_is_valid(text, size)) {
@@ -460,7 +470,7 @@ push_json_scan_array(const char *text, size_t size, size_t *ret_count, struct pu
 bool
 push_json_next_element(const char **at, const char *end, const char **ret_text, size_t *ret_size)
 {
-	struct cursor c = {.p = *at, .end = end};
+	struct cursor c = start_of(*at, (size_t)(end - *at));
 
 	skip_space(&c);
 	if (!take_byte(&c, '[') && !take_byte(&c, ','))
@@ -486,7 +496,7 @@ push_json_is_blank(const char *text, size_t size)
 bool
 push_json_is_array_text(const char *text, size_t size)
 {
-	struct cursor c = {.p = text, .end = text + size};
+	struct cursor c = start_of(text, size);
 
 	skip_space(&c);
 	return c.p < c.end && *c.p == '[';

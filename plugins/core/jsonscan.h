@@ -4,7 +4,7 @@
  * No tree is made: of a publish nothing is needed but the text of one value and the name of a channel, and a
  * tree would turn 12345678901234567890123 into the largest number that it can hold, and 1.0e2 into its own
  * spelling.  The grammar is RFC 8259's and nothing beside it: no comments, no NaN, no `1.` and `-01`, no
- * control characters in strings; and the text is UTF-8.
+ * control characters in strings; and the text is UTF-8.  A byte order mark in front of an object or an array is skipped.
  */
 #ifndef PUSH_CORE_JSONSCAN_H
 #define PUSH_CORE_JSONSCAN_H

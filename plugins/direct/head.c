@@ -174,6 +174,17 @@ method_of(uint8_t method)
 	}
 }
 
+/* llhttp takes several spaces for one, and other protocols whose requests look the same (RFC 9112, 3).  The version has
+ * been read. */
+static bool
+is_request_line(struct push_str url)
+{
+	static const char protocol[] = " HTTP/";
+
+	return url.bytes[-1] == ' ' && url.bytes[-2] != ' ' &&
+	       !memcmp(url.bytes + url.size, protocol, sizeof(protocol) - 1);
+}
+
 /* What llhttp leaves to its users. */
 static enum push_head_result
 settle(struct reading *reading, const llhttp_t *parser)
@@ -192,6 +203,8 @@ settle(struct reading *reading, const llhttp_t *parser)
 				   request->method == PUSH_METHOD_GET;
 	if (parser->http_major != 1)
 		return bad(head, 505, "the version must be HTTP/1.0 or HTTP/1.1");
+	if (!is_request_line(reading->url))
+		return malformed(head, "one space stands between a method, a target and HTTP/1.1");
 	if (reading->is_twice)
 		return bad(head, 400, "a header comes twice of which one may come");
 	if (reading->coding.bytes && !head->http_1_1)

@@ -320,7 +320,8 @@ refuse(struct push_http_conn *conn, unsigned int status, const char *text)
 	push_json_append_error(&body, text);
 	response.body = (struct push_str){body.bytes ? body.bytes : "", body.size};
 	conn->state = CONN_LINGER;
-	conn->form = (struct push_http1_form){.is_head = false};
+	conn->form = (struct push_http1_form){
+		.is_head = conn->head && conn->head->request.method == PUSH_METHOD_HEAD};
 	wire_answer(conn, &response);
 	push_buf_fini(&body);
 	forget_request(conn);
@@ -418,6 +419,7 @@ enum next { GO_ON, STOP };
 static enum next
 leave_to_lws(struct push_http_conn *conn, const struct push_head *head)
 {
+	conn->head = head;
 	if (head->chunked)
 		refuse(conn, 411, "a chunked body is not accepted here, send Content-Length");
 	else if (head->request.has_body && head->request.method != PUSH_METHOD_POST &&
@@ -425,6 +427,7 @@ leave_to_lws(struct push_http_conn *conn, const struct push_head *head)
 		refuse(conn, 400, "a body is not accepted with this method here");
 	else
 		give_to_lws(conn);
+	conn->head = NULL;
 	return STOP;
 }
 

@@ -76,6 +76,13 @@ options(struct push_exchange *x, const struct push_request *request, const char 
 	exchange_answer(x, 204, NULL, (struct push_str){NULL, 0});
 }
 
+/* `OPTIONS *` and `OPTIONS /` ask for the server as a whole (RFC 9110, 9.3.7): balancers check by them. */
+static bool
+asks_for_server(const struct push_request *request)
+{
+	return request->method == PUSH_METHOD_OPTIONS && request->path.size == 1;
+}
+
 static bool
 asks_for_history(const struct push_request *request)
 {
@@ -263,6 +270,10 @@ exchange_route(struct push_exchange *x, const struct push_request *request)
 	if (request->expect.bytes && !push_str_is(request->expect, "100-continue")) {
 		end_with_body(x, request);
 		exchange_refuse(x, 417, "'Expect' must be 100-continue");
+		return;
+	}
+	if (asks_for_server(request)) {
+		options(x, request, "GET, HEAD, POST, OPTIONS");
 		return;
 	}
 	switch (request->place) {

@@ -123,6 +123,41 @@ a_message_may_have_a_time_of_its_own(void **state)
 	}
 }
 
+#define MARK "\xEF\xBB\xBF"
+
+/* RFC 8259, 8.1: it may be ignored in front; anywhere else but in a string it is no JSON, and in that it is data. */
+static void
+a_byte_order_mark_is_skipped_in_front_and_is_data_in_strings(void **state)
+{
+	static const char object[] = MARK "{\"channel\":\"c\",\"message\":\"" MARK "\\uFEFF\"}",
+			  array[] = MARK "[1,2]", value[] = "\"" MARK "\\uFEFF\"";
+	static const char *const bad[] = {MARK, MARK MARK "{\"channel\":\"c\",\"message\":1}",
+		" " MARK "{\"channel\":\"c\",\"message\":1}", "{" MARK "\"channel\":\"c\",\"message\":1}",
+		"{\"channel\":\"c\",\"message\":" MARK "1}", "{\"channel\":\"c\",\"message\":1}" MARK,
+		"\xEF\xBB"};
+	struct push_publication publication;
+	struct push_error error;
+	const char *at = array, *text;
+	size_t count, size;
+
+	(void)state;
+	assert_int_equal(
+		push_publication_parse(&publication, object, strlen(object), &options, &error), PUSH_OK);
+	assert_int_equal(publication.value_size, strlen(value));
+	assert_memory_equal(publication.value, value, strlen(value));
+	push_publication_fini(&publication);
+	assert_true(push_json_is_array_text(array, strlen(array)));
+	assert_int_equal(push_json_scan_array(array, strlen(array), &count, &error), PUSH_OK);
+	assert_int_equal(count, 2);
+	assert_true(push_json_next_element(&at, array + strlen(array), &text, &size));
+	assert_memory_equal(text, "1", size);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (push_publication_parse(&publication, bad[i], strlen(bad[i]), &options, &error) !=
+			PUSH_INVALID)
+			fail_msg("%s", bad[i]);
+	assert_int_equal(push_json_scan_array("[" MARK "1]", 6, &count, &error), PUSH_INVALID);
+}
+
 static void
 an_array_is_gone_through_element_by_element(void **state)
 {
@@ -437,6 +472,7 @@ main(void)
 		cmocka_unit_test(a_message_may_have_many_channels_each_once),
 		cmocka_unit_test(channels_are_limited_as_those_of_a_connection_are),
 		cmocka_unit_test(a_message_may_have_a_time_of_its_own),
+		cmocka_unit_test(a_byte_order_mark_is_skipped_in_front_and_is_data_in_strings),
 		cmocka_unit_test(an_array_is_gone_through_element_by_element),
 		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(tokens_stand_where_the_grammar_allows),
