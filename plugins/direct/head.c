@@ -204,9 +204,9 @@ settle(struct reading *reading, const llhttp_t *parser)
 	if (parser->http_major != 1)
 		return bad(head, 505, "the version must be HTTP/1.0 or HTTP/1.1");
 	if (!is_request_line(reading->url))
-		return malformed(head, "one space stands between a method, a target and HTTP/1.1");
+		return malformed(head, "one space must separate the method, the target and HTTP/1.1");
 	if (reading->is_twice)
-		return bad(head, 400, "a header comes twice of which one may come");
+		return bad(head, 400, "a header that may come once comes twice");
 	if (reading->coding.bytes && !head->http_1_1)
 		return bad(head, 400, "Transfer-Encoding is not supported with HTTP/1.0");
 	if (reading->coding.bytes && !push_str_is(reading->coding, "chunked"))

@@ -131,7 +131,8 @@ def code(path):
     return re.sub(r"_Static_assert\(.*?\);", "", text, flags=re.S).replace('\\"', "\0")
 
 
-ERRORS = re.findall(r"^\| `([^`]+)` \|", (REFERENCE / "errors.md").read_text(), re.M)
+ERRORS = [error for page in ("errors.md", "malformed-requests.md")
+          for error in re.findall(r"^\| `([^`]+)` \|", (REFERENCE / page).read_text(), re.M)]
 
 
 def test_each_error_on_the_page_is_one_that_the_programs_send():
