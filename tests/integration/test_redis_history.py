@@ -623,7 +623,7 @@ def test_who_may_not_subscribe_to_a_channel_learns_which_one_and_what_is_lost_by
         with node(f"redis://narrow:pw@127.0.0.1:{redis.port}", **KEPT) as one:
             lines = {what: one.process.wait_for(f"refuses a subscription to .*{what}.*NOPERM").string
                      for what in ("push:nodes", "push:probe")}
-            assert "not counted as subscribers" in lines["push:nodes"] and "found out" in lines["push:probe"]
+            assert "not counted as subscribers" in lines["push:nodes"] and "not detected" in lines["push:probe"]
             client = SseReader(one.port, room)
             client.position()
             one.publish(room, 1)

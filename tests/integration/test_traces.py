@@ -178,9 +178,11 @@ def test_what_clients_get_is_the_same_and_names_are_escaped(collector, traced):
     assert [span.name for span in collector.of(trace, 2)] == ["deliver " + name, "publish " + name]
 
 
-def test_a_preflight_allows_the_header(traced):
-    answer = get(traced.port, "/messages", "OPTIONS", ["Origin: http://a", "Access-Control-Request-Method: POST"])
-    assert "Traceparent" in answer.headers["access-control-allow-headers"]
+def test_a_preflight_allows_the_headers_that_browser_agents_add(traced):
+    for path in ("/messages", "/sse/messages"):
+        answer = get(traced.port, path, "OPTIONS", ["Origin: http://a", "Access-Control-Request-Method: POST"])
+        allowed = answer.headers["access-control-allow-headers"].split(", ")
+        assert {"traceparent", "tracestate", "baggage"} <= set(allowed)
 
 
 def test_the_ratio_draws_of_those_without_a_traceparent(collector):
@@ -208,8 +210,9 @@ def test_off_there_is_nothing(collector):
     with Server(**FAST) as server:
         before = len(os.listdir(f"/proc/{server.worker()}/fd"))
         assert send(server, {"channel": "off", "message": 1}, "traceparent: " + parent_of(new_trace())).status == 202
+        # an agent adds them whether or not the server traces
         answer = get(server.port, "/messages", "OPTIONS", ["Origin: http://a"])
-        assert "Traceparent" not in answer.headers["access-control-allow-headers"]
+        assert "traceparent" in answer.headers["access-control-allow-headers"]
         assert server.metric('push_trace_spans_total{result="dropped"}') == 0
         assert len(os.listdir(f"/proc/{server.worker()}/fd")) <= before + 2
     assert len(collector.requests) == count

@@ -179,7 +179,7 @@ def test_a_reload_replaces_all_workers_and_one_that_comes_too_early_is_done_late
         for client in clients.values():
             assert client.event()["event"] == "reconnect"
             assert client.close_code() == 1001
-        for line in ("pushd: reloading\n", "reloading as soon as"):
+        for line in ("pushd: reloading\n", "reloading after the current start or reload"):
             before = server.process.output().count(line)
             server.process.process.send_signal(signal.SIGHUP)
             wait_until(lambda t=line, n=before: server.process.output().count(t) > n, line)
