@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import threading
 import time
 
@@ -240,15 +241,25 @@ def test_ten_thousand_channels_are_subscribed_again_within_two_seconds(redis):
             assert b'"back"' in event
 
 
+COPY = """
+import socket, sys
+stream = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+stream.sendall(f"GET /sse/messages?channels={sys.argv[2]} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n".encode())
+while piece := stream.recv(1 << 20):
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+"""
+
+
 def test_a_foreign_publisher_at_full_speed_takes_nobody_down(redis, tmp_path):
     path, env = program("redis-benchmark")
     patient = {"PUSH_REDIS_TIMEOUT": "3s", "PUSH_REDIS_PUBLISH_WAIT": "3s", "PUSH_CLIENT_QUEUE_MAX_SIZE": "8mb"}
     got = tmp_path / "got"
     with start(redis.url(), **patient) as node, ws(node, "calm") as calm, got.open("wb") as output:
         stuck = EventStream(node.port, "flood")
-        # a process of its own: a thread of this one would be too slow when the machine is busy
-        reader = subprocess.Popen(["curl", "-sN", f"http://127.0.0.1:{node.port}/sse/messages?channels=flood"],
-                                  stdout=output)
+        # a process of its own, since a thread of this one would be too slow when the machine is busy; and not curl, which
+        # writes each chunk by itself
+        reader = subprocess.Popen([sys.executable, "-c", COPY, str(node.port), "flood"], stdout=output)
         node.wait_metric("push_subscriptions", 3)
         flood = subprocess.Popen([path, "-p", str(redis.port), "-n", "100000", "-P", "64", "-q", "PUBLISH", "flood", "x" * 100],
                                  env=env, stdout=subprocess.DEVNULL)
