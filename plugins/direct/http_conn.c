@@ -486,7 +486,7 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 		.can_chunk = head->http_1_1};
 	if (conn->route)
 		conn->form.extra = (struct push_str){conn->route->extra, conn->route->extra_size};
-	request->awaits_continue = request->expect.bytes && !rest;
+	request->awaits_continue = request->expect.bytes && (head->chunked ? !rest : rest < request->length);
 	conn->head = head;
 	conn->head_taken = false;
 	push_http1_body_begin(&conn->body, head, parser);

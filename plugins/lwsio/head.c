@@ -147,7 +147,7 @@ push_lws_head_read(struct push_lws_head *head, struct lws *wsi, enum push_place 
 	request->method = push_request_method(wsi);
 	request->place = place;
 	request->rest = (struct push_str){rest, strlen(rest)};
-	request->may_have_been_cut = is_mux(wsi);
+	request->is_http_2 = request->may_have_been_cut = is_mux(wsi);
 	if (lws_http_get_uri_and_method(wsi, &path, &path_size) >= 0)
 		request->path = (struct push_str){path, (size_t)path_size};
 	read_fields(head, wsi);

@@ -202,9 +202,9 @@ push_route_check_socket(const struct push_request *request, struct push_error *e
 		snprintf(error->text, sizeof(error->text), "no WebSocket here; it is at " PUSH_PATH_WS);
 		return 404;
 	}
-	/* RFC 6455, 4.4; over HTTP/2 there is neither a version nor a key (RFC 8441, 5) */
-	if (!request->ws_version.bytes && !request->ws_key.bytes)
+	if (request->is_http_2)
 		return 0;
+	/* RFC 6455, 4.4 */
 	if (!push_str_is(request->ws_version, "13")) {
 		snprintf(error->text, sizeof(error->text), "Sec-WebSocket-Version must be 13");
 		return 426;
@@ -252,10 +252,6 @@ sockets(struct push_exchange *x, const struct push_request *request)
 		return;
 	}
 	x->head.closes = true; /* whatever follows an upgrade is no request */
-	if (!request->ws_version.bytes || !request->ws_key.bytes) {
-		exchange_refuse(x, 400, "Sec-WebSocket-Version and Sec-WebSocket-Key are missing");
-		return;
-	}
 	status = push_route_check_socket(request, &error);
 	x->head.upgrades = status == 426;
 	if (status)
