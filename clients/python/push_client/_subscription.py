@@ -18,7 +18,7 @@ pinged twice, with QUIET_S in between.
     new            ping b c   ping  pong  .. quiet ..  ping  pong | b and c are copies, and nothing that follows is one
 
 While that goes on, the program gets the old connection's messages, and the new one's are held. If there is no quiet moment
-in ROUNDS_MAX rounds, or the old connection ends, the new one takes over all the same; copies are known until it has
+in MOVE_S, or the old connection ends, the new one takes over all the same; copies are known until it has
 answered two pings since then. A limit remains for a server that does not answer at all.
 
 With acks, an id counts once the loop has asked for the next message. Only ids that came on the connection at hand can be
@@ -49,7 +49,7 @@ OPEN_S = 10.0
 SILENT_S = 5.0  # and two heartbeats
 STABLE_S = 5.0
 QUIET_S = 0.15
-ROUNDS_MAX = 10  # before it moves without a quiet moment
+MOVE_S = 1.5  # then it moves without a quiet moment, once both have answered
 ACK_S = 0.01
 HEARTBEAT_S = 30.0  # until it is known
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
@@ -470,15 +470,16 @@ class Subscription:
         answered a ping since a quiet moment, and nothing came in between.
         """
         self._is_quiet = False
-        for _ in range(ROUNDS_MAX):
+        by = _now() + MOVE_S
+        while True:
             if not await self._answers(old, lambda: holding.done() and holding.exception() is not None):
                 break
             link.moved = True
             link.gaps = link.gaps or {}
             if not await self._answers(link, holding.done):
                 break
-            if self._is_quiet:
-                return True
+            if self._is_quiet or _now() > by:
+                return self._is_quiet
             self._is_quiet = True
             await asyncio.sleep(QUIET_S)
         return False
