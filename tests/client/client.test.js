@@ -6,10 +6,10 @@ import {Proxy} from '../browser/harness/proxy.js';
 import {Server} from '../browser/harness/server.js';
 import {Client, until} from './harness/client.js';
 
-/* It asks after a second, and leaves time for the move. */
+/* It asks after three seconds, and leaves time for the move. */
 const SHORT_LIVED = {
-	PUSH_RECONNECT_DITHER_MIN_DURATION: '21s',
-	PUSH_RECONNECT_DITHER_MAX_DURATION: '21500ms',
+	PUSH_RECONNECT_DITHER_MIN_DURATION: '23s',
+	PUSH_RECONNECT_DITHER_MAX_DURATION: '23500ms',
 	PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION: '20s',
 };
 const HISTORY = {PUSH_HISTORY_SIZE: '1000', PUSH_HISTORY_RULES: 'plain:=0 last:=1'};
@@ -64,7 +64,7 @@ for (const transport of ['ws', 'sse']) {
 		it('moves when the server asks, again and again, and no message is lost or doubled, with history or without', async () => {
 			const channels = [room(), room('plain'), room('last')];
 			const client = await open(shortLived.origin, {channels: [...channels, room('plain')], transport});
-			const count = await publishUntil(shortLived, channels, () => movesOf(client) >= 3);
+			const count = await publishUntil(shortLived, channels, () => movesOf(client) >= 2);
 
 			for (const channel of channels)
 				await client.receives(channel, numbers(count));
@@ -504,7 +504,7 @@ describe('acknowledgements', () => {
 	it('move along to a new connection', async () => {
 		const channel = room();
 		const client = await open(shortLived.origin, {channels: [channel], ...NAMED()});
-		const count = await publishUntil(shortLived, [channel], () => movesOf(client) >= 3);
+		const count = await publishUntil(shortLived, [channel], () => movesOf(client) >= 2);
 
 		await client.receives(channel, numbers(count));
 		assert.deepEqual(client.errors, []);
