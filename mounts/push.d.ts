@@ -9,6 +9,21 @@
  * Each connection starts after the newest id: the server replays what was missed, or reports the gap. While moving,
  * messages of the new connection are held until a quiet moment; a message that both bring is delivered once, by its id
  * or its content. If no WebSocket gets through, push.js uses an EventSource.
+ *
+ * How it moves: no clock decides when the old connection may be closed, or when the new one can bring no more copies; a
+ * late segment or a busy page would make that wrong. Pings do. The server queues a pong behind the messages that its node
+ * has given to the connection before the ping (plugins/core/subscriber.c). Nodes get a message from Redis at slightly
+ * different times, however, and one that stood still may read a ping before older messages: so each side is pinged twice,
+ * with a quiet moment in between.
+ *
+ *     old    ...a b c           ping  pong  .. quiet ..  ping  pong | closed
+ *     new            ping b c   ping  pong  .. quiet ..  ping  pong | b and c are copies, and nothing that follows is one
+ *
+ * If it is never quiet for 1.5 s, the next answers are enough; if the old connection ends, the new one takes over at once.
+ * Then copies are known until the new one has answered two pings. A gap that the new one reports is none if the old one has
+ * brought the channel's next message, or if the channel has no history: both were open. An event stream cannot be pinged:
+ * a time stands in for each answer, and a stream that is later than that may lose or double messages without ids. A server
+ * that does not answer at all is left after ten seconds.
  */
 
 /** The picture above shows them. */

@@ -1,6 +1,5 @@
 /**
- * push.js - one subscription over many connections. push.d.ts says how.
- *
+ * push.js - see push.d.ts.
  * @typedef {(...data: any) => any} Any
  */
 
@@ -9,7 +8,6 @@ const SILENT_MS = 5000; // and two heartbeats
 const STABLE_MS = 5000;
 const QUIET_MS = 150;
 const MOVE_MS = 1500;
-const SETTLE_MS = 3000;
 const ACK_MS = 10;
 const BLOCKED_MS = 600_000;
 const SEEN = 1000;
@@ -38,7 +36,7 @@ const check = (kind, name, names) => {
 
 /** @type {Any} */
 const add = (map, names, handler) => {
-	const own = handler && ((/** @type {any} */ ...data) => handler(...data));
+	const own = handler?.bind();
 
 	for (const name of names)
 		map.set(name, (map.get(name) ?? new Set()).add(own));
@@ -77,9 +75,9 @@ export class Push {
 	#tries = 0;
 	#failures = 0;
 	#beatMs;
-	#moveBy = 0;
+	#quiet = false;
 	#seen = new Set();
-	#plain = new Set(); // channels without ids
+	#kept = new Set(); // channels with ids
 	#handled = NONE;
 	/** @type {any[]} */
 	#unread = [];
@@ -168,7 +166,7 @@ export class Push {
 			this.#connect();
 	}
 
-	/** @param {string} channel @param {any} message @param {any} options */
+	/** @param {any} channel @param {any} message @param {any} options */
 	async publish(channel, message, {key, ...more} = {}) {
 		const answer = await fetch(`${this.#url}/messages`, {
 			method: 'POST',
@@ -183,7 +181,6 @@ export class Push {
 		return body;
 	}
 
-	/* Connections follow the channels. */
 	#sync() {
 		const wanted = this.#channels;
 
@@ -225,7 +222,6 @@ export class Push {
 		this.#call('state', [state, why]);
 	}
 
-	/* A handler's error is reported and stops nothing. */
 	/** @type {Any} */
 	#call(event, data, more) {
 		const all = [this.#on.get(event), this.#on.get('*'), more].flatMap((handlers) => [...handlers ?? []])
@@ -249,7 +245,8 @@ export class Push {
 		this.#enter('connecting');
 	}
 
-	#open() {
+	/** @type {Any} */
+	#open(copies) {
 		const {transport, acks, client, WebSocket = globalThis.WebSocket, EventSource = globalThis.EventSource} = this.#options;
 		const sse = transport ? transport === 'sse' : EventSource && (!WebSocket ||
 			this.#failures % 3 > 1 || blockedUntil.get(this.#url) > Date.now());
@@ -265,7 +262,7 @@ export class Push {
 		if (!kind)
 			fail(`no ${sse ? 'EventSource' : 'WebSocket'} here: pass one as an option`);
 		const socket = new kind(url);
-		const link = {sse, name, socket, channels, since: Date.now(), held: [], gaps: new Map(), copies: {__proto__: null}};
+		const link = {sse, name, socket, channels, copies, held: [], pongs: []};
 
 		if (sse)
 			this.#hearSource(link, socket);
@@ -334,26 +331,31 @@ export class Push {
 		this.#call('heard', [name]);
 		if (!link.alive)
 			this.#opened(link, now);
-		else if (this.#next?.alive && name === 'message')
-			this.#cutLater();
+		if (name === 'pong')
+			return link.pongs.shift()?.();
+		this.#quiet = false;
+		const take = () => this.#take(link, name, data, text);
+
 		if (link === this.#next)
-			link.held.push([name, data, text]);
+			link.held.push(take);
 		else
-			this.#take(link, name, data, text);
+			take();
 	}
 
 	/** @type {Any} */
 	#opened(link, now) {
 		link.alive = true;
+		link.since = now;
 		if (link.sse && this.#failures > 1)
 			blockedUntil.set(this.#url, now + BLOCKED_MS);
 		this.#failures = link.sse ? 0 : -Infinity;
 		if (link === this.#next) {
-			this.#moveBy = now + MOVE_MS;
-			this.#cutLater();
+			this.#round();
 		} else {
 			this.#enter('open');
 			this.#sync();
+			if (link.copies)
+				this.#settle(link);
 		}
 	}
 
@@ -366,6 +368,8 @@ export class Push {
 			done = this.#message(link, data, text);
 		} else if (name === 'reconnect') {
 			this.#move();
+		} else if (name === 'gap' && channel && link.gaps) {
+			link.gaps.set(channel, data);
 		} else if (name === 'gap' || name === 'resumed' && !link.moved) {
 			this.#call(name, [data]);
 		} else if (data?.new) {
@@ -395,26 +399,24 @@ export class Push {
 	#message(link, message, text) {
 		const {channel, id} = message;
 		const key = `${channel}\n${id ?? JSON.stringify(message)}`;
-		const next = this.#next;
 		const seen = this.#seen;
-		const old = link.copies[channel] ?? [];
-		const isNew = id ? !seen.has(key) : !old.includes(key);
+		const next = this.#next;
+		const old = link.copies?.[channel] ?? [];
+		const isNew = !seen.has(key) && !old.includes(key);
 
-		old.splice(0, isNew ? Infinity : old.indexOf(key) + 1);
-		// the old connection has filled it, if it brought this
-		if (isNew && link.gaps.has(channel))
+		old.splice(0, old.indexOf(key) + 1 || Infinity);
+		if (isNew && id && link.gaps?.has(channel))
 			this.#call('gap', [link.gaps.get(channel)]);
-		link.gaps.delete(channel);
+		link.gaps?.delete(channel);
 		if (!isNew)
 			return;
-		(id ? seen : this.#plain).add(id ? key : channel);
-		if (next && !id)
+		if (id) {
+			this.#kept.add(channel);
+			seen.add(key);
+			while (!next && seen.size > SEEN)
+				seen.delete(seen.keys().next().value);
+		} else if (next)
 			(next.copies[channel] ??= []).push(key);
-		for (const oldest of seen) {
-			if (next || seen.size <= SEEN)
-				break;
-			seen.delete(oldest);
-		}
 		if (this.#channels.has(channel))
 			return this.#call('message', [message, text], this.#channels.get(channel));
 	}
@@ -433,6 +435,7 @@ export class Push {
 			return;
 		clearTimeout(link.timer);
 		this.#ack(link);
+		this.#settled(link);
 		link.closed = true;
 		link.socket.close();
 	}
@@ -441,41 +444,65 @@ export class Push {
 		if (this.#next || !/open|moving/.test(this.state))
 			return;
 		this.#wait();
-		this.#next = this.#open();
+		this.#next = this.#open({__proto__: null});
 		this.#enter('moving');
 	}
 
-	#cutLater() {
-		const left = this.#moveBy - Date.now();
+	/* push.d.ts says why. */
+	#round() {
+		const next = this.#next;
 
-		this.#wait(Math.min(left, QUIET_MS), () => this.#cut(left >= QUIET_MS));
+		this.#wait(OPEN_MS, () => this.#wait(QUIET_MS, () => this.#cut()));
+		this.#ping(this.#link, QUIET_MS, () => {
+			next.moved = next.gaps = new Map();
+			this.#ping(next, 0, () => {
+				if (next !== this.#next)
+					return;
+				if (this.#quiet || Date.now() - next.since > MOVE_MS)
+					return this.#cut(this.#quiet);
+				this.#quiet = true;
+				this.#wait(QUIET_MS, () => this.#round());
+			});
+		});
+	}
+
+	/** @type {Any} */
+	#ping(link, ms, then) {
+		if (link.sse) // has no pings
+			return setTimeout(() => link.closed || then(), ms);
+		link.pongs.push(then);
+		this.#send(link, 'ping');
 	}
 
 	/** @type {Any} */
 	#cut(quiet) {
-		const old = this.#link;
-		const link = this.#link = this.#next;
+		const link = this.#next;
 
+		this.#wait();
+		this.#close(this.#link);
+		this.#link = link;
 		this.#next = null;
-		this.#close(old);
-		this.#wait(quiet ? 0 : SETTLE_MS, () => (link.copies = {}));
 		this.#enter(link.alive ? 'open' : 'connecting');
-		link.moved = link.alive;
-		for (const [name, data, text] of link.held.splice(0)) {
-			const channel = data?.channel;
-
-			if (link.closed)
-				return;
-			if (name !== 'gap' || !channel)
-				this.#take(link, name, data, text);
-			// what is not kept was not missed either, while both were open
-			else if (!this.#plain.has(channel) && old.channels.has(channel))
-				link.gaps.set(channel, data);
-		}
-		for (const gap of link.gaps.values())
-			this.#call('gap', [gap]);
-		link.gaps.clear();
+		for (const take of link.held.splice(0))
+			link.closed || take();
+		if (quiet)
+			this.#settled(link);
+		else if (link.alive)
+			this.#settle(link);
 		this.#sync();
+	}
+
+	/** @type {Any} */
+	#settle(link) {
+		this.#ping(link, MOVE_MS, () => setTimeout(() => this.#ping(link, MOVE_MS, () => this.#settled(link)), QUIET_MS));
+	}
+
+	/** @type {Any} */
+	#settled(link) {
+		for (const [channel, gap] of link.gaps ?? [])
+			if (gap.missed > 0 || this.#kept.has(channel))
+				this.#call('gap', [gap]);
+		link.gaps = link.copies = null;
 	}
 
 	/** @type {Any} */
@@ -493,7 +520,7 @@ export class Push {
 		} else if (this.#next) {
 			this.#cut();
 		} else {
-			if (link.alive && Date.now() - link.since > STABLE_MS)
+			if (Date.now() - link.since > STABLE_MS)
 				this.#tries = 0;
 			const wait = Math.max(why.wait || 0, Math.min(30_000, 500 * 2 ** this.#tries++) * jitter);
 			const state = REFUSED.test(why.code ?? why.status) ? 'refused' : 'waiting';

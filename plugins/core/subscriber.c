@@ -837,6 +837,7 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	size_t size;
 
 	switch (command->kind) {
+	/* the clients count on it: a pong comes after what was published to this node before the ping */
 	case PUSH_COMMAND_PING: send_control(subscriber, PUSH_CONTROL_PONG, now_us); break;
 	case PUSH_COMMAND_ACK: acks_receive(subscriber, command, now_us); return; /* without an answer */
 	case PUSH_COMMAND_RESUME:

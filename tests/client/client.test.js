@@ -6,10 +6,11 @@ import {Proxy} from '../browser/harness/proxy.js';
 import {Server} from '../browser/harness/server.js';
 import {Client, until} from './harness/client.js';
 
+/* It asks after three seconds, and leaves time for the move. */
 const SHORT_LIVED = {
-	PUSH_RECONNECT_DITHER_MIN_DURATION: '2s',
-	PUSH_RECONNECT_DITHER_MAX_DURATION: '2500ms',
-	PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION: '1s',
+	PUSH_RECONNECT_DITHER_MIN_DURATION: '23s',
+	PUSH_RECONNECT_DITHER_MAX_DURATION: '23500ms',
+	PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION: '20s',
 };
 const HISTORY = {PUSH_HISTORY_SIZE: '1000', PUSH_HISTORY_RULES: 'plain:=0 last:=1'};
 
@@ -55,15 +56,15 @@ async function publishUntil(server, channels, isDone) {
 	return count;
 }
 
+const movesOf = ({states}) => states.filter((state) => state === 'moving').length;
 const numbers = (count) => Array.from({length: count}, (unused, n) => n);
 
 for (const transport of ['ws', 'sse']) {
 	describe(`by ${transport}`, () => {
 		it('moves when the server asks, again and again, and no message is lost or doubled, with history or without', async () => {
 			const channels = [room(), room('plain'), room('last')];
-			const client = await open(shortLived.origin, {channels, transport});
-			const moves = () => client.states.filter((state) => state === 'moving').length;
-			const count = await publishUntil(shortLived, channels, () => moves() >= 3);
+			const client = await open(shortLived.origin, {channels: [...channels, room('plain')], transport});
+			const count = await publishUntil(shortLived, channels, () => movesOf(client) >= 2);
 
 			for (const channel of channels)
 				await client.receives(channel, numbers(count));
@@ -215,6 +216,48 @@ for (const transport of ['ws', 'sse']) {
 		});
 	});
 }
+
+describe('a move', () => {
+	let plain, client, moving;
+
+	/* Its connections go through a proxy; `before` is called before the new one is opened. */
+	async function move(before) {
+		moving = await Proxy.start(shortLived);
+		plain = room('plain');
+		client = await open(moving.origin, {channels: [plain], transport: 'ws'});
+		client.push.on('state', (state) => state === 'moving' && movesOf(client) === 1 && before());
+		await client.reaches('moving');
+		while ((await shortLived.publish(plain, 'probe')).body.subscribers < 2)
+			await wait(5);
+	}
+
+	afterEach(() => moving.stop());
+
+	it('waits for what the old connection brings late', async () => {
+		await move(() => moving.hold(0));
+		await wait(500);
+		moving.release();
+		await shortLived.publish(plain, 'last');
+		await until(() => client.of(plain).includes('last'));
+		const {length} = client.of(plain);
+		assert.deepEqual(client.of(plain), [...Array(length - 1).fill('probe'), 'last']);
+		assert.ok(length > 2);
+	});
+
+	it('knows the copies that the new connection brings late', async () => {
+		await move(() => {});
+		moving.hold(1);
+		for (const n of numbers(5))
+			await shortLived.publish(plain, n);
+		await until(() => client.of(plain).includes(4));
+		await wait(3500); // more than any time for which copies could be remembered
+		moving.release();
+		await client.reaches('open');
+		await shortLived.publish(plain, 'last');
+		await until(() => client.of(plain).includes('last'));
+		assert.deepEqual(client.of(plain).filter((message) => message !== 'probe'), [...numbers(5), 'last']);
+	});
+});
 
 describe('the transport', () => {
 	it('is EventSource where no WebSocket gets through, at once the next time, and a WebSocket again later', async (t) => {
@@ -461,7 +504,7 @@ describe('acknowledgements', () => {
 	it('move along to a new connection', async () => {
 		const channel = room();
 		const client = await open(shortLived.origin, {channels: [channel], ...NAMED()});
-		const count = await publishUntil(shortLived, [channel], () => client.states.filter((state) => state === 'moving').length >= 2);
+		const count = await publishUntil(shortLived, [channel], () => movesOf(client) >= 2);
 
 		await client.receives(channel, numbers(count));
 		assert.deepEqual(client.errors, []);

@@ -8,6 +8,19 @@ Each connection starts after the newest id, so that the server replays what was 
 server asks to reconnect, the new connection opens before the old one is closed, and what both bring is given to the
 program once: by its id, or, in channels without history, by its content.
 
+No clock decides when the old connection may be closed, or when the new one can bring no more copies: a late segment or a
+stalled loop would make that wrong. Pings do. The server queues a pong behind the messages that its node has given to the
+connection before the ping (plugins/core/subscriber.c), so that a pong is read after them. Nodes get a message from Redis
+at slightly different times, however, and one that stood still may read a ping before older messages: so each side is
+pinged twice, with QUIET_S in between.
+
+    old    ...a b c           ping  pong  .. quiet ..  ping  pong | closed
+    new            ping b c   ping  pong  .. quiet ..  ping  pong | b and c are copies, and nothing that follows is one
+
+While that goes on, the program gets the old connection's messages, and the new one's are held. If there is no quiet moment
+in MOVE_S, or the old connection ends, the new one takes over all the same; copies are known until it has
+answered two pings since then. A limit remains for a server that does not answer at all.
+
 With acks, an id counts once the loop has asked for the next message. Only ids that came on the connection at hand can be
 acknowledged there; the others were sent by an earlier one, and come again.
 """
@@ -21,7 +34,7 @@ import json
 import logging
 import random
 import urllib.parse
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -36,8 +49,7 @@ OPEN_S = 10.0
 SILENT_S = 5.0  # and two heartbeats
 STABLE_S = 5.0
 QUIET_S = 0.15
-MOVE_S = 1.5
-SETTLE_S = 3.0
+MOVE_S = 1.5  # then it moves without a quiet moment, once both have answered
 ACK_S = 0.01
 HEARTBEAT_S = 30.0  # until it is known
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
@@ -45,6 +57,8 @@ QUEUE_MAX = 1000  # messages that the loop has not asked for
 SEEN_MAX = 2000  # ids, more than an ack window and the queue together
 REFUSED_CODES = (1003, 1007, 1008, 1009)
 RETRIED_STATUSES = (408, 429)
+
+SETTLED: dict[str, Any] = {"event": "settled", "data": {}}  # among the frames that are held: what follows is no copy
 
 log = logging.getLogger("push_client")
 connect: Any = getattr(websockets, "connect")  # which old versions do not declare
@@ -84,11 +98,15 @@ class Link:
         self.beat_at: float | None = None
         self.ids: OrderedDict[str, None] = OrderedDict()  # that came on it and are not acknowledged yet
         self.error: str | None = None
-        # a successor, for a while: what its predecessor brought without an id, and it may bring again
-        self.settles_at = 0.0
-        self.copies: dict[str, list[str]] = {}
+        self.pongs: deque[Callable[[], object]] = deque()  # what is to be done when a ping is answered, in their order
+        self.held: deque[dict[str, Any]] = deque()  # frames that came before it was served
+        # a successor: whether its predecessor was still subscribed when it was itself
+        self.moved = False
+        # until it is settled: what its predecessor brought without an id, and it may bring as well
+        self.copies: dict[str, list[str]] | None = None
         # and gaps that are none if the next message of the channel has come by its predecessor
-        self.gaps: dict[str, Gap] = {}
+        self.gaps: dict[str, Gap] | None = None
+        self.settling: asyncio.Task[None] | None = None
         self.receiving: asyncio.Task[Any] | None = None
 
     async def receive(self, seconds: float, beside: asyncio.Task[Any] | None = None) -> dict[str, Any] | None:
@@ -110,13 +128,25 @@ class Link:
             return {}
         if isinstance(frame.get("error"), str):
             self.error = frame["error"]
+        if frame.get("event") == "pong" and self.pongs:
+            self.pongs.popleft()()
         return frame
 
     async def send(self, event: str, data: dict[str, Any]) -> None:
         with contextlib.suppress(ConnectionClosed):  # which is noticed by receive()
             await self.socket.send(json.dumps({"event": event, "data": data}))
 
+    async def ping(self, then: Callable[[], object]) -> None:
+        """Calls the function when the answer is read: after what was published before, and before what follows."""
+        self.pongs.append(then)
+        await self.send("ping", {})
+
+    def settle(self) -> None:
+        self.copies = None
+
     async def close(self) -> None:
+        if self.settling is not None:
+            self.settling.cancel()
         if self.receiving is not None:
             self.receiving.cancel()
             await asyncio.wait([self.receiving])
@@ -143,11 +173,13 @@ class Subscription:
         self._task: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self._at: Message | None = None  # that the loop works on
-        self._handled: str | None = None
+        self._unhandled: set[str] = set()  # ids that the loop has not come past
         self._acking: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._plain: set[str] = set()  # channels without ids
+        self._kept: set[str] = set()  # channels with ids
         self._copies: dict[str, list[str]] | None = None  # while it moves
+        self._is_quiet = False  # nothing has come since the last round, while it moves
         self._beat_s = HEARTBEAT_S
         self._on_closed: list[Callable[[Subscription], object]] = []
         self._changed = asyncio.Event()
@@ -234,7 +266,8 @@ class Subscription:
     def _settle(self) -> None:
         message, self._at = self._at, None
         if self._acks and message is not None and message.id is not None:
-            self._id = self._handled = message.id
+            self._id = message.id
+            self._unhandled.discard(message.id)
             self._ack_soon()
 
     def _ack_soon(self) -> None:
@@ -247,12 +280,12 @@ class Subscription:
             await self._ack(self._link)
 
     async def _ack(self, link: Link) -> None:
-        handled = self._handled
-        if handled is None or handled not in link.ids:
-            return
-        while link.ids.popitem(last=False)[0] != handled:
-            pass
-        await link.send("ack", {"id": handled})
+        """What its predecessor brought as well may have been handled before it came on this one."""
+        handled = None
+        while link.ids and next(iter(link.ids)) not in self._unhandled:
+            handled = link.ids.popitem(last=False)[0]
+        if handled is not None:
+            await link.send("ack", {"id": handled})
 
     # The connections
 
@@ -278,9 +311,8 @@ class Subscription:
             while True:
                 try:
                     self._enter("connecting")
-                    self._link, ping = await self._open()
+                    self._link = await self._open()
                     self._enter("open")
-                    await self._take(self._link, ping)
                     await self._follow()
                     await self._serve()
                 except Lost as lost:
@@ -297,6 +329,8 @@ class Subscription:
         if link is not None:
             await self._ack(link)
             await link.close()
+        if self._closing is not None:
+            await self._closing
 
     async def _lost(self, lost: Lost, tries: int) -> int:
         """Waits, and returns the number of tries; raises PushError where another one is of no use."""
@@ -327,8 +361,8 @@ class Subscription:
             query += "&acks=true"
         return "ws" + self._url.removeprefix("http") + "/ws/messages?" + query
 
-    async def _open(self) -> tuple[Link, dict[str, Any]]:
-        """A connection, and its first ping. Raises Lost."""
+    async def _open(self) -> Link:
+        """A connection that has begun, up to its first ping. Raises Lost."""
         channels = list(self._channels)
         try:
             async with asyncio.timeout(OPEN_S):
@@ -346,8 +380,9 @@ class Subscription:
                 frame = await link.receive(OPEN_S)
                 if frame is None:
                     raise Lost(Why(silent=True, error="no answer"))
+                link.held.append(frame)
                 if frame.get("event") == "ping":
-                    return link, frame
+                    return link
         except BaseException:
             await link.close()
             raise
@@ -355,7 +390,8 @@ class Subscription:
     async def _serve(self) -> None:
         """Reads until the connection ends, and moves when the server asks. Raises Lost."""
         while self._link is not None:
-            frame = await self._link.receive(SILENT_S + 2 * self._beat_s)
+            held = self._link.held
+            frame = held.popleft() if held else await self._link.receive(SILENT_S + 2 * self._beat_s)
             if frame is None:
                 raise Lost(Why(silent=True))
             if frame.get("event") == "reconnect":
@@ -366,44 +402,107 @@ class Subscription:
     async def _move(self, old: Link) -> None:
         """Opens a new connection while the old one serves on, and then closes that. Raises Lost."""
         self._enter("moving")
-        copies: dict[str, list[str]] = {}
-        self._copies = copies
         try:
-            link, ping = await self._open_beside(old)
+            link, is_settled = await self._open_beside(old)
+            link.copies = self._copies
         finally:
             self._copies = None
-        link.copies, link.settles_at = copies, _now() + SETTLE_S
         await self._ack(old)
         self._link = link
-        await old.close()
+        if self._closing is not None:
+            await self._closing
+        # which may take until close_timeout, if more has come than was read
+        self._closing = asyncio.ensure_future(old.close())
+        await self._tell_gaps(old)
+        if is_settled:
+            link.held.append(SETTLED)
+        else:
+            link.settling = asyncio.ensure_future(self._settle_copies(link))
         self._enter("open")
-        await self._take(link, ping)
         await self._follow()
 
-    async def _open_beside(self, old: Link) -> tuple[Link, dict[str, Any]]:
-        opening = asyncio.ensure_future(self._open())
-        try:
-            while True:
+    async def _open_beside(self, old: Link) -> tuple[Link, bool]:
+        """A connection that may take over, and whether nothing is on its way on either. Raises Lost."""
+        wait = 0.0
+        while True:
+            self._copies = {}
+            opening = asyncio.ensure_future(self._open_later(wait))
+            is_serving = True
+            try:
                 is_serving = await self._read_beside(old, opening)
-                try:
-                    opened = await opening
-                except Lost:
-                    if not is_serving:
-                        raise
-                    opening = asyncio.ensure_future(self._open_later(random.uniform(0.5, 1.0)))
-                    continue
-                # what is on its way on the old one
-                until = _now() + MOVE_S
-                while is_serving and _now() < until:
-                    is_serving = await self._read_one(old, QUIET_S)
-                return opened
-        except BaseException:
-            opening.cancel()
-            with contextlib.suppress(Lost, asyncio.CancelledError):
-                await (await opening)[0].close()
-            raise
+                link = await opening
+                return link, is_serving and await self._overlap(old, link)
+            except BaseException as error:
+                opening.cancel()
+                with contextlib.suppress(Lost, asyncio.CancelledError):
+                    await (await opening).close()
+                if not isinstance(error, Lost) or not is_serving:
+                    raise
+            wait = random.uniform(0.5, 1.0)
 
-    async def _open_later(self, seconds: float) -> tuple[Link, dict[str, Any]]:
+    async def _overlap(self, old: Link, link: Link) -> bool:
+        """Serves the old connection and holds the new one until that may take over; see _rounds(). Raises Lost for the new."""
+        holding = asyncio.ensure_future(self._hold(link))
+        rounds = asyncio.ensure_future(self._rounds(old, link, holding))
+        try:
+            is_serving = await self._read_beside(old, rounds)
+            if holding.done():
+                holding.result()
+            return is_serving and rounds.result()
+        finally:
+            for task in (rounds, holding):
+                task.cancel()
+            await asyncio.gather(rounds, holding, return_exceptions=True)
+
+    async def _hold(self, link: Link) -> None:
+        """Until there is no room for more. Raises Lost."""
+        while len(link.held) < QUEUE_MAX:
+            frame = await link.receive(SILENT_S + 2 * self._beat_s)
+            if frame is None:
+                raise Lost(Why(silent=True))
+            if frame.get("event") != "pong":
+                self._is_quiet = False
+                link.held.append(frame)
+
+    async def _rounds(self, old: Link, link: Link, holding: asyncio.Task[None]) -> bool:
+        """
+        Until nothing is on its way on the old connection any more. True if nothing is on the new one either: both have
+        answered a ping since a quiet moment, and nothing came in between.
+        """
+        self._is_quiet = False
+        by = _now() + MOVE_S
+        while True:
+            if not await self._answers(old, lambda: holding.done() and holding.exception() is not None):
+                break
+            link.moved = True
+            link.gaps = link.gaps or {}
+            if not await self._answers(link, holding.done):
+                break
+            if self._is_quiet or _now() > by:
+                return self._is_quiet
+            self._is_quiet = True
+            await asyncio.sleep(QUIET_S)
+        return False
+
+    async def _answers(self, link: Link, is_over: Callable[[], bool] = lambda: False) -> bool:
+        """Whether it answers a ping, unless something is over before."""
+        answer = asyncio.Event()
+        await link.ping(answer.set)
+        tries = int(OPEN_S / QUIET_S)
+        # turns of the loop that were long enough, and not a time: after a halt all is due at once; a slow loop reads nothing
+        while tries > 0 and not answer.is_set() and not is_over():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(answer.wait(), QUIET_S)
+            tries -= not self._queue.full()
+        return answer.is_set()
+
+    async def _settle_copies(self, link: Link) -> None:
+        """What the old connection has brought comes on the new one before the second answer, if at all."""
+        if await self._answers(link):
+            await asyncio.sleep(QUIET_S)
+            await link.ping(link.settle)
+
+    async def _open_later(self, seconds: float) -> Link:
         await asyncio.sleep(seconds)
         return await self._open()
 
@@ -415,18 +514,10 @@ class Subscription:
             except Lost:
                 return False
             if frame is not None:
+                if frame.get("event") != "pong":
+                    self._is_quiet = False
                 await self._take(old, frame)
         return True
-
-    async def _read_one(self, old: Link, seconds: float) -> bool:
-        """False if nothing came for so long, or the connection has ended."""
-        try:
-            frame = await old.receive(seconds)
-        except Lost:
-            return False
-        if frame is not None:
-            await self._take(old, frame)
-        return frame is not None
 
     async def _follow(self) -> None:
         """The connection follows the channels."""
@@ -454,29 +545,33 @@ class Subscription:
             link.beat_at = now
             if data.get("new") is True:
                 await self._call(self._handlers.unknown)
-            await self._tell_gaps(link)
         elif event == "gap":
             await self._take_gap(link, data)
-        elif event == "resumed" and not link.settles_at:
+        elif event == "resumed" and not link.moved:
             await self._call(self._handlers.resumed, data.get("replayed", 0))
         elif event == "error":
             await self._take_error(link, data)
+        elif frame is SETTLED:
+            link.settle()
+        if link.copies is None and link.gaps is not None:
+            await self._tell_gaps(link)
         if event in ("ping", "subscribed") and isinstance(data.get("id"), str):
             await self._take_position(data["id"])
 
     async def _take_gap(self, link: Link, data: dict[str, Any]) -> None:
         channel, missed = data.get("channel"), data.get("missed")
         gap = Gap(channel, missed if isinstance(missed, int) else None)
-        if channel is None or _now() > link.settles_at:
+        if channel is None or link.gaps is None:
             await self._call(self._handlers.gap, gap)
-        elif channel not in self._plain:
+        else:
             link.gaps[channel] = gap
-        # what is not kept was not missed either, while both connections were open
 
     async def _tell_gaps(self, link: Link) -> None:
-        for gap in link.gaps.values():
-            await self._call(self._handlers.gap, gap)
-        link.gaps.clear()
+        """But for those of channels without history: what is not kept was not missed while both connections were open."""
+        gaps, link.gaps = link.gaps or {}, None
+        for channel, gap in gaps.items():
+            if gap.missed is not None or channel in self._kept:
+                await self._call(self._handlers.gap, gap)
 
     async def _take_position(self, id: str) -> None:
         if not self._acks or self._id is None:
@@ -501,10 +596,10 @@ class Subscription:
         channel, id = data.get("channel"), data.get("id")
         if not isinstance(channel, str):
             return
-        gap = link.gaps.pop(channel, None)
+        gap = link.gaps.pop(channel, None) if link.gaps else None
         if not self._is_new(link, channel, id, data):
             return
-        if gap is not None:
+        if gap is not None and id is not None:
             await self._call(self._handlers.gap, gap)
         message = Message(channel, data.get("message"), id)
 
@@ -515,29 +610,32 @@ class Subscription:
 
         if channel in self._channels:
             await self._queue.put(come_to_message)
+        elif id is not None:
+            self._unhandled.discard(id)
         if id is not None and not self._acks:
             self._id = id
 
     def _is_new(self, link: Link, channel: str, id: str | None, data: dict[str, Any]) -> bool:
         if id is None:
-            self._plain.add(channel)
             return self._is_no_copy(link, channel, data)
+        self._kept.add(channel)
         if self._acks:
             link.ids[id] = None
         if (channel, id) in self._seen:
             self._ack_soon()  # if it was handled, its ack was lost
             return False
         self._seen[channel, id] = None
-        if len(self._seen) > SEEN_MAX:
+        if self._acks:
+            self._unhandled.add(id)
+        # the new connection brings no copy of an older one any more, once it brings one that is new
+        while self._copies is None and len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
         return True
 
     def _is_no_copy(self, link: Link, channel: str, data: dict[str, Any]) -> bool:
-        if _now() > link.settles_at:
-            link.copies = {}
         if not link.copies and self._copies is None:
             return True
-        text, before = json.dumps(data), link.copies.get(channel, [])
+        text, before = json.dumps(data), (link.copies or {}).get(channel, [])
         if text in before:
             del before[:before.index(text) + 1]
             return False

@@ -9,10 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import websockets
 
 from flaky_network import Network
 from ports import free_port
@@ -22,8 +24,8 @@ from server import SOURCE, Server
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LONG_LIVED = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "1h", "PUSH_RECONNECT_DITHER_MAX_DURATION": "1h"}
-SHORT_LIVED = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "1500ms", "PUSH_RECONNECT_DITHER_MAX_DURATION": "2s",
-               "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "1s"}
+SHORT_LIVED = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "21s", "PUSH_RECONNECT_DITHER_MAX_DURATION": "21500ms",
+               "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "20s"}  # it asks after a second, and leaves time for the move
 HISTORY = {"PUSH_HISTORY_SIZE": 1000, "PUSH_HISTORY_RULES": "plain:=0 last:=1", "PUSH_HEARTBEAT_INTERVAL_DURATION": "500ms",
            "PUSH_DRAIN_DURATION": "100ms"}
 PATIENCE_S = 30
@@ -34,6 +36,12 @@ names = (f"room:{i}" for i in itertools.count())
 @pytest.fixture(scope="module")
 def server():
     with Server(**HISTORY, **LONG_LIVED) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def short_lived():
+    with Server(**HISTORY, **SHORT_LIVED) as running:
         yield running
 
 
@@ -235,11 +243,15 @@ def test_with_history_in_redis_nothing_is_missing_after_a_restart(room):
         run(test(redis))
 
 
-def test_it_moves_when_the_server_asks_and_loses_and_doubles_nothing_with_history_or_without():
-    async def test(server):
+@pytest.mark.parametrize("acks", [False, True])
+def test_it_moves_when_the_server_asks_and_loses_and_doubles_nothing_with_history_or_without(short_lived, acks):
+    async def test():
         told = Told()
-        channels = [next(names), f"plain:{next(names)}", f"last:{next(names)}"]
-        async with Push(url(server)) as push, push.subscribe(*channels, **told.handlers) as subscription:
+        busy = [next(names), f"plain:{next(names)}"]
+        if not acks:
+            busy.append(f"last:{next(names)}")  # of which an ack window that is full loses some
+        channels = [*busy, f"plain:{next(names)}"]
+        async with Push(url(short_lived)) as push, push.subscribe(*channels, acks=acks, **told.handlers) as subscription:
             await reaches(subscription, "open")
             got = {channel: [] for channel in channels}
 
@@ -248,17 +260,180 @@ def test_it_moves_when_the_server_asks_and_loses_and_doubles_nothing_with_histor
                     got[message.channel].append(message.message)
             reading = asyncio.ensure_future(read())
             count = 0
-            while told.states.count("moving") < 3 or subscription.state != "open":
-                for channel in channels:
-                    await asyncio.to_thread(server.publish, channel, count)
+            while told.states.count("moving") < 3:
+                for channel in busy:
+                    await asyncio.to_thread(short_lived.publish, channel, count)
                 count += 1
-            await until(lambda: all(len(each) >= count for each in got.values()))
-            assert all(each == list(range(count)) for each in got.values())
-            assert "waiting" not in told.states and told.gaps == [] and told.resumed == []
+            await until(lambda: all(len(got[each]) >= count for each in busy))
+            assert list(got.values()) == len(busy) * [list(range(count))] + [[]]
+            assert "waiting" not in told.states and told.gaps == [] and told.resumed == [] and told.errors == []
             await subscription.close()
             await reading
-    with Server(**HISTORY, **SHORT_LIVED) as server:
-        run(test(server))
+    run(test())
+
+
+class Move:
+    """
+    async with Move(server, *channels) as move: the server has asked, and the new connection is subscribed beside the old
+    one. before(network) is called before it is opened.
+    """
+
+    def __init__(self, server, *channels, before=lambda network: None):
+        self.server, self.channels, self.before = server, channels, before
+        self.told = Told()
+        self.network = Network(server.port)
+
+    async def __aenter__(self):
+        await self.network.__aenter__()
+        handlers = self.told.handlers
+        self.subscription = Push(self.network.url).subscribe(*self.channels, **{**handlers, "state": self._enter})
+        await self.subscription.opened()
+        await until(lambda: self.told.states[-1] == "moving")
+        await until(lambda: b'"pong"' in self.network.connections[0].brought)
+        self.old, self.new = self.network.connections
+        return self
+
+    async def __aexit__(self, *_):
+        await self.subscription.close()
+        await self.network.__aexit__()
+
+    def _enter(self, state, why):
+        self.told.handlers["state"](state, why)
+        if state == "moving" and self.told.states.count("moving") == 1:
+            self.before(self.network)
+
+    def publish(self, channel, *messages):
+        for message in messages:
+            self.server.publish(channel, message)
+
+    async def brings(self, *messages):
+        """These, and nothing else."""
+        assert await take(self.subscription, len(messages)) == list(messages)
+        self.publish(self.channels[0], "the last one")
+        assert await take(self.subscription, 1) == ["the last one"]
+        assert self.told.gaps == [] and "waiting" not in self.told.states
+
+
+LATE_S = 0.5  # more than a quiet moment
+TOO_LATE_S = 3.5  # more than any time for which copies could be remembered
+
+
+def test_what_the_old_connection_brings_late_is_not_lost(short_lived, room):
+    plain = f"plain:{room}"
+
+    def before(network):
+        network.connections[0].hold()
+        short_lived.publish(plain, "on the old one only")
+
+    async def test():
+        async with Move(short_lived, plain, before=before) as move:
+            move.publish(plain, "on both")
+            await asyncio.sleep(LATE_S)
+            move.old.release()
+            await move.brings("on the old one only", "on both")
+    run(test())
+
+
+def test_what_the_old_connection_brings_to_a_loop_that_stands_still_is_not_lost(short_lived, room):
+    plain = f"plain:{room}"
+
+    def before(network):
+        network.connections[0].hold()
+        short_lived.publish(plain, "on the old one only")
+
+    async def test():
+        async with Move(short_lived, plain, before=before) as move:
+            move.old.release()
+            time.sleep(LATE_S)  # timers and sockets are due in the same turn
+            await move.brings("on the old one only")
+    run(test())
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_copies_that_the_new_connection_brings_late_are_not_handed_over(short_lived, room, is_cut):
+    plain = f"plain:{room}"
+
+    async def test():
+        async with Move(short_lived, plain, room) as move:
+            move.new.hold()
+            move.publish(plain, *range(5))
+            move.publish(room, *range(5))
+            assert await take(move.subscription, 10) == 2 * list(range(5))
+            if is_cut:
+                move.old.cut()
+            await asyncio.sleep(TOO_LATE_S)
+            move.publish(plain, 5)
+            move.new.release()
+            await move.brings(5)
+    run(test())
+
+
+def test_equal_messages_are_handed_over_as_often_as_they_were_published(short_lived, room):
+    plain = f"plain:{room}"
+
+    def before(network):
+        network.connections[0].hold()
+        short_lived.publish(plain, "tick")
+
+    async def test():
+        async with Move(short_lived, plain, before=before) as move:
+            move.publish(plain, "tick")
+            await asyncio.sleep(LATE_S)
+            move.old.release()
+            await reaches(move.subscription, "open")
+            move.publish(plain, "tick", "tick")
+            await move.brings(*4 * ["tick"])
+    run(test())
+
+
+def test_a_quiet_channel_without_history_misses_nothing_while_it_moves(short_lived, room):
+    async def test():
+        async with Move(short_lived, room, f"plain:{room}", f"last:{room}") as move:
+            await reaches(move.subscription, "open")
+            await move.brings()
+            beat = move.subscription._link.beat_at
+            await until(lambda: move.subscription._link.beat_at != beat)
+            await move.brings()
+    run(test())
+
+
+def test_when_the_new_connection_is_lost_the_old_one_serves_on_until_there_is_another(short_lived, room):
+    plain = f"plain:{room}"
+
+    def before(network):
+        network.connections[0].hold()
+
+    async def test():
+        async with Move(short_lived, plain, before=before) as move:
+            move.new.cut()
+            move.publish(plain, 0)
+            await until(lambda: len(move.network.connections) == 3)
+            move.publish(plain, 1)
+            move.old.release()
+            await move.brings(0, 1)
+    run(test())
+
+
+def test_it_moves_from_a_server_that_does_not_answer_a_ping(monkeypatch):
+    monkeypatch.setattr("push_client._subscription.OPEN_S", 0.5)
+    opened = []
+
+    async def serve(socket, *_):
+        opened.append(socket)
+        await socket.send('{"event":"ping","data":{}}')
+        if len(opened) == 1:
+            await socket.send('{"event":"reconnect","data":{}}')
+        await socket.wait_closed()
+
+    async def test():
+        async with websockets.serve(serve, "127.0.0.1", 0) as server:
+            push = Push(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            async with push, push.subscribe("a") as subscription:
+                await until(lambda: len(opened) == 2 and opened[0].closed)
+                await reaches(subscription, "open")
+                await opened[1].send('{"event":"message","data":{"channel":"a","message":1}}')
+                assert await take(subscription, 1) == [1]
+    run(test())
 
 
 def test_a_silent_connection_is_given_up(server, room):
@@ -267,10 +442,10 @@ def test_a_silent_connection_is_given_up(server, room):
         async with Network(server.port) as network, Push(network.url).subscribe(room, **told.handlers) as subscription:
             await reaches(subscription, "open")
             await until(lambda: subscription._beat_s < 2)  # it knows the interval
-            network.is_held = True
+            network.hold()
             server.publish(room, 0)
             await until(lambda: any(why.silent for why in told.whys))
-            network.is_held = False
+            network.release()
             assert await take(subscription, 1) == [0]
     run(test())
 

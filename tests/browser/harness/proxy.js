@@ -58,10 +58,10 @@ export class Proxy {
 		far.pause();
 	}
 
-	/* Nothing from the server comes through any more, on no connection. */
-	hold() {
-		this.#isHeld = true;
-		for (const pair of this.#pairs)
+	/* Nothing from the server comes through any more, on no connection, or on the n-th of those that there are. */
+	hold(n) {
+		this.#isHeld = n === undefined;
+		for (const pair of n === undefined ? this.#pairs : [[...this.#pairs][n]])
 			this.#holdPair(pair);
 	}
 

@@ -6,6 +6,7 @@ export class Played {
 	isClosed = false;
 	/* What the library has sent. */
 	sent = [];
+	#answered = 0;
 
 	constructor(url) {
 		this.url = url;
@@ -19,6 +20,20 @@ export class Played {
 	say(event, data = {}) {
 		if (!this.isClosed)
 			this.onmessage({data: JSON.stringify({event, data})});
+	}
+
+	/* Answers the pings. */
+	pong() {
+		for (const pings = this.sent.filter(({event}) => event === 'ping').length; this.#answered < pings; this.#answered++)
+			this.say('pong');
+	}
+
+	/* All answer at once, for so long. */
+	static answer(ms, tick) {
+		const all = () => Played.all.forEach((socket) => socket.pong());
+
+		for (all(), all(); ms > 0; ms -= 10, all(), all())
+			tick(Math.min(ms, 10));
 	}
 
 	end(code = 1006) {
