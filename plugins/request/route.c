@@ -140,8 +140,8 @@ open_events(struct push_exchange *x, const struct push_request *request)
 		head.content_type = "text/event-stream";
 		head.is_stream = true;
 		if (request->method == PUSH_METHOD_HEAD) {
-			x->state = PUSH_EXCHANGE_ANSWERED;
-			x->wire->answer(x->owner, &head);
+			x->head.is_stream = true;
+			exchange_answer(x, head.status, head.content_type, (struct push_str){NULL, 0});
 		} else {
 			head.closes = true; /* nothing follows it on its connection */
 			status = x->wire->subscribe(x->owner, &head, &subscription);

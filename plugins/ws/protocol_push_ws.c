@@ -61,10 +61,13 @@ on_headers(struct lws *wsi, struct lws_process_html_args *headers)
 	return 0;
 }
 
-/* A file of a mount has been sent by the vhost's default protocol, this one: on to the next request. */
+/* A file of a mount has been sent by the vhost's default protocol, this one: on to the next request.  lws 4.3 does not read
+ * chunks, which would be the next request. */
 static int
 on_file_sent(struct lws *wsi)
 {
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+		return -1;
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 

@@ -1,0 +1,388 @@
+/* Requests and their answers by the rules of request/, with a broker and a wire that only write down what happens. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "fake_broker.h"
+#include "request/limits.h"
+
+#define STR(text)                                                                                            \
+	{                                                                                                    \
+		text, sizeof(text) - 1                                                                       \
+	}
+#define JSON  .content_type = STR("application/json")
+#define TOKEN "/0123456789abcdef.0123456789abcdef0123456789abcdef"
+
+static struct fake_broker fake;
+
+static int
+set_up(void **state)
+{
+	fake_broker_init(&fake);
+	*state = fake_exchange(&fake);
+	return *state ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	push_exchange_drop(*state);
+	fake_broker_fini(&fake);
+	return 0;
+}
+
+static void
+assert_log(const char *text)
+{
+	push_buf_append(&fake.log, "", 1);
+	assert_string_equal(fake.log.bytes, text);
+	push_buf_clear(&fake.log);
+}
+
+/* A publish whose head is `more`, and so the beginning of each test of a body. */
+static const struct push_request publish = {.method = PUSH_METHOD_POST,
+	.place = PUSH_PLACE_PUBLISH,
+	.path = STR("/messages"),
+	.rest = STR(""),
+	.host = STR("x"),
+	JSON,
+	.has_body = true,
+	.has_length = true,
+	.length = 5};
+static const struct push_request chunked_publish = {.method = PUSH_METHOD_POST,
+	.place = PUSH_PLACE_PUBLISH,
+	.path = STR("/messages"),
+	.rest = STR(""),
+	.host = STR("x"),
+	JSON,
+	.has_body = true};
+
+static void
+each_path_answers_each_method(void **state)
+{
+	static const struct {
+		enum push_place place;
+		const char *path, *rest;
+		enum push_method method;
+		const char *answer;
+	} rows[] = {
+		{PUSH_PLACE_PUBLISH, "/messages", "", PUSH_METHOD_GET, "<405 "},
+		{PUSH_PLACE_PUBLISH, "/messages", "", PUSH_METHOD_HEAD, "<405 "},
+		{PUSH_PLACE_PUBLISH, "/messages", "", PUSH_METHOD_OTHER, "<405 "},
+		{PUSH_PLACE_PUBLISH, "/messages", "", PUSH_METHOD_OPTIONS, "<204 >"},
+		{PUSH_PLACE_PUBLISH, "/messages", "", PUSH_METHOD_POST, "<411 close "},
+		{PUSH_PLACE_PUBLISH, "/messages/", "/", PUSH_METHOD_POST, "<411 close "},
+		{PUSH_PLACE_PUBLISH, "/messages/x", "/x", PUSH_METHOD_POST, "<404 "},
+		{PUSH_PLACE_EVENTS, "/sse/messages", "", PUSH_METHOD_POST, "<405 "},
+		{PUSH_PLACE_EVENTS, "/sse/messages", "", PUSH_METHOD_OPTIONS, "<204 >"},
+		{PUSH_PLACE_EVENTS, "/sse/messages", "", PUSH_METHOD_GET, "<400 "},
+		{PUSH_PLACE_EVENTS, "/sse/messages/x", "/x", PUSH_METHOD_GET, "<404 "},
+		{PUSH_PLACE_EVENTS, "/sse/messages" TOKEN, TOKEN, PUSH_METHOD_GET, "<405 "},
+		{PUSH_PLACE_EVENTS, "/sse/messages" TOKEN, TOKEN, PUSH_METHOD_OPTIONS, "<204 >"},
+		{PUSH_PLACE_SOCKETS, "/ws/messages", "", PUSH_METHOD_GET, "<426 "},
+		{PUSH_PLACE_SOCKETS, "/ws", "", PUSH_METHOD_GET, "<404 "},
+		{PUSH_PLACE_NONE, "/x", "", PUSH_METHOD_GET, "<404 "},
+		{PUSH_PLACE_NONE, "*", "", PUSH_METHOD_OPTIONS, "<204 >"},
+		{PUSH_PLACE_NONE, "/", "", PUSH_METHOD_OPTIONS, "<204 >"},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct push_request request = {.method = rows[i].method,
+			.place = rows[i].place,
+			.path = {rows[i].path, strlen(rows[i].path)},
+			.rest = {rows[i].rest, strlen(rows[i].rest)},
+			.host = STR("x")};
+
+		push_buf_clear(&fake.log);
+		push_exchange_begin(*state, &request, false);
+		assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+		assert_int_equal(fake.answers, i + 1);
+		if (fake.log.size < strlen(rows[i].answer) ||
+			memcmp(fake.log.bytes, rows[i].answer, strlen(rows[i].answer)) != 0)
+			fail_msg("row %zu: %.*s", i, (int)fake.log.size, fake.log.bytes);
+	}
+}
+
+static void
+a_body_is_asked_about_whole_and_once_in_whatever_pieces_it_comes(void **state)
+{
+	push_exchange_begin(*state, &publish, false);
+	push_exchange_body(*state, "hello", 5, true);
+	assert_log("asked hello; <202 {}> ");
+	push_exchange_begin(*state, &publish, false);
+	push_exchange_body(*state, "he", 2, false);
+	assert_int_equal(push_exchange_keeps(*state), 2);
+	push_exchange_body(*state, "", 0, false);
+	push_exchange_body(*state, "llo", 3, false);
+	push_exchange_body(*state, "", 0, true);
+	assert_log("asked hello; <202 {}> ");
+	assert_int_equal(fake.turns, 0); /* the wire has called */
+}
+
+static void
+what_the_head_says_wrong_is_answered_behind_the_body_and_the_connection_stays(void **state)
+{
+	struct push_request requests[] = {publish, publish, publish};
+
+	requests[0].content_type = (struct push_str)STR("text/plain");
+	requests[1].content_encoding = (struct push_str)STR("gzip");
+	requests[2].query = (struct push_str)STR("wait=%4");
+	for (size_t i = 0; i < COUNT(requests); i++) {
+		push_exchange_begin(*state, &requests[i], false);
+		assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_BODY);
+		push_exchange_body(*state, "hel", 3, false);
+		assert_int_equal(push_exchange_keeps(*state), 0); /* it is thrown away as it comes */
+		push_exchange_body(*state, "lo", 2, true);
+		assert_int_equal(fake.counted_status, i < 2 ? 415 : 400);
+		assert_false(fake.closes);
+		/* a client that waits for 100 does not send it in vain, and its connection is over */
+		requests[i].awaits_continue = true;
+		push_exchange_begin(*state, &requests[i], false);
+		assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+		assert_true(fake.closes);
+		fake.closes = false;
+	}
+	push_buf_append(&fake.log, "", 1);
+	assert_null(strstr(fake.log.bytes, "asked"));
+}
+
+static void
+a_body_that_is_not_read_ends_the_connection(void **state)
+{
+	static const enum push_place places[] = {
+		PUSH_PLACE_PUBLISH, PUSH_PLACE_EVENTS, PUSH_PLACE_SOCKETS, PUSH_PLACE_NONE};
+	struct push_request request = publish;
+
+	for (size_t i = 0; i < COUNT(places); i++)
+		for (int method = PUSH_METHOD_GET; method <= PUSH_METHOD_OTHER; method++) {
+			request.place = places[i];
+			request.method = (enum push_method)method;
+			if (request.place == PUSH_PLACE_PUBLISH && request.method == PUSH_METHOD_POST)
+				continue;
+			fake.closes = false;
+			push_exchange_begin(*state, &request, false);
+			assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+			assert_true(fake.closes);
+		}
+	request = publish;
+	request.expect = (struct push_str)STR("x");
+	fake.closes = false;
+	push_exchange_begin(*state, &request, false);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+	assert_true(fake.closes);
+}
+
+static void
+a_body_over_the_limit_is_413_as_soon_as_that_is_known(void **state)
+{
+	struct push_request request = publish;
+	size_t max = fake.options.message_bytes_max;
+	char *body = test_calloc(max + 1, 1);
+
+	request.length = max + 1;
+	push_exchange_begin(*state, &request, false);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+	push_exchange_begin(*state, &chunked_publish, false);
+	push_exchange_body(*state, body, max, false);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_BODY);
+	push_exchange_body(*state, body, 1, false);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+	assert_log("<413 close {\"error\":\"the body is over push.message.max.size\"}> "
+		   "<413 close {\"error\":\"the body is over push.message.max.size\"}> ");
+	push_exchange_begin(*state, &chunked_publish, false);
+	push_exchange_body(*state, body, max + 1, true);
+	assert_int_equal(fake.counted_status, 413);
+	test_free(body);
+}
+
+static void
+a_late_answer_is_written_and_the_wire_is_called(void **state)
+{
+	fake.is_late = true;
+	push_exchange_begin(*state, &publish, false);
+	push_exchange_body(*state, "hello", 5, true);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ASKED);
+	assert_log("asked hello; ");
+	fake_broker_answer(&fake);
+	assert_log("<202 {}> ");
+	assert_int_equal(fake.turns, 1);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+}
+
+static void
+an_answer_whose_client_has_gone_is_given_to_nobody(void **state)
+{
+	fake.is_late = true;
+	push_exchange_begin(*state, &publish, false);
+	push_exchange_body(*state, "hello", 5, true);
+	push_exchange_drop(*state);
+	*state = NULL;
+	push_buf_clear(&fake.log);
+	fake_broker_answer(&fake); /* the exchange is freed with it: valgrind sees that */
+	assert_int_equal(fake.answers + fake.turns, 0);
+}
+
+static void
+lines_are_answered_while_they_come(void **state)
+{
+	struct push_request request = chunked_publish;
+
+	request.content_type = (struct push_str)STR("application/x-ndjson");
+	push_exchange_begin(*state, &request, false);
+	assert_true(push_exchange_is_lines(*state));
+	push_exchange_body(*state, "1\n2", 3, false);
+	assert_log("begin 202; |line\n");
+	push_exchange_body(*state, "3\n4", 3, true);
+	assert_log("line\nline\n| end; ");
+	/* all that can be said of one that breaks is that it has no end */
+	push_exchange_begin(*state, &request, false);
+	push_exchange_body(*state, "1\n", 2, false);
+	push_exchange_break(*state, 400, "the chunks of the body are malformed");
+	assert_log("begin 202; |line\n| broken; ");
+	push_exchange_begin(*state, &request, false);
+	push_exchange_break_stalled(*state);
+	assert_log("<408 close {\"error\":\"the body did not arrive in time\"}> ");
+}
+
+static void
+lines_that_wait_for_their_answers_are_not_read_on(void **state)
+{
+	struct push_request request = chunked_publish;
+
+	fake.is_late = true;
+	request.content_type = (struct push_str)STR("application/x-ndjson");
+	push_exchange_begin(*state, &request, false);
+	push_exchange_body(*state, "1\n2\n3\n", 6, false);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_BODY);
+	assert_false(push_exchange_takes_body(*state));
+	fake_lines_work(fake.lines);
+	fake.lines->ready(fake.lines->context);
+	assert_true(push_exchange_takes_body(*state));
+	assert_int_equal(fake.turns, 1);
+	assert_log("begin 202; |line\nline\nline\n");
+}
+
+static void
+a_stall_is_four_seconds_and_thirty_in_all_but_for_lines(void **state)
+{
+	struct push_request request = chunked_publish;
+
+	push_exchange_begin(*state, &request, false);
+	assert_int_equal(push_exchange_stall_us(*state), PUSH_BODY_STALL_US);
+	fake.now_us += PUSH_BODY_TOTAL_US - 1000;
+	assert_int_equal(push_exchange_stall_us(*state), 1000);
+	fake.now_us += 2000;
+	assert_int_equal(push_exchange_stall_us(*state), 1);
+	push_exchange_break_stalled(*state);
+	request.content_type = (struct push_str)STR("application/x-ndjson");
+	push_exchange_begin(*state, &request, false);
+	fake.now_us += 2 * PUSH_BODY_TOTAL_US;
+	assert_int_equal(push_exchange_stall_us(*state), PUSH_BODY_STALL_US);
+}
+
+static void
+a_body_for_which_there_is_no_memory_is_503(void **state)
+{
+	push_memory_set_max(&fake.memory, 3);
+	push_exchange_begin(*state, &publish, false);
+	push_exchange_body(*state, "hello", 5, true);
+	assert_log("<503 close {\"error\":\"" PUSH_MEMORY_SHORT_TEXT "\"}> ");
+}
+
+static void
+a_drain_ends_each_connection_and_takes_no_new_stream(void **state)
+{
+	const struct push_request events = {.method = PUSH_METHOD_GET,
+		.place = PUSH_PLACE_EVENTS,
+		.path = STR("/sse/messages"),
+		.rest = STR(""),
+		.query = STR("channels=a")};
+
+	push_exchange_begin(*state, &events, false);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_STREAM);
+	assert_log("subscribe 200; ");
+	push_exchange_drop(*state);
+	*state = fake_exchange(&fake);
+	fake.is_draining = true;
+	push_exchange_begin(*state, &publish, false);
+	push_exchange_body(*state, "hello", 5, true);
+	push_exchange_begin(*state, &events, false);
+	assert_log("asked hello; <202 close {}> <503 close {\"error\":\"the server is draining\"}> ");
+}
+
+static void
+another_origin_is_refused_but_for_its_preflight(void **state)
+{
+	struct push_request request = publish;
+
+	fake.refuses_origins = true;
+	request.origin = (struct push_str)STR("https://evil.example");
+	push_exchange_begin(*state, &request, false);
+	assert_log("<403 close {\"error\":\"not this origin\"}> ");
+	request.method = PUSH_METHOD_OPTIONS;
+	request.has_body = false;
+	push_exchange_begin(*state, &request, false);
+	assert_log("<204 > ");
+}
+
+/* What it keeps of an Origin was kept once more by each request. */
+static void
+the_heads_of_event_streams_leave_nothing_behind(void **state)
+{
+	const struct push_request events = {.method = PUSH_METHOD_HEAD,
+		.place = PUSH_PLACE_EVENTS,
+		.path = STR("/sse/messages"),
+		.rest = STR(""),
+		.query = STR("channels=a"),
+		.origin = STR("https://page.example")};
+
+	for (int i = 0; i < 3; i++)
+		push_exchange_begin(*state, &events, false);
+	assert_log("<200 > <200 > <200 > ");
+}
+
+static void
+a_wire_that_reads_no_chunks_and_no_pieces_is_served_too(void **state)
+{
+	struct push_wire wire = fake_wire;
+	struct push_request request = publish;
+	struct push_exchange *exchange;
+
+	(void)state;
+	wire.reads_any_length = false;
+	wire.begin = NULL;
+	exchange = push_exchange_create(&fake_ops, (struct push_broker *)(void *)&fake, &wire, &fake);
+	push_exchange_begin(exchange, &chunked_publish, false);
+	assert_log("<411 close {\"error\":\"a chunked body is not accepted, send Content-Length\"}> ");
+	request.content_type = (struct push_str)STR("application/x-ndjson");
+	push_exchange_begin(exchange, &request, false);
+	push_exchange_body(exchange, "1\n2\n3", 5, true);
+	assert_log("asked 1\n2\n3; <202 {}> ");
+	push_exchange_drop(exchange);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(each_path_answers_each_method),
+		TEST(a_body_is_asked_about_whole_and_once_in_whatever_pieces_it_comes),
+		TEST(what_the_head_says_wrong_is_answered_behind_the_body_and_the_connection_stays),
+		TEST(a_body_that_is_not_read_ends_the_connection),
+		TEST(a_body_over_the_limit_is_413_as_soon_as_that_is_known),
+		TEST(a_late_answer_is_written_and_the_wire_is_called),
+		TEST(an_answer_whose_client_has_gone_is_given_to_nobody),
+		TEST(lines_are_answered_while_they_come),
+		TEST(lines_that_wait_for_their_answers_are_not_read_on),
+		TEST(a_stall_is_four_seconds_and_thirty_in_all_but_for_lines),
+		TEST(a_body_for_which_there_is_no_memory_is_503),
+		TEST(a_drain_ends_each_connection_and_takes_no_new_stream),
+		TEST(another_origin_is_refused_but_for_its_preflight),
+		TEST(the_heads_of_event_streams_leave_nothing_behind),
+		TEST(a_wire_that_reads_no_chunks_and_no_pieces_is_served_too),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
