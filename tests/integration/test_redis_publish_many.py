@@ -278,7 +278,7 @@ def test_where_redis_does_not_say_what_time_it_is_keys_work_and_the_log_says_wha
             for _ in range(2):
                 assert repeat_until_done(one, "timeless", message("timeless", 1)).json == {"subscribers": 1}
             assert len(published(plain, one, "timeless")) == 1
-            assert any("TIME is refused (+time for Push's user)" in line for line in one.process.lines)
+            assert any("TIME is refused (Push's user needs +time)" in line for line in one.process.lines)
 
 
 @pytest.mark.parametrize("channel", ["clock", "kept:clock"])
