@@ -61,14 +61,22 @@ on_headers(struct lws *wsi, struct lws_process_html_args *headers)
 	return 0;
 }
 
-/* A file of a mount has been sent by the vhost's default protocol, this one: on to the next request.  lws 4.3 does not read
- * chunks, which would be the next request. */
+/* A file of a mount has been sent by the vhost's default protocol, this one: on to the next request. */
 static int
 on_file_sent(struct lws *wsi)
 {
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
-		return -1;
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+/* Of every request, before lws looks whose it is.  lws 4.3 reads no chunks: it would take them for the next request. */
+static int
+on_request(struct lws *wsi)
+{
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) <= 0)
+		return 0;
+	(void)push_reply_error(wsi, (struct push_response){.status = 411, .closes = true},
+		"a chunked body is not accepted, send Content-Length");
+	return -1;
 }
 
 static int
@@ -78,6 +86,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
+	case LWS_CALLBACK_FILTER_HTTP_CONNECTION: return on_request(wsi);
 	case LWS_CALLBACK_ADD_HEADERS: return on_headers(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return on_offer(wsi);
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */
