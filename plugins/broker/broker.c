@@ -44,6 +44,7 @@ struct push_broker {
 	uint64_t share_engine_us, share_process_us; /* due then */
 	struct push_cpu_usage cpu_usage;
 	struct push_broker_host host;
+	struct push_engine_host engine_host;
 	struct push_debug_log log;
 	struct push_relief relief;
 	struct push_channel_list channel_list;
@@ -130,10 +131,9 @@ log_line(void *context, enum push_log_level level, const char *line)
 static struct push_engine *
 create_engine(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
-	const struct push_engine_host host = {engine_wake, log_line, broker};
-
-	return broker->host.create_engine(
-		&broker->options, broker->hub, &broker->counts->redis, &host, seed, now_us(), error);
+	broker->engine_host = (struct push_engine_host){engine_wake, log_line, broker};
+	return broker->host.create_engine(&broker->options, broker->hub, &broker->counts->redis,
+		&broker->engine_host, seed, now_us(), error);
 }
 
 /* A name of its own where the engine has none for it.  The seed must not be told. */

@@ -6,6 +6,8 @@
 
 #include "core/push_assert.h"
 #include "direct/head.h"
+#include "direct/post_head.h"
+#include "request/limits.h"
 
 /* What the callbacks fill; the last header's name says where its value belongs. */
 struct reading {
@@ -118,16 +120,6 @@ malformed(struct push_head *head, const char *reason)
 	return PUSH_HEAD_BAD;
 }
 
-/* RFC 3986, 3.2.2 and 3.2.3: no user, no path. */
-static bool
-is_host(struct push_str host)
-{
-	for (size_t i = 0; i < host.size; i++)
-		if (!isalnum((unsigned char)host.bytes[i]) && !memchr("-._~!$&'()*+,;=:[]%", host.bytes[i], 19))
-			return false;
-	return true;
-}
-
 /*
  * The request target (RFC 9112, 3.2): a path, `*`, or a whole URL, whose authority then counts instead of Host.
  * Returns false where it is none of them.
@@ -215,7 +207,7 @@ settle(struct reading *reading, const llhttp_t *parser)
 		return bad(head, 400, "Host is missing");
 	if (!split_target(request, reading->url))
 		return bad(head, 400, "the target of the request must be a path or an http URL");
-	if (!is_host(request->host))
+	if (!push_str_is_host(request->host))
 		return bad(head, 400, "Host is malformed");
 	if (!head->http_1_1)
 		request->expect = (struct push_str){NULL, 0}; /* RFC 9110, 10.1.1 */
@@ -285,4 +277,18 @@ push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, 
 		return size >= size_max ? PUSH_HEAD_TOO_LARGE : PUSH_HEAD_PARTIAL;
 	head_size = (size_t)(end - bytes) + sizeof(blank) - 1;
 	return head_size > size_max ? PUSH_HEAD_TOO_LARGE : parse(ret_head, parser, bytes, head_size);
+}
+
+size_t
+push_post_head_size(const char *bytes, size_t size, uint64_t length)
+{
+	struct push_head head;
+	llhttp_t parser;
+
+	if (!size || *bytes != 'P' ||
+		push_head_read(&head, &parser, bytes, size, PUSH_HEAD_BYTES_MAX) != PUSH_HEAD_WHOLE ||
+		head.request.method != PUSH_METHOD_POST || !head.request.has_length ||
+		head.request.length != length)
+		return 0;
+	return head.size;
 }

@@ -8,6 +8,9 @@
 #include "lwsio/head.h"
 #include "lwsio/request.h"
 
+/* "HTTP/1.1", and what somebody may write instead. */
+#define VERSION_BYTES_MAX 32
+
 static bool
 is_mux(struct lws *wsi)
 {
@@ -134,6 +137,40 @@ read_fields(struct push_lws_head *head, struct lws *wsi)
 	request->traceparent = custom(head, wsi, "traceparent:");
 }
 
+static bool
+is_version(const char *text)
+{
+	return strlen(text) == 8 && !memcmp(text, "HTTP/", 5) && isdigit((unsigned char)text[5]) && text[6] == '.' &&
+	       isdigit((unsigned char)text[7]);
+}
+
+/* What lws leaves to its users of HTTP/1.x: it shows two headers as one, with a comma and spaces, and no empty one. */
+static unsigned int
+check_http_1(const struct push_request *request, struct lws *wsi, struct push_error *error)
+{
+	char version[VERSION_BYTES_MAX];
+
+	(void)push_request_header(wsi, WSI_TOKEN_HTTP, version, sizeof(version));
+	if (!is_version(version)) {
+		snprintf(error->text, sizeof(error->text), "the head of the request is malformed: %s",
+			"one space must separate the method, the target and HTTP/1.1");
+		return 400;
+	}
+	if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0) {
+		snprintf(error->text, sizeof(error->text), "the version must be HTTP/1.0 or HTTP/1.1");
+		return 505;
+	}
+	if (version[7] == '1' && !request->host.bytes) {
+		snprintf(error->text, sizeof(error->text), "Host is missing");
+		return 400;
+	}
+	if (!push_str_is_host(request->host)) {
+		snprintf(error->text, sizeof(error->text), "Host is malformed");
+		return 400;
+	}
+	return 0;
+}
+
 unsigned int
 push_lws_head_read(struct push_lws_head *head, struct lws *wsi, enum push_place place, const char *rest,
 	struct push_error *error)
@@ -156,6 +193,12 @@ push_lws_head_read(struct push_lws_head *head, struct lws *wsi, enum push_place 
 	if (!push_request_is_whole(wsi)) {
 		snprintf(error->text, sizeof(error->text), "the query has a control character");
 		return 400; /* what lws took for headers is not */
+	}
+	if (!is_mux(wsi)) {
+		unsigned int status = check_http_1(request, wsi, error);
+
+		if (status)
+			return status;
 	}
 	if (head->is_cut) {
 		snprintf(error->text, sizeof(error->text), "the head of the request is over 16 kB");

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/push_assert.h"
+#include "direct/post_head.h"
 #include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/head.h"
@@ -254,20 +254,15 @@ discard(struct push_http_exchange *self, size_t size)
 /*
  * lws 4.3, given a publish behind another request in one segment, hands over all of it, head and body, then the body
  * again from memory that it has freed, and does not see the body's end.  So the body is taken from the first call, and
- * the second one's bytes are not looked at.  No JSON begins like a request.
+ * the second one's bytes are not looked at.
  *
  * Returns the size of the head in front of the body, 0 if there is none.
  */
 static size_t
 head_before_body(const struct push_http_exchange *self, const char *bytes, size_t size)
 {
-	static const char start[] = "POST /", end[] = "\r\n\r\n";
-	const char *found;
-
-	if (self->received || size < sizeof(start) || memcmp(bytes, start, sizeof(start) - 1) != 0)
-		return 0;
-	found = memmem(bytes, size, end, sizeof(end) - 1);
-	return found ? (size_t)(found - bytes) + sizeof(end) - 1 : 0;
+	/* any other head is a body that somebody has sent */
+	return self->received || is_mux(self->wsi) ? 0 : push_post_head_size(bytes, size, self->length);
 }
 
 static int

@@ -45,3 +45,12 @@ push_str_has_token(struct push_str list, const char *lower_case)
 	}
 	return false;
 }
+
+bool
+push_str_is_host(struct push_str str)
+{
+	for (size_t i = 0; i < str.size; i++)
+		if (!isalnum((unsigned char)str.bytes[i]) && !memchr("-._~!$&'()*+,;=:[]%", str.bytes[i], 19))
+			return false;
+	return true;
+}
