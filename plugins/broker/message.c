@@ -160,7 +160,8 @@ send_all(struct push_message *message, struct push_publication *publication, siz
 	size_t count = channels->count ? channels->count : 1;
 
 	if (count > sends_max) {
-		push_message_fail(message, 413, "too many messages to too many channels in one request");
+		push_message_fail(
+			message, 413, "too many deliveries in one request (messages times channels)");
 		return;
 	}
 	publication->tracker = message->tracker;

@@ -67,7 +67,7 @@ push_http_url_parse(struct push_http_url *ret, const char *name, const char *tex
 	if (strlen(text) > PUSH_OPTION_TEXT_BYTES_MAX)
 		return fail(error, name, text, "longer than 240 bytes");
 	if (!strncmp(text, "https://", 8))
-		return fail(error, name, text, "https is not supported: send to a collector beside Push");
+		return fail(error, name, text, "https is not supported: use a collector on the same machine");
 	if (strncmp(text, SCHEME, strlen(SCHEME)) != 0)
 		return fail(error, name, text, "must be http://host:port/path");
 	end = authority + strcspn(authority, "/?");

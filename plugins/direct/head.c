@@ -198,7 +198,7 @@ settle(struct reading *reading, const llhttp_t *parser)
 	if (!is_request_line(reading->url))
 		return malformed(head, "one space must separate the method, the target and HTTP/1.1");
 	if (reading->is_twice)
-		return bad(head, 400, "a header that may come once comes twice");
+		return bad(head, 400, "a header that may occur only once is repeated");
 	if (reading->coding.bytes && !head->http_1_1)
 		return bad(head, 400, "Transfer-Encoding is not supported with HTTP/1.0");
 	if (reading->coding.bytes && !push_str_is(reading->coding, "chunked"))
@@ -245,7 +245,7 @@ parse(struct push_head *head, llhttp_t *parser, const char *bytes, size_t size)
 	if (result == HPE_INVALID_VERSION && !strcmp(llhttp_get_error_reason(parser), "Invalid HTTP version"))
 		return bad(head, 505, "the version must be HTTP/1.0 or HTTP/1.1");
 	if (result == HPE_INVALID_METHOD)
-		return bad(head, 501, "the method is not known");
+		return bad(head, 501, "unknown method");
 	if (result != HPE_OK && result != HPE_PAUSED)
 		return malformed(head, llhttp_get_error_reason(parser));
 	/* its lines end in a way that others read otherwise */

@@ -533,7 +533,7 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	default: break;
 	}
 	if (!asks_for_server(&head) && *head.request.path.bytes != '/') {
-		refuse(conn, 400, "'*' is the target of OPTIONS only");
+		refuse(conn, 400, "'*' is allowed only with OPTIONS");
 		return STOP;
 	}
 	if (!asks_for_server(&head) && !find_route(conn, &head, first))

@@ -127,7 +127,7 @@ def single_sentence(reports):
 
 
 def memory_sentence(reports):
-    return value_sentence(reports, figure_of("idle", "bytes"), "Memory of an idle client, in bytes",
+    return value_sentence(reports, figure_of("idle", "bytes"), "Memory of an idle client in the server's process, in bytes",
                           lambda value: figures.number(value[0]))
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from http1 import Connection, publish
 from ports import free_port
+from redis_servers import RedisServer
 from server import SOURCE, Process, Server
 from wsclient import WebSocket
 
@@ -28,6 +29,7 @@ import peers  # noqa: E402
 PAGE = (SOURCE / "docs/deploy/reverse-proxy.md").read_text()
 BLOCKS = {language: re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.S | re.M)
           for language in ("nginx", "caddyfile", "haproxy")}
+THREE_NODES = (SOURCE / "docs/deploy/three-nodes.md").read_text()
 SLACK_S = 30
 
 
@@ -72,18 +74,18 @@ def nginx(folder, server, site, application=0):
     return Proxy("nginx", [peers.path("usr/sbin/nginx"), "-c", folder / "nginx.conf", "-p", folder], folder, port, trusting())
 
 
-def caddy(folder, server):
+def caddy(folder, server, site=BLOCKS["caddyfile"][0], application=0):
     port = free_port()
-    site = BLOCKS["caddyfile"][0].replace("push.example.com {", f":{port} {{\n    bind 127.0.0.1") \
+    site = site.replace("127.0.0.1:3000", f"127.0.0.1:{application}").replace("push.example.com {", f":{port} {{\n    bind 127.0.0.1") \
         .replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")
     (folder / "Caddyfile").write_text("{\n admin off\n}\n" + site)
     return Proxy("Caddy", [peers.path("usr/bin/caddy"), "run", "--config", folder / "Caddyfile"], folder, port, None)
 
 
-def haproxy(folder, server):
+def haproxy(folder, server, text=BLOCKS["haproxy"][0]):
     port = free_port()
     certificate(folder)
-    text = BLOCKS["haproxy"][0].replace("bind :443", f"bind 127.0.0.1:{port}").replace("/etc/ssl/push.pem", f"{folder}/both.pem") \
+    text = text.replace("/run/haproxy", str(folder)).replace("bind :443", f"bind 127.0.0.1:{port}").replace("/etc/ssl/push.pem", f"{folder}/both.pem") \
         .replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace("check port 8000", f"check port {server.management}")
     (folder / "haproxy.cfg").write_text(text)
     return Proxy("HAProxy", [peers.path("usr/sbin/haproxy"), "-db", "-f", folder / "haproxy.cfg"], folder, port, trusting())
@@ -110,12 +112,12 @@ def proxied(request):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def event_stream(proxy):
+def event_stream(proxy, channel="news", headers=None):
     """Its lines, in whatever pieces the proxy sends them."""
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=SLACK_S)
     if proxy.wrap:
         connection.sock = proxy.wrap(socket.create_connection(("127.0.0.1", proxy.port), SLACK_S))
-    connection.request("GET", "/sse/messages?channels=news", headers={"Host": "push.example.com"})
+    connection.request("GET", f"/sse/messages?channels={channel}", headers={"Host": "push.example.com"} | (headers or {}))
     return connection.getresponse()
 
 
@@ -148,7 +150,7 @@ class Application(http.server.BaseHTTPRequestHandler):
     """Lets those in that have a cookie, to channels that begin with it."""
 
     def do_GET(self):
-        channels = re.search(r"channels=(\w+)", self.headers.get("X-Original-URI", ""))
+        channels = re.search(r"channels=(\w+)", self.headers.get("X-Original-URI") or self.headers.get("X-Forwarded-Uri", ""))
         cookie = self.headers.get("Cookie", "")
         self.send_response(204 if cookie and channels and channels[1].startswith(cookie) else 403)
         self.end_headers()
@@ -157,19 +159,107 @@ class Application(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_nginx_asks_the_application_who_may_subscribe(tmp_path):
-    if not peers.is_there("nginx"):
-        pytest.skip("no nginx")
+def location(site, path):
+    return re.search(rf"    location {path} {{.*?^    }}\n", site, re.S | re.M)[0]
+
+
+def nginx_for_private_channels(folder, server, application):
     site = BLOCKS["nginx"][0]
-    plain = re.search(r"    location = /ws/messages {.*?^    }\n", site, re.S | re.M)[0]
-    site = site.replace(plain, BLOCKS["nginx"][1])
+    site = site.replace(location(site, "= /ws/messages"), BLOCKS["nginx"][1]).replace(location(site, "/sse/messages"), "")
+    return nginx(folder, server, site, application)
+
+
+def nginx_for_those_who_have_logged_in(folder, server, application):
+    site = BLOCKS["nginx"][0]
+    for path in ("= /ws/messages", "/sse/messages"):
+        plain = location(site, path)
+        site = site.replace(plain, plain.replace("{\n", "{\n        auth_request /may-subscribe;\n", 1))
+    return nginx(folder, server, site.replace("    location / {", location(BLOCKS["nginx"][1], "= /may-subscribe") + "    location / {"),
+                 application)
+
+
+def caddy_for_private_channels(folder, server, application):
+    return caddy(folder, server, BLOCKS["caddyfile"][1], application)
+
+
+@contextlib.contextmanager
+def asking(kind, start_proxy, folder):
+    """A proxy before Push that asks the application."""
+    if not peers.is_there(kind):
+        pytest.skip(f"no {kind}")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application) as application, Server() as server:
         threading.Thread(target=application.serve_forever, daemon=True).start()
-        proxy = nginx(tmp_path, server, site, application.server_address[1])
+        proxy = start_proxy(folder, server, application.server_address[1])
         try:
-            for headers, status in ((["Cookie: anna"], 101), ([], 403), (["Cookie: bert"], 403)):
-                with WebSocket(proxy.port, "anna", headers=headers, wrap=proxy.wrap) as ws:
-                    assert ws.status == status
+            yield proxy
         finally:
             proxy.process.kill()
             application.shutdown()
+
+
+WHO = (({"Cookie": "anna"}, True), ({}, False), ({"Cookie": "bert"}, False))
+
+
+@pytest.mark.parametrize("kind,start_proxy", (("nginx", nginx_for_private_channels), ("Caddy", caddy_for_private_channels)),
+                         ids=("nginx", "caddy"))
+def test_only_those_who_may_read_a_private_channel_get_its_event_stream_and_there_is_no_other_way(kind, start_proxy, tmp_path):
+    with asking(kind, start_proxy, tmp_path) as proxy:
+        for headers, may in WHO:
+            with event_stream(proxy, "anna", headers) as stream:
+                assert stream.status == (200 if may else 403)
+            with WebSocket(proxy.port, "anna", headers=[f"{k}: {v}" for k, v in headers.items()], wrap=proxy.wrap) as ws:
+                assert ws.status == 404
+        body = '{"subscribe":["bert"]}'
+        assert proxy.request(f"POST /sse/messages/0123456789abcdef.0123456789abcdef0123456789abcdef HTTP/1.1\r\nHost: push.example.com\r\n"
+                             f"Cookie: anna\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").status == 404
+
+
+def test_a_stranger_gets_403_on_each_path_that_nginx_asks_about(tmp_path):
+    with asking("nginx", nginx_for_those_who_have_logged_in, tmp_path) as proxy:
+        for headers, may in WHO:
+            with event_stream(proxy, "anna", headers) as stream:
+                assert stream.status == (200 if may else 403)
+            with WebSocket(proxy.port, "anna", headers=[f"{k}: {v}" for k, v in headers.items()], wrap=proxy.wrap) as ws:
+                assert ws.status == (101 if may else 403)
+        assert proxy.request("POST /sse/messages/TOKEN HTTP/1.1\r\nHost: push.example.com\r\nContent-Length: 2\r\n\r\n{}").status == 403
+
+
+def test_haproxy_sends_no_client_to_a_node_that_is_disabled_by_the_command(tmp_path):
+    if not peers.is_there("HAProxy"):
+        pytest.skip("no haproxy")
+    commands = re.findall(r"^echo '(.*)' \| sudo socat stdio /run/haproxy/admin.sock$", PAGE, re.M)
+    assert len(commands) == 2
+    with Server() as server:
+        proxy = haproxy(tmp_path, server)
+        try:
+            for command, status in zip(commands, (503, 200)):
+                with socket.socket(socket.AF_UNIX) as admin:
+                    admin.connect(str(tmp_path / "admin.sock"))
+                    admin.sendall(command.encode() + b"\n")
+                    assert admin.recv(1000).strip() == b""
+                with event_stream(proxy) as stream:
+                    assert stream.status == status
+        finally:
+            proxy.process.kill()
+
+
+def test_haproxy_sends_clients_to_nodes_that_are_not_ready_if_none_is(tmp_path):
+    if not peers.is_there("HAProxy"):
+        pytest.skip("no haproxy")
+    lines = re.search(r"```haproxy\n( *option allbackups\n.*?)```", THREE_NODES, re.S)[1]
+    lines = "".join(f"    {line.strip()}\n" for line in lines.strip().split("\n"))
+    lines = re.sub(r"\d+\.\d+\.\d+\.\d+:8080", "127.0.0.1:8080", lines)
+    with RedisServer() as redis, Server(PUSH_REDIS_URL=redis.url()) as server:
+        proxy = haproxy(tmp_path, server, BLOCKS["haproxy"][0] + lines)
+        try:
+            with event_stream(proxy) as stream:
+                assert stream.status == 200
+                redis.kill()
+                end = time.monotonic() + SLACK_S
+                while "push1 is DOWN" not in proxy.process.output():
+                    assert time.monotonic() < end, proxy.process.output()
+                    time.sleep(0.02)
+                with event_stream(proxy) as late:
+                    assert late.status == 200
+        finally:
+            proxy.process.kill()

@@ -17,9 +17,10 @@ import pytest
 import websockets
 
 from flaky_network import Network
+from http1 import get
 from ports import free_port
 from push_client import Gap, Message, Published, Push, PushError
-from redis_servers import RedisServer
+from redis_servers import RedisServer, wait_until
 from server import SOURCE, Server
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -720,16 +721,43 @@ def test_history_is_read_on_from_where_it_was(server, room):
     run(test())
 
 
+README_PROGRAMS = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.S)
+
+
+def position_is_stored(server, folder):
+    newest = get(server.port, "/messages?channel=news&limit=1000").json["id"]
+    return (folder / "position").exists() and (folder / "position").read_text() == newest
+
+
 def test_the_readme_of_the_package_shows_a_program_that_works(server, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.S)
+    code, _ = README_PROGRAMS
     program = tmp_path / "program.py"
     program.write_text(code.replace("http://localhost:8080", url(server)))
     with subprocess.Popen([sys.executable, "-u", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path,
                           env={**os.environ, "PYTHONPATH": str(PACKAGE)}) as process:
         try:
-            assert process.stdout.readline() == "qwerty {'hello': 'world'}\n"
+            assert process.stdout.readline() == "news {'hello': 'world'}\n"
         finally:
             process.kill()
+
+
+def test_the_second_program_in_the_readme_continues_after_a_restart(tmp_path):
+    _, code = README_PROGRAMS
+    program = tmp_path / "program.py"
+    with Server(PUSH_HISTORY_SIZE=10) as server:
+        program.write_text(code.replace("http://localhost:8080", url(server)))
+        server.publish("news", "before its first start")
+        for message, expected in (("first", ["subscribed", "first"]), ("second", ["subscribed", "while it was away", "second"])):
+            with subprocess.Popen([sys.executable, "-u", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+                                  env={**os.environ, "PYTHONPATH": str(PACKAGE)}) as process:
+                try:
+                    assert process.stdout.readline() == "subscribed\n"
+                    server.publish("news", message)
+                    assert [process.stdout.readline().strip() for _ in expected[1:]] == expected[1:]
+                    wait_until(lambda: position_is_stored(server, tmp_path), "the program stores its position")
+                finally:
+                    process.kill()
+            server.publish("news", "while it was away")
 
 
 def test_pip_installs_it_with_its_types(tmp_path):
