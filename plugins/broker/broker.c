@@ -55,7 +55,7 @@ struct push_broker {
 	struct push_publisher publisher;
 	struct push_client_publishes client_publishes;
 	bool reads_history;
-	char node[PUSH_TOKEN_NODE_BYTES + 1]; /* whose event streams a token of ours is for */
+	char node[PUSH_TOKEN_NODE_BYTES + 1];      /* whose event streams a token of ours is for */
 	const struct push_broker_sockets *sockets; /* borrowed; NULL: none */
 	uint64_t drain_began_us;
 	uint64_t tick_due_us;    /* when the next one is due; 0: not known yet */

@@ -98,7 +98,8 @@ struct push_broker_ops {
 		struct push_subscriber *subscriber, const void *bytes, size_t size);
 	void (*subscriber_pinged)(struct push_subscriber *subscriber, const void *payload, size_t size);
 
-	/* A request came to lws by this descriptor; true if that was a question of direct sockets, and is answered. */
+	/* A request came to lws by this descriptor; true if that was a question of direct sockets, and is
+	 * answered. */
 	bool (*direct_claim)(struct push_broker *broker, int lws_fd, const struct push_claim *claim);
 
 	void (*subscriber_answer_close)(struct push_subscriber *subscriber, unsigned int code);
@@ -196,12 +197,12 @@ struct push_broker_host {
 	void (*log)(void *context, enum push_log_level level, const char *line);
 	void *context;
 	/*
-	 * The engine for these options; all is borrowed and outlives it.  Returns NULL with a line in `error` that names
-	 * the option.
+	 * The engine for these options; all is borrowed and outlives it.  Returns NULL with a line in `error`
+	 * that names the option.
 	 */
 	struct push_engine *(*create_engine)(const struct push_options *options, struct push_hub *hub,
-		struct push_redis_stats *stats, const struct push_engine_host *host, uint64_t seed, uint64_t now_us,
-		struct push_error *error);
+		struct push_redis_stats *stats, const struct push_engine_host *host, uint64_t seed,
+		uint64_t now_us, struct push_error *error);
 };
 
 /* Push's own sockets as a broker sees them (direct/direct.h); all are called with `context`. */

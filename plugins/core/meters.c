@@ -107,7 +107,8 @@ next_sample(const char **p, const struct family *family, struct sample *ret)
 
 		if (!value || line.size <= name || memcmp(line.bytes, family->name.bytes, name) != 0)
 			continue;
-		snprintf(number, sizeof(number), "%.*s", (int)(line.bytes + line.size - (value + 1)), value + 1);
+		snprintf(number, sizeof(number), "%.*s", (int)(line.bytes + line.size - (value + 1)),
+			value + 1);
 		brace = memchr(line.bytes, '{', line.size);
 		name_end = brace ? brace : value;
 		*ret = (struct sample){.suffix = {line.bytes + name, (size_t)(name_end - line.bytes) - name},

@@ -292,8 +292,7 @@ static void
 render_state(const struct push_stats *stats, const struct push_options *options, struct push_buf *to)
 {
 	single(to, "push_broker_up", "gauge",
-		"1 if every worker can reach its broker and the broker accepts publishes.",
-		stats->broker_up);
+		"1 if every worker can reach its broker and the broker accepts publishes.", stats->broker_up);
 	single(to, "push_draining", "gauge", "Workers that are draining now.", stats->draining);
 	single(to, "push_log_lines_dropped_total", "counter",
 		"Log lines dropped because the reader of the log was too slow or failed.",

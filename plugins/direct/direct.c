@@ -75,8 +75,8 @@ push_direct_create(
 		}
 	direct->ops = ops;
 	direct->broker = broker;
-	direct->sockets =
-		(struct push_broker_sockets){sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, direct};
+	direct->sockets = (struct push_broker_sockets){
+		sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, direct};
 	direct->host = *host;
 	push_buf_init(&direct->greeting, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
 	direct->files_max = direct_files_max();

@@ -1,20 +1,20 @@
 /*
  * direct.h - clients on Push's own sockets: plain TCP and HTTP/1.x, without lws in between.
  *
- * lws binds, knows TLS, HTTP/2, files, mounts, virtual hosts and passwords; but a connection costs it two kilobytes, an
- * upgrade walks a list of all others, a publish takes it 30 us, and it is lenient with what is malformed.  So the
- * listening sockets of the main port are taken over (door.c), and each request head is looked at before lws sees it
- * (http_conn.c), with MSG_PEEK, so that it stays in the kernel:
+ * lws binds, knows TLS, HTTP/2, files, mounts, virtual hosts and passwords; but a connection costs it two
+ * kilobytes, an upgrade walks a list of all others, a publish takes it 30 us, and it is lenient with what is
+ * malformed.  So the listening sockets of the main port are taken over (door.c), and each request head is
+ * looked at before lws sees it (http_conn.c), with MSG_PEEK, so that it stays in the kernel:
  *
  *                       ┌─ for a path of Push's: served here, whatever it asks, by request/exchange.h
  *   accept ─▶ peek ─▶ ──┼─ malformed: 400, and closed
  *                       └─ anything else: files, passwords, HTTP/2 ─▶ lws gets the descriptor, unread
  *
- * Whose a path is (Push's plugins', nobody's, or somebody's who asks for a password) is learned once per route, by asking
- * lws (probe.c).
+ * Whose a path is (Push's plugins', nobody's, or somebody's who asks for a password) is learned once per
+ * route, by asking lws (probe.c).
  *
- * A WebSocket or SSE client is a stream (stream.c), a transport below the same hub as lws' connections.  Everything
- * waits in three epoll sets, which lws watches as three files; all of it runs in lws' thread.
+ * A WebSocket or SSE client is a stream (stream.c), a transport below the same hub as lws' connections.
+ * Everything waits in three epoll sets, which lws watches as three files; all of it runs in lws' thread.
  */
 #ifndef PUSH_DIRECT_DIRECT_H
 #define PUSH_DIRECT_DIRECT_H
@@ -103,8 +103,8 @@ push_direct_relieve(struct push_direct *direct, size_t max);
 void
 push_direct_tick(struct push_direct *direct);
 
-/* push_direct_sockets - what a broker may ask of it, borrowed: as the functions above, and whether a request that came to
- * lws by a descriptor is a probe, which is over with it. */
+/* push_direct_sockets - what a broker may ask of it, borrowed: as the functions above, and whether a request
+ * that came to lws by a descriptor is a probe, which is over with it. */
 const struct push_broker_sockets *
 push_direct_sockets(const struct push_direct *direct);
 

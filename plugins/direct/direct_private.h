@@ -30,7 +30,7 @@ struct push_direct {
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
 	struct push_broker_sockets sockets; /* of this */
-	struct push_buf greeting;           /* the head of a stream's answer, until it is with its subscriber */
+	struct push_buf greeting; /* the head of a stream's answer, until it is with its subscriber */
 	int files_max;
 	int reserve[PUSH_RESERVE_FILES]; /* descriptors that are open for nothing, the first ones (door.c) */
 	int reserve_count;
@@ -97,7 +97,8 @@ bool
 direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
 	struct push_str host, struct push_str path);
 
-/* direct_claim - a plugin says whose a path is that came to lws by this descriptor.  Returns true if it was a probe. */
+/* direct_claim - a plugin says whose a path is that came to lws by this descriptor.  Returns true if it was a
+ * probe. */
 bool
 direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim);
 
@@ -108,12 +109,12 @@ void
 direct_probes_tick(struct push_direct *direct, uint64_t now_us);
 
 /*
- * direct_stream_open - make a subscriber of a request's connection, greet it with these bytes, and start it; or, if
- * its subscription is refused, say so and close it.
+ * direct_stream_open - make a subscriber of a request's connection, greet it with these bytes, and start it;
+ * or, if its subscription is refused, say so and close it.
  *
  * @has_chunks: an event stream's client reads chunks (core/sse.h).
- * On success `request` is closed without its descriptor.  Errors: as push_subscription_apply(); nothing has changed
- * then.
+ * On success `request` is closed without its descriptor.  Errors: as push_subscription_apply(); nothing has
+ * changed then.
  */
 enum push_status PUSH_MUST_USE
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,

@@ -116,13 +116,14 @@ static enum push_head_result
 malformed(struct push_head *head, const char *reason)
 {
 	head->status = 400;
-	snprintf(head->error.text, sizeof(head->error.text), "the head of the request is malformed: %s", reason);
+	snprintf(head->error.text, sizeof(head->error.text), "the head of the request is malformed: %s",
+		reason);
 	return PUSH_HEAD_BAD;
 }
 
 /*
- * The request target (RFC 9112, 3.2): a path, `*`, or a whole URL, whose authority then counts instead of Host.
- * Returns false where it is none of them.
+ * The request target (RFC 9112, 3.2): a path, `*`, or a whole URL, whose authority then counts instead of
+ * Host. Returns false where it is none of them.
  */
 static bool
 split_target(struct push_request *request, struct push_str url)
@@ -137,7 +138,8 @@ split_target(struct push_request *request, struct push_str url)
 	if (scheme) {
 		struct push_str host = {url.bytes + scheme, 0};
 
-		while (scheme + host.size < url.size && host.bytes[host.size] != '/' && host.bytes[host.size] != '?')
+		while (scheme + host.size < url.size && host.bytes[host.size] != '/' &&
+			host.bytes[host.size] != '?')
 			host.size++;
 		if (!host.size)
 			return false;
@@ -150,8 +152,9 @@ split_target(struct push_request *request, struct push_str url)
 		request->query = (struct push_str){mark + 1, url.size - request->path.size - 1};
 	if (scheme && !request->path.size) /* the last slash of `//` */
 		request->path = (struct push_str){request->host.bytes - 1, 1};
-	return request->path.size && (*request->path.bytes == '/' || (request->path.size == 1 &&
-									     *request->path.bytes == '*' && !mark));
+	return request->path.size &&
+	       (*request->path.bytes == '/' ||
+		       (request->path.size == 1 && *request->path.bytes == '*' && !mark));
 }
 
 static enum push_method
@@ -166,8 +169,8 @@ method_of(uint8_t method)
 	}
 }
 
-/* llhttp takes several spaces for one, and other protocols whose requests look the same (RFC 9112, 3).  The version has
- * been read. */
+/* llhttp takes several spaces for one, and other protocols whose requests look the same (RFC 9112, 3).  The
+ * version has been read. */
 static bool
 is_request_line(struct push_str url)
 {

@@ -1,11 +1,11 @@
 /*
  * head.h - the head of one HTTP/1.x request, read where it lies.
  *
- * The grammar is llhttp's, Node.js' parser, with nothing lenient switched on: what two servers could read in two ways
- * (two lengths, a length beside chunks, line breaks without CR) is an error (RFC 9112, 11.2), and so is what llhttp
- * leaves to its users: no Host or two, a malformed one, a coding that is not `chunked`, a header that comes twice of
- * which one may come.  It is given a head only when the empty line that ends it is there, so that every value is one
- * span of the bytes and nothing is kept between two reads.
+ * The grammar is llhttp's, Node.js' parser, with nothing lenient switched on: what two servers could read in
+ * two ways (two lengths, a length beside chunks, line breaks without CR) is an error (RFC 9112, 11.2), and so
+ * is what llhttp leaves to its users: no Host or two, a malformed one, a coding that is not `chunked`, a
+ * header that comes twice of which one may come.  It is given a head only when the empty line that ends it is
+ * there, so that every value is one span of the bytes and nothing is kept between two reads.
  */
 #ifndef PUSH_DIRECT_HEAD_H
 #define PUSH_DIRECT_HEAD_H
@@ -39,8 +39,8 @@ enum push_head_result {
 /*
  * push_head_read - read the head at the start of the bytes.
  *
- * @parser: set up by the call.  When it returns PUSH_HEAD_WHOLE the parser stands behind the head, and a chunked body
- * may be given to it.
+ * @parser: set up by the call.  When it returns PUSH_HEAD_WHOLE the parser stands behind the head, and a
+ * chunked body may be given to it.
  */
 enum push_head_result
 push_head_read(struct push_head *ret_head, llhttp_t *parser, const char *bytes, size_t size, size_t size_max);

@@ -27,7 +27,8 @@ append_head(struct push_buf *to, const struct push_response *response, const str
 }
 
 void
-push_http1_answer_append(struct push_buf *to, const struct push_response *response, const struct push_http1_form *form)
+push_http1_answer_append(
+	struct push_buf *to, const struct push_response *response, const struct push_http1_form *form)
 {
 	append_head(to, response, form);
 	/* RFC 9110, 8.6 */
@@ -39,7 +40,8 @@ push_http1_answer_append(struct push_buf *to, const struct push_response *respon
 }
 
 void
-push_http1_head_append(struct push_buf *to, const struct push_response *response, const struct push_http1_form *form)
+push_http1_head_append(
+	struct push_buf *to, const struct push_response *response, const struct push_http1_form *form)
 {
 	append_head(to, response, form);
 	if (form->can_chunk)

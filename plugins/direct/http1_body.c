@@ -38,7 +38,8 @@ push_http1_body_begin(struct push_http1_body *body, const struct push_head *head
 }
 
 static enum push_http1_result
-read_chunks(struct push_http1_body *body, const char *bytes, size_t size, size_t *ret_used, struct reading *reading)
+read_chunks(struct push_http1_body *body, const char *bytes, size_t size, size_t *ret_used,
+	struct reading *reading)
 {
 	llhttp_t *parser = &body->parser;
 	llhttp_errno_t result;

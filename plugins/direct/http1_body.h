@@ -1,5 +1,6 @@
 /*
- * http1_body.h - the body of an HTTP/1.1 request, taken out of the bytes that have come (RFC 9112, 6 and 7.1).
+ * http1_body.h - the body of an HTTP/1.1 request, taken out of the bytes that have come (RFC 9112, 6
+ * and 7.1).
  *
  * No socket inside: bytes in, pieces out.  Trailers are read and dropped.
  */
@@ -28,7 +29,8 @@ void
 push_http1_body_begin(struct push_http1_body *body, const struct push_head *head, const llhttp_t *parser);
 
 /*
- * push_http1_body_read - give the pieces that are in these bytes to `take`; `*ret_used`: how many were the body's.
+ * push_http1_body_read - give the pieces that are in these bytes to `take`; `*ret_used`: how many were the
+ * body's.
  */
 enum push_http1_result
 push_http1_body_read(struct push_http1_body *body, const char *bytes, size_t size, size_t *ret_used,

@@ -79,7 +79,8 @@ await_head(struct push_http_conn *conn, size_t size)
 	if (!conn->low_water)
 		arm(conn, PUSH_HEAD_US);
 	else if (size < conn->low_water) {
-		/* the kernel counts urgent data (RFC 6093), which no head has, and would call again at once */
+		/* the kernel counts urgent data (RFC 6093), which no head has, and would call again at once
+		 */
 		conn_close(conn);
 		return;
 	}
@@ -309,11 +310,13 @@ static const struct push_wire wire = {
 
 /* --- requests --- */
 
-/* A request that no exchange sees, after which nothing on this connection can be trusted to be where it should. */
+/* A request that no exchange sees, after which nothing on this connection can be trusted to be where it
+ * should. */
 static void
 refuse(struct push_http_conn *conn, unsigned int status, const char *text)
 {
-	struct push_response response = {.status = status, .content_type = "application/json", .closes = true};
+	struct push_response response = {
+		.status = status, .content_type = "application/json", .closes = true};
 	struct push_buf body;
 
 	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
@@ -414,8 +417,8 @@ routed_path(struct push_str path)
 
 enum next { GO_ON, STOP };
 
-/* Well-formed, and not for Push: files, mounts of others, passwords.  lws 4.3 takes no chunks, and no body of methods
- * that have none: what follows would be the next request to it. */
+/* Well-formed, and not for Push: files, mounts of others, passwords.  lws 4.3 takes no chunks, and no body of
+ * methods that have none: what follows would be the next request to it. */
 static enum next
 leave_to_lws(struct push_http_conn *conn, const struct push_head *head)
 {
@@ -438,7 +441,8 @@ may_be_served(const struct push_route *route, const struct push_head *head, bool
 	return first || head->request.method != PUSH_METHOD_GET || route->place == PUSH_PLACE_PUBLISH;
 }
 
-/* Finds conn->route, or begins to look for it.  Returns false if the request is not to be served here and now. */
+/* Finds conn->route, or begins to look for it.  Returns false if the request is not to be served here and
+ * now. */
 static bool
 find_route(struct push_http_conn *conn, const struct push_head *head, bool first)
 {
@@ -500,7 +504,8 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 		follow(conn);
 }
 
-/* `OPTIONS *` and `OPTIONS /` ask for the server, not for a mount (RFC 9110, 9.3.7): balancers check by them. */
+/* `OPTIONS *` and `OPTIONS /` ask for the server, not for a mount (RFC 9110, 9.3.7): balancers check by them.
+ */
 static bool
 asks_for_server(const struct push_head *head)
 {
@@ -510,8 +515,8 @@ asks_for_server(const struct push_head *head)
 }
 
 /*
- * One request at the start of `bytes`.  `*used` is moved past what was taken of them; `first`: nothing before it is
- * still in the socket, so that the connection may change hands.
+ * One request at the start of `bytes`.  `*used` is moved past what was taken of them; `first`: nothing before
+ * it is still in the socket, so that the connection may change hands.
  */
 static enum next
 serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, size_t *used)
@@ -540,9 +545,11 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 		return STOP;
 	if (conn->route) {
 		head.request.place = conn->route->place;
-		head.request.rest = (struct push_str){
-			head.request.path.bytes + routed_path(head.request.path).size - conn->route->rest_size,
-			head.request.path.size - routed_path(head.request.path).size + conn->route->rest_size};
+		head.request.rest =
+			(struct push_str){head.request.path.bytes + routed_path(head.request.path).size -
+						  conn->route->rest_size,
+				head.request.path.size - routed_path(head.request.path).size +
+					conn->route->rest_size};
 	}
 	set_low_water(conn, 1);
 	begin_exchange(conn, &head, &parser, size - head.size);
@@ -695,7 +702,7 @@ relieve(struct direct_burden *burden)
 	if (conn->state == CONN_BODY && !conn->answers.size) {
 		push_exchange_break(conn->exchange, 503, PUSH_MEMORY_SHORT_TEXT);
 		follow(conn);
-	go_on(conn);
+		go_on(conn);
 		return;
 	}
 	push_buf_reset(&conn->answers);
@@ -751,7 +758,8 @@ direct_request_resume(struct push_http_conn *conn, bool ours)
 	if (ours)
 		wait_for(conn, READING);
 	else
-		look(conn, false); /* it is `probed`: what lws would read otherwise does not go there (leave_to_lws) */
+		look(conn, false); /* it is `probed`: what lws would read otherwise does not go there
+				      (leave_to_lws) */
 }
 
 void

@@ -8,12 +8,12 @@
  *    │  └─ PROBING ◀┘ not known yet        malformed: 400 ──────────────────▲
  *    └─ well-formed, and not Push's ─▶ lws
  *
- * In HEAD nothing is taken from the socket until it is decided who serves the request; what waits for its rest waits in
- * the kernel (SO_RCVLOWAT), so that a slow sender costs no memory here and can still be given to lws.  One request at a
- * time; the answers of pipelined ones go out together, in order.
+ * In HEAD nothing is taken from the socket until it is decided who serves the request; what waits for its
+ * rest waits in the kernel (SO_RCVLOWAT), so that a slow sender costs no memory here and can still be given
+ * to lws.  One request at a time; the answers of pipelined ones go out together, in order.
  *
- * This file moves bytes and keeps times.  What a request means is request/exchange.h's to decide, and how HTTP/1.1 is
- * read and written is in head.h, http1_body.h and http1_answer.h.
+ * This file moves bytes and keeps times.  What a request means is request/exchange.h's to decide, and how
+ * HTTP/1.1 is read and written is in head.h, http1_body.h and http1_answer.h.
  */
 #ifndef PUSH_DIRECT_HTTP_CONN_H
 #define PUSH_DIRECT_HTTP_CONN_H
@@ -39,7 +39,7 @@ struct push_http_conn {
 	bool head_taken;    /* from the socket already: it was to be a stream's */
 	bool has_published; /* an earlier request: it is a publisher's connection */
 	int port;
-	size_t low_water; /* SO_RCVLOWAT, if it is set: a head has begun, and so many bytes of it are awaited */
+	size_t low_water; /* SO_RCVLOWAT, if it is set: so many bytes of a head that has begun are awaited */
 	struct push_exchange *exchange; /* owned; NULL until the first request */
 	const struct push_head *head;   /* of the request that is being begun; NULL: none */
 	struct push_http1_body body;

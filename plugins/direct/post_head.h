@@ -1,6 +1,6 @@
 /*
- * post_head.h - the head of a POST as the only thing that somebody wants to know of it (lwsio/http_exchange.c); apart
- * from head.h, since llhttp's header and lws' do not go together.
+ * post_head.h - the head of a POST as the only thing that somebody wants to know of it
+ * (lwsio/http_exchange.c); apart from head.h, since llhttp's header and lws' do not go together.
  */
 #ifndef PUSH_DIRECT_POST_HEAD_H
 #define PUSH_DIRECT_POST_HEAD_H

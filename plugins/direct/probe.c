@@ -1,7 +1,7 @@
 /*
- * probe.c - how lws is asked whose a path is: it is given a head by a socket of its own, a GET with the path and the
- * Host, and an upgrade if the request has one.  What else a client sends can thus neither stand in the way of the answer
- * nor get into it.
+ * probe.c - how lws is asked whose a path is: it is given a head by a socket of its own, a GET with the path
+ * and the Host, and an upgrade if the request has one.  What else a client sends can thus neither stand in
+ * the way of the answer nor get into it.
  *
  * If one of Push's plugins is called with it, that plugin says so (direct_claim) and ends the connection.
  * Whatever else becomes visible at the other end, an answer or the end, means that the request is not for
@@ -90,7 +90,7 @@ find(const struct push_direct *direct, const struct push_route_key *key)
 
 /* What makes a request one for a WebSocket, with a key of 16 zeros. */
 #define UPGRADE_LINES                                                                                        \
-	"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                           \
+	"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                         \
 	"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 
 static bool
@@ -111,7 +111,8 @@ show(int fd, bool is_upgrade, struct push_str host, struct push_str path)
 }
 
 static struct probe *
-start(struct push_direct *direct, const struct push_route_key *key, struct push_str host, struct push_str path)
+start(struct push_direct *direct, const struct push_route_key *key, struct push_str host,
+	struct push_str path)
 {
 	struct probe *probe;
 	int ends[2];

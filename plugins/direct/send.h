@@ -30,7 +30,8 @@
 ssize_t
 push_send_frames(int fd, struct push_frame *const *frames, size_t count, size_t skip);
 
-/* push_send_events - likewise for an event stream without chunks (core/sse.h); some may be left for another call. */
+/* push_send_events - likewise for an event stream without chunks (core/sse.h); some may be left for another
+ * call. */
 ssize_t
 push_send_events(int fd, struct push_frame *const *frames, size_t count, size_t skip);
 

@@ -91,8 +91,9 @@ query(struct push_lws_head *head, struct lws *wsi)
 	struct push_str query = {NULL, 0};
 	int size;
 
-	for (int i = 0;
-		(size = lws_hdr_copy_fragment(wsi, argument, sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
+	for (int i = 0; (size = lws_hdr_copy_fragment(
+				 wsi, argument, sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
+		i++) {
 		if (!query.bytes)
 			query.bytes = head->texts + head->used;
 		else
@@ -123,7 +124,8 @@ read_fields(struct push_lws_head *head, struct lws *wsi)
 {
 	struct push_request *request = &head->request;
 
-	request->host = is_mux(wsi) ? token(head, wsi, WSI_TOKEN_HTTP_COLON_AUTHORITY) : (struct push_str){NULL, 0};
+	request->host =
+		is_mux(wsi) ? token(head, wsi, WSI_TOKEN_HTTP_COLON_AUTHORITY) : (struct push_str){NULL, 0};
 	if (!request->host.bytes)
 		request->host = token(head, wsi, WSI_TOKEN_HOST);
 	request->content_type = token(head, wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
@@ -140,11 +142,12 @@ read_fields(struct push_lws_head *head, struct lws *wsi)
 static bool
 is_version(const char *text)
 {
-	return strlen(text) == 8 && !memcmp(text, "HTTP/", 5) && isdigit((unsigned char)text[5]) && text[6] == '.' &&
-	       isdigit((unsigned char)text[7]);
+	return strlen(text) == 8 && !memcmp(text, "HTTP/", 5) && isdigit((unsigned char)text[5]) &&
+	       text[6] == '.' && isdigit((unsigned char)text[7]);
 }
 
-/* What lws leaves to its users of HTTP/1.x: it shows two headers as one, with a comma and spaces, and no empty one. */
+/* What lws leaves to its users of HTTP/1.x: it shows two headers as one, with a comma and spaces, and no
+ * empty one. */
 static unsigned int
 check_http_1(const struct push_request *request, struct lws *wsi, struct push_error *error)
 {

@@ -1,8 +1,8 @@
 /*
  * head.h - the head of a request as lws has it, as one for request/exchange.h.
  *
- * lws has decoded the query and cut it into pieces, over HTTP/2 and HTTP/1.1 alike; it is put together again, encoded, so
- * that there is one reader of queries.
+ * lws has decoded the query and cut it into pieces, over HTTP/2 and HTTP/1.1 alike; it is put together again,
+ * encoded, so that there is one reader of queries.
  */
 #ifndef PUSH_LWSIO_HEAD_H
 #define PUSH_LWSIO_HEAD_H

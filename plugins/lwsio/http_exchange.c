@@ -38,8 +38,8 @@ is_mux(struct lws *wsi)
 
 /* --- the wire --- */
 
-/* lws, given the end of an answer, may end the session within the call: so an answer is kept until an exchange has
- * nothing more to do, and written as the last thing of a callback. */
+/* lws, given the end of an answer, may end the session within the call: so an answer is kept until an
+ * exchange has nothing more to do, and written as the last thing of a callback. */
 static void
 wire_answer(void *owner, const struct push_response *response)
 {
@@ -64,13 +64,15 @@ wire_subscribe(void *owner, const struct push_response *head, struct push_subscr
 {
 	struct push_http_exchange *self = owner;
 	const struct push_broker_ops *ops = self->link->ops;
-	struct push_connection *connection = push_connection_open(self->wsi, self->link, subscription->encoding);
+	struct push_connection *connection =
+		push_connection_open(self->wsi, self->link, subscription->encoding);
 	struct push_response response = *head;
 	enum push_status status = PUSH_OUT_OF_MEMORY;
 
 	if (connection) {
 		response.is_chunked = connection->chunked;
-		status = push_subscription_apply(subscription, ops, self->link->broker, connection->subscriber);
+		status = push_subscription_apply(
+			subscription, ops, self->link->broker, connection->subscriber);
 	}
 	if (status == PUSH_OK && ops->subscriber_will_wait(connection->subscriber))
 		status = push_connection_keep_head(connection, &response);
@@ -119,8 +121,7 @@ push_http_session_end(struct push_http_session *session)
 static int
 reply_none(struct lws *wsi, const struct push_broker_link *link)
 {
-	return push_reply_error(wsi,
-		(struct push_response){.status = 503, .retries = true, .closes = true},
+	return push_reply_error(wsi, (struct push_response){.status = 503, .retries = true, .closes = true},
 		link ? "out of memory" : push_find_broker_trouble(wsi));
 }
 
@@ -129,7 +130,8 @@ static int
 answer_expect(struct lws *wsi)
 {
 	unsigned char text[LWS_PRE + 32];
-	int size = lws_snprintf((char *)text + LWS_PRE, sizeof(text) - LWS_PRE, "HTTP/1.1 100 Continue\r\n\r\n");
+	int size =
+		lws_snprintf((char *)text + LWS_PRE, sizeof(text) - LWS_PRE, "HTTP/1.1 100 Continue\r\n\r\n");
 
 	return lws_write(wsi, text + LWS_PRE, (size_t)size, LWS_WRITE_RAW) < 0 ? -1 : 0;
 }
@@ -158,7 +160,8 @@ arm(struct push_http_exchange *self)
 	lws_set_timer_usecs(self->wsi, (lws_usec_t)push_exchange_stall_us(self->exchange));
 }
 
-/* The last thing of a callback: `self` may be gone after it.  If the body is still coming, the connection lingers. */
+/* The last thing of a callback: `self` may be gone after it.  If the body is still coming, the connection
+ * lingers. */
 static int
 write_answer(struct push_http_exchange *self)
 {
@@ -252,9 +255,9 @@ discard(struct push_http_exchange *self, size_t size)
 }
 
 /*
- * lws 4.3, given a publish behind another request in one segment, hands over all of it, head and body, then the body
- * again from memory that it has freed, and does not see the body's end.  So the body is taken from the first call, and
- * the second one's bytes are not looked at.
+ * lws 4.3, given a publish behind another request in one segment, hands over all of it, head and body, then
+ * the body again from memory that it has freed, and does not see the body's end.  So the body is taken from
+ * the first call, and the second one's bytes are not looked at.
  *
  * Returns the size of the head in front of the body, 0 if there is none.
  */
@@ -338,9 +341,10 @@ push_http_session_timer(struct push_http_session *session, struct lws *wsi)
 	return -1;
 }
 
-/* An answer that was late, or one that is due: of HTTP/2, whose body is whole.  A stream of HTTP/2 is answered and
- * forgotten at one go: a client that had the answer earlier would open another, one too many perhaps, for which lws 4.3
- * ends the connection, and so it does for an empty frame with END_STREAM that follows in the same read. */
+/* An answer that was late, or one that is due: of HTTP/2, whose body is whole.  A stream of HTTP/2 is
+ * answered and forgotten at one go: a client that had the answer earlier would open another, one too many
+ * perhaps, for which lws 4.3 ends the connection, and so it does for an empty frame with END_STREAM that
+ * follows in the same read. */
 int
 push_http_session_writeable(struct push_http_session *session, struct lws *wsi)
 {
@@ -354,7 +358,8 @@ push_http_session_writeable(struct push_http_session *session, struct lws *wsi)
 		return push_request_give_up(wsi);
 	if (push_exchange_state(self->exchange) == PUSH_EXCHANGE_BODY && self->ended)
 		push_exchange_body(self->exchange, "", 0, true);
-	gives_up = is_mux(wsi) && self->ended && push_exchange_state(self->exchange) == PUSH_EXCHANGE_ANSWERED;
+	gives_up =
+		is_mux(wsi) && self->ended && push_exchange_state(self->exchange) == PUSH_EXCHANGE_ANSWERED;
 	result = settle(session);
 	return result || !gives_up ? result : push_request_give_up(wsi);
 }

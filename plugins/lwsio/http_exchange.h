@@ -1,13 +1,13 @@
 /*
- * http_exchange.h - an exchange (request/exchange.h) on lws' sockets, and what it becomes: HTTP/1.1 over TLS or plain,
- * and HTTP/2.
+ * http_exchange.h - an exchange (request/exchange.h) on lws' sockets, and what it becomes: HTTP/1.1 over TLS
+ * or plain, and HTTP/2.
  *
- * lws hands out the head, then the body in pieces.  Closing while the client still sends would make the kernel reset the
- * connection, and the reset may overtake the answer.  So such a connection lingers: it is shut down for writing, and
- * what comes is thrown away for a while (RFC 9112, 9.6).
+ * lws hands out the head, then the body in pieces.  Closing while the client still sends would make the
+ * kernel reset the connection, and the reset may overtake the answer.  So such a connection lingers: it is
+ * shut down for writing, and what comes is thrown away for a while (RFC 9112, 9.6).
  *
- * lws 4.3 gives the body callback also what follows the body: a second, pipelined request.  So the bytes are counted
- * here; the first request is answered and the connection closed.
+ * lws 4.3 gives the body callback also what follows the body: a second, pipelined request.  So the bytes are
+ * counted here; the first request is answered and the connection closed.
  *
  * All functions return what the lws callback is to return.
  */

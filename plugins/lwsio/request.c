@@ -240,7 +240,8 @@ write_response(struct lws *wsi, const struct push_response *response, struct pus
 			wsi, head.start, (size_t)(head.p - head.start) + body.size, LWS_WRITE_HTTP_HEADERS);
 	}
 	if (!write_bytes(wsi, head.start, (size_t)(head.p - head.start),
-		    LWS_WRITE_HTTP_HEADERS | (body.size || follows ? 0u : (unsigned int)LWS_WRITE_H2_STREAM_END)))
+		    LWS_WRITE_HTTP_HEADERS |
+			    (body.size || follows ? 0u : (unsigned int)LWS_WRITE_H2_STREAM_END)))
 		return false;
 	return !body.size || write_large_body(wsi, body);
 }

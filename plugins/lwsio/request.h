@@ -38,7 +38,8 @@ push_request_header(struct lws *wsi, enum lws_token_indexes token, char *to, siz
 bool
 push_request_is_whole(struct lws *wsi);
 
-/* push_request_takes_chunks - whether the answer may be chunked: HTTP/1.1 (RFC 9112, 7.1), not 1.0 and not 2. */
+/* push_request_takes_chunks - whether the answer may be chunked: HTTP/1.1 (RFC 9112, 7.1), not 1.0 and not 2.
+ */
 bool
 push_request_takes_chunks(struct lws *wsi);
 
@@ -82,15 +83,15 @@ push_request_give_up(struct lws *wsi);
  * push_response_send - write an answer; of a stream, its head.
  *
  * @is_head: it answers HEAD, and has no body.
- * Returns what the lws callback is to return: 0, or -1 if the connection is to be closed.  The session may have ended
- * within the call.
+ * Returns what the lws callback is to return: 0, or -1 if the connection is to be closed.  The session may
+ * have ended within the call.
  */
 int
 push_response_send(struct lws *wsi, const struct push_response *response, bool is_head);
 
 /*
- * push_reply_send - likewise, with a body of JSON unless `response` names another type, which it fini()s; status 500 if
- * that was cut for want of memory.
+ * push_reply_send - likewise, with a body of JSON unless `response` names another type, which it fini()s;
+ * status 500 if that was cut for want of memory.
  */
 int
 push_reply_send(struct lws *wsi, struct push_response response, struct push_buf *body);

@@ -1,8 +1,9 @@
 /*
  * body.c - the body of an exchange: a publish, a stream of lines, or a change of an event stream's channels.
  *
- * What the head says wrong is answered after the body, which is thrown away as it comes, so that the connection can be
- * used again; except where its end cannot be found, it is too long, or its client waits for a word before it sends it.
+ * What the head says wrong is answered after the body, which is thrown away as it comes, so that the
+ * connection can be used again; except where its end cannot be found, it is too long, or its client waits for
+ * a word before it sends it.
  */
 #include <string.h>
 
@@ -66,7 +67,8 @@ read_wait(struct push_exchange *x, const struct push_request *request)
 	switch (push_query_values(request->query, "wait", &value)) {
 	case PUSH_QUERY_NONE: break;
 	case PUSH_QUERY_FOUND:
-		x->wait_written = value.size == sizeof(written) - 1 && !memcmp(value.bytes, written, value.size);
+		x->wait_written =
+			value.size == sizeof(written) - 1 && !memcmp(value.bytes, written, value.size);
 		if (x->wait_written)
 			break;
 		/* fall through */

@@ -20,8 +20,8 @@ forget(struct push_exchange *x)
 }
 
 struct push_exchange *
-push_exchange_create(const struct push_broker_ops *ops, struct push_broker *broker, const struct push_wire *wire,
-	void *owner)
+push_exchange_create(const struct push_broker_ops *ops, struct push_broker *broker,
+	const struct push_wire *wire, void *owner)
 {
 	struct push_exchange *x = calloc(1, sizeof(*x));
 
@@ -82,7 +82,8 @@ exchange_refuse(struct push_exchange *x, unsigned int status, const char *text)
 
 	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
 	push_json_append_error(&body, text);
-	exchange_answer(x, status, "application/json", (struct push_str){body.bytes ? body.bytes : "", body.size});
+	exchange_answer(
+		x, status, "application/json", (struct push_str){body.bytes ? body.bytes : "", body.size});
 	push_buf_fini(&body);
 }
 
@@ -91,7 +92,7 @@ static uint8_t
 verb_of(const struct push_request *request)
 {
 	return request->place == PUSH_PLACE_PUBLISH && request->method == PUSH_METHOD_POST ? EXCHANGE_PUBLISH
-											     : EXCHANGE_NONE;
+											   : EXCHANGE_NONE;
 }
 
 void
@@ -112,8 +113,8 @@ push_exchange_begin(struct push_exchange *x, const struct push_request *request,
 	x->in_call = true;
 	/* a preflight asks what a page may do, and does nothing */
 	if (request->method != PUSH_METHOD_OPTIONS &&
-		!x->ops->admits_origin(x->broker, request->origin.bytes, request->origin.size, request->host.bytes,
-			request->host.size, &error)) {
+		!x->ops->admits_origin(x->broker, request->origin.bytes, request->origin.size,
+			request->host.bytes, request->host.size, &error)) {
 		x->head.closes |= request->has_body;
 		exchange_refuse(x, 403, error.text);
 	} else {
@@ -134,7 +135,8 @@ exchange_on_answer(void *context, const struct push_answer *answer)
 		push_exchange_drop(x);
 		return;
 	}
-	exchange_answer(x, answer->status, answer->content_type, (struct push_str){answer->body, answer->size});
+	exchange_answer(
+		x, answer->status, answer->content_type, (struct push_str){answer->body, answer->size});
 	if (!x->in_call)
 		x->wire->turn(x->owner);
 }

@@ -8,11 +8,11 @@
  *                           ├──▶ STREAM: the connection is a subscriber's          │
  *                           └──▶ ANSWERED: refused, OPTIONS ───────────────────────┘
  *
- * A wire (struct push_wire) reads heads and bodies, and writes answers; it knows nothing of paths, methods, media types
- * or texts.  Here nothing is known of sockets: direct/ is one wire, lwsio/ another.
+ * A wire (struct push_wire) reads heads and bodies, and writes answers; it knows nothing of paths, methods,
+ * media types or texts.  Here nothing is known of sockets: direct/ is one wire, lwsio/ another.
  *
- * An exchange outlives its wire if the broker has been asked: push_exchange_drop() then leaves it to the answer, which
- * nobody gets.  This is the only place where a late answer meets a client that has gone.
+ * An exchange outlives its wire if the broker has been asked: push_exchange_drop() then leaves it to the
+ * answer, which nobody gets.  This is the only place where a late answer meets a client that has gone.
  */
 #ifndef PUSH_REQUEST_EXCHANGE_H
 #define PUSH_REQUEST_EXCHANGE_H
@@ -30,8 +30,8 @@ enum push_exchange_state {
 	PUSH_EXCHANGE_STREAM    /* likewise; the wire has made a subscriber of the connection */
 };
 
-/* What an exchange asks of its wire.  All are called with `owner`, from within a call to the exchange or, for an answer
- * that was late, from the event loop: `turn` comes last then. */
+/* What an exchange asks of its wire.  All are called with `owner`, from within a call to the exchange or, for
+ * an answer that was late, from the event loop: `turn` comes last then. */
 struct push_wire {
 	/* Write an answer, whole. */
 	void (*answer)(void *owner, const struct push_response *response);
@@ -39,9 +39,11 @@ struct push_wire {
 	/* Write an answer in pieces while the body comes; NULL: the wire cannot. */
 	void (*begin)(void *owner, const struct push_response *head);
 	void (*piece)(void *owner, const char *bytes, size_t size);
-	/* is_whole: false if what follows the last piece is missing, so that the client must see a broken answer. */
+	/* is_whole: false if what follows the last piece is missing, so that the client must see a broken
+	 * answer. */
 	void (*end)(void *owner, bool is_whole);
-	/* Make a subscriber of the connection, greeted with `head` (200 or 101), and start it.  Errors: nothing was done.
+	/* Make a subscriber of the connection, greeted with `head` (200 or 101), and start it.  Errors:
+	 * nothing was done.
 	 */
 	enum push_status (*subscribe)(
 		void *owner, const struct push_response *head, struct push_subscription *subscription);
@@ -55,10 +57,11 @@ struct push_wire {
  * @ops, @broker, @wire: borrowed.  Returns NULL when memory is out.
  */
 struct push_exchange *
-push_exchange_create(const struct push_broker_ops *ops, struct push_broker *broker, const struct push_wire *wire,
-	void *owner);
+push_exchange_create(const struct push_broker_ops *ops, struct push_broker *broker,
+	const struct push_wire *wire, void *owner);
 
-/* push_exchange_drop - its request is over or nobody wants its answer; freed now, or with that.  NULL is allowed. */
+/* push_exchange_drop - its request is over or nobody wants its answer; freed now, or with that.  NULL is
+ * allowed. */
 void
 push_exchange_drop(struct push_exchange *exchange);
 
@@ -98,7 +101,8 @@ push_exchange_stall_us(const struct push_exchange *exchange);
 enum push_exchange_state
 push_exchange_state(const struct push_exchange *exchange);
 
-/* push_exchange_takes_body - BODY, and it is not full: a wire stops reading otherwise, until it is called (turn). */
+/* push_exchange_takes_body - BODY, and it is not full: a wire stops reading otherwise, until it is called
+ * (turn). */
 bool
 push_exchange_takes_body(const struct push_exchange *exchange);
 

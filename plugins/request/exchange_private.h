@@ -23,10 +23,11 @@ struct push_exchange {
 	bool wait_written; /* ?wait=written */
 	bool has_key, has_parent;
 	char token[PUSH_TOKEN_BYTES]; /* EXCHANGE_CHANGE: of the stream */
-	unsigned int refusal_status;  /* with which the request is answered when its body is through; 0: none */
-	const char *refusal;          /* static */
-	struct push_response head;    /* what each of its answers has */
-	char *origin;                 /* head.cors points there; owned; NULL: none */
+	unsigned int
+		refusal_status;    /* with which the request is answered when its body is through; 0: none */
+	const char *refusal;       /* static */
+	struct push_response head; /* what each of its answers has */
+	char *origin;              /* head.cors points there; owned; NULL: none */
 	struct push_trace parent;
 	struct push_buf key, body;
 	uint64_t started_us;

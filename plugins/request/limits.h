@@ -1,14 +1,16 @@
 /*
- * limits.h - the fixed limits of a request, on every wire, with their units, their reasons and what happens there.
+ * limits.h - the fixed limits of a request, on every wire, with their units, their reasons and what happens
+ * there.
  */
 #ifndef PUSH_REQUEST_LIMITS_H
 #define PUSH_REQUEST_LIMITS_H
 
-/* The longest head of a request; longer ones are answered with 431.  What proxies and browsers send is below. */
+/* The longest head of a request; longer ones are answered with 431.  What proxies and browsers send is below.
+ */
 #define PUSH_HEAD_BYTES_MAX 16384
 
-/* A body of which nothing comes for so long is answered with 408, and so is one that takes longer than the total.
- * Below lws' own 5 s, which close without a word. */
+/* A body of which nothing comes for so long is answered with 408, and so is one that takes longer than the
+ * total. Below lws' own 5 s, which close without a word. */
 #define PUSH_BODY_STALL_US 4000000ull
 #define PUSH_BODY_TOTAL_US 30000000ull
 

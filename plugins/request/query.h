@@ -2,8 +2,8 @@
  * query.h - the arguments of a request's query (WHATWG URL, 5.1 "application/x-www-form-urlencoded parsing").
  *
  * `&` parts arguments, and so does `;` (HTML 4.01, B.2.2), since lws reads queries that way and shows them to
- * nobody as they were; `=` ends a name, `+` is a space, and `%41` is a byte.  Names are compared as they are sent:
- * no client escapes the letters of `channels`.
+ * nobody as they were; `=` ends a name, `+` is a space, and `%41` is a byte.  Names are compared as they are
+ * sent: no client escapes the letters of `channels`.
  */
 #ifndef PUSH_REQUEST_QUERY_H
 #define PUSH_REQUEST_QUERY_H

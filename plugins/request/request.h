@@ -46,12 +46,12 @@ struct push_request {
 #define X(member, name) struct push_str member;
 	PUSH_REQUEST_FIELD_MAP(X)
 #undef X
-	bool wants_websocket;   /* Upgrade: websocket, named by Connection, in a request that can be upgraded */
-	bool has_body;          /* bytes follow that are no request */
-	bool has_length;        /* and their number is known: */
-	uint64_t length;        /* 0 without has_length */
-	bool awaits_continue;   /* Expect: 100-continue, and the body has not come yet (RFC 9110, 10.1.1) */
-	bool is_http_2;         /* whose WebSockets have neither version nor key (RFC 8441, 5) */
+	bool wants_websocket; /* Upgrade: websocket, named by Connection, in a request that can be upgraded */
+	bool has_body;        /* bytes follow that are no request */
+	bool has_length;      /* and their number is known: */
+	uint64_t length;      /* 0 without has_length */
+	bool awaits_continue; /* Expect: 100-continue, and the body has not come yet (RFC 9110, 10.1.1) */
+	bool is_http_2;       /* whose WebSockets have neither version nor key (RFC 8441, 5) */
 	bool may_have_been_cut; /* the wire loses headers that it does not know (lws over HTTP/2) */
 };
 

@@ -6,8 +6,8 @@
 #include "request/limits.h"
 #include "request/response.h"
 
-/* What a page of another origin may send.  The last three (W3C Trace Context, Baggage) are added by browser agents, also
- * if nothing is traced here. */
+/* What a page of another origin may send.  The last three (W3C Trace Context, Baggage) are added by browser
+ * agents, also if nothing is traced here. */
 #define ALLOWED_HEADERS                                                                                      \
 	"Content-Type, Authorization, Cache-Control, Last-Event-ID, Idempotency-Key, traceparent, "          \
 	"tracestate, baggage"
@@ -91,6 +91,7 @@ push_response_keep(const struct push_response *response)
 	if (origin)
 		kept->response.cors.allow_origin = memcpy(kept->texts, origin, origin_size);
 	if (body_size)
-		kept->response.body.bytes = memcpy(kept->texts + origin_size, response->body.bytes, body_size);
+		kept->response.body.bytes =
+			memcpy(kept->texts + origin_size, response->body.bytes, body_size);
 	return kept;
 }

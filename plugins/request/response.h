@@ -1,8 +1,8 @@
 /*
  * response.h - what an answer says, whichever wire it goes over.
  *
- * A wire adds what is its own: the status line, the length or the coding of the body, what the vhost's configuration
- * adds, and over HTTP/1.x `connection:`.
+ * A wire adds what is its own: the status line, the length or the coding of the body, what the vhost's
+ * configuration adds, and over HTTP/1.x `connection:`.
  */
 #ifndef PUSH_REQUEST_RESPONSE_H
 #define PUSH_REQUEST_RESPONSE_H
@@ -18,15 +18,15 @@ struct push_response {
 	unsigned int status;
 	const char *content_type; /* of `body`, or of what follows; NULL: the answer has no body (204, 101) */
 	struct push_str body;
-	const char *allow;      /* a 405, and OPTIONS: the methods of the path */
-	bool is_preflight;      /* the methods and headers that pages may send */
+	const char *allow; /* a 405, and OPTIONS: the methods of the path */
+	bool is_preflight; /* the methods and headers that pages may send */
 	struct push_cors cors;
-	bool retries;   /* the client may try again soon */
-	bool no_store;  /* no cache may keep it */
-	bool is_stream; /* events that do not end: no proxy may hold them back */
-	bool upgrades;  /* 426: to what (RFC 9110, 15.5.22; RFC 6455, 4.4) */
+	bool retries;    /* the client may try again soon */
+	bool no_store;   /* no cache may keep it */
+	bool is_stream;  /* events that do not end: no proxy may hold them back */
+	bool upgrades;   /* 426: to what (RFC 9110, 15.5.22; RFC 6455, 4.4) */
 	bool is_chunked; /* what follows its head comes in chunks, which the wire has made */
-	bool closes;    /* the connection cannot be used again, or is not to be */
+	bool closes;     /* the connection cannot be used again, or is not to be */
 };
 
 /* push_status_words - "Not Found"; "" for a status that is not used. */

@@ -6,8 +6,9 @@
  *   /sse/messages/TOKEN    POST a change of that stream's channels, OPTIONS
  *   /ws/messages           GET with an upgrade: a WebSocket
  *
- * The paths are where the vhost's mounts are; the first three are whatever is mounted to push-http and push-sse.  The
- * last one belongs to the vhost's default protocol, which also gets every path that nothing is mounted to.
+ * The paths are where the vhost's mounts are; the first three are whatever is mounted to push-http and
+ * push-sse.  The last one belongs to the vhost's default protocol, which also gets every path that nothing is
+ * mounted to.
  */
 #include <stdio.h>
 #include <string.h>
@@ -114,7 +115,8 @@ messages(struct push_exchange *x, const struct push_request *request)
 	} else {
 		x->verb = EXCHANGE_PUBLISH; /* counted as one that failed */
 		if (reads)
-			wrong_method(x, request, "GET, HEAD, POST, OPTIONS", "method not allowed, use GET or POST");
+			wrong_method(x, request, "GET, HEAD, POST, OPTIONS",
+				"method not allowed, use GET or POST");
 		else
 			wrong_method(x, request, "POST, OPTIONS",
 				is_get ? "method not allowed, use POST; " PUSH_PATH_SUBSCRIBE_HINT
@@ -222,11 +224,12 @@ open_socket(struct push_exchange *x, const struct push_request *request)
 {
 	struct push_response head = {.status = 101};
 	struct push_subscription subscription;
-	enum push_status status = push_subscription_read(&subscription, request, PUSH_ENCODING_WS,
-		x->ops->options(x->broker), &subscription.refusal);
+	enum push_status status = push_subscription_read(
+		&subscription, request, PUSH_ENCODING_WS, x->ops->options(x->broker), &subscription.refusal);
 
 	if (status == PUSH_OUT_OF_MEMORY)
-		snprintf(subscription.refusal.text, sizeof(subscription.refusal.text), "%s", push_status_text(status));
+		snprintf(subscription.refusal.text, sizeof(subscription.refusal.text), "%s",
+			push_status_text(status));
 	subscription.is_put_off = status == PUSH_OUT_OF_MEMORY;
 	status = x->wire->subscribe(x->owner, &head, &subscription);
 	push_subscription_fini(&subscription);

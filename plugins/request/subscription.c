@@ -35,8 +35,9 @@ read_acks(struct push_subscription *subscription, const struct push_request *req
 }
 
 /*
- * The header counts more than the query: a browser repeats the query as it was, and puts the newest id into the
- * header (WHATWG HTML, 9.2.4).  An id that is none, or too long, is an id all the same, and is answered with a gap.
+ * The header counts more than the query: a browser repeats the query as it was, and puts the newest id into
+ * the header (WHATWG HTML, 9.2.4).  An id that is none, or too long, is an id all the same, and is answered
+ * with a gap.
  */
 static void
 read_last_id(struct push_subscription *subscription, const struct push_request *request)
@@ -56,7 +57,8 @@ read_last_id(struct push_subscription *subscription, const struct push_request *
 }
 
 static enum push_status
-read_control(struct push_subscription *subscription, const struct push_request *request, struct push_error *error)
+read_control(
+	struct push_subscription *subscription, const struct push_request *request, struct push_error *error)
 {
 	static const char yes[] = "true";
 	struct push_buf buf;
@@ -91,7 +93,8 @@ push_subscription_read(struct push_subscription *subscription, const struct push
 	default: return PUSH_OUT_OF_MEMORY; /* it fits into the head, so that it fits into the buffer */
 	}
 	status = push_channels_parse(&subscription->channels,
-		subscription->list.bytes ? subscription->list.bytes : "", subscription->list.size, options, error);
+		subscription->list.bytes ? subscription->list.bytes : "", subscription->list.size, options,
+		error);
 	if (status != PUSH_OK)
 		return status == PUSH_OUT_OF_MEMORY ? status : PUSH_INVALID;
 	read_last_id(subscription, request);

@@ -3,8 +3,9 @@
  *
  *   ?channels=a,b [&last_event_id=ID] [&acks=true] [&client=NAME] [&control=true]
  *
- * The same for both kinds of stream and on every wire; only how a refusal reaches the client differs: an HTTP error
- * for an event stream, an error and a Close frame for a WebSocket, whose handshake a browser shows to nobody.
+ * The same for both kinds of stream and on every wire; only how a refusal reaches the client differs: an HTTP
+ * error for an event stream, an error and a Close frame for a WebSocket, whose handshake a browser shows to
+ * nobody.
  */
 #ifndef PUSH_REQUEST_SUBSCRIPTION_H
 #define PUSH_REQUEST_SUBSCRIPTION_H
@@ -28,8 +29,8 @@ struct push_subscription {
 /*
  * push_subscription_read - read a request's arguments.
  *
- * The caller calls push_subscription_fini(), whatever is returned.  Errors: PUSH_INVALID with a line for the client
- * in `error`, PUSH_OUT_OF_MEMORY.
+ * The caller calls push_subscription_fini(), whatever is returned.  Errors: PUSH_INVALID with a line for the
+ * client in `error`, PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
 push_subscription_read(struct push_subscription *subscription, const struct push_request *request,
@@ -38,8 +39,8 @@ push_subscription_read(struct push_subscription *subscription, const struct push
 /*
  * push_subscription_apply - give a new subscriber its channels and where it begins; the caller starts it.
  *
- * Errors: as push_subscriber_subscribe() and push_subscriber_resume(); the caller destroys the subscriber then, or
- * refuses it with push_channels_join_error().
+ * Errors: as push_subscriber_subscribe() and push_subscriber_resume(); the caller destroys the subscriber
+ * then, or refuses it with push_channels_join_error().
  */
 enum push_status PUSH_MUST_USE
 push_subscription_apply(const struct push_subscription *subscription, const struct push_broker_ops *ops,

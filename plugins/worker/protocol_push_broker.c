@@ -1,6 +1,7 @@
 /*
- * protocol_push_broker.c - where a worker is put together: broker, engine, direct sockets and log, as an lws protocol
- * plugin.  Its options come from the vhost, its wake-ups from lws' event loop.  No other file makes one part know another.
+ * protocol_push_broker.c - where a worker is put together: broker, engine, direct sockets and log, as an lws
+ * protocol plugin.  Its options come from the vhost, its wake-ups from lws' event loop.  No other file makes
+ * one part know another.
  *
  * Five things make it run, and no timer of lws': on libuv they count milliseconds and spin for what is left
  * below one, which took 4 % of a core at a tick every 10 ms, and doubled the p99 of latencies.
@@ -535,8 +536,11 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	}
 
 	self->link.broker = push_broker_create(&options,
-		&(struct push_broker_host){
-			.wake = wake, .drained = drained, .log = log_line, .context = self, .create_engine = create_engine},
+		&(struct push_broker_host){.wake = wake,
+			.drained = drained,
+			.log = log_line,
+			.context = self,
+			.create_engine = create_engine},
 		&error);
 	if (!self->link.broker)
 		return refuse_options(self, error.text);

@@ -68,7 +68,8 @@ on_file_sent(struct lws *wsi)
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
-/* Of every request, before lws looks whose it is.  lws 4.3 reads no chunks: it would take them for the next request. */
+/* Of every request, before lws looks whose it is.  lws 4.3 reads no chunks: it would take them for the next
+ * request. */
 static int
 on_request(struct lws *wsi)
 {

@@ -10,8 +10,11 @@
 static bool
 refuse(struct lws *wsi, unsigned int status, const char *text, struct push_cors cors)
 {
-	const struct push_response response = {
-		.status = status, .cors = cors, .retries = status == 503, .upgrades = status == 426, .closes = true};
+	const struct push_response response = {.status = status,
+		.cors = cors,
+		.retries = status == 503,
+		.upgrades = status == 426,
+		.closes = true};
 
 	(void)push_reply_error(wsi, response, text);
 	return false;
@@ -56,7 +59,8 @@ subscribe(struct push_connection *connection, const struct push_request *request
 	bool is_refused = status == PUSH_INVALID;
 
 	if (status == PUSH_OK)
-		status = push_subscription_apply(&subscription, ops, connection->broker, connection->subscriber);
+		status = push_subscription_apply(
+			&subscription, ops, connection->broker, connection->subscriber);
 	push_subscription_fini(&subscription);
 	if (is_refused)
 		ops->subscriber_refuse(connection->subscriber, error.text);
@@ -120,8 +124,8 @@ ws_conn_receive(struct push_connection *connection, const char *bytes, size_t si
 }
 
 /*
- * This protocol is the vhost's default, so that clients need no subprotocol, and with that it gets every request that no
- * mount serves.
+ * This protocol is the vhost's default, so that clients need no subprotocol, and with that it gets every
+ * request that no mount serves.
  */
 int
 ws_conn_plain_request(struct lws *wsi, struct push_http_session *session, const char *rest)

@@ -20,13 +20,13 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const pieces[] = {"POST ", "GET ", "HEAD ", "OPTIONS ", "http://a.b", "https://", "PRI * HTTP/2.0\r\n\r\n",
-	"/messages", "/", "?channels=", "&channels=", "%2C", "%41", "%", "#", " HTTP/1.1\r\n",
-	" HTTP/1.0\r\n", " HTTP/9.9\r\n", "Host: ", "host:", "Content-Length: ", "Content-Length: 5\r\n",
-	"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip, chunked\r\n",
-	"Transfer-Encoding: gzip\r\n", "Content-Type: application/json\r\n",
-	"Authorization: ", "Origin: ", "Expect: 100-continue\r\n", "Upgrade: websocket\r\n",
-	"Connection: Upgrade\r\n", "Connection: keep-alive, close\r\n",
+static const char *const pieces[] = {"POST ", "GET ", "HEAD ", "OPTIONS ", "http://a.b", "https://",
+	"PRI * HTTP/2.0\r\n\r\n", "/messages", "/", "?channels=", "&channels=", "%2C", "%41", "%", "#",
+	" HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/9.9\r\n",
+	"Host: ", "host:", "Content-Length: ", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n",
+	"Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: gzip\r\n",
+	"Content-Type: application/json\r\n", "Authorization: ", "Origin: ", "Expect: 100-continue\r\n",
+	"Upgrade: websocket\r\n", "Connection: Upgrade\r\n", "Connection: keep-alive, close\r\n",
 	"Sec-WebSocket-Key: ", "Sec-WebSocket-Version: 13\r\n", "Sec-WebSocket-Protocol: a,push-ws , b\r\n",
 	"X-Long: ", "\r\n", "\r\n\r\n", "\n", "\r", "\n\n", " ", "\t", "\r\n ", "\r\n\t", " :", ":", ",",
 	"5\r\nhello\r\n", "0\r\n\r\n", "0\r\nTrailer: x\r\n\r\n", "5;ext=\"a\"\r\n", "FFFFFFFFFFFFFFFF\r\n",
@@ -77,8 +77,8 @@ check_head(const struct push_head *head, const char *bytes)
 	PUSH_REQUEST_FIELD_MAP(X)
 #undef X
 	PUSH_ASSERT(head->request.path.size > 0);
-	PUSH_ASSERT(
-		!(head->chunked && head->request.has_length)); /* which of the two another server would believe? */
+	PUSH_ASSERT(!(head->chunked &&
+		      head->request.has_length)); /* which of the two another server would believe? */
 	PUSH_ASSERT(head->request.has_length || !head->request.length);
 }
 
@@ -107,7 +107,8 @@ check_cuts(const struct push_head *head, const char *bytes)
 	PUSH_ASSERT(read_copy(&other, bytes, head->size) == PUSH_HEAD_WHOLE);
 	PUSH_ASSERT(other.size == head->size && other.request.length == head->request.length &&
 		    other.request.method == head->request.method && other.chunked == head->chunked &&
-		    other.keep_alive == head->keep_alive && other.request.path.size == head->request.path.size);
+		    other.keep_alive == head->keep_alive &&
+		    other.request.path.size == head->request.path.size);
 }
 
 static void

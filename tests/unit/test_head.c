@@ -125,7 +125,8 @@ what_can_be_read_in_two_ways_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
-		if (read_text(&head, rows[i].text) != PUSH_HEAD_BAD || head.status != rows[i].status || !head.error.text[0])
+		if (read_text(&head, rows[i].text) != PUSH_HEAD_BAD || head.status != rows[i].status ||
+			!head.error.text[0])
 			fail_msg("not %u but %u: %s", rows[i].status, head.status, rows[i].text);
 }
 
@@ -175,8 +176,10 @@ a_websocket_is_asked_for_by_get_and_a_connection_that_names_the_upgrade(void **s
 		const char *text;
 	} rows[] = {
 		{true, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
-		{true, "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, upgrade\r\nUpgrade: h2c, WebSocket\r\n\r\n"},
-		{true, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n\r\n"},
+		{true, "GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, upgrade\r\nUpgrade: h2c, "
+		       "WebSocket\r\n\r\n"},
+		{true, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: "
+		       "websocket\r\n\r\n"},
 		{false, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"},
 		{false, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n"},
 		{false, "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},

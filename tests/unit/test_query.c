@@ -64,7 +64,8 @@ values_over_the_limit_are_told_apart(void **state)
 
 	(void)state;
 	push_buf_init(&to, 9);
-	assert_int_equal(push_query_values((struct push_str){text, sizeof(text) - 1}, "channels", &to), PUSH_QUERY_LONG);
+	assert_int_equal(push_query_values((struct push_str){text, sizeof(text) - 1}, "channels", &to),
+		PUSH_QUERY_LONG);
 	push_buf_fini(&to);
 }
 
@@ -87,7 +88,7 @@ what_was_read_last_has_several_names(void **state)
 		{"last_event_id=0.a.1&channels=a&lastEventId=0.a.2", "0.a.2"},
 		{"last_event_id=0.a.1&lastEventId=", "0.a.1"},
 		{"lastEventId=", ""},
-		
+
 		{"lastEventId=a=b", "a=b"},
 		{"lastEventId", ""},
 		{"lastEventIds=1", NULL},
@@ -103,7 +104,8 @@ what_was_read_last_has_several_names(void **state)
 		struct push_buf to;
 
 		push_buf_init(&to, 100);
-		assert_int_equal(push_query_last_id(query, &to), rows[i].id ? PUSH_QUERY_FOUND : PUSH_QUERY_NONE);
+		assert_int_equal(
+			push_query_last_id(query, &to), rows[i].id ? PUSH_QUERY_FOUND : PUSH_QUERY_NONE);
 		if (rows[i].id) {
 			assert_int_equal(to.size, strlen(rows[i].id));
 			assert_memory_equal(to.size ? to.bytes : "", rows[i].id, to.size);

@@ -60,7 +60,8 @@ a_key_that_is_too_long_is_none(void **state)
 static void
 the_route_that_was_not_used_for_longest_makes_room(void **state)
 {
-	const struct push_claim claim = {.place = PUSH_PLACE_EVENTS, .rest_size = 3, .extra = "x-a: b\r\n", .extra_size = 8};
+	const struct push_claim claim = {
+		.place = PUSH_PLACE_EVENTS, .rest_size = 3, .extra = "x-a: b\r\n", .extra_size = 8};
 	struct push_routes routes;
 	struct push_route_key keys[PUSH_ROUTES_MAX + 1];
 	struct push_route *used;

@@ -100,28 +100,36 @@ struct fleet {
 };
 
 /* fleet_init - `count` subscribers of which number i listens to first_channel + i mod channel_count. */
-int fleet_init(struct fleet *fleet, struct loop *loop, const struct options *options,
+int
+fleet_init(struct fleet *fleet, struct loop *loop, const struct options *options,
 	const struct payload *payload, struct streams *streams, const struct target *target, size_t count);
 
 /* fleet_fini - close all that are open. */
-void fleet_fini(struct fleet *fleet);
+void
+fleet_fini(struct fleet *fleet);
 
 /* fleet_pump - after each turn: begin as many connections as may be under way. */
-void fleet_pump(struct fleet *fleet, uint64_t now_ns);
+void
+fleet_pump(struct fleet *fleet, uint64_t now_ns);
 
 /* fleet_is_connected - whether every connection has come about or failed. */
-bool fleet_is_connected(const struct fleet *fleet);
+bool
+fleet_is_connected(const struct fleet *fleet);
 
 /* fleet_give_up - fail those that are still connecting. */
-void fleet_give_up(struct fleet *fleet);
+void
+fleet_give_up(struct fleet *fleet);
 
 /* fleet_stall - stop to read, or go on. */
-void fleet_stall(struct fleet *fleet, bool is_stalled);
+void
+fleet_stall(struct fleet *fleet, bool is_stalled);
 
 /* fleet_verify - compare what came with what was sent: counts.lost, .other_order, .unverified. */
-void fleet_verify(struct fleet *fleet);
+void
+fleet_verify(struct fleet *fleet);
 
 /* fleet_failed - remember the first error, for a person. */
-void fleet_failed(struct fleet *fleet, const char *what, const char *detail, size_t detail_size);
+void
+fleet_failed(struct fleet *fleet, const char *what, const char *detail, size_t detail_size);
 
 #endif

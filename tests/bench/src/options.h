@@ -40,9 +40,11 @@ struct options {
  *
  * Ends the program after --help (0) and after an error (2), which it names.
  */
-void options_parse(struct options *ret_options, int argc, char **argv);
+void
+options_parse(struct options *ret_options, int argc, char **argv);
 
 /* options_transport_text - how people call it. */
-const char *options_transport_text(const struct options *options);
+const char *
+options_transport_text(const struct options *options);
 
 #endif

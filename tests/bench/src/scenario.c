@@ -206,7 +206,8 @@ prepare(struct scenario *scenario, struct options *options)
 	if (error)
 		return cannot("--target", options->target, error);
 	scenario->publish_target = scenario->target;
-	error = *options->publish_target ? net_resolve(options->publish_target, &scenario->publish_target) : NULL;
+	error = *options->publish_target ? net_resolve(options->publish_target, &scenario->publish_target)
+					 : NULL;
 	if (error)
 		return cannot("--publish-target", options->publish_target, error);
 	if (options->server_pid && process_list_parse(options->server_pid, &scenario->server))
