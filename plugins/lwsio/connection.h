@@ -7,9 +7,9 @@
  *          for nothing that is needed here.  When the kernel takes only a part, lws is given the rest of the
  *          frame that was begun, since lws may answer a PING at any time and a PONG must not land inside it.
  *   copied lws_write() of many frames at once, raw, so that a burst makes one TLS record; likewise for an
- * event stream of HTTP/1.0, which has no chunks (core/sse.h). mux    a stream of HTTP/2.  lws frames each
- * piece itself, only in the writeable callback, as far as the peer's window allows; a WebSocket's frames are
- * taken apart again for it.
+ *          event stream of HTTP/1.0, which has no chunks (core/sse.h).
+ *   mux    a stream of HTTP/2.  lws frames each piece itself, only in the writeable callback, as far as the
+ *          peer's window allows; a WebSocket's frames are taken apart again for it.
  */
 #ifndef PUSH_LWSIO_CONNECTION_H
 #define PUSH_LWSIO_CONNECTION_H
