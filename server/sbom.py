@@ -110,7 +110,7 @@ def linked_packages(deps):
 
 
 def own_files(root):
-    for pattern in ("usr/bin/*", "usr/lib/push/**/*.so", "usr/lib/libwebsockets.so.*"):
+    for pattern in ("usr/bin/*", "usr/lib/push/pushload", "usr/lib/push/**/*.so", "usr/lib/libwebsockets.so.*"):
         yield from (file_component(root, path) for path in sorted(root.glob(pattern)))
 
 
