@@ -173,6 +173,7 @@ advance_lines(struct push_exchange *x)
 	struct push_buf *ready = x->ops->lines_answers(x->lines);
 	struct push_response head = x->head;
 
+	PUSH_ASSERT(x->wire->begin); /* else there would be no stream (begin_lines) */
 	if (!x->has_begun && (ready->size || is_over)) {
 		head.status = 202;
 		head.content_type = "application/x-ndjson";
