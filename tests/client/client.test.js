@@ -240,8 +240,8 @@ describe('a move', () => {
 		await shortLived.publish(plain, 'last');
 		await until(() => client.of(plain).includes('last'));
 		const {length} = client.of(plain);
+		assert.ok(length > 1); // the first probe, which only the old connection can bring, came late
 		assert.deepEqual(client.of(plain), [...Array(length - 1).fill('probe'), 'last']);
-		assert.ok(length > 2);
 	});
 
 	it('knows the copies that the new connection brings late', async () => {

@@ -109,8 +109,8 @@ class TracedServer(Server):
         self.trace = trace
         super().__init__(**env)
 
-    def _command(self, arguments):
-        return ["strace", "-D", "-f", "-qq", "-o", self.trace, *super()._command(arguments)]
+    def command(self, arguments=()):
+        return ["strace", "-D", "-f", "-qq", "-o", self.trace, *super().command(arguments)]
 
 
 def use_all_of_it(server, redis):
