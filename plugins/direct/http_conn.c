@@ -500,7 +500,11 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
 	if (push_exchange_is_lines(conn->exchange))
 		become_publisher(conn); /* it has much to say */
-	if (conn->source.fd >= 0)
+	if (conn->source.fd < 0)
+		return;
+	if (push_exchange_state(conn->exchange) == PUSH_EXCHANGE_BODY)
+		conn->state = CONN_BODY; /* and its time begins when what is there of it is read */
+	else
 		follow(conn);
 }
 
