@@ -1,14 +1,9 @@
 /* protocol_push_ws.c - WebSocket subscribers, as an lws protocol plugin.  All decisions are in ws_conn.c. */
-#include <string.h>
-
 #include "lwsio/plugin.h"
 #include "lwsio/request.h"
 #include "lwsio/upgrade.h"
 #include "ws/subprotocol.h"
 #include "ws/ws_conn.h"
-
-/* Of a Content-Length that is not 0 it does not matter what it is. */
-#define LENGTH_BYTES_MAX 4
 
 static int
 on_open(struct lws *wsi, struct push_http_session *session)
@@ -73,30 +68,15 @@ on_file_sent(struct lws *wsi)
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
-static int
-refuse(struct lws *wsi, unsigned int status, const char *text)
-{
-	(void)push_reply_error(wsi, (struct push_response){.status = status, .closes = true}, text);
-	return -1;
-}
-
-/* Of every request, before lws looks whose it is.  lws 4.3 reads no chunks, and no body of a method that should have
- * none: it would take them for the next request. */
+/* Of every request, before lws looks whose it is.  lws 4.3 reads no chunks: it would take them for the next request. */
 static int
 on_request(struct lws *wsi)
 {
-	enum push_method method = push_request_method(wsi);
-	char length[LENGTH_BYTES_MAX];
-
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
-		return refuse(wsi, 411, "a chunked body is not accepted, send Content-Length");
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0 || method == PUSH_METHOD_POST ||
-		method == PUSH_METHOD_OTHER || lws_get_network_wsi(wsi) != wsi)
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) <= 0)
 		return 0;
-	if (push_request_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)) &&
-		!strcmp(length, "0"))
-		return 0;
-	return refuse(wsi, 400, "a body is not accepted with this method here");
+	(void)push_reply_error(wsi, (struct push_response){.status = 411, .closes = true},
+		"a chunked body is not accepted, send Content-Length");
+	return -1;
 }
 
 static int
