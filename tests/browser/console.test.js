@@ -69,7 +69,7 @@ for (const transport of ['ws', 'sse']) {
 			const console = await open({transport});
 
 			await console.state('Connected');
-			await console.page.getByLabel('Channels', {exact: true}).fill('a,,b');
+			await console.page.locator('#channels').fill('a,,b');
 			await console.page.getByRole('button', {name: 'Subscribe'}).click();
 			await console.state('Refused');
 			await console.page.getByText(`The server says: ${error}`).waitFor();
@@ -120,12 +120,12 @@ describe('the console', () => {
 	it('keeps channels and transport in its address, so that a link can be shared', async () => {
 		const console = await open();
 
-		await console.page.getByLabel('Channels', {exact: true}).fill('orders, a/b');
-		await console.page.getByLabel('Channels', {exact: true}).press('Enter');
+		await console.page.locator('#channels').fill('orders, a/b');
+		await console.page.locator('#channels').press('Enter');
 		await console.page.waitForURL('**/#channels=orders,a%2Fb&transport=ws');
 		await console.page.goto(`${server.origin}/#channels=x%20y&transport=sse`);
 		await console.page.getByText(/^EventSource, for /).waitFor();
-		assert.equal(await console.page.getByLabel('Channels', {exact: true}).inputValue(), 'x y');
+		assert.equal(await console.page.locator('#channels').inputValue(), 'x y');
 	});
 
 	it('disconnects when told to, and leaves no subscriber behind', async () => {
