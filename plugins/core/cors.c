@@ -127,17 +127,6 @@ push_cors_answer(const char *allowed, const char *origin)
 		.allow_origin = is_named ? origin : NULL, .allows_credentials = is_named, .varies = true};
 }
 
-void
-push_cors_append(struct push_buf *to, const struct push_cors *cors)
-{
-	if (cors->allow_origin)
-		push_buf_printf(to, "access-control-allow-origin: %s\r\n", cors->allow_origin);
-	if (cors->allows_credentials)
-		push_buf_append_text(to, "access-control-allow-credentials: true\r\n");
-	if (cors->varies)
-		push_buf_append_text(to, "vary: Origin\r\n");
-}
-
 /* RFC 3986, 3.1. */
 static bool
 is_scheme(struct part text)

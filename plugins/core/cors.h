@@ -45,8 +45,4 @@ struct push_cors {
 struct push_cors
 push_cors_answer(const char *allowed, const char *origin);
 
-/* push_cors_append - these headers as lines, each with CRLF. */
-void
-push_cors_append(struct push_buf *to, const struct push_cors *cors);
-
 #endif

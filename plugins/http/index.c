@@ -7,7 +7,9 @@
 #include "core/paths.h"
 #include "http/index.h"
 #include "lwsio/find_broker.h"
+#include "lwsio/head.h"
 #include "lwsio/request.h"
+#include "request/query.h"
 
 #define INDEX_BYTES_MAX  8192
 #define METERS_BYTES_MAX (64 * 1024)
@@ -187,6 +189,8 @@ int
 index_meter(struct lws *wsi, struct push_broker_link *link, const char *name)
 {
 	struct push_buf text, body, tags;
+	struct push_lws_head head;
+	struct push_error error;
 	bool found;
 	int result;
 
@@ -194,7 +198,9 @@ index_meter(struct lws *wsi, struct push_broker_link *link, const char *name)
 		return result;
 	push_buf_init(&body, METERS_BYTES_MAX);
 	push_buf_init(&tags, PUSH_QUERY_BYTES_MAX);
-	(void)push_request_query(wsi, "tag", &tags);
+	/* whatever else is wrong with the head: here only its query is asked for */
+	(void)push_lws_head_read(&head, wsi, PUSH_PLACE_NONE, "", &error);
+	(void)push_query_values(head.request.query, "tag", &tags);
 	found = push_meters_get(text.bytes, text.size, name, &tags, &body);
 	push_buf_fini(&text);
 	push_buf_fini(&tags);

@@ -91,28 +91,6 @@ push_request_takes_chunks(struct lws *wsi)
 	       !strcmp(version, "HTTP/1.1");
 }
 
-bool
-push_request_query(struct lws *wsi, const char *name, struct push_buf *to)
-{
-	char argument[PUSH_QUERY_BYTES_MAX + 1];
-	size_t name_size = strlen(name);
-	bool found = false;
-	int size;
-
-	for (int i = 0; (size = lws_hdr_copy_fragment(
-				 wsi, argument, sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
-		i++) {
-		if ((size_t)size < name_size + 1 || memcmp(argument, name, name_size) ||
-			argument[name_size] != '=')
-			continue;
-		if (found)
-			push_buf_append(to, ",", 1);
-		push_buf_append(to, argument + name_size + 1, (size_t)size - name_size - 1);
-		found = true;
-	}
-	return found;
-}
-
 /*
  * With the headers gone, lws can neither begin the request anew, as it does with one that has come whole, nor
  * take a DATA frame in several reads for more than content-length.

@@ -44,14 +44,6 @@ bool
 push_request_takes_chunks(struct lws *wsi);
 
 /*
- * push_request_query - append the values of all query arguments `name`, percent-decoded, joined by commas.
- *
- * Returns false where the query has none.
- */
-bool
-push_request_query(struct lws *wsi, const char *name, struct push_buf *to);
-
-/*
  * The end of an HTTP/2 stream.
  *
  * lws 4.3 ends the whole connection where a callback for the head of a POST, or for a body that came with it,

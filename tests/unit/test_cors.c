@@ -38,21 +38,6 @@ answers_name_only_the_listed_origins(void **state)
 }
 
 static void
-the_headers_are_lines(void **state)
-{
-	struct push_buf buf;
-	struct push_cors cors = push_cors_answer("https://a.example", "https://a.example");
-
-	(void)state;
-	push_buf_init(&buf, 256);
-	push_cors_append(&buf, &cors);
-	push_buf_append(&buf, "", 1);
-	assert_string_equal(buf.bytes, "access-control-allow-origin: https://a.example\r\n"
-				       "access-control-allow-credentials: true\r\nvary: Origin\r\n");
-	push_buf_fini(&buf);
-}
-
-static void
 pages_of_other_origins_are_not_admitted(void **state)
 {
 	static const struct {
@@ -156,7 +141,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_name_only_the_listed_origins),
-		cmocka_unit_test(the_headers_are_lines),
 		cmocka_unit_test(pages_of_other_origins_are_not_admitted),
 		cmocka_unit_test(an_entry_that_matches_no_page_is_found),
 	};

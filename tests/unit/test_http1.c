@@ -231,10 +231,28 @@ an_answer_that_is_kept_is_the_same(void **state)
 	free(kept);
 }
 
+static void
+the_headers_of_cors_are_lines(void **state)
+{
+	const struct push_response response = {
+		.status = 204, .cors = push_cors_answer("https://a.example", "https://a.example")};
+	const struct push_http1_form form = {.is_head = false};
+	struct push_buf buf;
+
+	(void)state;
+	push_buf_init(&buf, 512);
+	push_http1_answer_append(&buf, &response, &form);
+	push_buf_append(&buf, "", 1);
+	assert_non_null(strstr(buf.bytes, "access-control-allow-origin: https://a.example\r\n"
+					  "access-control-allow-credentials: true\r\nvary: Origin\r\n"));
+	push_buf_fini(&buf);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_headers_of_cors_are_lines),
 		cmocka_unit_test(a_body_is_the_same_wherever_it_is_cut),
 		cmocka_unit_test(malformed_chunks_are_bad_wherever_they_are_cut),
 		cmocka_unit_test(an_answer_has_its_length_and_what_becomes_of_the_connection),
