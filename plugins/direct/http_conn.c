@@ -415,11 +415,9 @@ routed_path(struct push_str path)
 	return path;
 }
 
-enum next { GO_ON, STOP };
-
 /* Well-formed, and not for Push: files, mounts of others, passwords.  lws 4.3 takes no chunks, and no body of
  * methods that have none: what follows would be the next request to it. */
-static enum next
+static void
 leave_to_lws(struct push_http_conn *conn, const struct push_head *head)
 {
 	conn->head = head;
@@ -431,7 +429,6 @@ leave_to_lws(struct push_http_conn *conn, const struct push_head *head)
 	else
 		give_to_lws(conn);
 	conn->head = NULL;
-	return STOP;
 }
 
 /* What may become a stream has nothing before it in the socket, which changes hands. */
@@ -441,28 +438,40 @@ may_be_served(const struct push_route *route, const struct push_head *head, bool
 	return first || head->request.method != PUSH_METHOD_GET || route->place == PUSH_PLACE_PUBLISH;
 }
 
+/* What the route says of the request. */
+static void
+place_request(struct push_request *request, const struct push_route *route, struct push_str routed)
+{
+	size_t mount_size = routed.size - route->rest_size;
+
+	request->place = route->place;
+	request->rest = (struct push_str){request->path.bytes + mount_size, request->path.size - mount_size};
+}
+
 /* Finds conn->route, or begins to look for it.  Returns false if the request is not to be served here and
  * now. */
 static bool
-find_route(struct push_http_conn *conn, const struct push_head *head, bool first)
+find_route(struct push_http_conn *conn, struct push_head *head, bool first)
 {
+	const struct push_str path = routed_path(head->request.path), host = head->request.host;
 	struct push_direct *direct = conn->direct;
 	struct push_route_key key;
-	bool is_plain = !memchr(head->request.path.bytes, '%', head->request.path.size) &&
-			push_route_key_make(&key, &direct->routes, head->request.wants_websocket, conn->port,
-				head->request.host, routed_path(head->request.path));
+	bool is_plain = !memchr(path.bytes, '%', path.size) &&
+			push_route_key_make(
+				&key, &direct->routes, head->request.wants_websocket, conn->port, host, path);
 
 	conn->route = is_plain ? push_routes_find(&direct->routes, &key) : NULL;
-	if (conn->route && may_be_served(conn->route, head, first))
+	if (conn->route && may_be_served(conn->route, head, first)) {
+		place_request(&head->request, conn->route, path);
 		return true;
+	}
 	if (conn->route || !first) {
 		push_route_unref(conn->route);
 		conn->route = NULL;
 		return false;
 	}
-	if (!is_plain || conn->probed ||
-		!direct_probe(direct, conn, &key, head->request.host, routed_path(head->request.path))) {
-		(void)leave_to_lws(conn, head);
+	if (!is_plain || conn->probed || !direct_probe(direct, conn, &key, host, path)) {
+		leave_to_lws(conn, head);
 		return false;
 	}
 	conn->state = CONN_PROBING;
@@ -518,6 +527,8 @@ asks_for_server(const struct push_head *head)
 	return head->request.method == PUSH_METHOD_OPTIONS && path.size == 1;
 }
 
+enum next { GO_ON, STOP };
+
 /*
  * One request at the start of `bytes`.  `*used` is moved past what was taken of them; `first`: nothing before
  * it is still in the socket, so that the connection may change hands.
@@ -547,14 +558,6 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	}
 	if (!asks_for_server(&head) && !find_route(conn, &head, first))
 		return STOP;
-	if (conn->route) {
-		head.request.place = conn->route->place;
-		head.request.rest =
-			(struct push_str){head.request.path.bytes + routed_path(head.request.path).size -
-						  conn->route->rest_size,
-				head.request.path.size - routed_path(head.request.path).size +
-					conn->route->rest_size};
-	}
 	set_low_water(conn, 1);
 	begin_exchange(conn, &head, &parser, size - head.size);
 	if (conn->source.fd < 0)
