@@ -102,6 +102,7 @@ push_exchange_begin(struct push_exchange *x, const struct push_request *request,
 	struct push_error error;
 
 	PUSH_ASSERT(x->state == PUSH_EXCHANGE_ANSWERED);
+	forget(x); /* what the one before has left, however it ended: a stream of lines keeps its Origin */
 	x->verb = verb_of(request);
 	x->refusal_status = 0;
 	x->has_begun = x->wait_written = x->has_key = x->has_parent = false;
