@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
-#include "request/str.h"
+#include "core/str.h"
 #include "direct/limits.h"
 
 /* The longest key; a request with a longer one goes to lws. */

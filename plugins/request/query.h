@@ -9,7 +9,7 @@
 #define PUSH_REQUEST_QUERY_H
 
 #include "core/buf.h"
-#include "request/str.h"
+#include "core/str.h"
 
 enum push_query_result {
 	PUSH_QUERY_NONE,  /* no such argument */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
-#include "request/str.h"
+#include "core/str.h"
 
 enum push_method {
 	PUSH_METHOD_GET,

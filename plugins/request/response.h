@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "core/cors.h"
-#include "request/str.h"
+#include "core/str.h"
 
 /* Unset members are left out.  Texts are borrowed until the function that is given it returns. */
 struct push_response {

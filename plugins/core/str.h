@@ -1,8 +1,8 @@
 /*
  * str.h - a piece of text that lies somewhere else: a part of a request, borrowed and not NUL-terminated.
  */
-#ifndef PUSH_REQUEST_STR_H
-#define PUSH_REQUEST_STR_H
+#ifndef PUSH_CORE_STR_H
+#define PUSH_CORE_STR_H
 
 #include <stdbool.h>
 #include <stddef.h>

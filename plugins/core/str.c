@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "request/str.h"
+#include "str.h"
 
 bool
 push_str_is(struct push_str str, const char *lower_case)

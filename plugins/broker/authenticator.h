@@ -1,0 +1,66 @@
+/*
+ * authenticator.h - who finds out who a client is, as the broker sees it.
+ *
+ * auth/ is one; the composition root makes it and gives it to the broker, so that neither folder knows the
+ * other.  Without one everybody is push_identity_everybody().
+ */
+#ifndef PUSH_BROKER_AUTHENTICATOR_H
+#define PUSH_BROKER_AUTHENTICATOR_H
+
+#include "core/buf.h"
+#include "core/identity.h"
+#include "core/str.h"
+
+/* What a client has shown. */
+enum push_credential_kind {
+	PUSH_CREDENTIAL_NONE,
+	PUSH_CREDENTIAL_BEARER, /* a token or a publish key */
+	PUSH_CREDENTIAL_TOKEN,
+	PUSH_CREDENTIAL_KEY,
+	PUSH_CREDENTIAL_TICKET,
+	PUSH_CREDENTIAL_BROKEN /* something that is none of these: `why` says what is wrong with it */
+};
+
+struct push_credential {
+	enum push_credential_kind kind;
+	struct push_str text; /* a secret: it is in no log, metric, trace or error */
+	const char *why;      /* static */
+};
+
+/* What is asked for with it, as far as an application that is asked may want to know. */
+struct push_asked {
+	enum push_right right;
+	struct push_str method, path, query, origin, host, cookie, authorization;
+	struct push_str channels; /* joined by commas */
+	struct push_str address;  /* of the client, as text */
+};
+
+/* Borrowed until the function that is given it returns. */
+struct push_verdict {
+	unsigned int status; /* 0: this is `identity`; else of HTTP: 401, 403, 429, 503 */
+	const char *code;    /* of WWW-Authenticate (RFC 6750, 3.1): invalid_token, invalid_request; NULL: none */
+	const char *text;    /* for the client */
+	unsigned int retry_after_s;            /* 0: it need not try again */
+	const struct push_identity *identity; /* the caller takes a reference if it keeps it */
+};
+
+/* Called exactly once for each question, maybe before the call that asked returns. */
+typedef void (*push_verdict_fn)(void *context, const struct push_verdict *verdict);
+
+/* All are called with the authenticator, from the event loop's thread; texts are borrowed until the call
+ * returns. */
+struct push_authenticator {
+	/* Who shows this? */
+	void (*identify)(struct push_authenticator *authenticator, const struct push_credential *credential,
+		const struct push_asked *asked, push_verdict_fn done, void *context);
+	/* Make a ticket for the identity: `done` is given its text, or why there is none. */
+	void (*issue_ticket)(struct push_authenticator *authenticator, const struct push_identity *identity,
+		void (*done)(void *context, enum push_status status, const char *ticket, uint64_t expires_in_s),
+		void *context);
+	/* A connection that a ticket has opened has ended: it is good for a reconnect's time. */
+	void (*ticket_used)(struct push_authenticator *authenticator, struct push_str ticket);
+	void (*tick)(struct push_authenticator *authenticator, uint64_t now_us);
+	void (*destroy)(struct push_authenticator *authenticator);
+};
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * identity.h - who a client is, and what it may do: the result of a token, a key or an answer of the
+ * application, which everything behind goes by.
+ *
+ * An identity is made once, then shared and never changed: by the connections of a token, by a publish that
+ * is under way.  It is one allocation with its texts, counted by references.
+ *
+ * Where nothing is configured (push.auth... and push.publish.keys), everybody is push_identity_everybody(),
+ * which may do everything.  A NULL identity may do nothing: who forgets to pass one on lets nobody in.
+ */
+#ifndef PUSH_CORE_IDENTITY_H
+#define PUSH_CORE_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "status.h"
+#include "str.h"
+
+/* X(NAME, word): the word is the claim's, and that of texts and metrics. */
+#define PUSH_RIGHT_MAP(X)                                                                                    \
+	X(SUBSCRIBE, "subscribe")                                                                            \
+	X(PUBLISH, "publish")                                                                                \
+	X(HISTORY, "history")
+
+enum push_right {
+#define X(name, word) PUSH_RIGHT_##name,
+	PUSH_RIGHT_MAP(X)
+#undef X
+		PUSH_RIGHT_COUNT
+};
+
+/* A user's name (a token's `sub`), and a token's id (`jti`), in bytes. */
+#define PUSH_USER_BYTES_MAX     255
+#define PUSH_TOKEN_ID_BYTES_MAX 255
+
+/* Patterns and channels of one identity, and all of their bytes. */
+#define PUSH_IDENTITY_PATTERNS_MAX 256
+#define PUSH_IDENTITY_BYTES_MAX    8192
+
+struct push_identity;
+
+/* While one is made. */
+struct push_identity_builder;
+
+/* What an identity is besides its rights.  Texts are copied; without bytes: there is none. */
+struct push_identity_facts {
+	struct push_str user;     /* `sub`: may be in patterns, and is whom limits and revocations go by */
+	struct push_str token_id; /* `jti` */
+	struct push_str key_name; /* of a publish key, for the operator; else none */
+	uint64_t expires_us;      /* monotonic; UINT64_MAX: never */
+	int64_t issued_s;         /* `iat`, in Unix seconds; INT64_MIN: it does not say */
+};
+
+/* push_identity_build - begin; NULL when memory is out or a text is too long. */
+struct push_identity_builder *
+push_identity_build(const struct push_identity_facts *facts);
+
+/*
+ * push_identity_grant - add a pattern (pattern.h) to a right.
+ *
+ * Errors: PUSH_INVALID, with what is wrong with it in `error`; PUSH_TOO_MANY; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_identity_grant(struct push_identity_builder *builder, enum push_right right, struct push_str pattern,
+	struct push_error *error);
+
+/*
+ * push_identity_grant_template - likewise, of a Mercure topic selector: `*` is everything, else it is the
+ * topic itself, in which `{name}` stands for a run of unreserved characters and percent signs (RFC 6570, 3.2.2),
+ * so that it matches nothing that Mercure would not.
+ */
+enum push_status PUSH_MUST_USE
+push_identity_grant_template(struct push_identity_builder *builder, enum push_right right,
+	struct push_str selector, struct push_error *error);
+
+/* push_identity_add_channel - a channel that its clients are subscribed to without asking; a valid name. */
+enum push_status PUSH_MUST_USE
+push_identity_add_channel(
+	struct push_identity_builder *builder, struct push_str channel, struct push_error *error);
+
+/* push_identity_done - the identity, with one reference; the builder is freed.  NULL when memory is out. */
+struct push_identity *
+push_identity_done(struct push_identity_builder *builder);
+
+/* push_identity_abandon - free a builder; NULL is allowed. */
+void
+push_identity_abandon(struct push_identity_builder *builder);
+
+/* push_identity_everybody - whom everybody is if nobody has to show anything.  Static; ref and unref do
+ * nothing. */
+const struct push_identity *
+push_identity_everybody(void);
+
+/* push_identity_ref - one reference more; NULL is allowed.  Returns `identity`. */
+const struct push_identity *
+push_identity_ref(const struct push_identity *identity);
+
+/* push_identity_unref - one reference less; NULL is allowed. */
+void
+push_identity_unref(const struct push_identity *identity);
+
+/* push_identity_may - whether it has this right for this channel; of NULL never. */
+bool
+push_identity_may(const struct push_identity *identity, enum push_right right, struct push_str channel);
+
+/* push_identity_refusal - say that it has not: `no right to publish to 'news'`. */
+void
+push_identity_refusal(enum push_right right, struct push_str channel, struct push_error *error);
+
+/* push_identity_facts - what it was made of; texts are borrowed from it. */
+struct push_identity_facts
+push_identity_facts(const struct push_identity *identity);
+
+/* push_identity_channels - the channels that its clients are subscribed to, joined by commas; borrowed. */
+struct push_str
+push_identity_channels(const struct push_identity *identity);
+
+/* push_identity_bytes - what it takes, for an account of memory. */
+size_t
+push_identity_bytes(const struct push_identity *identity);
+
+#endif
