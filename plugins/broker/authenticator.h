@@ -38,9 +38,10 @@ struct push_asked {
 /* Borrowed until the function that is given it returns. */
 struct push_verdict {
 	unsigned int status; /* 0: this is `identity`; else of HTTP: 401, 403, 429, 503 */
-	const char *code;    /* of WWW-Authenticate (RFC 6750, 3.1): invalid_token, invalid_request; NULL: none */
-	const char *text;    /* for the client */
-	unsigned int retry_after_s;            /* 0: it need not try again */
+	const char
+		*code; /* of WWW-Authenticate (RFC 6750, 3.1): invalid_token, invalid_request; NULL: none */
+	const char *text;                     /* for the client */
+	unsigned int retry_after_s;           /* 0: it need not try again */
 	const struct push_identity *identity; /* the caller takes a reference if it keeps it */
 };
 
@@ -55,7 +56,8 @@ struct push_authenticator {
 		const struct push_asked *asked, push_verdict_fn done, void *context);
 	/* Make a ticket for the identity: `done` is given its text, or why there is none. */
 	void (*issue_ticket)(struct push_authenticator *authenticator, const struct push_identity *identity,
-		void (*done)(void *context, enum push_status status, const char *ticket, uint64_t expires_in_s),
+		void (*done)(
+			void *context, enum push_status status, const char *ticket, uint64_t expires_in_s),
 		void *context);
 	/* A connection that a ticket has opened has ended: it is good for a reconnect's time. */
 	void (*ticket_used)(struct push_authenticator *authenticator, struct push_str ticket);
