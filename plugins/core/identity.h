@@ -54,7 +54,11 @@ struct push_identity_facts {
 	int64_t issued_s;         /* `iat`, in Unix seconds; INT64_MIN: it does not say */
 };
 
-/* push_identity_build - begin; NULL when memory is out or a text is too long. */
+/*
+ * push_identity_build - begin; NULL when memory is out or a text is too long.
+ *
+ * A user whose name is not well-formed UTF-8, or has a control character, fits no `{sub}`.
+ */
 struct push_identity_builder *
 push_identity_build(const struct push_identity_facts *facts);
 
@@ -67,21 +71,27 @@ enum push_status PUSH_MUST_USE
 push_identity_grant(struct push_identity_builder *builder, enum push_right right, struct push_str pattern,
 	struct push_error *error);
 
-/*
- * push_identity_grant_template - likewise, of a Mercure topic selector: `*` is everything, else it is the
- * topic itself, in which `{name}` stands for a run of unreserved characters and percent signs (RFC 6570, 3.2.2),
- * so that it matches nothing that Mercure would not.
- */
+/* push_identity_grant_template - likewise, of a Mercure topic selector (pattern.h), which so matches nothing
+ * that Mercure would not. */
 enum push_status PUSH_MUST_USE
 push_identity_grant_template(struct push_identity_builder *builder, enum push_right right,
 	struct push_str selector, struct push_error *error);
 
-/* push_identity_add_channel - a channel that its clients are subscribed to without asking; a valid name. */
+/*
+ * push_identity_add_channel - a channel that its clients are subscribed to without asking; it may be
+ * subscribed to, then, whatever the patterns say.
+ *
+ * Errors: as push_identity_grant(), of the name.
+ */
 enum push_status PUSH_MUST_USE
 push_identity_add_channel(
 	struct push_identity_builder *builder, struct push_str channel, struct push_error *error);
 
-/* push_identity_done - the identity, with one reference; the builder is freed.  NULL when memory is out. */
+/*
+ * push_identity_done - the identity, with one reference; the builder is freed.
+ *
+ * NULL when memory is out, or was out at any time before: no identity has less than it was granted.
+ */
 struct push_identity *
 push_identity_done(struct push_identity_builder *builder);
 
@@ -117,6 +127,15 @@ push_identity_facts(const struct push_identity *identity);
 /* push_identity_channels - the channels that its clients are subscribed to, joined by commas; borrowed. */
 struct push_str
 push_identity_channels(const struct push_identity *identity);
+
+/*
+ * push_identity_space - the name space that its idempotency keys, client names and quotas are in; borrowed.
+ *
+ * `u:USER` of a user, `k:NAME` of a publish key, empty of those who are neither, so that no two kinds meet,
+ * whatever a user is called, and that nothing changes where nobody has to show anything.
+ */
+struct push_str
+push_identity_space(const struct push_identity *identity);
 
 /* push_identity_bytes - what it takes, for an account of memory. */
 size_t
