@@ -47,7 +47,8 @@ enum push_place {
 	PUSH_PLACE_NONE,    /* none of Push's plugins' */
 	PUSH_PLACE_PUBLISH, /* push-http's */
 	PUSH_PLACE_EVENTS,  /* push-sse's */
-	PUSH_PLACE_SOCKETS  /* none: the vhost's default protocol, push-ws, has it */
+	PUSH_PLACE_SOCKETS, /* none: the vhost's default protocol, push-ws, has it */
+	PUSH_PLACE_OPERATORS /* push-management's */
 };
 
 /* What lws does with a path, as one of its plugins says it. */

@@ -132,6 +132,8 @@ read_fields(struct push_lws_head *head, struct lws *wsi)
 	request->content_encoding = token(head, wsi, WSI_TOKEN_HTTP_CONTENT_ENCODING);
 	request->origin = token(head, wsi, WSI_TOKEN_ORIGIN);
 	request->expect = is_mux(wsi) ? (struct push_str){NULL, 0} : token(head, wsi, WSI_TOKEN_HTTP_EXPECT);
+	if (request->place == PUSH_PLACE_OPERATORS)
+		request->accept = token(head, wsi, WSI_TOKEN_HTTP_ACCEPT);
 	request->ws_key = token(head, wsi, WSI_TOKEN_KEY);
 	request->ws_version = token(head, wsi, WSI_TOKEN_VERSION);
 	request->last_event_id = custom(head, wsi, "last-event-id:");
@@ -187,6 +189,7 @@ push_lws_head_read(struct push_lws_head *head, struct lws *wsi, enum push_place 
 	request->method = push_request_method(wsi);
 	request->place = place;
 	request->rest = (struct push_str){rest, strlen(rest)};
+	request->is_tls = lws_is_ssl(lws_get_network_wsi(wsi));
 	request->is_http_2 = request->may_have_been_cut = is_mux(wsi);
 	if (lws_http_get_uri_and_method(wsi, &path, &path_size) >= 0)
 		request->path = (struct push_str){path, (size_t)path_size};

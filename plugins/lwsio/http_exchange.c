@@ -146,7 +146,8 @@ create(struct push_http_session *session, struct lws *wsi, struct push_broker_li
 	self->wsi = wsi;
 	self->link = link;
 	self->session = session;
-	self->exchange = push_exchange_create(link->ops, link->broker, &wire, self);
+	self->exchange =
+		push_exchange_create(link ? link->ops : NULL, link ? link->broker : NULL, &wire, self);
 	if (!self->exchange) {
 		free(self);
 		return NULL;
@@ -221,14 +222,28 @@ serve(struct push_http_session *session, struct push_lws_head *head)
 	return settle(session);
 }
 
+/* `link` may be NULL if there are pages. */
+static int
+begin(struct push_http_session *session, struct lws *wsi, struct push_broker_link *link,
+	enum push_place place, const char *rest, const struct push_pages *pages)
+{
+	struct push_lws_head head;
+	struct push_error error;
+	unsigned int status = push_lws_head_read(&head, wsi, place, rest, &error);
+
+	if (status)
+		return push_reply_error(
+			wsi, (struct push_response){.status = status, .closes = true}, error.text);
+	head.request.pages = pages;
+	session->exchange = link || pages ? create(session, wsi, link) : NULL;
+	return session->exchange ? serve(session, &head) : reply_none(wsi, link);
+}
+
 int
 push_http_session_begin(
 	struct push_http_session *session, struct lws *wsi, enum push_place place, const char *rest)
 {
 	struct push_broker_link *link;
-	struct push_lws_head head;
-	struct push_error error;
-	unsigned int status;
 
 	push_http_session_end(session); /* of the last request on this connection */
 	if (push_upgrade_has_tunnel(wsi))
@@ -236,12 +251,19 @@ push_http_session_begin(
 	link = push_find_broker(wsi);
 	if (link && push_claim(wsi, link, place, rest))
 		return -1;
-	status = push_lws_head_read(&head, wsi, place, rest, &error);
-	if (status)
-		return push_reply_error(
-			wsi, (struct push_response){.status = status, .closes = true}, error.text);
-	session->exchange = link ? create(session, wsi, link) : NULL;
-	return session->exchange ? serve(session, &head) : reply_none(wsi, link);
+	return begin(session, wsi, link, place, rest, NULL);
+}
+
+int
+push_http_session_begin_page(
+	struct push_http_session *session, struct lws *wsi, const struct push_page *list, size_t count)
+{
+	struct push_broker_link *link = push_find_broker(wsi);
+	const struct push_pages pages = {list, count, link, link ? NULL : push_find_broker_trouble(wsi)};
+
+	push_http_session_end(session);
+	return push_upgrade_has_tunnel(wsi) ? -1
+					    : begin(session, wsi, link, PUSH_PLACE_OPERATORS, "", &pages);
 }
 
 /* Throws away what comes behind an answer that ends the connection, or the stream. */

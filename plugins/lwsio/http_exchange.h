@@ -15,6 +15,7 @@
 #define PUSH_LWSIO_HTTP_EXCHANGE_H
 
 #include "lwsio/connection.h"
+#include "request/page.h"
 
 /* In a connection's session data. */
 struct push_http_session {
@@ -26,6 +27,11 @@ struct push_http_session {
 int
 push_http_session_begin(
 	struct push_http_session *session, struct lws *wsi, enum push_place place, const char *rest);
+
+/* push_http_session_begin_page - likewise, for what operators see: the pages of this table. */
+int
+push_http_session_begin_page(
+	struct push_http_session *session, struct lws *wsi, const struct push_page *list, size_t count);
 
 /* push_http_session_body - LWS_CALLBACK_HTTP_BODY. */
 int

@@ -24,6 +24,8 @@ refuse_later(struct push_exchange *x, unsigned int status, const char *text)
 static const char *
 too_large(const struct push_exchange *x)
 {
+	if (x->verb == EXCHANGE_PAGE)
+		return "the body is over 16 kB";
 	return x->verb == EXCHANGE_CHANGE ? "the body is over push.client.message.max.size"
 					  : "the body is over push.message.max.size";
 }
@@ -122,6 +124,15 @@ change(struct push_exchange *x, const char *body, size_t size)
 	x->ops->control_request(x->broker, &request, exchange_on_answer, x);
 }
 
+static void
+post_page(struct push_exchange *x, const char *body, size_t size)
+{
+	const struct push_page_call call = {
+		.pages = &x->pages, .body = {body, size}, .answer = exchange_on_answer, .context = x};
+
+	x->page->post(&call);
+}
+
 /* The body is there. */
 static void
 ask(struct push_exchange *x, const char *body, size_t size)
@@ -135,7 +146,9 @@ ask(struct push_exchange *x, const char *body, size_t size)
 		return;
 	}
 	x->state = PUSH_EXCHANGE_ASKED;
-	if (x->verb == EXCHANGE_CHANGE)
+	if (x->verb == EXCHANGE_PAGE)
+		post_page(x, body, size);
+	else if (x->verb == EXCHANGE_CHANGE)
 		change(x, body, size);
 	else
 		publish(x, body, size);
@@ -289,6 +302,23 @@ exchange_begin_change(struct push_exchange *x, const struct push_request *reques
 		refuse_later(x, 415, "Content-Type must be application/json");
 	check_coding(x, request);
 	begin_body(x, request, x->ops->options(x->broker)->client_message_bytes_max);
+}
+
+/* Also since a page in the operator's browser may send any other type than JSON without asking first. */
+void
+exchange_begin_page(struct push_exchange *x, const struct push_request *request, const struct push_page *page)
+{
+	x->verb = EXCHANGE_PAGE;
+	x->page = page;
+	x->pages = *request->pages;
+	if (!x->broker) {
+		refuse_body(x, 503, x->pages.trouble);
+		return;
+	}
+	if (!push_media_type_is_json(request->content_type.bytes, request->content_type.size))
+		refuse_later(x, 415, "Content-Type must be application/json");
+	check_coding(x, request);
+	begin_body(x, request, PUSH_PAGE_BODY_BYTES_MAX);
 }
 
 /* Bodies give way last when memory is short.  Returns false if this one has. */

@@ -33,8 +33,9 @@ push_exchange_create(const struct push_broker_ops *ops, struct push_broker *brok
 	x->owner = owner;
 	x->state = PUSH_EXCHANGE_ANSWERED;
 	push_buf_init(&x->key, PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 1);
-	push_buf_init(&x->body, ops->options(broker)->message_bytes_max);
-	push_buf_charge(&x->body, &ops->memory(broker)->accounts[PUSH_MEMORY_REQUESTS]);
+	push_buf_init(&x->body, 0); /* each body has a limit of its own */
+	if (broker)
+		push_buf_charge(&x->body, &ops->memory(broker)->accounts[PUSH_MEMORY_REQUESTS]);
 	return x;
 }
 
@@ -95,10 +96,25 @@ verb_of(const struct push_request *request)
 											   : EXCHANGE_NONE;
 }
 
+/* Whether a page of this origin may send the request, and what its answer says of it.  What operators see is
+ * not for pages, unless the vhost's own headers say so.  Returns false with a line in `error`. */
+static bool
+check_origin(struct push_exchange *x, const struct push_request *request, struct push_error *error)
+{
+	if (request->pages)
+		return true;
+	if (request->origin.bytes)
+		x->origin = strndup(request->origin.bytes, request->origin.size);
+	x->head.cors = push_cors_answer(x->ops->options(x->broker)->cors_origins, x->origin);
+	/* a preflight asks what a page may do, and does nothing */
+	return request->method == PUSH_METHOD_OPTIONS ||
+	       x->ops->admits_origin(x->broker, request->origin.bytes, request->origin.size,
+		       request->host.bytes, request->host.size, error);
+}
+
 void
 push_exchange_begin(struct push_exchange *x, const struct push_request *request, bool closes)
 {
-	const struct push_options *options = x->ops->options(x->broker);
 	struct push_error error;
 
 	PUSH_ASSERT(x->state == PUSH_EXCHANGE_ANSWERED);
@@ -107,15 +123,10 @@ push_exchange_begin(struct push_exchange *x, const struct push_request *request,
 	x->refusal_status = 0;
 	x->has_begun = x->wait_written = x->has_key = x->has_parent = false;
 	x->body_bytes = 0;
-	x->head = (struct push_response){.closes = closes || x->ops->is_draining(x->broker)};
-	if (request->origin.bytes)
-		x->origin = strndup(request->origin.bytes, request->origin.size);
-	x->head.cors = push_cors_answer(options->cors_origins, x->origin);
+	x->head = (struct push_response){.closes = closes || (x->broker && x->ops->is_draining(x->broker)),
+		.no_store = request->pages};
 	x->in_call = true;
-	/* a preflight asks what a page may do, and does nothing */
-	if (request->method != PUSH_METHOD_OPTIONS &&
-		!x->ops->admits_origin(x->broker, request->origin.bytes, request->origin.size,
-			request->host.bytes, request->host.size, &error)) {
+	if (!check_origin(x, request, &error)) {
 		x->head.closes |= request->has_body;
 		exchange_refuse(x, 403, error.text);
 	} else {

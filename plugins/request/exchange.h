@@ -4,7 +4,7 @@
  *                    push_exchange_begin                                     the broker answers
  *   a head has come ────────┬──▶ BODY ──push_exchange_body──▶ ASKED ───────────────┬──▶ ANSWERED
  *                           │      └── lines: answers while the body comes ────────┤
- *                           ├──▶ ASKED (history)                                   │
+ *                           ├──▶ ASKED (history, a page of operators)              │
  *                           ├──▶ STREAM: the connection is a subscriber's          │
  *                           └──▶ ANSWERED: refused, OPTIONS ───────────────────────┘
  *
@@ -54,7 +54,8 @@ struct push_wire {
 /*
  * push_exchange_create - an exchange for a connection, which it may serve request after request.
  *
- * @ops, @broker, @wire: borrowed.  Returns NULL when memory is out.
+ * @ops, @broker, @wire: borrowed; without a broker (both are NULL) it serves the operators' pages only.
+ * Returns NULL when memory is out.
  */
 struct push_exchange *
 push_exchange_create(const struct push_broker_ops *ops, struct push_broker *broker,

@@ -8,9 +8,17 @@
 #include "core/tokens.h"
 #include "request/exchange.h"
 #include "request/limits.h"
+#include "request/page.h"
 
 /* What is asked of the broker, and so how its answer is counted. */
-enum exchange_verb { EXCHANGE_NONE, EXCHANGE_PUBLISH, EXCHANGE_LINES, EXCHANGE_CHANGE, EXCHANGE_READ };
+enum exchange_verb {
+	EXCHANGE_NONE,
+	EXCHANGE_PUBLISH,
+	EXCHANGE_LINES,
+	EXCHANGE_CHANGE,
+	EXCHANGE_READ,
+	EXCHANGE_PAGE
+};
 
 struct push_exchange {
 	const struct push_broker_ops *ops;
@@ -23,6 +31,8 @@ struct push_exchange {
 	bool wait_written; /* ?wait=written */
 	bool has_key, has_parent;
 	char token[PUSH_TOKEN_BYTES]; /* EXCHANGE_CHANGE: of the stream */
+	const struct push_page *page; /* EXCHANGE_PAGE, and what it is told: */
+	struct push_pages pages;
 	unsigned int
 		refusal_status;    /* with which the request is answered when its body is through; 0: none */
 	const char *refusal;       /* static */
@@ -58,5 +68,13 @@ void
 exchange_begin_change(struct push_exchange *x, const struct push_request *request, struct push_str token);
 void
 exchange_read(struct push_exchange *x, const struct push_request *request);
+
+/* exchange_call_page - a page of operators, by GET; exchange_begin_page - by POST, when the body is there. */
+void
+exchange_call_page(struct push_exchange *x, const struct push_request *request, const struct push_page *page,
+	struct push_str name);
+void
+exchange_begin_page(
+	struct push_exchange *x, const struct push_request *request, const struct push_page *page);
 
 #endif

@@ -14,6 +14,9 @@
 #define PUSH_BODY_STALL_US 4000000ull
 #define PUSH_BODY_TOTAL_US 30000000ull
 
+/* The longest body that operators may send: a list of names. */
+#define PUSH_PAGE_BODY_BYTES_MAX 16384
+
 /* When a refused client is to try again, in seconds (RFC 9110, 10.2.3). */
 #define PUSH_RETRY_AFTER_S 1
 

@@ -1,4 +1,4 @@
-/* read.c - a request for history: its arguments, and the broker's answer to it. */
+/* read.c - what is read: history, with its arguments, and the pages of operators. */
 #include "request/exchange_private.h"
 #include "request/query.h"
 
@@ -29,4 +29,23 @@ exchange_read(struct push_exchange *x, const struct push_request *request)
 	push_buf_fini(&channel);
 	push_buf_fini(&since);
 	push_buf_fini(&limit);
+}
+
+void
+exchange_call_page(struct push_exchange *x, const struct push_request *request, const struct push_page *page,
+	struct push_str name)
+{
+	const struct push_page_call call = {.pages = request->pages,
+		.request = request,
+		.name = name,
+		.answer = exchange_on_answer,
+		.context = x};
+
+	if (!x->broker && !page->without_broker) {
+		exchange_refuse(x, 503, request->pages->trouble);
+		return;
+	}
+	x->verb = EXCHANGE_PAGE;
+	x->state = PUSH_EXCHANGE_ASKED;
+	page->get(&call);
 }

@@ -36,6 +36,8 @@ enum push_method {
 	X(ws_key, "sec-websocket-key")                                                                       \
 	X(ws_version, "sec-websocket-version")
 
+struct push_pages;
+
 /* Borrowed, all of it, from the wire, until the function that is given it returns. */
 struct push_request {
 	enum push_method method;
@@ -46,6 +48,9 @@ struct push_request {
 #define X(member, name) struct push_str member;
 	PUSH_REQUEST_FIELD_MAP(X)
 #undef X
+	struct push_str accept;         /* of PUSH_PLACE_OPERATORS only */
+	bool is_tls;                    /* likewise */
+	const struct push_pages *pages; /* of PUSH_PLACE_OPERATORS: what is there (page.h) */
 	bool wants_websocket; /* Upgrade: websocket, named by Connection, in a request that can be upgraded */
 	bool has_body;        /* bytes follow that are no request */
 	bool has_length;      /* and their number is known: */

@@ -6,6 +6,8 @@
  *   /sse/messages/TOKEN    POST a change of that stream's channels, OPTIONS
  *   /ws/messages           GET with an upgrade: a WebSocket
  *
+ *   the operators' pages   as their table says (page.h)
+ *
  * The paths are where the vhost's mounts are; the first three are whatever is mounted to push-http and
  * push-sse.  The last one belongs to the vhost's default protocol, which also gets every path that nothing is
  * mounted to.
@@ -54,7 +56,7 @@ not_found(struct push_exchange *x, const struct push_request *request)
 		memcpy(path, request->path.bytes, request->path.size);
 		path[request->path.size] = '\0';
 	}
-	(void)push_path_not_found(PUSH_PORT_CLIENTS, path, &error);
+	(void)push_path_not_found(request->pages ? PUSH_PORT_OPERATORS : PUSH_PORT_CLIENTS, path, &error);
 	end_with_body(x, request);
 	exchange_refuse(x, 404, error.text);
 }
@@ -73,7 +75,7 @@ options(struct push_exchange *x, const struct push_request *request, const char 
 {
 	end_with_body(x, request);
 	x->head.allow = allow;
-	x->head.is_preflight = true;
+	x->head.is_preflight = !request->pages; /* whose vhost says itself what pages may do */
 	exchange_answer(x, 204, NULL, (struct push_str){NULL, 0});
 }
 
@@ -81,7 +83,8 @@ options(struct push_exchange *x, const struct push_request *request, const char 
 static bool
 asks_for_server(const struct push_request *request)
 {
-	return request->method == PUSH_METHOD_OPTIONS && request->path.size == 1;
+	return request->method == PUSH_METHOD_OPTIONS && request->path.size == 1 &&
+	       (!request->pages || *request->path.bytes == '*');
 }
 
 static bool
@@ -263,6 +266,31 @@ sockets(struct push_exchange *x, const struct push_request *request)
 		open_socket(x, request);
 }
 
+/* What operators see. */
+static void
+pages(struct push_exchange *x, const struct push_request *request)
+{
+	struct push_str name;
+	const struct push_page *page = push_page_find(request->pages, request->path, &name);
+	bool is_get = request->method == PUSH_METHOD_GET || request->method == PUSH_METHOD_HEAD;
+
+	if (!page) {
+		not_found(x, request);
+	} else if (request->method == PUSH_METHOD_OPTIONS) {
+		options(x, request, push_page_allow(page));
+	} else if (page->get && is_get) {
+		end_with_body(x, request);
+		exchange_call_page(x, request, page, name);
+	} else if (page->post && request->method == PUSH_METHOD_POST) {
+		exchange_begin_page(x, request, page);
+	} else if (page->get && page->post) {
+		wrong_method(x, request, push_page_allow(page), "method not allowed, use GET or POST");
+	} else {
+		wrong_method(x, request, push_page_allow(page),
+			page->get ? "method not allowed, use GET" : "method not allowed, use POST");
+	}
+}
+
 void
 exchange_route(struct push_exchange *x, const struct push_request *request)
 {
@@ -279,6 +307,7 @@ exchange_route(struct push_exchange *x, const struct push_request *request)
 	case PUSH_PLACE_PUBLISH: messages(x, request); break;
 	case PUSH_PLACE_EVENTS: events(x, request); break;
 	case PUSH_PLACE_SOCKETS: sockets(x, request); break;
+	case PUSH_PLACE_OPERATORS: pages(x, request); break;
 	default: not_found(x, request); break;
 	}
 }

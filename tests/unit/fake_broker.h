@@ -29,7 +29,8 @@ struct fake_broker {
 	struct push_lines *lines; /* that are there */
 	struct push_buf log;
 	unsigned int answers, turns, subscribers, counted_status;
-	bool is_in_pieces, closes; /* closes: an answer said so */
+	bool is_in_pieces, closes;     /* closes: an answer said so */
+	struct push_response response; /* the last one that was whole, without its body */
 };
 
 struct push_lines {
@@ -243,6 +244,8 @@ fake_wire_answer(void *owner, const struct push_response *response)
 	struct fake_broker *fake = owner;
 
 	fake->answers++;
+	fake->response = *response;
+	fake->response.body.bytes = NULL;
 	fake->closes |= response->closes;
 	push_buf_printf(&fake->log, response->closes ? "<%u close " : "<%u ", response->status);
 	push_buf_append(&fake->log, response->body.bytes ? response->body.bytes : "", response->body.size);

@@ -5,6 +5,7 @@
 
 #include "fake_broker.h"
 #include "request/limits.h"
+#include "request/page.h"
 
 #define STR(text)                                                                                            \
 	{                                                                                                    \
@@ -361,6 +362,142 @@ a_wire_that_reads_no_chunks_and_no_pieces_is_served_too(void **state)
 	push_exchange_drop(exchange);
 }
 
+/* --- what operators see --- */
+
+static void
+page_get(const struct push_page_call *call)
+{
+	struct push_buf body;
+
+	push_buf_init(&body, 64);
+	push_buf_append(
+		&body, call->name.bytes ? call->name.bytes : "here", call->name.bytes ? call->name.size : 4);
+	push_page_answer(call, 200, NULL, &body);
+}
+
+/* Late, if the broker is. */
+static void
+page_post(const struct push_page_call *call)
+{
+	assert_null(call->request);
+	fake_ask((struct push_broker *)(void *)&fake, "posted ", call->body.bytes, call->body.size,
+		call->answer, call->context);
+}
+
+static const struct push_page page_list[] = {
+	{.path = "/", .get = page_get, .without_broker = true},
+	{.path = "/read", .get = page_get},
+	{.path = "/read", .get = page_get, .takes_name = true},
+	{.path = "/both", .get = page_get, .post = page_post},
+	{.path = "/write", .post = page_post},
+};
+static struct push_broker_link page_link;
+static const struct push_pages with_broker = {page_list, COUNT(page_list), &page_link, NULL};
+static const struct push_pages without_broker = {page_list, COUNT(page_list), NULL, "no broker"};
+
+static struct push_request
+page_request(const struct push_pages *pages, enum push_method method, const char *path)
+{
+	return (struct push_request){.method = method,
+		.place = PUSH_PLACE_OPERATORS,
+		.path = {path, strlen(path)},
+		.rest = STR(""),
+		.host = STR("x"),
+		.origin = STR("https://page.example"),
+		.pages = pages};
+}
+
+static void
+a_row_is_all_that_a_page_of_operators_needs(void **state)
+{
+	static const struct {
+		enum push_method method;
+		const char *path, *answer, *allow;
+	} rows[] = {
+		{PUSH_METHOD_GET, "/", "<200 here> ", NULL},
+		{PUSH_METHOD_GET, "/read", "<200 here> ", NULL},
+		{PUSH_METHOD_HEAD, "/read/", "<200 here> ", NULL},
+		{PUSH_METHOD_GET, "/read/a", "<200 a> ", NULL},
+		{PUSH_METHOD_GET, "/both/a", "<404 {\"error\":\"not found; GET / lists what is here\"}> ",
+			NULL},
+		{PUSH_METHOD_GET, "/rea", "<404 {\"error\":\"not found; GET / lists what is here\"}> ", NULL},
+		{PUSH_METHOD_POST, "/read", "<405 {\"error\":\"method not allowed, use GET\"}> ",
+			"GET, HEAD, OPTIONS"},
+		{PUSH_METHOD_GET, "/write", "<405 {\"error\":\"method not allowed, use POST\"}> ",
+			"POST, OPTIONS"},
+		{PUSH_METHOD_OTHER, "/both", "<405 {\"error\":\"method not allowed, use GET or POST\"}> ",
+			"GET, HEAD, POST, OPTIONS"},
+		{PUSH_METHOD_OPTIONS, "/both", "<204 > ", "GET, HEAD, POST, OPTIONS"},
+		{PUSH_METHOD_OPTIONS, "/", "<204 > ", "GET, HEAD, OPTIONS"},
+		{PUSH_METHOD_OPTIONS, "*", "<204 > ", "GET, HEAD, POST, OPTIONS"},
+	};
+
+	fake.refuses_origins = true; /* which are those of clients */
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct push_request request = page_request(&with_broker, rows[i].method, rows[i].path);
+
+		push_exchange_begin(*state, &request, false);
+		assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ANSWERED);
+		assert_log(rows[i].answer);
+		if (rows[i].allow)
+			assert_string_equal(fake.response.allow, rows[i].allow);
+		assert_true(fake.response.no_store);
+		assert_false(fake.response.is_preflight);
+		assert_null(fake.response.cors.allow_origin);
+	}
+}
+
+static void
+a_page_of_operators_is_given_its_body_and_may_answer_late(void **state)
+{
+	struct push_request request = page_request(&with_broker, PUSH_METHOD_POST, "/write");
+
+	request.has_body = request.has_length = true;
+	request.length = 5;
+	request.content_type = (struct push_str)STR("text/plain");
+	push_exchange_begin(*state, &request, false);
+	push_exchange_body(*state, "hello", 5, true);
+	assert_log("<415 {\"error\":\"Content-Type must be application/json\"}> ");
+	request.content_type = (struct push_str)STR("application/json");
+	fake.is_late = true;
+	push_exchange_begin(*state, &request, false);
+	push_exchange_body(*state, "he", 2, false);
+	push_exchange_body(*state, "llo", 3, true);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_ASKED);
+	fake_broker_answer(&fake);
+	assert_log("posted hello; <202 {}> ");
+	assert_int_equal(fake.turns, 1);
+	request.length = PUSH_PAGE_BODY_BYTES_MAX + 1;
+	push_exchange_begin(*state, &request, false);
+	assert_log("<413 close {\"error\":\"the body is over 16 kB\"}> ");
+}
+
+static void
+without_a_broker_only_pages_that_need_none_are_there(void **state)
+{
+	struct push_exchange *exchange = push_exchange_create(NULL, NULL, &fake_wire, &fake);
+	static const struct {
+		enum push_method method;
+		const char *path, *answer;
+	} rows[] = {
+		{PUSH_METHOD_GET, "/", "<200 here> "},
+		{PUSH_METHOD_GET, "/read", "<503 {\"error\":\"no broker\"}> "},
+		{PUSH_METHOD_POST, "/write", "<503 close {\"error\":\"no broker\"}> "},
+		{PUSH_METHOD_OPTIONS, "/write", "<204 > "},
+		{PUSH_METHOD_GET, "/none", "<404 {\"error\":\"not found; GET / lists what is here\"}> "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct push_request request =
+			page_request(&without_broker, rows[i].method, rows[i].path);
+
+		push_exchange_begin(exchange, &request, false);
+		assert_log(rows[i].answer);
+	}
+	push_exchange_drop(exchange);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -382,6 +519,9 @@ main(void)
 		TEST(another_origin_is_refused_but_for_its_preflight),
 		TEST(the_heads_of_event_streams_leave_nothing_behind),
 		TEST(a_wire_that_reads_no_chunks_and_no_pieces_is_served_too),
+		TEST(a_row_is_all_that_a_page_of_operators_needs),
+		TEST(a_page_of_operators_is_given_its_body_and_may_answer_late),
+		TEST(without_a_broker_only_pages_that_need_none_are_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
