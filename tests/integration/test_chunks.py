@@ -58,9 +58,9 @@ def message(channel, value):
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_client_that_reads_in_blocks_shows_each_event_before_the_next_one_comes(server, reader):
-    python = TOOLS / "clients/bin/python"
+    python = TOOLS / "clients/python/bin/python"
     if not python.exists():
-        pytest.skip("no requests and sseclient-py: tests/platform/tools gets them")
+        pytest.skip("no requests and sseclient-py: tests/clients/fetch gets them")
     url = f"http://localhost:{server.port}/sse/messages?channels={reader}"
     with subprocess.Popen([python, "-c", READERS[reader], url], stdout=subprocess.PIPE, cwd="/") as client:
         def shown():
