@@ -65,6 +65,8 @@
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "longest channel name, in bytes")   \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*",                                              \
 		"page origins that may use Push, such as https://example.com; *: all")                       \
+	X(publish_keys, TEXT, "push.publish.keys", "",                                                       \
+		"file with the keys that servers publish with: a line NAME SHA256 PATTERNS for each")        \
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
 		"on SIGTERM, clients are asked to reconnect, spread over this time")                         \
 	X(send_buffer_bytes, SIZE, "push.socket.send.buffer.size", "128kb",                                  \

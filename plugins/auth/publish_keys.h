@@ -1,0 +1,83 @@
+/*
+ * publish_keys.h - the keys that servers publish with: the file push.publish.keys (publish_key_line.h).
+ *
+ * The file has a key's SHA-256 only, and so has the process: nothing that could be sent.  What a client shows is
+ * hashed and compared with every key, in a time that depends on their number alone.
+ *
+ * A key is an identity without a user: its name space is `k:NAME` (push_identity_space()), and no `sub` of a
+ * token can be in there.  Two lines may have the same NAME, so that a new key is handed out before the old one
+ * is taken back: they share the name space and the limits, which must be the same, and may differ in patterns.
+ *
+ * The file is read when it has changed, or when told to.  A file that cannot be used then leaves the old keys in
+ * use, with one line in the log for each change of it.  It is best replaced as a whole (rename(2)).
+ */
+#ifndef PUSH_AUTH_PUBLISH_KEYS_H
+#define PUSH_AUTH_PUBLISH_KEYS_H
+
+#include "core/identity.h"
+#include "core/log_level.h"
+#include "core/options.h"
+#include "core/status.h"
+#include "core/str.h"
+#include "publish_key_line.h"
+
+/* Keys of a file: each is compared with on each publish, 20 ns. */
+#define PUSH_PUBLISH_KEYS_MAX            1024
+#define PUSH_PUBLISH_KEYS_FILE_BYTES_MAX (1024u * 1024)
+
+struct push_publish_keys;
+
+/* Borrowed until the file is read again; whoever keeps the identity takes a reference. */
+struct push_publish_key {
+	const struct push_identity *identity; /* its key_name is NAME */
+	struct push_publish_rate messages, bytes;
+};
+
+/* What happened to the file, as a line for the operator. */
+typedef void (*push_publish_keys_log_fn)(void *context, enum push_log_level level, const char *line);
+
+/*
+ * push_publish_keys_open - read a file.
+ *
+ * @path: copied.  @log: of later readings.
+ * Errors: PUSH_INVALID with the file, the line and what is wrong in `error`, which never repeats what is written
+ * there but a NAME; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_publish_keys_open(const char *path, push_publish_keys_log_fn log, void *context,
+	struct push_publish_keys **ret_keys, struct push_error *error);
+
+/*
+ * push_publish_keys_read_text - likewise, of a text: `path` is what errors call it, and nothing is read later.
+ */
+enum push_status PUSH_MUST_USE
+push_publish_keys_read_text(const char *path, struct push_str text, struct push_publish_keys **ret_keys,
+	struct push_error *error);
+
+/* push_publish_keys_destroy - NULL is allowed. */
+void
+push_publish_keys_destroy(struct push_publish_keys *keys);
+
+/* push_publish_keys_refresh - read the file if it is another one, or was changed, since it was last read; one
+ * stat(2) otherwise.  Returns whether there are new keys. */
+bool
+push_publish_keys_refresh(struct push_publish_keys *keys);
+
+/* push_publish_keys_reload - read the file in any case. */
+bool
+push_publish_keys_reload(struct push_publish_keys *keys);
+
+/* push_publish_keys_find - whose key this is; NULL: nobody's.  `shown` is a secret. */
+const struct push_publish_key *
+push_publish_keys_find(const struct push_publish_keys *keys, struct push_str shown);
+
+/* push_publish_keys_find_name - one of the keys of that name, of which all have the same limits; NULL: there is
+ * none, any more. */
+const struct push_publish_key *
+push_publish_keys_find_name(const struct push_publish_keys *keys, struct push_str name);
+
+/* push_publish_keys_count - how many there are. */
+size_t
+push_publish_keys_count(const struct push_publish_keys *keys);
+
+#endif
