@@ -1,12 +1,15 @@
 /* http_url.c - see http_url.h. */
-#include <stdbool.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "http_url.h"
 
-#define SCHEME    "http://"
-#define HTTP_PORT 80
+#define HTTP       "http://"
+#define HTTPS      "https://"
+#define HTTP_PORT  80
+#define HTTPS_PORT 443
 
 /* A user and a password, which nobody shall see, are not among what is shown: they stand behind the scheme.
  */
@@ -61,15 +64,13 @@ is_path(const char *text)
 enum push_status
 push_http_url_parse(struct push_http_url *ret, const char *name, const char *text, struct push_error *error)
 {
-	const char *authority = text + strlen(SCHEME), *end, *host, *host_end;
-	bool is_address;
+	bool is_tls = !strncmp(text, HTTPS, strlen(HTTPS)), is_address;
+	const char *authority = text + strlen(is_tls ? HTTPS : HTTP), *end, *host, *host_end;
 
 	if (strlen(text) > PUSH_OPTION_TEXT_BYTES_MAX)
 		return fail(error, name, text, "longer than 240 bytes");
-	if (!strncmp(text, "https://", 8))
-		return fail(error, name, text, "https is not supported: use a collector on the same machine");
-	if (strncmp(text, SCHEME, strlen(SCHEME)) != 0)
-		return fail(error, name, text, "must be http://host:port/path");
+	if (!is_tls && strncmp(text, HTTP, strlen(HTTP)) != 0)
+		return fail(error, name, text, "must begin with http:// or https://");
 	end = authority + strcspn(authority, "/?");
 	if (memchr(authority, '@', (size_t)(end - authority)))
 		return fail(error, name, text, "a user and a password are not supported");
@@ -81,7 +82,7 @@ push_http_url_parse(struct push_http_url *ret, const char *name, const char *tex
 			host_end++;
 	if (!host_end || !is_host(host, (size_t)(host_end - host), is_address))
 		return fail(error, name, text, "no such host");
-	*ret = (struct push_http_url){.port = HTTP_PORT};
+	*ret = (struct push_http_url){.is_tls = is_tls, .port = is_tls ? HTTPS_PORT : HTTP_PORT};
 	memcpy(ret->host, host, (size_t)(host_end - host));
 	memcpy(ret->authority, authority, (size_t)(end - authority));
 	host_end += is_address;
@@ -91,4 +92,14 @@ push_http_url_parse(struct push_http_url *ret, const char *name, const char *tex
 		return fail(error, name, text, "the path has a character that must be percent-encoded");
 	snprintf(ret->path, sizeof(ret->path), "%s%s", *end == '/' ? "" : "/", end);
 	return PUSH_OK;
+}
+
+bool
+push_http_url_is_local(const struct push_http_url *url)
+{
+	struct in_addr address;
+
+	if (!strcasecmp(url->host, "localhost") || !strcmp(url->host, "::1"))
+		return true;
+	return inet_pton(AF_INET, url->host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
