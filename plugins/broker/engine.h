@@ -47,6 +47,22 @@ typedef void (*push_value_done_fn)(
 typedef enum push_status (*push_serve_fn)(
 	void *context, const char *verb, const char *text, size_t size, struct push_buf *to);
 
+/*
+ * A notice for this node, its own ones included: at least once, in no order.
+ *
+ * @text: any bytes, 1 to PUSH_NOTICE_BYTES_MAX, borrowed: anybody who can reach the broker's server may send one.
+ */
+typedef void (*push_notice_fn)(void *context, const char *text, size_t size);
+
+/*
+ * What became of a notice, called exactly once for each.
+ *
+ * @status: PUSH_OK: the nodes that are there have been sent it, and it is remembered; PUSH_UNAVAILABLE when the
+ * broker cannot be reached or was lost before it answered, PUSH_REFUSED by it, PUSH_OUT_OF_MEMORY: some nodes may
+ * have it; PUSH_TOO_LARGE: none.
+ */
+typedef void (*push_notice_done_fn)(void *context, enum push_status status);
+
 /* To change the channels of an event stream.  Texts are borrowed. */
 struct push_control_request {
 	const char *token;
@@ -107,6 +123,29 @@ struct push_engine {
 
 	/* Let others' questions be answered by `serve`. */
 	void (*serve)(struct push_engine *engine, push_serve_fn serve, void *context);
+
+	/*
+	 * Send all nodes and workers of this broker a notice.
+	 *
+	 * This process gets it within the call, whatever becomes of it elsewhere; the others at once while they can
+	 * be reached.  For `ttl_us`, up to PUSH_NOTICE_TTL_US_MAX, the broker remembers it, and nodes that start later,
+	 * or were cut off, get it when they connect, as far as the broker keeps its data: PUSH_NOTICES_MAX at most.
+	 * 0: it is for those that are there.
+	 *
+	 * The embedded engine remembers nothing: its process is the only one, and what that knows ends with it.  A
+	 * restart forgets; so does a reload, whose new process knows nothing of what the old one was sent, and sends it
+	 * nothing while that drains.  Whoever must not forget needs Redis.
+	 */
+	void (*notify)(struct push_engine *engine, const char *text, size_t size, uint64_t ttl_us,
+		uint64_t now_us, push_notice_done_fn done, void *context);
+
+	/* Let notices be received by `notice`, from now on, and those that are remembered.  Without it there is
+	 * nothing to be received, and no cost. */
+	void (*on_notice)(struct push_engine *engine, push_notice_fn notice, void *context);
+
+	/* Whether all that was remembered when this node started has been received; before that is_ready() is
+	 * false. */
+	bool (*has_notices)(const struct push_engine *engine);
 
 	/* A publication's tracker is told of all of its subscribers, before `done` is called where they are
 	 * on other nodes; else it must be NULL. */

@@ -14,6 +14,8 @@ struct engine_memory {
 	struct push_engine engine; /* first: the two are cast into each other */
 	struct push_hub *hub;
 	struct push_values *values;
+	push_notice_fn notice; /* NULL: nobody receives any */
+	void *notice_context;
 };
 
 static void
@@ -85,6 +87,32 @@ memory_read(struct push_engine *engine, const struct push_reading *reading, uint
 }
 
 static void
+memory_notify(struct push_engine *engine, const char *text, size_t size, uint64_t ttl_us, uint64_t now_us,
+	push_notice_done_fn done, void *context)
+{
+	struct engine_memory *memory = (struct engine_memory *)engine;
+
+	(void)ttl_us;
+	(void)now_us;
+	if (size > PUSH_NOTICE_BYTES_MAX) {
+		done(context, PUSH_TOO_LARGE);
+		return;
+	}
+	if (memory->notice)
+		memory->notice(memory->notice_context, text, size);
+	done(context, PUSH_OK);
+}
+
+static void
+memory_on_notice(struct push_engine *engine, push_notice_fn notice, void *context)
+{
+	struct engine_memory *memory = (struct engine_memory *)engine;
+
+	memory->notice = notice;
+	memory->notice_context = context;
+}
+
+static void
 memory_tick(struct push_engine *engine, uint64_t now_us)
 {
 	push_values_tick(((struct engine_memory *)engine)->values, now_us, PUSH_WHEEL_SLICE_TIMERS);
@@ -122,6 +150,9 @@ push_engine_memory_create(struct push_hub *hub, uint64_t epoch, uint64_t seed, u
 			.value_get = memory_value_get,
 			.value_put = memory_value_put,
 			.read = memory_read,
+			.notify = memory_notify,
+			.on_notice = memory_on_notice,
+			.has_notices = memory_is_ready,
 			.can_track = true,
 			.is_ready = memory_is_ready,
 			.tick = memory_tick,

@@ -140,6 +140,15 @@
 #define PUSH_VALUES_MAX           65536
 #define PUSH_VALUES_BYTES_MAX     (16ull * 1024 * 1024)
 
+/* A notice to all nodes (broker/engine.h); longer ones are refused.  A name of 255 bytes, all of them escaped,
+ * fits in. */
+#define PUSH_NOTICE_BYTES_MAX 2048
+
+/* Notices that are remembered for nodes that start later, and for how long at most: longer than tokens should
+ * live.  Past the number those that would be over first are forgotten. */
+#define PUSH_NOTICES_MAX       100000u
+#define PUSH_NOTICE_TTL_US_MAX (400 * PUSH_DURATION_US_MAX)
+
 /* Messages of one publish request, an array's elements or lines; more are refused.  What is published to many
  * channels counts once for each.  Those who have more send them as a stream of lines. */
 #define PUSH_PUBLISH_MESSAGES_MAX 1000

@@ -123,7 +123,7 @@ are_most(const struct redis_engine *engine, bool (*is_well)(const struct redis_n
 static bool
 engine_is_ready(const struct push_engine *base)
 {
-	return are_most((const struct redis_engine *)base, is_up);
+	return are_most((const struct redis_engine *)base, is_up) && redis_notices_are_read(base);
 }
 
 static const struct redis_node *
@@ -192,6 +192,7 @@ engine_flush(struct push_engine *base, uint64_t now_us)
 
 	redis_set_now(engine, now_us);
 	engine->is_awake = false;
+	redis_notices_flush(engine);
 	redis_subscriptions_flush(engine);
 	redis_history_flush(engine);
 	redis_peers_flush(engine);
@@ -234,7 +235,8 @@ engine_is_busy(const struct push_engine *base)
 {
 	const struct redis_engine *engine = (const struct redis_engine *)base;
 
-	return engine->publish_count || engine->value_count || engine->reading_count || engine->call_count;
+	return engine->publish_count || engine->value_count || engine->reading_count || engine->call_count ||
+	       engine->notice_count;
 }
 
 static void
@@ -298,6 +300,7 @@ engine_destroy(struct push_engine *base)
 	push_sources_fini(&engine->sources);
 	push_resolver_destroy(engine->resolver);
 	push_redis_tls_context_destroy(engine->tls);
+	redis_notices_fini(engine);
 	push_buf_fini(&engine->scratch);
 	explicit_bzero(&engine->url, sizeof(engine->url));
 	free(engine);
@@ -339,6 +342,9 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 		.publish = engine_publish,
 		.value_get = redis_value_get,
 		.value_put = redis_value_put,
+		.notify = redis_notice_put,
+		.on_notice = redis_notices_watch,
+		.has_notices = redis_notices_are_read,
 		.call = redis_call,
 		.serve = redis_serve,
 		.can_track = true,
@@ -368,6 +374,7 @@ init(struct redis_engine *engine, const struct push_options *options, struct pus
 	push_list_init(&engine->uncertain);
 	push_list_init(&engine->calls);
 	redis_receipts_init(engine);
+	redis_notices_init(engine);
 	push_list_init(&engine->to_fetch);
 	push_buf_init(&engine->scratch, 6 * (PUSH_REDIS_ANSWER_BYTES_MAX));
 	push_hub_watch(hub, sizeof(struct redis_subscription));

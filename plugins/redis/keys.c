@@ -39,6 +39,14 @@ redis_append_once_key(
 	push_resp_bulk2(to, head, write_head(engine, "push:once:", slot, head), id, size);
 }
 
+void
+redis_append_notices_key(const struct redis_engine *engine, struct push_buf *to, uint16_t slot)
+{
+	char head[HEAD_BYTES_MAX];
+
+	push_resp_bulk(to, head, write_head(engine, "push:notices", slot, head));
+}
+
 const char *
 redis_history_key(
 	const struct redis_engine *engine, const struct redis_partition *partition, char *to, size_t size)

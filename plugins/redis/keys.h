@@ -11,6 +11,8 @@
  *
  * `push:once:ID` says that a publish with that id has happened (scripts.h); it lies with its channel, too.
  *
+ * `push:notices` is the set of notices to all nodes (notices.c).
+ *
  * `push:value:NAME` is a small value that is kept for everybody; it lies where its own name hashes to.
  */
 #ifndef PUSH_REDIS_KEYS_H
@@ -27,6 +29,10 @@ redis_append_counts_key(
 void
 redis_append_once_key(
 	struct redis_engine *engine, struct push_buf *to, const char *id, size_t size, uint16_t slot);
+
+/* redis_append_notices_key - of the set of notices, one part of a command: it lies with their channel. */
+void
+redis_append_notices_key(const struct redis_engine *engine, struct push_buf *to, uint16_t slot);
 
 /* redis_history_key - the name of a partition's hash (scripts.h), in `to`. */
 const char *

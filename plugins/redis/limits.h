@@ -36,6 +36,21 @@
 /* Values that are asked for or put at a time; past it they are refused at once. */
 #define PUSH_REDIS_VALUES_MAX 65536u
 
+/* Notices to all nodes that wait for an answer; more fail at once. */
+#define PUSH_REDIS_NOTICES_MAX 1024u
+
+/* What one answer brings of those that are remembered: so much holds up Redis and this process for a
+ * millisecond. */
+#define PUSH_REDIS_NOTICES_PAGE 1000u
+
+/* A notice is removed so long after it was over: a node whose clock is ahead, and that cannot ask Redis for its
+ * time, removes none that others still need. */
+#define PUSH_REDIS_NOTICE_SLACK_US 60000000ull
+
+/* Ids of notices that a node remembers, up to twice as many, 8 bytes each and the room to grow: all that
+ * Redis does, so that it handles none twice when it reads them again. */
+#define PUSH_REDIS_SEEN_MAX PUSH_NOTICES_MAX
+
 /* Calls of other nodes under way; more fail at once.  How long one is waited for: as long as somebody who has
  * asked for something waits without doubting; a node that is alive answers in the same turn. */
 #define PUSH_REDIS_CALLS_MAX 1024

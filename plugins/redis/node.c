@@ -130,6 +130,27 @@ on_subscriptions_down(void *context, const char *why, uint64_t now_us)
 }
 
 static void
+on_request_item(struct redis_request *request, const struct push_redis_place *place,
+	const struct push_redis_reply *item)
+{
+	if (request->item)
+		request->item(request, place, item);
+}
+
+static void
+on_request_answer(
+	struct redis_node *node, struct redis_request *request, const struct push_redis_reply *reply)
+{
+	request->answer(node, request, reply);
+}
+
+static void
+on_request_lost(struct redis_request *request)
+{
+	request->lost(request);
+}
+
+static void
 on_item(void *context, const struct push_redis_awaited *awaited, const struct push_redis_place *place,
 	const struct push_redis_reply *item)
 {
@@ -138,6 +159,7 @@ on_item(void *context, const struct push_redis_awaited *awaited, const struct pu
 	case REDIS_AWAITED_COUNTS: redis_publish_item(node_of(context)->engine, awaited, place, item); break;
 	case REDIS_AWAITED_FETCH: redis_history_item(awaited, place, item); break;
 	case REDIS_AWAITED_READING: redis_reading_item(awaited, place, item); break;
+	case REDIS_AWAITED_REQUEST: on_request_item(awaited->context, place, item); break;
 	default: break;
 	}
 }
@@ -170,6 +192,7 @@ on_answer(void *context, const struct push_redis_awaited *awaited, const struct 
 		break;
 	case REDIS_AWAITED_BEAT: redis_peers_answered(node->engine, reply); break;
 	case REDIS_AWAITED_VALUE: redis_value_answer(node->engine, awaited, reply); break;
+	case REDIS_AWAITED_REQUEST: on_request_answer(node, awaited->context, reply); break;
 	case REDIS_AWAITED_CALL: redis_call_published(node, awaited, reply); break;
 	case REDIS_AWAITED_READING: redis_reading_answer(awaited, reply); break;
 	case REDIS_AWAITED_ROOM: redis_room_answer(node, awaited, reply); break;
@@ -200,6 +223,8 @@ on_lost(void *context, const struct push_redis_awaited *awaited, uint64_t now_us
 		redis_call_lost(node_of(context)->engine, awaited);
 	else if (awaited->kind == REDIS_AWAITED_READING)
 		redis_reading_lost(awaited);
+	else if (awaited->kind == REDIS_AWAITED_REQUEST)
+		on_request_lost(awaited->context);
 }
 
 static void

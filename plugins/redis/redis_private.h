@@ -13,6 +13,7 @@
  *   reading.c         what is kept of a channel, for who asks
  *   room.c            history makes room for other keys
  *   values.c          small values by name
+ *   notices.c         what all nodes must know
  *   calls.c           what one Push node asks another
  *   receipts.c        how many a message was written to
  *   render.c          what is seen of the servers, as metrics
@@ -32,6 +33,7 @@
 #include "redis/link.h"
 #include "loop/resolve.h"
 #include "redis/scripts.h"
+#include "redis/seen.h"
 #include "trace/tracer.h"
 
 #define REDIS_ID_BYTES    (PUSH_REDIS_NODE_ID_BYTES + 1)
@@ -106,9 +108,29 @@ enum redis_purpose {
 	REDIS_PURPOSE_CLIENTS,
 	REDIS_PURPOSE_BEATS,
 	REDIS_PURPOSE_CALLS,
+	REDIS_PURPOSE_NOTICES,
 	REDIS_PURPOSE_HEADS,
 	REDIS_PURPOSE_PROBE,
 	REDIS_PURPOSE_COUNT
+};
+
+/* A command that brings along who handles its answer: the context of a REDIS_AWAITED_REQUEST.  It is answered
+ * or lost, once for each time that it is awaited. */
+struct redis_request {
+	void (*item)(struct redis_request *request, const struct push_redis_place *place,
+		const struct push_redis_reply *item); /* NULL: of no interest */
+	void (*answer)(
+		struct redis_node *node, struct redis_request *request, const struct push_redis_reply *reply);
+	void (*lost)(struct redis_request *request);
+};
+
+/* Those that Redis remembers. */
+enum redis_notices_state {
+	REDIS_NOTICES_UNSUBSCRIBED,
+	REDIS_NOTICES_TO_READ,
+	REDIS_NOTICES_READING,
+	REDIS_NOTICES_READING_IN_VAIN, /* the subscription was lost meanwhile */
+	REDIS_NOTICES_READ,
 };
 
 enum subscription_state {
@@ -254,6 +276,17 @@ struct redis_engine {
 
 	/* values.c */
 	uint32_t value_count; /* under way */
+
+	/* notices.c */
+	push_notice_fn notice; /* NULL: nobody receives any */
+	void *notice_context;
+	struct push_channel *notices; /* NULL: it is not held yet */
+	struct redis_request notices_page;
+	uint64_t notices_read, notices_due_us; /* of the reading under way; when to read */
+	struct push_redis_seen notices_seen;
+	uint32_t notice_count; /* to be answered */
+	uint8_t notices_state; /* enum redis_notices_state */
+	bool has_notices;      /* all were read once */
 
 	/* calls.c */
 	struct push_channel *calls_channel; /* where this node is called */
@@ -462,6 +495,38 @@ redis_value_answer(struct redis_engine *engine, const struct push_redis_awaited 
 
 void
 redis_value_lost(struct redis_engine *engine, const struct push_redis_awaited *awaited);
+
+/* --- notices.c --- */
+
+/* redis_notice_put, redis_notices_watch, redis_notices_are_read - see push_engine: notify, on_notice,
+ * has_notices. */
+void
+redis_notice_put(struct push_engine *engine, const char *text, size_t size, uint64_t ttl_us, uint64_t now_us,
+	push_notice_done_fn done, void *context);
+
+void
+redis_notices_watch(struct push_engine *engine, push_notice_fn notice, void *context);
+
+bool
+redis_notices_are_read(const struct push_engine *engine);
+
+void
+redis_notices_init(struct redis_engine *engine);
+
+void
+redis_notices_fini(struct redis_engine *engine);
+
+/* redis_notice_heard - a notice, of whomever. */
+void
+redis_notice_heard(struct redis_engine *engine, const char *text, size_t size);
+
+/* redis_notices_subscribed - what comes from now on is heard; what came before is to be read. */
+void
+redis_notices_subscribed(struct redis_engine *engine);
+
+/* redis_notices_flush - begin to read if that is due. */
+void
+redis_notices_flush(struct redis_engine *engine);
 
 /* --- calls.c --- */
 
@@ -872,6 +937,7 @@ enum {
 	REDIS_AWAITED_FETCH,
 	REDIS_AWAITED_HEAD,
 	REDIS_AWAITED_VALUE,
+	REDIS_AWAITED_REQUEST, /* context: a struct redis_request */
 	REDIS_AWAITED_CALL,
 	REDIS_AWAITED_READING,
 	REDIS_AWAITED_ROOM, /* count: of which partition */

@@ -268,6 +268,8 @@ confirm(struct redis_engine *engine, struct redis_node *node, struct redis_subsc
 	subscription->is_missed = subscription->is_alone = false;
 	if (gap)
 		engine->stats->gaps++;
+	if (subscription->channel == engine->notices)
+		redis_notices_subscribed(engine);
 	if (subscription->channel->history)
 		redis_history_subscribed(subscription, gap);
 	else
@@ -311,6 +313,10 @@ on_private_message(
 	}
 	if (channel == engine->calls_channel) {
 		redis_calls_heard(engine, payload, size);
+		return;
+	}
+	if (channel == engine->notices) {
+		redis_notice_heard(engine, payload, size);
 		return;
 	}
 	if (redis_history_head_heard(engine, channel, payload, size))
@@ -392,6 +398,8 @@ purpose_of(const struct redis_engine *engine, const struct redis_subscription *s
 		return REDIS_PURPOSE_BEATS;
 	if (channel == engine->calls_channel)
 		return REDIS_PURPOSE_CALLS;
+	if (channel == engine->notices)
+		return REDIS_PURPOSE_NOTICES;
 	for (unsigned int p = 0; p < engine->partition_count; p++)
 		if (channel == engine->partitions[p].announcements)
 			return REDIS_PURPOSE_HEADS;
@@ -407,6 +415,7 @@ log_refused(struct redis_node *node, const struct redis_subscription *subscripti
 		[REDIS_PURPOSE_CLIENTS] = "its clients get no messages",
 		[REDIS_PURPOSE_BEATS] = "clients of other nodes are not counted as subscribers",
 		[REDIS_PURPOSE_CALLS] = "other nodes cannot change this node's event streams",
+		[REDIS_PURPOSE_NOTICES] = "revocations made at other nodes do not reach this one",
 		[REDIS_PURPOSE_HEADS] = "clients of channels with history wait for seconds when they connect",
 		[REDIS_PURPOSE_PROBE] = "a connection that delivers nothing is not detected",
 	};

@@ -86,7 +86,7 @@ replica-announce-ip $POD_IP
 cluster-announce-hostname $POD_NAME.$machine
 requirepass $REDISCLI_AUTH
 masterauth $REDISCLI_AUTH
-user push on >$PUSH_PASSWORD &* ~push:* +publish +subscribe +unsubscribe +ping +hset +hget +hdel +hgetall +expire +get +set +del +evalsha +script|load +info +role +time +hmget +xadd +xlen +xrange +xrevrange +pexpire +zadd +zcard +zpopmin +cluster|slots +spublish +ssubscribe +sunsubscribe
+user push on >$PUSH_PASSWORD &* ~push:* +publish +subscribe +unsubscribe +ping +hset +hget +hdel +hgetall +expire +get +set +del +evalsha +script|load +info +role +time +hmget +xadd +xlen +xrange +xrevrange +pexpire +zadd +zcard +zpopmin +zrevrange +zremrangebyscore +zremrangebyrank +cluster|slots +spublish +ssubscribe +sunsubscribe
 END
     exec "$(program server)" "$run/redis.conf"
 }
