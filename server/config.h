@@ -7,6 +7,7 @@
  *   config_open = config_read: read and parse (config.c), override (config_override.c)
  *               + check (config_check.c)
  *   config_render = write the copy (config_render.c), without the console if that is off (config_console.c)
+ *               + what the workers are told of its vhosts (config_vhosts.c)
  */
 #ifndef PUSHD_CONFIG_H
 #define PUSHD_CONFIG_H
@@ -14,6 +15,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "core/buf.h"
 #include "core/options.h"
 #include "settings.h"
 
@@ -67,9 +69,18 @@ config_override(struct config *config, const struct settings *settings, struct p
 enum push_status PUSH_MUST_USE
 config_check(struct config *config, struct push_error *error);
 
-/* config_render - write the trees as lwsws wants them to `folder`, which exists.  Errors: PUSH_INVALID. */
+/*
+ * config_render - write the trees as lwsws wants them to `folder`, which exists.
+ *
+ * @vhosts: what the workers are told of the vhosts is appended to it.  Errors: PUSH_INVALID.
+ */
 enum push_status PUSH_MUST_USE
-config_render(const struct config *config, const char *folder, struct push_error *error);
+config_render(const struct config *config, const char *folder, struct push_buf *vhosts,
+	struct push_error *error);
+
+/* config_tell_vhosts - the vhosts of a tree that was checked, as plugins/direct/vhosts.h has them. */
+void
+config_tell_vhosts(struct json_object *tree, struct push_buf *to);
 
 /* config_hide_console - in a tree that was checked: serve nothing of the console (config_console.c). */
 void

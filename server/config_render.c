@@ -61,7 +61,8 @@ as_lwsws_reads(struct json_object *given, bool dashes)
 }
 
 enum push_status
-config_render(const struct config *config, const char *folder, struct push_error *error)
+config_render(
+	const struct config *config, const char *folder, struct push_buf *vhosts, struct push_error *error)
 {
 	char path[PATH_MAX];
 
@@ -76,6 +77,7 @@ config_render(const struct config *config, const char *folder, struct push_error
 
 		if (!config->options.console)
 			config_hide_console(tree);
+		config_tell_vhosts(tree, vhosts);
 		snprintf(path, sizeof(path), "%s/%s", folder, config->files[i].name);
 		failed = json_object_to_file_ext(
 			path, tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "direct/vhosts.h"
 #include "generation.h"
 
 /* Beside what clients may take: the drain itself, their grace after the reconnect event and after the close.
@@ -24,15 +25,18 @@ generation_start(struct generation *generation, const struct generation_host *ho
 		generation_end(generation);
 		return false;
 	}
-	if (config_render(config, generation->folder, error) != PUSH_OK) {
+	push_buf_init(&generation->vhosts, PUSH_VHOSTS_BYTES_MAX);
+	if (config_render(config, generation->folder, &generation->vhosts, error) != PUSH_OK) {
 		generation_end(generation);
 		return false;
 	}
+	push_buf_append(&generation->vhosts, "", 1);
 	for (size_t i = 0; i < generation->worker_count; i++) {
 		struct worker_setup *setup = &generation->workers[i].setup;
 
 		*setup = host->setup;
 		setup->folder = generation->folder;
+		setup->vhosts = generation->vhosts.status == PUSH_OK ? generation->vhosts.bytes : NULL;
 		setup->number = (unsigned int)i + 1;
 		setup->of = (unsigned int)generation->worker_count;
 		setup->stats_slot = host->stats_first + i;
@@ -86,6 +90,7 @@ generation_end(struct generation *generation)
 	for (size_t i = 0; i < generation->worker_count; i++)
 		worker_kill(&generation->workers[i]);
 	run_dir_remove(generation->folder);
+	push_buf_fini(&generation->vhosts);
 	config_close(generation->config);
 	memset(generation, 0, sizeof(*generation));
 }

@@ -15,6 +15,7 @@
 struct generation {
 	struct config *config; /* NULL: not in use */
 	char folder[RUN_DIR_PATH_BYTES_MAX + 2];
+	struct push_buf vhosts; /* what its workers are told of theirs */
 	struct worker workers[WORKER_COUNT_MAX];
 	size_t worker_count;
 	unsigned int serial;

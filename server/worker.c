@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "direct/vhosts.h"
 #include "log_line.h"
 #include "worker.h"
 
@@ -38,6 +39,8 @@ exec_lwsws(const struct worker_setup *setup, int output, pid_t parent)
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
 	setenv("NOTIFY_SOCKET", setup->notify_path, 1);
+	if (setup->vhosts)
+		setenv(PUSH_VHOSTS_ENV, setup->vhosts, 1);
 	if (setup->stats)
 		push_shared_stats_give(setup->stats, setup->stats_slot, setup->number);
 	kept_sockets_preload(setup->shim);

@@ -38,6 +38,7 @@ enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_READY, WORKER_DRAINING 
 struct worker_setup {
 	const char *lwsws;               /* program */
 	const char *folder;              /* configuration */
+	const char *vhosts;              /* what it is told of them (direct/vhosts.h); NULL: nothing */
 	const char *notify_path;         /* where it says that it serves */
 	const char *shim;                /* library that keeps its sockets; empty: none */
 	unsigned int number, of;         /* this one, from 1 on, and how many there are */

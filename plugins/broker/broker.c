@@ -527,6 +527,12 @@ ops_admits_origin(struct push_broker *broker, const char *origin, size_t origin_
 }
 
 static void
+ops_count_route_probe(struct push_broker *broker)
+{
+	broker->counts->stats.routes_probed++;
+}
+
+static void
 ops_count_limited_route(struct push_broker *broker)
 {
 	broker->counts->stats.routes_limited++;
@@ -906,6 +912,7 @@ push_broker_ops_table(void)
 		.count_relieved_publish = ops_count_relieved_publish,
 		.subscriber_put_off = ops_subscriber_put_off,
 		.render_channels = ops_render_channels,
+		.count_route_probe = ops_count_route_probe,
 	};
 
 	return &table;

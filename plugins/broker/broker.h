@@ -174,6 +174,9 @@ struct push_broker_ops {
 
 	/* push_channel_list_render(); PUSH_NOT_FOUND: push.channels.list is off. */
 	enum push_status (*render_channels)(struct push_broker *broker, struct push_buf *to);
+
+	/* lws is asked for a route (direct/probe.c). */
+	void (*count_route_probe)(struct push_broker *broker);
 };
 
 struct push_broker_link {

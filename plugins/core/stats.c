@@ -171,6 +171,8 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 	single(to, "push_origins_refused_total", "counter",
 		"Requests refused because the page origin is not in push.cors.allowed.origins.",
 		stats->origins_refused);
+	single(to, "push_routes_probed_total", "counter",
+		"Hosts and paths that lws was asked about; pushd tells most of them.", stats->routes_probed);
 	single(to, "push_routes_limited_total", "counter",
 		"Requests handed to lws sockets because there were too many new hosts or paths at once.",
 		stats->routes_limited);

@@ -81,6 +81,7 @@ struct push_stats {
 	uint64_t acks, redelivered;                  /* acks that covered something, messages */
 	uint64_t unacknowledged;                     /* messages now */
 	uint64_t origins_refused;                    /* requests of pages that are not allowed */
+	uint64_t routes_probed;                      /* routes that lws was asked for */
 	uint64_t routes_limited;                     /* requests whose route was not asked for (direct/) */
 	uint64_t outbox_bytes;                       /* now, all subscribers together */
 	uint64_t memory[PUSH_MEMORY_USE_COUNT], memory_max; /* bytes now, and the budget */

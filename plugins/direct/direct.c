@@ -99,6 +99,7 @@ push_direct_destroy(struct push_direct *direct)
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
 		push_sources_fini(&direct->sets[i]);
 	push_routes_fini(&direct->routes);
+	push_vhosts_destroy(direct->vhosts);
 	direct_reserve_fini(direct);
 	push_buf_fini(&direct->greeting);
 	free(direct);

@@ -32,6 +32,8 @@ struct push_direct_host {
 	void (*hand_over)(void *context, int fd, int port);
 	/* The answer to a Sec-WebSocket-Key (RFC 6455, 4.2.2): NUL-terminated, `size` is enough. */
 	void (*accept_key)(const char *key, size_t key_size, char *to, size_t size);
+	/* What a vhost adds to its answers: lines, each with CRLF; borrowed.  NULL: not known. */
+	const char *(*vhost_headers)(void *context, const char *name);
 	void *context;
 };
 
@@ -39,6 +41,10 @@ struct push_direct_host {
 struct push_direct *
 push_direct_create(
 	const struct push_broker_ops *ops, struct push_broker *broker, const struct push_direct_host *host);
+
+/* push_direct_tell - what pushd says of the vhosts (vhosts.h); NULL: nothing, and lws is asked. */
+void
+push_direct_tell(struct push_direct *direct, const char *vhosts);
 
 /* push_direct_destroy - close everything.  NULL is allowed. */
 void

@@ -8,6 +8,7 @@
 #include "direct/direct.h"
 #include "direct/limits.h"
 #include "direct/routes.h"
+#include "direct/vhosts.h"
 #include "loop/source.h"
 #include "request/subscription.h"
 
@@ -25,6 +26,7 @@ struct push_direct {
 	struct push_sources sets[PUSH_DIRECT_SET_COUNT];
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
+	struct push_vhosts *vhosts; /* owned; NULL: nobody has told (told.c) */
 	struct push_list probes, doors, requests;
 	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
@@ -101,6 +103,15 @@ direct_probe(struct push_direct *direct, struct push_http_conn *conn, const stru
  * probe. */
 bool
 direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim);
+
+/*
+ * direct_told - whose a request is, as far as pushd has told.
+ *
+ * If it is Push's, sets *ret_route, with a reference for the caller, and the size of the path behind the mount.
+ */
+enum push_whose
+direct_told(struct push_direct *direct, const struct push_vhosts_key *key, struct push_route **ret_route,
+	size_t *ret_rest_size);
 
 /* direct_probe_forget - the connection is gone. */
 void

@@ -440,12 +440,38 @@ may_be_served(const struct push_route *route, const struct push_head *head, bool
 
 /* What the route says of the request. */
 static void
-place_request(struct push_request *request, const struct push_route *route, struct push_str routed)
+place_request(struct push_request *request, const struct push_route *route, size_t mount_size)
 {
-	size_t mount_size = routed.size - route->rest_size;
 
 	request->place = route->place;
 	request->rest = (struct push_str){request->path.bytes + mount_size, request->path.size - mount_size};
+}
+
+/* What pushd has told, or lws has said before: whose the request is, and if it is Push's, conn->route and the
+ * size of the mount in the path. */
+static enum push_whose
+known_route(struct push_http_conn *conn, const struct push_request *request, struct push_str path,
+	struct push_route_key *key, size_t *ret_mount_size)
+{
+	const struct push_vhosts_key asked = {conn->port, request->wants_websocket, path};
+	struct push_direct *direct = conn->direct;
+	enum push_whose whose;
+	size_t rest_size;
+
+	if (memchr(path.bytes, '%', path.size) || !push_route_key_fits(request->host, path))
+		return PUSH_WHOSE_LWS;
+	whose = direct_told(direct, &asked, &conn->route, &rest_size);
+	if (whose == PUSH_WHOSE_UNKNOWN && push_route_key_make(key, &direct->routes, asked.is_upgrade,
+						   conn->port, request->host, path)) {
+		conn->route = push_routes_find(&direct->routes, key);
+		if (!conn->route)
+			return PUSH_WHOSE_UNKNOWN;
+		rest_size = conn->route->rest_size;
+		whose = PUSH_WHOSE_PUSH;
+	}
+	if (whose == PUSH_WHOSE_PUSH)
+		*ret_mount_size = path.size - rest_size;
+	return whose;
 }
 
 /* Finds conn->route, or begins to look for it.  Returns false if the request is not to be served here and
@@ -454,15 +480,14 @@ static bool
 find_route(struct push_http_conn *conn, struct push_head *head, bool first)
 {
 	const struct push_str path = routed_path(head->request.path), host = head->request.host;
-	struct push_direct *direct = conn->direct;
 	struct push_route_key key;
-	bool is_plain = !memchr(path.bytes, '%', path.size) &&
-			push_route_key_make(
-				&key, &direct->routes, head->request.wants_websocket, conn->port, host, path);
+	size_t mount_size;
+	enum push_whose whose;
 
-	conn->route = is_plain ? push_routes_find(&direct->routes, &key) : NULL;
-	if (conn->route && may_be_served(conn->route, head, first)) {
-		place_request(&head->request, conn->route, path);
+	conn->route = NULL;
+	whose = known_route(conn, &head->request, path, &key, &mount_size);
+	if (whose == PUSH_WHOSE_PUSH && may_be_served(conn->route, head, first)) {
+		place_request(&head->request, conn->route, mount_size);
 		return true;
 	}
 	if (conn->route || !first) {
@@ -470,7 +495,7 @@ find_route(struct push_http_conn *conn, struct push_head *head, bool first)
 		conn->route = NULL;
 		return false;
 	}
-	if (!is_plain || conn->probed || !direct_probe(direct, conn, &key, host, path)) {
+	if (whose == PUSH_WHOSE_LWS || conn->probed || !direct_probe(conn->direct, conn, &key, host, path)) {
 		leave_to_lws(conn, head);
 		return false;
 	}

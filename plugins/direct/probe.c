@@ -134,6 +134,7 @@ start(struct push_direct *direct, const struct push_route_key *key, struct push_
 	push_list_init(&probe->waiting);
 	push_list_append(&direct->probes, &probe->link);
 	direct->probe_count++;
+	direct->ops->count_route_probe(direct->broker);
 	push_source_open(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, &probe_kind, ends[0]);
 	/* if the set takes no more, the time limit ends it */
 	(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, EPOLLIN);

@@ -23,31 +23,37 @@ push_routes_fini(struct push_routes *routes)
 		push_route_unref(routes->recent[--routes->count]);
 }
 
-static bool
+static void
 put(struct push_route_key *key, struct push_str span)
 {
 	/* no header has a NUL in it, so that it parts them; a missing header is not the same as an empty one
 	 */
-	if (key->size + span.size + 2 > sizeof(key->bytes))
-		return false;
+	PUSH_ASSERT(key->size + span.size + 2 <= sizeof(key->bytes));
 	key->bytes[key->size++] = span.bytes ? '+' : '-';
 	if (span.bytes)
 		memcpy(key->bytes + key->size, span.bytes, span.size);
 	key->size = (uint16_t)(key->size + span.size);
 	key->bytes[key->size++] = '\0';
-	return true;
+}
+
+bool
+push_route_key_fits(struct push_str host, struct push_str path)
+{
+	return 7 + host.size + path.size <= PUSH_ROUTE_KEY_BYTES_MAX;
 }
 
 bool
 push_route_key_make(struct push_route_key *key, const struct push_routes *routes, bool is_upgrade, int port,
 	struct push_str host, struct push_str path)
 {
+	if (!push_route_key_fits(host, path))
+		return false;
 	key->size = 0;
 	key->bytes[key->size++] = is_upgrade;
 	key->bytes[key->size++] = (char)(port >> 8);
 	key->bytes[key->size++] = (char)port;
-	if (!put(key, host) || !put(key, path))
-		return false;
+	put(key, host);
+	put(key, path);
 	key->hash = XXH3_64bits_withSeed(key->bytes, key->size, routes->seed);
 	return true;
 }
@@ -93,8 +99,8 @@ push_routes_find(struct push_routes *routes, const struct push_route_key *key)
 	return NULL;
 }
 
-void
-push_routes_add(struct push_routes *routes, const struct push_route_key *key, const struct push_claim *claim)
+struct push_route *
+push_route_create(const struct push_claim *claim)
 {
 	struct push_route *route = calloc(1, sizeof(*route));
 	char *copy = malloc(claim->extra_size + 1);
@@ -102,7 +108,7 @@ push_routes_add(struct push_routes *routes, const struct push_route_key *key, co
 	if (!route || !copy) {
 		free(route);
 		free(copy);
-		return;
+		return NULL;
 	}
 	memcpy(copy, claim->extra, claim->extra_size);
 	route->refs = 1;
@@ -110,6 +116,16 @@ push_routes_add(struct push_routes *routes, const struct push_route_key *key, co
 	route->rest_size = claim->rest_size;
 	route->extra = copy;
 	route->extra_size = (uint32_t)claim->extra_size;
+	return route;
+}
+
+void
+push_routes_add(struct push_routes *routes, const struct push_route_key *key, const struct push_claim *claim)
+{
+	struct push_route *route = push_route_create(claim);
+
+	if (!route)
+		return;
 	route->key = *key;
 	if (routes->count == PUSH_ROUTES_MAX)
 		push_route_unref(routes->recent[--routes->count]);

@@ -2,7 +2,7 @@
  * routes.h - which requests lws would give to which plugin, learned from lws itself.
  *
  * Mounts, virtual hosts and passwords are lws' business, and no API shows them.  So the first request for a
- * path is shown to lws (probe.c); what it decides holds for all requests that agree in everything that it
+ * path is shown to lws (probe.c), unless pushd has told (vhosts.h); what it decides holds for all requests that agree in everything that it
  * decides by: upgrade, port, Host, path.  A request that differs in one of them is another route.
  *
  * Passwords are never remembered: what lws is shown has none, so that a route is known only where none is
@@ -49,6 +49,10 @@ push_routes_init(struct push_routes *routes, uint64_t seed);
 void
 push_routes_fini(struct push_routes *routes);
 
+/* push_route_key_fits - a request with a longer Host and path has no key, and goes to lws. */
+bool
+push_route_key_fits(struct push_str host, struct push_str path);
+
 /* push_route_key_make - the key of a request that came to a port.  Returns false if it is too long. */
 bool
 push_route_key_make(struct push_route_key *key, const struct push_routes *routes, bool is_upgrade, int port,
@@ -71,6 +75,10 @@ push_routes_find(struct push_routes *routes, const struct push_route_key *key);
  * forgotten. */
 void
 push_routes_add(struct push_routes *routes, const struct push_route_key *key, const struct push_claim *claim);
+
+/* push_route_create - with a reference for the caller, and without a key.  NULL: memory is out. */
+struct push_route *
+push_route_create(const struct push_claim *claim);
 
 /* push_route_unref - give a reference back.  NULL is allowed. */
 void

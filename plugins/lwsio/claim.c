@@ -3,16 +3,11 @@
 
 #include "lwsio/claim.h"
 
-#define HEADERS_BYTES_MAX 2048
-
-/*
- * What the vhost's configuration adds to an answer: lws puts it behind the status line.  Returns the size, 0
- * where that fails.
- */
-static size_t
-vhost_headers(struct lws *wsi, char *to, size_t size)
+/* lws puts them behind the status line. */
+size_t
+push_claim_headers(struct lws *wsi, char *to, size_t size)
 {
-	unsigned char head[LWS_PRE + HEADERS_BYTES_MAX], *start = head + LWS_PRE, *p = start;
+	unsigned char head[LWS_PRE + PUSH_CLAIM_HEADERS_BYTES_MAX], *start = head + LWS_PRE, *p = start;
 	char *line_end;
 
 	if (lws_add_http_header_status(wsi, HTTP_STATUS_OK, &p, head + sizeof(head)))
@@ -28,12 +23,12 @@ vhost_headers(struct lws *wsi, char *to, size_t size)
 bool
 push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_place place, const char *rest)
 {
-	char headers[HEADERS_BYTES_MAX];
+	char headers[PUSH_CLAIM_HEADERS_BYTES_MAX];
 	struct push_claim claim = {.place = place, .rest_size = strlen(rest), .extra = headers};
 	const struct push_options *options = link->ops->options(link->broker);
 
 	if (!options->direct || lws_get_network_wsi(wsi) != wsi || lws_is_ssl(wsi))
 		return false;
-	claim.extra_size = vhost_headers(wsi, headers, sizeof(headers));
+	claim.extra_size = push_claim_headers(wsi, headers, sizeof(headers));
 	return link->ops->direct_claim(link->broker, (int)lws_get_socket_fd(wsi), &claim);
 }

@@ -8,6 +8,17 @@
 
 #include "broker/broker.h"
 
+#define PUSH_CLAIM_HEADERS_BYTES_MAX 2048
+
+/*
+ * push_claim_headers - what the vhost's configuration adds to each answer, as lines, each with CRLF.
+ *
+ * @wsi: of a connection, or what LWS_CALLBACK_PROTOCOL_INIT is called with.
+ * Returns the size, 0 where that fails.
+ */
+size_t
+push_claim_headers(struct lws *wsi, char *to, size_t size);
+
 /*
  * push_claim - lws has called this plugin with a request that it would serve.
  *

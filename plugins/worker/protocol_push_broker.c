@@ -32,6 +32,8 @@
 #include "broker/notify.h"
 #include "core/limits.h"
 #include "direct/direct.h"
+#include "direct/vhosts.h"
+#include "lwsio/claim.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/listeners.h"
 #include "lwsio/plugin.h"
@@ -63,7 +65,8 @@ struct broker_vhost {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	struct push_direct *direct;
-	struct lws_sorted_usec_list sharing; /* push-broker-vhost: due when the loop turns */
+	char headers[PUSH_CLAIM_HEADERS_BYTES_MAX + 1]; /* that the vhost adds to its answers */
+	struct lws_sorted_usec_list sharing;            /* push-broker-vhost: due when the loop turns */
 	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *engine_wsi, *trace_wsi;
 	struct lws *direct_wsi[PUSH_DIRECT_SET_COUNT];
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
@@ -213,6 +216,24 @@ accept_key(const char *key, size_t key_size, char *to, size_t size)
 	memcpy(text + key_size, guid, sizeof(guid) - 1);
 	lws_SHA1(text, key_size + sizeof(guid) - 1, hash);
 	lws_b64_encode_string((const char *)hash, sizeof(hash), to, (int)size);
+}
+
+static struct broker_vhost *
+broker_vhost_of(struct lws_vhost *vhost)
+{
+	const struct lws_protocols *protocol =
+		vhost ? lws_vhost_name_to_protocol(vhost, PUSH_BROKER_PROTOCOL) : NULL;
+
+	return protocol ? lws_protocol_vh_priv_get(vhost, protocol) : NULL;
+}
+
+static const char *
+vhost_headers(void *context, const char *name)
+{
+	const struct broker_vhost *self = context;
+	const struct broker_vhost *named = broker_vhost_of(lws_get_vhost_by_name(self->context, name));
+
+	return named ? named->headers : NULL;
 }
 
 static size_t
@@ -441,11 +462,12 @@ watch_all(struct broker_vhost *self)
 static bool
 start_direct(struct broker_vhost *self)
 {
-	const struct push_direct_host host = {hand_over, accept_key, self};
+	const struct push_direct_host host = {hand_over, accept_key, vhost_headers, self};
 
 	self->direct = push_direct_create(push_broker_ops_table(), self->link.broker, &host);
 	if (!self->direct)
 		return false;
+	push_direct_tell(self->direct, getenv(PUSH_VHOSTS_ENV));
 	push_broker_set_sockets(self->link.broker, push_direct_sockets(self->direct));
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++) {
 		int fd = push_direct_fd(self->direct, (enum push_direct_set)i);
@@ -524,6 +546,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	self->context = lws_get_context(wsi);
 	self->vhost = vhost;
 	self->log = push_lws_log_take(self->context);
+	(void)push_claim_headers(wsi, self->headers, sizeof(self->headers) - 1);
 	self->link =
 		(struct push_broker_link){.magic = PUSH_BROKER_LINK_MAGIC, .ops = push_broker_ops_table()};
 	if (push_vhost_options_read(&options, given, self->link.shared_vhost, sizeof(self->link.shared_vhost),

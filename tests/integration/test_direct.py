@@ -24,6 +24,7 @@ from wsclient import CLOSE, PING, TEXT, WebSocket, frame
 
 ONLY_DIRECT = pytest.mark.skipif(not DIRECT, reason="lws' own sockets do not do it")
 CONNECTIONS = "push_direct_connections"
+PROBED = "push_routes_probed_total"
 
 # ---- what lws decides, direct sockets respect: vhosts by name, passwords of mounts, headers of a vhost
 
@@ -457,7 +458,8 @@ def test_hosts_that_nobody_has_asked_for_are_learned_only_so_often():
     """Past the limit they are served by lws, and what is known is not affected."""
     chunked = ("POST /messages HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
                "\r\n1b\r\n" + '{"channel":"a","message":1}' + "\r\n0\r\n\r\n")
-    with Server() as running:
+    with Server(stock=True, options={"push-direct": "on"}) as running:
+        until_direct(running)
         wait_until(lambda: request(running.port, chunked.replace("HOST", "known")).status == 202, "a first host is learned")
         assert running.metric("push_routes_limited_total") == 0
         for number in range(10_000):  # the limit allows 128 at once and some a second
@@ -470,6 +472,100 @@ def test_hosts_that_nobody_has_asked_for_are_learned_only_so_often():
         assert running.metric("push_routes_limited_total") > 10
         # a moment later there is room for a new one again
         wait_until(lambda: request(running.port, chunked.replace("HOST", "new.example")).status == 202, "a new host is learned")
+
+
+# Files, and mounts of all kinds below them.
+FILES = VHOST.replace('"mounts": [', '"mounts": [{ "mountpoint": "/", "origin": "file://%s" }, '
+                      '{ "mountpoint": "/more", "origin": "file://%s", "default": "none.html" }, '
+                      '{ "mountpoint": "/moved", "origin": ">http://example.org" }, ')
+USUAL = ["/messages", "/messages/x", "/messagesx", "/sse/messages", "/ws/messages", "/ws", "/", "/a.html", "/none", "/more",
+         "/more/", "/more/a.html", "/folder", "/moved"]
+UNUSUAL = ["/a%2ehtml", "//messages", "/./messages", "/messages/../a.html", "/a.html;x", "/a+b"]
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
+
+
+def raw_answer(port, method, path, lines=()):
+    """Its bytes; of a stream, those of the head."""
+    with Connection(port) as connection:
+        connection.send("\r\n".join([f"{method} {path} HTTP/1.1", "Host: push.example", *lines, "", ""]))
+        head = connection.read_until(b"\r\n\r\n")
+        length = re.search(rb"(?i)^content-length: *(\d+)", head, re.M)
+        return head + (connection.read_exactly(int(length[1])) if length and method != "HEAD" else b"")
+
+
+def raw_answers(ports, paths):
+    return {(name, method, path, len(lines)): raw_answer(port, method, path, lines)
+            for name, port in ports.items() for path in paths
+            for method, lines in (("GET", ()), ("HEAD", ()), ("POST", ("Content-Length: 0",)), ("GET", UPGRADE))}
+
+
+@pytest.fixture(scope="module")
+def told_and_asked(tmp_path_factory):
+    """The same vhosts under pushd, which tells their routes, and under lwsws, which is asked; with their ports."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "a.html").write_text("a")
+    (folder / "folder").mkdir()
+    users = folder / "users"
+    users.write_text("ann:secret\n")
+    lock, servers = f', "basic-auth": "{users}"', []
+    with contextlib.ExitStack() as stack:
+        for stock in (False, True):
+            ports = {name: free_port() for name in ("guarded", "open", "files")}
+            conf = '{ "vhosts": [%s, %s, %s] }' % (
+                VHOST % ("guarded", ports["guarded"], "guarded", lock, lock), VHOST % ("open", ports["open"], "open", "", ""),
+                FILES % ("files", ports["files"], "files", folder, folder, "", ""))
+            server = stack.enter_context(Server(stock=stock, options={"push-direct": "on"}, conf_d={"30-more": conf}))
+            if stock:
+                until_direct(server)
+            for port in ports.values():  # lws knows no `*`
+                wait_until(lambda port=port: b" 204 " in raw_answer(port, "OPTIONS", "*"), "the port is taken over")
+            servers.append((server, ports))
+        yield servers
+
+
+@ONLY_DIRECT
+def test_what_pushd_tells_lws_is_not_asked_for_and_the_answers_are_the_same(told_and_asked):
+    (told, told_ports), (asked, asked_ports) = told_and_asked
+    before = told.metric(PROBED)
+    answers = raw_answers(told_ports, USUAL)
+    probed = told.metric(PROBED) - before
+    assert answers == raw_answers(asked_ports, USUAL)
+    assert probed == 4 + 1  # a folder without a page, by each method; an upgrade that is redirected
+    assert asked.metric(PROBED) > 50
+
+
+@ONLY_DIRECT
+def test_paths_that_lws_reads_in_its_own_way_are_asked_for_under_pushd_too(told_and_asked):
+    (told, told_ports), (asked, asked_ports) = told_and_asked
+    before = told.metric(PROBED)
+    assert raw_answers(told_ports, UNUSUAL) == raw_answers(asked_ports, UNUSUAL)
+    assert told.metric(PROBED) > before
+
+
+@ONLY_DIRECT
+@pytest.mark.parametrize("key, probes", [('"keepalive_timeout": "30"', 0), ('"alpn": "http/1.1"', 1)])
+def test_lws_is_asked_for_a_vhost_that_pushd_does_not_understand(key, probes):
+    port = free_port()
+    vhost = (VHOST % ("more", port, "more", "", "")).replace('"name"', f'{key}, "name"')
+    with Server(conf_d={"30-more": '{ "vhosts": [%s] }' % vhost}, PUSH_DIRECT="on") as running:
+        wait_until(lambda: b" 204 " in raw_answer(port, "OPTIONS", "*"), "the port is taken over")
+        for _ in range(3):
+            answer = request(port, PUBLISH)
+            assert (answer.status, answer.headers["x-vhost"]) == (202, "more")
+        assert running.metric(PROBED) == probes
+
+
+@ONLY_DIRECT
+def test_hosts_that_nobody_has_asked_for_cost_no_probe_where_pushd_tells_the_routes():
+    with Server() as running:
+        for number in range(300):
+            body = post('{"channel":"a","message":1}').replace(b"Host: test", b"Host: h%d.example" % number)
+            assert request(running.port, body).status == 202
+        with EventStream(running.port, "d") as sse, WebSocket(running.port, "d") as ws:
+            sse.raw(), ws.read_frame()
+        assert get(running.port, "/nothing").status == 404
+        assert get(running.port, "/").status == 200
+        assert running.metric(PROBED) == running.metric("push_routes_limited_total") == 0
 
 
 def limit_files(pid, soft):

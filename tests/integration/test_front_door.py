@@ -1,4 +1,5 @@
-"""The table of requests and their answers (front_door/*.txt), over each wire: direct sockets, lws' own, and TLS."""
+"""The table of requests and their answers (front_door/*.txt), over each wire: direct sockets, whose routes pushd tells or lws is
+asked for (stock lwsws), lws' own, and TLS."""
 
 import concurrent.futures
 import ssl
@@ -7,8 +8,9 @@ import pytest
 
 import request_table
 from h2client import make_certificate
-from http1 import Connection
+from http1 import Connection, request
 from ports import free_port
+from redis_servers import wait_until
 from server import SOURCE, Server
 
 ROWS = [row for file in ("methods", "heads", "bodies", "connections", "streams", "smuggling")
@@ -34,8 +36,11 @@ def wires(tmp_path_factory):
     """How to connect to each: a port, and maybe TLS on it."""
     port = free_port()
     vhost, context = tls_vhost(tmp_path_factory.mktemp("tls"), port)
-    with Server(conf_d={"30-tls": vhost}, PUSH_DIRECT="on") as direct, Server(PUSH_DIRECT="off") as lws:
+    with Server(conf_d={"30-tls": vhost}, PUSH_DIRECT="on") as direct, Server(PUSH_DIRECT="off") as lws, \
+            Server(stock=True, options={"push-direct": "on"}) as asked:
+        wait_until(lambda: request(asked.port, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n").status == 204, "the port is taken over")
         yield {"direct": (direct, {"port": direct.port}),
+               "asked": (asked, {"port": asked.port}),
                "pieces": (direct, {"port": direct.port, "kind": request_table.Pieces}),
                "lws": (lws, {"port": lws.port}),
                "tls": (direct, {"port": port, "wrap": lambda plain: context.wrap_socket(plain, server_hostname="localhost")})}
@@ -50,7 +55,7 @@ def results(wires):
                if wire != "pieces" or row.may_be_cut}
 
 
-@pytest.mark.parametrize("wire", ["direct", "pieces", "lws", "tls"])
+@pytest.mark.parametrize("wire", ["direct", "asked", "pieces", "lws", "tls"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.file}: {row.name}")
 def test_a_request_is_answered_as_the_table_says(request, results, wire, row):
     if missing := row.script(wire).missing:
