@@ -1,9 +1,10 @@
 /*
  * routes.h - which requests lws would give to which plugin, learned from lws itself.
  *
- * Mounts, virtual hosts and passwords are lws' business, and no API shows them.  So the first request for a
- * path is shown to lws (probe.c), unless pushd has told (vhosts.h); what it decides holds for all requests that agree in everything that it
- * decides by: upgrade, port, Host, path.  A request that differs in one of them is another route.
+ * Mounts, virtual hosts and passwords are lws' business, and no API shows them.  So where pushd has not told
+ * (vhosts.h), the first request for a path is shown to lws (probe.c); what it decides holds for all requests
+ * that agree in everything that it decides by: upgrade, port, Host, path.  A request that differs in one of
+ * them is another route.
  *
  * Passwords are never remembered: what lws is shown has none, so that a route is known only where none is
  * asked for, and lws itself checks each request of the others.  (Kept with the key, a password went on
