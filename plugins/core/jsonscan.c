@@ -436,6 +436,74 @@ push_json_scan_request(const char *text, size_t size, struct push_json_member *m
 	return status == PUSH_OK && has_unknown ? check_keys(text, size, members, count, error) : status;
 }
 
+struct names {
+	struct push_buf bytes; /* one after the other, as they are meant */
+	size_t ends[PUSH_JSON_UNIQUE_MEMBERS_MAX];
+	size_t count;
+};
+
+/* The last one, among those before it. */
+static enum push_status
+check_last(const struct names *names, struct push_error *error)
+{
+	size_t last = names->count - 1, start = last ? names->ends[last - 1] : 0, begin = 0;
+	size_t size = names->ends[last] - start;
+
+	for (size_t i = 0; i < last; begin = names->ends[i++]) {
+		if (names->ends[i] - begin != size ||
+			(size && memcmp(names->bytes.bytes + begin, names->bytes.bytes + start, size)))
+			continue;
+		snprintf(error->text, sizeof(error->text), "member '%.*s' comes twice",
+			(int)push_utf8_cut(names->bytes.bytes + start, size, PUSH_ERROR_QUOTE_BYTES_MAX),
+			size ? names->bytes.bytes + start : "");
+		return PUSH_INVALID;
+	}
+	return PUSH_OK;
+}
+
+static enum push_status
+add_name(struct names *names, const char *key, size_t size, struct push_error *error)
+{
+	if (names->count == PUSH_JSON_UNIQUE_MEMBERS_MAX) {
+		snprintf(error->text, sizeof(error->text), "more than %d members",
+			PUSH_JSON_UNIQUE_MEMBERS_MAX);
+		return PUSH_TOO_MANY;
+	}
+	push_json_decode_string(&names->bytes, key, size);
+	if (names->bytes.status != PUSH_OK)
+		return names->bytes.status;
+	names->ends[names->count++] = names->bytes.size;
+	return check_last(names, error);
+}
+
+enum push_status
+push_json_check_unique(const char *text, size_t size, struct push_error *error)
+{
+	struct cursor c = start_of(text, size);
+	enum push_status status = PUSH_OK;
+	struct names names = {.count = 0};
+
+	push_buf_init(&names.bytes, size);
+	skip_space(&c);
+	do {
+		const char *key;
+
+		c.p++; /* the brace, or a comma */
+		skip_space(&c);
+		key = c.p;
+		if (!take_string(&c))
+			break;
+		status = add_name(&names, key, (size_t)(c.p - key), error);
+		skip_space(&c);
+		c.p++; /* the colon */
+		if (!take_value(&c))
+			break;
+		skip_space(&c);
+	} while (status == PUSH_OK && c.p < c.end && *c.p == ',');
+	push_buf_fini(&names.bytes);
+	return status;
+}
+
 enum push_status
 push_json_scan_array(const char *text, size_t size, size_t *ret_count, struct push_error *error)
 {

@@ -42,6 +42,17 @@ enum push_status PUSH_MUST_USE
 push_json_scan_request(const char *text, size_t size, struct push_json_member *members, size_t count,
 	struct push_error *error);
 
+/*
+ * push_json_check_unique - check that no member's name comes twice in an object that was scanned; what stands
+ * in its members is not looked at.
+ *
+ * For what somebody has signed: two readers that take another one of two members read two documents.
+ * Errors: PUSH_INVALID, PUSH_TOO_MANY for more than PUSH_JSON_UNIQUE_MEMBERS_MAX, both with a line in `error`;
+ * PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_json_check_unique(const char *text, size_t size, struct push_error *error);
+
 /* push_json_scan_value - whether `text` is one JSON value of any kind, and, where it is, without white space
  * between its tokens. */
 bool

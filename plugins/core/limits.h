@@ -10,6 +10,10 @@
  * a serialiser, shallow enough for every client's recursive parser. */
 #define PUSH_JSON_DEPTH_MAX 128
 
+/* Members of an object of which none may come twice: each is compared with all before it.  Tokens have ten, those
+ * of large providers thirty. */
+#define PUSH_JSON_UNIQUE_MEMBERS_MAX 128
+
 /* One line of text that tells a person what is wrong; longer ones are cut. */
 #define PUSH_ERROR_TEXT_BYTES_MAX 384
 
@@ -99,6 +103,10 @@
 /* Missed ticks that are counted as late, one minute: what stood still for longer was stopped, not busy, and
  * the loop that counts them must not be held up by it. */
 #define PUSH_LATE_TICKS_MAX 6000
+
+/* Clocks of those who issue tokens: more than so far apart is a fault, and a token that has expired so long ago
+ * is one that was taken back. */
+#define PUSH_AUTH_LEEWAY_US_MAX 600000000ull
 
 /* A drain lasts at least so long: who connected just before it is answered yet. */
 #define PUSH_DRAIN_LINGER_US 200000ull

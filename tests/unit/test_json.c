@@ -384,6 +384,48 @@ nesting_is_bounded(void **state)
 }
 
 static void
+a_member_that_comes_twice_is_found(void **state)
+{
+	static const struct {
+		const char *text;
+		enum push_status status;
+	} rows[] = {
+		{"{}", PUSH_OK},
+		{" { } ", PUSH_OK},
+		{"{\"a\":1}", PUSH_OK},
+		{"{\"a\":1,\"b\":1,\"A\":1,\"aa\":1,\"\":1}", PUSH_OK},
+		/* of the object itself only */
+		{"{\"a\":{\"b\":1,\"b\":2},\"b\":[{\"a\":1}],\"c\":\"a\"}", PUSH_OK},
+		{"{\"a\":1,\"a\":1}", PUSH_INVALID},
+		{" { \"a\" : [1, 2] , \"b\" : { } , \"a\" : null } ", PUSH_INVALID},
+		{"{\"a\":1,\"\\u0061\":1}", PUSH_INVALID},
+		{"{\"\xc3\xb6\":1,\"\\u00f6\":1}", PUSH_INVALID},
+		{"{\"a\\u0000\":1,\"a\":1}", PUSH_OK},
+		{"{\"a\\u0000\":1,\"a\\u0000\":1}", PUSH_INVALID},
+		{"{\"\":1,\"\":1}", PUSH_INVALID},
+		{"{\"\\\"\":1,\"\\u0022\":1}", PUSH_INVALID},
+	};
+	struct push_error error;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(
+			push_json_scan_object(rows[i].text, strlen(rows[i].text), NULL, 0, &error), PUSH_OK);
+		if (push_json_check_unique(rows[i].text, strlen(rows[i].text), &error) != rows[i].status)
+			fail_msg("%s", rows[i].text);
+	}
+	for (int count = PUSH_JSON_UNIQUE_MEMBERS_MAX; count <= PUSH_JSON_UNIQUE_MEMBERS_MAX + 1; count++) {
+		char text[2048] = "{";
+
+		for (int i = 0; i < count; i++)
+			sprintf(text + strlen(text), "%s\"%d\":0", i ? "," : "", i);
+		strcat(text, "}");
+		assert_int_equal(push_json_check_unique(text, strlen(text), &error),
+			count == PUSH_JSON_UNIQUE_MEMBERS_MAX ? PUSH_OK : PUSH_TOO_MANY);
+	}
+}
+
+static void
 commands_are_told_apart(void **state)
 {
 	static const struct {
@@ -478,6 +520,7 @@ main(void)
 		cmocka_unit_test(tokens_stand_where_the_grammar_allows),
 		cmocka_unit_test(a_byte_zero_ends_nothing),
 		cmocka_unit_test(nesting_is_bounded),
+		cmocka_unit_test(a_member_that_comes_twice_is_found),
 		cmocka_unit_test(commands_are_told_apart),
 		cmocka_unit_test(what_a_command_is_given_is_taken_only_where_it_is_a_plain_string),
 		cmocka_unit_test(strings_are_escaped),
