@@ -405,6 +405,32 @@ check_acks(const struct push_options *o, struct push_error *error)
 	return PUSH_INVALID;
 }
 
+/* Whether tokens are verified at all. */
+static bool
+has_token_keys(const struct push_options *o)
+{
+	return o->auth_keys[0];
+}
+
+static enum push_status
+check_auth(const struct push_options *o, struct push_error *error)
+{
+	const char *wrong = NULL;
+
+	if (o->auth_leeway_us > PUSH_AUTH_LEEWAY_US_MAX)
+		wrong = "push.auth.leeway: must be at most 10m";
+	else if (o->auth_issuer[0] && !has_token_keys(o))
+		wrong = "push.auth.issuer: needs push.auth.keys";
+	else if (o->auth_audience[0] && !has_token_keys(o))
+		wrong = "push.auth.audience: needs push.auth.keys";
+	else if (!o->auth_exp_required && !has_token_keys(o))
+		wrong = "push.auth.exp.required=off: needs push.auth.keys";
+	if (!wrong)
+		return PUSH_OK;
+	snprintf(error->text, sizeof(error->text), "%s", wrong);
+	return PUSH_INVALID;
+}
+
 static enum push_status
 check_trace(const struct push_options *o, struct push_error *error)
 {
@@ -451,8 +477,8 @@ enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
 	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
-		check_acks(o, error) || check_trace(o, error) || check_log(o, error) ||
-		push_cors_check(o->cors_origins, error))
+		check_acks(o, error) || check_auth(o, error) || check_trace(o, error) ||
+		check_log(o, error) || push_cors_check(o->cors_origins, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

@@ -65,6 +65,15 @@
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "longest channel name, in bytes")   \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*",                                              \
 		"page origins that may use Push, such as https://example.com; *: all")                       \
+	X(auth_keys, TEXT, "push.auth.keys", "",                                                             \
+		"keys that verify tokens: a file with a JWK set or PEM, or a folder of such files")          \
+	X(auth_issuer, TEXT, "push.auth.issuer", "", "iss that a token must have; empty: any")               \
+	X(auth_audience, TEXT, "push.auth.audience", "",                                                     \
+		"aud that a token must have, maybe among others; empty: any")                                \
+	X(auth_leeway_us, DURATION, "push.auth.leeway", "30s",                                               \
+		"how far the clocks of Push and of those who issue tokens may be apart")                     \
+	X(auth_exp_required, SWITCH, "push.auth.exp.required", "on",                                         \
+		"off: a token without exp is accepted, and never expires")                                   \
 	X(publish_keys, TEXT, "push.publish.keys", "",                                                       \
 		"file with the keys that servers publish with: a line NAME SHA256 PATTERNS for each")        \
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
