@@ -102,7 +102,8 @@ def test_the_table_of_options_has_every_option_with_its_default_and_meaning():
 
 def constants(names, folder):
     """The values of macros in the headers of plugins/, by compiling them."""
-    headers = ["core/limits.h", "direct/limits.h", "redis/limits.h", "trace/limits.h", "core/wsframe.h"]
+    headers = ["core/limits.h", "direct/limits.h", "redis/limits.h", "trace/limits.h", "core/wsframe.h",
+               "core/identity.h", "auth/limits.h"]
     program = "#include <stdio.h>\n#include <stdint.h>\n" + "".join(f'#include "{h}"\n' for h in headers) + \
         "int main(void) {\n" + "".join(f'printf("%llu\\n", (unsigned long long)({n}));\n' for n in names) + "}\n"
     (folder / "constants.c").write_text(program)
@@ -147,7 +148,7 @@ def test_each_error_on_the_page_is_one_that_the_programs_send():
 ANSWERING = """core/channels core/json core/jsonscan core/live core/acks core/acks_request core/subscriber core/durable core/status
 broker/broker broker/message broker/publishing broker/reading broker/lines broker/idempotency broker/client_publishes
 http/health http/loggers request/body request/exchange request/page request/query request/route request/subscription ws/ws_conn
-direct/head direct/http_conn lwsio/head lwsio/request"""
+direct/head direct/http_conn lwsio/head lwsio/request auth/token_refusal auth/jws auth/claims"""
 # Headers, and texts that nobody is answered with.
 OTHER = re.compile(r"text/|no-cache|access-control|vary|push\.trace\.url: |'\] = '|unknown status")
 
