@@ -8,15 +8,50 @@
 #include "core/similar_name.h"
 #include "say.h"
 
-const struct cli_command *
-cli_command_find(const char *name)
+size_t
+cli_group_size(const struct cli_command *command)
+{
+	const char *space = strchr(command->name, ' ');
+
+	return space ? (size_t)(space - command->name) : 0;
+}
+
+bool
+cli_is_of_group(const struct cli_command *command, const char *group)
+{
+	size_t size = cli_group_size(command);
+
+	return size && strlen(group) == size && !memcmp(command->name, group, size);
+}
+
+bool
+cli_is_group(const char *word)
 {
 	size_t count;
 	const struct cli_command *commands = cli_commands(&count);
 
 	for (size_t i = 0; i < count; i++)
-		if (!strcmp(commands[i].name, name))
-			return &commands[i];
+		if (cli_is_of_group(&commands[i], word))
+			return true;
+	return false;
+}
+
+const struct cli_command *
+cli_command_find(int argc, char **argv, int *ret_words)
+{
+	size_t count;
+	const struct cli_command *commands = cli_commands(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct cli_command *command = &commands[i];
+		size_t size = cli_group_size(command);
+
+		*ret_words = size ? 2 : 1;
+		if (size ? argc > 1 && cli_is_of_group(command, argv[0]) &&
+					!strcmp(command->name + size + 1, argv[1])
+			 : !strcmp(command->name, argv[0]))
+			return command;
+	}
 	return NULL;
 }
 

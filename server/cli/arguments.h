@@ -18,6 +18,8 @@
 struct cli_arguments {
 	const char *program; /* argv[0], for bench to find its tool beside it */
 	const char *url, *management, *from, *before, *name, *ttl, *key, *config, *plugins, *mounts, *out;
+	const char *alg, *kid, *keys, *user, *subscribe, *publish, *read_history, *channels, *expires,
+		*issuer, *audience, *may, *rate, *bytes;
 	bool sse, json, wait, retry, quiet, once;
 	uint64_t count, limit, clients, seconds;
 	const char *headers[CLI_HEADERS_MAX + 1];
@@ -35,10 +37,10 @@ struct cli_option {
 	const char *help;
 };
 
-#define CLI_OPTIONS_MAX 10
+#define CLI_OPTIONS_MAX 14
 
 struct cli_command {
-	const char *name;
+	const char *name;      /* one word, or two of which several commands have the first: token make */
 	const char *arguments; /* CHANNEL... */
 	const char *summary;   /* one line */
 	const char *details;   /* paragraphs, in lines of up to 78 characters */
@@ -53,9 +55,25 @@ struct cli_command {
 const struct cli_command *
 cli_commands(size_t *ret_count);
 
-/* cli_command_find - NULL for a name that is no command. */
+/*
+ * cli_command_find - the command that the first words name, `argc` of them.
+ *
+ * *ret_words is set to how many those are.  NULL: there is no such command.
+ */
 const struct cli_command *
-cli_command_find(const char *name);
+cli_command_find(int argc, char **argv, int *ret_words);
+
+/* cli_group_size - the length of the first of a command's two words; 0 for a command of one word. */
+size_t
+cli_group_size(const struct cli_command *command);
+
+/* cli_is_of_group - whether that is its first word. */
+bool
+cli_is_of_group(const struct cli_command *command, const char *group);
+
+/* cli_is_group - whether commands have this as the first of two words. */
+bool
+cli_is_group(const char *word);
 
 /*
  * cli_arguments_parse - read the words behind the command's name.

@@ -8,6 +8,9 @@
 #include "pub.h"
 #include "show_config.h"
 #include "sub.h"
+#include "token_check.h"
+#include "token_key.h"
+#include "token_make.h"
 #include "top.h"
 
 #define AT(member) offsetof(struct cli_arguments, member)
@@ -32,6 +35,14 @@
 #define PLUGINS_OPTION                                                                                       \
 	{                                                                                                    \
 		"plugins", CLI_TEXT, AT(plugins), "DIR", "folder with the plugins, as for pushd"             \
+	}
+#define ISSUER_OPTION(help)                                                                                  \
+	{                                                                                                    \
+		"iss", CLI_TEXT, AT(issuer), "TEXT", help                                                    \
+	}
+#define AUDIENCE_OPTION(help)                                                                                \
+	{                                                                                                    \
+		"aud", CLI_TEXT, AT(audience), "TEXT", help                                                  \
 	}
 #define MOUNTS_OPTION                                                                                        \
 	{                                                                                                    \
@@ -208,6 +219,113 @@ static const struct cli_command commands[] = {
 				URL_OPTION,
 			},
 		.run = bench_run},
+	{.name = "token key",
+		.arguments = "",
+		.summary = "make a key that signs tokens",
+		.details =
+			"Makes a private key in FILE, readable by you only, and the public key in\n"
+			"FILE.pub, as a JWK set for the server's option push.auth.keys. FILE is PEM if its\n"
+			"name ends with .pem, otherwise a JWK. HS256 makes a secret, which has no public\n"
+			"part: whoever verifies tokens with it can make them, too. No file is overwritten.",
+		.examples = "push token key --out app.jwk\n"
+			    "push token key --alg EdDSA --out app.pem\n"
+			    "PUSH_AUTH_KEYS=$PWD/app.jwk.pub env pushd",
+		.options =
+			{
+				{"alg", CLI_TEXT, AT(alg), "NAME",
+					"ES256 (the default), ES384, EdDSA, RS256, PS256 or\nHS256"},
+				{"out", CLI_TEXT, AT(out), "FILE", "where the private key goes"},
+				{"kid", CLI_TEXT, AT(kid), "ID",
+					"name of the key (by default its thumbprint, RFC 7638)"},
+			},
+		.run = token_key_run},
+	{.name = "token make",
+		.arguments = "",
+		.summary = "make a token",
+		.details =
+			"Prints a token (JWT), signed with a private key. Patterns and channels are lists\n"
+			"with commas. In a pattern, * is any run of characters without :, ** is any run, "
+			"and\n"
+			"{sub} is the user. A token without rights connects, and may do nothing.",
+		.examples = "push token make --key app.jwk --sub ann --subscribe 'news,user:{sub}:*'\n"
+			    "push token make --key app.jwk --publish 'chat:**' --expires 15m\n"
+			    "push sub news --header \"Authorization: Bearer $(push token make --key app.jwk "
+			    "--subscribe '**')\"",
+		.options =
+			{
+				{"key", CLI_TEXT, AT(key), "FILE",
+					"the private key: a JWK, a set with one, or PEM"},
+				{"sub", CLI_TEXT, AT(user), "USER", "the user"},
+				{"subscribe", CLI_TEXT, AT(subscribe), "PATTERNS",
+					"channels that may be subscribed to"},
+				{"publish", CLI_TEXT, AT(publish), "PATTERNS",
+					"channels that may be published to"},
+				{"history", CLI_TEXT, AT(read_history), "PATTERNS",
+					"channels whose history may be read"},
+				{"channels", CLI_TEXT, AT(channels), "NAMES",
+					"channels that a client is subscribed to at once"},
+				{"expires", CLI_TEXT, AT(expires), "DURATION",
+					"lifetime: 90s, 15m, 1h (the default), 30d, or never"},
+				ISSUER_OPTION("issuer (push.auth.issuer)"),
+				AUDIENCE_OPTION("audience (push.auth.audience)"),
+				{"kid", CLI_TEXT, AT(kid), "ID",
+					"name of the key, in place of the file's; of a set, the\nkey to use"},
+				{"alg", CLI_TEXT, AT(alg),
+					"NAME", "RS256 or PS256, for an RSA key that does not say"},
+			},
+		.run = token_make_run},
+	{.name = "token check",
+		.arguments = "TOKEN|-",
+		.summary = "verify a token and say what it may do",
+		.details =
+			"Verifies a token as a server with these keys does, and prints what it says. With\n"
+			"-, the token is read from stdin, where other users of the machine do not see it.\n"
+			"The exit code is 0 if the token is valid and may do all that --may asks.",
+		.examples =
+			"push token check - --keys app.jwk.pub <token.txt\n"
+			"push token check $TOKEN --keys /etc/push/keys --may subscribe:news,publish:chat:7",
+		.words_min = 1,
+		.words_max = 1,
+		.options =
+			{
+				{"keys", CLI_TEXT, AT(keys),
+					"PATH", "file or folder with the keys, as push.auth.keys"},
+				{"may", CLI_TEXT, AT(may), "RIGHTS",
+					"subscribe:CHANNEL, publish:CHANNEL, history:CHANNEL, with\ncommas "
+					"between them"},
+				ISSUER_OPTION("issuer that it must have (push.auth.issuer)"),
+				AUDIENCE_OPTION("audience that it must have (push.auth.audience)"),
+			},
+		.run = token_check_run},
+	{.name = "token explain",
+		.arguments = "TOKEN|-",
+		.summary = "print what a token says, without verifying it",
+		.details = "Decodes a token and prints its header, its payload, and what they mean. Nothing\n"
+			   "is verified: anybody can write a token that says anything.",
+		.examples = "push token explain - <token.txt",
+		.words_min = 1,
+		.words_max = 1,
+		.run = token_explain_run},
+	{.name = "token publish-key",
+		.arguments = "NAME PATTERNS",
+		.summary = "make a key for a server that publishes",
+		.details =
+			"Makes a random key and prints two lines: the line for the file of the option\n"
+			"push.publish.keys, which has only the key's hash, and the key. The key is sent as\n"
+			"Authorization: Bearer KEY. It is not stored anywhere, and shown only once.",
+		.examples = "push token publish-key shop 'orders:*,news'\n"
+			    "push token publish-key shop '**' --rate 100/s --out /etc/push/publish.keys",
+		.words_min = 2,
+		.words_max = 2,
+		.options =
+			{
+				{"rate", CLI_TEXT, AT(rate), "COUNT/UNIT",
+					"most messages in a second, minute or hour: 100/s, 60/m"},
+				{"bytes", CLI_TEXT, AT(bytes), "SIZE/UNIT", "most bytes: 1mb/s"},
+				{"out", CLI_TEXT, AT(out),
+					"FILE", "add the line to this file, and print only the key"},
+			},
+		.run = token_publish_key_run},
 	{.name = "completion",
 		.arguments = "bash|zsh|fish",
 		.summary = "print the completion script of a shell",

@@ -6,8 +6,8 @@
 #define CLI_EXIT_MAP(X)                                                                                      \
 	X(DONE, 0, "success; push sub and push top: stopped by SIGINT or SIGTERM")                           \
 	X(NO, 1,                                                                                             \
-		"a negative answer: health is DOWN, the configuration is invalid;\n"                         \
-		"or output cannot be written")                                                               \
+		"a negative answer: health is DOWN, the configuration or a token\n"                          \
+		"is invalid; or a file or output cannot be written")                                         \
 	X(USAGE, 2, "invalid command line")                                                                  \
 	X(UNREACHABLE, 3, "the server cannot be reached")                                                    \
 	X(REFUSED, 4, "the server refused the request: do not repeat it")                                    \

@@ -66,6 +66,20 @@ help_print(void)
 	       "  PUSH_URL=https://push.example push history chat --json\n");
 }
 
+void
+help_print_group(const char *group)
+{
+	size_t count;
+	const struct cli_command *commands = cli_commands(&count);
+
+	printf("usage: push %s COMMAND [argument...] [option...]\n\nCommands\n", group);
+	for (size_t i = 0; i < count; i++)
+		if (cli_is_of_group(&commands[i], group))
+			print_row(commands[i].name, commands[i].summary);
+	printf("\nOptions\n");
+	print_row("--help", "this text; with a command, its help");
+}
+
 static void
 print_options(const struct cli_command *command)
 {

@@ -7,6 +7,10 @@
 void
 help_print(void);
 
+/* help_print_group - of commands whose first word it is. */
+void
+help_print_group(const char *group);
+
 void
 help_print_command(const struct cli_command *command);
 

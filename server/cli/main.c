@@ -8,6 +8,7 @@
  *   history.c                 message.c prints a message for it and for sub.c
  *   health_command.c          check.c, show_config.c: with pushd's own reading of its configuration
  *   top.c, bench.c            metrics.c; the load tool
+ *   token_key.c, ...          token_signer.c (private keys); plugins/auth reads public keys and checks tokens
  *   http.c, loop.c            requests and the event loop, on lws; url.c, server_url.c: where to
  */
 #include <stdio.h>
@@ -18,21 +19,43 @@
 #include "man.h"
 #include "say.h"
 
+static bool
+is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help");
+}
+
+/* What names no command: a group's first word alone is a question. */
+static enum cli_exit
+refuse_command(int argc, char **argv)
+{
+	bool is_group = cli_is_group(argv[1]), has_more = is_group && argc > 2;
+	const char *nearest;
+	char name[64];
+
+	if (is_group && (!has_more || is_help(argv[2]))) {
+		help_print_group(argv[1]);
+		return has_more ? CLI_DONE : CLI_USAGE;
+	}
+	snprintf(name, sizeof(name), "%s%s%s", argv[1], has_more ? " " : "", has_more ? argv[2] : "");
+	nearest = cli_nearest_command(name);
+	say("%s: no such command%s%s%s (push %s%s--help)", name, nearest ? "; did you mean " : "",
+		nearest ? nearest : "", nearest ? "?" : "", is_group ? argv[1] : "", is_group ? " " : "");
+	return CLI_USAGE;
+}
+
 static enum cli_exit
 run_command(int argc, char **argv)
 {
 	struct cli_arguments arguments = {.program = argv[0]};
-	const struct cli_command *command = cli_command_find(argv[1]);
-	const char *nearest;
+	int words;
+	const struct cli_command *command = cli_command_find(argc - 1, argv + 1, &words);
 	bool wants_help;
 
-	if (!command) {
-		nearest = cli_nearest_command(argv[1]);
-		say("%s: no such command%s%s%s (push --help)", argv[1], nearest ? "; did you mean " : "",
-			nearest ? nearest : "", nearest ? "?" : "");
-		return CLI_USAGE;
-	}
-	if (!cli_arguments_parse(command, argc - 2, argv + 2, &arguments, &wants_help))
+	if (!command)
+		return refuse_command(argc, argv);
+	words++; /* the program's */
+	if (!cli_arguments_parse(command, argc - words, argv + words, &arguments, &wants_help))
 		return CLI_USAGE;
 	if (!wants_help)
 		return command->run(&arguments);
@@ -47,7 +70,7 @@ main(int argc, char **argv)
 		help_print();
 		return CLI_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+	if (is_help(argv[1]))
 		help_print();
 	else if (!strcmp(argv[1], "--version"))
 		printf("push " PUSH_VERSION "\n");

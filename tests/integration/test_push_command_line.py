@@ -136,23 +136,26 @@ def test_https_needs_a_certificate_that_is_trusted(tmp_path):
 
 def commands():
     text = subprocess.run([PUSH, "--help"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"^  (\w+) +\S", text.split("\nCommands\n")[1].split("\nOptions\n")[0], re.M)
+    return re.findall(r"^  (\w+(?: [\w-]+)?)  +\S", text.split("\nCommands\n")[1].split("\nOptions\n")[0], re.M)
 
 
 def options(command):
-    text = subprocess.run([PUSH, command, "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([PUSH, *command.split(), "--help"], capture_output=True, text=True, check=True).stdout
     return re.findall(r"^  (--[\w-]+)", text, re.M)
 
 
 def test_help_names_every_command_and_what_each_needs():
-    assert commands() == ["sub", "pub", "history", "health", "check", "config", "top", "bench", "completion"]
+    assert commands() == ["sub", "pub", "history", "health", "check", "config", "top", "bench", "token key", "token make",
+                          "token check", "token explain", "token publish-key", "completion"]
     expected = {"sub": "from name json sse count retry quiet url header", "pub": "json ttl key wait url header",
                 "history": "from before limit json url header", "health": "management config",
                 "check": "config plugins mounts", "config": "json config plugins mounts", "top": "once management header",
-                "bench": "clients seconds out url", "completion": ""}
+                "bench": "clients seconds out url", "token key": "alg out kid",
+                "token make": "key sub subscribe publish history channels expires iss aud kid alg",
+                "token check": "keys may iss aud", "token explain": "", "token publish-key": "rate bytes out", "completion": ""}
     for command, names in expected.items():
         assert options(command) == [f"--{name}" for name in [*names.split(), "help"]]
-        text = subprocess.run([PUSH, command, "--help"], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run([PUSH, *command.split(), "--help"], capture_output=True, text=True, check=True).stdout
         assert "\nExamples\n  " in text and "\nExit codes\n  0 " in text and f"usage: push {command}" in text
         assert all(len(line) <= 110 for line in text.split("\n")), command
 
@@ -182,10 +185,13 @@ def completions_of(*words):
 
 
 def test_bash_completes_commands_and_options():
-    assert completions_of("push", "") == [*commands(), "--help", "--version"]
+    assert completions_of("push", "") == [*dict.fromkeys(name.split()[0] for name in commands()), "--help", "--version"]
     assert completions_of("push", "hi") == ["history"]
     assert completions_of("push", "sub", "chat", "--") == options("sub")
     assert completions_of("push", "health", "l") == ["live"]
+    assert completions_of("push", "token", "") == ["key", "make", "check", "explain", "publish-key", "--help"]
+    assert completions_of("push", "token", "check", "x", "--") == options("token check")
+    assert BUILD.name in completions_of("push", "token", "make", "--key", str(BUILD))[0], "a file"
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -62,10 +62,10 @@ def pushd():
 def push():
     """What `push --help` says, and the options of each command."""
     text = text_of([PUSH, "--help"])
-    names = re.findall(r"^  ([a-z]+) +\S", text.split("\nCommands\n")[1].split("\nOptions\n")[0], re.M)
+    names = re.findall(r"^  ([a-z]+(?: [a-z-]+)?)  +\S", text.split("\nCommands\n")[1].split("\nOptions\n")[0], re.M)
     rows = []
     for name in names:
-        known = text_of([PUSH, name, "--help"]).split("\nOptions\n")[1].split("\nExit codes\n")[0]
+        known = text_of([PUSH, *name.split(), "--help"]).split("\nOptions\n")[1].split("\nExit codes\n")[0]
         known = re.sub(r"\n {26,}", " ", known)
         rows += [(f"`push {name}`", f"`{option}`", meaning) for option, meaning in
                  re.findall(r"^  (--\S+(?: '[^']+'| \S+)?) *\s (.+)$", known, re.M) if option != "--help"]
