@@ -10,7 +10,7 @@
 
 /* A bad name in an error: cut, and with a mark where a byte could not be shown. */
 static void
-complain(struct push_error *error, const char *kind, const char *name, size_t size, const char *why)
+complain(struct push_error *error, const char *name, size_t size, const char *why)
 {
 	char shown[PUSH_ERROR_QUOTE_BYTES_MAX + 1];
 	bool valid = push_utf8_is_valid(name, size);
@@ -22,7 +22,7 @@ complain(struct push_error *error, const char *kind, const char *name, size_t si
 		shown[i] = byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !valid) ? '?' : name[i];
 	}
 	shown[length] = '\0';
-	snprintf(error->text, sizeof(error->text), "bad %s '%s%s': %s", kind, shown,
+	snprintf(error->text, sizeof(error->text), "bad channel name '%s%s': %s", shown,
 		length < size ? "..." : "", why);
 }
 
@@ -42,41 +42,34 @@ has_control_character(const char *name, size_t size)
 }
 
 enum push_status
-push_channel_text_check(
-	const char *kind, const char *text, size_t size, size_t bytes_max, struct push_error *error)
+push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct push_error *error)
 {
 	char why[96];
 
 	if (!size) {
-		snprintf(error->text, sizeof(error->text), "bad %s '': empty", kind);
+		snprintf(error->text, sizeof(error->text), "bad channel name '': empty");
 		return PUSH_INVALID;
 	}
 	if (size > bytes_max) {
 		snprintf(why, sizeof(why), "%zu bytes, at most %zu are allowed", size, bytes_max);
-		complain(error, kind, text, size, why);
+		complain(error, name, size, why);
 		return PUSH_INVALID;
 	}
-	if (!push_utf8_is_valid(text, size)) {
-		complain(error, kind, text, size, "not valid UTF-8");
+	if (!push_utf8_is_valid(name, size)) {
+		complain(error, name, size, "not valid UTF-8");
 		return PUSH_INVALID;
 	}
-	if (has_control_character(text, size)) {
-		complain(error, kind, text, size, "has a control character");
+	if (has_control_character(name, size)) {
+		complain(error, name, size, "has a control character");
 		return PUSH_INVALID;
 	}
 	/* percent-encoded or not, a query's comma stands between two names: one that has a comma could be
 	 * published to and never be subscribed to */
-	if (memchr(text, ',', size)) {
-		complain(error, kind, text, size, "a comma separates names");
+	if (memchr(name, ',', size)) {
+		complain(error, name, size, "a comma separates names");
 		return PUSH_INVALID;
 	}
 	return PUSH_OK;
-}
-
-enum push_status
-push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct push_error *error)
-{
-	return push_channel_text_check("channel name", name, size, bytes_max, error);
 }
 
 void

@@ -30,11 +30,6 @@ struct push_channels {
 enum push_status PUSH_MUST_USE
 push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct push_error *error);
 
-/* push_channel_text_check - likewise of a text that stands for names, which errors call a `kind`. */
-enum push_status PUSH_MUST_USE
-push_channel_text_check(
-	const char *kind, const char *text, size_t size, size_t bytes_max, struct push_error *error);
-
 /* push_channels_too_many - say that a name, which is a valid one, is one too many. */
 void
 push_channels_too_many(

@@ -1,5 +1,6 @@
 /* pattern.c - see pattern.h. */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "channels.h"
@@ -18,7 +19,15 @@ static const char user_mark[] = "{sub}";
 enum push_status
 push_pattern_check(struct push_str pattern, struct push_error *error)
 {
-	return push_channel_text_check("pattern", pattern.bytes, pattern.size, PUSH_PATTERN_BYTES_MAX, error);
+	struct push_error of_name;
+	enum push_status status =
+		push_channel_name_check(pattern.bytes, pattern.size, PUSH_PATTERN_BYTES_MAX, &of_name);
+
+	/* what is wrong with it is what would be wrong with a name */
+	if (status != PUSH_OK)
+		snprintf(error->text, sizeof(error->text), "bad pattern%s",
+			of_name.text + strlen("bad channel name"));
+	return status;
 }
 
 /* Whether it may be part of a name: nothing in it can be taken for a wildcard. */
