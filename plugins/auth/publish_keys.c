@@ -265,9 +265,10 @@ read_text(const char *path, struct push_buf *text, struct push_error *error)
 static struct mark
 look_at(const char *path)
 {
+	struct mark none = {0};
 	struct stat entry;
 
-	return stat(path, &entry) ? (struct mark){0} : mark_of(&entry);
+	return stat(path, &entry) ? none : mark_of(&entry);
 }
 
 static enum push_status

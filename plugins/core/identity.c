@@ -183,7 +183,7 @@ keep(struct push_identity *identity, size_t *at, struct push_str text)
 {
 	struct push_str kept = {text.bytes ? identity->bytes + *at : NULL, text.size};
 
-	if (text.size)
+	if (text.bytes && text.size)
 		memcpy(identity->bytes + *at, text.bytes, text.size);
 	*at += text.size;
 	return kept;
