@@ -448,14 +448,14 @@ check_last(const struct names *names, struct push_error *error)
 {
 	size_t last = names->count - 1, start = last ? names->ends[last - 1] : 0, begin = 0;
 	size_t size = names->ends[last] - start;
+	const char *name = size ? names->bytes.bytes + start : "";
 
 	for (size_t i = 0; i < last; begin = names->ends[i++]) {
 		if (names->ends[i] - begin != size ||
-			(size && memcmp(names->bytes.bytes + begin, names->bytes.bytes + start, size)))
+			(size && memcmp(names->bytes.bytes + begin, name, size) != 0))
 			continue;
 		snprintf(error->text, sizeof(error->text), "member '%.*s' comes twice",
-			(int)push_utf8_cut(names->bytes.bytes + start, size, PUSH_ERROR_QUOTE_BYTES_MAX),
-			size ? names->bytes.bytes + start : "");
+			(int)push_utf8_cut(name, size, PUSH_ERROR_QUOTE_BYTES_MAX), name);
 		return PUSH_INVALID;
 	}
 	return PUSH_OK;
