@@ -40,4 +40,11 @@
 #define PUSH_TOKEN_REFUSALS_MAX 256u
 #define PUSH_TOKEN_REFUSAL_US   1000000ull
 
+/* The name of a publish key: a line of the log has room for it. */
+#define PUSH_PUBLISH_KEY_NAME_BYTES_MAX 64
+
+/* Keys of the file push.publish.keys, each of which is compared with on each publish, 20 ns; and the file. */
+#define PUSH_PUBLISH_KEYS_MAX            1024
+#define PUSH_PUBLISH_KEYS_FILE_BYTES_MAX (1024u * 1024)
+
 #endif

@@ -16,9 +16,9 @@
 
 #include "core/status.h"
 #include "core/str.h"
+#include "limits.h"
 
-#define PUSH_PUBLISH_KEY_NAME_BYTES_MAX 64
-#define PUSH_PUBLISH_KEY_DIGEST_BYTES   32
+#define PUSH_PUBLISH_KEY_DIGEST_BYTES 32
 
 /* At most so much in any such time; amount 0: no limit. */
 struct push_publish_rate {

@@ -21,10 +21,6 @@
 #include "core/str.h"
 #include "publish_key_line.h"
 
-/* Keys of a file: each is compared with on each publish, 20 ns. */
-#define PUSH_PUBLISH_KEYS_MAX            1024
-#define PUSH_PUBLISH_KEYS_FILE_BYTES_MAX (1024u * 1024)
-
 struct push_publish_keys;
 
 /* Borrowed until the file is read again; whoever keeps the identity takes a reference. */
