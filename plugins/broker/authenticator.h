@@ -9,7 +9,11 @@
 
 #include "core/buf.h"
 #include "core/identity.h"
+#include "core/stats.h"
 #include "core/str.h"
+
+/* The longest token, key or ticket. */
+#define PUSH_SECRET_BYTES_MAX 4096
 
 /* What a client has shown. */
 enum push_credential_kind {
@@ -37,16 +41,20 @@ struct push_asked {
 
 /* Borrowed until the function that is given it returns. */
 struct push_verdict {
-	unsigned int status; /* 0: this is `identity`; else of HTTP: 401, 403, 429, 503 */
-	const char
-		*code; /* of WWW-Authenticate (RFC 6750, 3.1): invalid_token, invalid_request; NULL: none */
-	const char *text;                     /* for the client */
-	unsigned int retry_after_s;           /* 0: it need not try again */
+	unsigned int status;        /* 0: this is `identity`; else of HTTP: 400, 401, 403, 503 */
+	enum push_auth_refusal why; /* else; for metrics */
+	const char *code;           /* of WWW-Authenticate (RFC 6750, 3.1): invalid_token; NULL: none */
+	const char *text;           /* for the client */
+	unsigned int retry_after_s; /* 0: it need not try again */
 	const struct push_identity *identity; /* the caller takes a reference if it keeps it */
 };
 
 /* Called exactly once for each question, maybe before the call that asked returns. */
 typedef void (*push_verdict_fn)(void *context, const struct push_verdict *verdict);
+
+/* How a ticket was made, called exactly once: its text, borrowed, and how long it is good for a first use. */
+typedef void (*push_ticket_fn)(
+	void *context, enum push_status status, const char *ticket, uint64_t expires_in_s);
 
 /* All are called with the authenticator, from the event loop's thread; texts are borrowed until the call
  * returns. */
@@ -54,11 +62,11 @@ struct push_authenticator {
 	/* Who shows this? */
 	void (*identify)(struct push_authenticator *authenticator, const struct push_credential *credential,
 		const struct push_asked *asked, push_verdict_fn done, void *context);
+	/* Whether a token that was good has been taken back since. */
+	bool (*is_revoked)(struct push_authenticator *authenticator, const struct push_identity *identity);
 	/* Make a ticket for the identity: `done` is given its text, or why there is none. */
 	void (*issue_ticket)(struct push_authenticator *authenticator, const struct push_identity *identity,
-		void (*done)(
-			void *context, enum push_status status, const char *ticket, uint64_t expires_in_s),
-		void *context);
+		push_ticket_fn done, void *context);
 	/* A connection that a ticket has opened has ended: it is good for a reconnect's time. */
 	void (*ticket_used)(struct push_authenticator *authenticator, struct push_str ticket);
 	void (*tick)(struct push_authenticator *authenticator, uint64_t now_us);

@@ -10,12 +10,14 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "admission.h"
 #include "broker.h"
 #include "channel_list.h"
 #include "client_publishes.h"
 #include "core/cors.h"
 #include "core/history_rules.h"
 #include "core/hub.h"
+#include "core/identified.h"
 #include "core/jsonscan.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
@@ -54,6 +56,8 @@ struct push_broker {
 	struct push_exporter *exporter; /* likewise */
 	struct push_publisher publisher;
 	struct push_client_publishes client_publishes;
+	struct push_authenticator *authenticator; /* owned; NULL: nobody has to show who he is */
+	struct push_admissions admissions;        /* used where there is one */
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1];      /* whose event streams a token of ours is for */
 	const struct push_broker_sockets *sockets; /* borrowed; NULL: none */
@@ -221,6 +225,23 @@ create_tracer(struct push_broker *broker, uint64_t seed)
 	return broker->exporter != NULL;
 }
 
+static bool
+create_authenticator(struct push_broker *broker, uint64_t seed, struct push_error *error)
+{
+	if (!broker->host.create_authenticator)
+		return true;
+	if (!broker->host.create_authenticator(&broker->options, broker->engine, &broker->engine_host, seed,
+		    now_us(), &broker->authenticator, error))
+		return false;
+	broker->admissions = (struct push_admissions){.authenticator = broker->authenticator,
+		.options = &broker->options,
+		.stats = &broker->counts->stats,
+		.now_us = now_us};
+	if (broker->authenticator)
+		push_admissions_init(&broker->admissions, broker->hub);
+	return true;
+}
+
 struct push_broker *
 push_broker_create(
 	const struct push_options *options, const struct push_broker_host *host, struct push_error *error)
@@ -253,10 +274,13 @@ push_broker_create(
 		snprintf(error->text, sizeof(error->text), "push.trace.url: out of memory or descriptors");
 		goto fail_tracer;
 	}
+	if (!create_authenticator(broker, seed, error))
+		goto fail_tracer;
 	if (broker->engine->serve)
 		broker->engine->serve(broker->engine, serve, broker);
 	broker->reads_history = push_history_is_kept(&broker->options);
 	broker->publisher = (struct push_publisher){.engine = broker->engine,
+		.authenticator = broker->authenticator,
 		.tracer = broker->tracer,
 		.options = &broker->options,
 		.stats = &broker->counts->stats,
@@ -315,6 +339,10 @@ free_if_unused(struct push_broker *broker)
 		return;
 	push_publisher_fini(&broker->publisher);
 	push_channel_list_fini(&broker->channel_list);
+	if (broker->authenticator) {
+		broker->authenticator->destroy(broker->authenticator);
+		push_admissions_fini(&broker->admissions);
+	}
 	broker->engine->destroy(broker->engine);
 	push_hub_destroy(broker->hub);
 	push_tracer_destroy(broker->tracer);
@@ -460,6 +488,8 @@ push_broker_tick(struct push_broker *broker, uint64_t ticks)
 	if (broker->engine->tick)
 		broker->engine->tick(broker->engine, now_us());
 	push_publisher_tick(&broker->publisher, now_us());
+	if (broker->authenticator)
+		broker->authenticator->tick(broker->authenticator, now_us());
 	if (broker->tracer)
 		push_tracer_settle(broker->tracer);
 	if (broker->exporter)
@@ -679,7 +709,7 @@ ops_is_behind(const struct push_broker *broker)
 }
 
 static enum push_status
-ops_subscriber_control(struct push_broker *broker, struct push_subscriber *subscriber)
+give_token(struct push_broker *broker, struct push_subscriber *subscriber)
 {
 	unsigned char random[PUSH_TOKEN_RANDOM_BYTES];
 	char token[PUSH_TOKEN_BYTES + 1];
@@ -689,6 +719,59 @@ ops_subscriber_control(struct push_broker *broker, struct push_subscriber *subsc
 	push_token_write(token, broker->node, random);
 	return push_subscriber_control(subscriber, token);
 }
+
+static enum push_status
+ops_subscriber_open(struct push_broker *broker, struct push_subscriber *subscriber,
+	const struct push_subscription *subscription, const struct push_identity *identity)
+{
+	enum push_status status = PUSH_OK;
+
+	if (broker->authenticator)
+		status = push_subscriber_identify(subscriber, identity);
+	if (status == PUSH_OK)
+		status = push_subscription_apply(subscription, subscriber);
+	if (status == PUSH_OK && subscription->with_token)
+		status = give_token(broker, subscriber);
+	return status;
+}
+
+/* --- who clients are --- */
+
+static bool
+ops_is_guarded(const struct push_broker *broker)
+{
+	return broker->authenticator;
+}
+
+static void
+ops_identify(struct push_broker *broker, const struct push_credential *credential,
+	const struct push_asked *asked, push_verdict_fn done, void *context)
+{
+	broker->authenticator->identify(broker->authenticator, credential, asked, done, context);
+}
+
+static void
+ops_issue_ticket(
+	struct push_broker *broker, const struct push_identity *identity, push_ticket_fn done, void *context)
+{
+	broker->authenticator->issue_ticket(broker->authenticator, identity, done, context);
+}
+
+static void
+ops_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why)
+{
+	broker->counts->stats.auth_refused[why]++;
+}
+
+static void
+ops_subscriber_admit(struct push_broker *broker, struct push_subscriber *subscriber,
+	struct push_subscription *subscription, const struct push_credential *credential,
+	const struct push_asked *asked)
+{
+	push_admissions_admit(&broker->admissions, subscriber, subscription, credential, asked);
+}
+
+/* --- changes of an event stream's channels --- */
 
 static unsigned int
 control_status(enum push_status status)
@@ -811,6 +894,8 @@ static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
 	push_client_publishes_forget(&broker->client_publishes, subscriber);
+	if (broker->authenticator)
+		push_admissions_forget(&broker->admissions, subscriber);
 	push_subscriber_destroy(subscriber);
 	free_if_unused(broker);
 }
@@ -873,7 +958,6 @@ push_broker_ops_table(void)
 		.is_draining = ops_is_draining,
 		.render_metrics = ops_render_metrics,
 		.subscriber_create = ops_subscriber_create,
-		.subscriber_subscribe = push_subscriber_subscribe,
 		.subscriber_start = ops_subscriber_start,
 		.subscriber_refuse = ops_subscriber_refuse,
 		.subscriber_heard = push_subscriber_heard,
@@ -887,7 +971,6 @@ push_broker_ops_table(void)
 		.direct_claim = ops_direct_claim,
 		.subscriber_answer_close = ops_subscriber_answer_close,
 		.is_behind = ops_is_behind,
-		.subscriber_resume = push_subscriber_resume,
 		.publish_request = ops_publish_request,
 		.read_request = ops_read_request,
 		.lines_create = ops_lines_create,
@@ -898,8 +981,6 @@ push_broker_ops_table(void)
 		.lines_is_over = push_lines_is_over,
 		.lines_answers = push_lines_answers,
 		.reads_history = ops_reads_history,
-		.subscriber_acknowledge = push_subscriber_acknowledge,
-		.subscriber_control = ops_subscriber_control,
 		.control_request = ops_control_request,
 		.lines_set_parent = push_lines_set_parent,
 		.subscriber_gone = push_subscriber_gone,
@@ -911,6 +992,13 @@ push_broker_ops_table(void)
 		.memory = ops_memory,
 		.count_relieved_publish = ops_count_relieved_publish,
 		.subscriber_put_off = ops_subscriber_put_off,
+		.is_guarded = ops_is_guarded,
+		.identify = ops_identify,
+		.issue_ticket = ops_issue_ticket,
+		.count_auth_refused = ops_count_auth_refused,
+		.subscriber_open = ops_subscriber_open,
+		.subscriber_admit = ops_subscriber_admit,
+		.lines_set_identity = push_lines_set_identity,
 		.render_channels = ops_render_channels,
 		.count_route_probe = ops_count_route_probe,
 	};

@@ -22,17 +22,23 @@
 #include "core/log_level.h"
 #include "core/options.h"
 #include "core/stats.h"
+#include "core/subscription_request.h"
 #include "core/transport.h"
+#include "authenticator.h"
 #include "engine.h"
 #include "lines.h"
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  6
+#define PUSH_BROKER_ABI_VERSION  7
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
 #define PUSH_WS_PROTOCOL         "push-ws"
+
+/* Subprotocols with which a page shows a token: `push.v1, push.token.TOKEN`; the first is the answer. */
+#define PUSH_WS_V1_PROTOCOL  "push.v1"
+#define PUSH_WS_TOKEN_PREFIX "push.token."
 
 /* Ports of one broker: its own vhost's, and those that share it.  More of them go on listening in a drain. */
 #define PUSH_BROKER_PORTS_MAX 16
@@ -85,8 +91,6 @@ struct push_broker_ops {
 	/* core/subscriber.h, with the broker's clock where that takes a time. */
 	struct push_subscriber *(*subscriber_create)(struct push_broker *broker, enum push_encoding encoding,
 		const struct push_transport *transport, void *connection);
-	enum push_status (*subscriber_subscribe)(
-		struct push_subscriber *subscriber, const struct push_channels *channels);
 	void (*subscriber_start)(struct push_subscriber *subscriber);
 	void (*subscriber_refuse)(struct push_subscriber *subscriber, const char *text);
 	void (*subscriber_heard)(struct push_subscriber *subscriber);
@@ -108,9 +112,6 @@ struct push_broker_ops {
 	/* push_hub_is_behind(): publishers should wait. */
 	bool (*is_behind)(const struct push_broker *broker);
 
-	enum push_status (*subscriber_resume)(
-		struct push_subscriber *subscriber, const char *id, size_t size);
-
 	/* A publish request (publishing.h), and one for history (reading.h). */
 	void (*publish_request)(struct push_broker *broker, const struct push_publish_request *request,
 		push_answer_fn answer, void *context);
@@ -129,12 +130,8 @@ struct push_broker_ops {
 
 	/* push_history_is_kept(): else GET is no method of /messages */
 	bool (*reads_history)(const struct push_broker *broker);
-	enum push_status (*subscriber_acknowledge)(
-		struct push_subscriber *subscriber, const struct push_acks_request *request);
 
-	/* Give an event stream a token, before its start; and what is sent with such a token. */
-	enum push_status (*subscriber_control)(
-		struct push_broker *broker, struct push_subscriber *subscriber);
+	/* What is sent with the token of an event stream. */
 	void (*control_request)(struct push_broker *broker, const struct push_control_request *request,
 		push_answer_fn answer, void *context);
 
@@ -172,6 +169,30 @@ struct push_broker_ops {
 	/* As subscriber_refuse, for a client that may try again later. */
 	void (*subscriber_put_off)(struct push_subscriber *subscriber, const char *text);
 
+	/* Whether clients have to show who they are; if not, everybody is push_identity_everybody(). */
+	bool (*is_guarded)(const struct push_broker *broker);
+
+	/* See struct push_authenticator; only where the broker is guarded.  A refusal is counted. */
+	void (*identify)(struct push_broker *broker, const struct push_credential *credential,
+		const struct push_asked *asked, push_verdict_fn done, void *context);
+	void (*issue_ticket)(struct push_broker *broker, const struct push_identity *identity,
+		push_ticket_fn done, void *context);
+	void (*count_auth_refused)(struct push_broker *broker, enum push_auth_refusal why);
+
+	/*
+	 * Give a new subscriber what it asks for, before its start: push_subscription_apply(), the identity (of
+	 * a broker that is guarded), and to an event stream that wants one a token.
+	 */
+	enum push_status (*subscriber_open)(struct push_broker *broker, struct push_subscriber *subscriber,
+		const struct push_subscription *subscription, const struct push_identity *identity);
+
+	/* Instead of that and start, of a WebSocket where the broker is guarded: push_admissions_admit(). */
+	void (*subscriber_admit)(struct push_broker *broker, struct push_subscriber *subscriber,
+		struct push_subscription *subscription, const struct push_credential *credential,
+		const struct push_asked *asked);
+
+	void (*lines_set_identity)(struct push_lines *lines, const struct push_identity *identity);
+
 	/* push_channel_list_render(); PUSH_NOT_FOUND: push.channels.list is off. */
 	enum push_status (*render_channels)(struct push_broker *broker, struct push_buf *to);
 
@@ -207,6 +228,13 @@ struct push_broker_host {
 	struct push_engine *(*create_engine)(const struct push_options *options, struct push_hub *hub,
 		struct push_redis_stats *stats, const struct push_engine_host *host, uint64_t seed,
 		uint64_t now_us, struct push_error *error);
+	/*
+	 * Who finds out who clients are, by these options; all is borrowed and outlives it.  *ret is NULL where
+	 * nobody has to show anything.  Returns false with a line in `error` that names the option.
+	 */
+	bool (*create_authenticator)(const struct push_options *options, struct push_engine *engine,
+		const struct push_engine_host *host, uint64_t seed, uint64_t now_us,
+		struct push_authenticator **ret, struct push_error *error);
 };
 
 /* Push's own sockets as a broker sees them (direct/direct.h); all are called with `context`. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client_publishes.h"
+#include "core/identified.h"
 #include "core/jsonscan.h"
 #include "core/limits.h"
 #include "core/subscriber.h"
@@ -116,6 +117,7 @@ push_client_publish(void *context, struct push_subscriber *subscriber, const str
 	push_message_init(&publish->message, publisher, on_over);
 	publish->publishes = publishes;
 	publish->subscriber = subscriber;
+	publish->message.identity = push_subscriber_identity(subscriber);
 	publish->size = command->data_size;
 	publish->ref_size = read_ref(command, publish->ref);
 	push_list_append(bucket(publishes, subscriber), &publish->item);

@@ -19,10 +19,10 @@
 #include "core/json.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
+#include "core/scope.h"
 #include "core/tokens.h"
 #include "idempotency.h"
 
-#define PREFIX        "idem:"
 #define DIGEST_BYTES  32 /* SHA-256 */
 #define STATUS_DIGITS 3
 #define HEAD_BYTES    (DIGEST_BYTES + STATUS_DIGITS)
@@ -31,7 +31,7 @@
 #define CLAIM_BYTES   (HEAD_BYTES + NODE_BYTES + NUMBER_DIGITS)
 #define ONCE_BYTES    16 /* of a digest; in hex, with two numbers behind, within PUSH_ONCE_BYTES_MAX */
 
-_Static_assert(sizeof(PREFIX) + PUSH_IDEMPOTENCY_KEY_BYTES_MAX <= PUSH_VALUE_NAME_BYTES_MAX, "a name");
+_Static_assert(PUSH_SCOPE_BYTES_MAX + PUSH_IDEMPOTENCY_KEY_BYTES_MAX <= PUSH_VALUE_NAME_BYTES_MAX, "a name");
 _Static_assert(2 * ONCE_BYTES + 2 * 11 <= PUSH_ONCE_BYTES_MAX, "an id of a publish");
 _Static_assert(HEAD_BYTES + PUSH_PUBLISH_ANSWER_BYTES_MAX <= PUSH_VALUE_BYTES_MAX, "a value");
 
@@ -52,8 +52,7 @@ struct push_idempotency {
 	/* the answer, while it is being kept */
 	struct push_answer answer;
 	char *answer_body; /* owned */
-	size_t name_size;
-	char name[sizeof(PREFIX) + PUSH_IDEMPOTENCY_KEY_BYTES_MAX];
+	struct push_buf name;
 };
 
 static void
@@ -62,6 +61,7 @@ destroy(struct push_idempotency *idempotency)
 	push_list_remove(&idempotency->item);
 	free(idempotency->body);
 	free(idempotency->answer_body);
+	push_buf_fini(&idempotency->name);
 	free(idempotency);
 }
 
@@ -94,16 +94,19 @@ make_digest(const struct push_publish_request *request, char digest[DIGEST_BYTES
 	return made;
 }
 
-/* What the publishes of this request are known by, on whatever node: of the key and the body. */
+/* What the publishes of this request are known by, on whatever node: of the key, whose it is, and the body. */
 static bool
-make_once(const struct push_publish_request *request, const char digest[DIGEST_BYTES],
-	char once[2 * ONCE_BYTES + 1])
+make_once(const struct push_publish_request *request, const struct push_buf *name,
+	const char digest[DIGEST_BYTES], char once[2 * ONCE_BYTES + 1])
 {
+	/* none: as nodes without identities make it */
+	size_t owner_size = name->size - request->key_size - strlen("idem:");
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
 	unsigned char bytes[DIGEST_BYTES];
 	bool made = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
 		    EVP_DigestUpdate(hash, digest, DIGEST_BYTES) == 1 &&
 		    EVP_DigestUpdate(hash, request->key, request->key_size) == 1 &&
+		    EVP_DigestUpdate(hash, name->bytes, owner_size) == 1 &&
 		    EVP_DigestFinal_ex(hash, bytes, NULL) == 1;
 
 	EVP_MD_CTX_free(hash);
@@ -166,17 +169,18 @@ create(const struct push_publish_request *request)
 		return NULL;
 	push_list_init(&idempotency->item);
 	idempotency->body = malloc(request->size + 1);
-	if (!idempotency->body || !make_digest(request, idempotency->digest) ||
-		!make_once(request, idempotency->digest, idempotency->once)) {
+	push_buf_init(&idempotency->name, PUSH_VALUE_NAME_BYTES_MAX);
+	push_scope_append(&idempotency->name, "idem", request->identity,
+		(struct push_str){request->key, request->key_size});
+	if (!idempotency->body || idempotency->name.status != PUSH_OK ||
+		!make_digest(request, idempotency->digest) ||
+		!make_once(request, &idempotency->name, idempotency->digest, idempotency->once)) {
 		destroy(idempotency);
 		return NULL;
 	}
 	memcpy(idempotency->body, request->body, request->size);
 	idempotency->body_size = request->size;
 	idempotency->is_lines = request->is_lines;
-	memcpy(idempotency->name, PREFIX, strlen(PREFIX));
-	memcpy(idempotency->name + strlen(PREFIX), request->key, request->key_size);
-	idempotency->name_size = strlen(PREFIX) + request->key_size;
 	return idempotency;
 }
 
@@ -328,8 +332,8 @@ push_idempotency_begin(struct push_publisher *publisher, const struct push_publi
 	idempotency->stop = stop;
 	idempotency->context = context;
 	size = make_claim(idempotency, value);
-	engine->value_put(engine, idempotency->name, idempotency->name_size, value, size, PUSH_IDEMPOTENCY_US,
-		true, publisher->now_us(), on_looked, idempotency);
+	engine->value_put(engine, idempotency->name.bytes, idempotency->name.size, value, size,
+		PUSH_IDEMPOTENCY_US, true, publisher->now_us(), on_looked, idempotency);
 }
 
 /* Kept or not, it is the answer. */
@@ -396,7 +400,7 @@ push_idempotency_end(struct push_idempotency *idempotency, const struct push_ans
 		destroy(idempotency);
 		return;
 	}
-	engine->value_put(engine, idempotency->name, idempotency->name_size, idempotency->answer_body,
+	engine->value_put(engine, idempotency->name.bytes, idempotency->name.size, idempotency->answer_body,
 		keep ? size : 0, keep ? PUSH_IDEMPOTENCY_US : 0, false, publisher->now_us(), on_kept,
 		idempotency);
 }

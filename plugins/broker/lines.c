@@ -27,7 +27,8 @@ struct push_lines {
 	uint32_t head, count; /* of window */
 	bool is_too_long;     /* the line that has begun */
 	bool is_ended, is_working, has_parent;
-	struct push_trace parent; /* of all that do not bring their own */
+	const struct push_identity *identity; /* a reference; NULL: they may be published nowhere */
+	struct push_trace parent;             /* of all that do not bring their own */
 	struct line window[PUSH_LINES_UNANSWERED_MAX];
 };
 
@@ -52,6 +53,7 @@ push_lines_create(struct push_publisher *publisher, void (*ready)(void *context)
 	push_buf_charge(&lines->waiting, lines->account);
 	push_buf_charge(&lines->answers, lines->account);
 	push_account_add(lines->account, sizeof(*lines));
+	lines->identity = NULL;
 	lines->waiting_at = 0;
 	lines->head = lines->count = 0;
 	lines->is_too_long = lines->is_ended = lines->is_working = lines->has_parent = false;
@@ -65,9 +67,16 @@ push_lines_set_parent(struct push_lines *lines, const struct push_trace *parent)
 	lines->parent = *parent;
 }
 
+void
+push_lines_set_identity(struct push_lines *lines, const struct push_identity *identity)
+{
+	lines->identity = push_identity_ref(identity);
+}
+
 static void
 free_lines(struct push_lines *lines)
 {
+	push_identity_unref(lines->identity);
 	push_buf_fini(&lines->line);
 	push_buf_fini(&lines->waiting);
 	push_buf_fini(&lines->answers);
@@ -134,6 +143,7 @@ begin_line(struct push_lines *lines)
 	line->lines = lines;
 	line->is_over = false;
 	push_message_init(&line->message, lines->publisher, on_over);
+	line->message.identity = lines->identity;
 	line->message.parent = lines->has_parent ? &lines->parent : NULL;
 	return line;
 }

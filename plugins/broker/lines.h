@@ -29,6 +29,10 @@ push_lines_create(struct push_publisher *publisher, void (*ready)(void *context)
 void
 push_lines_set_parent(struct push_lines *lines, const struct push_trace *parent);
 
+/* push_lines_set_identity - whose it is, before the first line comes; a reference is taken. */
+void
+push_lines_set_identity(struct push_lines *lines, const struct push_identity *identity);
+
 /* push_lines_destroy - nobody waits for the answers any more.  NULL is allowed. */
 void
 push_lines_destroy(struct push_lines *lines);

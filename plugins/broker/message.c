@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "core/limits.h"
+#include "authenticator.h"
 #include "debug_log.h"
 #include "message.h"
 #include "trace/tracer.h"
@@ -216,12 +217,62 @@ admit(struct push_publisher *publisher, size_t size, struct push_error *error)
 	return PUSH_OUT_OF_MEMORY;
 }
 
+/* Whether its right lasts: of a stream or a WebSocket it may be long ago that it was looked at. */
+static bool
+is_good(const struct push_publisher *publisher, const struct push_identity *identity,
+	struct push_error *error)
+{
+	struct push_authenticator *authenticator = publisher->authenticator;
+	uint64_t expires_us;
+
+	if (!authenticator || !identity)
+		return true;
+	expires_us = push_identity_facts(identity).expires_us;
+	if (expires_us != UINT64_MAX && expires_us <= publisher->now_us()) {
+		publisher->stats->auth_refused[PUSH_AUTH_EXPIRED]++;
+		snprintf(error->text, sizeof(error->text), "the token has expired");
+		return false;
+	}
+	if (authenticator->is_revoked(authenticator, identity)) {
+		publisher->stats->auth_refused[PUSH_AUTH_REVOKED]++;
+		snprintf(error->text, sizeof(error->text), "the token was revoked");
+		return false;
+	}
+	return true;
+}
+
+/* Returns a status of HTTP, 0 if it may be published to all of its channels. */
+static unsigned int
+check_rights(const struct push_message *message, const struct push_publication *publication,
+	struct push_error *error)
+{
+	const struct push_channels *channels = &publication->channels;
+	const struct push_identity *identity = message->identity;
+	size_t count = channels->count ? channels->count : 1;
+
+	if (!is_good(message->publisher, identity, error))
+		return 401;
+	for (size_t i = 0; i < count; i++) {
+		const struct push_str channel =
+			channels->count ? (struct push_str){channels->names[i].text, channels->names[i].size}
+					: (struct push_str){publication->channel, publication->channel_size};
+
+		if (push_identity_may(identity, PUSH_RIGHT_PUBLISH, channel))
+			continue;
+		message->publisher->stats->auth_refused[PUSH_AUTH_FORBIDDEN]++;
+		push_identity_refusal(PUSH_RIGHT_PUBLISH, channel, error);
+		return push_identity_status(identity);
+	}
+	return 0;
+}
+
 void
 push_message_publish(struct push_message *message, const char *text, size_t size, size_t sends_max)
 {
 	struct push_publication publication;
 	struct push_error error = {"out of memory"};
 	enum push_status status = admit(message->publisher, size, &error);
+	unsigned int refusal;
 
 	if (status == PUSH_OK)
 		status =
@@ -229,12 +280,14 @@ push_message_publish(struct push_message *message, const char *text, size_t size
 	message->left = 1;
 	if (message->publisher->tracer)
 		begin_span(message, status == PUSH_OK ? &publication : NULL, size);
-	if (status == PUSH_OK) {
+	refusal = status == PUSH_OK ? check_rights(message, &publication, &error)
+				    : push_publish_http_status(status);
+	if (refusal)
+		push_message_fail(message, refusal, error.text);
+	else
 		send_all(message, &publication, sends_max);
+	if (status == PUSH_OK)
 		push_publication_fini(&publication);
-	} else {
-		push_message_fail(message, push_publish_http_status(status), error.text);
-	}
 	part_done(message);
 }
 

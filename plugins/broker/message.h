@@ -20,12 +20,13 @@ struct push_span;
 struct push_message {
 	struct push_publisher *publisher;
 	void (*over)(struct push_message *message);
-	struct push_tracker *tracker;    /* owned; NULL: nobody waits for what is written */
-	const struct push_trace *parent; /* borrowed until it is over; NULL: of its own, or none */
-	struct push_span *span;          /* until it ends; NULL: it is not traced */
-	const char *once;                /* borrowed, of its request; NULL: it may be published again */
-	uint32_t once_index;             /* of it in its request */
-	char *error;                     /* owned; where it failed: NULL is "out of memory" */
+	struct push_tracker *tracker;         /* owned; NULL: nobody waits for what is written */
+	const struct push_identity *identity; /* borrowed until it is published; NULL: it may not be */
+	const struct push_trace *parent;      /* borrowed until it is over; NULL: of its own, or none */
+	struct push_span *span;               /* until it ends; NULL: it is not traced */
+	const char *once;                     /* borrowed, of its request; NULL: it may be published again */
+	uint32_t once_index;                  /* of it in its request */
+	char *error;                          /* owned; where it failed: NULL is "out of memory" */
 	uint64_t subscribers;
 	uint32_t left, sent, published;
 	bool is_uncertain; /* it may have been published where it is not known to be */

@@ -29,8 +29,9 @@ struct publishing {
 	size_t sends_left;
 	size_t charged; /* bytes: its own, and about what the engine holds of the body until it is over */
 	bool is_array, is_lines, wait_written, has_parent;
-	struct push_trace parent; /* of all messages that do not bring their own */
-	uint32_t left;            /* items without a result, and one while they are published */
+	const struct push_identity *identity; /* a reference */
+	struct push_trace parent;             /* of all messages that do not bring their own */
+	uint32_t left;                        /* items without a result, and one while they are published */
 	uint32_t count;
 	struct item items[];
 };
@@ -72,6 +73,7 @@ destroy(struct publishing *publishing)
 	PUSH_ASSERT(push_list_is_empty(&publishing->link) && !publishing->kept);
 	for (uint32_t i = 0; i < publishing->count; i++)
 		push_message_fini(&publishing->items[i].message);
+	push_identity_unref(publishing->identity);
 	push_account_take(
 		&publishing->publisher->memory->accounts[PUSH_MEMORY_REQUESTS], publishing->charged);
 	free(publishing);
@@ -370,6 +372,7 @@ init_item(struct item *item, struct publishing *publishing)
 {
 	item->publishing = publishing;
 	push_message_init(&item->message, publishing->publisher, on_over);
+	item->message.identity = publishing->identity;
 	item->message.parent = publishing->has_parent ? &publishing->parent : NULL;
 }
 
@@ -396,6 +399,7 @@ create(struct push_publisher *publisher, const struct push_publish_request *requ
 		.context = context,
 		.is_lines = request->is_lines,
 		.wait_written = request->wait_written,
+		.identity = push_identity_ref(request->identity),
 		.sends_left = PUSH_PUBLISH_SENDS_MAX,
 		.charged = sizeof(*publishing) + count * sizeof(struct item) + request->size,
 		.count = (uint32_t)count};

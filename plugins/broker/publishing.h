@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/identity.h"
 #include "core/list.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -38,7 +39,8 @@ struct push_publish_request {
 	bool wait_written; /* ?wait=written */
 	const char *key;   /* Idempotency-Key; NULL: none */
 	size_t key_size;
-	const struct push_trace *parent; /* of its traceparent; NULL: none, or nothing is traced */
+	const struct push_trace *parent;      /* of its traceparent; NULL: none, or nothing is traced */
+	const struct push_identity *identity; /* whose it is; NULL: nobody's, and refused */
 };
 
 /* Borrowed until the function that is given it returns. */
@@ -59,6 +61,7 @@ typedef void (*push_answer_fn)(void *context, const struct push_answer *answer);
 void
 push_answer_error(unsigned int status, const char *text, push_answer_fn answer, void *context);
 
+struct push_authenticator;
 struct push_debug_log;
 
 /* Requests with a key are looked for by the last bits of their number. */
@@ -74,9 +77,10 @@ struct push_publisher {
 	uint64_t (*now_us)(void);
 	void (*wake)(void *context); /* have push_publisher_settle() called soon */
 	void *context;
-	struct push_debug_log *log; /* borrowed; NULL: nobody wants to know */
-	struct push_list waiting;   /* for what is written, the oldest first */
-	struct push_list settled;   /* of these: such that can be answered */
+	struct push_authenticator *authenticator; /* NULL: nobody has to show who he is */
+	struct push_debug_log *log;               /* borrowed; NULL: nobody wants to know */
+	struct push_list waiting;                 /* for what is written, the oldest first */
+	struct push_list settled;                 /* of these: such that can be answered */
 	/* requests with a key that are under way, by number (idempotency.h) */
 	struct push_list claims[PUSH_CLAIM_BUCKETS];
 	uint64_t last_claim;

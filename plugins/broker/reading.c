@@ -84,9 +84,17 @@ push_read(struct push_publisher *publisher, const struct push_read_request *requ
 	struct push_reading arguments;
 	struct push_error error;
 	struct reading *reading;
+	struct push_str channel;
 
 	if (!check(publisher, request, &arguments, &error)) {
 		push_answer_error(400, error.text, answer, context);
+		return;
+	}
+	channel = (struct push_str){arguments.channel, arguments.channel_size};
+	if (!push_identity_may(request->identity, PUSH_RIGHT_HISTORY, channel)) {
+		publisher->stats->auth_refused[PUSH_AUTH_FORBIDDEN]++;
+		push_identity_refusal(PUSH_RIGHT_HISTORY, channel, &error);
+		push_answer_error(push_identity_status(request->identity), error.text, answer, context);
 		return;
 	}
 	if (!push_history_is_kept(publisher->options)) {

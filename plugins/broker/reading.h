@@ -14,6 +14,7 @@
 /* Arguments, percent-decoded; borrowed until the call returns. */
 struct push_read_request {
 	const struct push_buf *channel, *since, *limit; /* NULL: there is no such argument */
+	const struct push_identity *identity;           /* who reads; NULL: nobody, who may not */
 };
 
 /* push_read - see above.  `answer` is called exactly once, maybe before the call returns. */

@@ -6,10 +6,10 @@
 
 #include "acks.h"
 #include "durable.h"
+#include "identified.h"
 #include "limits.h"
+#include "scope.h"
 #include "session.h"
-
-#define KEY_PREFIX "client:"
 
 /* At the end of the value of a name that was not known, until its client acknowledges something. */
 #define NEW_SUFFIX " new"
@@ -42,21 +42,30 @@ struct push_durable {
 	uint32_t saved;                 /* a tick: when that was tried last */
 	struct push_positions position; /* to be written */
 	size_t key_size;
-	char key[sizeof(KEY_PREFIX) + PUSH_CLIENT_NAME_BYTES_MAX];
+	char key[];
 };
 
 struct push_durable *
 durable_create(struct push_subscriber *subscriber, const char *name)
 {
-	struct push_durable *durable = calloc(1, sizeof(*durable));
+	const struct push_str text = {name, strlen(name)};
+	struct push_durable *durable = NULL;
+	struct push_buf key;
 
-	if (!durable)
+	push_buf_init(&key, PUSH_SCOPE_BYTES_MAX + PUSH_CLIENT_NAME_BYTES_MAX);
+	push_scope_append(&key, "client", push_subscriber_identity(subscriber), text);
+	if (key.status == PUSH_OK)
+		durable = calloc(1, sizeof(*durable) + key.size);
+	if (!durable) {
+		push_buf_fini(&key);
 		return NULL;
+	}
 	durable->hub = subscriber->hub;
 	durable->subscriber = subscriber;
 	durable->owner = (struct owner){1, hub_random_upto(subscriber->hub, UINT64_MAX)};
-	durable->key_size = (size_t)snprintf(durable->key, sizeof(durable->key), KEY_PREFIX "%s", name);
-	PUSH_ASSERT(durable->key_size < sizeof(durable->key));
+	durable->key_size = key.size;
+	memcpy(durable->key, key.bytes, key.size);
+	push_buf_fini(&key);
 	push_list_append(&durable->hub->durables, &durable->link);
 	return durable;
 }

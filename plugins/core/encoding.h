@@ -37,24 +37,27 @@ enum push_control {
 
 /*
  * Why a connection ends.  X(name, label in metrics, WebSocket close code or 0 for none)
- * Codes: RFC 6455, 7.4.1; 1013 "try again later" is in its IANA registry.
+ * Codes: RFC 6455, 7.4.1; 1013 "try again later" is in its IANA registry; 4401 and 4403 are
+ * for private use, and say what the HTTP status without the 4000 does.
  */
 #define PUSH_CLOSE_REASON_MAP(X)                                                                             \
-	X(CLIENT, "client", 1000)     /* the client closed */                                                \
-	X(LIFETIME, "lifetime", 1001) /* the end of its lifetime */                                          \
-	X(DRAIN, "drain", 1001)       /* the server is going away */                                         \
-	X(NO_PONG, "no_pong", 1001)   /* silent for longer than the grace period */                          \
-	X(NO_ACK, "no_ack", 1001)     /* it acknowledges nothing, however often it is sent */                \
-	X(BROKER, "broker", 1013)     /* the broker cannot tell where it is to begin */                      \
-	X(SLOW, "slow", 1013)         /* more waits for it than it may */                                    \
-	X(MEMORY, "memory", 1013)     /* likewise, while memory is short */                                  \
-	X(REFUSED, "refused", 1008)   /* its request names no channels, or bad ones */                       \
-	X(PUT_OFF, "refused", 1013)   /* there is no room for its channels now */                            \
-	X(BAD_DATA, "error", 1007)    /* it sent what is not JSON */                                         \
-	X(BINARY, "error", 1003)      /* it sent a binary message */                                         \
-	X(TOO_LARGE, "error", 1009)   /* it sent too large a message */                                      \
-	X(PROTOCOL, "error", 1002)    /* it broke the rules of the WebSocket protocol */                     \
-	X(FAULT, "error", 1011)       /* memory is out, or the socket failed */
+	X(CLIENT, "client", 1000)                   /* the client closed */                                  \
+	X(LIFETIME, "lifetime", 1001)               /* the end of its lifetime */                            \
+	X(DRAIN, "drain", 1001)                     /* the server is going away */                           \
+	X(NO_PONG, "no_pong", 1001)                 /* silent for longer than the grace period */            \
+	X(NO_ACK, "no_ack", 1001)                   /* it acknowledges nothing, however often it is sent */  \
+	X(BROKER, "broker", 1013)                   /* the broker cannot tell where it is to begin */        \
+	X(SLOW, "slow", 1013)                       /* more waits for it than it may */                      \
+	X(MEMORY, "memory", 1013)                   /* likewise, while memory is short */                    \
+	X(REFUSED, "refused", 1008)                 /* its request names no channels, or bad ones */         \
+	X(PUT_OFF, "refused", 1013)                 /* there is no room for its channels now */              \
+	X(UNAUTHENTICATED, "unauthenticated", 4401) /* it shows no token, or one that is not valid */        \
+	X(FORBIDDEN, "forbidden", 4403) /* it may not do what it asks for, or is not wanted any more */      \
+	X(BAD_DATA, "error", 1007)      /* it sent what is not JSON */                                       \
+	X(BINARY, "error", 1003)        /* it sent a binary message */                                       \
+	X(TOO_LARGE, "error", 1009)     /* it sent too large a message */                                    \
+	X(PROTOCOL, "error", 1002)      /* it broke the rules of the WebSocket protocol */                   \
+	X(FAULT, "error", 1011)         /* memory is out, or the socket failed */
 
 enum push_close_reason {
 #define X(name, label, code) PUSH_CLOSE_##name,

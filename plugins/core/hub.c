@@ -125,6 +125,7 @@ push_hub_destroy(struct push_hub *hub)
 	push_channel_map_fini(&hub->channels);
 	assert_nothing_is_charged(&hub->memory);
 	push_buf_fini(&hub->scratch);
+	identities_fini(&hub->identities);
 	free(hub);
 }
 

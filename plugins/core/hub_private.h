@@ -10,6 +10,7 @@
 #include "describe.h"
 #include "history.h"
 #include "hub.h"
+#include "identities.h"
 #include "list.h"
 #include "outbox.h"
 #include "memory.h"
@@ -22,6 +23,7 @@
 
 enum subscriber_state {
 	SUBSCRIBER_NEW,
+	SUBSCRIBER_UNIDENTIFIED,
 	SUBSCRIBER_WAITING,
 	SUBSCRIBER_OPEN,
 	SUBSCRIBER_CLOSING,
@@ -66,17 +68,19 @@ struct push_subscriber {
 	bool has_acks : 1;     /* its session has some (acks.h) */
 	bool is_paused : 1;    /* the transport does not read from it (intake.h) */
 	bool is_held : 1;      /* somebody has work of the client's to do (push_subscriber_hold) */
-	uint8_t reason : 4;    /* enum push_close_reason, from CLOSING on */
+	uint8_t reason : 5;    /* enum push_close_reason, from CLOSING on */
 	uint8_t beats : 3;     /* heartbeats that it was sent; BEATS_MAX: so many, or more */
 	bool fills_socket : 1; /* what the kernel buffers for it is charged (pressure.h) */
 	bool blocked : 1;      /* the transport calls push_subscriber_writable() */
 	bool awaits_pong : 1;
 	bool pong_overdue : 1; /* the grace period is over, the second look is not */
 	bool asked_to_reconnect : 1;
-	bool peer_closed : 1; /* nothing of the client's is awaited any more */
-	bool has_list : 1;    /* else it has one channel, or none */
-	bool is_behind : 1;   /* messages of channels with history come from there (session.h) */
-	bool is_replayed : 1; /* so did some that wait */
+	bool peer_closed : 1;  /* nothing of the client's is awaited any more */
+	bool has_list : 1;     /* else it has one channel, or none */
+	bool is_behind : 1;    /* messages of channels with history come from there (session.h) */
+	bool is_replayed : 1;  /* so did some that wait */
+	bool has_identity : 1; /* hub->identities knows it */
+	bool is_warned : 1;    /* that its identity expires (identified.h) */
 	struct push_hub *hub;
 	struct push_outbox outbox;
 	struct push_list dirty; /* in hub->dirty while it has something to write; blocked: see pressure.h */
@@ -98,7 +102,7 @@ struct push_subscriber {
 
 #define BEATS_MAX 7
 
-_Static_assert(PUSH_CLOSE_REASON_COUNT <= 16 && PUSH_ENCODING_COUNT <= 4, "four bits, and two");
+_Static_assert(PUSH_CLOSE_REASON_COUNT <= 32 && PUSH_ENCODING_COUNT <= 4, "five bits, and two");
 _Static_assert(sizeof(void *) != 8 || sizeof(struct push_subscriber) == 120, "the bytes above");
 _Static_assert(sizeof(void *) != 8 || offsetof(struct push_subscriber, channel) == 64, "the cache line");
 
@@ -143,6 +147,11 @@ struct push_hub {
 	void (*publish)(
 		void *context, struct push_subscriber *subscriber, const struct push_command *command);
 	void *publish_context;
+	/* NULL: nobody has to show who he is */
+	void (*authenticate)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command);
+	void *authenticate_context;
+	struct push_identities identities;
 	const struct push_hub_observer *observer; /* NULL: nobody */
 	struct push_tracker *tracker;             /* of the message that is being delivered; NULL: none */
 	struct push_buf scratch;           /* the JSON of the message that is being delivered, or its head */
@@ -260,6 +269,10 @@ subscriber_confirmed(struct push_subscriber *subscriber, uint64_t now_us);
 /* subscriber_gap - tell it that it may have missed something, unless that is the last that it will hear. */
 void
 subscriber_gap(struct push_subscriber *subscriber, uint64_t now_us);
+
+/* subscriber_arm - its timer, for what comes first of what it has to do. */
+void
+subscriber_arm(struct push_subscriber *subscriber);
 
 /* hub_mark_changed - let the engine know of a channel's new count. */
 void

@@ -23,6 +23,7 @@
  */
 struct push_identity {
 	unsigned int refs; /* 0: static */
+	bool is_everybody;
 	struct push_identity_facts facts;
 	struct push_str space, channels;
 	struct push_str patterns[PUSH_RIGHT_COUNT]; /* compiled, each with a PATTERN_END behind it */
@@ -256,12 +257,20 @@ push_identity_abandon(struct push_identity_builder *builder)
 	free(builder);
 }
 
-/* What it may do is not looked up. */
+/* What it may do is not looked up.  Each shared object has one of its own, so that it is known by what is in it.
+ */
 static const struct push_identity everybody = {
+	.is_everybody = true,
 	.facts = {.expires_us = UINT64_MAX, .issued_s = INT64_MIN},
 	.space = {"", 0},
 	.size_bytes = sizeof(everybody),
 };
+
+static bool
+is_everybody(const struct push_identity *identity)
+{
+	return identity->is_everybody;
+}
 
 const struct push_identity *
 push_identity_everybody(void)
@@ -279,7 +288,7 @@ counted(const struct push_identity *identity)
 const struct push_identity *
 push_identity_ref(const struct push_identity *identity)
 {
-	if (!identity || identity == &everybody)
+	if (!identity || is_everybody(identity))
 		return identity;
 	PUSH_ASSERT(identity->refs > 0);
 	PUSH_ASSERT(identity->refs < UINT_MAX);
@@ -290,7 +299,7 @@ push_identity_ref(const struct push_identity *identity)
 void
 push_identity_unref(const struct push_identity *identity)
 {
-	if (!identity || identity == &everybody)
+	if (!identity || is_everybody(identity))
 		return;
 	PUSH_ASSERT(identity->refs > 0);
 	if (!--counted(identity)->refs)
@@ -304,7 +313,7 @@ push_identity_may(const struct push_identity *identity, enum push_right right, s
 
 	if (!identity || (unsigned int)right >= PUSH_RIGHT_COUNT)
 		return false;
-	if (identity == &everybody)
+	if (is_everybody(identity))
 		return true;
 	pattern = identity->patterns[right].bytes;
 	for (end = pattern + identity->patterns[right].size; pattern < end;) {
@@ -330,6 +339,12 @@ push_identity_refusal(enum push_right right, struct push_str channel, struct pus
 
 	snprintf(error->text, sizeof(error->text), "no right to %s '%.*s%s'", what[right], (int)size,
 		channel.bytes, size < channel.size ? "..." : "");
+}
+
+unsigned int
+push_identity_status(const struct push_identity *identity)
+{
+	return !identity || identity->facts.is_anonymous ? 401 : 403;
 }
 
 struct push_identity_facts

@@ -52,6 +52,7 @@ struct push_identity_facts {
 	struct push_str key_name; /* of a publish key, for the operator; else none */
 	uint64_t expires_us;      /* monotonic; UINT64_MAX: never */
 	int64_t issued_s;         /* `iat`, in Unix seconds; INT64_MIN: it does not say */
+	bool is_anonymous;        /* of those who have shown nothing: a refusal is answered with 401 */
 };
 
 /*
@@ -119,6 +120,10 @@ push_identity_may(const struct push_identity *identity, enum push_right right, s
 /* push_identity_refusal - say that it has not: `no right to publish to 'news'`. */
 void
 push_identity_refusal(enum push_right right, struct push_str channel, struct push_error *error);
+
+/* push_identity_status - of HTTP, of such a refusal: 401 for those who have shown nothing, else 403. */
+unsigned int
+push_identity_status(const struct push_identity *identity);
 
 /* push_identity_facts - what it was made of; texts are borrowed from it. */
 struct push_identity_facts

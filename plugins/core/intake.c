@@ -6,7 +6,7 @@
 static bool
 is_open(const struct push_subscriber *subscriber)
 {
-	return subscriber->state == SUBSCRIBER_WAITING || subscriber->state == SUBSCRIBER_OPEN;
+	return subscriber->state > SUBSCRIBER_NEW && subscriber->state < SUBSCRIBER_CLOSING;
 }
 
 static bool

@@ -64,7 +64,8 @@ push_publication_fini(struct push_publication *publication);
 	X(ACK, "ack")                                                                                        \
 	X(SUBSCRIBE, "subscribe")                                                                            \
 	X(UNSUBSCRIBE, "unsubscribe")                                                                        \
-	X(PUBLISH, "publish")
+	X(PUBLISH, "publish")                                                                                \
+	X(AUTH, "auth")
 
 enum push_command_kind {
 #define X(name, event) PUSH_COMMAND_##name,

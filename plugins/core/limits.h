@@ -143,7 +143,7 @@
 
 /* Small values that are kept by name (values.h), their names and their bytes, how many, and what all of them
  * take: the largest is the answer to an array of publishes.  Past either limit the oldest are forgotten. */
-#define PUSH_VALUE_NAME_BYTES_MAX 512
+#define PUSH_VALUE_NAME_BYTES_MAX 640
 #define PUSH_VALUE_BYTES_MAX      (512u * 1024)
 #define PUSH_VALUES_MAX           65536
 #define PUSH_VALUES_BYTES_MAX     (16ull * 1024 * 1024)

@@ -13,6 +13,7 @@
 
 #include "acks.h"
 #include "channels.h"
+#include "identified.h"
 #include "intake.h"
 #include "jsonscan.h"
 #include "limits.h"
@@ -633,6 +634,17 @@ add_again(const struct live_call *call, uint32_t index)
 			item.channel->name_size, item.channel->history, call->now_us);
 }
 
+static bool
+is_granted(const struct push_subscriber *subscriber, const char *name, size_t size, struct push_error *error)
+{
+	const struct push_str channel = {name, size};
+
+	if (push_identity_may(push_subscriber_identity(subscriber), PUSH_RIGHT_SUBSCRIBE, channel))
+		return true;
+	push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, channel, error);
+	return false;
+}
+
 static void
 subscribe(const struct live_call *call, const char *name, size_t size)
 {
@@ -640,7 +652,8 @@ subscribe(const struct live_call *call, const char *name, size_t size)
 	uint32_t count = call->subscriber->subscription_count, index;
 	struct push_error error;
 
-	if (push_channel_name_check(name, size, options->channel_name_bytes_max, &error) != PUSH_OK) {
+	if (push_channel_name_check(name, size, options->channel_name_bytes_max, &error) != PUSH_OK ||
+		!is_granted(call->subscriber, name, size, &error)) {
 		refuse(call, name, size, error.text);
 		return;
 	}
@@ -674,12 +687,34 @@ disappoint(const struct live_call *call, const struct push_channel *channel)
 	}
 }
 
+/* Returns false where the subscriber has been closed. */
+static bool
+leave(const struct live_call *call, uint32_t index)
+{
+	struct push_subscriber *subscriber = call->subscriber;
+	struct subscription item = {0};
+
+	(void)subscriber_item(subscriber, index, &item);
+	disappoint(call, item.channel);
+	if (!is_open(subscriber))
+		return false;
+	if (subscriber->has_acks && acks_leave(subscriber, item.channel) != PUSH_OK) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, call->now_us);
+		return false;
+	}
+	drop(subscriber, index);
+	subscriber->hub->stats->live_unsubscribed++;
+	/* it may have been what a replay waits for */
+	if (subscriber->is_behind)
+		hub_mark_dirty(subscriber);
+	return true;
+}
+
 static void
 unsubscribe(const struct live_call *call, const char *name, size_t size)
 {
 	struct push_subscriber *subscriber = call->subscriber;
 	const struct push_options *options = subscriber->hub->options;
-	struct subscription item;
 	struct push_error error;
 	uint32_t index;
 
@@ -688,23 +723,31 @@ unsubscribe(const struct live_call *call, const char *name, size_t size)
 		return;
 	}
 	index = place_of(subscriber, name, size);
-	if (subscriber_item(subscriber, index, &item)) {
-		disappoint(call, item.channel);
-		if (!is_open(subscriber))
-			return;
-		if (subscriber->has_acks && acks_leave(subscriber, item.channel) != PUSH_OK) {
-			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, call->now_us);
-			return;
-		}
-		drop(subscriber, index);
-		subscriber->hub->stats->live_unsubscribed++;
-		/* it may have been what a replay waits for */
-		if (subscriber->is_behind)
-			hub_mark_dirty(subscriber);
-	}
+	if (index < subscriber->subscription_count && !leave(call, index))
+		return;
 	if (call->lists)
 		list_name(&call->lists->unsubscribed, name, size);
 	send_answer(subscriber, call->request, "unsubscribed", name, size, false, call->now_us);
+}
+
+void
+live_withdraw(struct push_subscriber *subscriber, uint32_t index, const char *why, uint64_t now_us)
+{
+	const struct live_call call = {subscriber, NULL, now_us, NULL, NULL};
+	struct subscription item = {0};
+	struct push_buf data;
+
+	(void)subscriber_item(subscriber, index, &item);
+	push_buf_init(&data, PUSH_EVENT_BYTES_MAX);
+	push_buf_append_text(&data, "{");
+	append_name(
+		&data, item.channel->name, item.channel->name_size); /* which may go with its last client */
+	push_buf_append_text(&data, ",\"reason\":");
+	push_json_append_string(&data, why, strlen(why));
+	push_buf_append_text(&data, "}");
+	if (leave(&call, index))
+		send_event(subscriber, "unsubscribed", &data, NULL, 0, now_us);
+	push_buf_fini(&data);
 }
 
 /* --- what is asked for --- */

@@ -41,6 +41,11 @@ live_destroy(struct live *live);
 void
 live_command(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);
 
+/* live_withdraw - take the client out of its `index`-th channel, and tell it `unsubscribed` with a reason.  May
+ * close it. */
+void
+live_withdraw(struct push_subscriber *subscriber, uint32_t index, const char *why, uint64_t now_us);
+
 /* live_is_full - what the client has asked for before its start takes half of the room for that, or
  * push.channels.max channels that it has joined, left or not, were not confirmed by the engine. */
 bool

@@ -65,6 +65,12 @@
 	X(channel_name_bytes_max, COUNT, "push.channel.name.max", "255", "longest channel name, in bytes")   \
 	X(cors_origins, TEXT, "push.cors.allowed.origins", "*",                                              \
 		"page origins that may use Push, such as https://example.com; *: all")                       \
+	X(auth_anonymous, TEXT, "push.auth.anonymous", "",                                                   \
+		"what clients without a token may do: patterns of channels, each maybe behind subscribe=, "  \
+		"publish= or history=")                                                                      \
+	X(auth_cookie, TEXT, "push.auth.cookie", "", "name of a cookie with a token; empty: none")           \
+	X(auth_query, SWITCH, "push.auth.query", "off",                                                      \
+		"on: a token may come as ?token=, where proxies and browsers log it")                        \
 	X(auth_keys, TEXT, "push.auth.keys", "",                                                             \
 		"keys that verify tokens: a file with a JWK set or PEM, or a folder of such files")          \
 	X(auth_issuer, TEXT, "push.auth.issuer", "", "iss that a token must have; empty: any")               \

@@ -13,6 +13,7 @@
 #define PUSH_PATH_PUBLISH "/messages"
 #define PUSH_PATH_SSE     "/sse/messages"
 #define PUSH_PATH_WS      "/ws/messages"
+#define PUSH_PATH_TICKETS "/auth/tickets" /* where clients have to show who they are */
 
 /* How to publish and to subscribe, for an error's end. */
 #define PUSH_PATH_PUBLISH_HINT   "publish by POST to " PUSH_PATH_PUBLISH

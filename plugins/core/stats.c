@@ -160,6 +160,22 @@ render_disconnects(const struct push_stats *stats, struct push_buf *to)
 }
 
 static void
+render_auth(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char *const labels[] = {
+#define X(name, label) label,
+		PUSH_AUTH_REFUSAL_MAP(X)
+#undef X
+	};
+
+	head(to, "push_auth_refused_total", "counter",
+		"Requests, connections and messages refused for want of a right, by reason.");
+	for (size_t i = 0; i < PUSH_AUTH_REFUSAL_COUNT; i++)
+		push_buf_printf(to, "push_auth_refused_total{reason=\"%s\"} %" PRIu64 "\n", labels[i],
+			stats->auth_refused[i]);
+}
+
+static void
 render_publishes(const struct push_stats *stats, struct push_buf *to)
 {
 	head(to, "push_publishes_total", "counter", "Answers to publish requests, by HTTP status.");
@@ -168,6 +184,7 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 			stats->publish_statuses[i]);
 	single(to, "push_published_bytes_total", "counter", "Bytes of accepted publish bodies.",
 		stats->published_bytes);
+	render_auth(stats, to);
 	single(to, "push_origins_refused_total", "counter",
 		"Requests refused because the page origin is not in push.cors.allowed.origins.",
 		stats->origins_refused);

@@ -18,7 +18,8 @@
 /* The statuses that a publish can be answered with; a new one needs its number here. */
 #define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
 	X(202)                                                                                               \
-	X(400) X(403) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(431) X(500) X(501) X(503)
+	X(400) X(401) X(403) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(429) X(431) X(500) X(501)    \
+		X(503)
 
 enum {
 #define X(code) PUSH_PUBLISH_STATUS_INDEX_##code,
@@ -62,6 +63,26 @@ enum push_relief_step {
 		PUSH_RELIEF_COUNT
 };
 
+/* Why a client was not let in, or did not get what it asked for.  X(NAME, label in metrics) */
+#define PUSH_AUTH_REFUSAL_MAP(X)                                                                             \
+	X(MISSING, "missing")     /* it has shown nothing, and needs to */                                   \
+	X(MALFORMED, "malformed") /* what it has shown is no token, key or ticket */                         \
+	X(KEY, "unknown_key")     /* no key that is known has made the token, or it is no such key */        \
+	X(SIGNATURE, "signature") /* the token is not what was signed */                                     \
+	X(EXPIRED, "expired")     /* or not valid yet */                                                     \
+	X(CLAIMS, "claims")       /* for somebody else, or without what it must have */                      \
+	X(REVOKED, "revoked")                                                                                \
+	X(FORBIDDEN, "forbidden")     /* it is known, and has no right for the channel */                    \
+	X(HOOK, "hook")               /* the application says no */                                          \
+	X(UNAVAILABLE, "unavailable") /* nobody can say: keys, application or broker are away */
+
+enum push_auth_refusal {
+#define X(name, label) PUSH_AUTH_##name,
+	PUSH_AUTH_REFUSAL_MAP(X)
+#undef X
+		PUSH_AUTH_REFUSAL_COUNT
+};
+
 struct push_stats {
 	struct {
 		uint64_t connections, connections_total; /* now; since the start */
@@ -80,6 +101,7 @@ struct push_stats {
 	uint64_t live_refused;                       /* likewise, and requests that are none */
 	uint64_t acks, redelivered;                  /* acks that covered something, messages */
 	uint64_t unacknowledged;                     /* messages now */
+	uint64_t auth_refused[PUSH_AUTH_REFUSAL_COUNT];
 	uint64_t origins_refused;                    /* requests of pages that are not allowed */
 	uint64_t routes_probed;                      /* routes that lws was asked for */
 	uint64_t routes_limited;                     /* requests whose route was not asked for (direct/) */

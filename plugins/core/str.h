@@ -21,6 +21,11 @@ push_str_is(struct push_str str, const char *lower_case);
 bool
 push_str_has_token(struct push_str list, const char *lower_case);
 
+/* push_str_token_after - of the first token of such a list that begins with `prefix`, what follows that; without
+ * bytes: there is none. */
+struct push_str
+push_str_token_after(struct push_str list, const char *prefix);
+
 /* push_str_is_host - whether this may be a Host: a name or an address, and maybe a port (RFC 3986, 3.2.2
  * and 3.2.3). */
 bool

@@ -11,6 +11,7 @@
 
 #include "acks.h"
 #include "hub_private.h"
+#include "identified.h"
 #include "intake.h"
 #include "limits.h"
 #include "live.h"
@@ -272,8 +273,8 @@ push_subscriber_acknowledge(struct push_subscriber *subscriber, const struct pus
 	return session->acks ? PUSH_OK : PUSH_OUT_OF_MEMORY;
 }
 
-static void
-arm(struct push_subscriber *subscriber)
+void
+subscriber_arm(struct push_subscriber *subscriber)
 {
 	uint32_t due = subscriber->end;
 
@@ -286,6 +287,8 @@ arm(struct push_subscriber *subscriber)
 			due = subscriber->pong;
 		if (subscriber->has_acks)
 			due = acks_next_due(subscriber, due);
+		if (subscriber->has_identity)
+			due = identified_next_due(subscriber, due);
 	}
 	push_wheel_arm_tick(&subscriber->hub->wheel, &subscriber->timer, due);
 }
@@ -399,7 +402,7 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 	if (hub->drain_end_us)
 		subscriber_drain(subscriber, now_us);
 	else if (subscriber->state == SUBSCRIBER_OPEN)
-		arm(subscriber);
+		subscriber_arm(subscriber);
 	live_start(subscriber, now_us);
 	session_resume_next(subscriber, now_us);
 }
@@ -545,7 +548,7 @@ subscriber_drain(struct push_subscriber *subscriber, uint64_t now_us)
 		subscriber->reconnect = push_tick_at(end_us - grace_us);
 		subscriber->end = push_tick_at(end_us);
 	}
-	arm(subscriber);
+	subscriber_arm(subscriber);
 }
 
 /* From here on nothing happens to it but its destruction. */
@@ -555,6 +558,7 @@ retire(struct push_subscriber *subscriber)
 	subscriber->state = SUBSCRIBER_CLOSED;
 	intake_forget(subscriber);
 	unsubscribe_all(subscriber);
+	identified_forget(subscriber);
 	push_timer_disarm(&subscriber->timer);
 	pressure_unblock(subscriber);
 	hub_mark_clean(subscriber);
@@ -584,7 +588,7 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 	if (subscriber->state >= SUBSCRIBER_CLOSING)
 		return;
 	subscriber->state = SUBSCRIBER_CLOSING;
-	subscriber->reason = (unsigned int)reason & 15u;
+	subscriber->reason = (unsigned int)reason & 31u;
 	pressure_unblock(subscriber);
 	intake_end(subscriber);
 	unsubscribe_all(subscriber);
@@ -599,7 +603,7 @@ push_subscriber_close(struct push_subscriber *subscriber, enum push_close_reason
 		return;
 	}
 	subscriber->end = push_tick_at(now_us + subscriber->hub->options->grace_us);
-	arm(subscriber);
+	subscriber_arm(subscriber);
 	hub_mark_dirty(subscriber);
 }
 
@@ -610,7 +614,7 @@ subscriber_enqueue(struct push_subscriber *subscriber, struct push_frame *frame,
 	uint32_t before = subscriber->outbox.bytes;
 	enum push_status status;
 
-	if (subscriber->state != SUBSCRIBER_OPEN && subscriber->state != SUBSCRIBER_WAITING)
+	if (subscriber->state == SUBSCRIBER_NEW || subscriber->state >= SUBSCRIBER_CLOSING)
 		return;
 	if (!frame->account)
 		push_frame_charge(frame, &subscriber->hub->memory.accounts[PUSH_MEMORY_QUEUES]);
@@ -749,6 +753,11 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 		let_head_go(subscriber);
 		return;
 	}
+	if (subscriber->state == SUBSCRIBER_UNIDENTIFIED) {
+		push_subscriber_refuse(
+			subscriber, "no token came in time", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+		return;
+	}
 	if (is_due(subscriber->end, now_us)) {
 		push_subscriber_close(subscriber,
 			subscriber->hub->drain_end_us ? PUSH_CLOSE_DRAIN : PUSH_CLOSE_LIFETIME, now_us);
@@ -766,19 +775,29 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 		send_heartbeat(subscriber, now_us);
 	if (subscriber->has_acks)
 		acks_on_timer(subscriber, now_us);
+	if (subscriber->has_identity && subscriber->state == SUBSCRIBER_OPEN &&
+		!identified_on_timer(subscriber, now_us))
+		return;
 	if (subscriber->state == SUBSCRIBER_OPEN)
-		arm(subscriber);
+		subscriber_arm(subscriber);
 }
 
 void
 push_subscriber_refuse(
 	struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us)
 {
+	tell_opened(subscriber);
+	if (subscriber->state == SUBSCRIBER_NEW || subscriber->state == SUBSCRIBER_UNIDENTIFIED)
+		subscriber->state = SUBSCRIBER_OPEN;
+	push_subscriber_end(subscriber, text, reason, now_us);
+}
+
+void
+push_subscriber_end(
+	struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us)
+{
 	struct push_frame *frame = push_encoding_error((enum push_encoding)subscriber->encoding, text);
 
-	tell_opened(subscriber);
-	if (subscriber->state == SUBSCRIBER_NEW)
-		subscriber->state = SUBSCRIBER_OPEN;
 	if (frame)
 		subscriber_enqueue(subscriber, frame, now_us);
 	push_frame_unref(frame);
@@ -836,6 +855,11 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	const char *text;
 	size_t size;
 
+	if (subscriber->state == SUBSCRIBER_UNIDENTIFIED && command->kind != PUSH_COMMAND_PING) {
+		identified_receive(subscriber, command, now_us);
+		intake_check(subscriber);
+		return;
+	}
 	switch (command->kind) {
 	/* the clients count on it: a pong comes after what was published to this node before the ping */
 	case PUSH_COMMAND_PING: send_control(subscriber, PUSH_CONTROL_PONG, now_us); break;
@@ -851,6 +875,11 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	case PUSH_COMMAND_SUBSCRIBE:
 	case PUSH_COMMAND_UNSUBSCRIBE: live_command(subscriber, command, now_us); break;
 	case PUSH_COMMAND_PUBLISH: publish(subscriber, command, now_us); break;
+	case PUSH_COMMAND_AUTH:
+		if (!subscriber->hub->authenticate)
+			return; /* an event like any that is not known */
+		subscriber->hub->authenticate(subscriber->hub->authenticate_context, subscriber, command);
+		break;
 	default: return;
 	}
 	intake_check(subscriber);
@@ -922,7 +951,7 @@ push_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int co
 		return;
 	}
 	subscriber->end = push_tick_at(now_us + subscriber->hub->options->grace_us);
-	arm(subscriber);
+	subscriber_arm(subscriber);
 	hub_mark_dirty(subscriber);
 }
 

@@ -102,6 +102,11 @@ void
 push_subscriber_refuse(
 	struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us);
 
+/* push_subscriber_end - tell a client that has started why, and close. */
+void
+push_subscriber_end(
+	struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us);
+
 /* push_subscriber_pinged - the client has sent a protocol PING, which its PONG answers. */
 void
 push_subscriber_pinged(struct push_subscriber *subscriber, const void *payload, size_t size, uint64_t now_us);

@@ -129,6 +129,6 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us);
  */
 enum push_status PUSH_MUST_USE
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	struct push_subscription *subscription, struct push_str greeting, bool has_chunks);
+	const struct push_opening *opening, struct push_str greeting, bool has_chunks);
 
 #endif

@@ -70,17 +70,33 @@ place_of(struct reading *reading)
 	return NULL;
 }
 
+static void
+read_protocols(struct push_head *head, struct push_str offer)
+{
+	struct push_str token = push_str_token_after(offer, PUSH_WS_TOKEN_PREFIX);
+
+	head->offers_push_ws |= push_str_has_token(offer, PUSH_WS_PROTOCOL);
+	head->offers_push_v1 |= push_str_has_token(offer, PUSH_WS_V1_PROTOCOL);
+	if (token.bytes)
+		head->request.ws_token = token;
+}
+
 static int
 on_header_value_complete(llhttp_t *parser)
 {
 	struct reading *reading = parser->data;
+	struct push_request *request = &reading->head->request;
 	struct push_str value = push_str_trim(reading->value), *place = place_of(reading);
 
 	/* these may come as lists, in one line or in several */
 	if (push_str_is(reading->name, "upgrade"))
 		reading->offers_websocket |= push_str_has_token(value, "websocket");
 	else if (push_str_is(reading->name, "sec-websocket-protocol"))
-		reading->head->offers_push_ws |= push_str_has_token(value, PUSH_WS_PROTOCOL);
+		read_protocols(reading->head, value);
+	else if (push_str_is(reading->name, "cookie") && !request->cookie.bytes)
+		request->cookie = value;
+	else if (push_str_is(reading->name, "push-key"))
+		request->push_key = value.bytes ? value : (struct push_str){"", 0};
 	if (place && place->bytes)
 		reading->is_twice = true;
 	else if (place) /* an empty value gives no span, and is there all the same */

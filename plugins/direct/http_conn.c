@@ -259,28 +259,32 @@ append_upgrade(struct push_http_conn *conn, struct push_buf *to)
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Accept: ");
 	push_buf_append_text(to, key);
-	if (head->offers_push_ws)
+	if (head->offers_push_v1)
+		push_buf_append_text(to, "\r\nSec-WebSocket-Protocol: " PUSH_WS_V1_PROTOCOL);
+	else if (head->offers_push_ws)
 		push_buf_append_text(to, "\r\nSec-WebSocket-Protocol: " PUSH_WS_PROTOCOL);
 	push_buf_append_text(to, "\r\n\r\n");
 }
 
 static enum push_status
-wire_subscribe(void *owner, const struct push_response *head, struct push_subscription *subscription)
+wire_subscribe(void *owner, const struct push_response *head, const struct push_opening *opening)
 {
 	struct push_http_conn *conn = owner;
 	/* one for all: a buffer of each one's own would leave a hole in the heap, between what stays */
 	struct push_buf *greeting = &conn->direct->greeting;
 
 	push_buf_clear(greeting);
-	if (subscription->encoding == PUSH_ENCODING_WS)
+	if (opening->subscription->encoding == PUSH_ENCODING_WS)
 		append_upgrade(conn, greeting);
 	else
 		push_http1_head_append(greeting, head, &conn->form);
-	take(conn, conn->head->size);
-	conn->head_taken = true;
+	if (conn->head) { /* else it was taken when the authenticator was asked */
+		take(conn, conn->head->size);
+		conn->head_taken = true;
+	}
 	if (greeting->status != PUSH_OK)
 		return greeting->status;
-	return direct_stream_open(conn->direct, conn->set, &conn->source, subscription,
+	return direct_stream_open(conn->direct, conn->set, &conn->source, opening,
 		(struct push_str){greeting->bytes, greeting->size}, conn->form.can_chunk);
 }
 
@@ -357,10 +361,18 @@ end_request(struct push_http_conn *conn)
 		become_publisher(conn);
 }
 
+static void
+say_continue(struct push_http_conn *conn)
+{
+	if (push_exchange_take_continue(conn->exchange))
+		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
 /* The exchange has gone on. */
 static void
 follow(struct push_http_conn *conn)
 {
+	say_continue(conn);
 	switch (push_exchange_state(conn->exchange)) {
 	case PUSH_EXCHANGE_BODY:
 		conn->state = CONN_BODY;
@@ -530,8 +542,7 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 	push_http1_body_begin(&conn->body, head, parser);
 	push_exchange_begin(conn->exchange, request, !conn->keep_alive);
 	conn->head = NULL;
-	if (push_exchange_state(conn->exchange) == PUSH_EXCHANGE_BODY && request->awaits_continue)
-		push_buf_append_text(&conn->answers, "HTTP/1.1 100 Continue\r\n\r\n");
+	say_continue(conn);
 	if (push_exchange_is_lines(conn->exchange))
 		become_publisher(conn); /* it has much to say */
 	if (conn->source.fd < 0)

@@ -297,48 +297,24 @@ stream_ready(struct push_source *source, uint32_t events)
 
 static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};
 
-/* What is wrong is told over a WebSocket, since a browser shows nobody the answer to a handshake. */
-static enum push_status
-settle(const struct stream *stream, const struct push_subscription *subscription)
-{
-	const struct push_broker_ops *ops = stream->direct->ops;
-
-	if (subscription->refusal.text[0])
-		return PUSH_OK;
-	return push_subscription_apply(subscription, ops, stream->direct->broker, stream->subscriber);
-}
-
-static void
-start(const struct stream *stream, const struct push_subscription *subscription)
-{
-	const struct push_broker_ops *ops = stream->direct->ops;
-
-	if (!subscription->refusal.text[0])
-		ops->subscriber_start(stream->subscriber);
-	else if (subscription->is_put_off)
-		ops->subscriber_put_off(stream->subscriber, subscription->refusal.text);
-	else
-		ops->subscriber_refuse(stream->subscriber, subscription->refusal.text);
-}
-
 enum push_status
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	struct push_subscription *subscription, struct push_str greeting, bool has_chunks)
+	const struct push_opening *opening, struct push_str greeting, bool has_chunks)
 {
 	struct push_sources *set = &direct->sets[PUSH_DIRECT_STREAMS];
 	const struct push_broker_ops *ops = direct->ops;
+	enum push_encoding encoding = opening->subscription->encoding;
 	struct stream *stream = calloc(1, sizeof(*stream));
 	enum push_status status = PUSH_OUT_OF_MEMORY;
 
 	if (!stream)
 		return status;
 	stream->direct = direct;
-	stream->source.flags = subscription->encoding == PUSH_ENCODING_WS ? IS_WS : has_chunks ? 0 : IS_BARE;
+	stream->source.flags = encoding == PUSH_ENCODING_WS ? IS_WS : has_chunks ? 0 : IS_BARE;
 	stream->source.fd = -1;
-	stream->subscriber =
-		ops->subscriber_create(direct->broker, subscription->encoding, &direct_transport, stream);
+	stream->subscriber = ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
 	if (stream->subscriber)
-		status = settle(stream, subscription);
+		status = push_opening_settle(opening, ops, direct->broker, stream->subscriber);
 	if (status == PUSH_OK)
 		status = ops->subscriber_greet(stream->subscriber, greeting.bytes, greeting.size);
 	if (status != PUSH_OK) {
@@ -347,7 +323,7 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 		return status;
 	}
 	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));
-	start(stream, subscription);
+	push_opening_start(opening, ops, direct->broker, stream->subscriber);
 	if (stream->source.fd >= 0 && !stream_want(stream, stream->source.events & EPOLLOUT))
 		stream_end(stream);
 	return PUSH_OK;

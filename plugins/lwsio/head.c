@@ -131,6 +131,10 @@ read_fields(struct push_lws_head *head, struct lws *wsi)
 	request->content_type = token(head, wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
 	request->content_encoding = token(head, wsi, WSI_TOKEN_HTTP_CONTENT_ENCODING);
 	request->origin = token(head, wsi, WSI_TOKEN_ORIGIN);
+	request->authorization = token(head, wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+	request->cookie = token(head, wsi, WSI_TOKEN_HTTP_COOKIE);
+	request->push_key = custom(head, wsi, "push-key:");
+	request->ws_token = push_str_token_after(token(head, wsi, WSI_TOKEN_PROTOCOL), PUSH_WS_TOKEN_PREFIX);
 	request->expect = is_mux(wsi) ? (struct push_str){NULL, 0} : token(head, wsi, WSI_TOKEN_HTTP_EXPECT);
 	if (request->place == PUSH_PLACE_OPERATORS)
 		request->accept = token(head, wsi, WSI_TOKEN_HTTP_ACCEPT);

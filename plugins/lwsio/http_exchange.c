@@ -23,6 +23,7 @@ struct push_http_exchange {
 	struct push_exchange *exchange;
 	bool is_head;                    /* the method is HEAD */
 	bool ended;                      /* all of the body has come */
+	bool in_callback;                /* of lws; else the exchange has been answered late */
 	bool behind_another, skip_stale; /* see head_before_body() */
 	uint64_t length;                 /* of the body; UINT64_MAX: unknown */
 	uint64_t received, discarded;
@@ -60,21 +61,21 @@ wire_turn(void *owner)
 
 /* From here on the response is a stream that lasts; its headers are no longer needed. */
 static enum push_status
-wire_subscribe(void *owner, const struct push_response *head, struct push_subscription *subscription)
+wire_subscribe(void *owner, const struct push_response *head, const struct push_opening *opening)
 {
 	struct push_http_exchange *self = owner;
 	const struct push_broker_ops *ops = self->link->ops;
 	struct push_connection *connection =
-		push_connection_open(self->wsi, self->link, subscription->encoding);
+		push_connection_open(self->wsi, self->link, opening->subscription->encoding);
 	struct push_response response = *head;
 	enum push_status status = PUSH_OUT_OF_MEMORY;
 
 	if (connection) {
 		response.is_chunked = connection->chunked;
-		status = push_subscription_apply(
-			subscription, ops, self->link->broker, connection->subscriber);
+		status = push_opening_settle(opening, ops, self->link->broker, connection->subscriber);
 	}
-	if (status == PUSH_OK && ops->subscriber_will_wait(connection->subscriber))
+	/* outside of its callbacks nothing is written to lws */
+	if (status == PUSH_OK && (!self->in_callback || ops->subscriber_will_wait(connection->subscriber)))
 		status = push_connection_keep_head(connection, &response);
 	else if (status == PUSH_OK)
 		self->result = push_connection_send_head(self->wsi, &response);
@@ -86,7 +87,7 @@ wire_subscribe(void *owner, const struct push_response *head, struct push_subscr
 	self->session->stream = connection;
 	lws_set_timeout(self->wsi, NO_PENDING_TIMEOUT, 0);
 	if (!self->result)
-		ops->subscriber_start(connection->subscriber);
+		push_opening_start(opening, ops, self->link->broker, connection->subscriber);
 	return PUSH_OK;
 }
 
@@ -194,6 +195,8 @@ settle(struct push_http_session *session)
 
 	if (self->answer)
 		return write_answer(self);
+	if (push_exchange_take_continue(self->exchange) && answer_expect(self->wsi))
+		return -1;
 	switch (push_exchange_state(self->exchange)) {
 	case PUSH_EXCHANGE_BODY: arm(self); break;
 	case PUSH_EXCHANGE_ASKED: lws_set_timer_usecs(self->wsi, LWS_SET_TIMER_USEC_CANCEL); break;
@@ -215,10 +218,9 @@ serve(struct push_http_session *session, struct push_lws_head *head)
 	self->is_head = request->method == PUSH_METHOD_HEAD;
 	self->length = request->has_length ? request->length : request->has_body ? UINT64_MAX : 0;
 	self->ended = !self->length && !is_mux(self->wsi);
+	self->in_callback = true;
 	push_exchange_begin(self->exchange, request, false);
-	if (push_exchange_state(self->exchange) == PUSH_EXCHANGE_BODY && request->awaits_continue &&
-		answer_expect(self->wsi))
-		return -1;
+	self->in_callback = false;
 	return settle(session);
 }
 
@@ -374,8 +376,11 @@ push_http_session_writeable(struct push_http_session *session, struct lws *wsi)
 	bool gives_up;
 	int result;
 
-	if (session->stream)
+	if (session->stream) {
+		destroy(self); /* a stream whose identity was found out late has left it */
+		session->exchange = NULL;
 		return push_connection_on_writeable(session->stream);
+	}
 	if (!self)
 		return push_request_give_up(wsi);
 	if (push_exchange_state(self->exchange) == PUSH_EXCHANGE_BODY && self->ended)

@@ -5,6 +5,8 @@
  * connection can be used again; except where its end cannot be found, it is too long, or its client waits for
  * a word before it sends it.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/mediatype.h"
@@ -26,8 +28,9 @@ too_large(const struct push_exchange *x)
 {
 	if (x->verb == EXCHANGE_PAGE)
 		return "the body is over 16 kB";
-	return x->verb == EXCHANGE_CHANGE ? "the body is over push.client.message.max.size"
-					  : "the body is over push.message.max.size";
+	return x->verb == EXCHANGE_CHANGE || x->verb == EXCHANGE_TICKET
+		       ? "the body is over push.client.message.max.size"
+		       : "the body is over push.message.max.size";
 }
 
 /* --- what the head says --- */
@@ -109,7 +112,8 @@ publish(struct push_exchange *x, const char *body, size_t size)
 		.wait_written = x->wait_written,
 		.key = x->has_key ? (x->key.bytes ? x->key.bytes : "") : NULL,
 		.key_size = x->key.size,
-		.parent = x->has_parent ? &x->parent : NULL};
+		.parent = x->has_parent ? &x->parent : NULL,
+		.identity = x->identity};
 
 	x->body_bytes = size;
 	x->ops->publish_request(x->broker, &request, exchange_on_answer, x);
@@ -133,6 +137,22 @@ post_page(struct push_exchange *x, const char *body, size_t size)
 	x->page->post(&call);
 }
 
+static void
+on_ticket(void *context, enum push_status status, const char *ticket, uint64_t expires_in_s)
+{
+	static const char away[] = "{\"error\":\"tickets cannot be kept now, try again\"}";
+	struct push_answer answer = {503, "application/json", away, sizeof(away) - 1};
+	char text[PUSH_REPLY_BYTES_MAX];
+
+	if (status == PUSH_OK) {
+		int size = snprintf(text, sizeof(text), "{\"ticket\":\"%s\",\"expires_in\":%" PRIu64 "}",
+			ticket, expires_in_s);
+
+		answer = (struct push_answer){200, "application/json", text, (size_t)size};
+	}
+	exchange_on_answer(context, &answer);
+}
+
 /* The body is there. */
 static void
 ask(struct push_exchange *x, const char *body, size_t size)
@@ -146,12 +166,12 @@ ask(struct push_exchange *x, const char *body, size_t size)
 		return;
 	}
 	x->state = PUSH_EXCHANGE_ASKED;
-	if (x->verb == EXCHANGE_PAGE)
-		post_page(x, body, size);
-	else if (x->verb == EXCHANGE_CHANGE)
-		change(x, body, size);
-	else
-		publish(x, body, size);
+	switch (x->verb) {
+	case EXCHANGE_PAGE: post_page(x, body, size); break;
+	case EXCHANGE_CHANGE: change(x, body, size); break;
+	case EXCHANGE_TICKET: x->ops->issue_ticket(x->broker, x->identity, on_ticket, x); break;
+	default: publish(x, body, size);
+	}
 }
 
 static void
@@ -220,8 +240,10 @@ begin_lines(struct push_exchange *x)
 	if (!x->lines) {
 		x->head.closes = true;
 		exchange_refuse(x, 503, push_status_text(PUSH_OUT_OF_MEMORY));
-	} else if (x->has_parent) {
-		x->ops->lines_set_parent(x->lines, &x->parent);
+	} else {
+		x->ops->lines_set_identity(x->lines, x->identity);
+		if (x->has_parent)
+			x->ops->lines_set_parent(x->lines, &x->parent);
 	}
 }
 
@@ -252,6 +274,7 @@ begin_body(struct push_exchange *x, const struct push_request *request, size_t b
 	bool is_streamed = x->verb == EXCHANGE_LINES && x->wire->begin && !x->refusal_status;
 
 	x->body.max = bytes_max;
+	x->awaits_continue = request->awaits_continue;
 	x->started_us = x->ops->now_us();
 	if (!request->has_length && !request->has_body) {
 		refuse_body(x, 411, "Content-Length is missing");
@@ -319,6 +342,33 @@ exchange_begin_page(struct push_exchange *x, const struct push_request *request,
 		refuse_later(x, 415, "Content-Type must be application/json");
 	check_coding(x, request);
 	begin_body(x, request, PUSH_PAGE_BODY_BYTES_MAX);
+}
+
+/* Whatever the body says, which may be missing. */
+void
+exchange_begin_ticket(struct push_exchange *x, const struct push_request *request)
+{
+	if (push_identity_facts(x->identity).is_anonymous) {
+		x->head.closes |= request->has_body;
+		exchange_deny(x, 401, NULL, "a ticket needs a token");
+		return;
+	}
+	x->verb = EXCHANGE_TICKET;
+	x->head.no_store = true;
+	if (request->has_body || request->length) {
+		begin_body(x, request, x->ops->options(x->broker)->client_message_bytes_max);
+	} else {
+		ask(x, "", 0);
+	}
+}
+
+bool
+push_exchange_take_continue(struct push_exchange *x)
+{
+	bool awaits = x->state == PUSH_EXCHANGE_BODY && x->awaits_continue;
+
+	x->awaits_continue = false;
+	return awaits;
 }
 
 /* Bodies give way last when memory is short.  Returns false if this one has. */

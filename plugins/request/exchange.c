@@ -17,6 +17,7 @@ forget(struct push_exchange *x)
 	if (x->lines)
 		x->ops->lines_destroy(x->lines);
 	x->lines = NULL;
+	exchange_forget_identity(x);
 }
 
 struct push_exchange *
@@ -69,7 +70,9 @@ exchange_answer(struct push_exchange *x, unsigned int status, const char *type, 
 	response.status = status;
 	response.content_type = type;
 	response.body = body;
-	response.retries = status == 503;
+	response.retries |= status == 503;
+	if (status == 401 && !response.www_authenticate)
+		response.www_authenticate = "Bearer";
 	count(x, status);
 	x->state = PUSH_EXCHANGE_ANSWERED;
 	x->wire->answer(x->owner, &response);
@@ -121,7 +124,7 @@ push_exchange_begin(struct push_exchange *x, const struct push_request *request,
 	forget(x); /* what the one before has left, however it ended: a stream of lines keeps its Origin */
 	x->verb = verb_of(request);
 	x->refusal_status = 0;
-	x->has_begun = x->wait_written = x->has_key = x->has_parent = false;
+	x->has_begun = x->wait_written = x->has_key = x->has_parent = x->awaits_continue = false;
 	x->body_bytes = 0;
 	x->head = (struct push_response){.closes = closes || (x->broker && x->ops->is_draining(x->broker)),
 		.no_store = request->pages};

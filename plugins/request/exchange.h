@@ -46,7 +46,7 @@ struct push_wire {
 	 * nothing was done.
 	 */
 	enum push_status (*subscribe)(
-		void *owner, const struct push_response *head, struct push_subscription *subscription);
+		void *owner, const struct push_response *head, const struct push_opening *opening);
 	/* Something was written, or the exchange takes more of the body, outside of a call to it. */
 	void (*turn)(void *owner);
 };
@@ -114,6 +114,10 @@ push_exchange_keeps(const struct push_exchange *exchange);
 /* push_exchange_is_lines - whether its body is a stream, which may be as long as it wants. */
 bool
 push_exchange_is_lines(const struct push_exchange *exchange);
+
+/* push_exchange_take_continue - once, when a client is to be told `100 Continue` (RFC 9110, 10.1.1). */
+bool
+push_exchange_take_continue(struct push_exchange *exchange);
 
 /* push_exchange_is_publish - whether it was begun as a publish: its connection is a publisher's. */
 bool

@@ -17,8 +17,12 @@ enum exchange_verb {
 	EXCHANGE_LINES,
 	EXCHANGE_CHANGE,
 	EXCHANGE_READ,
-	EXCHANGE_PAGE
+	EXCHANGE_PAGE,
+	EXCHANGE_TICKET
 };
+
+/* What a request goes on with when it is known whose it is. */
+typedef void (*exchange_then_fn)(struct push_exchange *x, const struct push_request *request);
 
 struct push_exchange {
 	const struct push_broker_ops *ops;
@@ -40,6 +44,11 @@ struct push_exchange {
 	char *origin;              /* head.cors points there; owned; NULL: none */
 	struct push_trace parent;
 	struct push_buf key, body;
+	const struct push_identity *identity; /* whose request it is: a reference; NULL: not known */
+	exchange_then_fn then;
+	const struct push_request *asking; /* while the authenticator is being called */
+	struct push_request *kept;         /* owned; while it has yet to answer */
+	bool awaits_continue;              /* the client waits for a word before it sends the body */
 	uint64_t started_us;
 	size_t body_bytes; /* that were published */
 	struct push_lines *lines;
@@ -57,6 +66,27 @@ exchange_refuse(struct push_exchange *x, unsigned int status, const char *text);
 void
 exchange_on_answer(void *context, const struct push_answer *answer);
 
+/*
+ * exchange_identify - go on with `then` when it is known whose request it is, now or later.
+ *
+ * Where nobody has to show anything, that is everybody's.  A request that is refused is answered.
+ */
+void
+exchange_identify(struct push_exchange *x, const struct push_request *request, enum push_right right,
+	exchange_then_fn then);
+
+/* exchange_deny - `{"error":"text"}` with what RFC 6750 wants to be said besides. */
+void
+exchange_deny(struct push_exchange *x, unsigned int status, const char *code, const char *text);
+
+/* exchange_forget_identity - its request is over. */
+void
+exchange_forget_identity(struct push_exchange *x);
+
+/* exchange_asked - of a request, for an application that is asked. */
+struct push_asked
+exchange_asked(const struct push_request *request, enum push_right right);
+
 /* exchange_route - serve the request, or begin to: after the rules that hold for all. */
 void
 exchange_route(struct push_exchange *x, const struct push_request *request);
@@ -64,6 +94,8 @@ exchange_route(struct push_exchange *x, const struct push_request *request);
 /* exchange_begin_publish, _begin_change, _read - requests of which the broker is asked. */
 void
 exchange_begin_publish(struct push_exchange *x, const struct push_request *request);
+void
+exchange_begin_ticket(struct push_exchange *x, const struct push_request *request);
 void
 exchange_begin_change(struct push_exchange *x, const struct push_request *request, struct push_str token);
 void

@@ -23,6 +23,7 @@ exchange_read(struct push_exchange *x, const struct push_request *request)
 	read.channel = argument_of(request, "channel", &channel);
 	read.since = argument_of(request, "since", &since);
 	read.limit = argument_of(request, "limit", &limit);
+	read.identity = x->identity;
 	x->verb = EXCHANGE_READ;
 	x->state = PUSH_EXCHANGE_ASKED;
 	x->ops->read_request(x->broker, &read, exchange_on_answer, x);

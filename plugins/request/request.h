@@ -51,6 +51,10 @@ struct push_request {
 	struct push_str accept;         /* of PUSH_PLACE_OPERATORS only */
 	bool is_tls;                    /* likewise */
 	const struct push_pages *pages; /* of PUSH_PLACE_OPERATORS: what is there (page.h) */
+	/* what may be in a list, or come more than once: */
+	struct push_str cookie;   /* the first Cookie line */
+	struct push_str push_key; /* Push-Key */
+	struct push_str ws_token; /* of `push.token.TOKEN` among Sec-WebSocket-Protocol */
 	bool wants_websocket; /* Upgrade: websocket, named by Connection, in a request that can be upgraded */
 	bool has_body;        /* bytes follow that are no request */
 	bool has_length;      /* and their number is known: */
@@ -59,5 +63,9 @@ struct push_request {
 	bool is_http_2;       /* whose WebSockets have neither version nor key (RFC 8441, 5) */
 	bool may_have_been_cut; /* the wire loses headers that it does not know (lws over HTTP/2) */
 };
+
+/* push_request_keep - a copy with its texts, in one allocation, to be freed.  NULL when memory is out. */
+struct push_request *
+push_request_keep(const struct push_request *request);
 
 #endif

@@ -21,6 +21,7 @@ push_status_words(unsigned int status)
 	case 202: return "Accepted";
 	case 204: return "No Content";
 	case 400: return "Bad Request";
+	case 401: return "Unauthorized";
 	case 403: return "Forbidden";
 	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
@@ -32,6 +33,7 @@ push_status_words(unsigned int status)
 	case 417: return "Expectation Failed";
 	case 422: return "Unprocessable Content";
 	case 426: return "Upgrade Required";
+	case 429: return "Too Many Requests";
 	case 431: return "Request Header Fields Too Large";
 	case 500: return "Internal Server Error";
 	case 501: return "Not Implemented";
@@ -48,9 +50,12 @@ push_response_fields(const struct push_response *response,
 	char seconds[PUSH_NUMBER_TEXT_BYTES];
 
 	if (response->retries) {
-		snprintf(seconds, sizeof(seconds), "%d", PUSH_RETRY_AFTER_S);
+		snprintf(seconds, sizeof(seconds), "%u",
+			response->retry_after_s ? response->retry_after_s : PUSH_RETRY_AFTER_S);
 		add(context, "retry-after", seconds);
 	}
+	if (response->www_authenticate)
+		add(context, "www-authenticate", response->www_authenticate);
 	if (response->content_type)
 		add(context, "content-type", response->content_type);
 	if (response->allow)
@@ -67,7 +72,8 @@ push_response_fields(const struct push_response *response,
 		add(context, "vary", "Origin");
 	if (response->is_preflight) {
 		add(context, "access-control-allow-methods", response->allow);
-		add(context, "access-control-allow-headers", ALLOWED_HEADERS);
+		add(context, "access-control-allow-headers",
+			response->allows_key ? ALLOWED_HEADERS ", Push-Key" : ALLOWED_HEADERS);
 		add(context, "access-control-max-age", PUSH_PREFLIGHT_AGE_TEXT);
 	}
 	if (response->is_stream)
@@ -78,20 +84,33 @@ push_response_fields(const struct push_response *response,
 		add(context, "x-accel-buffering", "no");
 }
 
+/* Appends a text of the response to those that are kept; NULL stays NULL. */
+static const char *
+keep_text(const char *text, char **to)
+{
+	char *kept = *to;
+
+	if (!text)
+		return NULL;
+	*to += strlen(text) + 1;
+	return strcpy(kept, text);
+}
+
 struct push_kept_response *
 push_response_keep(const struct push_response *response)
 {
-	const char *origin = response->cors.allow_origin;
-	size_t origin_size = origin ? strlen(origin) + 1 : 0, body_size = response->body.size;
-	struct push_kept_response *kept = malloc(sizeof(*kept) + origin_size + body_size);
+	const char *origin = response->cors.allow_origin, *challenge = response->www_authenticate;
+	size_t size = (origin ? strlen(origin) + 1 : 0) + (challenge ? strlen(challenge) + 1 : 0);
+	struct push_kept_response *kept = malloc(sizeof(*kept) + size + response->body.size);
+	char *to;
 
 	if (!kept)
 		return NULL;
 	kept->response = *response;
-	if (origin)
-		kept->response.cors.allow_origin = memcpy(kept->texts, origin, origin_size);
-	if (body_size)
-		kept->response.body.bytes =
-			memcpy(kept->texts + origin_size, response->body.bytes, body_size);
+	to = kept->texts;
+	kept->response.cors.allow_origin = keep_text(origin, &to);
+	kept->response.www_authenticate = keep_text(challenge, &to);
+	if (response->body.size)
+		kept->response.body.bytes = memcpy(to, response->body.bytes, response->body.size);
 	return kept;
 }

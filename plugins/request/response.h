@@ -21,12 +21,15 @@ struct push_response {
 	const char *allow; /* a 405, and OPTIONS: the methods of the path */
 	bool is_preflight; /* the methods and headers that pages may send */
 	struct push_cors cors;
-	bool retries;    /* the client may try again soon */
-	bool no_store;   /* no cache may keep it */
-	bool is_stream;  /* events that do not end: no proxy may hold them back */
-	bool upgrades;   /* 426: to what (RFC 9110, 15.5.22; RFC 6455, 4.4) */
-	bool is_chunked; /* what follows its head comes in chunks, which the wire has made */
-	bool closes;     /* the connection cannot be used again, or is not to be */
+	bool allows_key;              /* is_preflight: pages may send Push-Key */
+	const char *www_authenticate; /* a 401 or 403 (RFC 6750, 3) */
+	unsigned int retry_after_s;   /* with `retries`; 0: PUSH_RETRY_AFTER_S */
+	bool retries;                 /* the client may try again soon */
+	bool no_store;                /* no cache may keep it */
+	bool is_stream;               /* events that do not end: no proxy may hold them back */
+	bool upgrades;                /* 426: to what (RFC 9110, 15.5.22; RFC 6455, 4.4) */
+	bool is_chunked;              /* what follows its head comes in chunks, which the wire has made */
+	bool closes;                  /* the connection cannot be used again, or is not to be */
 };
 
 /* push_status_words - "Not Found"; "" for a status that is not used. */

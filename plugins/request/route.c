@@ -5,6 +5,7 @@
  *   /sse/messages          GET an event stream, HEAD its head, OPTIONS
  *   /sse/messages/TOKEN    POST a change of that stream's channels, OPTIONS
  *   /ws/messages           GET with an upgrade: a WebSocket
+ *   /auth/tickets          POST a ticket, OPTIONS; only where clients have to show who they are
  *
  *   the operators' pages   as their table says (page.h)
  *
@@ -19,6 +20,7 @@
 #include "request/exchange_private.h"
 #include "request/query.h"
 #include "request/route.h"
+#include "request/socket_opening.h"
 
 /* Sixteen bytes in base64 (RFC 6455, 4.1). */
 #define WS_KEY_BYTES 24
@@ -76,6 +78,7 @@ options(struct push_exchange *x, const struct push_request *request, const char 
 	end_with_body(x, request);
 	x->head.allow = allow;
 	x->head.is_preflight = !request->pages; /* whose vhost says itself what pages may do */
+	x->head.allows_key = !request->pages && x->ops->is_guarded(x->broker);
 	exchange_answer(x, 204, NULL, (struct push_str){NULL, 0});
 }
 
@@ -109,12 +112,12 @@ messages(struct push_exchange *x, const struct push_request *request)
 	if (!is_end(request->rest)) {
 		not_found(x, request);
 	} else if (request->method == PUSH_METHOD_POST) {
-		exchange_begin_publish(x, request);
+		exchange_identify(x, request, PUSH_RIGHT_PUBLISH, exchange_begin_publish);
 	} else if (request->method == PUSH_METHOD_OPTIONS) {
 		options(x, request, reads ? "GET, HEAD, POST, OPTIONS" : "POST, OPTIONS");
 	} else if (asks_for_history(request) || (reads && (is_get || request->method == PUSH_METHOD_HEAD))) {
 		end_with_body(x, request);
-		exchange_read(x, request);
+		exchange_identify(x, request, PUSH_RIGHT_HISTORY, exchange_read);
 	} else {
 		x->verb = EXCHANGE_PUBLISH; /* counted as one that failed */
 		if (reads)
@@ -127,35 +130,65 @@ messages(struct push_exchange *x, const struct push_request *request)
 	}
 }
 
-/* The stream's head, or what is wrong with the request for it. */
+/* Whether it may have what it asks for; if not, that is answered. */
+static bool
+grant(struct push_exchange *x, struct push_subscription *subscription)
+{
+	struct push_error error;
+
+	switch (push_subscription_grant(subscription, x->identity, x->ops->options(x->broker), &error)) {
+	case PUSH_OK: return true;
+	case PUSH_INVALID: exchange_refuse(x, 400, error.text); break;
+	case PUSH_REFUSED:
+		x->ops->count_auth_refused(x->broker, PUSH_AUTH_FORBIDDEN);
+		exchange_deny(x, push_identity_status(x->identity),
+			push_identity_status(x->identity) == 403 ? "insufficient_scope" : NULL, error.text);
+		break;
+	default: exchange_refuse(x, 503, push_channels_join_error(PUSH_OUT_OF_MEMORY));
+	}
+	return false;
+}
+
+/* The stream's head, or a stream. */
+static void
+open_granted(
+	struct push_exchange *x, const struct push_request *request, struct push_subscription *subscription)
+{
+	const struct push_opening opening = {.subscription = subscription, .identity = x->identity};
+	struct push_response head = x->head;
+	enum push_status status;
+
+	head.status = 200;
+	head.content_type = "text/event-stream";
+	head.is_stream = true;
+	if (request->method == PUSH_METHOD_HEAD) {
+		x->head.is_stream = true;
+		exchange_answer(x, head.status, head.content_type, (struct push_str){NULL, 0});
+		return;
+	}
+	head.closes = true; /* nothing follows it on its connection */
+	status = x->wire->subscribe(x->owner, &head, &opening);
+	if (status == PUSH_OK)
+		x->state = PUSH_EXCHANGE_STREAM;
+	else
+		exchange_refuse(x, 503, push_channels_join_error(status));
+}
+
 static void
 open_events(struct push_exchange *x, const struct push_request *request)
 {
 	struct push_subscription subscription;
-	struct push_response head;
 	struct push_error error;
-	enum push_status status = push_subscription_read(
-		&subscription, request, PUSH_ENCODING_SSE, x->ops->options(x->broker), &error);
 
-	if (status == PUSH_INVALID) {
-		exchange_refuse(x, 400, error.text);
-	} else if (status == PUSH_OK) {
-		head = x->head;
-		head.status = 200;
-		head.content_type = "text/event-stream";
-		head.is_stream = true;
-		if (request->method == PUSH_METHOD_HEAD) {
-			x->head.is_stream = true;
-			exchange_answer(x, head.status, head.content_type, (struct push_str){NULL, 0});
-		} else {
-			head.closes = true; /* nothing follows it on its connection */
-			status = x->wire->subscribe(x->owner, &head, &subscription);
-		}
+	switch (push_subscription_read(&subscription, request, PUSH_ENCODING_SSE,
+		x->ops->is_guarded(x->broker), x->ops->options(x->broker), &error)) {
+	case PUSH_OK:
+		if (grant(x, &subscription))
+			open_granted(x, request, &subscription);
+		break;
+	case PUSH_INVALID: exchange_refuse(x, 400, error.text); break;
+	default: exchange_refuse(x, 503, push_channels_join_error(PUSH_OUT_OF_MEMORY));
 	}
-	if (status == PUSH_OK && request->method == PUSH_METHOD_GET)
-		x->state = PUSH_EXCHANGE_STREAM;
-	else if (status != PUSH_OK && status != PUSH_INVALID)
-		exchange_refuse(x, 503, push_channels_join_error(status));
 	push_subscription_fini(&subscription);
 }
 
@@ -184,20 +217,38 @@ events(struct push_exchange *x, const struct push_request *request)
 		exchange_refuse(x, 503, "the server is draining");
 	} else {
 		end_with_body(x, request);
-		open_events(x, request);
+		exchange_identify(x, request, PUSH_RIGHT_SUBSCRIBE, open_events);
 	}
 }
 
+/* Of the whole path, wherever the mounts are. */
 static bool
-is_socket_path(const struct push_request *request)
+is_path(const struct push_request *request, const char *known)
 {
-	char path[sizeof(PUSH_PATH_WS) + 1];
+	char path[PUSH_PATH_BYTES_MAX];
 
 	if (request->path.size >= sizeof(path))
 		return false;
 	memcpy(path, request->path.bytes, request->path.size);
 	path[request->path.size] = '\0';
-	return push_path_is(path, PUSH_PATH_WS);
+	return push_path_is(path, known);
+}
+
+static bool
+is_socket_path(const struct push_request *request)
+{
+	return is_path(request, PUSH_PATH_WS);
+}
+
+static void
+tickets(struct push_exchange *x, const struct push_request *request)
+{
+	if (request->method == PUSH_METHOD_OPTIONS)
+		options(x, request, "POST, OPTIONS");
+	else if (request->method != PUSH_METHOD_POST)
+		wrong_method(x, request, "POST, OPTIONS", "method not allowed, use POST");
+	else
+		exchange_identify(x, request, PUSH_RIGHT_SUBSCRIBE, exchange_begin_ticket);
 }
 
 unsigned int
@@ -226,16 +277,12 @@ static void
 open_socket(struct push_exchange *x, const struct push_request *request)
 {
 	struct push_response head = {.status = 101};
-	struct push_subscription subscription;
-	enum push_status status = push_subscription_read(
-		&subscription, request, PUSH_ENCODING_WS, x->ops->options(x->broker), &subscription.refusal);
+	struct push_socket_opening socket;
+	enum push_status status;
 
-	if (status == PUSH_OUT_OF_MEMORY)
-		snprintf(subscription.refusal.text, sizeof(subscription.refusal.text), "%s",
-			push_status_text(status));
-	subscription.is_put_off = status == PUSH_OUT_OF_MEMORY;
-	status = x->wire->subscribe(x->owner, &head, &subscription);
-	push_subscription_fini(&subscription);
+	push_socket_opening_read(&socket, request, x->ops, x->broker);
+	status = x->wire->subscribe(x->owner, &head, &socket.opening);
+	push_socket_opening_fini(&socket);
 	x->state = PUSH_EXCHANGE_STREAM;
 	if (status != PUSH_OK)
 		exchange_refuse(x, 503, push_channels_join_error(status));
@@ -301,6 +348,10 @@ exchange_route(struct push_exchange *x, const struct push_request *request)
 	}
 	if (asks_for_server(request)) {
 		options(x, request, "GET, HEAD, POST, OPTIONS");
+		return;
+	}
+	if (!request->pages && x->ops->is_guarded(x->broker) && is_path(request, PUSH_PATH_TICKETS)) {
+		tickets(x, request);
 		return;
 	}
 	switch (request->place) {

@@ -71,9 +71,31 @@ read_control(
 	return error->text[0] ? PUSH_INVALID : PUSH_OK;
 }
 
+static enum push_status
+read_channels(struct push_subscription *subscription, const struct push_request *request, bool may_name_none,
+	const struct push_options *options, struct push_error *error)
+{
+	enum push_status status;
+
+	switch (push_query_values(request->query, "channels", &subscription->list)) {
+	case PUSH_QUERY_FOUND: break;
+	case PUSH_QUERY_NONE:
+		if (may_name_none)
+			return PUSH_OK;
+		snprintf(error->text, sizeof(error->text), PUSH_CHANNELS_MISSING_TEXT);
+		return PUSH_INVALID;
+	default: return PUSH_OUT_OF_MEMORY; /* it fits into the head, so that it fits into the buffer */
+	}
+	status = push_channels_parse(&subscription->channels,
+		subscription->list.bytes ? subscription->list.bytes : "", subscription->list.size, options,
+		error);
+	return status == PUSH_OK || status == PUSH_OUT_OF_MEMORY ? status : PUSH_INVALID;
+}
+
 enum push_status
 push_subscription_read(struct push_subscription *subscription, const struct push_request *request,
-	enum push_encoding encoding, const struct push_options *options, struct push_error *error)
+	enum push_encoding encoding, bool may_name_none, const struct push_options *options,
+	struct push_error *error)
 {
 	enum push_status status;
 
@@ -85,18 +107,9 @@ push_subscription_read(struct push_subscription *subscription, const struct push
 		snprintf(error->text, sizeof(error->text), "%s", PUSH_QUERY_BAD_TEXT);
 		return PUSH_INVALID;
 	}
-	switch (push_query_values(request->query, "channels", &subscription->list)) {
-	case PUSH_QUERY_FOUND: break;
-	case PUSH_QUERY_NONE:
-		snprintf(error->text, sizeof(error->text), "'channels' query parameter required");
-		return PUSH_INVALID;
-	default: return PUSH_OUT_OF_MEMORY; /* it fits into the head, so that it fits into the buffer */
-	}
-	status = push_channels_parse(&subscription->channels,
-		subscription->list.bytes ? subscription->list.bytes : "", subscription->list.size, options,
-		error);
+	status = read_channels(subscription, request, may_name_none, options, error);
 	if (status != PUSH_OK)
-		return status == PUSH_OUT_OF_MEMORY ? status : PUSH_INVALID;
+		return status;
 	read_last_id(subscription, request);
 	status = read_acks(subscription, request, options, error);
 	if (status == PUSH_OK && encoding == PUSH_ENCODING_SSE)
@@ -105,25 +118,27 @@ push_subscription_read(struct push_subscription *subscription, const struct push
 }
 
 enum push_status
-push_subscription_apply(const struct push_subscription *subscription, const struct push_broker_ops *ops,
+push_opening_settle(const struct push_opening *opening, const struct push_broker_ops *ops,
 	struct push_broker *broker, struct push_subscriber *subscriber)
 {
-	const struct push_buf *id = &subscription->last_id;
-	enum push_status status = ops->subscriber_subscribe(subscriber, &subscription->channels);
-
-	if (status == PUSH_OK && subscription->has_last_id)
-		status = ops->subscriber_resume(subscriber, id->bytes && id->size ? id->bytes : "", id->size);
-	if (status == PUSH_OK)
-		status = ops->subscriber_acknowledge(subscriber, &subscription->acks);
-	if (status == PUSH_OK && subscription->with_token)
-		status = ops->subscriber_control(broker, subscriber);
-	return status;
+	if (!opening->identity || opening->subscription->refusal.text[0])
+		return PUSH_OK;
+	return ops->subscriber_open(broker, subscriber, opening->subscription, opening->identity);
 }
 
+/* What is wrong is told over a WebSocket, since a browser shows nobody the answer to a handshake. */
 void
-push_subscription_fini(struct push_subscription *subscription)
+push_opening_start(const struct push_opening *opening, const struct push_broker_ops *ops,
+	struct push_broker *broker, struct push_subscriber *subscriber)
 {
-	push_channels_fini(&subscription->channels);
-	push_buf_fini(&subscription->list);
-	push_buf_fini(&subscription->last_id);
+	struct push_subscription *subscription = opening->subscription;
+
+	if (subscription->refusal.text[0] && subscription->is_put_off)
+		ops->subscriber_put_off(subscriber, subscription->refusal.text);
+	else if (subscription->refusal.text[0])
+		ops->subscriber_refuse(subscriber, subscription->refusal.text);
+	else if (opening->identity)
+		ops->subscriber_start(subscriber);
+	else
+		ops->subscriber_admit(broker, subscriber, subscription, opening->credential, opening->asked);
 }

@@ -10,43 +10,41 @@
 #ifndef PUSH_REQUEST_SUBSCRIPTION_H
 #define PUSH_REQUEST_SUBSCRIPTION_H
 
-#include "core/acks_request.h"
-#include "core/buf.h"
-#include "core/channels.h"
+#include "core/subscription_request.h"
 #include "request/request.h"
-
-struct push_subscription {
-	enum push_encoding encoding;
-	struct push_channels channels; /* names point into `list` */
-	struct push_buf list, last_id;
-	bool has_last_id;
-	bool with_token; /* ?control=true */
-	struct push_acks_request acks;
-	struct push_error refusal; /* of a WebSocket: what it is told; no text: nothing is wrong */
-	bool is_put_off;           /* ... and it may try again */
-};
 
 /*
  * push_subscription_read - read a request's arguments.
  *
+ * @may_name_none: the client's identity may bring channels; push_subscription_grant() looks at that.
  * The caller calls push_subscription_fini(), whatever is returned.  Errors: PUSH_INVALID with a line for the
  * client in `error`, PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
 push_subscription_read(struct push_subscription *subscription, const struct push_request *request,
-	enum push_encoding encoding, const struct push_options *options, struct push_error *error);
+	enum push_encoding encoding, bool may_name_none, const struct push_options *options,
+	struct push_error *error);
+
+/* A subscriber that is about to be made of a connection.  Borrowed, all of it. */
+struct push_opening {
+	struct push_subscription *subscription;
+	const struct push_identity *identity; /* who it is; NULL: it is yet to be asked, by what it shows: */
+	const struct push_credential *credential;
+	const struct push_asked *asked;
+};
 
 /*
- * push_subscription_apply - give a new subscriber its channels and where it begins; the caller starts it.
+ * push_opening_settle - give a new subscriber what it asks for, unless it is refused or yet to be asked.
  *
- * Errors: as push_subscriber_subscribe() and push_subscriber_resume(); the caller destroys the subscriber
- * then, or refuses it with push_channels_join_error().
+ * Errors: as push_subscription_apply().
  */
 enum push_status PUSH_MUST_USE
-push_subscription_apply(const struct push_subscription *subscription, const struct push_broker_ops *ops,
+push_opening_settle(const struct push_opening *opening, const struct push_broker_ops *ops,
 	struct push_broker *broker, struct push_subscriber *subscriber);
 
+/* push_opening_start - behind settle and its greeting: start it, refuse it, or ask who it is. */
 void
-push_subscription_fini(struct push_subscription *subscription);
+push_opening_start(const struct push_opening *opening, const struct push_broker_ops *ops,
+	struct push_broker *broker, struct push_subscriber *subscriber);
 
 #endif

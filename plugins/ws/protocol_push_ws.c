@@ -119,6 +119,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 static const struct lws_protocols protocols[] = {
 	WS_PROTOCOL(SUBPROTOCOL_NAME),
 	WS_PROTOCOL(SUBPROTOCOL_ALIAS),
+	WS_PROTOCOL(PUSH_WS_V1_PROTOCOL),
 };
 
 PUSH_PLUGIN(push_ws, "push-ws", protocols);

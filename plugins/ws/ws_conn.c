@@ -4,7 +4,7 @@
 #include "lwsio/head.h"
 #include "lwsio/request.h"
 #include "request/route.h"
-#include "request/subscription.h"
+#include "request/socket_opening.h"
 #include "ws/ws_conn.h"
 
 static bool
@@ -52,22 +52,16 @@ static void
 subscribe(struct push_connection *connection, const struct push_request *request)
 {
 	const struct push_broker_ops *ops = connection->ops;
-	struct push_subscription subscription;
-	struct push_error error;
-	enum push_status status = push_subscription_read(
-		&subscription, request, PUSH_ENCODING_WS, ops->options(connection->broker), &error);
-	bool is_refused = status == PUSH_INVALID;
+	struct push_socket_opening socket;
+	enum push_status status;
 
+	push_socket_opening_read(&socket, request, ops, connection->broker);
+	status = push_opening_settle(&socket.opening, ops, connection->broker, connection->subscriber);
 	if (status == PUSH_OK)
-		status = push_subscription_apply(
-			&subscription, ops, connection->broker, connection->subscriber);
-	push_subscription_fini(&subscription);
-	if (is_refused)
-		ops->subscriber_refuse(connection->subscriber, error.text);
-	else if (status != PUSH_OK)
-		ops->subscriber_put_off(connection->subscriber, push_channels_join_error(status));
+		push_opening_start(&socket.opening, ops, connection->broker, connection->subscriber);
 	else
-		ops->subscriber_start(connection->subscriber);
+		ops->subscriber_put_off(connection->subscriber, push_channels_join_error(status));
+	push_socket_opening_fini(&socket);
 }
 
 struct push_connection *

@@ -86,8 +86,10 @@ static void
 stream(struct world *world, const char *text, size_t size, size_t cut)
 {
 	struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+
 	struct push_buf *answers = push_lines_answers(lines);
 
+	push_lines_set_identity(lines, push_identity_everybody());
 	for (size_t at = 0; at < size; at += cut) {
 		char *piece = malloc(cut);
 		size_t piece_size = size - at < cut ? size - at : cut;
@@ -121,7 +123,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world world, other;
 	size_t cut = size ? data[0] / 2 + 1 : 1;
-	struct push_publish_request request = {.is_lines = size && data[0] % 2};
+	struct push_publish_request request = {.is_lines = size && data[0] % 2, .identity = push_identity_everybody()};
 	bool is_compact;
 	char *text;
 

@@ -23,7 +23,9 @@ struct fake_broker {
 	struct push_options options;
 	struct push_memory memory;
 	uint64_t now_us;
-	bool is_late, is_draining, reads_history, refuses_origins;
+	bool is_late, is_draining, reads_history, refuses_origins, is_guarded, is_known;
+	push_verdict_fn verdict; /* NULL: nobody waits for one */
+	void *verdict_context;
 	push_answer_fn answer; /* NULL: nobody waits for one */
 	void *context;
 	struct push_lines *lines; /* that are there */
@@ -215,7 +217,59 @@ fake_count_relieved(struct push_broker *broker)
 	(void)broker;
 }
 
+static bool
+fake_is_guarded(const struct push_broker *broker)
+{
+	return ((const struct fake_broker *)(const void *)broker)->is_guarded;
+}
+
+/* What is shown is `no` or `yes`; the answer comes at once, or with fake_broker_identify(). */
+static void
+fake_broker_identify(struct fake_broker *fake)
+{
+	static const struct push_verdict no = {.status = 401, .code = "invalid_token", .text = "no"};
+	const struct push_verdict yes = {.identity = push_identity_everybody()};
+	push_verdict_fn function = fake->verdict;
+
+	PUSH_ASSERT(function);
+	fake->verdict = NULL;
+	function(fake->verdict_context, fake->is_known ? &yes : &no);
+}
+
+static void
+fake_identify(struct push_broker *broker, const struct push_credential *credential,
+	const struct push_asked *asked, push_verdict_fn done, void *context)
+{
+	struct fake_broker *fake = (struct fake_broker *)(void *)broker;
+
+	(void)asked;
+	PUSH_ASSERT(!fake->verdict);
+	fake->is_known = credential->text.size == 3 && !memcmp(credential->text.bytes, "yes", 3);
+	fake->verdict = done;
+	fake->verdict_context = context;
+	if (!fake->is_late)
+		fake_broker_identify(fake);
+}
+
+static void
+fake_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why)
+{
+	(void)broker;
+	(void)why;
+}
+
+static void
+fake_lines_set_identity(struct push_lines *lines, const struct push_identity *identity)
+{
+	PUSH_ASSERT(identity);
+	(void)lines;
+}
+
 static const struct push_broker_ops fake_ops = {
+	.is_guarded = fake_is_guarded,
+	.identify = fake_identify,
+	.count_auth_refused = fake_count_auth_refused,
+	.lines_set_identity = fake_lines_set_identity,
 	.options = fake_options,
 	.now_us = fake_now_us,
 	.count_publish = fake_count_publish,
@@ -285,11 +339,11 @@ fake_wire_end(void *owner, bool is_whole)
 }
 
 static enum push_status
-fake_wire_subscribe(void *owner, const struct push_response *head, struct push_subscription *subscription)
+fake_wire_subscribe(void *owner, const struct push_response *head, const struct push_opening *opening)
 {
 	struct fake_broker *fake = owner;
 
-	(void)subscription;
+	(void)opening;
 	fake->subscribers++;
 	push_buf_printf(&fake->log, "subscribe %u; ", head->status);
 	return PUSH_OK;

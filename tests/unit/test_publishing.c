@@ -140,7 +140,7 @@ ask(struct world *world, const char *body, const char *key)
 	world->answers = 0;
 	push_publisher_publish(&world->publisher,
 		&(struct push_publish_request){
-			.body = body, .size = strlen(body), .key = key, .key_size = key ? strlen(key) : 0},
+			.body = body, .size = strlen(body), .key = key, .key_size = key ? strlen(key) : 0, .identity = push_identity_everybody()},
 		on_answer, world);
 }
 
@@ -336,6 +336,16 @@ on_ready(void *context)
 	((struct world *)context)->readies++;
 }
 
+static struct push_lines *
+create_lines(struct world *world)
+{
+	struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+
+	if (lines)
+		push_lines_set_identity(lines, push_identity_everybody());
+	return lines;
+}
+
 static void
 feed(struct push_lines *lines, const char *text)
 {
@@ -364,7 +374,7 @@ lines_are_answered_in_order_however_they_are_cut(void **state)
 	(void)state;
 	for (size_t size = 1; size <= sizeof(text); size++) {
 		struct world *world = create_world();
-		struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+		struct push_lines *lines = create_lines(world);
 
 		for (size_t at = 0; at < sizeof(text) - 1; at += size)
 			push_lines_feed(lines, text + at,
@@ -386,7 +396,7 @@ static void
 a_window_of_lines_waits_and_no_more_are_published(void **state)
 {
 	struct world *world = create_world();
-	struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+	struct push_lines *lines = create_lines(world);
 
 	(void)state;
 	world->is_async = true;
@@ -414,7 +424,7 @@ static void
 who_has_gone_away_leaves_nothing_behind(void **state)
 {
 	struct world *world = create_world();
-	struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+	struct push_lines *lines = create_lines(world);
 
 	(void)state;
 	world->is_async = true;
@@ -438,14 +448,14 @@ a_line_over_the_limit_is_an_error_and_the_next_one_is_none(void **state)
 	for (size_t over = 0; over <= 1; over++)
 		for (size_t cut = 1; cut < 110; cut += 7) {
 			struct world *world = create_world();
-			struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+			struct push_lines *lines = create_lines(world);
 			const char *answer = over ? "{\"error\":\"the line is over push.message.max.size\","
 						    "\"status\":413}\n"
 						  : "{\"subscribers\":1}\n";
 
 			world->options.message_bytes_max = 100;
 			push_lines_destroy(lines);
-			lines = push_lines_create(&world->publisher, on_ready, world);
+			lines = create_lines(world);
 			memset(text, 'x', sizeof(text));
 			snprintf(long_line, sizeof(long_line), "{\"channel\":\"a\",\"message\":\"%.*s\"}\n",
 				(int)(100 - head + over), text);
@@ -475,7 +485,7 @@ when_memory_is_out_a_line_has_an_error_or_the_stream_does(void **state)
 
 		push_buf_append(&world->published, "                                ", 32);
 		allocations_left = limit;
-		lines = push_lines_create(&world->publisher, on_ready, world);
+		lines = create_lines(world);
 		if (lines) {
 			feed(lines, "{\"channel\":\"a\",");
 			feed(lines, "\"message\":1}\n{}\n");
@@ -548,7 +558,7 @@ each_message_of_a_traced_request_has_a_span_that_says_its_end(void **state)
 				   "{\"channel\":\"c\",\"message\":3,\"traceparent\":"
 				   "\"00-99999999999999999999999999999999-8888888888888888-00\"}]";
 	const struct push_publish_request request = {
-		.body = body, .size = sizeof(body) - 1, .parent = &parent};
+		.body = body, .size = sizeof(body) - 1, .parent = &parent, .identity = push_identity_everybody()};
 	struct world *world = create_traced_world();
 
 	(void)state;
@@ -570,7 +580,7 @@ a_repeat_that_publishes_nothing_has_no_span(void **state)
 {
 	static const char body[] = "{\"channel\":\"a\",\"message\":1}";
 	const struct push_publish_request request = {
-		.body = body, .size = sizeof(body) - 1, .key = "k", .key_size = 1, .parent = &parent};
+		.body = body, .size = sizeof(body) - 1, .key = "k", .key_size = 1, .parent = &parent, .identity = push_identity_everybody()};
 	struct world *world = create_traced_world();
 
 	(void)state;
@@ -587,7 +597,7 @@ each_line_of_a_traced_stream_has_a_span_and_who_has_gone_has_it_all_the_same(voi
 {
 	static const char text[] = "{\"channel\":\"a\",\"message\":1}\n{\"channel\":\"a\",\"message\":2}\n";
 	struct world *world = create_traced_world();
-	struct push_lines *lines = push_lines_create(&world->publisher, on_ready, world);
+	struct push_lines *lines = create_lines(world);
 	struct push_trace copy = parent;
 
 	(void)state;
@@ -608,7 +618,7 @@ when_memory_is_out_traces_are_given_up_and_nothing_is_left(void **state)
 {
 	static const char body[] = "[{\"channel\":\"a\",\"message\":1},{\"channel\":\"b\",\"message\":2}]";
 	const struct push_publish_request request = {
-		.body = body, .size = sizeof(body) - 1, .parent = &parent};
+		.body = body, .size = sizeof(body) - 1, .parent = &parent, .identity = push_identity_everybody()};
 
 	(void)state;
 	for (long limit = 0; limit < 16; limit++) {

@@ -1,0 +1,202 @@
+/* identified.c - see identified.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hub_private.h"
+#include "identified.h"
+#include "limits.h"
+#include "live.h"
+
+/* No client lives as long: what ends later needs no timer, and its tick would overflow. */
+#define FAR_US (2 * PUSH_DURATION_US_MAX)
+
+void
+push_hub_guard(struct push_hub *hub,
+	void (*authenticate)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command),
+	void *context)
+{
+	PUSH_ASSERT(authenticate && !hub->subscriber_count);
+	hub->authenticate = authenticate;
+	hub->authenticate_context = context;
+}
+
+static bool
+is_waiting(const struct push_subscriber *subscriber)
+{
+	return subscriber->state == SUBSCRIBER_UNIDENTIFIED;
+}
+
+bool
+push_subscriber_is_unidentified(const struct push_subscriber *subscriber)
+{
+	return is_waiting(subscriber);
+}
+
+enum push_status
+push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity)
+{
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW || is_waiting(subscriber));
+	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
+	subscriber->has_identity = true;
+	push_timer_disarm(&subscriber->timer);
+	subscriber->state = SUBSCRIBER_NEW;
+	return PUSH_OK;
+}
+
+void
+push_subscriber_await_identity(struct push_subscriber *subscriber, bool for_token, uint64_t now_us)
+{
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW || is_waiting(subscriber));
+	subscriber->state = SUBSCRIBER_UNIDENTIFIED;
+	if (!for_token)
+		push_subscriber_hold(subscriber, true);
+	else if (!push_timer_is_armed(&subscriber->timer)) /* however often it sends a bad one */
+		push_wheel_arm_tick(&subscriber->hub->wheel, &subscriber->timer,
+			push_tick_at(now_us + subscriber->hub->options->grace_us));
+}
+
+const struct push_identity *
+push_subscriber_identity(const struct push_subscriber *subscriber)
+{
+	if (!subscriber->hub->authenticate)
+		return push_identity_everybody();
+	return subscriber->has_identity ? identities_get(&subscriber->hub->identities, subscriber) : NULL;
+}
+
+void
+identified_forget(struct push_subscriber *subscriber)
+{
+	if (!subscriber->has_identity)
+		return;
+	subscriber->has_identity = false;
+	identities_forget(&subscriber->hub->identities, subscriber);
+}
+
+/* --- its end --- */
+
+static uint64_t
+expires_us(const struct push_subscriber *subscriber)
+{
+	return push_identity_facts(push_subscriber_identity(subscriber)).expires_us;
+}
+
+uint32_t
+identified_next_due(const struct push_subscriber *subscriber, uint32_t due)
+{
+	uint64_t end_us = expires_us(subscriber), now_us = subscriber->hub->wheel.tick * PUSH_TICK_US;
+	uint32_t tick;
+
+	if (end_us > now_us + FAR_US)
+		return due;
+	if (!subscriber->is_warned)
+		end_us = end_us > PUSH_EXPIRING_US ? end_us - PUSH_EXPIRING_US : 0;
+	tick = push_tick_at(end_us);
+	return push_tick_is_before(tick, due) ? tick : due;
+}
+
+static void
+warn(struct push_subscriber *subscriber, uint64_t left_us, uint64_t now_us)
+{
+	char data[48];
+	int size = snprintf(data, sizeof(data), "{\"expires_in\":%" PRIu64 "}", (left_us + 999999) / 1000000);
+
+	subscriber->is_warned = true;
+	push_subscriber_tell(subscriber, "expiring", data, (size_t)size, now_us);
+}
+
+bool
+identified_on_timer(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	uint64_t end_us = expires_us(subscriber);
+
+	if (end_us <= now_us) {
+		subscriber->hub->stats->auth_refused[PUSH_AUTH_EXPIRED]++;
+		push_subscriber_end(subscriber, "the token has expired", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+		return false;
+	}
+	if (!subscriber->is_warned && end_us - now_us <= PUSH_EXPIRING_US)
+		warn(subscriber, end_us - now_us, now_us);
+	return subscriber->state == SUBSCRIBER_OPEN;
+}
+
+/* --- another one --- */
+
+static bool
+is_same_user(struct push_str a, struct push_str b)
+{
+	return a.size == b.size && (!a.size || !memcmp(a.bytes, b.bytes, a.size));
+}
+
+static void
+leave_what_is_not_granted(
+	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
+{
+	struct subscription item;
+	struct push_error error;
+	uint32_t i = 0;
+
+	/* the last channel takes the place of one that is left */
+	while (subscriber->state == SUBSCRIBER_OPEN && subscriber_item(subscriber, i, &item)) {
+		const struct push_str name = {item.channel->name, item.channel->name_size};
+
+		if (push_identity_may(identity, PUSH_RIGHT_SUBSCRIBE, name)) {
+			i++;
+			continue;
+		}
+		push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, name, &error);
+		live_withdraw(subscriber, i, error.text, now_us);
+	}
+}
+
+static void
+tell_authenticated(struct push_subscriber *subscriber, uint64_t end_us, uint64_t now_us)
+{
+	char data[48] = "{}";
+	uint64_t left_us = end_us > now_us ? end_us - now_us : 0;
+
+	if (end_us != UINT64_MAX)
+		snprintf(data, sizeof(data), "{\"expires_in\":%" PRIu64 "}", left_us / 1000000);
+	push_subscriber_tell(subscriber, "authenticated", data, strlen(data), now_us);
+}
+
+enum push_status
+push_subscriber_renew(
+	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
+{
+	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
+	if (subscriber->state != SUBSCRIBER_OPEN || !subscriber->has_identity)
+		return PUSH_UNAVAILABLE;
+	if (!is_same_user(push_identity_facts(push_subscriber_identity(subscriber)).user,
+		    push_identity_facts(identity).user))
+		return PUSH_REFUSED;
+	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK)
+		return PUSH_OUT_OF_MEMORY;
+	subscriber->is_warned = false;
+	tell_authenticated(subscriber, push_identity_facts(identity).expires_us, now_us);
+	leave_what_is_not_granted(subscriber, identity, now_us);
+	if (subscriber->state == SUBSCRIBER_OPEN)
+		subscriber_arm(subscriber);
+	return PUSH_OK;
+}
+
+/* --- before it is known --- */
+
+void
+identified_receive(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
+{
+	static const char first[] = "{\"error\":\"send 'auth' with a token first\"}";
+
+	switch (command->kind) {
+	case PUSH_COMMAND_AUTH:
+		subscriber->hub->authenticate(subscriber->hub->authenticate_context, subscriber, command);
+		break;
+	case PUSH_COMMAND_PONG:
+	case PUSH_COMMAND_UNKNOWN: break;
+	default: push_subscriber_tell(subscriber, "error", first, sizeof(first) - 1, now_us);
+	}
+}

@@ -1,0 +1,88 @@
+/*
+ * identified.h - a subscriber's identity (identity.h) over its life: until it is known, while it lasts, and at
+ * its end.
+ *
+ *   create ─▶ UNIDENTIFIED ──identify──▶ as without (subscriber.h), until the identity expires
+ *                 │   ▲                       │ 30 s before: `expiring`
+ *                 │   └ the first message     │ renew: `authenticated`, and channels that are not granted any
+ *                 ▼     may be `auth`         │        more are left
+ *            closed with 4401                 ▼ the end: an error, 4401
+ *
+ * Only where the hub is guarded (push_hub_guard): else nobody is asked, and all of this costs a branch.
+ */
+#ifndef PUSH_CORE_IDENTIFIED_H
+#define PUSH_CORE_IDENTIFIED_H
+
+#include "identity.h"
+#include "json.h"
+
+struct push_hub;
+struct push_subscriber;
+
+/* How long before its identity's end a client is warned, so that it can get another token. */
+#define PUSH_EXPIRING_US 30000000ull
+
+/*
+ * push_hub_guard - from now on each subscriber has an identity.
+ *
+ * @authenticate: called with each `auth` command of a WebSocket's client; the answer comes then or later, by
+ * push_subscriber_identify() and start, push_subscriber_renew() or push_subscriber_tell().
+ */
+void
+push_hub_guard(struct push_hub *hub,
+	void (*authenticate)(
+		void *context, struct push_subscriber *subscriber, const struct push_command *command),
+	void *context);
+
+/* push_subscriber_identify - before start: who that is.  Errors: PUSH_OUT_OF_MEMORY. */
+enum push_status PUSH_MUST_USE
+push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity);
+
+/*
+ * push_subscriber_await_identity - before start: it is not known yet who that is.
+ *
+ * What it was greeted with goes out; of what it sends only `auth`, and pings, are heeded.
+ * @for_token: it has shown nothing, and is closed after a grace period; else it is not read from, and
+ * whoever asks will say how that ended.
+ */
+void
+push_subscriber_await_identity(struct push_subscriber *subscriber, bool for_token, uint64_t now_us);
+
+/* push_subscriber_is_unidentified - whether it waits so. */
+bool
+push_subscriber_is_unidentified(const struct push_subscriber *subscriber);
+
+/* push_subscriber_identity - borrowed; in a hub that is not guarded everybody's; NULL: it is not known. */
+const struct push_identity *
+push_subscriber_identity(const struct push_subscriber *subscriber);
+
+/*
+ * push_subscriber_renew - another token of the same user came in time.
+ *
+ * The client is told `authenticated`, and leaves the channels that are not granted any more, each with
+ * `unsubscribed` and a reason.  Errors: PUSH_REFUSED: it is another user's; PUSH_UNAVAILABLE: it has not
+ * started, or is being closed; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_subscriber_renew(
+	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us);
+
+/* --- for the hub's own files --- */
+
+/* identified_next_due - `due`, or the tick at which its identity has something to do, if that is earlier. */
+uint32_t
+identified_next_due(const struct push_subscriber *subscriber, uint32_t due);
+
+/* identified_on_timer - warn the client, or end it.  Returns false where it has been closed. */
+bool
+identified_on_timer(struct push_subscriber *subscriber, uint64_t now_us);
+
+/* identified_receive - a command of a client that is not known yet. */
+void
+identified_receive(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);
+
+/* identified_forget - it is retired. */
+void
+identified_forget(struct push_subscriber *subscriber);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * identities.h - who is behind each subscriber: a table beside them, which takes nothing while nobody has to
+ * show who he is.  Part of the hub; nobody else includes this.
+ *
+ * Open addressing with linear probing: 16 bytes a slot, at most 7 of 8 in use, so that a client costs 18 to 36
+ * bytes and the subscriber itself none.  Keys are addresses of the heap, which no client chooses.
+ */
+#ifndef PUSH_CORE_IDENTITIES_H
+#define PUSH_CORE_IDENTITIES_H
+
+#include <stddef.h>
+
+#include "identity.h"
+
+struct push_subscriber;
+
+struct push_identity_slot {
+	struct push_subscriber *subscriber;   /* NULL: free */
+	const struct push_identity *identity; /* a reference */
+};
+
+struct push_identities {
+	struct push_identity_slot *slots; /* owned; NULL while there are none */
+	size_t capacity;                  /* a power of two */
+	size_t count;
+};
+
+/* identities_fini - free the table, which is empty. */
+void
+identities_fini(struct push_identities *identities);
+
+/* identities_put - remember who that is; takes a reference, and drops the one before.  Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+identities_put(struct push_identities *identities, struct push_subscriber *subscriber,
+	const struct push_identity *identity);
+
+/* identities_get - borrowed; NULL: it is not known. */
+const struct push_identity *
+identities_get(const struct push_identities *identities, const struct push_subscriber *subscriber);
+
+/* identities_forget - does nothing where it is not known.  The slots behind may move up. */
+void
+identities_forget(struct push_identities *identities, const struct push_subscriber *subscriber);
+
+#endif

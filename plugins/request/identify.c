@@ -1,0 +1,142 @@
+/*
+ * identify.c - whose request it is, before anything is done for it.
+ *
+ * The authenticator may answer at once, or later: keys or an application may have to be asked first.  Then the
+ * request is kept, nothing more is read of its connection, and the exchange goes on from the answer.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "request/credentials.h"
+#include "request/exchange_private.h"
+
+/* Of an error_description, with what stands around it. */
+#define CHALLENGE_BYTES_MAX (PUSH_ERROR_TEXT_BYTES_MAX + 80)
+
+void
+exchange_forget_identity(struct push_exchange *x)
+{
+	push_identity_unref(x->identity);
+	x->identity = NULL;
+	free(x->kept);
+	x->kept = NULL;
+}
+
+/* Within quotes nothing but ASCII without quotes and backslashes (RFC 6750, 3). */
+static void
+quote(const char *text, char *to, size_t size)
+{
+	size_t i;
+
+	for (i = 0; text[i] && i + 1 < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		to[i] = c < 0x20 || c > 0x7E ? '?' : c == '"' || c == '\\' ? '\'' : (char)c;
+	}
+	to[i] = '\0';
+}
+
+void
+exchange_deny(struct push_exchange *x, unsigned int status, const char *code, const char *text)
+{
+	char challenge[CHALLENGE_BYTES_MAX], quoted[PUSH_ERROR_TEXT_BYTES_MAX];
+
+	quote(text, quoted, sizeof(quoted));
+	if (code)
+		snprintf(challenge, sizeof(challenge), "Bearer error=\"%s\", error_description=\"%s\"", code,
+			quoted);
+	if (code && (status == 401 || status == 403))
+		x->head.www_authenticate = challenge;
+	exchange_refuse(x, status, text);
+	x->head.www_authenticate = NULL;
+}
+
+struct push_asked
+exchange_asked(const struct push_request *request, enum push_right right)
+{
+	static const char *const methods[] = {[PUSH_METHOD_GET] = "GET",
+		[PUSH_METHOD_HEAD] = "HEAD",
+		[PUSH_METHOD_POST] = "POST",
+		[PUSH_METHOD_OPTIONS] = "OPTIONS",
+		[PUSH_METHOD_OTHER] = ""};
+	struct push_str method = {methods[request->method], 0};
+
+	while (method.bytes[method.size])
+		method.size++;
+	return (struct push_asked){.right = right,
+		.method = method,
+		.path = request->path,
+		.query = request->query,
+		.origin = request->origin,
+		.host = request->host,
+		.cookie = request->cookie,
+		.authorization = request->authorization};
+}
+
+static void
+go_on(struct push_exchange *x, const struct push_request *request, const struct push_verdict *verdict)
+{
+	if (!request) {
+		x->head.closes = true;
+		exchange_refuse(x, 503, push_status_text(PUSH_OUT_OF_MEMORY));
+	} else if (verdict->status) {
+		/* what was not read of the body would be taken for the next request */
+		x->head.closes |= request->has_body;
+		x->head.retry_after_s = verdict->retry_after_s;
+		exchange_deny(x, verdict->status, verdict->code, verdict->text);
+	} else {
+		x->identity = push_identity_ref(verdict->identity);
+		x->then(x, request);
+	}
+}
+
+static void
+on_verdict(void *context, const struct push_verdict *verdict)
+{
+	struct push_exchange *x = context;
+	const struct push_request *request = x->asking;
+	struct push_request *kept = x->kept;
+
+	if (request) {
+		x->asking = NULL;
+		go_on(x, request, verdict);
+		return;
+	}
+	x->kept = NULL;
+	if (!x->owner) { /* its client has gone */
+		x->state = PUSH_EXCHANGE_ANSWERED;
+		push_exchange_drop(x);
+	} else {
+		x->in_call = true;
+		go_on(x, kept, verdict);
+		x->in_call = false;
+		x->wire->turn(x->owner);
+	}
+	free(kept);
+}
+
+void
+exchange_identify(struct push_exchange *x, const struct push_request *request, enum push_right right,
+	exchange_then_fn then)
+{
+	struct push_credential credential;
+	struct push_asked asked;
+	struct push_buf text;
+
+	if (!x->ops->is_guarded(x->broker)) {
+		x->identity = push_identity_everybody();
+		then(x, request);
+		return;
+	}
+	credential = push_credentials_read(request, x->ops->options(x->broker), &text);
+	asked = exchange_asked(request, right);
+	x->then = then;
+	x->asking = request;
+	x->ops->identify(x->broker, &credential, &asked, on_verdict, x);
+	push_credentials_forget(&text);
+	if (!x->asking)
+		return;
+	x->asking = NULL;
+	x->state = PUSH_EXCHANGE_ASKED;
+	x->kept = push_request_keep(request); /* NULL: answered with 503, in the end */
+}

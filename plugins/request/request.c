@@ -1,0 +1,48 @@
+/* request.c - see request.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "request/request.h"
+
+/* All of its texts. */
+#define TEXTS(X)                                                                                             \
+	PUSH_REQUEST_FIELD_MAP(X)                                                                            \
+	X(path, "")                                                                                          \
+	X(rest, "")                                                                                          \
+	X(query, "")                                                                                         \
+	X(cookie, "")                                                                                        \
+	X(push_key, "")                                                                                      \
+	X(ws_token, "")
+
+static struct push_str
+move(struct push_str text, char **to)
+{
+	struct push_str moved = {*to, text.size};
+
+	if (!text.bytes)
+		return text;
+	memcpy(*to, text.bytes, text.size);
+	*to += text.size;
+	return moved;
+}
+
+struct push_request *
+push_request_keep(const struct push_request *request)
+{
+	struct push_request *kept;
+	size_t size = 0;
+	char *to;
+
+#define X(member, name) size += request->member.size;
+	TEXTS(X)
+#undef X
+	kept = malloc(sizeof(*kept) + size + 1); /* an empty text has bytes, too */
+	if (!kept)
+		return NULL;
+	*kept = *request;
+	to = (char *)(kept + 1);
+#define X(member, name) kept->member = move(request->member, &to);
+	TEXTS(X)
+#undef X
+	return kept;
+}
