@@ -1,8 +1,10 @@
 /*
- * limits.h - every fixed limit of tokens and their keys, with its unit and its reason.
+ * limits.h - every fixed limit of authentication, with its unit and its reason.
  */
 #ifndef PUSH_AUTH_LIMITS_H
 #define PUSH_AUTH_LIMITS_H
+
+/* --- tokens and keys --- */
 
 /* A token in compact form: more than any with a list of rights that a person can read takes, and it fits into
  * the head of a request twice. */
@@ -46,5 +48,57 @@
 /* Keys of the file push.publish.keys, each of which is compared with on each publish, 20 ns; and the file. */
 #define PUSH_PUBLISH_KEYS_MAX            1024
 #define PUSH_PUBLISH_KEYS_FILE_BYTES_MAX (1024u * 1024)
+
+/* --- push.auth.jwks.url --- */
+
+/* One fetch of keys, and its body: as much as a file with keys may have. */
+#define PUSH_JWKS_FETCH_US  5000000ull
+#define PUSH_JWKS_BYTES_MAX (256u * 1024)
+
+/* How long keys are in use before they are fetched again, if Cache-Control does not say, and the bounds of what
+ * it says: a new key is in use within a minute at best, and a withdrawn one is not for more than a day. */
+#define PUSH_JWKS_LIFETIME_US     600000000ull
+#define PUSH_JWKS_LIFETIME_US_MIN 60000000ull
+#define PUSH_JWKS_LIFETIME_US_MAX (24ull * 3600 * 1000000)
+
+/* Between two fetches for keys that are not known, whatever tokens come. */
+#define PUSH_JWKS_UNKNOWN_US 30000000ull
+
+/* Between two tries after a failure: doubles from the first to the last. */
+#define PUSH_JWKS_RETRY_FIRST_US 1000000ull
+#define PUSH_JWKS_RETRY_LAST_US  60000000ull
+
+/* Requests that wait for a fetch, 48 bytes each beside their own, and for how long: as a client waits that has
+ * the patience of a person. */
+#define PUSH_JWKS_WAITS_MAX 1024u
+#define PUSH_JWKS_WAIT_US   2000000ull
+
+/* --- push.auth.hook.url --- */
+
+/* Calls to the application at a time, a connection each, as many as a small one serves at once; those that wait
+ * for one of them to end, which they do within push.auth.hook.timeout; and idle connections that are kept. */
+#define PUSH_HOOK_CALLS_MAX   32u
+#define PUSH_HOOK_WAITING_MAX 1024u
+#define PUSH_HOOK_IDLE_MAX    8u
+
+/* An answer: twice the rights that an identity may have, with escapes. */
+#define PUSH_HOOK_ANSWER_BYTES_MAX (32u * 1024)
+
+/* ... and with the names of the channels that were asked for. */
+#define PUSH_HOOK_CLAIMS_BYTES_MAX (256u * 1024)
+
+/* When a client that gets 503 is asked to try again. */
+#define PUSH_HOOK_RETRY_S 2u
+
+/* The longest `expires_in`: a year, past which nobody means an end. */
+#define PUSH_HOOK_EXPIRES_S_MAX (365u * 24 * 3600)
+
+/* Answers that are kept, their bytes with their identities, and for how long at most. */
+#define PUSH_HOOK_CACHE_MAX       8192u
+#define PUSH_HOOK_CACHE_BYTES_MAX (8u * 1024 * 1024)
+#define PUSH_HOOK_CACHE_S_MAX     3600u
+
+/* Between two lines of the log that the application fails, or answers again. */
+#define PUSH_HOOK_SAY_US 10000000ull
 
 #endif

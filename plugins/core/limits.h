@@ -236,4 +236,8 @@
 /* The metrics' text: some hundred families, with a cluster's servers among the labels. */
 #define PUSH_METRICS_BYTES_MAX (256 * 1024)
 
+/* Bounds of push.auth.hook.timeout: a client's own patience, and what a call over a network takes at least. */
+#define PUSH_HOOK_TIMEOUT_US_MIN 50000ull
+#define PUSH_HOOK_TIMEOUT_US_MAX 30000000ull
+
 #endif

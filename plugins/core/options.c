@@ -9,6 +9,7 @@
 #include "cors.h"
 #include "environment.h"
 #include "history_rules.h"
+#include "hook_options.h"
 #include "http_url.h"
 #include "options.h"
 #include "push_assert.h"
@@ -409,7 +410,7 @@ check_acks(const struct push_options *o, struct push_error *error)
 static bool
 has_token_keys(const struct push_options *o)
 {
-	return o->auth_keys[0];
+	return o->auth_keys[0] || o->auth_jwks_url[0];
 }
 
 static enum push_status
@@ -420,11 +421,11 @@ check_auth(const struct push_options *o, struct push_error *error)
 	if (o->auth_leeway_us > PUSH_AUTH_LEEWAY_US_MAX)
 		wrong = "push.auth.leeway: must be at most 10m";
 	else if (o->auth_issuer[0] && !has_token_keys(o))
-		wrong = "push.auth.issuer: needs push.auth.keys";
+		wrong = "push.auth.issuer: needs push.auth.keys or push.auth.jwks.url";
 	else if (o->auth_audience[0] && !has_token_keys(o))
-		wrong = "push.auth.audience: needs push.auth.keys";
+		wrong = "push.auth.audience: needs push.auth.keys or push.auth.jwks.url";
 	else if (!o->auth_exp_required && !has_token_keys(o))
-		wrong = "push.auth.exp.required=off: needs push.auth.keys";
+		wrong = "push.auth.exp.required=off: needs push.auth.keys or push.auth.jwks.url";
 	if (!wrong)
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "%s", wrong);
@@ -445,6 +446,33 @@ check_trace(const struct push_options *o, struct push_error *error)
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "push.trace.service: must be a name, in UTF-8");
 	return PUSH_INVALID;
+}
+
+/* The applications that Push calls. */
+static enum push_status
+check_calls(const struct push_options *o, struct push_error *error)
+{
+	struct push_http_url jwks = {.is_tls = false}, hook = {.is_tls = false};
+	struct push_hook_options rules;
+
+	if (o->auth_jwks_url[0] &&
+		push_http_url_parse(&jwks, "push.auth.jwks.url", o->auth_jwks_url, error) != PUSH_OK)
+		return PUSH_INVALID;
+	if (o->auth_hook_url[0] &&
+		push_http_url_parse(&hook, "push.auth.hook.url", o->auth_hook_url, error) != PUSH_OK)
+		return PUSH_INVALID;
+	if (push_hook_options_parse(&rules, o, error) != PUSH_OK)
+		return PUSH_INVALID;
+	if (o->auth_tls_ca[0] && !jwks.is_tls && !hook.is_tls)
+		return fail(error, PUSH_INVALID, "push.auth.tls.ca", o->auth_tls_ca,
+			"needs push.auth.jwks.url or push.auth.hook.url with https");
+	if (o->auth_hook_timeout_us < PUSH_HOOK_TIMEOUT_US_MIN ||
+		o->auth_hook_timeout_us > PUSH_HOOK_TIMEOUT_US_MAX) {
+		snprintf(
+			error->text, sizeof(error->text), "push.auth.hook.timeout: must be from 50ms to 30s");
+		return PUSH_INVALID;
+	}
+	return PUSH_OK;
 }
 
 enum push_log_level
@@ -477,8 +505,8 @@ enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
 	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
-		check_acks(o, error) || check_auth(o, error) || check_trace(o, error) ||
-		check_log(o, error) || push_cors_check(o->cors_origins, error))
+		check_acks(o, error) || check_auth(o, error) || check_calls(o, error) ||
+		check_trace(o, error) || check_log(o, error) || push_cors_check(o->cors_origins, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

@@ -73,6 +73,8 @@
 		"on: a token may come as ?token=, where proxies and browsers log it")                        \
 	X(auth_keys, TEXT, "push.auth.keys", "",                                                             \
 		"keys that verify tokens: a file with a JWK set or PEM, or a folder of such files")          \
+	X(auth_jwks_url, TEXT, "push.auth.jwks.url", "",                                                     \
+		"where keys that verify tokens are fetched, such as https://id.example.com/jwks.json")       \
 	X(auth_issuer, TEXT, "push.auth.issuer", "", "iss that a token must have; empty: any")               \
 	X(auth_audience, TEXT, "push.auth.audience", "",                                                     \
 		"aud that a token must have, maybe among others; empty: any")                                \
@@ -80,6 +82,17 @@
 		"how far the clocks of Push and of those who issue tokens may be apart")                     \
 	X(auth_exp_required, SWITCH, "push.auth.exp.required", "on",                                         \
 		"off: a token without exp is accepted, and never expires")                                   \
+	X(auth_hook_url, TEXT, "push.auth.hook.url", "",                                                     \
+		"where the application is asked who may do what, such as https://app.example.com/push")      \
+	X(auth_hook_on, TEXT, "push.auth.hook.on", "connect",                                                \
+		"when it is asked: connect, subscribe, publish, or several with commas")                     \
+	X(auth_hook_headers, TEXT, "push.auth.hook.headers", "authorization,cookie,origin",                  \
+		"headers of the client that it gets: authorization, cookie, host, origin")                   \
+	X(auth_hook_timeout_us, DURATION, "push.auth.hook.timeout", "1s",                                    \
+		"how long its answer is waited for; without one the client gets 503")                        \
+	X(auth_tls_ca, TEXT, "push.auth.tls.ca", "",                                                         \
+		"file with the CA certificates for push.auth.jwks.url and push.auth.hook.url; empty: the"    \
+		" system's")                                                                                 \
 	X(publish_keys, TEXT, "push.publish.keys", "",                                                       \
 		"file with the keys that servers publish with: a line NAME SHA256 PATTERNS for each")        \
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \

@@ -114,6 +114,7 @@ report(struct push_http_call *call)
 	const struct push_http_answer *answer = &call->answer;
 	struct push_http_result result = {.status = call->status,
 		.error = call->why,
+		.now_us = call->origin->client->now_us,
 		.cache_control = "",
 		.content_type = "",
 		.age = ""};

@@ -40,6 +40,7 @@ struct push_http_result {
 	 * its body; PUSH_INVALID: not HTTP; PUSH_OUT_OF_MEMORY; PUSH_CLOSED: the client was destroyed */
 	enum push_status status;
 	const char *error; /* why, for the operator: `connection refused`; "" with PUSH_OK */
+	uint64_t now_us;   /* as the client was given it */
 	unsigned int http_status;
 	struct push_str body;
 	/* headers; "": not there */
