@@ -87,6 +87,9 @@
 /* ... and with the names of the channels that were asked for. */
 #define PUSH_HOOK_CLAIMS_BYTES_MAX (256u * 1024)
 
+/* The application's reason for a refusal, for the client; the rest is cut off: a sentence. */
+#define PUSH_HOOK_REASON_BYTES_MAX 200
+
 /* When a client that gets 503 is asked to try again. */
 #define PUSH_HOOK_RETRY_S 2u
 
@@ -96,7 +99,7 @@
 /* Answers that are kept, their bytes with their identities, and for how long at most. */
 #define PUSH_HOOK_CACHE_MAX       8192u
 #define PUSH_HOOK_CACHE_BYTES_MAX (8u * 1024 * 1024)
-#define PUSH_HOOK_CACHE_S_MAX     3600u
+#define PUSH_HOOK_CACHE_US_MAX    3600000000ull
 
 /* Between two lines of the log that the application fails, or answers again. */
 #define PUSH_HOOK_SAY_US 10000000ull

@@ -74,6 +74,8 @@ free_call(struct push_http_call *call)
 {
 	push_list_remove(&call->node);
 	push_http_answer_fini(&call->answer);
+	if (call->request.bytes) /* cookies, tokens */
+		explicit_bzero(call->request.bytes, call->request.size);
 	push_buf_fini(&call->request);
 	free(call);
 }

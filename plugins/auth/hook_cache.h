@@ -1,0 +1,49 @@
+/*
+ * hook_cache.h - what the application has answered, as long as its Cache-Control lets it be kept.
+ *
+ * An answer is known by the SHA-256 of the question, so that it is for exactly the same one, and no cookie lies
+ * here that could be read out.  Past its number of entries or their bytes the oldest goes.
+ */
+#ifndef PUSH_AUTH_HOOK_CACHE_H
+#define PUSH_AUTH_HOOK_CACHE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/authenticator.h"
+
+#define PUSH_HOOK_HASH_BYTES 32
+
+struct push_hook_cache;
+
+/* push_hook_cache_create - an empty cache; NULL when memory is out. */
+struct push_hook_cache *
+push_hook_cache_create(uint64_t seed, size_t count_max, size_t bytes_max);
+
+/* push_hook_cache_destroy - NULL is allowed. */
+void
+push_hook_cache_destroy(struct push_hook_cache *cache);
+
+/*
+ * push_hook_cache_find - the answer to a question, borrowed until the cache is changed; NULL: it is not known.
+ *
+ * @hash: PUSH_HOOK_HASH_BYTES.
+ */
+const struct push_verdict *
+push_hook_cache_find(struct push_hook_cache *cache, const unsigned char *hash, uint64_t now_us);
+
+/* push_hook_cache_put - keep a verdict, with its text and a reference to its identity; without memory it is not
+ * kept. */
+void
+push_hook_cache_put(struct push_hook_cache *cache, const unsigned char *hash,
+	const struct push_verdict *verdict, uint64_t now_us, uint64_t until_us);
+
+/* push_hook_cache_tick - free what is over, some of it at each call. */
+void
+push_hook_cache_tick(struct push_hook_cache *cache, uint64_t now_us);
+
+/* push_hook_cache_count - entries, those that are over and not yet freed among them. */
+size_t
+push_hook_cache_count(const struct push_hook_cache *cache);
+
+#endif
