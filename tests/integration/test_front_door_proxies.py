@@ -150,8 +150,8 @@ def attack(port, row, pause_s):
         return connection.buffer
 
 
-# not haproxy with lws' sockets: see "Known shortcomings" in docs/internals.md
-@pytest.mark.parametrize("kind, direct", [("haproxy", "on"), ("lenient haproxy", "on"), ("nginx", "on"), ("nginx", "off")])
+@pytest.mark.parametrize("kind, direct", [("haproxy", "on"), ("lenient haproxy", "on"), ("nginx", "on"),
+                                          ("haproxy", "off"), ("lenient haproxy", "off"), ("nginx", "off")])
 def test_no_request_reaches_another_clients_connection(kind, direct):
     if not peers.is_there("nginx" if kind == "nginx" else "HAProxy"):
         pytest.skip(f"no {kind}")
