@@ -88,8 +88,9 @@ in_us(uint64_t seconds)
 static enum push_token_refusal
 check_times(struct claims *claims)
 {
-	uint64_t exp, nbf, iat, wall_us = claims->clock->wall_us, leeway_us = claims->options->auth_leeway_us;
-	bool has_exp, has_nbf, has_iat;
+	uint64_t exp = 0, nbf = 0, iat = 0, wall_us = claims->clock->wall_us,
+		 leeway_us = claims->options->auth_leeway_us;
+	bool has_exp = false, has_nbf = false, has_iat = false;
 	enum push_token_refusal refusal = take_seconds(claims, EXP, &has_exp, &exp);
 
 	if (refusal == PUSH_TOKEN_OK)

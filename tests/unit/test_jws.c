@@ -22,7 +22,7 @@ str(const char *text)
 static void
 add(struct push_key_set *set, const char *jwk)
 {
-	struct push_error error;
+	struct push_error error = {.text = ""};
 
 	assert_int_equal(push_key_set_add(set, str(jwk), &strict, &error), PUSH_OK);
 }
@@ -57,7 +57,7 @@ static struct push_key_set *
 set_of_line(const char *jwk)
 {
 	struct push_key_set *set = push_key_set_create();
-	struct push_error error;
+	struct push_error error = {.text = ""};
 	enum push_status status = push_key_set_add(set, str(jwk), &strict, &error);
 
 	if (status == PUSH_OK)
@@ -251,7 +251,7 @@ the_payload_is_what_was_signed(void **state)
 {
 	static struct push_jws jws;
 	struct push_key_set *set;
-	struct push_error error;
+	struct push_error error = {.text = ""};
 	struct maker maker;
 	char *token;
 
@@ -493,7 +493,7 @@ keys_of_several_sets_are_tried_but_only_so_many(void **state)
 	struct maker makers[PUSH_KEY_CANDIDATES_MAX + 1];
 	struct push_key_set *sets[3] = {push_key_set_create(), NULL, push_key_set_create()};
 	static struct push_jws jws;
-	struct push_error error;
+	struct push_error error = {.text = ""};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(makers); i++) {

@@ -195,6 +195,26 @@ a_refusal_is_known_for_a_second(void **state)
 }
 
 static void
+a_refusal_is_of_its_token_only(void **state)
+{
+	static const struct push_error why = {.text = "because"};
+	struct push_token_cache *cache = create();
+	char token[32];
+
+	(void)state;
+	/* all places are taken, so that every other token falls into one that is */
+	for (int i = 0; i < 2000; i++) {
+		snprintf(token, sizeof(token), "bad %d", i);
+		push_token_cache_put_refusal(cache, str(token), PUSH_TOKEN_CLAIMS, &why, NOW_US);
+	}
+	for (int i = 0; i < 100; i++) {
+		snprintf(token, sizeof(token), "other %d", i);
+		assert_known(cache, token, NOW_US, NULL);
+	}
+	push_token_cache_destroy(cache);
+}
+
+static void
 refused_tokens_displace_no_good_ones(void **state)
 {
 	static const struct push_error why = {.text = "because"};
@@ -278,6 +298,7 @@ main(void)
 		cmocka_unit_test(ticks_free_what_has_expired),
 		cmocka_unit_test(past_the_number_or_the_bytes_the_oldest_goes),
 		cmocka_unit_test(a_refusal_is_known_for_a_second),
+		cmocka_unit_test(a_refusal_is_of_its_token_only),
 		cmocka_unit_test(refused_tokens_displace_no_good_ones),
 		cmocka_unit_test(all_are_forgotten_together),
 		cmocka_unit_test(without_memory_nothing_is_known),
