@@ -112,20 +112,6 @@ check_times(struct claims *claims)
 	return PUSH_TOKEN_OK;
 }
 
-/* C0, DEL, and C1, which is C2 80 to C2 9F: not in what stands in logs and lists. */
-static bool
-has_control_character(const struct push_buf *text)
-{
-	for (size_t i = 0; i < text->size; i++) {
-		unsigned char byte = (unsigned char)text->bytes[i];
-
-		if (byte < 0x20 || byte == 0x7F ||
-			(byte == 0xC2 && i + 1 < text->size && (unsigned char)text->bytes[i + 1] < 0xA0))
-			return true;
-	}
-	return false;
-}
-
 static enum push_token_refusal
 take_name(struct claims *claims, enum member which, struct push_buf *to, struct push_str *ret_name)
 {
@@ -140,7 +126,7 @@ take_name(struct claims *claims, enum member which, struct push_buf *to, struct 
 		return refuse(claims, PUSH_TOKEN_MEMORY);
 	if (to->status != PUSH_OK || !to->size)
 		return malformed(claims, "'%s' must have 1 to %zu bytes", member->name, to->max);
-	if (has_control_character(to))
+	if (push_utf8_has_control(to->bytes, to->size))
 		return malformed(claims, "'%s' has a control character", member->name);
 	*ret_name = (struct push_str){to->bytes, to->size};
 	return PUSH_TOKEN_OK;

@@ -26,21 +26,6 @@ complain(struct push_error *error, const char *name, size_t size, const char *wh
 		length < size ? "..." : "", why);
 }
 
-/* C0, DEL, and C1, which is C2 80 to C2 9F. */
-static bool
-has_control_character(const char *name, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		unsigned char byte = (unsigned char)name[i];
-
-		if (byte < 0x20 || byte == 0x7F)
-			return true;
-		if (byte == 0xC2 && i + 1 < size && (unsigned char)name[i + 1] < 0xA0)
-			return true;
-	}
-	return false;
-}
-
 enum push_status
 push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct push_error *error)
 {
@@ -59,7 +44,7 @@ push_channel_name_check(const char *name, size_t size, size_t bytes_max, struct 
 		complain(error, name, size, "not valid UTF-8");
 		return PUSH_INVALID;
 	}
-	if (has_control_character(name, size)) {
+	if (push_utf8_has_control(name, size)) {
 		complain(error, name, size, "has a control character");
 		return PUSH_INVALID;
 	}

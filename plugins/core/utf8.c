@@ -102,3 +102,17 @@ push_utf8_cut(const char *text, size_t size, size_t max)
 		max--;
 	return max;
 }
+
+bool
+push_utf8_has_control(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char byte = (unsigned char)text[i];
+
+		if (byte < 0x20 || byte == 0x7F)
+			return true;
+		if (byte == 0xC2 && i + 1 < size && (unsigned char)text[i + 1] < 0xA0)
+			return true;
+	}
+	return false;
+}

@@ -31,4 +31,8 @@ push_utf8_take(const char *text, size_t size, size_t *ret_size);
 size_t
 push_utf8_cut(const char *text, size_t size, size_t max);
 
+/* push_utf8_has_control - whether a text has a control character: C0, DEL or C1, which is C2 80 to C2 9F. */
+bool
+push_utf8_has_control(const char *text, size_t size);
+
 #endif
