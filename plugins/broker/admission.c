@@ -5,6 +5,7 @@
 #include "admission.h"
 #include "core/identified.h"
 #include "core/jsonscan.h"
+#include "core/limiter.h"
 #include "core/limits.h"
 #include "core/subscriber.h"
 
@@ -97,6 +98,10 @@ start(struct admission *admission, const struct push_identity *identity)
 
 	if (status == PUSH_OK)
 		status = push_subscription_apply(&admission->subscription, subscriber);
+	if (status == PUSH_LIMITED) {
+		refuse(admission, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS), PUSH_CLOSE_REFUSED);
+		return;
+	}
 	if (status != PUSH_OK) {
 		refuse(admission, push_channels_join_error(status), PUSH_CLOSE_PUT_OFF);
 		return;

@@ -58,6 +58,7 @@ struct push_broker {
 	struct push_client_publishes client_publishes;
 	struct push_authenticator *authenticator; /* owned; NULL: nobody has to show who he is */
 	struct push_admissions admissions;        /* used where there is one */
+	struct push_limiter *limiter;             /* NULL: nothing is limited */
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1];      /* whose event streams a token of ours is for */
 	const struct push_broker_sockets *sockets; /* borrowed; NULL: none */
@@ -242,6 +243,24 @@ create_authenticator(struct push_broker *broker, uint64_t seed, struct push_erro
 	return true;
 }
 
+static void
+say_limited(void *context, const char *line)
+{
+	push_broker_say(context, PUSH_LOG_DEBUG, line);
+}
+
+/* Returns false where limits are set and memory is out. */
+static bool
+create_limiter(struct push_broker *broker, uint64_t seed)
+{
+	enum push_status status;
+
+	broker->limiter = push_limiter_create(
+		&broker->options, &broker->counts->stats, seed, say_limited, broker, &status);
+	push_hub_limit(broker->hub, broker->limiter);
+	return status == PUSH_OK;
+}
+
 struct push_broker *
 push_broker_create(
 	const struct push_options *options, const struct push_broker_host *host, struct push_error *error)
@@ -266,6 +285,8 @@ push_broker_create(
 	push_channel_list_init(&broker->channel_list, broker->hub, broker->shared);
 	push_relief_init(&broker->relief, broker->hub, &broker->counts->stats, broker->options.memory_max,
 		broker->shared ? push_shared_stats_workers(broker->shared) : 1);
+	if (!create_limiter(broker, random_seed()))
+		goto fail_engine;
 	broker->engine = create_engine(broker, seed, error);
 	if (!broker->engine)
 		goto fail_engine;
@@ -283,6 +304,7 @@ push_broker_create(
 		.authenticator = broker->authenticator,
 		.tracer = broker->tracer,
 		.options = &broker->options,
+		.limiter = broker->limiter,
 		.stats = &broker->counts->stats,
 		.memory = push_hub_memory(broker->hub),
 		.now_us = now_us,
@@ -302,6 +324,7 @@ fail_tracer:
 	broker->engine->destroy(broker->engine);
 fail_engine:
 	push_hub_destroy(broker->hub);
+	push_limiter_destroy(broker->limiter);
 fail_hub:
 	push_shared_stats_leave(broker->shared);
 	free(broker);
@@ -345,6 +368,7 @@ free_if_unused(struct push_broker *broker)
 	}
 	broker->engine->destroy(broker->engine);
 	push_hub_destroy(broker->hub);
+	push_limiter_destroy(broker->limiter);
 	push_tracer_destroy(broker->tracer);
 	push_shared_stats_leave(broker->shared);
 	free(broker);
@@ -936,6 +960,12 @@ ops_memory(const struct push_broker *broker)
 	return push_hub_memory(broker->hub);
 }
 
+static struct push_limiter *
+ops_limiter(const struct push_broker *broker)
+{
+	return broker->limiter;
+}
+
 static void
 ops_count_relieved_publish(struct push_broker *broker)
 {
@@ -1001,6 +1031,8 @@ push_broker_ops_table(void)
 		.lines_set_identity = push_lines_set_identity,
 		.render_channels = ops_render_channels,
 		.count_route_probe = ops_count_route_probe,
+		.limiter = ops_limiter,
+		.lines_set_address = push_lines_set_address,
 	};
 
 	return &table;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "core/acks_request.h"
+#include "core/limiter.h"
 #include "core/channels.h"
 #include "core/encoding.h"
 #include "core/json.h"
@@ -50,10 +51,10 @@ struct push_subscriber;
 
 /* Whose mount a request's path is in. */
 enum push_place {
-	PUSH_PLACE_NONE,    /* none of Push's plugins' */
-	PUSH_PLACE_PUBLISH, /* push-http's */
-	PUSH_PLACE_EVENTS,  /* push-sse's */
-	PUSH_PLACE_SOCKETS, /* none: the vhost's default protocol, push-ws, has it */
+	PUSH_PLACE_NONE,     /* none of Push's plugins' */
+	PUSH_PLACE_PUBLISH,  /* push-http's */
+	PUSH_PLACE_EVENTS,   /* push-sse's */
+	PUSH_PLACE_SOCKETS,  /* none: the vhost's default protocol, push-ws, has it */
 	PUSH_PLACE_OPERATORS /* push-management's */
 };
 
@@ -198,6 +199,11 @@ struct push_broker_ops {
 
 	/* lws is asked for a route (direct/probe.c). */
 	void (*count_route_probe)(struct push_broker *broker);
+
+	/* The limits by address and user (core/limiter.h); NULL: none is set. */
+	struct push_limiter *(*limiter)(const struct push_broker *broker);
+
+	void (*lines_set_address)(struct push_lines *lines, const struct push_address *address);
 };
 
 struct push_broker_link {

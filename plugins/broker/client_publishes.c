@@ -100,6 +100,17 @@ on_over(struct push_message *message)
 	free(publish);
 }
 
+static void
+publish_command(struct client_publish *publish, const struct push_command *command)
+{
+	struct push_message *message = &publish->message;
+	struct push_address address;
+
+	if (message->publisher->limiter && push_subscriber_address(publish->subscriber, &address))
+		message->address = &address;
+	push_message_publish(message, command->data, command->data_size, PUSH_PUBLISH_SENDS_MAX);
+}
+
 void
 push_client_publish(void *context, struct push_subscriber *subscriber, const struct push_command *command)
 {
@@ -130,8 +141,7 @@ push_client_publish(void *context, struct push_subscriber *subscriber, const str
 		push_message_fail(&publish->message, 400, "'data' is missing");
 		on_over(&publish->message);
 	} else {
-		push_message_publish(
-			&publish->message, command->data, command->data_size, PUSH_PUBLISH_SENDS_MAX);
+		publish_command(publish, command);
 	}
 }
 

@@ -29,6 +29,8 @@ struct push_lines {
 	bool is_ended, is_working, has_parent;
 	const struct push_identity *identity; /* a reference; NULL: they may be published nowhere */
 	struct push_trace parent;             /* of all that do not bring their own */
+	bool has_address;                     /* of the client; for limits */
+	struct push_address address;
 	struct line window[PUSH_LINES_UNANSWERED_MAX];
 };
 
@@ -55,6 +57,7 @@ push_lines_create(struct push_publisher *publisher, void (*ready)(void *context)
 	push_account_add(lines->account, sizeof(*lines));
 	lines->identity = NULL;
 	lines->waiting_at = 0;
+	lines->has_address = false;
 	lines->head = lines->count = 0;
 	lines->is_too_long = lines->is_ended = lines->is_working = lines->has_parent = false;
 	return lines;
@@ -71,6 +74,13 @@ void
 push_lines_set_identity(struct push_lines *lines, const struct push_identity *identity)
 {
 	lines->identity = push_identity_ref(identity);
+}
+
+void
+push_lines_set_address(struct push_lines *lines, const struct push_address *address)
+{
+	lines->has_address = true;
+	lines->address = *address;
 }
 
 static void
@@ -145,6 +155,7 @@ begin_line(struct push_lines *lines)
 	push_message_init(&line->message, lines->publisher, on_over);
 	line->message.identity = lines->identity;
 	line->message.parent = lines->has_parent ? &lines->parent : NULL;
+	line->message.address = lines->has_address ? &lines->address : NULL;
 	return line;
 }
 

@@ -33,6 +33,10 @@ push_lines_set_parent(struct push_lines *lines, const struct push_trace *parent)
 void
 push_lines_set_identity(struct push_lines *lines, const struct push_identity *identity);
 
+/* push_lines_set_address - where they come from, before the first one does. */
+void
+push_lines_set_address(struct push_lines *lines, const struct push_address *address);
+
 /* push_lines_destroy - nobody waits for the answers any more.  NULL is allowed. */
 void
 push_lines_destroy(struct push_lines *lines);

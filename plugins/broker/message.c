@@ -206,15 +206,42 @@ begin_span(struct push_message *message, const struct push_publication *publicat
 	message->span->channel_count = (uint32_t)publication->channels.count;
 }
 
-/* The last to give way when memory is short (relief.h). */
-static enum push_status
-admit(struct push_publisher *publisher, size_t size, struct push_error *error)
+/* Whether the limits of its sender let it pass. */
+static bool
+is_within_limits(const struct push_message *message, size_t size, struct push_error *error)
 {
-	if (push_memory_has_room(publisher->memory, size))
-		return PUSH_OK;
-	publisher->stats->relieved[PUSH_RELIEF_PUBLISHES]++;
-	snprintf(error->text, sizeof(error->text), "%s", PUSH_MEMORY_SHORT_TEXT);
-	return PUSH_OUT_OF_MEMORY;
+	const struct push_publisher *publisher = message->publisher;
+	struct push_sender sender = {.has_address = message->address};
+	enum push_limit limit;
+
+	if (!publisher->limiter)
+		return true;
+	if (message->identity) {
+		const struct push_identity_facts facts = push_identity_facts(message->identity);
+
+		sender.key = facts.key_name;
+		sender.user = facts.user;
+	}
+	if (message->address)
+		sender.address = *message->address;
+	if (push_limiter_publish(publisher->limiter, &sender, size, publisher->now_us(), &limit))
+		return true;
+	snprintf(error->text, sizeof(error->text), "%s", push_limit_text(limit));
+	return false;
+}
+
+/* The last to give way when memory is short (relief.h).  Returns a status of HTTP, 0 where it may go on. */
+static unsigned int
+admit(const struct push_message *message, size_t size, struct push_error *error)
+{
+	const struct push_publisher *publisher = message->publisher;
+
+	if (!push_memory_has_room(publisher->memory, size)) {
+		publisher->stats->relieved[PUSH_RELIEF_PUBLISHES]++;
+		snprintf(error->text, sizeof(error->text), "%s", PUSH_MEMORY_SHORT_TEXT);
+		return 503;
+	}
+	return is_within_limits(message, size, error) ? 0 : 429;
 }
 
 /* Whether its right lasts: of a stream or a WebSocket it may be long ago that it was looked at. */
@@ -271,17 +298,18 @@ push_message_publish(struct push_message *message, const char *text, size_t size
 {
 	struct push_publication publication;
 	struct push_error error = {"out of memory"};
-	enum push_status status = admit(message->publisher, size, &error);
-	unsigned int refusal;
+	unsigned int refusal = admit(message, size, &error);
+	enum push_status status = PUSH_UNAVAILABLE;
 
-	if (status == PUSH_OK)
+	if (!refusal) {
 		status =
 			push_publication_parse(&publication, text, size, message->publisher->options, &error);
+		refusal = status == PUSH_OK ? check_rights(message, &publication, &error)
+					    : push_publish_http_status(status);
+	}
 	message->left = 1;
 	if (message->publisher->tracer)
 		begin_span(message, status == PUSH_OK ? &publication : NULL, size);
-	refusal = status == PUSH_OK ? check_rights(message, &publication, &error)
-				    : push_publish_http_status(status);
 	if (refusal)
 		push_message_fail(message, refusal, error.text);
 	else

@@ -22,6 +22,7 @@ struct push_message {
 	void (*over)(struct push_message *message);
 	struct push_tracker *tracker;         /* owned; NULL: nobody waits for what is written */
 	const struct push_identity *identity; /* borrowed until it is published; NULL: it may not be */
+	const struct push_address *address;   /* of its client, likewise; NULL: not known */
 	const struct push_trace *parent;      /* borrowed until it is over; NULL: of its own, or none */
 	struct push_span *span;               /* until it ends; NULL: it is not traced */
 	const char *once;                     /* borrowed, of its request; NULL: it may be published again */

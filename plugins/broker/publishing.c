@@ -32,6 +32,8 @@ struct publishing {
 	const struct push_identity *identity; /* a reference */
 	struct push_trace parent;             /* of all messages that do not bring their own */
 	uint32_t left;                        /* items without a result, and one while they are published */
+	bool has_address;
+	struct push_address address; /* of the client; for limits */
 	uint32_t count;
 	struct item items[];
 };
@@ -90,7 +92,7 @@ how_to_end(const struct publishing *publishing)
 		const struct push_message *message = &publishing->items[i].message;
 
 		has_effect |= push_message_has_effect(message);
-		is_open |= message->status == 503;
+		is_open |= message->status == 503 || message->status == 429;
 	}
 	if (!has_effect)
 		return PUSH_IDEMPOTENCY_FORGET;
@@ -374,6 +376,7 @@ init_item(struct item *item, struct publishing *publishing)
 	push_message_init(&item->message, publishing->publisher, on_over);
 	item->message.identity = publishing->identity;
 	item->message.parent = publishing->has_parent ? &publishing->parent : NULL;
+	item->message.address = publishing->has_address ? &publishing->address : NULL;
 }
 
 /* Returns false when memory is out. */
@@ -407,6 +410,10 @@ create(struct push_publisher *publisher, const struct push_publish_request *requ
 	if (request->parent) {
 		publishing->has_parent = true;
 		publishing->parent = *request->parent;
+	}
+	if (request->address) {
+		publishing->has_address = true;
+		publishing->address = *request->address;
 	}
 	for (size_t i = 0; i < count; i++)
 		init_item(&publishing->items[i], publishing);

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/identity.h"
+#include "core/limiter.h"
 #include "core/list.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -41,6 +42,7 @@ struct push_publish_request {
 	size_t key_size;
 	const struct push_trace *parent;      /* of its traceparent; NULL: none, or nothing is traced */
 	const struct push_identity *identity; /* whose it is; NULL: nobody's, and refused */
+	const struct push_address *address; /* of the client; NULL: not known, or nothing is limited by it */
 };
 
 /* Borrowed until the function that is given it returns. */
@@ -72,6 +74,7 @@ struct push_publisher {
 	struct push_engine *engine;
 	struct push_tracer *tracer; /* NULL: nothing is traced */
 	const struct push_options *options;
+	struct push_limiter *limiter; /* NULL: nothing is limited */
 	struct push_stats *stats;
 	struct push_memory *memory; /* what is under way is charged to it */
 	uint64_t (*now_us)(void);

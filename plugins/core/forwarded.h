@@ -18,7 +18,7 @@
 #include "address.h"
 
 /* Header lines of one kind that are kept, the last ones: a proxy may add a line instead of an entry. */
-#define PUSH_FORWARDED_LINES_MAX 8
+#define PUSH_FORWARDED_LINES_MAX 4
 
 /* Entries that are looked at: more proxies than anybody has. */
 #define PUSH_FORWARDED_HOPS_MAX 32

@@ -400,6 +400,12 @@ push_hub_is_tracked(const struct push_hub *hub)
 }
 
 void
+push_hub_limit(struct push_hub *hub, struct push_limiter *limiter)
+{
+	hub->limiter = limiter;
+}
+
+void
 push_hub_let_publish(struct push_hub *hub,
 	void (*publish)(
 		void *context, struct push_subscriber *subscriber, const struct push_command *command),

@@ -80,8 +80,13 @@ push_hub_track(struct push_hub *hub, struct push_tracker *tracker);
 bool
 push_hub_is_tracked(const struct push_hub *hub);
 
+struct push_limiter;
 struct push_command;
 struct push_subscriber;
+
+/* push_hub_limit - what clients send and subscribe to is limited from now on; borrowed; NULL: it is not. */
+void
+push_hub_limit(struct push_hub *hub, struct push_limiter *limiter);
 
 /*
  * push_hub_let_publish - WebSocket clients may publish from now on.

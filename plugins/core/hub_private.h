@@ -111,6 +111,7 @@ struct push_hub {
 	struct push_stats *stats;
 	void (*ready)(void *context);
 	void *context;
+	struct push_limiter *limiter; /* NULL: nothing is limited */
 	struct push_channel_map channels;
 	struct push_list changed;     /* channels; used when watched */
 	struct push_list unconfirmed; /* channels, as they came; used when watched */

@@ -5,6 +5,7 @@
 
 #include "hub_private.h"
 #include "identified.h"
+#include "limiter.h"
 #include "limits.h"
 #include "live.h"
 
@@ -34,13 +35,34 @@ push_subscriber_is_unidentified(const struct push_subscriber *subscriber)
 	return is_waiting(subscriber);
 }
 
+/* One subscriber more of the identity's user.  Returns false if there are enough. */
+static bool
+enter_user(const struct push_hub *hub, const struct push_identity *identity)
+{
+	enum push_limit limit;
+
+	return !hub->limiter || !identity ||
+	       push_limiter_enter_user(hub->limiter, push_identity_facts(identity).user, &limit);
+}
+
+static void
+leave_user(const struct push_hub *hub, const struct push_identity *identity)
+{
+	if (hub->limiter && identity)
+		push_limiter_leave_user(hub->limiter, push_identity_facts(identity).user);
+}
+
 enum push_status
 push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW || is_waiting(subscriber));
-	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK)
+	if (!enter_user(subscriber->hub, identity))
+		return PUSH_LIMITED;
+	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK) {
+		leave_user(subscriber->hub, identity);
 		return PUSH_OUT_OF_MEMORY;
+	}
 	subscriber->has_identity = true;
 	push_timer_disarm(&subscriber->timer);
 	subscriber->state = SUBSCRIBER_NEW;
@@ -74,6 +96,7 @@ identified_forget(struct push_subscriber *subscriber)
 	if (!subscriber->has_identity)
 		return;
 	subscriber->has_identity = false;
+	leave_user(subscriber->hub, identities_get(&subscriber->hub->identities, subscriber));
 	identities_forget(&subscriber->hub->identities, subscriber);
 }
 

@@ -34,7 +34,8 @@ push_hub_guard(struct push_hub *hub,
 		void *context, struct push_subscriber *subscriber, const struct push_command *command),
 	void *context);
 
-/* push_subscriber_identify - before start: who that is.  Errors: PUSH_OUT_OF_MEMORY. */
+/* push_subscriber_identify - before start: who that is.  Errors: PUSH_OUT_OF_MEMORY; PUSH_LIMITED: its user has
+ * enough subscribers (push.limit.user.connections). */
 enum push_status PUSH_MUST_USE
 push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity);
 

@@ -51,6 +51,10 @@
 /* Freed since the heap was last looked at, so much is worth giving back to the system. */
 #define PUSH_TRIM_BYTES_MIN (16ull * 1024 * 1024)
 
+/* Addresses, users and clients whose counts and rates are known (quota.h): more than one worker has connections,
+ * 48 bytes each.  Beyond, those that say nothing are forgotten. */
+#define PUSH_LIMIT_KEYS_MAX 262144u
+
 /* The bound of push.channel.name.max and push.channels.max: an id and a name must fit into one event. */
 #define PUSH_QUERY_BYTES_MAX 4096
 

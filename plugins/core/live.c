@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "acks.h"
+#include "limiter.h"
 #include "channels.h"
 #include "identified.h"
 #include "intake.h"
@@ -645,13 +646,30 @@ is_granted(const struct push_subscriber *subscriber, const char *name, size_t si
 	return false;
 }
 
+/* Returns why not; NULL: it may. */
+static const char *
+admit(const struct live_call *call)
+{
+	struct push_limiter *limiter = call->subscriber->hub->limiter;
+	enum push_limit limit;
+
+	if (!limiter || push_limiter_subscribe(limiter, call->subscriber, call->now_us, &limit))
+		return NULL;
+	return push_limit_text(limit);
+}
+
 static void
 subscribe(const struct live_call *call, const char *name, size_t size)
 {
 	const struct push_options *options = call->subscriber->hub->options;
 	uint32_t count = call->subscriber->subscription_count, index;
+	const char *wrong = admit(call);
 	struct push_error error;
 
+	if (wrong) {
+		refuse(call, name, size, wrong);
+		return;
+	}
 	if (push_channel_name_check(name, size, options->channel_name_bytes_max, &error) != PUSH_OK ||
 		!is_granted(call->subscriber, name, size, &error)) {
 		refuse(call, name, size, error.text);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "buf.h"
 #include "cors.h"
 #include "environment.h"
@@ -501,12 +502,21 @@ check_log(const struct push_options *o, struct push_error *error)
 	return fail(error, PUSH_INVALID, name, value, why);
 }
 
+static enum push_status
+check_limits(const struct push_options *o, struct push_error *error)
+{
+	struct push_networks trusted;
+
+	return push_networks_parse(&trusted, "push.trusted.proxies", o->trusted_proxies, error);
+}
+
 enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
 	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
-		check_acks(o, error) || check_auth(o, error) || check_calls(o, error) ||
-		check_trace(o, error) || check_log(o, error) || push_cors_check(o->cors_origins, error))
+		check_acks(o, error) || check_auth(o, error) || check_limits(o, error) ||
+		check_calls(o, error) || check_trace(o, error) || check_log(o, error) ||
+		push_cors_check(o->cors_origins, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

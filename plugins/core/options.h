@@ -95,6 +95,29 @@
 		" system's")                                                                                 \
 	X(publish_keys, TEXT, "push.publish.keys", "",                                                       \
 		"file with the keys that servers publish with: a line NAME SHA256 PATTERNS for each")        \
+	X(trusted_proxies, TEXT, "push.trusted.proxies", "",                                                 \
+		"proxies that are believed when they name a client (X-Forwarded-For, Forwarded, PROXY "      \
+		"protocol): addresses, networks such as 10.0.0.0/8, loopback, private")                      \
+	X(limit_address_connections, COUNT, "push.limit.address.connections", "0",                           \
+		"most connections of one address at a time; 0: no limit")                                    \
+	X(limit_address_connects, COUNT, "push.limit.address.connects", "0",                                 \
+		"most new connections of one address in a second; 0: no limit")                              \
+	X(limit_user_connections, COUNT, "push.limit.user.connections", "0",                                 \
+		"most subscribers of one user at a time; 0: no limit")                                       \
+	X(limit_publish_messages, COUNT, "push.limit.publish.messages", "0",                                 \
+		"most messages in a second that one key, user or address publishes; 0: no limit")            \
+	X(limit_publish_bytes, MEMORY, "push.limit.publish.bytes", "0",                                      \
+		"most bytes of messages in a second, likewise; 0: no limit")                                 \
+	X(limit_client_messages, COUNT, "push.limit.client.messages", "0",                                   \
+		"most messages in a second from one WebSocket client; 0: no limit")                          \
+	X(limit_client_subscribes, COUNT, "push.limit.client.subscribes", "0",                               \
+		"most channels in a second that one open connection subscribes to; 0: no limit")             \
+	X(limit_ndjson_idle_us, DURATION, "push.limit.ndjson.idle", "0",                                     \
+		"how long an NDJSON stream may go without a message; 0: no limit")                           \
+	X(limit_reserved_descriptors, COUNT, "push.limit.reserved.descriptors", "0",                         \
+		"file descriptors that subscribers leave to publishers and operators")                       \
+	X(limit_dry_run, SWITCH, "push.limit.dry.run", "off",                                                \
+		"on: what the limits above would refuse is only counted and logged")                         \
 	X(drain_us, DURATION, "push.drain.duration", "30s",                                                  \
 		"on SIGTERM, clients are asked to reconnect, spread over this time")                         \
 	X(send_buffer_bytes, SIZE, "push.socket.send.buffer.size", "128kb",                                  \

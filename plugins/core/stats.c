@@ -209,6 +209,24 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 		stats->outbox_bytes);
 }
 
+/* With labels for all limits, so that an alert sees the first refusal. */
+static void
+render_limits(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char *const limits[] = {
+#define X(name, label, text) label,
+		PUSH_LIMIT_MAP(X)
+#undef X
+	};
+
+	head(to, "push_limited_total", "counter",
+		"Requests and connections refused by a limit (push.limit...).");
+	by_label(to, "push_limited_total", "limit", limits, stats->limited, PUSH_LIMIT_COUNT);
+	head(to, "push_limited_dry_run_total", "counter",
+		"Requests and connections that a limit would have refused, but for push.limit.dry.run.");
+	by_label(to, "push_limited_dry_run_total", "limit", limits, stats->limits_dry, PUSH_LIMIT_COUNT);
+}
+
 static void
 render_memory(const struct push_stats *stats, struct push_buf *to)
 {
@@ -378,6 +396,7 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_transports(stats, to);
 	render_disconnects(stats, to);
 	render_publishes(stats, to);
+	render_limits(stats, to);
 	render_memory(stats, to);
 	render_history(stats, to);
 	render_live(stats, to);

@@ -18,7 +18,8 @@
 /* The statuses that a publish can be answered with; a new one needs its number here. */
 #define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
 	X(202)                                                                                               \
-	X(400) X(401) X(403) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(429) X(431) X(500) X(501)    \
+	X(400)                                                                                               \
+	X(401) X(403) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(429) X(431) X(500) X(501)    \
 		X(503)
 
 enum {
@@ -83,6 +84,32 @@ enum push_auth_refusal {
 		PUSH_AUTH_REFUSAL_COUNT
 };
 
+/* The limits of push.limit.... X(name, what follows push.limit. in the option's name, what the client is told) */
+#define PUSH_LIMIT_MAP(X)                                                                                    \
+	X(ADDRESS_CONNECTIONS, "address.connections",                                                        \
+		"too many connections from one address (push.limit.address.connections)")                    \
+	X(ADDRESS_CONNECTS, "address.connects",                                                              \
+		"too many new connections from one address (push.limit.address.connects)")                   \
+	X(USER_CONNECTIONS, "user.connections",                                                              \
+		"too many connections of one user (push.limit.user.connections)")                            \
+	X(PUBLISH_MESSAGES, "publish.messages", "too many messages published (push.limit.publish.messages)") \
+	X(PUBLISH_BYTES, "publish.bytes", "too many bytes published (push.limit.publish.bytes)")             \
+	X(CLIENT_MESSAGES, "client.messages",                                                                \
+		"too many messages from one client (push.limit.client.messages)")                            \
+	X(CLIENT_SUBSCRIBES, "client.subscribes",                                                            \
+		"too many subscribes from one client (push.limit.client.subscribes)")                        \
+	X(NDJSON_IDLE, "ndjson.idle",                                                                        \
+		"the stream has brought nothing for too long (push.limit.ndjson.idle)")                      \
+	X(RESERVED_DESCRIPTORS, "reserved.descriptors",                                                      \
+		"too few file descriptors are left (push.limit.reserved.descriptors)")
+
+enum push_limit {
+#define X(name, label, text) PUSH_LIMIT_##name,
+	PUSH_LIMIT_MAP(X)
+#undef X
+		PUSH_LIMIT_COUNT
+};
+
 struct push_stats {
 	struct {
 		uint64_t connections, connections_total; /* now; since the start */
@@ -102,10 +129,12 @@ struct push_stats {
 	uint64_t acks, redelivered;                  /* acks that covered something, messages */
 	uint64_t unacknowledged;                     /* messages now */
 	uint64_t auth_refused[PUSH_AUTH_REFUSAL_COUNT];
-	uint64_t origins_refused;                    /* requests of pages that are not allowed */
-	uint64_t routes_probed;                      /* routes that lws was asked for */
-	uint64_t routes_limited;                     /* requests whose route was not asked for (direct/) */
-	uint64_t outbox_bytes;                       /* now, all subscribers together */
+	uint64_t origins_refused;              /* requests of pages that are not allowed */
+	uint64_t routes_probed;                /* routes that lws was asked for */
+	uint64_t routes_limited;               /* requests whose route was not asked for (direct/) */
+	uint64_t limited[PUSH_LIMIT_COUNT];    /* refused by push.limit... */
+	uint64_t limits_dry[PUSH_LIMIT_COUNT]; /* would have been, but for push.limit.dry.run */
+	uint64_t outbox_bytes;                 /* now, all subscribers together */
 	uint64_t memory[PUSH_MEMORY_USE_COUNT], memory_max; /* bytes now, and the budget */
 	uint64_t relieved[PUSH_RELIEF_COUNT];               /* what gave way when memory was short */
 	uint64_t paused, pauses; /* clients that are not read from (intake.h), now and since the start */

@@ -15,6 +15,7 @@
 	X(OUT_OF_MEMORY, "out of memory")                                                                    \
 	X(INVALID, "invalid")                                                                                \
 	X(TOO_LARGE, "too large")                                                                            \
+	X(LIMITED, "over a limit")                                                                           \
 	X(TOO_MANY, "too many")                                                                              \
 	X(NOT_FOUND, "not found")                                                                            \
 	X(UNAVAILABLE, "the broker cannot be reached")                                                       \

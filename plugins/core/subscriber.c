@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "acks.h"
+#include "limiter.h"
 #include "hub_private.h"
 #include "identified.h"
 #include "intake.h"
@@ -885,18 +886,45 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	intake_check(subscriber);
 }
 
+/* Closes a client for what it has sent. */
+static void
+fail(struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us)
+{
+	struct push_frame *frame = push_encoding_error((enum push_encoding)subscriber->encoding, text);
+
+	if (frame)
+		subscriber_enqueue(subscriber, frame, now_us);
+	push_frame_unref(frame);
+	push_subscriber_close(subscriber, reason, now_us);
+}
+
+/* Returns false where it has been closed for it. */
+static bool
+admit_message(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	enum push_limit limit;
+
+	/* what a client that is being closed sends may be its answer to that */
+	if (subscriber->state >= SUBSCRIBER_CLOSING ||
+		push_limiter_message(subscriber->hub->limiter, subscriber, now_us, &limit))
+		return true;
+	fail(subscriber, push_limit_text(limit), PUSH_CLOSE_REFUSED, now_us);
+	return false;
+}
+
 void
 push_subscriber_receive(struct push_subscriber *subscriber, const char *text, size_t size, uint64_t now_us)
 {
 	struct push_stats *stats = subscriber->hub->stats;
 	struct push_command command;
 	struct push_error error;
-	struct push_frame *frame;
 	enum push_status status;
 
 	stats->by_encoding[subscriber->encoding].messages_in++;
 	stats->by_encoding[subscriber->encoding].bytes_in += size;
 	push_subscriber_heard(subscriber);
+	if (subscriber->hub->limiter && !admit_message(subscriber, now_us))
+		return;
 	status = push_command_parse(&command, text, size, &error);
 	if (status == PUSH_OK) {
 		obey(subscriber, &command, now_us);
@@ -906,11 +934,7 @@ push_subscriber_receive(struct push_subscriber *subscriber, const char *text, si
 		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
 		return;
 	}
-	frame = push_encoding_error((enum push_encoding)subscriber->encoding, error.text);
-	if (frame)
-		subscriber_enqueue(subscriber, frame, now_us);
-	push_frame_unref(frame);
-	push_subscriber_close(subscriber, PUSH_CLOSE_BAD_DATA, now_us);
+	fail(subscriber, error.text, PUSH_CLOSE_BAD_DATA, now_us);
 }
 
 bool
@@ -920,6 +944,14 @@ push_subscriber_peer_closed(struct push_subscriber *subscriber)
 
 	retire(subscriber);
 	return announced;
+}
+
+bool
+push_subscriber_address(const struct push_subscriber *subscriber, struct push_address *ret)
+{
+	const struct push_transport *transport = subscriber->transport;
+
+	return transport->address && transport->address(subscriber->connection, ret);
 }
 
 void

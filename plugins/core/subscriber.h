@@ -157,6 +157,10 @@ push_subscriber_gone(struct push_subscriber *subscriber);
 void
 push_subscriber_destroy(struct push_subscriber *subscriber);
 
+/* push_subscriber_address - its client's address; false: it is not known. */
+bool
+push_subscriber_address(const struct push_subscriber *subscriber, struct push_address *ret);
+
 /*
  * push_subscriber_hold - work that the client has asked for piles up elsewhere; false: it does not any more.
  *

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "address.h"
 #include "frame.h"
 
 struct push_transport {
@@ -49,6 +50,9 @@ struct push_transport {
 	 * for other reasons (TLS records, windows of HTTP/2): the kernel's buffer is not charged then.
 	 */
 	bool fills_socket;
+
+	/* The client's address, as far as is known; false: it is not.  May be NULL. */
+	bool (*address)(void *connection, struct push_address *ret);
 
 	/* Send the head of the response, of which nothing may follow for long.  May be NULL: it is a frame.
 	 */

@@ -1,7 +1,6 @@
 /* direct.c - see direct.h. */
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "direct/direct_private.h"
@@ -13,19 +12,6 @@ seed(void)
 
 	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
 	return random;
-}
-
-int
-direct_files_max(void)
-{
-	struct rlimit limit;
-	int reserved;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX)
-		return INT32_MAX;
-	reserved = (int)limit.rlim_cur / PUSH_RESERVED_FILES_SHARE;
-	return (int)limit.rlim_cur -
-	       (reserved < PUSH_RESERVED_FILES_MAX ? reserved : PUSH_RESERVED_FILES_MAX);
 }
 
 static size_t
@@ -78,8 +64,9 @@ push_direct_create(
 	direct->sockets = (struct push_broker_sockets){
 		sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, direct};
 	direct->host = *host;
+	direct->limiter = ops->limiter(broker);
 	push_buf_init(&direct->greeting, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
-	direct->files_max = direct_files_max();
+	direct->files_max = push_files_max();
 	(void)direct_reserve_fill(direct);
 	push_wheel_init(&direct->wheel, ops->now_us());
 	push_routes_init(&direct->routes, seed());
@@ -101,6 +88,7 @@ push_direct_destroy(struct push_direct *direct)
 	push_routes_fini(&direct->routes);
 	push_vhosts_destroy(direct->vhosts);
 	direct_reserve_fini(direct);
+	free(direct->handed);
 	push_buf_fini(&direct->greeting);
 	free(direct);
 }
@@ -203,5 +191,6 @@ push_direct_tick(struct push_direct *direct)
 	(void)push_wheel_advance(&direct->wheel, now_us, PUSH_WHEEL_SLICE_TIMERS, direct_request_on_timer);
 	direct_probes_tick(direct, now_us);
 	direct_doors_tick(direct, now_us);
+	direct_handed_tick(direct);
 	reap(direct);
 }

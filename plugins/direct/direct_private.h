@@ -6,6 +6,7 @@
 
 #include "core/wheel.h"
 #include "direct/direct.h"
+#include "direct/files.h"
 #include "direct/limits.h"
 #include "direct/routes.h"
 #include "direct/vhosts.h"
@@ -32,6 +33,10 @@ struct push_direct {
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
 	struct push_broker_sockets sockets; /* of this */
+	struct push_limiter *limiter;       /* the broker's; NULL: nothing is limited */
+	unsigned int refusal_count;         /* connections that are one too many, and are told so */
+	struct direct_handed *handed;       /* owned: what lws serves and is counted (handed.c) */
+	size_t handed_count, handed_room, handed_next;
 	struct push_buf greeting; /* the head of a stream's answer, until it is with its subscriber */
 	int files_max;
 	int reserve[PUSH_RESERVE_FILES]; /* descriptors that are open for nothing, the first ones (door.c) */
@@ -52,9 +57,37 @@ direct_burden_list(struct push_direct *direct, struct direct_burden *burden)
 		push_list_append(&direct->burdens, &burden->link);
 }
 
+/* What is known of a connection when it is accepted, where there are limits by address. */
+struct direct_arrival {
+	bool is_proxy;      /* from one that is trusted: it may begin with a PROXY header */
+	bool is_over_limit; /* one too many, by this limit: */
+	enum push_limit limit;
+};
+
 /* A connection on which requests come (http_conn.c). */
 void
-direct_request_open(struct push_direct *direct, int fd, int port);
+direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival);
+
+/* direct_forget - the connection of this descriptor is about to be closed. */
+static inline void
+direct_forget(struct push_direct *direct, int fd)
+{
+	if (direct->limiter && fd >= 0)
+		push_limiter_close(direct->limiter, fd);
+}
+
+/* direct_hand_over - let lws serve it; its connection counts until it is closed. */
+void
+direct_hand_over(struct push_direct *direct, int fd, int port);
+
+/* direct_handed_tick - see which of those are closed. */
+void
+direct_handed_tick(struct push_direct *direct);
+
+/* direct_cookie - a number for each socket since the machine started, where a descriptor's would come again
+ * (socket(7)). */
+uint64_t
+direct_cookie(int fd);
 
 /* direct_request_on_timer - the wheel's callback. */
 void
@@ -84,9 +117,6 @@ bool
 direct_reserve_fill(struct push_direct *direct);
 void
 direct_reserve_fini(struct push_direct *direct);
-/* direct_files_max - the number from which on a descriptor is too many for a client, by the limit of now. */
-int
-direct_files_max(void);
 void
 direct_doors_tick(struct push_direct *direct, uint64_t now_us);
 

@@ -10,11 +10,15 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "direct/direct_private.h"
+#include "direct/head.h"
+#include "direct/peer.h"
 
 struct door {
 	struct push_source source;
@@ -22,6 +26,12 @@ struct door {
 	struct push_list link; /* in direct->doors */
 	int port;
 	enum push_direct_door kind;
+};
+
+union peer {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
 };
 
 static void
@@ -41,28 +51,88 @@ is_passing(int error)
 	       error == EHOSTUNREACH || error == ENETUNREACH || error == EPERM;
 }
 
+/* Where addresses do not count, nobody asks for them. */
 static int
-accept_one(struct door *door)
+accept_from(const struct door *door, union peer *peer)
+{
+	socklen_t size = sizeof(*peer);
+
+	if (!door->direct->limiter)
+		return accept4(door->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	peer->any.sa_family = AF_UNSPEC;
+	return accept4(door->source.fd, &peer->any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static int
+accept_one(const struct door *door, union peer *peer)
 {
 	struct push_direct *direct = door->direct;
-	int fd = accept4(door->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept_from(door, peer);
 
 	if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || door->kind != PUSH_DIRECT_DOOR_OPERATORS ||
 		!direct->reserve_count)
 		return fd;
 	close(direct->reserve[--direct->reserve_count]);
-	return accept4(door->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return accept_from(door, peer);
+}
+
+/* What can be known of a connection before it is read from.  Operators are not limited. */
+static void
+look_at_peer(const struct door *door, int fd, const union peer *peer, struct direct_arrival *arrival)
+{
+	struct push_limiter *limiter = door->direct->limiter;
+	struct push_address address;
+
+	*arrival = (struct direct_arrival){.is_proxy = false};
+	if (!limiter || door->kind == PUSH_DIRECT_DOOR_OPERATORS ||
+		!push_peer_address_of(&peer->any, &address))
+		return;
+	arrival->is_proxy = push_limiter_trusts(limiter, &address);
+	arrival->is_over_limit =
+		!push_limiter_open(limiter, fd, &address, door->direct->ops->now_us(), &arrival->limit);
+}
+
+/*
+ * The answer to whatever the client asks for, at once: four system calls, and nothing is kept.  What has come of
+ * its request is taken first, or the close would be a reset, and the answer lost.  Who speaks TLS gets none.
+ */
+static void
+turn_away(int fd, enum push_limit limit)
+{
+	char bytes[PUSH_REPLY_BYTES_MAX], first = 0;
+	const char *text = push_limit_text(limit);
+	ssize_t size = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (size > 0)
+		(void)recv(fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
+	if (first != PUSH_TLS_HANDSHAKE) {
+		int length = snprintf(bytes, sizeof(bytes),
+			"HTTP/1.1 429 Too Many Requests\r\nretry-after: %d\r\ncontent-type: "
+			"application/json\r\n"
+			"content-length: %zu\r\nconnection: close\r\n\r\n{\"error\":\"%s\"}",
+			PUSH_RETRY_AFTER_S, strlen("{\"error\":\"\"}") + strlen(text), text);
+
+		(void)send(fd, bytes, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	close(fd);
 }
 
 static void
-serve(struct door *door, int fd)
+serve(const struct door *door, int fd, const union peer *peer)
 {
 	struct push_direct *direct = door->direct;
+	struct direct_arrival arrival;
 
-	if (door->kind == PUSH_DIRECT_DOOR_CLIENTS)
-		direct_request_open(direct, fd, door->port);
-	else
-		direct->host.hand_over(direct->host.context, fd, door->port);
+	look_at_peer(door, fd, peer, &arrival);
+	if (arrival.is_over_limit &&
+		(door->kind != PUSH_DIRECT_DOOR_CLIENTS || direct->refusal_count >= PUSH_REFUSALS_MAX)) {
+		direct_forget(direct, fd);
+		turn_away(fd, arrival.limit);
+	} else if (door->kind == PUSH_DIRECT_DOOR_CLIENTS) {
+		direct_request_open(direct, fd, door->port, &arrival);
+	} else {
+		direct_hand_over(direct, fd, door->port);
+	}
 }
 
 static void
@@ -75,7 +145,8 @@ accept_batch(struct door *door, int max)
 		return;
 	}
 	for (int i = 0; i < max; i++) {
-		int fd = accept_one(door);
+		union peer peer;
+		int fd = accept_one(door, &peer);
 
 		if (fd < 0 && is_passing(errno))
 			continue;
@@ -89,7 +160,7 @@ accept_batch(struct door *door, int max)
 			rest(door);
 			return;
 		}
-		serve(door, fd);
+		serve(door, fd, &peer);
 	}
 }
 
@@ -197,7 +268,7 @@ direct_doors_tick(struct push_direct *direct, uint64_t now_us)
 	if (!direct->accept_again_us || now_us < direct->accept_again_us)
 		return;
 	direct->accept_again_us = 0;
-	direct->files_max = direct_files_max(); /* an operator may have changed the limit */
+	direct->files_max = push_files_max(); /* an operator may have changed the limit */
 	(void)direct_reserve_fill(direct);
 	for (struct push_list *item = direct->doors.next; item != &direct->doors; item = item->next)
 		(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS],

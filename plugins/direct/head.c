@@ -97,6 +97,10 @@ on_header_value_complete(llhttp_t *parser)
 		request->cookie = value;
 	else if (push_str_is(reading->name, "push-key"))
 		request->push_key = value.bytes ? value : (struct push_str){"", 0};
+	else if (push_str_is(reading->name, "x-forwarded-for"))
+		push_forwarded_add(&request->x_forwarded_for, value);
+	else if (push_str_is(reading->name, "forwarded"))
+		push_forwarded_add(&request->forwarded, value);
 	if (place && place->bytes)
 		reading->is_twice = true;
 	else if (place) /* an empty value gives no span, and is there all the same */
@@ -239,7 +243,7 @@ is_foreign(const char *bytes, size_t size)
 {
 	static const char preface[] = "PRI * HTTP/2.0\r\n";
 
-	return (size && *bytes == 0x16) ||
+	return (size && *bytes == PUSH_TLS_HANDSHAKE) ||
 	       (size >= sizeof(preface) - 1 && !memcmp(bytes, preface, sizeof(preface) - 1));
 }
 

@@ -17,6 +17,9 @@
 
 #include "request/request.h"
 
+/* The first byte of TLS (RFC 8446, 5.1). */
+#define PUSH_TLS_HANDSHAKE 0x16
+
 struct push_head {
 	struct push_request request; /* without its place and rest, and without awaits_continue */
 	bool http_1_1;               /* else 1.0 */

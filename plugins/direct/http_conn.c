@@ -8,7 +8,9 @@
 #include "core/json.h"
 #include "core/push_assert.h"
 #include "core/tokens.h"
+#include "core/proxy_header.h"
 #include "direct/http_conn.h"
+#include "direct/peer.h"
 
 #define READING (EPOLLIN | EPOLLRDHUP)
 
@@ -26,6 +28,7 @@ conn_close(struct push_http_conn *conn)
 {
 	if (conn->answers.size)
 		push_source_abort(&conn->source);
+	direct_forget(conn->direct, conn->source.fd);
 	push_source_close(conn->set, &conn->source);
 }
 
@@ -54,6 +57,7 @@ conn_destroy(struct push_source *source)
 	push_timer_disarm(&conn->timer);
 	push_list_remove(&conn->link);
 	push_list_remove(&conn->burden.link);
+	conn->direct->refusal_count -= conn->is_over_limit;
 	direct_probe_forget(conn);
 	forget_request(conn);
 	push_exchange_drop(conn->exchange);
@@ -93,8 +97,12 @@ give_to_lws(struct push_http_conn *conn)
 	struct push_direct *direct = conn->direct;
 	int port = conn->port;
 
+	if (conn->is_over_limit) { /* lws would serve it */
+		conn_close(conn);
+		return;
+	}
 	set_low_water(conn, 1);
-	direct->host.hand_over(direct->host.context, push_source_release(conn->set, &conn->source), port);
+	direct_hand_over(direct, push_source_release(conn->set, &conn->source), port);
 }
 
 /* Takes from the socket what was only looked at. */
@@ -288,6 +296,32 @@ wire_subscribe(void *owner, const struct push_response *head, const struct push_
 		(struct push_str){greeting->bytes, greeting->size}, conn->form.can_chunk);
 }
 
+static bool
+wire_peer(void *owner, struct push_address *ret)
+{
+	const struct push_http_conn *conn = owner;
+
+	if (conn->direct->limiter && push_limiter_address(conn->direct->limiter, conn->source.fd, ret))
+		return true;
+	return push_peer_address(conn->source.fd, ret);
+}
+
+/* The kernel gives out the lowest descriptor that is free, so that its number says how many are left. */
+static bool
+wire_claim(void *owner, const struct push_address *client, enum push_limit *ret_limit)
+{
+	const struct push_http_conn *conn = owner;
+	const struct push_direct *direct = conn->direct;
+	uint64_t reserved = direct->ops->options(direct->broker)->limit_reserved_descriptors;
+
+	*ret_limit = PUSH_LIMIT_RESERVED_DESCRIPTORS;
+	if (reserved && (uint64_t)conn->source.fd + reserved >= (uint64_t)direct->files_max &&
+		!push_limiter_refuse(direct->limiter, *ret_limit))
+		return false;
+	return !client ||
+	       push_limiter_claim(direct->limiter, conn->source.fd, client, direct->ops->now_us(), ret_limit);
+}
+
 static void
 follow(struct push_http_conn *conn);
 
@@ -309,6 +343,8 @@ static const struct push_wire wire = {
 	.piece = wire_piece,
 	.end = wire_end,
 	.subscribe = wire_subscribe,
+	.peer = wire_peer,
+	.claim = wire_claim,
 	.turn = wire_turn,
 };
 
@@ -536,6 +572,8 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 		.can_chunk = head->http_1_1};
 	if (conn->route)
 		conn->form.extra = (struct push_str){conn->route->extra, conn->route->extra_size};
+	request->is_over_limit = conn->is_over_limit;
+	request->over_limit = conn->limit;
 	request->awaits_continue = request->expect.bytes && (head->chunked ? !rest : rest < request->length);
 	conn->head = head;
 	conn->head_taken = false;
@@ -626,6 +664,37 @@ has_to_wait(const struct push_http_conn *conn)
 	return now_us - direct->behind_since_us < PUSH_PUBLISHERS_WAIT_US;
 }
 
+/*
+ * A PROXY header at the start of a connection from a trusted proxy: it is taken from the socket, so that lws
+ * could be given the connection as well as before.  Returns STOP if there is nothing to be read behind it yet.
+ */
+static enum next
+read_proxy_header(struct push_http_conn *conn, const char *bytes, size_t size)
+{
+	struct push_direct *direct = conn->direct;
+	struct push_proxy_header header;
+
+	switch (push_proxy_header_read(&header, bytes, size)) {
+	case PUSH_PROXY_NONE: conn->may_be_proxied = false; return GO_ON;
+	case PUSH_PROXY_PARTIAL: await_head(conn, size); return STOP;
+	case PUSH_PROXY_BAD: conn_close(conn); return STOP;
+	default: break;
+	}
+	conn->may_be_proxied = false;
+	set_low_water(conn, 1);
+	take(conn, header.size);
+	if (header.has_address && !push_limiter_identify(direct->limiter, conn->source.fd, &header.address,
+					  direct->ops->now_us(), &conn->limit)) {
+		conn->is_over_limit = true;
+		if (direct->refusal_count++ >= PUSH_REFUSALS_MAX) {
+			conn_close(conn);
+			return STOP;
+		}
+	}
+	wait_for(conn, READING); /* what follows is there already, most times */
+	return STOP;
+}
+
 /* All whole requests of what has come, in order; what is left of it stays in the socket.  `ended`: nothing
  * more will come, so that a part of a request stays one. */
 static void
@@ -641,6 +710,13 @@ look(struct push_http_conn *conn, bool ended)
 	}
 	if (size <= 0) {
 		conn_close(conn);
+		return;
+	}
+	if (conn->may_be_proxied && read_proxy_header(conn, bytes, (size_t)size) == STOP) {
+		if (ended && conn->may_be_proxied)
+			conn_close(conn);
+		else if (conn->source.fd >= 0 && !conn->source.is_waiting)
+			wait_for(conn, READING);
 		return;
 	}
 	while (used < (size_t)size && conn->answers.size < PUSH_ANSWERS_BYTES_MAX &&
@@ -755,17 +831,22 @@ relieve(struct direct_burden *burden)
 }
 
 void
-direct_request_open(struct push_direct *direct, int fd, int port)
+direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival)
 {
 	struct push_http_conn *conn = calloc(1, sizeof(*conn));
 
 	if (!conn) {
+		direct_forget(direct, fd);
 		close(fd);
 		return;
 	}
 	conn->direct = direct;
 	conn->port = port;
 	conn->keep_alive = true;
+	conn->may_be_proxied = arrival->is_proxy;
+	conn->is_over_limit = arrival->is_over_limit;
+	conn->limit = arrival->limit;
+	direct->refusal_count += conn->is_over_limit;
 	push_list_append(&direct->requests, &conn->link);
 	push_list_init(&conn->probe_link);
 	push_list_init(&conn->burden.link);
@@ -814,7 +895,8 @@ direct_requests_stop(struct push_direct *direct)
 		struct push_http_conn *conn = push_container_of(item, struct push_http_conn, link);
 
 		item = item->next;
-		if (conn->source.fd >= 0 && conn->state == CONN_HEAD && !conn->answers.size)
+		if (conn->source.fd >= 0 && conn->state == CONN_HEAD && !conn->answers.size &&
+			!conn->may_be_proxied)
 			give_to_lws(conn);
 		else
 			conn->keep_alive = false;

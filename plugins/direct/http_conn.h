@@ -33,11 +33,14 @@ struct push_http_conn {
 	struct push_list probe_link; /* in a probe's waiting */
 	struct direct_burden burden; /* listed while its client does not read answers or end a body */
 	struct push_timer timer;
-	uint8_t state;      /* enum conn_state */
-	bool keep_alive;    /* behind the answers that are there, another request may come */
-	bool probed;        /* lws was asked about this request already */
-	bool head_taken;    /* from the socket already: it was to be a stream's */
-	bool has_published; /* an earlier request: it is a publisher's connection */
+	uint8_t state;       /* enum conn_state */
+	bool keep_alive;     /* behind the answers that are there, another request may come */
+	bool probed;         /* lws was asked about this request already */
+	bool head_taken;     /* from the socket already: it was to be a stream's */
+	bool has_published;  /* an earlier request: it is a publisher's connection */
+	bool may_be_proxied; /* its first bytes may be a PROXY header */
+	bool is_over_limit;  /* it is refused, by: */
+	enum push_limit limit;
 	int port;
 	size_t low_water; /* SO_RCVLOWAT, if it is set: so many bytes of a head that has begun are awaited */
 	struct push_exchange *exchange; /* owned; NULL until the first request */

@@ -40,6 +40,14 @@
 /* How long accepting rests when there are no descriptors left. */
 #define PUSH_ACCEPT_REST_US 100000ull
 
+/* Connections over push.limit.address... whose requests are answered with why, at a time; beyond, they get the
+ * answer at once, unread, and a close: a crowd of them costs four system calls each. */
+#define PUSH_REFUSALS_MAX 64
+
+/* Descriptors given to lws that are looked at in one tick, to see whether they are closed: of so many a thousand
+ * are known to be gone within a sixth of a second. */
+#define PUSH_HANDED_LOOKS 64
+
 /* What is read in one call: any head, and most bodies with it. */
 #define PUSH_READ_BYTES (16 * 1024)
 

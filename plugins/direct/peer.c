@@ -6,14 +6,37 @@
 
 #include "direct/peer.h"
 
+union any_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+bool
+push_peer_address_of(const struct sockaddr *peer, struct push_address *ret)
+{
+	if (peer->sa_family == AF_INET)
+		*ret = push_address_from_v4(&((const struct sockaddr_in *)(const void *)peer)->sin_addr);
+	else if (peer->sa_family == AF_INET6)
+		*ret = push_address_from_v6(&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr);
+	else
+		return false;
+	return true;
+}
+
+bool
+push_peer_address(int fd, struct push_address *ret)
+{
+	union any_address peer = {.any = {.sa_family = AF_UNSPEC}};
+	socklen_t size = sizeof(peer);
+
+	return fd >= 0 && !getpeername(fd, &peer.any, &size) && push_peer_address_of(&peer.any, ret);
+}
+
 bool
 push_peer_text(int fd, char *to, size_t size)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} peer = {.any = {.sa_family = AF_UNSPEC}};
+	union any_address peer = {.any = {.sa_family = AF_UNSPEC}};
 	socklen_t peer_size = sizeof(peer);
 	char text[INET6_ADDRSTRLEN];
 

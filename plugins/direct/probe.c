@@ -64,16 +64,6 @@ probe_destroy(struct push_source *source)
 	free(probe);
 }
 
-/* A number for each socket since the machine started, where a descriptor's would come again (socket(7)). */
-static uint64_t
-cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-
-	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) ? 0 : cookie;
-}
-
 static const struct push_source_kind probe_kind = {probe_ready, probe_destroy};
 
 static struct probe *
@@ -128,7 +118,7 @@ start(struct push_direct *direct, const struct push_route_key *key, struct push_
 		return NULL;
 	}
 	probe->direct = direct;
-	probe->cookie = cookie_of(ends[1]);
+	probe->cookie = direct_cookie(ends[1]);
 	probe->key = *key;
 	probe->end_us = direct->ops->now_us() + PUSH_PROBE_US;
 	push_list_init(&probe->waiting);
@@ -196,7 +186,7 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us)
 bool
 direct_claim(struct push_direct *direct, int lws_fd, const struct push_claim *claim)
 {
-	uint64_t cookie = push_list_is_empty(&direct->probes) ? 0 : cookie_of(lws_fd);
+	uint64_t cookie = push_list_is_empty(&direct->probes) ? 0 : direct_cookie(lws_fd);
 
 	for (struct push_list *item = direct->probes.next; cookie && item != &direct->probes;
 		item = item->next) {

@@ -46,6 +46,7 @@ static void
 stream_end(struct stream *stream)
 {
 	stream->direct->ops->subscriber_gone(stream->subscriber);
+	direct_forget(stream->direct, stream->source.fd);
 	push_source_close(&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source);
 }
 
@@ -121,6 +122,16 @@ stream_peer(void *connection, char *to, size_t size)
 	return push_peer_text(stream->source.fd, to, size);
 }
 
+static bool
+stream_address(void *connection, struct push_address *ret)
+{
+	const struct stream *stream = connection;
+
+	if (stream->direct->limiter && push_limiter_address(stream->direct->limiter, stream->source.fd, ret))
+		return true;
+	return push_peer_address(stream->source.fd, ret);
+}
+
 static void
 stream_set_reading(void *connection, bool on)
 {
@@ -139,6 +150,7 @@ static const struct push_transport direct_transport = {
 	.close = stream_close,
 	.peer = stream_peer,
 	.set_reading = stream_set_reading,
+	.address = stream_address,
 	.fills_socket = true,
 };
 

@@ -10,6 +10,7 @@
 #include "core/wsframe.h"
 #include "direct/peer.h"
 #include "direct/send.h"
+#include "lwsio/client.h"
 #include "lwsio/connection.h"
 #include "lwsio/request.h"
 
@@ -230,6 +231,20 @@ connection_peer(void *context, char *to, size_t size)
 	return connection->peer;
 }
 
+static bool
+connection_address(void *context, struct push_address *ret)
+{
+	const struct push_connection *connection = context;
+	const struct push_limiter *limiter = connection->ops->limiter(connection->broker);
+	int fd = (int)lws_get_socket_fd(lws_get_network_wsi(connection->wsi));
+
+	if (connection->entered) {
+		*ret = *connection->entered;
+		return true;
+	}
+	return (limiter && push_limiter_address(limiter, fd, ret)) || push_peer_address(fd, ret);
+}
+
 /* lws does not stop a single stream of HTTP/2; there the bound on the client's queue has to do. */
 static void
 connection_set_reading(void *context, bool on)
@@ -255,6 +270,7 @@ static const struct push_transport lws_transport = {
 	.close = connection_close,
 	.peer = connection_peer,
 	.set_reading = connection_set_reading,
+	.address = connection_address,
 	.begin = connection_begin,
 };
 
@@ -338,6 +354,7 @@ push_connection_destroy(struct push_connection *connection)
 		return;
 	free(connection->head);
 	push_buf_fini(&connection->received); /* first: the account may go with the broker */
+	push_lws_client_leave(connection->ops, connection->broker, connection->entered); /* likewise */
 	connection->ops->subscriber_destroy(connection->broker, connection->subscriber);
 	free(connection->peer);
 	free(connection);

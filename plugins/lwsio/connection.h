@@ -35,6 +35,7 @@ struct push_connection {
 	bool head_due : 1;                  /* `head` is to be sent by the next writeable callback */
 	struct push_kept_response *head;    /* owned; NULL: it was sent, or lws does that */
 	struct push_buf received;           /* what has come of it */
+	struct push_address *entered;       /* owned; counted apart from its connection (client.h) */
 	char *peer;                         /* owned; NULL: nobody has asked who it is */
 };
 

@@ -119,6 +119,14 @@ read_length(struct push_request *request, struct push_str text)
 	return request->has_length;
 }
 
+/* lws shows several lines as one list. */
+static void
+read_forwarded(struct push_forwarded *forwarded, struct push_str text)
+{
+	if (text.bytes)
+		push_forwarded_add(forwarded, text);
+}
+
 static void
 read_fields(struct push_lws_head *head, struct lws *wsi)
 {
@@ -140,6 +148,8 @@ read_fields(struct push_lws_head *head, struct lws *wsi)
 		request->accept = token(head, wsi, WSI_TOKEN_HTTP_ACCEPT);
 	request->ws_key = token(head, wsi, WSI_TOKEN_KEY);
 	request->ws_version = token(head, wsi, WSI_TOKEN_VERSION);
+	read_forwarded(&request->x_forwarded_for, token(head, wsi, WSI_TOKEN_X_FORWARDED_FOR));
+	read_forwarded(&request->forwarded, custom(head, wsi, "forwarded:"));
 	request->last_event_id = custom(head, wsi, "last-event-id:");
 	request->idempotency_key = custom(head, wsi, "idempotency-key:");
 	request->traceparent = custom(head, wsi, "traceparent:");

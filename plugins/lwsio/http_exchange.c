@@ -5,6 +5,7 @@
 
 #include "direct/post_head.h"
 #include "lwsio/claim.h"
+#include "lwsio/client.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/head.h"
 #include "lwsio/http_exchange.h"
@@ -28,6 +29,7 @@ struct push_http_exchange {
 	uint64_t length;                 /* of the body; UINT64_MAX: unknown */
 	uint64_t received, discarded;
 	int result;
+	struct push_address *entered;      /* owned; see lwsio/client.h */
 	struct push_kept_response *answer; /* owned; written by the end of a callback of lws; NULL: none */
 };
 
@@ -49,6 +51,22 @@ wire_answer(void *owner, const struct push_response *response)
 	self->answer = push_response_keep(response);
 	if (!self->answer) /* the client is to see an end at least */
 		lws_set_timeout(self->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+static bool
+wire_peer(void *owner, struct push_address *ret)
+{
+	const struct push_http_exchange *self = owner;
+
+	return push_lws_client_peer(self->wsi, self->link, ret);
+}
+
+static bool
+wire_claim(void *owner, const struct push_address *client, enum push_limit *ret_limit)
+{
+	struct push_http_exchange *self = owner;
+
+	return push_lws_client_claim(self->wsi, self->link, client, &self->entered, ret_limit);
 }
 
 static void
@@ -85,6 +103,8 @@ wire_subscribe(void *owner, const struct push_response *head, const struct push_
 	}
 	/* from here on the callback that ends the connection frees it */
 	self->session->stream = connection;
+	connection->entered = self->entered;
+	self->entered = NULL;
 	lws_set_timeout(self->wsi, NO_PENDING_TIMEOUT, 0);
 	if (!self->result)
 		push_opening_start(opening, ops, self->link->broker, connection->subscriber);
@@ -95,6 +115,8 @@ static const struct push_wire wire = {
 	.answer = wire_answer,
 	.subscribe = wire_subscribe,
 	.turn = wire_turn,
+	.peer = wire_peer,
+	.claim = wire_claim,
 };
 
 /* --- lws' callbacks --- */
@@ -105,6 +127,8 @@ destroy(struct push_http_exchange *self)
 	if (!self)
 		return;
 	push_exchange_drop(self->exchange);
+	if (self->entered)
+		push_lws_client_leave(self->link->ops, self->link->broker, self->entered);
 	free(self->answer);
 	free(self);
 }

@@ -113,7 +113,8 @@ publish(struct push_exchange *x, const char *body, size_t size)
 		.key = x->has_key ? (x->key.bytes ? x->key.bytes : "") : NULL,
 		.key_size = x->key.size,
 		.parent = x->has_parent ? &x->parent : NULL,
-		.identity = x->identity};
+		.identity = x->identity,
+		.address = x->limiter && x->has_address ? &x->address : NULL};
 
 	x->body_bytes = size;
 	x->ops->publish_request(x->broker, &request, exchange_on_answer, x);
@@ -214,6 +215,8 @@ advance_lines(struct push_exchange *x)
 		x->has_begun = true;
 		x->wire->begin(x->owner, &head);
 	}
+	if (ready->size && x->limiter)
+		x->brought_us = x->ops->now_us();
 	if (ready->size)
 		x->wire->piece(x->owner, ready->bytes, ready->size);
 	has_failed = ready->status != PUSH_OK;
@@ -240,11 +243,14 @@ begin_lines(struct push_exchange *x)
 	if (!x->lines) {
 		x->head.closes = true;
 		exchange_refuse(x, 503, push_status_text(PUSH_OUT_OF_MEMORY));
-	} else {
-		x->ops->lines_set_identity(x->lines, x->identity);
-		if (x->has_parent)
-			x->ops->lines_set_parent(x->lines, &x->parent);
+		return;
 	}
+	x->brought_us = x->started_us;
+	x->ops->lines_set_identity(x->lines, x->identity);
+	if (x->has_parent)
+		x->ops->lines_set_parent(x->lines, &x->parent);
+	if (x->limiter && x->has_address)
+		x->ops->lines_set_address(x->lines, &x->address);
 }
 
 static void
@@ -399,6 +405,10 @@ push_exchange_body(struct push_exchange *x, const char *bytes, size_t size, bool
 	PUSH_ASSERT(x->state == PUSH_EXCHANGE_BODY);
 	if (!has_room(x, size))
 		return;
+	if (x->lines && exchange_has_idled(x)) {
+		push_exchange_break(x, 408, push_limit_text(PUSH_LIMIT_NDJSON_IDLE));
+		return;
+	}
 	x->in_call = true;
 	if (x->lines)
 		feed_lines(x, bytes, size, is_last);

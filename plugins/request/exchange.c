@@ -32,6 +32,7 @@ push_exchange_create(const struct push_broker_ops *ops, struct push_broker *brok
 	x->broker = broker;
 	x->wire = wire;
 	x->owner = owner;
+	x->limiter = broker ? ops->limiter(broker) : NULL;
 	x->state = PUSH_EXCHANGE_ANSWERED;
 	push_buf_init(&x->key, PUSH_IDEMPOTENCY_KEY_BYTES_MAX + 1);
 	push_buf_init(&x->body, 0); /* each body has a limit of its own */
@@ -70,7 +71,7 @@ exchange_answer(struct push_exchange *x, unsigned int status, const char *type, 
 	response.status = status;
 	response.content_type = type;
 	response.body = body;
-	response.retries |= status == 503;
+	response.retries |= status == 503 || status == 429;
 	if (status == 401 && !response.www_authenticate)
 		response.www_authenticate = "Bearer";
 	count(x, status);
@@ -128,10 +129,16 @@ push_exchange_begin(struct push_exchange *x, const struct push_request *request,
 	x->body_bytes = 0;
 	x->head = (struct push_response){.closes = closes || (x->broker && x->ops->is_draining(x->broker)),
 		.no_store = request->pages};
+	x->has_address = false;
+	if (x->limiter)
+		exchange_find_client(x, request);
 	x->in_call = true;
 	if (!check_origin(x, request, &error)) {
 		x->head.closes |= request->has_body;
 		exchange_refuse(x, 403, error.text);
+	} else if (request->is_over_limit && !request->wants_websocket) { /* that has an error of its own */
+		x->head.closes = true;
+		exchange_refuse(x, 429, push_limit_text(request->over_limit));
 	} else {
 		exchange_route(x, request);
 	}

@@ -47,6 +47,16 @@ struct push_wire {
 	 */
 	enum push_status (*subscribe)(
 		void *owner, const struct push_response *head, const struct push_opening *opening);
+	/*
+	 * Whose connection it is: its other end's address, or that which a PROXY header has named.  Returns
+	 * false where it is not known.  May be NULL.
+	 */
+	bool (*peer)(void *owner, struct push_address *ret);
+	/*
+	 * It is to become a stream of this client (NULL: not known): count it.  Returns false with the limit
+	 * that refuses it.  Called only where limits are set; may be NULL.
+	 */
+	bool (*claim)(void *owner, const struct push_address *client, enum push_limit *ret_limit);
 	/* Something was written, or the exchange takes more of the body, outside of a call to it. */
 	void (*turn)(void *owner);
 };

@@ -4,6 +4,8 @@
 #ifndef PUSH_REQUEST_EXCHANGE_PRIVATE_H
 #define PUSH_REQUEST_EXCHANGE_PRIVATE_H
 
+#include <stdio.h>
+
 #include "core/limits.h"
 #include "core/tokens.h"
 #include "request/exchange.h"
@@ -49,6 +51,10 @@ struct push_exchange {
 	const struct push_request *asking; /* while the authenticator is being called */
 	struct push_request *kept;         /* owned; while it has yet to answer */
 	bool awaits_continue;              /* the client waits for a word before it sends the body */
+	struct push_limiter *limiter;      /* of the broker; NULL: nothing is limited */
+	bool has_address;                  /* of the client: */
+	struct push_address address;
+	uint64_t brought_us; /* when the stream of lines has last brought one */
 	uint64_t started_us;
 	size_t body_bytes; /* that were published */
 	struct push_lines *lines;
@@ -61,6 +67,23 @@ exchange_answer(struct push_exchange *x, unsigned int status, const char *type, 
 /* exchange_refuse - `{"error":"text"}`. */
 void
 exchange_refuse(struct push_exchange *x, unsigned int status, const char *text);
+
+/* exchange_find_client - set x->address, the client's, if it can be known. */
+void
+exchange_find_client(struct push_exchange *x, const struct push_request *request);
+
+/* exchange_address_text - it as a text in `to`; without bytes: it is not known. */
+struct push_str
+exchange_address_text(const struct push_exchange *x, char to[PUSH_ADDRESS_TEXT_BYTES]);
+
+/* exchange_admit_stream - whether the limits let it become a stream.  Returns a status of HTTP with a line for the
+ * client, 0 if they do: then the connection counts for its client. */
+unsigned int
+exchange_admit_stream(struct push_exchange *x, const struct push_request *request, struct push_error *error);
+
+/* exchange_has_idled - whether a stream of lines is to end for having brought none for too long. */
+bool
+exchange_has_idled(struct push_exchange *x);
 
 /* exchange_on_answer - what the broker calls (push_answer_fn), with the exchange. */
 void

@@ -119,6 +119,7 @@ void
 exchange_identify(struct push_exchange *x, const struct push_request *request, enum push_right right,
 	exchange_then_fn then)
 {
+	char address[PUSH_ADDRESS_TEXT_BYTES];
 	struct push_credential credential;
 	struct push_asked asked;
 	struct push_buf text;
@@ -130,6 +131,7 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 	}
 	credential = push_credentials_read(request, x->ops->options(x->broker), &text);
 	asked = exchange_asked(request, right);
+	asked.address = exchange_address_text(x, address);
 	x->then = then;
 	x->asking = request;
 	x->ops->identify(x->broker, &credential, &asked, on_verdict, x);

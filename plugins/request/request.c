@@ -40,6 +40,7 @@ push_request_keep(const struct push_request *request)
 	if (!kept)
 		return NULL;
 	*kept = *request;
+	kept->x_forwarded_for.count = kept->forwarded.count = 0; /* the client's address has been found */
 	to = (char *)(kept + 1);
 #define X(member, name) kept->member = move(request->member, &to);
 	TEXTS(X)

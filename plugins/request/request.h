@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "broker/broker.h"
+#include "core/forwarded.h"
 #include "core/str.h"
 
 enum push_method {
@@ -55,6 +56,9 @@ struct push_request {
 	struct push_str cookie;   /* the first Cookie line */
 	struct push_str push_key; /* Push-Key */
 	struct push_str ws_token; /* of `push.token.TOKEN` among Sec-WebSocket-Protocol */
+	struct push_forwarded x_forwarded_for, forwarded;
+	bool is_over_limit; /* its connection is one too many, by this limit: the request is refused */
+	enum push_limit over_limit;
 	bool wants_websocket; /* Upgrade: websocket, named by Connection, in a request that can be upgraded */
 	bool has_body;        /* bytes follow that are no request */
 	bool has_length;      /* and their number is known: */

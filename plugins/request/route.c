@@ -156,7 +156,9 @@ open_granted(
 {
 	const struct push_opening opening = {.subscription = subscription, .identity = x->identity};
 	struct push_response head = x->head;
+	struct push_error error;
 	enum push_status status;
+	unsigned int refused;
 
 	head.status = 200;
 	head.content_type = "text/event-stream";
@@ -166,10 +168,18 @@ open_granted(
 		exchange_answer(x, head.status, head.content_type, (struct push_str){NULL, 0});
 		return;
 	}
-	head.closes = true; /* nothing follows it on its connection */
+	refused = exchange_admit_stream(x, request, &error);
+	if (refused) {
+		exchange_refuse(x, refused, error.text);
+		return;
+	}
+	head.closes = true;                   /* nothing follows it on its connection */
+	x->head.closes |= x->limiter != NULL; /* which is one client's from now on */
 	status = x->wire->subscribe(x->owner, &head, &opening);
 	if (status == PUSH_OK)
 		x->state = PUSH_EXCHANGE_STREAM;
+	else if (status == PUSH_LIMITED)
+		exchange_refuse(x, 429, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS));
 	else
 		exchange_refuse(x, 503, push_channels_join_error(status));
 }
@@ -278,9 +288,14 @@ open_socket(struct push_exchange *x, const struct push_request *request)
 {
 	struct push_response head = {.status = 101};
 	struct push_socket_opening socket;
+	char address[PUSH_ADDRESS_TEXT_BYTES];
 	enum push_status status;
 
 	push_socket_opening_read(&socket, request, x->ops, x->broker);
+	socket.asked.address = exchange_address_text(x, address);
+	if (!socket.subscription.refusal.text[0])
+		socket.subscription.is_put_off =
+			exchange_admit_stream(x, request, &socket.subscription.refusal) == 503;
 	status = x->wire->subscribe(x->owner, &head, &socket.opening);
 	push_socket_opening_fini(&socket);
 	x->state = PUSH_EXCHANGE_STREAM;

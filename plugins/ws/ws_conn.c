@@ -1,5 +1,6 @@
 /* ws_conn.c - see ws_conn.h. */
 #include "lwsio/claim.h"
+#include "lwsio/client.h"
 #include "lwsio/find_broker.h"
 #include "lwsio/head.h"
 #include "lwsio/request.h"
@@ -47,6 +48,33 @@ ws_conn_admit(struct lws *wsi)
 	return !push_claim(wsi, link, PUSH_PLACE_SOCKETS, "");
 }
 
+/* Whether the limits of addresses let it in.  Returns false where it has been told that they do not. */
+static bool
+claim(struct push_connection *connection, const struct push_broker_link *link,
+	const struct push_request *request)
+{
+	const struct push_broker_ops *ops = link->ops;
+	const struct push_limiter *limiter = ops->limiter(link->broker);
+	struct push_address client;
+	enum push_limit limit;
+	bool is_known;
+
+	if (!limiter)
+		return true;
+	is_known = push_lws_client_peer(connection->wsi, link, &client);
+	if (is_known)
+		client = push_forwarded_client(push_limiter_trusted(limiter), &client,
+			&request->x_forwarded_for, &request->forwarded);
+	if (push_lws_client_claim(
+		    connection->wsi, link, is_known ? &client : NULL, &connection->entered, &limit))
+		return true;
+	if (limit == PUSH_LIMIT_RESERVED_DESCRIPTORS)
+		ops->subscriber_put_off(connection->subscriber, push_limit_text(limit));
+	else
+		ops->subscriber_refuse(connection->subscriber, push_limit_text(limit));
+	return false;
+}
+
 /* Subscribes the client and starts it, or says why not and closes it. */
 static void
 subscribe(struct push_connection *connection, const struct push_request *request)
@@ -76,7 +104,7 @@ ws_conn_open(struct lws *wsi)
 		return NULL;
 	if (push_lws_head_read(&head, wsi, PUSH_PLACE_SOCKETS, "", &error))
 		link->ops->subscriber_refuse(connection->subscriber, error.text);
-	else
+	else if (claim(connection, link, &head.request))
 		subscribe(connection, &head.request);
 	return connection;
 }

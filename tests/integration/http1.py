@@ -47,8 +47,10 @@ class Chunks:
 
 
 class Connection:
-    def __init__(self, port, host="127.0.0.1", timeout=15, wrap=None):
-        self.socket = socket.create_connection((host, port), timeout)
+    def __init__(self, port, host="127.0.0.1", timeout=15, wrap=None, source=None, first=b""):
+        """source: the address to come from, such as 127.0.0.2.  first: bytes in front of everything."""
+        self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
+        self.socket.sendall(first)
         if wrap:
             self.socket = wrap(self.socket)
         self.buffer, self.chunks = b"", None

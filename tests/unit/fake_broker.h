@@ -28,6 +28,7 @@ struct fake_broker {
 	void *verdict_context;
 	push_answer_fn answer; /* NULL: nobody waits for one */
 	void *context;
+	struct push_limiter *limiter;
 	struct push_lines *lines; /* that are there */
 	struct push_buf log;
 	unsigned int answers, turns, subscribers, counted_status;
@@ -265,11 +266,26 @@ fake_lines_set_identity(struct push_lines *lines, const struct push_identity *id
 	(void)lines;
 }
 
+static struct push_limiter *
+fake_limiter(const struct push_broker *broker)
+{
+	return ((const struct fake_broker *)(const void *)broker)->limiter;
+}
+
+static void
+fake_lines_set_address(struct push_lines *lines, const struct push_address *address)
+{
+	(void)lines;
+	(void)address;
+}
+
 static const struct push_broker_ops fake_ops = {
 	.is_guarded = fake_is_guarded,
 	.identify = fake_identify,
 	.count_auth_refused = fake_count_auth_refused,
 	.lines_set_identity = fake_lines_set_identity,
+	.limiter = fake_limiter,
+	.lines_set_address = fake_lines_set_address,
 	.options = fake_options,
 	.now_us = fake_now_us,
 	.count_publish = fake_count_publish,

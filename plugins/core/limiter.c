@@ -1,0 +1,394 @@
+/* limiter.c - see limiter.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "limiter.h"
+#include "push_assert.h"
+#include "quota.h"
+
+/* Kinds of keys. */
+enum {
+	KEY_ADDRESS,
+	KEY_USER,
+	KEY_PUBLISH_KEY,
+	KEY_PUBLISH_USER,
+	KEY_PUBLISH_ADDRESS,
+	KEY_CLIENT,
+	KIND_COUNT
+};
+
+/* Each limit by rate has a bucket of its own: this much further on. */
+enum { BUCKET_FIRST, BUCKET_SECOND };
+
+/* Of a descriptor that is open. */
+struct record {
+	struct push_address address;
+	uint32_t serial; /* 0: not open */
+	bool is_counted;
+};
+
+struct push_limiter {
+	const struct push_options *options;
+	struct push_stats *stats;
+	struct push_networks trusted;
+	struct push_quotas *quotas;
+	struct record *records; /* by descriptor */
+	size_t record_count;
+	uint32_t last_serial;
+	void (*say)(void *context, const char *line);
+	void *context;
+};
+
+static const char *const labels[] = {
+#define X(name, label, text) label,
+	PUSH_LIMIT_MAP(X)
+#undef X
+};
+
+const char *
+push_limit_text(enum push_limit limit)
+{
+	static const char *const texts[] = {
+#define X(name, label, text) text,
+		PUSH_LIMIT_MAP(X)
+#undef X
+	};
+
+	PUSH_ASSERT(limit < PUSH_LIMIT_COUNT);
+	return texts[limit];
+}
+
+static bool
+is_wanted(const struct push_options *o)
+{
+	return o->trusted_proxies[0] || o->auth_hook_url[0] /* is told addresses */ ||
+	       o->limit_address_connections || o->limit_address_connects || o->limit_user_connections ||
+	       o->limit_client_messages || o->limit_client_subscribes || o->limit_publish_messages ||
+	       o->limit_publish_bytes || o->limit_ndjson_idle_us || o->limit_reserved_descriptors;
+}
+
+struct push_limiter *
+push_limiter_create(const struct push_options *options, struct push_stats *stats, uint64_t seed,
+	void (*say)(void *context, const char *line), void *context, enum push_status *ret_status)
+{
+	struct push_limiter *limiter;
+	struct push_error error;
+
+	*ret_status = PUSH_OK;
+	if (!is_wanted(options))
+		return NULL;
+	*ret_status = PUSH_OUT_OF_MEMORY;
+	limiter = calloc(1, sizeof(*limiter));
+	if (!limiter)
+		return NULL;
+	limiter->quotas = push_quotas_create(PUSH_LIMIT_KEYS_MAX, seed);
+	if (!limiter->quotas) {
+		free(limiter);
+		return NULL;
+	}
+	limiter->options = options;
+	limiter->stats = stats;
+	limiter->say = say;
+	limiter->context = context;
+	*ret_status = push_networks_parse(
+		&limiter->trusted, "push.trusted.proxies", options->trusted_proxies, &error);
+	PUSH_ASSERT(*ret_status == PUSH_OK);
+	return limiter;
+}
+
+void
+push_limiter_destroy(struct push_limiter *limiter)
+{
+	if (!limiter)
+		return;
+	push_quotas_destroy(limiter->quotas);
+	free(limiter->records);
+	free(limiter);
+}
+
+bool
+push_limiter_trusts(const struct push_limiter *limiter, const struct push_address *peer)
+{
+	return push_networks_have(&limiter->trusted, peer);
+}
+
+const struct push_networks *
+push_limiter_trusted(const struct push_limiter *limiter)
+{
+	return &limiter->trusted;
+}
+
+bool
+push_limiter_refuse(struct push_limiter *limiter, enum push_limit limit)
+{
+	bool is_dry = limiter->options->limit_dry_run;
+	char line[PUSH_REPLY_BYTES_MAX];
+
+	if (is_dry)
+		limiter->stats->limits_dry[limit]++;
+	else
+		limiter->stats->limited[limit]++;
+	snprintf(line, sizeof(line), "%s: push.limit.%s", is_dry ? "would be refused" : "refused",
+		labels[limit]);
+	if (limiter->say)
+		limiter->say(limiter->context, line);
+	return is_dry;
+}
+
+static bool
+refuse(struct push_limiter *limiter, enum push_limit limit, enum push_limit *ret_limit)
+{
+	*ret_limit = limit;
+	return push_limiter_refuse(limiter, limit);
+}
+
+static struct push_quota_key
+key_of(const struct push_limiter *limiter, unsigned int kind, unsigned int bucket, const void *bytes,
+	size_t size)
+{
+	return push_quota_key_make(limiter->quotas, kind + bucket * KIND_COUNT, bytes, size);
+}
+
+static struct push_quota_key
+address_key(const struct push_limiter *limiter, unsigned int kind, unsigned int bucket,
+	const struct push_address *address)
+{
+	struct push_address client = push_address_of_client(address);
+
+	return key_of(limiter, kind, bucket, client.bytes, sizeof(client.bytes));
+}
+
+/* Takes from a bucket; without a limit it has all. */
+static bool
+take(struct push_limiter *limiter, const struct push_quota_key *key, uint64_t amount, uint64_t per_second,
+	uint64_t now_us)
+{
+	return !per_second || !push_quotas_take(limiter->quotas, key, amount, per_second, now_us);
+}
+
+/* One more, whatever there are, if it is not to be refused. */
+static bool
+enter(struct push_limiter *limiter, const struct push_quota_key *key, uint64_t max, enum push_limit limit,
+	enum push_limit *ret_limit)
+{
+	if (!max || push_quotas_enter(limiter->quotas, key, max))
+		return true;
+	if (!refuse(limiter, limit, ret_limit))
+		return false;
+	(void)push_quotas_enter(limiter->quotas, key, UINT64_MAX);
+	return true;
+}
+
+bool
+push_limiter_enter(struct push_limiter *limiter, const struct push_address *client, uint64_t now_us,
+	enum push_limit *ret_limit)
+{
+	const struct push_options *o = limiter->options;
+	struct push_quota_key key = address_key(limiter, KEY_ADDRESS, BUCKET_FIRST, client);
+
+	if (push_limiter_trusts(limiter, client))
+		return true;
+	if (!take(limiter, &key, 1, o->limit_address_connects, now_us) &&
+		!refuse(limiter, PUSH_LIMIT_ADDRESS_CONNECTS, ret_limit))
+		return false;
+	return enter(limiter, &key, o->limit_address_connections, PUSH_LIMIT_ADDRESS_CONNECTIONS, ret_limit);
+}
+
+void
+push_limiter_leave(struct push_limiter *limiter, const struct push_address *client)
+{
+	struct push_quota_key key = address_key(limiter, KEY_ADDRESS, BUCKET_FIRST, client);
+
+	if (limiter->options->limit_address_connections)
+		push_quotas_leave(limiter->quotas, &key);
+}
+
+/* --- connections by descriptor --- */
+
+static struct record *
+find(const struct push_limiter *limiter, int fd)
+{
+	struct record *record;
+
+	if (fd < 0 || (size_t)fd >= limiter->record_count)
+		return NULL;
+	record = &limiter->records[fd];
+	return record->serial ? record : NULL;
+}
+
+/* NULL: memory is out, and the connection is not counted. */
+static struct record *
+place_of(struct push_limiter *limiter, int fd)
+{
+	size_t count = limiter->record_count ? limiter->record_count : 64;
+	struct record *records;
+
+	PUSH_ASSERT(fd >= 0);
+	if ((size_t)fd < limiter->record_count)
+		return &limiter->records[fd];
+	while (count <= (size_t)fd)
+		count *= 2;
+	records = realloc(limiter->records, count * sizeof(*records));
+	if (!records)
+		return NULL;
+	memset(records + limiter->record_count, 0, (count - limiter->record_count) * sizeof(*records));
+	limiter->records = records;
+	limiter->record_count = count;
+	return &records[fd];
+}
+
+void
+push_limiter_close(struct push_limiter *limiter, int fd)
+{
+	struct record *record = find(limiter, fd);
+
+	if (!record)
+		return;
+	if (record->is_counted)
+		push_limiter_leave(limiter, &record->address);
+	record->serial = 0;
+}
+
+bool
+push_limiter_open(struct push_limiter *limiter, int fd, const struct push_address *peer, uint64_t now_us,
+	enum push_limit *ret_limit)
+{
+	struct record *record;
+
+	push_limiter_close(limiter, fd); /* of a connection that ended without a word */
+	record = place_of(limiter, fd);
+	if (!record)
+		return true;
+	if (!++limiter->last_serial)
+		limiter->last_serial = 1;
+	*record = (struct record){.address = *peer, .serial = limiter->last_serial};
+	if (push_limiter_trusts(limiter, peer))
+		return true;
+	record->is_counted = push_limiter_enter(limiter, peer, now_us, ret_limit);
+	return record->is_counted;
+}
+
+bool
+push_limiter_claim(struct push_limiter *limiter, int fd, const struct push_address *client, uint64_t now_us,
+	enum push_limit *ret_limit)
+{
+	struct record *record = find(limiter, fd);
+
+	if (!record || record->is_counted)
+		return true;
+	if (!push_limiter_enter(limiter, client, now_us, ret_limit))
+		return false;
+	record->address = *client;
+	record->is_counted = true;
+	return true;
+}
+
+bool
+push_limiter_identify(struct push_limiter *limiter, int fd, const struct push_address *client,
+	uint64_t now_us, enum push_limit *ret_limit)
+{
+	struct record *record = find(limiter, fd);
+
+	if (record && !record->is_counted)
+		record->address = *client;
+	return push_limiter_claim(limiter, fd, client, now_us, ret_limit);
+}
+
+bool
+push_limiter_address(const struct push_limiter *limiter, int fd, struct push_address *ret)
+{
+	const struct record *record = find(limiter, fd);
+
+	if (record)
+		*ret = record->address;
+	return record != NULL;
+}
+
+uint32_t
+push_limiter_serial(const struct push_limiter *limiter, int fd)
+{
+	const struct record *record = find(limiter, fd);
+
+	return record ? record->serial : 0;
+}
+
+/* --- users, and rates --- */
+
+bool
+push_limiter_enter_user(struct push_limiter *limiter, struct push_str user, enum push_limit *ret_limit)
+{
+	struct push_quota_key key;
+
+	if (!user.size)
+		return true;
+	key = key_of(limiter, KEY_USER, BUCKET_FIRST, user.bytes, user.size);
+	return enter(limiter, &key, limiter->options->limit_user_connections, PUSH_LIMIT_USER_CONNECTIONS,
+		ret_limit);
+}
+
+void
+push_limiter_leave_user(struct push_limiter *limiter, struct push_str user)
+{
+	struct push_quota_key key;
+
+	if (!user.size || !limiter->options->limit_user_connections)
+		return;
+	key = key_of(limiter, KEY_USER, BUCKET_FIRST, user.bytes, user.size);
+	push_quotas_leave(limiter->quotas, &key);
+}
+
+/* Returns false if it is nobody's. */
+static bool
+sender_key(const struct push_limiter *limiter, const struct push_sender *sender, unsigned int bucket,
+	struct push_quota_key *ret)
+{
+	if (sender->key.size)
+		*ret = key_of(limiter, KEY_PUBLISH_KEY, bucket, sender->key.bytes, sender->key.size);
+	else if (sender->user.size)
+		*ret = key_of(limiter, KEY_PUBLISH_USER, bucket, sender->user.bytes, sender->user.size);
+	else if (sender->has_address && !push_limiter_trusts(limiter, &sender->address))
+		*ret = address_key(limiter, KEY_PUBLISH_ADDRESS, bucket, &sender->address);
+	else
+		return false;
+	return true;
+}
+
+bool
+push_limiter_publish(struct push_limiter *limiter, const struct push_sender *sender, size_t bytes,
+	uint64_t now_us, enum push_limit *ret_limit)
+{
+	const struct push_options *o = limiter->options;
+	struct push_quota_key key;
+
+	if (!o->limit_publish_messages && !o->limit_publish_bytes)
+		return true;
+	if (!sender_key(limiter, sender, BUCKET_FIRST, &key))
+		return true;
+	if (!take(limiter, &key, 1, o->limit_publish_messages, now_us) &&
+		!refuse(limiter, PUSH_LIMIT_PUBLISH_MESSAGES, ret_limit))
+		return false;
+	(void)sender_key(limiter, sender, BUCKET_SECOND, &key);
+	return take(limiter, &key, bytes, o->limit_publish_bytes, now_us) ||
+	       refuse(limiter, PUSH_LIMIT_PUBLISH_BYTES, ret_limit);
+}
+
+bool
+push_limiter_message(
+	struct push_limiter *limiter, const void *client, uint64_t now_us, enum push_limit *ret_limit)
+{
+	struct push_quota_key key = key_of(limiter, KEY_CLIENT, BUCKET_FIRST, &client, sizeof(client));
+
+	return take(limiter, &key, 1, limiter->options->limit_client_messages, now_us) ||
+	       refuse(limiter, PUSH_LIMIT_CLIENT_MESSAGES, ret_limit);
+}
+
+bool
+push_limiter_subscribe(
+	struct push_limiter *limiter, const void *client, uint64_t now_us, enum push_limit *ret_limit)
+{
+	struct push_quota_key key = key_of(limiter, KEY_CLIENT, BUCKET_SECOND, &client, sizeof(client));
+
+	return take(limiter, &key, 1, limiter->options->limit_client_subscribes, now_us) ||
+	       refuse(limiter, PUSH_LIMIT_CLIENT_SUBSCRIBES, ret_limit);
+}

@@ -1,0 +1,364 @@
+/* test_admission.c - what each limit lets in, what it refuses, and that a dry run refuses nothing. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "core/limiter.h"
+#include "failing_alloc.h"
+
+#define SECOND 1000000ull
+#define NOW    (1000 * SECOND)
+
+static struct push_options options;
+static struct push_stats stats;
+static unsigned int lines;
+static char last_line[128];
+
+static void
+say(void *context, const char *line)
+{
+	(void)context;
+	lines++;
+	snprintf(last_line, sizeof(last_line), "%s", line);
+}
+
+static struct push_limiter *
+create(const char *const *settings)
+{
+	enum push_status status;
+	struct push_error error;
+
+	push_options_init(&options);
+	memset(&stats, 0, sizeof(stats));
+	lines = 0;
+	for (; settings && *settings; settings += 2)
+		assert_int_equal(push_options_set(&options, settings[0], settings[1], &error), PUSH_OK);
+	assert_int_equal(push_options_check(&options, &error), PUSH_OK);
+	return push_limiter_create(&options, &stats, 7, say, NULL, &status);
+}
+
+#define CREATE(...) create((const char *const[]){__VA_ARGS__, NULL})
+
+static struct push_address
+address_of(const char *text)
+{
+	struct push_address address;
+
+	assert_true(push_address_parse(&address, (struct push_str){text, strlen(text)}));
+	return address;
+}
+
+static struct push_str
+str(const char *text)
+{
+	return (struct push_str){text, strlen(text)};
+}
+
+static void
+without_a_limit_there_is_nothing(void **state)
+{
+	(void)state;
+	assert_null(create(NULL));
+	assert_null(CREATE("push.limit.dry.run", "on")); /* of what? */
+}
+
+static void
+an_address_has_so_many_connections(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.address.connections", "2");
+	struct push_address a = address_of("192.0.2.1"), b = address_of("192.0.2.2"), seen;
+	enum push_limit limit = PUSH_LIMIT_COUNT;
+
+	(void)state;
+	assert_true(push_limiter_open(limiter, 10, &a, NOW, &limit));
+	assert_true(push_limiter_open(limiter, 11, &a, NOW, &limit));
+	assert_false(push_limiter_open(limiter, 12, &a, NOW, &limit));
+	assert_int_equal(limit, PUSH_LIMIT_ADDRESS_CONNECTIONS);
+	assert_true(push_limiter_address(limiter, 12, &seen));
+	assert_true(push_address_equals(&seen, &a));
+	assert_true(push_limiter_open(limiter, 13, &b, NOW, &limit));
+	push_limiter_close(limiter, 12); /* was not counted */
+	assert_false(push_limiter_open(limiter, 12, &a, NOW, &limit));
+	push_limiter_close(limiter, 10);
+	push_limiter_close(limiter, 10);
+	assert_false(push_limiter_address(limiter, 10, &seen));
+	assert_true(push_limiter_open(limiter, 14, &a, NOW, &limit));
+	assert_false(push_limiter_open(limiter, 15, &a, NOW, &limit));
+	/* the kernel gives a number out again of which nobody has said that it was closed */
+	assert_true(push_limiter_open(limiter, 11, &a, NOW, &limit));
+	assert_int_equal(stats.limited[PUSH_LIMIT_ADDRESS_CONNECTIONS], 3);
+	assert_int_equal(lines, 3);
+	assert_string_equal(last_line, "refused: push.limit.address.connections");
+	push_limiter_destroy(limiter);
+}
+
+static void
+addresses_of_ipv6_are_one_by_their_64_bits(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.address.connections", "1");
+	struct push_address a = address_of("2001:db8::1"), b = address_of("2001:db8::ffff:2"),
+			    c = address_of("2001:db8:0:1::1");
+	enum push_limit limit;
+
+	(void)state;
+	assert_true(push_limiter_open(limiter, 1, &a, NOW, &limit));
+	assert_false(push_limiter_open(limiter, 2, &b, NOW, &limit));
+	assert_true(push_limiter_open(limiter, 3, &c, NOW, &limit));
+	push_limiter_destroy(limiter);
+}
+
+static void
+an_address_connects_so_often_in_a_second(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.address.connects", "3");
+	struct push_address a = address_of("192.0.2.1"), b = address_of("192.0.2.2");
+	enum push_limit limit = PUSH_LIMIT_COUNT;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_true(push_limiter_open(limiter, i, &a, NOW, &limit));
+		push_limiter_close(limiter, i);
+	}
+	assert_false(push_limiter_open(limiter, 3, &a, NOW, &limit));
+	assert_int_equal(limit, PUSH_LIMIT_ADDRESS_CONNECTS);
+	assert_true(push_limiter_open(limiter, 4, &b, NOW, &limit));
+	assert_true(push_limiter_open(limiter, 5, &a, NOW + SECOND / 2, &limit));
+	push_limiter_destroy(limiter);
+}
+
+static void
+the_clients_of_trusted_proxies_are_counted_and_not_the_proxies(void **state)
+{
+	struct push_limiter *limiter =
+		CREATE("push.limit.address.connections", "1", "push.trusted.proxies", "10.0.0.0/8");
+	struct push_address proxy = address_of("10.0.0.1"), a = address_of("192.0.2.1"),
+			    b = address_of("192.0.2.2"), seen;
+	enum push_limit limit;
+
+	(void)state;
+	assert_true(push_limiter_trusts(limiter, &proxy));
+	assert_false(push_limiter_trusts(limiter, &a));
+	for (int fd = 0; fd < 4; fd++)
+		assert_true(push_limiter_open(limiter, fd, &proxy, NOW, &limit));
+	assert_true(push_limiter_claim(limiter, 0, &a, NOW, &limit));
+	assert_true(push_limiter_identify(limiter, 0, &b, NOW, &limit)); /* it is a's for good */
+	assert_true(push_limiter_address(limiter, 0, &seen));
+	assert_true(push_address_equals(&seen, &a));
+	assert_false(push_limiter_claim(limiter, 1, &a, NOW, &limit));
+	assert_true(push_limiter_address(limiter, 1, &seen));
+	assert_true(push_address_equals(&seen, &proxy)); /* which may bring others by it */
+	assert_false(push_limiter_identify(limiter, 1, &a, NOW, &limit));
+	assert_true(push_limiter_address(limiter, 1, &seen));
+	assert_true(push_address_equals(&seen, &a));
+	/* proxies are not limited themselves: their probes, their metrics */
+	for (int fd = 20; fd < 25; fd++) {
+		assert_true(push_limiter_open(limiter, fd, &proxy, NOW, &limit));
+		assert_true(push_limiter_claim(limiter, fd, &proxy, NOW, &limit));
+	}
+	assert_true(push_limiter_identify(limiter, 2, &b, NOW, &limit));
+	push_limiter_close(limiter, 0);
+	assert_true(push_limiter_identify(limiter, 3, &a, NOW, &limit));
+	/* streams of one connection */
+	assert_false(push_limiter_enter(limiter, &a, NOW, &limit));
+	push_limiter_close(limiter, 3);
+	assert_true(push_limiter_enter(limiter, &a, NOW, &limit));
+	push_limiter_leave(limiter, &a);
+	assert_true(push_limiter_enter(limiter, &a, NOW, &limit));
+	assert_true(push_limiter_identify(limiter, 99, &a, NOW, &limit)); /* not open here */
+	push_limiter_destroy(limiter);
+}
+
+static void
+a_user_has_so_many_subscribers(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.user.connections", "2");
+	enum push_limit limit = PUSH_LIMIT_COUNT;
+
+	(void)state;
+	assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
+	assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
+	assert_false(push_limiter_enter_user(limiter, str("ann"), &limit));
+	assert_int_equal(limit, PUSH_LIMIT_USER_CONNECTIONS);
+	assert_true(push_limiter_enter_user(limiter, str("bob"), &limit));
+	for (int i = 0; i < 5; i++)
+		assert_true(push_limiter_enter_user(limiter, str(""), &limit));
+	push_limiter_leave_user(limiter, str(""));
+	push_limiter_leave_user(limiter, str("ann"));
+	assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
+	push_limiter_destroy(limiter);
+}
+
+static void
+publishes_are_limited_by_key_or_user_or_address(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.publish.messages", "2");
+	struct push_sender key = {.key = str("k"), .user = str("ann")}, ann = {.user = str("ann")},
+			   nobody = {0}, home = {.has_address = true, .address = address_of("192.0.2.1")};
+	const struct push_sender *senders[] = {&key, &ann, &home};
+	enum push_limit limit = PUSH_LIMIT_COUNT;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(senders); i++) {
+		assert_true(push_limiter_publish(limiter, senders[i], 1, NOW, &limit));
+		assert_true(push_limiter_publish(limiter, senders[i], 1, NOW, &limit));
+		assert_false(push_limiter_publish(limiter, senders[i], 1, NOW, &limit));
+		assert_int_equal(limit, PUSH_LIMIT_PUBLISH_MESSAGES);
+	}
+	ann.has_address = true; /* wherever she is */
+	ann.address = address_of("192.0.2.99");
+	assert_false(push_limiter_publish(limiter, &ann, 1, NOW, &limit));
+	for (int i = 0; i < 5; i++)
+		assert_true(push_limiter_publish(limiter, &nobody, 1, NOW, &limit));
+	assert_true(push_limiter_publish(limiter, &ann, 1, NOW + SECOND, &limit));
+	push_limiter_destroy(limiter);
+}
+
+static void
+bytes_are_limited_beside_messages(void **state)
+{
+	struct push_limiter *limiter =
+		CREATE("push.limit.publish.bytes", "1kb", "push.limit.publish.messages", "100");
+	struct push_sender ann = {.user = str("ann")};
+	enum push_limit limit = PUSH_LIMIT_COUNT;
+
+	(void)state;
+	assert_true(push_limiter_publish(limiter, &ann, 1024, NOW, &limit));
+	assert_false(push_limiter_publish(limiter, &ann, 1, NOW, &limit));
+	assert_int_equal(limit, PUSH_LIMIT_PUBLISH_BYTES);
+	assert_true(push_limiter_publish(limiter, &ann, 512, NOW + SECOND / 2, &limit));
+	push_limiter_destroy(limiter);
+}
+
+static void
+a_client_sends_and_subscribes_so_much(void **state)
+{
+	struct push_limiter *limiter =
+		CREATE("push.limit.client.messages", "2", "push.limit.client.subscribes", "1");
+	enum push_limit limit = PUSH_LIMIT_COUNT;
+	int a, b;
+
+	(void)state;
+	assert_true(push_limiter_message(limiter, &a, NOW, &limit));
+	assert_true(push_limiter_message(limiter, &a, NOW, &limit));
+	assert_false(push_limiter_message(limiter, &a, NOW, &limit));
+	assert_int_equal(limit, PUSH_LIMIT_CLIENT_MESSAGES);
+	assert_true(push_limiter_message(limiter, &b, NOW, &limit));
+	assert_true(push_limiter_subscribe(limiter, &a, NOW, &limit));
+	assert_false(push_limiter_subscribe(limiter, &a, NOW, &limit));
+	assert_int_equal(limit, PUSH_LIMIT_CLIENT_SUBSCRIBES);
+	push_limiter_destroy(limiter);
+}
+
+static void
+a_dry_run_refuses_nothing_and_counts_it(void **state)
+{
+	struct push_limiter *limiter =
+		CREATE("push.limit.address.connections", "1", "push.limit.address.connects", "2",
+			"push.limit.user.connections", "1", "push.limit.publish.messages", "1",
+			"push.limit.client.messages", "1", "push.limit.dry.run", "on");
+	struct push_address a = address_of("192.0.2.1");
+	struct push_sender ann = {.user = str("ann")};
+	enum push_limit limit;
+	int client;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_true(push_limiter_open(limiter, i, &a, NOW, &limit));
+		assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
+		assert_true(push_limiter_publish(limiter, &ann, 1, NOW, &limit));
+		assert_true(push_limiter_message(limiter, &client, NOW, &limit));
+	}
+	assert_true(push_limiter_refuse(limiter, PUSH_LIMIT_NDJSON_IDLE));
+	assert_int_equal(stats.limits_dry[PUSH_LIMIT_ADDRESS_CONNECTIONS], 2);
+	assert_int_equal(stats.limits_dry[PUSH_LIMIT_ADDRESS_CONNECTS], 1);
+	assert_int_equal(stats.limits_dry[PUSH_LIMIT_USER_CONNECTIONS], 2);
+	assert_int_equal(stats.limits_dry[PUSH_LIMIT_PUBLISH_MESSAGES], 2);
+	assert_int_equal(stats.limits_dry[PUSH_LIMIT_CLIENT_MESSAGES], 2);
+	assert_int_equal(stats.limits_dry[PUSH_LIMIT_NDJSON_IDLE], 1);
+	for (int i = 0; i < PUSH_LIMIT_COUNT; i++)
+		assert_int_equal(stats.limited[i], 0);
+	assert_string_equal(last_line, "would be refused: push.limit.ndjson.idle");
+	/* those that were let in are counted as the others are */
+	push_limiter_close(limiter, 0);
+	push_limiter_close(limiter, 1);
+	assert_true(push_limiter_open(limiter, 0, &a, NOW + 10 * SECOND, &limit));
+	assert_int_equal(stats.limits_dry[PUSH_LIMIT_ADDRESS_CONNECTIONS], 3);
+	push_limiter_destroy(limiter);
+}
+
+static void
+texts_name_the_limit(void **state)
+{
+	(void)state;
+	assert_string_equal(push_limit_text(PUSH_LIMIT_ADDRESS_CONNECTIONS),
+		"too many connections from one address (push.limit.address.connections)");
+	for (int i = 0; i < PUSH_LIMIT_COUNT; i++)
+		assert_non_null(strstr(push_limit_text((enum push_limit)i), "(push.limit."));
+}
+
+static void
+without_memory_nobody_is_counted(void **state)
+{
+	struct push_limiter *limiter;
+	struct push_address a = address_of("192.0.2.1");
+	enum push_status status;
+	enum push_limit limit;
+
+	(void)state;
+	limiter = CREATE("push.limit.address.connections", "1");
+	allocations_left = 0;
+	assert_true(push_limiter_open(limiter, 1, &a, NOW, &limit));
+	assert_true(push_limiter_open(limiter, 100000, &a, NOW, &limit));
+	push_limiter_close(limiter, 1);
+	push_limiter_destroy(limiter);
+	for (long i = 0; i < 4; i++) {
+		allocations_left = i;
+		assert_null(push_limiter_create(&options, &stats, 7, say, NULL, &status));
+		assert_int_equal(status, PUSH_OUT_OF_MEMORY);
+	}
+	allocations_left = -1;
+}
+
+static void
+addresses_are_found_by_whatever_descriptor(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.address.connections", "1");
+	struct push_address seen, a = address_of("192.0.2.1"), b = address_of("192.0.2.2");
+	enum push_limit limit;
+	uint32_t serial;
+
+	(void)state;
+	assert_false(push_limiter_address(limiter, -1, &seen));
+	assert_int_equal(push_limiter_serial(limiter, 5), 0);
+	assert_true(push_limiter_open(limiter, 70000, &a, NOW, &limit));
+	serial = push_limiter_serial(limiter, 70000);
+	assert_int_not_equal(serial, 0);
+	assert_true(push_limiter_open(limiter, 0, &b, NOW, &limit));
+	assert_true(push_limiter_address(limiter, 70000, &seen));
+	assert_true(push_address_equals(&seen, &a));
+	assert_true(push_limiter_open(limiter, 70000, &a, NOW, &limit));
+	assert_int_not_equal(push_limiter_serial(limiter, 70000), serial);
+	push_limiter_destroy(limiter);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_a_limit_there_is_nothing),
+		cmocka_unit_test(an_address_has_so_many_connections),
+		cmocka_unit_test(addresses_of_ipv6_are_one_by_their_64_bits),
+		cmocka_unit_test(an_address_connects_so_often_in_a_second),
+		cmocka_unit_test(the_clients_of_trusted_proxies_are_counted_and_not_the_proxies),
+		cmocka_unit_test(a_user_has_so_many_subscribers),
+		cmocka_unit_test(publishes_are_limited_by_key_or_user_or_address),
+		cmocka_unit_test(bytes_are_limited_beside_messages),
+		cmocka_unit_test(a_client_sends_and_subscribes_so_much),
+		cmocka_unit_test(a_dry_run_refuses_nothing_and_counts_it),
+		cmocka_unit_test(texts_name_the_limit),
+		cmocka_unit_test(without_memory_nobody_is_counted),
+		cmocka_unit_test(addresses_are_found_by_whatever_descriptor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
