@@ -93,19 +93,17 @@ look_at_peer(const struct door *door, int fd, const union peer *peer, struct dir
 }
 
 /*
- * The answer to whatever the client asks for, at once: four system calls, and nothing is kept.  What has come of
+ * The answer to whatever the client asks for, at once: three system calls, and nothing is kept.  What has come of
  * its request is taken first, or the close would be a reset, and the answer lost.  Who speaks TLS gets none.
  */
 static void
-turn_away(int fd, enum push_limit limit)
+turn_away(struct push_direct *direct, int fd, enum push_limit limit)
 {
-	char bytes[PUSH_REPLY_BYTES_MAX], first = 0;
 	const char *text = push_limit_text(limit);
-	ssize_t size = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+	char bytes[PUSH_REPLY_BYTES_MAX];
+	ssize_t size = recv(fd, direct->scratch, PUSH_READ_BYTES, MSG_DONTWAIT);
 
-	if (size > 0)
-		(void)recv(fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
-	if (first != PUSH_TLS_HANDSHAKE) {
+	if (size <= 0 || *direct->scratch != PUSH_TLS_HANDSHAKE) {
 		int length = snprintf(bytes, sizeof(bytes),
 			"HTTP/1.1 429 Too Many Requests\r\nretry-after: %d\r\ncontent-type: "
 			"application/json\r\n"
@@ -117,7 +115,8 @@ turn_away(int fd, enum push_limit limit)
 	close(fd);
 }
 
-static void
+/* Returns how much of a batch that has taken. */
+static int
 serve(const struct door *door, int fd, const union peer *peer)
 {
 	struct push_direct *direct = door->direct;
@@ -127,12 +126,14 @@ serve(const struct door *door, int fd, const union peer *peer)
 	if (arrival.is_over_limit &&
 		(door->kind != PUSH_DIRECT_DOOR_CLIENTS || direct->refusal_count >= PUSH_REFUSALS_MAX)) {
 		direct_forget(direct, fd);
-		turn_away(fd, arrival.limit);
-	} else if (door->kind == PUSH_DIRECT_DOOR_CLIENTS) {
-		direct_request_open(direct, fd, door->port, &arrival);
-	} else {
-		direct_hand_over(direct, fd, door->port);
+		turn_away(direct, fd, arrival.limit);
+		return PUSH_ACCEPT_REFUSED;
 	}
+	if (door->kind == PUSH_DIRECT_DOOR_CLIENTS)
+		direct_request_open(direct, fd, door->port, &arrival);
+	else
+		direct_hand_over(direct, fd, door->port);
+	return 1;
 }
 
 static void
@@ -144,12 +145,14 @@ accept_batch(struct door *door, int max)
 		rest(door);
 		return;
 	}
-	for (int i = 0; i < max; i++) {
+	for (int done = 0; done < max;) {
 		union peer peer;
 		int fd = accept_one(door, &peer);
 
-		if (fd < 0 && is_passing(errno))
+		if (fd < 0 && is_passing(errno)) {
+			done++;
 			continue;
+		}
 		if (fd < 0) {
 			if (errno != EAGAIN && errno != EWOULDBLOCK)
 				rest(door);
@@ -160,7 +163,7 @@ accept_batch(struct door *door, int max)
 			rest(door);
 			return;
 		}
-		serve(door, fd, &peer);
+		done += serve(door, fd, &peer);
 	}
 }
 

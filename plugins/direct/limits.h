@@ -20,6 +20,10 @@
 /* Connections accepted in one turn; the others wait in the kernel's queue. */
 #define PUSH_ACCEPT_BATCH 32
 
+/* ... of which one that is refused (push.limit.address...) counts for so many: a crowd of them must not make others
+ * wait. */
+#define PUSH_ACCEPT_REFUSED 8
+
 /* Connections accepted in the turn that closes a listening socket for good, since the kernel resets those
  * that are left in its queue: as many as Linux lets wait (net.core.somaxconn), a tenth of a second's work. */
 #define PUSH_ACCEPT_LAST_MAX 4096
