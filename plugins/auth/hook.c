@@ -317,7 +317,7 @@ push_hook_create(struct push_http_client *client, const struct push_options *opt
 		.waiting_max = PUSH_HOOK_WAITING_MAX,
 		.idle_max = PUSH_HOOK_IDLE_MAX};
 	struct push_hook *hook = calloc(1, sizeof(*hook));
-	struct push_error error;
+	struct push_error error = {""};
 
 	if (!hook)
 		return NULL;

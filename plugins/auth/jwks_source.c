@@ -246,7 +246,7 @@ push_jwks_source_create(struct push_http_client *client, const struct push_optio
 {
 	static const struct push_http_limits limits = {.calls_max = 1};
 	struct push_jwks_source *source = calloc(1, sizeof(*source));
-	struct push_error error;
+	struct push_error error = {""};
 
 	if (!source)
 		return NULL;

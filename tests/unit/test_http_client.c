@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -569,22 +570,106 @@ a_name_without_an_address_is_said(void **state)
 	push_http_client_destroy(f.client);
 }
 
-/* localhost has ::1 before 127.0.0.1 where there is IPv6, and there nobody listens. */
-static void
-each_address_of_a_name_is_tried(void **state)
+int
+__real_getaddrinfo(
+	const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
+int
+__wrap_getaddrinfo(
+	const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
+
+/* A name with three addresses, of which only the last one is the server's. */
+int
+__wrap_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
 {
+	static const char *const addresses[] = {"127.0.0.3", "127.0.0.2", "127.0.0.1"};
+
+	if (strcmp(name, "several.example.com") != 0)
+		return __real_getaddrinfo(name, service, hints, ret);
+	for (size_t i = 0; i < COUNT(addresses); i++) {
+		int result = __real_getaddrinfo(addresses[i], service, hints, ret);
+
+		if (result)
+			return result;
+		while (*ret)
+			ret = &(*ret)->ai_next;
+	}
+	return 0;
+}
+
+static void
+each_address_of_a_name_is_tried_and_the_good_one_remembered(void **state)
+{
+	const struct push_http_limits each_anew = {.calls_max = 1};
 	struct outcome outcome = {0};
 	struct server server;
 	struct fixture f;
 	char url[64];
+	int deaf;
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
 
 	(void)state;
 	server_start(&server, serve_text, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", NULL);
-	snprintf(url, sizeof(url), "http://localhost:%u/", server.port);
-	open_client(&f, url, &usual, NULL);
+	snprintf(url, sizeof(url), "http://several.example.com:%u/", server.port);
+	open_client(&f, url, &each_anew, NULL);
+	call(&f, &outcome);
+	assert_string_equal(outcome.error, "");
+	assert_int_equal(server.connections, 1);
+	/* another one listens by now, but never answers: nobody asks it */
+	deaf = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	address.sin_port = htons(server.port);
+	assert_int_equal(bind(deaf, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(deaf, 8), 0);
 	call(&f, &outcome);
 	assert_int_equal(outcome.status, PUSH_OK);
+	assert_int_equal(accept(deaf, NULL, NULL), -1);
+	assert_int_equal(errno, EAGAIN);
+	close(deaf);
 	push_http_client_destroy(f.client);
+	server_stop(&server);
+}
+
+/* The first address is deaf (its queue is full, so that the kernel answers no SYN): the next one has its turn. */
+static void
+an_address_that_does_not_answer_has_its_share_of_the_time(void **state)
+{
+	int fd, fillers[8];
+	struct outcome outcome = {0};
+	struct push_http_ask ask;
+	struct server server;
+	struct fixture f;
+	struct pollfd one;
+	char url[64];
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 2)};
+
+	(void)state;
+	server_start(&server, serve_text, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", NULL);
+	address.sin_port = htons(server.port);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	for (size_t i = 0; i < COUNT(fillers); i++) {
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)connect(fillers[i], (const struct sockaddr *)&address, sizeof(address));
+	}
+	snprintf(url, sizeof(url), "http://several.example.com:%u/", server.port);
+	open_client(&f, url, &usual, NULL);
+	ask = ask_for(&f, &outcome);
+	ask.deadline_us = f.now_us + 3 * SECOND_US;
+	assert_int_equal(push_http_call(f.origin, &ask, f.now_us, NULL), PUSH_OK);
+	/* nothing else becomes ready until the name is looked up and the first address is tried */
+	one = (struct pollfd){.fd = push_http_client_fd(f.client), .events = POLLIN};
+	assert_int_equal(poll(&one, 1, 30000), 1);
+	push_http_client_ready(f.client, f.now_us);
+	push_http_client_tick(f.client, f.now_us + SECOND_US - 1);
+	assert_int_equal(server.connections, 0);
+	f.now_us += SECOND_US;
+	wait_for(&f, &outcome, 1);
+	assert_string_equal(outcome.error, "");
+	assert_string_equal(outcome.body, "ok");
+	push_http_client_destroy(f.client);
+	for (size_t i = 0; i < COUNT(fillers); i++)
+		close(fillers[i]);
+	close(fd);
 	server_stop(&server);
 }
 
@@ -991,7 +1076,7 @@ without_memory_a_call_fails_and_nothing_is_lost(void **state)
 		struct push_http_ask ask;
 		enum push_status status;
 		struct fixture f = {.now_us = SECOND_US};
-		struct push_error error;
+		struct push_error error = {""};
 		char url[64];
 
 		assert_true(i < 40);
@@ -1032,7 +1117,8 @@ main(void)
 		cmocka_unit_test(an_idle_connection_that_the_server_closes_is_forgotten),
 		cmocka_unit_test(nobody_listens),
 		cmocka_unit_test(a_name_without_an_address_is_said),
-		cmocka_unit_test(each_address_of_a_name_is_tried),
+		cmocka_unit_test(each_address_of_a_name_is_tried_and_the_good_one_remembered),
+		cmocka_unit_test(an_address_that_does_not_answer_has_its_share_of_the_time),
 		cmocka_unit_test(a_call_ends_by_its_deadline),
 		cmocka_unit_test(a_connection_that_does_not_come_ends_by_the_deadline),
 		cmocka_unit_test(calls_over_the_limit_wait_and_those_over_the_queue_are_refused),

@@ -371,7 +371,7 @@ http_to_another_machine_is_warned_of(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct fixture f = {.now_us = 1};
 		const struct push_jwks_host host = {.parse = parse, .log = on_log, .context = &f};
-		struct push_error error;
+		struct push_error error = {""};
 
 		push_options_init(&f.options);
 		strcpy(f.options.auth_jwks_url, rows[i].url);
