@@ -1,4 +1,6 @@
 /* ws_conn.c - see ws_conn.h. */
+#include <string.h>
+
 #include "lwsio/claim.h"
 #include "lwsio/client.h"
 #include "lwsio/find_broker.h"
@@ -48,25 +50,29 @@ ws_conn_admit(struct lws *wsi)
 	return !push_claim(wsi, link, PUSH_PLACE_SOCKETS, "");
 }
 
+/* The client's address, where limits or an application go by it. */
+static bool
+find_client(struct lws *wsi, const struct push_broker_link *link, const struct push_request *request,
+	struct push_address *ret)
+{
+	const struct push_limiter *limiter = link->ops->limiter(link->broker);
+
+	if (!limiter || !push_lws_client_peer(wsi, link, ret))
+		return false;
+	*ret = push_forwarded_client(
+		push_limiter_trusted(limiter), ret, &request->x_forwarded_for, &request->forwarded);
+	return true;
+}
+
 /* Whether the limits of addresses let it in.  Returns false where it has been told that they do not. */
 static bool
 claim(struct push_connection *connection, const struct push_broker_link *link,
-	const struct push_request *request)
+	const struct push_address *client)
 {
 	const struct push_broker_ops *ops = link->ops;
-	const struct push_limiter *limiter = ops->limiter(link->broker);
-	struct push_address client;
 	enum push_limit limit;
-	bool is_known;
 
-	if (!limiter)
-		return true;
-	is_known = push_lws_client_peer(connection->wsi, link, &client);
-	if (is_known)
-		client = push_forwarded_client(push_limiter_trusted(limiter), &client,
-			&request->x_forwarded_for, &request->forwarded);
-	if (push_lws_client_claim(
-		    connection->wsi, link, is_known ? &client : NULL, &connection->entered, &limit))
+	if (push_lws_client_claim(connection->wsi, link, client, &connection->entered, &limit))
 		return true;
 	if (limit == PUSH_LIMIT_RESERVED_DESCRIPTORS)
 		ops->subscriber_put_off(connection->subscriber, push_limit_text(limit));
@@ -77,13 +83,18 @@ claim(struct push_connection *connection, const struct push_broker_link *link,
 
 /* Subscribes the client and starts it, or says why not and closes it. */
 static void
-subscribe(struct push_connection *connection, const struct push_request *request)
+subscribe(struct push_connection *connection, const struct push_request *request,
+	const struct push_address *client)
 {
+	char address[PUSH_ADDRESS_TEXT_BYTES];
 	const struct push_broker_ops *ops = connection->ops;
 	struct push_socket_opening socket;
 	enum push_status status;
 
 	push_socket_opening_read(&socket, request, ops, connection->broker);
+	if (client)
+		socket.asked.address =
+			(struct push_str){push_address_print(client, address), strlen(address)};
 	status = push_opening_settle(&socket.opening, ops, connection->broker, connection->subscriber);
 	if (status == PUSH_OK)
 		push_opening_start(&socket.opening, ops, connection->broker, connection->subscriber);
@@ -97,15 +108,20 @@ ws_conn_open(struct lws *wsi)
 {
 	struct push_broker_link *link = push_find_broker(wsi);
 	struct push_connection *connection = link ? push_connection_open(wsi, link, PUSH_ENCODING_WS) : NULL;
+	struct push_address address, *client = NULL;
 	struct push_lws_head head;
 	struct push_error error;
 
 	if (!connection)
 		return NULL;
-	if (push_lws_head_read(&head, wsi, PUSH_PLACE_SOCKETS, "", &error))
+	if (push_lws_head_read(&head, wsi, PUSH_PLACE_SOCKETS, "", &error)) {
 		link->ops->subscriber_refuse(connection->subscriber, error.text);
-	else if (claim(connection, link, &head.request))
-		subscribe(connection, &head.request);
+		return connection;
+	}
+	if (find_client(wsi, link, &head.request, &address))
+		client = &address;
+	if (claim(connection, link, client))
+		subscribe(connection, &head.request, client);
 	return connection;
 }
 

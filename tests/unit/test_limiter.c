@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 
+#include "core/hub.h"
+#include "core/identified.h"
 #include "core/limiter.h"
+#include "core/subscriber.h"
 #include "failing_alloc.h"
 
 #define SECOND 1000000ull
@@ -189,6 +192,62 @@ a_user_has_so_many_subscribers(void **state)
 }
 
 static void
+nobody_is_ready(void *context)
+{
+	(void)context;
+}
+
+static void
+nobody_asks(void *context, struct push_subscriber *subscriber, const struct push_command *command)
+{
+	(void)context;
+	(void)subscriber;
+	(void)command;
+}
+
+static const struct push_identity *
+identity_of(const char *user)
+{
+	const struct push_identity_facts facts = {
+		.user = str(user), .expires_us = UINT64_MAX, .issued_s = INT64_MIN};
+
+	return push_identity_done(push_identity_build(&facts));
+}
+
+/* Over the life of subscribers, however it ends. */
+static void
+a_hub_counts_the_subscribers_of_a_user(void **state)
+{
+	static const struct push_transport transport = {.write = NULL};
+	struct push_limiter *limiter = CREATE("push.limit.user.connections", "2");
+	struct push_hub *hub = push_hub_create(&options, &stats, 1, NOW, nobody_is_ready, NULL);
+	const struct push_identity *ann = identity_of("ann"), *bob = identity_of("bob");
+	struct push_subscriber *subscribers[5];
+
+	(void)state;
+	push_hub_guard(hub, nobody_asks, NULL);
+	push_hub_limit(hub, limiter);
+	for (size_t i = 0; i < COUNT(subscribers); i++)
+		subscribers[i] = push_subscriber_create(hub, PUSH_ENCODING_SSE, &transport, NULL);
+	assert_int_equal(push_subscriber_identify(subscribers[0], ann), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(subscribers[1], ann), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(subscribers[2], ann), PUSH_LIMITED);
+	assert_int_equal(push_subscriber_identify(subscribers[3], bob), PUSH_OK);
+	push_subscriber_destroy(subscribers[2]); /* was not counted */
+	assert_int_equal(push_subscriber_identify(subscribers[4], ann), PUSH_LIMITED);
+	push_subscriber_destroy(subscribers[0]);
+	assert_int_equal(push_subscriber_identify(subscribers[4], ann), PUSH_OK);
+	assert_int_equal(stats.limited[PUSH_LIMIT_USER_CONNECTIONS], 2);
+	push_subscriber_destroy(subscribers[1]);
+	push_subscriber_destroy(subscribers[3]);
+	push_subscriber_destroy(subscribers[4]);
+	push_identity_unref(ann);
+	push_identity_unref(bob);
+	push_hub_destroy(hub);
+	push_limiter_destroy(limiter);
+}
+
+static void
 publishes_are_limited_by_key_or_user_or_address(void **state)
 {
 	struct push_limiter *limiter = CREATE("push.limit.publish.messages", "2");
@@ -351,6 +410,7 @@ main(void)
 		cmocka_unit_test(an_address_connects_so_often_in_a_second),
 		cmocka_unit_test(the_clients_of_trusted_proxies_are_counted_and_not_the_proxies),
 		cmocka_unit_test(a_user_has_so_many_subscribers),
+		cmocka_unit_test(a_hub_counts_the_subscribers_of_a_user),
 		cmocka_unit_test(publishes_are_limited_by_key_or_user_or_address),
 		cmocka_unit_test(bytes_are_limited_beside_messages),
 		cmocka_unit_test(a_client_sends_and_subscribes_so_much),
