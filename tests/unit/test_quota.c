@@ -175,15 +175,12 @@ random_calls_agree_with_a_naive_twin(void **state)
 			double after = levels[n] + (double)amount / (double)rate;
 			bool is_taken = !push_quotas_take(quotas, &key, amount, rate, now);
 
-			/* nanoseconds are rounded */
-			if (levels[n] > 1e-5 && (after > 1 - 1e-5) && (after < 1 + 1e-5))
-				levels[n] = is_taken ? after : levels[n];
-			else if (levels[n] <= 1e-5 && levels[n] > 0)
-				levels[n] = is_taken ? after : levels[n];
-			else {
+			bool is_rounded = levels[n] > 0 &&
+					  (levels[n] <= 1e-5 || (after > 1 - 1e-5 && after < 1 + 1e-5));
+
+			if (!is_rounded) /* to nanoseconds */
 				assert_int_equal(is_taken, levels[n] == 0 || after <= 1);
-				levels[n] = is_taken ? after : levels[n];
-			}
+			levels[n] = is_taken ? after : levels[n];
 		}
 		assert_int_equal(push_quotas_count(quotas, &key), counts[n]);
 	}
