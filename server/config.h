@@ -75,8 +75,8 @@ config_check(struct config *config, struct push_error *error);
  * @vhosts: what the workers are told of the vhosts is appended to it.  Errors: PUSH_INVALID.
  */
 enum push_status PUSH_MUST_USE
-config_render(const struct config *config, const char *folder, struct push_buf *vhosts,
-	struct push_error *error);
+config_render(
+	const struct config *config, const char *folder, struct push_buf *vhosts, struct push_error *error);
 
 /* config_tell_vhosts - the vhosts of a tree that was checked, as plugins/direct/vhosts.h has them. */
 void
