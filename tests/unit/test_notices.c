@@ -487,17 +487,20 @@ a_node_that_was_cut_off_gets_what_came_meanwhile_and_nothing_twice(void **state)
 
 	(void)state;
 	serve_all();
-	put_ok(one, 0, SECOND_US);
-	lose_subscriptions(other);
-	put_ok(one, 1, SECOND_US);
-	lose_commands(other);
-	put_ok(one, 2, SECOND_US);
-	put_ok(one, 3, 0); /* for those that are there */
-	connect_again(other);
-	serve_all();
-	assert_received_once(other, 3);
-	put_ok(one, 3, SECOND_US);
-	assert_received_once(other, 4);
+	/* not only the first time */
+	for (unsigned int number = 0; number < 12; number += 4) {
+		put_ok(one, number, SECOND_US);
+		lose_subscriptions(other);
+		put_ok(one, number + 1, SECOND_US);
+		lose_commands(other);
+		put_ok(one, number + 2, SECOND_US);
+		put_ok(one, ENTRIES_MAX - 1, 0); /* for those that are there */
+		connect_again(other);
+		serve_all();
+		assert_received_once(other, number + 3);
+		put_ok(one, number + 3, SECOND_US);
+		assert_received_once(other, number + 4);
+	}
 	assert_true(redis_notices_are_read(&other->engine.engine));
 }
 
@@ -557,6 +560,30 @@ a_reading_that_is_lost_is_begun_again(void **state)
 			assert_received_once(later, count);
 			stop_node(1);
 		}
+}
+
+/* The pages that are read are of before the loss, and what came during it is in front of them. */
+static void
+what_comes_while_the_subscription_is_lost_is_read_behind_the_reading_under_way(void **state)
+{
+	struct node *one = start_node(0), *later;
+	const unsigned int count = 2 * PUSH_REDIS_NOTICES_PAGE + 500;
+
+	(void)state;
+	for (unsigned int i = 0; i < count; i++)
+		put_ok(one, i, SECOND_US);
+	later = start_node(1);
+	while (later->received_count < PUSH_REDIS_NOTICES_PAGE)
+		assert_true(serve_subscription(later) || serve_command(later));
+	lose_subscriptions(later);
+	put(one, count, 2 * SECOND_US, &(enum push_status){PENDING});
+	while (serve_command(one))
+		;
+	connect_again(later);
+	assert_true(serve_subscription(later));
+	serve_all();
+	assert_received_once(later, count + 1);
+	assert_true(redis_notices_are_read(&later->engine.engine));
 }
 
 static void
@@ -685,6 +712,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			what_changes_while_pages_are_read_hides_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reading_that_is_lost_is_begun_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_comes_while_the_subscription_is_lost_is_read_behind_the_reading_under_way,
+			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			one_that_is_over_is_removed_a_minute_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
