@@ -1,0 +1,66 @@
+/*
+ * revocations.h - tokens that were valid and are not any more: by user, by token id, by the name of a key.
+ *
+ * A revocation covers what was issued (`iat`) before its `before`; what does not say when it was issued counts
+ * as issued before.  It is remembered until its `until`, which should be the end of the last token that it
+ * covers: what comes later is not covered.  A second one of the same name leaves the later of both times.
+ *
+ * Each request with a token asks, so it is one look-up by a seeded hash.  Those that are over are
+ * freed by the tick, some buckets at a time.  Where there are PUSH_REVOCATIONS_MAX a new one is refused, and
+ * nothing that was revoked comes back; whoever has so many tokens to revoke should change the key.
+ *
+ * This is one process' memory.  Others have the same by the engine's notices (notice.h).
+ */
+#ifndef PUSH_AUTH_REVOCATIONS_H
+#define PUSH_AUTH_REVOCATIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/notice.h"
+#include "core/identity.h"
+#include "core/limits.h"
+
+/* Revocations that a process remembers, each 56 bytes and a name; more are refused, since to forget one would
+ * let a revoked token in again.  As many as an engine remembers for nodes that start later. */
+#define PUSH_REVOCATIONS_MAX PUSH_NOTICES_MAX
+
+/* Buckets of theirs that one tick looks through for those that are over: all of them within 22 s. */
+#define PUSH_REVOCATIONS_SLICE 64u
+
+struct push_revocations;
+
+/* push_revocations_create - none yet.  @seed: of the hash.  NULL when memory is out. */
+struct push_revocations *
+push_revocations_create(uint64_t seed);
+
+/* push_revocations_destroy - NULL is allowed. */
+void
+push_revocations_destroy(struct push_revocations *revocations);
+
+/*
+ * push_revocations_add - from now on what a PUSH_NOTICE_REVOKE says.
+ *
+ * @ret_is_news: whether it covers more than before, or longer; false: connections need not be looked
+ * through for it again.
+ * Returns PUSH_OK, also for one that is over already; PUSH_TOO_MANY; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_revocations_add(struct push_revocations *revocations, const struct push_notice *notice, int64_t wall_s,
+	bool *ret_is_news);
+
+/* push_revocations_covers - whether any covers this identity; false of NULL, and of everybody. */
+bool
+push_revocations_covers(
+	const struct push_revocations *revocations, const struct push_identity *identity, int64_t wall_s);
+
+/* push_revocations_tick - free those that are over, of the next PUSH_REVOCATIONS_SLICE buckets. */
+void
+push_revocations_tick(struct push_revocations *revocations, int64_t wall_s);
+
+/* push_revocations_count - how many are remembered. */
+size_t
+push_revocations_count(const struct push_revocations *revocations);
+
+#endif
