@@ -365,6 +365,67 @@ push_identity_space(const struct push_identity *identity)
 	return identity->space;
 }
 
+struct push_identity_rights
+push_identity_rights(const struct push_identity *identity)
+{
+	struct push_identity_rights rights = {.channels = identity->channels};
+
+	PUSH_ASSERT(identity != &everybody);
+	memcpy(rights.patterns, identity->patterns, sizeof(rights.patterns));
+	return rights;
+}
+
+/* Whether these may be compiled patterns, each with its end. */
+static bool
+are_patterns(struct push_str patterns)
+{
+	return !patterns.size ||
+	       (patterns.bytes[0] != PATTERN_END && patterns.bytes[patterns.size - 1] == PATTERN_END &&
+		       !memmem(patterns.bytes, patterns.size, (char[]){PATTERN_END, PATTERN_END}, 2));
+}
+
+static bool
+are_channels(struct push_str channels)
+{
+	struct push_error error;
+	const char *at = channels.bytes, *end;
+
+	if (!channels.size)
+		return true;
+	for (end = at + channels.size; at <= end;) {
+		const char *comma = at < end ? memchr(at, ',', (size_t)(end - at)) : NULL;
+		size_t size = (size_t)((comma ? comma : end) - at);
+
+		if (push_channel_name_check(at, size, PUSH_PATTERN_BYTES_MAX, &error) != PUSH_OK)
+			return false;
+		at += size + 1;
+	}
+	return true;
+}
+
+enum push_status
+push_identity_restore(struct push_identity_builder *builder, const struct push_identity_rights *rights)
+{
+	enum push_status status;
+
+	PUSH_ASSERT(!size_of_rights(builder));
+	if (!are_channels(rights->channels))
+		return PUSH_INVALID;
+	push_buf_append(&builder->channels, rights->channels.bytes, rights->channels.size);
+	status = builder->channels.status;
+	for (int right = 0; right < PUSH_RIGHT_COUNT && status == PUSH_OK; right++) {
+		struct push_buf *patterns = &builder->patterns[right];
+
+		if (!are_patterns(rights->patterns[right]))
+			return PUSH_INVALID;
+		push_buf_append(patterns, rights->patterns[right].bytes, rights->patterns[right].size);
+		status = patterns->status;
+	}
+	if (status == PUSH_OK && size_of_rights(builder) > PUSH_IDENTITY_BYTES_MAX)
+		status = PUSH_TOO_LARGE;
+	return status == PUSH_TOO_LARGE ? PUSH_INVALID : status;
+}
+
 size_t
 push_identity_bytes(const struct push_identity *identity)
 {

@@ -142,6 +142,25 @@ push_identity_channels(const struct push_identity *identity);
 struct push_str
 push_identity_space(const struct push_identity *identity);
 
+/* An identity's rights as they are kept: channels joined by commas, and patterns compiled, each with a line feed
+ * behind it.  Without bytes: there are none. */
+struct push_identity_rights {
+	struct push_str channels, patterns[PUSH_RIGHT_COUNT];
+};
+
+/* push_identity_rights - those of an identity, borrowed from it; not of push_identity_everybody(). */
+struct push_identity_rights
+push_identity_rights(const struct push_identity *identity);
+
+/*
+ * push_identity_restore - give a builder that has none yet the rights of another identity, which may have been kept
+ * elsewhere.
+ *
+ * Errors: PUSH_INVALID: they cannot be those of an identity; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_identity_restore(struct push_identity_builder *builder, const struct push_identity_rights *rights);
+
 /* push_identity_bytes - what it takes, for an account of memory. */
 size_t
 push_identity_bytes(const struct push_identity *identity);
