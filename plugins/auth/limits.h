@@ -5,6 +5,7 @@
 #define PUSH_AUTH_LIMITS_H
 
 /* --- tokens and keys --- */
+#include "core/limits.h"
 
 /* A token in compact form: more than any with a list of rights that a person can read takes, and it fits into
  * the head of a request twice. */
@@ -103,5 +104,25 @@
 
 /* Between two lines of the log that the application fails, or answers again. */
 #define PUSH_HOOK_SAY_US 10000000ull
+
+/* --- what is taken back, and tickets --- */
+
+/* Revocations that a process remembers, each 56 bytes and a name; more are refused, since to forget one would
+ * let a revoked token in again.  As many as an engine remembers for nodes that start later. */
+#define PUSH_REVOCATIONS_MAX PUSH_NOTICES_MAX
+
+/* Buckets of theirs that one tick looks through for those that are over: all of them within 22 s. */
+#define PUSH_REVOCATIONS_SLICE 64u
+
+/* How soon a ticket has to be used: a page that has fetched it opens its event stream at once, over a slow
+ * network, too. */
+#define PUSH_TICKET_OPEN_US 30000000ull
+
+/* How long it may take a client to come back: a network that changes, and the pauses of a browser between its
+ * attempts. */
+#define PUSH_TICKET_RECONNECT_US 60000000ull
+
+/* Connections of one ticket that are counted. */
+#define PUSH_TICKET_CONNECTIONS_MAX 9999
 
 #endif

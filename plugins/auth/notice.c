@@ -30,18 +30,23 @@ may_be(enum push_notice_act act, enum push_notice_by by)
 	return act == PUSH_NOTICE_DISCONNECT || by <= PUSH_NOTICE_BY_KEY;
 }
 
+/* What is wrong with a name; NULL: nothing. */
+static const char *
+name_problem(struct push_str name)
+{
+	if (!name.size)
+		return "is empty";
+	if (name.size > PUSH_NOTICE_NAME_BYTES_MAX)
+		return "is longer than 255 bytes";
+	return push_utf8_is_valid(name.bytes, name.size) ? NULL : "is not valid UTF-8";
+}
+
 enum push_status
 push_notice_name(
 	struct push_notice *notice, enum push_notice_by by, struct push_str name, struct push_error *error)
 {
-	const char *problem = NULL;
+	const char *problem = name_problem(name);
 
-	if (!name.size)
-		problem = "is empty";
-	else if (name.size > PUSH_NOTICE_NAME_BYTES_MAX)
-		problem = "is longer than 255 bytes";
-	else if (!push_utf8_is_valid(name.bytes, name.size))
-		problem = "is not valid UTF-8";
 	if (problem) {
 		snprintf(error->text, sizeof(error->text), "'%s' %s", kinds[by], problem);
 		return PUSH_INVALID;

@@ -18,16 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/limits.h"
 #include "auth/notice.h"
 #include "core/identity.h"
-#include "core/limits.h"
-
-/* Revocations that a process remembers, each 56 bytes and a name; more are refused, since to forget one would
- * let a revoked token in again.  As many as an engine remembers for nodes that start later. */
-#define PUSH_REVOCATIONS_MAX PUSH_NOTICES_MAX
-
-/* Buckets of theirs that one tick looks through for those that are over: all of them within 22 s. */
-#define PUSH_REVOCATIONS_SLICE 64u
 
 struct push_revocations;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "auth/base64url.h"
 #include "auth/identity_text.h"
 #include "auth/tickets.h"
 #include "core/limits.h"
@@ -18,7 +19,7 @@
 #define COUNT_BYTES_MAX 5
 #define VALUE_BYTES_MAX (COUNT_BYTES_MAX + PUSH_IDENTITY_TEXT_BYTES_MAX)
 
-_Static_assert(PUSH_TICKET_BYTES * 3 == PUSH_TICKET_RANDOM_BYTES * 4, "base64 without padding");
+_Static_assert(PUSH_TICKET_BYTES == PUSH_BASE64URL_ENCODED_BYTES(PUSH_TICKET_RANDOM_BYTES), "its text");
 _Static_assert(VALUE_BYTES_MAX <= PUSH_VALUE_BYTES_MAX, "each identity can have one");
 _Static_assert(NAME_BYTES <= PUSH_VALUE_NAME_BYTES_MAX, "the engine takes it");
 
@@ -171,9 +172,8 @@ write_ticket(char ticket[PUSH_TICKET_BYTES + 1])
 
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return false;
-	EVP_EncodeBlock((unsigned char *)ticket, random, sizeof(random));
-	for (char *p = ticket; *p; p++)
-		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+	push_base64url_encode(random, sizeof(random), ticket);
+	ticket[PUSH_TICKET_BYTES] = '\0';
 	explicit_bzero(random, sizeof(random));
 	return true;
 }

@@ -25,6 +25,7 @@
 
 #include <stdint.h>
 
+#include "auth/limits.h"
 #include "broker/engine.h"
 #include "core/identity.h"
 #include "core/str.h"
@@ -32,17 +33,6 @@
 /* 192 bits, and as base64url. */
 #define PUSH_TICKET_RANDOM_BYTES 24
 #define PUSH_TICKET_BYTES        32
-
-/* How soon a ticket has to be used: a page that has fetched it opens its event stream at once, over a slow network,
- * too. */
-#define PUSH_TICKET_OPEN_US 30000000ull
-
-/* How long it may take a client to come back: a network that changes, and the pauses of a browser between its
- * attempts. */
-#define PUSH_TICKET_RECONNECT_US 60000000ull
-
-/* Connections of one ticket that are counted. */
-#define PUSH_TICKET_CONNECTIONS_MAX 9999
 
 struct push_tickets {
 	struct push_engine *engine; /* borrowed */

@@ -56,7 +56,7 @@ what_is_written_is_read(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct push_notice notice;
-		struct push_error error;
+		struct push_error error = {""};
 
 		assert_printed(&rows[i].notice, rows[i].text);
 		assert_int_equal(
@@ -113,7 +113,7 @@ nothing_else_is_read(void **state)
 		"{\"disconnect\":{\"user\":\"\\ud800\"}}",
 	};
 	struct push_notice notice;
-	struct push_error error;
+	struct push_error error = {""};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
@@ -131,7 +131,7 @@ each_name_up_to_the_limit_can_be_sent(void **state)
 				   PUSH_NOTICE_SECONDS_MAX, 0, ""},
 			   again;
 	char name[PUSH_NOTICE_NAME_BYTES_MAX + 1];
-	struct push_error error;
+	struct push_error error = {""};
 	struct push_buf text;
 
 	(void)state;
@@ -161,7 +161,7 @@ a_text_that_is_too_long_is_not_read(void **state)
 {
 	static char text[PUSH_NOTICE_BYTES_MAX + 2];
 	struct push_notice notice;
-	struct push_error error;
+	struct push_error error = {""};
 
 	(void)state;
 	memset(text, ' ', sizeof(text) - 1);
@@ -181,7 +181,7 @@ without_memory_nothing_is_read(void **state)
 {
 	static const char text[] = "{\"revoke\":{\"user\":\"u\"},\"until\":1}";
 	struct push_notice notice;
-	struct push_error error;
+	struct push_error error = {""};
 	enum push_status status = PUSH_OUT_OF_MEMORY;
 
 	(void)state;
