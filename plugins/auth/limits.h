@@ -4,8 +4,9 @@
 #ifndef PUSH_AUTH_LIMITS_H
 #define PUSH_AUTH_LIMITS_H
 
-/* --- tokens and keys --- */
 #include "core/limits.h"
+
+/* --- tokens and keys --- */
 
 /* A token in compact form: more than any with a list of rights that a person can read takes, and it fits into
  * the head of a request twice. */

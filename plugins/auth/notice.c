@@ -64,6 +64,14 @@ push_notice_before(int64_t wall_s)
 	return wall_s + 1;
 }
 
+int64_t
+push_notice_until(int64_t expires_s, uint64_t leeway_us)
+{
+	int64_t slack_s = (int64_t)(leeway_us / 1000000) + 1;
+
+	return expires_s < PUSH_NOTICE_SECONDS_MAX - slack_s ? expires_s + slack_s : PUSH_NOTICE_SECONDS_MAX;
+}
+
 void
 push_notice_print(struct push_buf *to, const struct push_notice *notice)
 {

@@ -9,7 +9,8 @@
  *   disconnect   user, jti, key, channel, client  close its connections; they may come back
  *   before       of tokens issued (`iat`), or, where there is no token, of connections opened before that
  *                Unix second; without it: whenever
- *   until        the Unix second until which a revocation is remembered
+ *   until        the Unix second until which a revocation is remembered: the end of the last token that it
+ *                covers
  *
  * Anybody with access to the broker's server may send one.  There is one way to write each: other members,
  * white space, another order, a member that comes twice, are no notice.
@@ -78,6 +79,11 @@ push_notice_name(
 /* push_notice_before - the `before` of a notice that does not say one: tokens issued in this second count. */
 int64_t
 push_notice_before(int64_t wall_s);
+
+/* push_notice_until - the `until` for tokens that expire at `expires_s`, which are accepted for as long as clocks
+ * may be apart (push.auth.leeway). */
+int64_t
+push_notice_until(int64_t expires_s, uint64_t leeway_us);
 
 /* push_notice_print - append the text.  Failure shows in to->status. */
 void

@@ -177,6 +177,15 @@ tokens_of_this_second_were_issued_before(void **state)
 }
 
 static void
+a_token_is_covered_as_long_as_it_is_accepted(void **state)
+{
+	(void)state;
+	assert_true(push_notice_until(1700000000, 30 * 1000000ull) == 1700000031);
+	assert_true(push_notice_until(1700000000, 1999999) == 1700000002);
+	assert_true(push_notice_until(INT64_MAX, 30 * 1000000ull) == PUSH_NOTICE_SECONDS_MAX);
+}
+
+static void
 without_memory_nothing_is_read(void **state)
 {
 	static const char text[] = "{\"revoke\":{\"user\":\"u\"},\"until\":1}";
@@ -202,6 +211,7 @@ main(void)
 		cmocka_unit_test(nothing_else_is_read),
 		cmocka_unit_test(each_name_up_to_the_limit_can_be_sent),
 		cmocka_unit_test(a_text_that_is_too_long_is_not_read),
+		cmocka_unit_test(a_token_is_covered_as_long_as_it_is_accepted),
 		cmocka_unit_test(tokens_of_this_second_were_issued_before),
 		cmocka_unit_test(without_memory_nothing_is_read),
 	};
