@@ -188,7 +188,7 @@ push_identity_text_parse(const struct push_identity **ret_identity, const char *
 {
 	struct push_json_member members[MEMBER_COUNT];
 	struct push_str texts[MEMBER_COUNT];
-	struct push_identity_facts facts;
+	struct push_identity_facts facts = {.is_anonymous = false};
 	struct push_error error;
 	struct push_buf bytes;
 	enum push_status status;

@@ -22,7 +22,8 @@
 /*
  * push_identity_text_print - append it.  Failure shows in to->status.
  *
- * @identity: not push_identity_everybody(), who needs nothing to show.
+ * @identity: not push_identity_everybody(), and not one of those who have shown nothing (is_anonymous): neither has
+ * anything to be passed on.
  */
 void
 push_identity_text_print(

@@ -64,6 +64,14 @@ is_shaped(struct push_str ticket)
 	return true;
 }
 
+/* Whether there may be one for it. */
+static bool
+has_ticket(const struct push_identity *identity)
+{
+	return identity && identity != push_identity_everybody() &&
+	       !push_identity_facts(identity).is_anonymous;
+}
+
 static struct ticket_call *
 create_call(const struct push_tickets *tickets, struct push_str ticket, void *context)
 {
@@ -198,8 +206,8 @@ push_tickets_issue(const struct push_tickets *tickets, const struct push_identit
 	struct ticket_call *call;
 	uint64_t ttl_us;
 
-	/* one that is over in less than a second would be so before it comes */
-	if (!identity || identity == push_identity_everybody() || left_us(tickets, identity) < 1000000) {
+	/* one of whoever has shown nothing is nobody's, and one that is over in less than a second would be so before it comes */
+	if (!has_ticket(identity) || left_us(tickets, identity) < 1000000) {
 		done(context, PUSH_INVALID, NULL, 0);
 		return;
 	}
@@ -321,7 +329,7 @@ push_tickets_end(
 
 	if (!call)
 		return;
-	if (identity != push_identity_everybody())
+	if (has_ticket(identity))
 		call->identity = push_identity_ref(identity);
 	get(call, on_found_at_end);
 }

@@ -44,7 +44,7 @@ struct push_tickets {
 /*
  * Called exactly once, maybe before the call that asked returns.
  *
- * @status: PUSH_OK; PUSH_INVALID: the identity is over, or is everybody; PUSH_UNAVAILABLE: the broker cannot be
+ * @status: PUSH_OK; PUSH_INVALID: the identity is over, or whoever has shown nothing; PUSH_UNAVAILABLE: the broker cannot be
  * reached; PUSH_REFUSED by it; PUSH_OUT_OF_MEMORY.
  * @ticket: a secret, borrowed until the function returns; NULL: none.
  */

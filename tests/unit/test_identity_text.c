@@ -76,9 +76,9 @@ static void
 it_is_the_same_at_another_clock(void **state)
 {
 	static const struct push_identity_facts rows[] = {
-		{{"u", 1}, {"j", 1}, {NULL, 0}, 5000 * SECOND_US, 1700000000},
-		{{"a,\"\\\x01\x7f\xc3\xbc*", 9}, {"", 0}, {"shop", 4}, 5000 * SECOND_US, 0},
-		{{NULL, 0}, {NULL, 0}, {NULL, 0}, UINT64_MAX, INT64_MIN},
+		{{"u", 1}, {"j", 1}, {NULL, 0}, 5000 * SECOND_US, 1700000000, false},
+		{{"a,\"\\\x01\x7f\xc3\xbc*", 9}, {"", 0}, {"shop", 4}, 5000 * SECOND_US, 0, false},
+		{{NULL, 0}, {NULL, 0}, {NULL, 0}, UINT64_MAX, INT64_MIN, false},
 	};
 
 	(void)state;

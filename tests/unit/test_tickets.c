@@ -326,9 +326,29 @@ it_never_outlives_its_identity(void **state)
 	end(NULL);
 	now += SECOND_US;
 	assert_int_equal(open_ticket(), PUSH_NOT_FOUND);
-	world->called = 0;
+}
+
+static void
+nobody_who_has_shown_nothing_has_one(void **state)
+{
+	struct push_identity_facts facts = {
+		.expires_us = UINT64_MAX, .issued_s = INT64_MIN, .is_anonymous = true};
+	struct push_identity_builder *builder = push_identity_build(&facts);
+	const struct push_identity *anonymous = push_identity_done(builder);
+
+	(void)state;
+	assert_non_null(anonymous);
+	assert_int_equal(issue(UINT64_MAX), PUSH_OK);
+	now += PUSH_TICKET_OPEN_US;
+	end(anonymous);
+	assert_int_equal(open_ticket(), PUSH_NOT_FOUND);
+	push_tickets_issue(&world->tickets, anonymous, on_issued, NULL);
+	assert_int_equal(world->status, PUSH_INVALID);
+	push_identity_unref(anonymous);
+	world->status = PUSH_OK;
 	push_tickets_issue(&world->tickets, push_identity_everybody(), on_issued, NULL);
 	assert_int_equal(world->status, PUSH_INVALID);
+	world->status = PUSH_OK;
 	push_tickets_issue(&world->tickets, NULL, on_issued, NULL);
 	assert_int_equal(world->status, PUSH_INVALID);
 }
@@ -438,6 +458,7 @@ main(void)
 		TEST(a_second_connection_keeps_it_when_the_first_one_ends),
 		TEST(an_end_with_the_identity_brings_it_back_for_a_reconnect),
 		TEST(it_never_outlives_its_identity),
+		TEST(nobody_who_has_shown_nothing_has_one),
 		TEST(any_other_text_is_not_one),
 		TEST(what_is_kept_in_its_place_is_not_believed),
 		TEST(while_the_broker_is_away_it_fails),
