@@ -184,11 +184,11 @@ build(const struct push_identity **ret_identity, const struct push_identity_fact
 
 enum push_status
 push_identity_text_parse(const struct push_identity **ret_identity, const char *text, size_t size,
-	uint64_t now_us, uint64_t wall_us)
+	struct push_str ticket, uint64_t now_us, uint64_t wall_us)
 {
 	struct push_json_member members[MEMBER_COUNT];
 	struct push_str texts[MEMBER_COUNT];
-	struct push_identity_facts facts = {.is_anonymous = false};
+	struct push_identity_facts facts = {.ticket = ticket};
 	struct push_error error;
 	struct push_buf bytes;
 	enum push_status status;

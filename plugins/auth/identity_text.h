@@ -32,10 +32,12 @@ push_identity_text_print(
 /*
  * push_identity_text_parse - make an identity of a text.  One that is over expires now.
  *
+ * @ticket: that it was kept by; without bytes: none.
+ *
  * Errors: PUSH_INVALID: it is none; PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
 push_identity_text_parse(const struct push_identity **ret_identity, const char *text, size_t size,
-	uint64_t now_us, uint64_t wall_us);
+	struct push_str ticket, uint64_t now_us, uint64_t wall_us);
 
 #endif

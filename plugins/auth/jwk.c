@@ -21,6 +21,9 @@ enum member { KTY, USE, KEY_OPS, ALG, KID, CRV, X, Y, N, E, K, D, MEMBER_COUNT }
 /* An RSA modulus may have a zero in front, as some write it. */
 #define NUMBER_BYTES_MAX (PUSH_KEY_RSA_BITS_MAX / 8 + 1)
 
+/* Of a coordinate, that may be missing: of random keys one in 2^32 has more. */
+#define COORDINATE_ZEROS_MAX 4
+
 struct jwk {
 	struct push_json_member members[MEMBER_COUNT];
 	struct push_key_facts facts;
@@ -80,6 +83,24 @@ take_exactly(struct jwk *jwk, enum member which, unsigned char *to, size_t size)
 	return status;
 }
 
+/* Likewise, of a point: zeros in front may be missing, which RFC 7518, 6.2.1.2, does not allow, and which libraries
+ * that many use leave out all the same. */
+static enum push_status
+take_coordinate(struct jwk *jwk, enum member which, unsigned char *to, size_t size)
+{
+	size_t taken = 0;
+	enum push_status status = take_bytes(jwk, which, to, size, &taken);
+
+	if (status == PUSH_OK && taken + COORDINATE_ZEROS_MAX < size)
+		return fail(jwk, PUSH_INVALID, "'%s' has %zu bytes; it must have %zu",
+			jwk->members[which].name, taken, size);
+	if (status == PUSH_OK) {
+		memmove(to + (size - taken), to, taken);
+		memset(to, 0, size - taken);
+	}
+	return status;
+}
+
 static EVP_PKEY *
 import(const char *kind, OSSL_PARAM *params)
 {
@@ -105,9 +126,9 @@ read_ec(struct jwk *jwk, EVP_PKEY **ret_pkey)
 
 	if (!is_256 && !is(&jwk->members[CRV], "P-384"))
 		return fail(jwk, PUSH_NOT_FOUND, "an EC key must be on P-256 or P-384");
-	status = take_exactly(jwk, X, point + 1, size);
+	status = take_coordinate(jwk, X, point + 1, size);
 	if (status == PUSH_OK)
-		status = take_exactly(jwk, Y, point + 1 + size, size);
+		status = take_coordinate(jwk, Y, point + 1 + size, size);
 	if (status != PUSH_OK)
 		return status;
 	memcpy(curve, is_256 ? "P-256" : "P-384", sizeof(curve));

@@ -158,7 +158,8 @@ read_value(struct ticket_call *call, const char *value, size_t size, unsigned in
 	}
 	end++;
 	status = push_identity_text_parse(&identity, end, size - (size_t)(end - value),
-		call->tickets.now_us(), call->tickets.wall_us());
+		(struct push_str){call->ticket, strlen(call->ticket)}, call->tickets.now_us(),
+		call->tickets.wall_us());
 	if (status != PUSH_OK)
 		return status == PUSH_INVALID ? PUSH_NOT_FOUND : status;
 	if (!left_us(&call->tickets, identity)) {
@@ -286,6 +287,7 @@ push_tickets_open(
 		done(context, PUSH_OUT_OF_MEMORY, NULL);
 		return;
 	}
+	memcpy(call->ticket, ticket.bytes, PUSH_TICKET_BYTES); /* its identity has it */
 	call->opened = done;
 	get(call, on_found);
 }

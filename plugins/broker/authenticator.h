@@ -8,7 +8,9 @@
 #define PUSH_BROKER_AUTHENTICATOR_H
 
 #include "core/buf.h"
+#include "core/disconnect.h"
 #include "core/identity.h"
+#include "core/log_level.h"
 #include "core/stats.h"
 #include "core/str.h"
 
@@ -56,6 +58,18 @@ typedef void (*push_verdict_fn)(void *context, const struct push_verdict *verdic
 typedef void (*push_ticket_fn)(
 	void *context, enum push_status status, const char *ticket, uint64_t expires_in_s);
 
+/* What an authenticator needs of the broker around it; all are called with `context`. */
+struct push_authenticator_host {
+	void (*log)(void *context, enum push_log_level level, const char *line);
+	/* A notice came: end these connections (push_hub_disconnect). */
+	void (*disconnect)(void *context, const struct push_disconnect *what);
+	uint64_t (*now_us)(void); /* monotonic */
+	void *context;
+};
+
+/* How an order was carried out, called exactly once: of HTTP, and a line of JSON. */
+typedef void (*push_order_fn)(void *context, unsigned int status, const char *json);
+
 /* All are called with the authenticator, from the event loop's thread; texts are borrowed until the call
  * returns. */
 struct push_authenticator {
@@ -67,9 +81,16 @@ struct push_authenticator {
 	/* Make a ticket for the identity: `done` is given its text, or why there is none. */
 	void (*issue_ticket)(struct push_authenticator *authenticator, const struct push_identity *identity,
 		push_ticket_fn done, void *context);
-	/* A connection that a ticket has opened has ended: it is good for a reconnect's time. */
-	void (*ticket_used)(struct push_authenticator *authenticator, struct push_str ticket);
+	/* A connection that a ticket has opened has ended. */
+	void (*ticket_used)(struct push_authenticator *authenticator, struct push_str ticket,
+		const struct push_identity *identity);
+	/* An operator's order, as JSON: tokens are not to be accepted any more, or connections to end. */
+	void (*take_back)(struct push_authenticator *authenticator, bool is_revocation, struct push_str order,
+		push_order_fn done, void *context);
 	void (*tick)(struct push_authenticator *authenticator, uint64_t now_us);
+	/* Readable when ready() has something to do; -1: never. */
+	int fd;
+	void (*ready)(struct push_authenticator *authenticator, uint64_t now_us);
 	void (*destroy)(struct push_authenticator *authenticator);
 };
 

@@ -57,8 +57,9 @@ struct push_broker {
 	struct push_publisher publisher;
 	struct push_client_publishes client_publishes;
 	struct push_authenticator *authenticator; /* owned; NULL: nobody has to show who he is */
-	struct push_admissions admissions;        /* used where there is one */
-	struct push_limiter *limiter;             /* NULL: nothing is limited */
+	struct push_authenticator_host authenticator_host;
+	struct push_admissions admissions; /* used where there is one */
+	struct push_limiter *limiter;      /* NULL: nothing is limited */
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1];      /* whose event streams a token of ours is for */
 	const struct push_broker_sockets *sockets; /* borrowed; NULL: none */
@@ -226,13 +227,24 @@ create_tracer(struct push_broker *broker, uint64_t seed)
 	return broker->exporter != NULL;
 }
 
+static void
+disconnect(void *context, const struct push_disconnect *what)
+{
+	struct push_broker *broker = context;
+
+	if (!push_hub_disconnect(broker->hub, what))
+		push_broker_say(broker, PUSH_LOG_ERROR,
+			"connections that an operator wants to end stay open: too many such orders wait");
+}
+
 static bool
 create_authenticator(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
 	if (!broker->host.create_authenticator)
 		return true;
-	if (!broker->host.create_authenticator(&broker->options, broker->engine, &broker->engine_host, seed,
-		    now_us(), &broker->authenticator, error))
+	broker->authenticator_host = (struct push_authenticator_host){log_line, disconnect, now_us, broker};
+	if (!broker->host.create_authenticator(&broker->options, broker->engine, &broker->authenticator_host,
+		    seed, now_us(), &broker->authenticator, error))
 		return false;
 	broker->admissions = (struct push_admissions){.authenticator = broker->authenticator,
 		.options = &broker->options,
@@ -341,6 +353,18 @@ void
 push_broker_ready(struct push_broker *broker)
 {
 	broker->engine->ready(broker->engine, now_us());
+}
+
+int
+push_broker_auth_fd(const struct push_broker *broker)
+{
+	return broker->authenticator ? broker->authenticator->fd : -1;
+}
+
+void
+push_broker_auth_ready(struct push_broker *broker)
+{
+	broker->authenticator->ready(broker->authenticator, now_us());
 }
 
 int
@@ -781,6 +805,34 @@ ops_issue_ticket(
 	broker->authenticator->issue_ticket(broker->authenticator, identity, done, context);
 }
 
+struct order {
+	push_answer_fn answer;
+	void *context;
+};
+
+static void
+on_order(void *context, unsigned int status, const char *json)
+{
+	const struct order order = *(struct order *)context;
+
+	free(context);
+	order.answer(order.context, &(struct push_answer){status, "application/json", json, strlen(json)});
+}
+
+static void
+ops_take_back(struct push_broker *broker, bool is_revocation, struct push_str text, push_answer_fn answer,
+	void *context)
+{
+	struct order *order = malloc(sizeof(*order));
+
+	if (!order) {
+		push_answer_error(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
+		return;
+	}
+	*order = (struct order){answer, context};
+	broker->authenticator->take_back(broker->authenticator, is_revocation, text, on_order, order);
+}
+
 static void
 ops_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why)
 {
@@ -915,11 +967,24 @@ ops_control_request(struct push_broker *broker, const struct push_control_reques
 }
 
 static void
+forget_client(struct push_broker *broker, const struct push_subscriber *subscriber)
+{
+	const struct push_identity *identity = push_subscriber_identity(subscriber);
+	struct push_str ticket = {NULL, 0};
+
+	push_admissions_forget(&broker->admissions, subscriber);
+	if (identity)
+		ticket = push_identity_facts(identity).ticket;
+	if (ticket.size && !broker->orphaned)
+		broker->authenticator->ticket_used(broker->authenticator, ticket, identity);
+}
+
+static void
 ops_subscriber_destroy(struct push_broker *broker, struct push_subscriber *subscriber)
 {
 	push_client_publishes_forget(&broker->client_publishes, subscriber);
 	if (broker->authenticator)
-		push_admissions_forget(&broker->admissions, subscriber);
+		forget_client(broker, subscriber);
 	push_subscriber_destroy(subscriber);
 	free_if_unused(broker);
 }
@@ -1025,6 +1090,7 @@ push_broker_ops_table(void)
 		.is_guarded = ops_is_guarded,
 		.identify = ops_identify,
 		.issue_ticket = ops_issue_ticket,
+		.take_back = ops_take_back,
 		.count_auth_refused = ops_count_auth_refused,
 		.subscriber_open = ops_subscriber_open,
 		.subscriber_admit = ops_subscriber_admit,

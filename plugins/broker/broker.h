@@ -178,6 +178,9 @@ struct push_broker_ops {
 		const struct push_asked *asked, push_verdict_fn done, void *context);
 	void (*issue_ticket)(struct push_broker *broker, const struct push_identity *identity,
 		push_ticket_fn done, void *context);
+	/* An operator's order (struct push_authenticator.take_back); only where the broker is guarded. */
+	void (*take_back)(struct push_broker *broker, bool is_revocation, struct push_str order,
+		push_answer_fn answer, void *context);
 	void (*count_auth_refused)(struct push_broker *broker, enum push_auth_refusal why);
 
 	/*
@@ -239,7 +242,7 @@ struct push_broker_host {
 	 * nobody has to show anything.  Returns false with a line in `error` that names the option.
 	 */
 	bool (*create_authenticator)(const struct push_options *options, struct push_engine *engine,
-		const struct push_engine_host *host, uint64_t seed, uint64_t now_us,
+		const struct push_authenticator_host *host, uint64_t seed, uint64_t now_us,
 		struct push_authenticator **ret, struct push_error *error);
 };
 
@@ -269,6 +272,14 @@ push_broker_fd(const struct push_broker *broker);
 /* push_broker_ready - take in what the engine's server has sent; push_broker_flush() belongs behind it. */
 void
 push_broker_ready(struct push_broker *broker);
+
+/* push_broker_auth_fd - readable when push_broker_auth_ready() has something to do; -1: never. */
+int
+push_broker_auth_fd(const struct push_broker *broker);
+
+/* push_broker_auth_ready - go on with what servers are asked about clients; push_broker_flush() belongs behind it. */
+void
+push_broker_auth_ready(struct push_broker *broker);
 
 /* push_broker_trace_fd - readable when push_broker_trace_ready() has something to do; -1: never. */
 int

@@ -42,6 +42,7 @@ struct push_durable {
 	uint32_t saved;                 /* a tick: when that was tried last */
 	struct push_positions position; /* to be written */
 	size_t key_size;
+	size_t name_size; /* at its end */
 	char key[];
 };
 
@@ -64,10 +65,26 @@ durable_create(struct push_subscriber *subscriber, const char *name)
 	durable->subscriber = subscriber;
 	durable->owner = (struct owner){1, hub_random_upto(subscriber->hub, UINT64_MAX)};
 	durable->key_size = key.size;
+	durable->name_size = text.size;
 	memcpy(durable->key, key.bytes, key.size);
 	push_buf_fini(&key);
 	push_list_append(&durable->hub->durables, &durable->link);
 	return durable;
+}
+
+struct push_subscriber *
+durable_find(const struct push_hub *hub, struct push_str name)
+{
+	for (const struct push_list *item = hub->durables.next; item != &hub->durables; item = item->next) {
+		const struct push_durable *durable = push_container_of(item, const struct push_durable, link);
+		struct push_subscriber *subscriber = durable->subscriber;
+
+		if (subscriber && durable->name_size == name.size &&
+			!memcmp(durable->key + durable->key_size - name.size, name.bytes, name.size) &&
+			(subscriber->state == SUBSCRIBER_OPEN || subscriber->state == SUBSCRIBER_WAITING))
+			return subscriber;
+	}
+	return NULL;
 }
 
 static void

@@ -311,3 +311,19 @@ push_encoding_error(enum push_encoding encoding, const char *text)
 	push_buf_fini(&json);
 	return frame;
 }
+
+struct push_frame *
+push_encoding_last_error(enum push_encoding encoding, const char *text)
+{
+	struct push_frame *frame = NULL;
+	struct push_buf json;
+
+	if (encoding == PUSH_ENCODING_WS)
+		return push_encoding_error(encoding, text);
+	push_buf_init(&json, PUSH_REPLY_BYTES_MAX * 4);
+	push_json_append_error(&json, text);
+	if (json.status == PUSH_OK)
+		frame = push_encoding_event(encoding, "error", json.bytes, json.size, NULL, 0);
+	push_buf_fini(&json);
+	return frame;
+}

@@ -153,4 +153,8 @@ push_encoding_pong(enum push_encoding encoding, const void *payload, size_t size
 struct push_frame *
 push_encoding_error(enum push_encoding encoding, const char *text);
 
+/* push_encoding_last_error - likewise, for a stream that has begun: `event:error` to an EventSource. */
+struct push_frame *
+push_encoding_last_error(enum push_encoding encoding, const char *text);
+
 #endif

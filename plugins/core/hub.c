@@ -66,6 +66,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	push_list_init(&hub->ahead);
 	push_list_init(&hub->behind_head);
 	push_list_init(&hub->durables);
+	push_disconnects_init(&hub->disconnects);
 	push_wheel_init(&hub->wheel, now_us);
 	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
 	if (push_channel_map_init(&hub->channels, seed) != PUSH_OK)
@@ -126,6 +127,7 @@ push_hub_destroy(struct push_hub *hub)
 	assert_nothing_is_charged(&hub->memory);
 	push_buf_fini(&hub->scratch);
 	identities_fini(&hub->identities);
+	push_disconnects_fini(&hub->disconnects);
 	free(hub);
 }
 
@@ -556,6 +558,7 @@ push_hub_tick(struct push_hub *hub, uint64_t now_us, unsigned int max)
 
 	hub_forget_idle_text(hub);
 	live_catch_up(hub);
+	push_disconnects_tick(&hub->disconnects, hub, now_us);
 	if (hub->history) {
 		is_more = push_history_store_tick(hub->history, now_us, max);
 		is_more = session_tick(hub, now_us, max) || is_more;

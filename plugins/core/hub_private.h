@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "describe.h"
+#include "disconnect.h"
 #include "history.h"
 #include "hub.h"
 #include "identities.h"
@@ -153,6 +154,7 @@ struct push_hub {
 		void *context, struct push_subscriber *subscriber, const struct push_command *command);
 	void *authenticate_context;
 	struct push_identities identities;
+	struct push_disconnects disconnects;
 	const struct push_hub_observer *observer; /* NULL: nobody */
 	struct push_tracker *tracker;             /* of the message that is being delivered; NULL: none */
 	struct push_buf scratch;           /* the JSON of the message that is being delivered, or its head */

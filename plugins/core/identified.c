@@ -23,6 +23,12 @@ push_hub_guard(struct push_hub *hub,
 	hub->authenticate_context = context;
 }
 
+bool
+push_hub_disconnect(struct push_hub *hub, const struct push_disconnect *what)
+{
+	return push_disconnects_add(&hub->disconnects, what);
+}
+
 static bool
 is_waiting(const struct push_subscriber *subscriber)
 {

@@ -13,6 +13,7 @@
 #ifndef PUSH_CORE_IDENTIFIED_H
 #define PUSH_CORE_IDENTIFIED_H
 
+#include "disconnect.h"
 #include "identity.h"
 #include "json.h"
 
@@ -33,6 +34,10 @@ push_hub_guard(struct push_hub *hub,
 	void (*authenticate)(
 		void *context, struct push_subscriber *subscriber, const struct push_command *command),
 	void *context);
+
+/* push_hub_disconnect - begin to end connections (disconnect.h).  Returns false if too many such orders wait. */
+bool
+push_hub_disconnect(struct push_hub *hub, const struct push_disconnect *what);
 
 /* push_subscriber_identify - before start: who that is.  Errors: PUSH_OUT_OF_MEMORY; PUSH_LIMITED: its user has
  * enough subscribers (push.limit.user.connections). */
@@ -82,7 +87,7 @@ identified_on_timer(struct push_subscriber *subscriber, uint64_t now_us);
 void
 identified_receive(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);
 
-/* identified_forget - it is retired. */
+/* identified_forget - it is being destroyed. */
 void
 identified_forget(struct push_subscriber *subscriber);
 

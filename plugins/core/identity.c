@@ -53,7 +53,7 @@ static bool
 fits(const struct push_identity_facts *facts)
 {
 	return facts->user.size <= PUSH_USER_BYTES_MAX && facts->token_id.size <= PUSH_TOKEN_ID_BYTES_MAX &&
-	       facts->key_name.size <= PUSH_USER_BYTES_MAX;
+	       facts->key_name.size <= PUSH_USER_BYTES_MAX && facts->ticket.size <= PUSH_USER_BYTES_MAX;
 }
 
 struct push_identity_builder *
@@ -64,13 +64,14 @@ push_identity_build(const struct push_identity_facts *facts)
 
 	if (!builder)
 		return NULL;
-	push_buf_init(&builder->texts, (size_t)2 * PUSH_USER_BYTES_MAX + PUSH_TOKEN_ID_BYTES_MAX + 1);
+	push_buf_init(&builder->texts, (size_t)3 * PUSH_USER_BYTES_MAX + PUSH_TOKEN_ID_BYTES_MAX + 1);
 	push_buf_init(&builder->channels, PUSH_IDENTITY_BYTES_MAX);
 	for (int right = 0; right < PUSH_RIGHT_COUNT; right++)
 		push_buf_init(&builder->patterns[right], PUSH_IDENTITY_BYTES_MAX);
 	push_buf_append(&builder->texts, facts->user.bytes, facts->user.size);
 	push_buf_append(&builder->texts, facts->token_id.bytes, facts->token_id.size);
 	push_buf_append(&builder->texts, facts->key_name.bytes, facts->key_name.size);
+	push_buf_append(&builder->texts, facts->ticket.bytes, facts->ticket.size);
 	push_buf_append(
 		&builder->texts, "", 1); /* so that there are bytes, for texts that are there and empty */
 	if (builder->texts.status != PUSH_OK) {
@@ -81,6 +82,7 @@ push_identity_build(const struct push_identity_facts *facts)
 	builder->facts.user = text_at(&builder->texts, &at, facts->user);
 	builder->facts.token_id = text_at(&builder->texts, &at, facts->token_id);
 	builder->facts.key_name = text_at(&builder->texts, &at, facts->key_name);
+	builder->facts.ticket = text_at(&builder->texts, &at, facts->ticket);
 	return builder;
 }
 
@@ -235,6 +237,7 @@ push_identity_done(struct push_identity_builder *builder)
 		identity->facts.user = keep(identity, &at, builder->facts.user);
 		identity->facts.token_id = keep(identity, &at, builder->facts.token_id);
 		identity->facts.key_name = keep(identity, &at, builder->facts.key_name);
+		identity->facts.ticket = keep(identity, &at, builder->facts.ticket);
 		identity->space = keep(identity, &at, space);
 		identity->channels = keep(identity, &at, content(&builder->channels));
 		for (int right = 0; right < PUSH_RIGHT_COUNT; right++)

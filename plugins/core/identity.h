@@ -52,6 +52,7 @@ struct push_identity_facts {
 	struct push_str key_name; /* of a publish key, for the operator; else none */
 	uint64_t expires_us;      /* monotonic; UINT64_MAX: never */
 	int64_t issued_s;         /* `iat`, in Unix seconds; INT64_MIN: it does not say */
+	struct push_str ticket;   /* that it was made of for one connection: a secret; else none */
 	bool is_anonymous;        /* of those who have shown nothing: a refusal is answered with 401 */
 };
 

@@ -427,6 +427,12 @@ check_auth(const struct push_options *o, struct push_error *error)
 		wrong = "push.auth.audience: needs push.auth.keys or push.auth.jwks.url";
 	else if (!o->auth_exp_required && !has_token_keys(o))
 		wrong = "push.auth.exp.required=off: needs push.auth.keys or push.auth.jwks.url";
+	else if (o->auth_cookie[0] && !strcmp(o->cors_origins, "*"))
+		wrong = "push.auth.cookie: needs push.cors.allowed.origins to list origins, or any page "
+			"could use the "
+			"cookie";
+	else if ((o->auth_cookie[0] || o->auth_query) && !has_token_keys(o))
+		wrong = "push.auth.cookie and push.auth.query: need push.auth.keys or push.auth.jwks.url";
 	if (!wrong)
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "%s", wrong);

@@ -93,8 +93,6 @@
 	X(auth_tls_ca, TEXT, "push.auth.tls.ca", "",                                                         \
 		"file with the CA certificates for push.auth.jwks.url and push.auth.hook.url; empty: the"    \
 		" system's")                                                                                 \
-	X(auth_revocation_ttl_us, DURATION, "push.auth.revocation.ttl", "24h",                               \
-		"how long a revocation without expires_at is remembered: as long as tokens live")            \
 	X(publish_keys, TEXT, "push.publish.keys", "",                                                       \
 		"file with the keys that servers publish with: a line NAME SHA256 PATTERNS for each")        \
 	X(trusted_proxies, TEXT, "push.trusted.proxies", "",                                                 \

@@ -34,6 +34,9 @@
 #define PUSH_PATH_LOGGERS       "/actuator/loggers"
 #define PUSH_PATH_LOGGER        "/actuator/loggers/ROOT" /* the one that can be changed */
 
+#define PUSH_PATH_REVOKE     "/tokens/revoke"
+#define PUSH_PATH_DISCONNECT "/connections/disconnect"
+
 enum push_port { PUSH_PORT_CLIENTS, PUSH_PORT_OPERATORS };
 
 /* push_path_is_end - of what follows a known path: nothing, or the one slash that may stand there. */

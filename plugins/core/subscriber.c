@@ -559,7 +559,6 @@ retire(struct push_subscriber *subscriber)
 	subscriber->state = SUBSCRIBER_CLOSED;
 	intake_forget(subscriber);
 	unsubscribe_all(subscriber);
-	identified_forget(subscriber);
 	push_timer_disarm(&subscriber->timer);
 	pressure_unblock(subscriber);
 	hub_mark_clean(subscriber);
@@ -797,7 +796,7 @@ void
 push_subscriber_end(
 	struct push_subscriber *subscriber, const char *text, enum push_close_reason reason, uint64_t now_us)
 {
-	struct push_frame *frame = push_encoding_error((enum push_encoding)subscriber->encoding, text);
+	struct push_frame *frame = push_encoding_last_error((enum push_encoding)subscriber->encoding, text);
 
 	if (frame)
 		subscriber_enqueue(subscriber, frame, now_us);
@@ -1009,6 +1008,7 @@ push_subscriber_destroy(struct push_subscriber *subscriber)
 	hub = subscriber->hub;
 	push_subscriber_gone(subscriber);
 	retire(subscriber);
+	identified_forget(subscriber);
 	hub->stats->outbox_bytes -= subscriber->outbox.bytes;
 	push_outbox_fini(&subscriber->outbox);
 	hub->subscriber_count--;

@@ -5,6 +5,7 @@
 #include "http/index.h"
 #include "http/loggers.h"
 #include "http/pages.h"
+#include "http/taking_back.h"
 
 static void
 metrics(const struct push_page_call *call)
@@ -62,6 +63,14 @@ static const struct push_page pages[] = {
 		.get = index_channels,
 		.what = "the channels with the most subscribers, as JSON",
 		.rel = "channels"},
+	{.path = PUSH_PATH_REVOKE,
+		.post = taking_back_revoke,
+		.what = "POST {\"user\":\"ann\"}: tokens of a user, a jti or a key are not accepted any "
+			"more"},
+	{.path = PUSH_PATH_DISCONNECT,
+		.post = taking_back_disconnect,
+		.what = "POST {\"channel\":\"news\"}: end connections of a user, jti, key, channel or "
+			"client"},
 };
 
 const struct push_page *

@@ -9,6 +9,7 @@
 
 #include "request/credentials.h"
 #include "request/exchange_private.h"
+#include "request/query.h"
 
 /* Of an error_description, with what stands around it. */
 #define CHALLENGE_BYTES_MAX (PUSH_ERROR_TEXT_BYTES_MAX + 80)
@@ -73,6 +74,18 @@ exchange_asked(const struct push_request *request, enum push_right right)
 		.authorization = request->authorization};
 }
 
+/* What the query names; a publish names its channels in its body, which has not come. */
+static struct push_str
+channels_of(const struct push_request *request, enum push_right right, struct push_buf *buf)
+{
+	push_buf_init(buf, PUSH_HEAD_BYTES_MAX);
+	if (right == PUSH_RIGHT_PUBLISH ||
+		push_query_values(request->query, right == PUSH_RIGHT_HISTORY ? "channel" : "channels",
+			buf) != PUSH_QUERY_FOUND)
+		return (struct push_str){NULL, 0};
+	return (struct push_str){buf->bytes, buf->size};
+}
+
 static void
 go_on(struct push_exchange *x, const struct push_request *request, const struct push_verdict *verdict)
 {
@@ -83,6 +96,7 @@ go_on(struct push_exchange *x, const struct push_request *request, const struct 
 		/* what was not read of the body would be taken for the next request */
 		x->head.closes |= request->has_body;
 		x->head.retry_after_s = verdict->retry_after_s;
+		x->ops->count_auth_refused(x->broker, verdict->why);
 		exchange_deny(x, verdict->status, verdict->code, verdict->text);
 	} else {
 		x->identity = push_identity_ref(verdict->identity);
@@ -122,7 +136,7 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 	char address[PUSH_ADDRESS_TEXT_BYTES];
 	struct push_credential credential;
 	struct push_asked asked;
-	struct push_buf text;
+	struct push_buf text, channels;
 
 	if (!x->ops->is_guarded(x->broker)) {
 		x->identity = push_identity_everybody();
@@ -132,10 +146,12 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 	credential = push_credentials_read(request, x->ops->options(x->broker), &text);
 	asked = exchange_asked(request, right);
 	asked.address = exchange_address_text(x, address);
+	asked.channels = channels_of(request, right, &channels);
 	x->then = then;
 	x->asking = request;
 	x->ops->identify(x->broker, &credential, &asked, on_verdict, x);
 	push_credentials_forget(&text);
+	push_buf_fini(&channels);
 	if (!x->asking)
 		return;
 	x->asking = NULL;

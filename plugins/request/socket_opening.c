@@ -29,6 +29,7 @@ push_socket_opening_read(struct push_socket_opening *socket, const struct push_r
 	}
 	socket->credential = push_credentials_read(request, options, &socket->secret);
 	socket->asked = exchange_asked(request, PUSH_RIGHT_SUBSCRIBE);
+	socket->asked.channels = (struct push_str){subscription->list.bytes, subscription->list.size};
 	socket->opening.credential = &socket->credential;
 	socket->opening.asked = &socket->asked;
 }

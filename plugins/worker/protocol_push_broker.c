@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/authenticator.h"
 #include "broker/broker.h"
 #include "broker/notify.h"
 #include "core/limits.h"
@@ -67,7 +68,7 @@ struct broker_vhost {
 	struct push_direct *direct;
 	char headers[PUSH_CLAIM_HEADERS_BYTES_MAX + 1]; /* that the vhost adds to its answers */
 	struct lws_sorted_usec_list sharing;            /* push-broker-vhost: due when the loop turns */
-	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *engine_wsi, *trace_wsi;
+	struct lws *wake_wsi, *signal_wsi, *flush_wsi, *tick_wsi, *engine_wsi, *trace_wsi, *auth_wsi;
 	struct lws *direct_wsi[PUSH_DIRECT_SET_COUNT];
 	int wake_fd, flush_fd, tick_fd; /* an eventfd and two timerfds */
 	size_t taken_count;             /* ports that were looked at for direct sockets */
@@ -172,6 +173,18 @@ on_engine(struct broker_vhost *self)
 		return;
 	self->in_turn = true;
 	push_broker_ready(self->link.broker);
+	self->in_turn = false;
+	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
+		flush(self);
+}
+
+static void
+on_auth(struct broker_vhost *self)
+{
+	if (!self->link.broker)
+		return;
+	self->in_turn = true;
+	push_broker_auth_ready(self->link.broker);
 	self->in_turn = false;
 	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
 		flush(self);
@@ -399,6 +412,8 @@ on_readable(struct lws *wsi, struct broker_vhost *self)
 		on_engine(self);
 	else if (wsi == self->trace_wsi && self->link.broker)
 		push_broker_trace_ready(self->link.broker);
+	else if (wsi == self->auth_wsi)
+		on_auth(self);
 	else if (wsi == self->signal_wsi)
 		on_sigterm(self, (int)lws_get_socket_fd(wsi));
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
@@ -420,6 +435,8 @@ on_file_closed(struct lws *wsi, struct broker_vhost *self)
 		self->engine_wsi = NULL;
 	if (self && wsi == self->trace_wsi)
 		self->trace_wsi = NULL;
+	if (self && wsi == self->auth_wsi)
+		self->auth_wsi = NULL;
 	if (self && wsi == self->signal_wsi)
 		self->signal_wsi = NULL;
 	for (int i = 0; self && i < PUSH_DIRECT_SET_COUNT; i++)
@@ -529,6 +546,18 @@ create_engine(const struct push_options *options, struct push_hub *hub, struct p
 		hub, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, seed, now_us);
 }
 
+static bool
+create_authenticator(const struct push_options *options, struct push_engine *engine,
+	const struct push_authenticator_host *host, uint64_t seed, uint64_t now_us,
+	struct push_authenticator **ret, struct push_error *error)
+{
+	*ret = NULL;
+	if (!push_authenticator_is_wanted(options))
+		return true;
+	*ret = push_authenticator_create(options, engine, host, seed, now_us, error);
+	return *ret;
+}
+
 /* `given` is NULL where the vhost has no options for the protocol: some vhosts are lws' own. */
 static int
 on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
@@ -563,7 +592,8 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 			.drained = drained,
 			.log = log_line,
 			.context = self,
-			.create_engine = create_engine},
+			.create_engine = create_engine,
+			.create_authenticator = create_authenticator},
 		&error);
 	if (!self->link.broker)
 		return refuse_options(self, error.text);
@@ -575,6 +605,12 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	if (push_broker_fd(self->link.broker) >= 0) {
 		self->engine_wsi = watch(self, fcntl(push_broker_fd(self->link.broker), F_DUPFD_CLOEXEC, 0));
 		if (!self->engine_wsi)
+			return refuse("cannot watch an epoll set");
+	}
+	if (push_broker_auth_fd(self->link.broker) >= 0) {
+		self->auth_wsi =
+			watch(self, fcntl(push_broker_auth_fd(self->link.broker), F_DUPFD_CLOEXEC, 0));
+		if (!self->auth_wsi)
 			return refuse("cannot watch an epoll set");
 	}
 	if (push_broker_trace_fd(self->link.broker) >= 0) {

@@ -76,9 +76,9 @@ static void
 it_is_the_same_at_another_clock(void **state)
 {
 	static const struct push_identity_facts rows[] = {
-		{{"u", 1}, {"j", 1}, {NULL, 0}, 5000 * SECOND_US, 1700000000, false},
-		{{"a,\"\\\x01\x7f\xc3\xbc*", 9}, {"", 0}, {"shop", 4}, 5000 * SECOND_US, 0, false},
-		{{NULL, 0}, {NULL, 0}, {NULL, 0}, UINT64_MAX, INT64_MIN, false},
+		{{"u", 1}, {"j", 1}, {NULL, 0}, 5000 * SECOND_US, 1700000000, {NULL, 0}, false},
+		{{"a,\"\\\x01\x7f\xc3\xbc*", 9}, {"", 0}, {"shop", 4}, 5000 * SECOND_US, 0, {NULL, 0}, false},
+		{{NULL, 0}, {NULL, 0}, {NULL, 0}, UINT64_MAX, INT64_MIN, {NULL, 0}, false},
 	};
 
 	(void)state;
@@ -88,8 +88,9 @@ it_is_the_same_at_another_clock(void **state)
 
 		print(&text, identity, 1000 * SECOND_US, WALL_US);
 		/* half an hour later, on a machine that has just started */
-		assert_int_equal(push_identity_text_parse(&again, text.bytes, text.size, 7 * SECOND_US,
-					 WALL_US + 1800 * SECOND_US),
+		assert_int_equal(
+			push_identity_text_parse(&again, text.bytes, text.size, (struct push_str){NULL, 0},
+				7 * SECOND_US, WALL_US + 1800 * SECOND_US),
 			PUSH_OK);
 		assert_same_identity(identity, again);
 		if (rows[i].expires_us == UINT64_MAX)
@@ -116,7 +117,9 @@ it_may_what_it_might(void **state)
 
 	(void)state;
 	print(&text, identity, 0, WALL_US);
-	assert_int_equal(push_identity_text_parse(&again, text.bytes, text.size, 0, WALL_US), PUSH_OK);
+	assert_int_equal(push_identity_text_parse(
+				 &again, text.bytes, text.size, (struct push_str){NULL, 0}, 0, WALL_US),
+		PUSH_OK);
 	assert_true(push_identity_may(again, PUSH_RIGHT_SUBSCRIBE, str("chat:1")));
 	assert_false(push_identity_may(again, PUSH_RIGHT_SUBSCRIBE, str("chat:1:2")));
 	assert_true(push_identity_may(again, PUSH_RIGHT_SUBSCRIBE, str("user:u:a:b")));
@@ -139,8 +142,8 @@ one_that_is_over_expires_now(void **state)
 
 	(void)state;
 	for (uint64_t late_us = 0; late_us < 3 * SECOND_US; late_us += SECOND_US) {
-		assert_int_equal(
-			push_identity_text_parse(&identity, text, sizeof(text) - 1, 7, WALL_US + late_us),
+		assert_int_equal(push_identity_text_parse(&identity, text, sizeof(text) - 1,
+					 (struct push_str){NULL, 0}, 7, WALL_US + late_us),
 			PUSH_OK);
 		assert_true(push_identity_facts(identity).expires_us == 7);
 		push_identity_unref(identity);
@@ -164,8 +167,8 @@ nothing_else_makes_one(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++)
-		if (push_identity_text_parse(&identity, texts[i], strlen(texts[i]), 0, WALL_US) !=
-			PUSH_INVALID)
+		if (push_identity_text_parse(&identity, texts[i], strlen(texts[i]),
+			    (struct push_str){NULL, 0}, 0, WALL_US) != PUSH_INVALID)
 			fail_msg("parsed: %s", texts[i]);
 	/* a user's name, and patterns, that are too long */
 	for (int i = 0; i < 2; i++) {
@@ -174,13 +177,16 @@ nothing_else_makes_one(void **state)
 
 		memset(large + head, 'a', size);
 		snprintf(large + head + size, sizeof(large) - (size_t)head - size, i ? "\\n\"}" : "\"}");
-		assert_int_equal(
-			push_identity_text_parse(&identity, large, strlen(large), 0, WALL_US), PUSH_INVALID);
+		assert_int_equal(push_identity_text_parse(&identity, large, strlen(large),
+					 (struct push_str){NULL, 0}, 0, WALL_US),
+			PUSH_INVALID);
 	}
 	/* two rights, each of which would fit in */
 	snprintf(large, sizeof(large), "{\"v\":1,\"publish\":\"%0*d\\n\",\"history\":\"%0*d\\n\"}",
 		PUSH_IDENTITY_BYTES_MAX / 2, 1, PUSH_IDENTITY_BYTES_MAX / 2, 1);
-	assert_int_equal(push_identity_text_parse(&identity, large, strlen(large), 0, WALL_US), PUSH_INVALID);
+	assert_int_equal(push_identity_text_parse(
+				 &identity, large, strlen(large), (struct push_str){NULL, 0}, 0, WALL_US),
+		PUSH_INVALID);
 	assert_null(identity);
 }
 
@@ -198,7 +204,8 @@ without_memory_there_is_none(void **state)
 	for (long limit = 0; status != PUSH_OK; limit++) {
 		assert_true(limit < 1000);
 		allocations_left = limit;
-		status = push_identity_text_parse(&again, text.bytes, text.size, 0, WALL_US);
+		status = push_identity_text_parse(
+			&again, text.bytes, text.size, (struct push_str){NULL, 0}, 0, WALL_US);
 		allocations_left = -1;
 		assert_true(status == PUSH_OK || status == PUSH_OUT_OF_MEMORY);
 	}

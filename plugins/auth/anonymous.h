@@ -1,0 +1,24 @@
+/*
+ * anonymous.h - what clients may do that have shown nothing: push.auth.anonymous.
+ *
+ *   public:** publish=feedback history=news
+ *
+ * Patterns (core/pattern.h) with spaces or commas between them; one without a word is for subscribing and for
+ * history.
+ */
+#ifndef PUSH_AUTH_ANONYMOUS_H
+#define PUSH_AUTH_ANONYMOUS_H
+
+#include "core/identity.h"
+
+/*
+ * push_anonymous_create - the identity of all of them.
+ *
+ * @reads_all: they may subscribe and read history anywhere, too.
+ * Errors: PUSH_INVALID with the option and the pattern in `error`; PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_anonymous_create(const char *patterns, bool reads_all, const struct push_identity **ret_identity,
+	struct push_error *error);
+
+#endif

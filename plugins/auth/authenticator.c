@@ -1,0 +1,686 @@
+/* authenticator.c - see authenticator.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "auth/anonymous.h"
+#include "auth/authenticator.h"
+#include "auth/claims.h"
+#include "auth/hook.h"
+#include "auth/jwks_source.h"
+#include "auth/jws.h"
+#include "auth/key_set.h"
+#include "auth/notice.h"
+#include "auth/order.h"
+#include "auth/publish_keys.h"
+#include "auth/revocations.h"
+#include "auth/tickets.h"
+#include "auth/token_cache.h"
+#include "core/json.h"
+#include "loop/http_client.h"
+
+/* How often files are looked at: a stat(2) each. */
+#define LOOK_US 2000000ull
+
+struct authenticator {
+	struct push_authenticator base; /* first: the two are cast into each other */
+	const struct push_options *options;
+	struct push_engine *engine;
+	const struct push_authenticator_host *host;
+	const struct push_identity *anonymous;
+	struct push_key_set *keys; /* of push.auth.keys; NULL: none */
+	uint64_t keys_mark;
+	struct push_http_client *client;        /* NULL: nobody is called */
+	struct push_jwks_source *source;        /* push.auth.jwks.url; NULL: none */
+	struct push_key_set *source_keys;       /* that it has fetched; NULL: none yet */
+	struct push_hook *hook;                 /* NULL: the application is not asked */
+	struct push_publish_keys *publish_keys; /* NULL: none */
+	struct push_token_cache *cache;
+	struct push_revocations *revocations;
+	struct push_tickets tickets;
+	uint64_t look_us; /* at files, then */
+};
+
+static uint64_t
+wall_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int64_t
+wall_s(void)
+{
+	return (int64_t)(wall_us() / 1000000);
+}
+
+static void
+say(const struct authenticator *self, enum push_log_level level, const char *line)
+{
+	self->host->log(self->host->context, level, line);
+}
+
+/* --- verdicts --- */
+
+static void
+refuse(const struct authenticator *self, unsigned int status, enum push_auth_refusal why, const char *code,
+	const char *text, push_verdict_fn done, void *context)
+{
+	const struct push_verdict verdict = {.status = status, .why = why, .code = code, .text = text};
+	char line[PUSH_ERROR_TEXT_BYTES_MAX + 32];
+
+	snprintf(line, sizeof(line), "a client is refused: %s", text);
+	say(self, PUSH_LOG_DEBUG, line);
+	done(context, &verdict);
+}
+
+static void
+refuse_token(const struct authenticator *self, enum push_token_refusal refusal, const char *text,
+	push_verdict_fn done, void *context)
+{
+	static const enum push_auth_refusal reasons[PUSH_TOKEN_REFUSAL_COUNT] = {
+		[PUSH_TOKEN_TOO_LONG] = PUSH_AUTH_MALFORMED,
+		[PUSH_TOKEN_MALFORMED] = PUSH_AUTH_MALFORMED,
+		[PUSH_TOKEN_HEADER] = PUSH_AUTH_MALFORMED,
+		[PUSH_TOKEN_ALGORITHM] = PUSH_AUTH_KEY,
+		[PUSH_TOKEN_UNKNOWN_KEY] = PUSH_AUTH_KEY,
+		[PUSH_TOKEN_SIGNATURE] = PUSH_AUTH_SIGNATURE,
+		[PUSH_TOKEN_CLAIMS] = PUSH_AUTH_CLAIMS,
+		[PUSH_TOKEN_EXPIRED] = PUSH_AUTH_EXPIRED,
+		[PUSH_TOKEN_NOT_YET] = PUSH_AUTH_EXPIRED,
+		[PUSH_TOKEN_ISSUER] = PUSH_AUTH_CLAIMS,
+		[PUSH_TOKEN_AUDIENCE] = PUSH_AUTH_CLAIMS,
+		[PUSH_TOKEN_MEMORY] = PUSH_AUTH_UNAVAILABLE,
+	};
+
+	if (refusal == PUSH_TOKEN_MEMORY)
+		refuse(self, 503, PUSH_AUTH_UNAVAILABLE, NULL, push_token_refusal_text(refusal), done,
+			context);
+	else
+		refuse(self, 401, reasons[refusal], "invalid_token", text, done, context);
+}
+
+static void
+accept(const struct authenticator *self, const struct push_identity *identity, push_verdict_fn done,
+	void *context)
+{
+	const struct push_verdict verdict = {.identity = identity};
+
+	if (push_revocations_covers(self->revocations, identity, wall_s()))
+		refuse(self, 401, PUSH_AUTH_REVOKED, "invalid_token", "the token was revoked", done, context);
+	else
+		done(context, &verdict);
+}
+
+/* --- tokens --- */
+
+static bool
+has_keys(const struct authenticator *self)
+{
+	return self->keys || self->source;
+}
+
+/* A token whose key may be among newer ones. */
+struct waiting {
+	struct authenticator *self;
+	push_verdict_fn done;
+	void *context;
+	size_t size;
+	char token[];
+};
+
+static void
+check_token(struct authenticator *self, struct push_str token, bool may_wait, push_verdict_fn done,
+	void *context);
+
+static void
+on_keys(void *context, enum push_status status)
+{
+	struct waiting *waiting = context;
+
+	if (status == PUSH_OK)
+		check_token(waiting->self, (struct push_str){waiting->token, waiting->size}, false,
+			waiting->done, waiting->context);
+	else
+		refuse(waiting->self, 503, PUSH_AUTH_UNAVAILABLE, NULL,
+			"the keys cannot be reached now, try again", waiting->done, waiting->context);
+	explicit_bzero(waiting->token, waiting->size);
+	free(waiting);
+}
+
+/* Returns false if there is nothing to wait for: the keys are fresh, and the token's is not among them. */
+static bool
+wait_for_keys(struct authenticator *self, struct push_str token, push_verdict_fn done, void *context)
+{
+	struct waiting *waiting = malloc(sizeof(*waiting) + token.size);
+	enum push_status status = PUSH_OUT_OF_MEMORY;
+
+	if (waiting) {
+		*waiting = (struct waiting){self, done, context, token.size};
+		memcpy(waiting->token, token.bytes, token.size);
+		status = push_jwks_source_wait(self->source, self->host->now_us(), on_keys, waiting);
+	}
+	if (status == PUSH_OK)
+		return true;
+	free(waiting);
+	if (status == PUSH_NOT_FOUND)
+		return false;
+	refuse(self, 503, PUSH_AUTH_UNAVAILABLE, NULL, "the keys cannot be reached now, try again", done,
+		context);
+	return true;
+}
+
+static void
+check_token(
+	struct authenticator *self, struct push_str token, bool may_wait, push_verdict_fn done, void *context)
+{
+	const struct push_key_set *const sets[] = {self->keys, self->source_keys};
+	const struct push_claims_clock clock = {wall_us(), self->host->now_us()};
+	const struct push_identity *identity = NULL;
+	enum push_token_refusal refusal;
+	struct push_jws jws;
+	struct push_error error;
+
+	refusal = push_jws_verify(sets, sizeof(sets) / sizeof(sets[0]), token, &jws, &error);
+	if (refusal == PUSH_TOKEN_UNKNOWN_KEY && may_wait && self->source &&
+		wait_for_keys(self, token, done, context))
+		return;
+	if (refusal == PUSH_TOKEN_OK)
+		refusal = push_claims_read((struct push_str){jws.payload, jws.payload_size}, self->options,
+			&clock, &identity, &error);
+	if (refusal != PUSH_TOKEN_OK) {
+		push_token_cache_put_refusal(self->cache, token, refusal, &error, clock.now_us);
+		refuse_token(self, refusal, error.text, done, context);
+		return;
+	}
+	push_token_cache_put(self->cache, token, identity, clock.now_us);
+	accept(self, identity, done, context);
+	push_identity_unref(identity);
+}
+
+static void
+identify_token(struct authenticator *self, struct push_str token, push_verdict_fn done, void *context)
+{
+	struct push_token_finding finding;
+
+	if (!has_keys(self)) {
+		refuse(self, 401, PUSH_AUTH_KEY, "invalid_token", "tokens are not accepted here", done,
+			context);
+		return;
+	}
+	switch (push_token_cache_find(self->cache, token, self->host->now_us(), &finding)) {
+	case PUSH_TOKEN_IS_GOOD: accept(self, finding.identity, done, context); break;
+	case PUSH_TOKEN_IS_REFUSED: refuse_token(self, finding.refusal, finding.why, done, context); break;
+	default: check_token(self, token, true, done, context);
+	}
+}
+
+/* --- keys of servers --- */
+
+/* Returns false if it is none of theirs. */
+static bool
+identify_key(struct authenticator *self, struct push_str shown, push_verdict_fn done, void *context)
+{
+	const struct push_publish_key *key =
+		self->publish_keys ? push_publish_keys_find(self->publish_keys, shown) : NULL;
+
+	if (key)
+		accept(self, key->identity, done, context);
+	return key;
+}
+
+/* --- tickets --- */
+
+struct opening {
+	struct authenticator *self;
+	push_verdict_fn done;
+	void *context;
+};
+
+static void
+on_ticket(void *context, enum push_status status, const struct push_identity *identity)
+{
+	const struct opening opening = *(struct opening *)context;
+
+	free(context);
+	if (status == PUSH_OK)
+		accept(opening.self, identity, opening.done, opening.context);
+	else if (status == PUSH_NOT_FOUND)
+		refuse(opening.self, 401, PUSH_AUTH_MALFORMED, "invalid_token",
+			"the ticket is not known, or not any more", opening.done, opening.context);
+	else
+		refuse(opening.self, 503, PUSH_AUTH_UNAVAILABLE, NULL,
+			"tickets cannot be read now, try again", opening.done, opening.context);
+}
+
+static void
+identify_ticket(struct authenticator *self, struct push_str ticket, push_verdict_fn done, void *context)
+{
+	struct opening *opening = malloc(sizeof(*opening));
+
+	if (!opening) {
+		refuse(self, 503, PUSH_AUTH_UNAVAILABLE, NULL, push_status_text(PUSH_OUT_OF_MEMORY), done,
+			context);
+		return;
+	}
+	*opening = (struct opening){self, done, context};
+	push_tickets_open(&self->tickets, ticket, on_ticket, opening);
+}
+
+/* --- the application --- */
+
+static enum push_hook_event
+event_of(enum push_right right)
+{
+	switch (right) {
+	case PUSH_RIGHT_PUBLISH: return PUSH_HOOK_PUBLISH;
+	case PUSH_RIGHT_HISTORY: return PUSH_HOOK_SUBSCRIBE;
+	default: return PUSH_HOOK_CONNECT;
+	}
+}
+
+/* Returns false if it is not asked at this event. */
+static bool
+ask_application(
+	struct authenticator *self, const struct push_asked *asked, push_verdict_fn done, void *context)
+{
+	const struct push_hook_question question = {.event = event_of(asked->right), .asked = asked};
+
+	if (!self->hook || !push_hook_asks(self->hook, question.event))
+		return false;
+	push_hook_ask(self->hook, &question, self->host->now_us(), done, context);
+	return true;
+}
+
+/* Where Push itself takes no tokens, those that are shown are the application's. */
+static void
+identify_bearer(struct authenticator *self, struct push_str text, const struct push_asked *asked,
+	push_verdict_fn done, void *context)
+{
+	if (!has_keys(self) && ask_application(self, asked, done, context))
+		return;
+	identify_token(self, text, done, context);
+}
+
+/* --- the interface --- */
+
+static void
+identify(struct push_authenticator *base, const struct push_credential *credential,
+	const struct push_asked *asked, push_verdict_fn done, void *context)
+{
+	struct authenticator *self = (struct authenticator *)base;
+
+	switch (credential->kind) {
+	case PUSH_CREDENTIAL_NONE:
+		if (!ask_application(self, asked, done, context))
+			accept(self, self->anonymous, done, context);
+		break;
+	case PUSH_CREDENTIAL_BEARER:
+		if (!identify_key(self, credential->text, done, context))
+			identify_bearer(self, credential->text, asked, done, context);
+		break;
+	case PUSH_CREDENTIAL_KEY:
+		if (!identify_key(self, credential->text, done, context))
+			refuse(self, 401, PUSH_AUTH_KEY, "invalid_token", "the key is not known", done,
+				context);
+		break;
+	case PUSH_CREDENTIAL_TOKEN: identify_token(self, credential->text, done, context); break;
+	case PUSH_CREDENTIAL_TICKET:
+		if (asked->right == PUSH_RIGHT_SUBSCRIBE)
+			identify_ticket(self, credential->text, done, context);
+		else
+			refuse(self, 401, PUSH_AUTH_MALFORMED, "invalid_token",
+				"a ticket is for event streams and WebSockets only", done, context);
+		break;
+	default: refuse(self, 400, PUSH_AUTH_MALFORMED, "invalid_request", credential->why, done, context);
+	}
+}
+
+static bool
+is_revoked(struct push_authenticator *base, const struct push_identity *identity)
+{
+	const struct authenticator *self = (const struct authenticator *)base;
+
+	return push_revocations_covers(self->revocations, identity, wall_s());
+}
+
+static void
+issue_ticket(struct push_authenticator *base, const struct push_identity *identity, push_ticket_fn done,
+	void *context)
+{
+	push_tickets_issue(&((struct authenticator *)base)->tickets, identity, done, context);
+}
+
+static void
+ticket_used(struct push_authenticator *base, struct push_str ticket, const struct push_identity *identity)
+{
+	push_tickets_end(&((struct authenticator *)base)->tickets, ticket, identity);
+}
+
+/* --- taking back --- */
+
+static enum push_disconnect_by
+by_of(enum push_notice_by by)
+{
+	switch (by) {
+	case PUSH_NOTICE_BY_USER: return PUSH_DISCONNECT_USER;
+	case PUSH_NOTICE_BY_TOKEN_ID: return PUSH_DISCONNECT_TOKEN_ID;
+	case PUSH_NOTICE_BY_KEY: return PUSH_DISCONNECT_KEY;
+	case PUSH_NOTICE_BY_CHANNEL: return PUSH_DISCONNECT_CHANNEL;
+	default: return PUSH_DISCONNECT_CLIENT;
+	}
+}
+
+static void
+disconnect(const struct authenticator *self, const struct push_notice *notice)
+{
+	self->host->disconnect(self->host->context, &(struct push_disconnect){.by = by_of(notice->by),
+							    .name = {notice->name, notice->name_size},
+							    .before_s = notice->before_s,
+							    .is_revoked = notice->act == PUSH_NOTICE_REVOKE});
+}
+
+static void
+on_notice(void *context, const char *text, size_t size)
+{
+	struct authenticator *self = context;
+	struct push_notice notice;
+	struct push_error error;
+	enum push_status status = push_notice_parse(&notice, text, size, &error);
+	bool is_news = true;
+
+	if (status == PUSH_OK && notice.act == PUSH_NOTICE_REVOKE)
+		status = push_revocations_add(self->revocations, &notice, wall_s(), &is_news);
+	if (status != PUSH_OK) {
+		say(self, PUSH_LOG_ERROR,
+			status == PUSH_INVALID
+				? "a notice of another node cannot be read, and is ignored"
+				: "a revocation cannot be kept: there are too many, or no memory");
+		return;
+	}
+	if (is_news)
+		disconnect(self, &notice);
+}
+
+struct order {
+	push_order_fn done;
+	void *context;
+};
+
+static void
+on_noticed(void *context, enum push_status status)
+{
+	const struct order order = *(struct order *)context;
+
+	free(context);
+	if (status == PUSH_OK)
+		order.done(order.context, 202, "{}");
+	else /* here it is done; elsewhere it may not be */
+		order.done(order.context, 503,
+			"{\"error\":\"carried out here, but the broker cannot be reached: other nodes may "
+			"not know, "
+			"try again\"}");
+}
+
+static void
+take_back(struct push_authenticator *base, bool is_revocation, struct push_str text, push_order_fn done,
+	void *context)
+{
+	struct authenticator *self = (struct authenticator *)base;
+	struct order *order = malloc(sizeof(*order));
+	struct push_notice notice;
+	struct push_error error;
+	struct push_buf buf;
+	uint64_t ttl_us = 0;
+	bool is_news = true;
+	enum push_status status = push_order_read(is_revocation, text, wall_s(), &notice, &error);
+
+	push_buf_init(&buf, PUSH_NOTICE_BYTES_MAX);
+	if (status == PUSH_INVALID || !order) {
+		if (status == PUSH_INVALID)
+			push_json_append_error(&buf, error.text);
+		done(context, status == PUSH_INVALID ? 400 : 503,
+			buf.bytes ? buf.bytes : "{\"error\":\"out of memory\"}");
+		free(order);
+		push_buf_fini(&buf);
+		return;
+	}
+	/* here at once, so that a revocation for which there is no room is not spread either */
+	if (is_revocation &&
+		push_revocations_add(self->revocations, &notice, wall_s(), &is_news) != PUSH_OK) {
+		done(context, 503, "{\"error\":\"too many revocations: change the key instead\"}");
+		free(order);
+		push_buf_fini(&buf);
+		return;
+	}
+	if (is_revocation && is_news)
+		disconnect(self, &notice);
+	*order = (struct order){done, context};
+	push_notice_print(&buf, &notice);
+	if (is_revocation)
+		ttl_us = (uint64_t)(notice.until_s - wall_s() + 1) * 1000000;
+	if (ttl_us > PUSH_NOTICE_TTL_US_MAX)
+		ttl_us = PUSH_NOTICE_TTL_US_MAX;
+	self->engine->notify(
+		self->engine, buf.bytes, buf.size, ttl_us, self->host->now_us(), on_noticed, order);
+	push_buf_fini(&buf);
+}
+
+/* --- files, and the clock --- */
+
+static struct push_key_set *
+read_keys(const struct authenticator *self, struct push_error *error)
+{
+	const struct push_key_reading reading = {.is_lenient = false};
+	struct push_key_set *set = push_key_set_create();
+	struct push_error why;
+	enum push_status status;
+
+	snprintf(why.text, sizeof(why.text), "%s", push_status_text(PUSH_OUT_OF_MEMORY));
+	status = set ? push_key_set_add_path(set, self->options->auth_keys, &reading, &why)
+		     : PUSH_OUT_OF_MEMORY;
+	if (status == PUSH_OK)
+		return set;
+	push_key_set_destroy(set);
+	snprintf(error->text, sizeof(error->text), "push.auth.keys=%s: %s", self->options->auth_keys,
+		why.text);
+	return NULL;
+}
+
+/* A broken file leaves the keys that are there in use; it is said once. */
+static void
+look_at_keys(struct authenticator *self)
+{
+	uint64_t mark = push_key_path_mark(self->options->auth_keys);
+	struct push_key_set *set;
+	struct push_error error;
+	char line[PUSH_ERROR_TEXT_BYTES_MAX + 64];
+
+	if (mark == self->keys_mark)
+		return;
+	self->keys_mark = mark;
+	set = read_keys(self, &error);
+	if (!set) {
+		snprintf(line, sizeof(line), "%s; the keys that were read before stay in use", error.text);
+		say(self, PUSH_LOG_ERROR, line);
+		return;
+	}
+	push_key_set_destroy(self->keys);
+	self->keys = set;
+	push_token_cache_forget_all(self->cache);
+	snprintf(line, sizeof(line), "push.auth.keys=%s: read again, %zu keys", self->options->auth_keys,
+		push_key_set_count(set));
+	say(self, PUSH_LOG_INFO, line);
+}
+
+static void
+tick(struct push_authenticator *base, uint64_t now_us)
+{
+	struct authenticator *self = (struct authenticator *)base;
+
+	push_token_cache_tick(self->cache, now_us);
+	push_revocations_tick(self->revocations, wall_s());
+	if (self->source)
+		push_jwks_source_tick(self->source, now_us);
+	if (self->hook)
+		push_hook_tick(self->hook, now_us);
+	if (self->client)
+		push_http_client_tick(self->client, now_us);
+	if (now_us < self->look_us)
+		return;
+	self->look_us = now_us + LOOK_US;
+	if (self->options->auth_keys[0])
+		look_at_keys(self);
+	if (self->publish_keys)
+		(void)push_publish_keys_refresh(self->publish_keys);
+}
+
+static void
+ready(struct push_authenticator *base, uint64_t now_us)
+{
+	push_http_client_ready(((struct authenticator *)base)->client, now_us);
+}
+
+static void
+destroy(struct push_authenticator *base)
+{
+	struct authenticator *self = (struct authenticator *)base;
+
+	if (!self)
+		return;
+	push_hook_destroy(self->hook);
+	push_jwks_source_destroy(self->source);
+	push_http_client_destroy(self->client);
+	push_key_set_destroy(self->source_keys);
+	push_token_cache_destroy(self->cache);
+	push_revocations_destroy(self->revocations);
+	push_publish_keys_destroy(self->publish_keys);
+	push_key_set_destroy(self->keys);
+	push_identity_unref(self->anonymous);
+	free(self);
+}
+
+/* --- the start --- */
+
+bool
+push_authenticator_is_wanted(const struct push_options *options)
+{
+	return options->auth_keys[0] || options->auth_jwks_url[0] || options->auth_hook_url[0] ||
+	       options->auth_anonymous[0] || options->publish_keys[0];
+}
+
+static bool
+identifies_readers(const struct push_options *options)
+{
+	return options->auth_keys[0] || options->auth_jwks_url[0] || options->auth_hook_url[0];
+}
+
+/* --- who is called --- */
+
+static enum push_status
+on_fetched(void *context, struct push_str text, struct push_error *error)
+{
+	const struct push_key_reading reading = {.is_lenient = true};
+	struct authenticator *self = context;
+	struct push_key_set *set = push_key_set_create();
+	enum push_status status = set ? push_key_set_add(set, text, &reading, error) : PUSH_OUT_OF_MEMORY;
+
+	if (status != PUSH_OK) {
+		push_key_set_destroy(set);
+		return status;
+	}
+	push_key_set_destroy(self->source_keys);
+	self->source_keys = set;
+	push_token_cache_forget_all(self->cache);
+	return PUSH_OK;
+}
+
+static void
+log_of_source(void *context, enum push_log_level level, const char *line)
+{
+	say(context, level, line);
+}
+
+static bool
+open_callers(struct authenticator *self, uint64_t seed, struct push_error *error)
+{
+	const struct push_options *options = self->options;
+	const struct push_jwks_host source_host = {on_fetched, log_of_source, self};
+	const struct push_hook_host hook_host = {wall_us, self->host->log, self->host->context};
+
+	if (!options->auth_jwks_url[0] && !options->auth_hook_url[0])
+		return true;
+	self->client = push_http_client_create();
+	if (!self->client || push_http_client_trust(self->client, "push.auth.tls.ca", options->auth_tls_ca,
+				     error) != PUSH_OK)
+		return false;
+	self->base.fd = push_http_client_fd(self->client);
+	if (options->auth_jwks_url[0])
+		self->source = push_jwks_source_create(self->client, options, &source_host, seed);
+	if (options->auth_hook_url[0])
+		self->hook = push_hook_create(self->client, options, &hook_host, seed);
+	return (self->source || !options->auth_jwks_url[0]) && (self->hook || !options->auth_hook_url[0]);
+}
+
+static bool
+open_all(struct authenticator *self, uint64_t seed, struct push_error *error)
+{
+	const struct push_options *options = self->options;
+	bool reads_all = !identifies_readers(options) && !options->auth_anonymous[0];
+
+	snprintf(error->text, sizeof(error->text), "%s", push_status_text(PUSH_OUT_OF_MEMORY));
+	self->cache = push_token_cache_create(seed, PUSH_TOKEN_CACHE_MAX, PUSH_TOKEN_CACHE_BYTES_MAX);
+	self->revocations = push_revocations_create(seed);
+	if (!self->cache || !self->revocations)
+		return false;
+	if (push_anonymous_create(options->auth_anonymous, reads_all, &self->anonymous, error) != PUSH_OK)
+		return false;
+	if (options->auth_keys[0]) {
+		self->keys_mark = push_key_path_mark(options->auth_keys);
+		self->keys = read_keys(self, error);
+		if (!self->keys)
+			return false;
+	}
+	if (!open_callers(self, seed, error))
+		return false;
+	return !options->publish_keys[0] ||
+	       push_publish_keys_open(options->publish_keys, self->host->log, self->host->context,
+		       &self->publish_keys, error) == PUSH_OK;
+}
+
+struct push_authenticator *
+push_authenticator_create(const struct push_options *options, struct push_engine *engine,
+	const struct push_authenticator_host *host, uint64_t seed, uint64_t now_us, struct push_error *error)
+{
+	struct authenticator *self = calloc(1, sizeof(*self));
+
+	snprintf(error->text, sizeof(error->text), "%s", push_status_text(PUSH_OUT_OF_MEMORY));
+	if (!self)
+		return NULL;
+	self->base = (struct push_authenticator){.identify = identify,
+		.is_revoked = is_revoked,
+		.issue_ticket = issue_ticket,
+		.ticket_used = ticket_used,
+		.take_back = take_back,
+		.tick = tick,
+		.fd = -1,
+		.ready = ready,
+		.destroy = destroy};
+	self->options = options;
+	self->engine = engine;
+	self->host = host;
+	self->look_us = now_us + LOOK_US;
+	self->tickets = (struct push_tickets){.engine = engine,
+		.now_us = host->now_us,
+		.wall_us = wall_us,
+		.connection_max_us = options->lifetime_max_us + options->grace_us};
+	if (!open_all(self, seed, error)) {
+		destroy(&self->base);
+		return NULL;
+	}
+	engine->on_notice(engine, on_notice, self);
+	return &self->base;
+}

@@ -1,0 +1,144 @@
+/* disconnect.c - see disconnect.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "acks.h"
+#include "disconnect.h"
+#include "durable.h"
+#include "hub_private.h"
+#include "session.h"
+
+struct order {
+	struct push_list item;
+	struct push_disconnect what;
+	size_t at; /* where the next slice begins */
+	char name[];
+};
+
+void
+push_disconnects_init(struct push_disconnects *disconnects)
+{
+	push_list_init(&disconnects->waiting);
+	disconnects->count = 0;
+}
+
+static void
+destroy(struct push_disconnects *disconnects, struct order *order)
+{
+	push_list_remove(&order->item);
+	disconnects->count--;
+	free(order);
+}
+
+void
+push_disconnects_fini(struct push_disconnects *disconnects)
+{
+	while (!push_list_is_empty(&disconnects->waiting))
+		destroy(disconnects, push_container_of(disconnects->waiting.next, struct order, item));
+}
+
+bool
+push_disconnects_add(struct push_disconnects *disconnects, const struct push_disconnect *what)
+{
+	struct order *order = NULL;
+
+	if (disconnects->count < PUSH_DISCONNECTS_MAX)
+		order = malloc(sizeof(*order) + what->name.size);
+	if (!order)
+		return false;
+	*order = (struct order){.what = *what};
+	memcpy(order->name, what->name.bytes, what->name.size);
+	order->what.name.bytes = order->name;
+	push_list_append(&disconnects->waiting, &order->item);
+	disconnects->count++;
+	return true;
+}
+
+static bool
+is_same(struct push_str a, struct push_str b)
+{
+	return a.size == b.size && (!a.size || !memcmp(a.bytes, b.bytes, a.size));
+}
+
+static bool
+covers(const struct push_disconnect *what, const struct push_identity *identity)
+{
+	const struct push_identity_facts facts = push_identity_facts(identity);
+	const struct push_str names[] = {[PUSH_DISCONNECT_USER] = facts.user,
+		[PUSH_DISCONNECT_TOKEN_ID] = facts.token_id,
+		[PUSH_DISCONNECT_KEY] = facts.key_name};
+
+	/* what does not say when it was issued has the least number */
+	return facts.issued_s < what->before_s && is_same(names[what->by], what->name);
+}
+
+static void
+end(struct push_subscriber *subscriber, const struct push_disconnect *what, uint64_t now_us)
+{
+	if (subscriber->state >= SUBSCRIBER_CLOSING || subscriber->state == SUBSCRIBER_NEW)
+		return;
+	if (what->is_revoked)
+		push_subscriber_end(subscriber, "the token was revoked", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+	else
+		push_subscriber_end(subscriber, "disconnected by the operator", PUSH_CLOSE_FORBIDDEN, now_us);
+}
+
+/* Closing a client leaves it in the table until it is destroyed, which no call from here does. */
+static bool
+walk_identities(struct order *order, struct push_hub *hub, uint64_t now_us)
+{
+	const struct push_identities *identities = &hub->identities;
+	size_t last = order->at + PUSH_DISCONNECT_SLICE;
+
+	for (; order->at < last && order->at < identities->capacity; order->at++) {
+		struct push_subscriber *subscriber = identities->slots[order->at].subscriber;
+
+		if (subscriber && covers(&order->what, identities->slots[order->at].identity))
+			end(subscriber, &order->what, now_us);
+	}
+	return order->at >= identities->capacity;
+}
+
+/* From the last entry on, since the last one takes the place of one that leaves. */
+static bool
+walk_channel(struct order *order, struct push_hub *hub, uint64_t now_us)
+{
+	const struct push_str name = order->what.name;
+
+	for (int i = 0; i < PUSH_DISCONNECT_SLICE; i++) {
+		const struct push_channel *channel = push_hub_find(hub, name.bytes, name.size);
+
+		if (!channel || !channel->count)
+			return true;
+		end(channel->entries[channel->count - 1].subscriber, &order->what, now_us);
+	}
+	return false;
+}
+
+static bool
+walk_clients(struct order *order, struct push_hub *hub, uint64_t now_us)
+{
+	struct push_subscriber *subscriber;
+
+	while ((subscriber = durable_find(hub, order->what.name)))
+		end(subscriber, &order->what, now_us);
+	return true;
+}
+
+void
+push_disconnects_tick(struct push_disconnects *disconnects, struct push_hub *hub, uint64_t now_us)
+{
+	struct order *order;
+	bool is_over;
+
+	if (push_list_is_empty(&disconnects->waiting))
+		return;
+	order = push_container_of(disconnects->waiting.next, struct order, item);
+	switch (order->what.by) {
+	case PUSH_DISCONNECT_CHANNEL: is_over = walk_channel(order, hub, now_us); break;
+	case PUSH_DISCONNECT_CLIENT: is_over = walk_clients(order, hub, now_us); break;
+	default: is_over = walk_identities(order, hub, now_us);
+	}
+	if (is_over)
+		destroy(disconnects, order);
+}

@@ -1,0 +1,60 @@
+/*
+ * disconnect.h - connections that an operator ends: of a user, a token, a key, a channel or a client's name.
+ *
+ * They are looked for in slices, a turn at a time, so that a hundred thousand of them hold nobody up; several
+ * orders wait in a row.  Subscribers of a channel, and clients with a name, are found where they stand; for the
+ * others the table of identities is walked, which no request and no timer does otherwise.
+ */
+#ifndef PUSH_CORE_DISCONNECT_H
+#define PUSH_CORE_DISCONNECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "list.h"
+#include "str.h"
+
+struct push_hub;
+
+enum push_disconnect_by {
+	PUSH_DISCONNECT_USER,
+	PUSH_DISCONNECT_TOKEN_ID,
+	PUSH_DISCONNECT_KEY,
+	PUSH_DISCONNECT_CHANNEL,
+	PUSH_DISCONNECT_CLIENT
+};
+
+struct push_disconnect {
+	enum push_disconnect_by by;
+	struct push_str name; /* copied */
+	int64_t before_s; /* only those whose token was issued before that (Unix); one that does not say, was */
+	bool is_revoked; /* their token is not accepted any more: 4401 instead of 4403 */
+};
+
+/* Orders that wait; more are refused. */
+#define PUSH_DISCONNECTS_MAX 1024
+
+/* Slots or subscribers that one turn looks at: some 50 us. */
+#define PUSH_DISCONNECT_SLICE 2048
+
+struct push_disconnects {
+	struct push_list waiting;
+	size_t count;
+};
+
+void
+push_disconnects_init(struct push_disconnects *disconnects);
+
+void
+push_disconnects_fini(struct push_disconnects *disconnects);
+
+/* push_disconnects_add - begin to end those.  Returns false if too many orders wait, or memory is out. */
+bool
+push_disconnects_add(struct push_disconnects *disconnects, const struct push_disconnect *what);
+
+/* push_disconnects_tick - a slice of what waits. */
+void
+push_disconnects_tick(struct push_disconnects *disconnects, struct push_hub *hub, uint64_t now_us);
+
+#endif
