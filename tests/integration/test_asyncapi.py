@@ -6,6 +6,7 @@ import re
 import pytest
 
 from server import SOURCE, Server
+from tokens import Key, bearer, write_jwks
 from wsclient import CLOSE, PING, PONG, TEXT, WebSocket, frame
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -61,8 +62,26 @@ class Client(WebSocket):
                 return got.get("data", got)
 
 
-def test_every_event_of_a_session_is_as_the_document_says():
+def session_with_tokens(folder):
+    key = Key()
+    write_jwks(folder / "keys.json", key)
+    with Server(PUSH_AUTH_KEYS=str(folder / "keys.json"), PUSH_AUTH_LEEWAY="0") as server:
+        with Client(server.port, "a,b") as client:
+            client.say("subscribe", {"channels": ["a"]})
+            assert client.hear("error")["error"] == "send 'auth' with a token first"
+            client.say("auth", {"token": key.token(subscribe=["a", "b"], exp=3)})
+            client.hear("expiring")
+            client.say("auth", {"token": key.token(subscribe=["a"])})
+            assert client.hear("authenticated")["expires_in"] > 0
+            assert client.hear("unsubscribed")["reason"] == "no right to subscribe to 'b'"
+        with Client(server.port, "b", headers=bearer(key.token(subscribe=["a"]))) as refused:
+            refused.hear(None)
+            assert refused.close_code() == 4403
+
+
+def test_every_event_of_a_session_is_as_the_document_says(tmp_path):
     Client.seen, Client.used = set(), set()
+    session_with_tokens(tmp_path)
     with Server(PUSH_HISTORY_SIZE=2, PUSH_WS_PUBLISH="on", PUSH_RECONNECT_DITHER_MIN_DURATION="2h",
                 PUSH_RECONNECT_DITHER_MAX_DURATION="2h", PUSH_DRAIN_DURATION="100ms",
                 PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="1s") as server:

@@ -148,9 +148,10 @@ def test_each_error_on_the_page_is_one_that_the_programs_send():
 ANSWERING = """core/channels core/json core/jsonscan core/live core/acks core/acks_request core/subscriber core/durable core/status
 broker/broker broker/message broker/publishing broker/reading broker/lines broker/idempotency broker/client_publishes
 http/health http/loggers request/body request/exchange request/page request/query request/route request/subscription ws/ws_conn
-direct/head direct/http_conn lwsio/head lwsio/request auth/token_refusal auth/jws auth/claims"""
+direct/head direct/http_conn lwsio/head lwsio/request auth/token_refusal auth/jws auth/claims
+auth/authenticator auth/order broker/admission core/disconnect core/identified http/taking_back request/credentials"""
 # Headers, and texts that nobody is answered with.
-OTHER = re.compile(r"text/|no-cache|access-control|vary|push\.trace\.url: |'\] = '|unknown status")
+OTHER = re.compile(r"text/|no-cache|access-control|vary|push\.trace\.url: |'\] = '|unknown status|over a limit$|Bearer|a client is refused: |a notice of |a revocation cannot|read again|.*stay in use$|.*: read again")
 
 
 def answers():
