@@ -99,12 +99,14 @@ print_operators(struct json_object *vhost, bool has_console, struct push_buf *to
 }
 
 static void
-print_object(const struct log *log, int clients, int operators)
+print_object(const struct log *log, const char *open, int clients, int operators)
 {
 	char fields[64];
 
 	snprintf(fields, sizeof(fields), "\"port\":%d,\"management_port\":%d", clients, operators);
 	log_say_fields(log, PUSH_LOG_INFO, "Push is ready", fields);
+	if (open)
+		log_say(log, PUSH_LOG_INFO, "%s", open);
 }
 
 void
@@ -113,13 +115,14 @@ welcome_print(const struct log *log, const struct config *config)
 	struct json_object *clients = config_find_vhost(config, "push");
 	struct json_object *operators = config_find_vhost(config, "management");
 	int port = clients ? config_port(clients) : 0;
+	const char *open = push_options_openness(&config->options);
 	int management_port = operators ? config_port(operators) : 0;
 	struct push_buf text;
 
 	if (!log_passes(log, PUSH_LOG_INFO))
 		return;
 	if (log->is_json) {
-		print_object(log, port, management_port);
+		print_object(log, open, port, management_port);
 		return;
 	}
 	push_buf_init(&text, TEXT_BYTES_MAX);
@@ -128,6 +131,8 @@ welcome_print(const struct log *log, const struct config *config)
 		print_clients(clients, config->options.console, &text);
 	if (management_port)
 		print_operators(operators, port && config->options.console, &text);
+	if (open)
+		push_buf_printf(&text, "  access      %s\n", open);
 	push_buf_printf(&text,
 		"  stop        Ctrl-C, or kill %d: clients are asked to reconnect within "
 		"push.drain.duration\n\n",

@@ -414,6 +414,19 @@ has_token_keys(const struct push_options *o)
 	return o->auth_keys[0] || o->auth_jwks_url[0];
 }
 
+const char *
+push_options_openness(const struct push_options *o)
+{
+	if (has_token_keys(o) || o->auth_hook_url[0] || o->auth_anonymous[0])
+		return NULL;
+	if (o->publish_keys[0])
+		return "everybody may subscribe: none of push.auth.keys, push.auth.jwks.url, "
+		       "push.auth.hook.url "
+		       "and push.auth.anonymous is set";
+	return "everybody may publish and subscribe: none of push.auth.keys, push.auth.jwks.url, "
+	       "push.auth.hook.url, push.auth.anonymous and push.publish.keys is set";
+}
+
 static enum push_status
 check_auth(const struct push_options *o, struct push_error *error)
 {

@@ -226,6 +226,13 @@ push_options_set_from_environment(
 enum push_status PUSH_MUST_USE
 push_options_check(const struct push_options *options, struct push_error *error);
 
+/*
+ * push_options_openness - what everybody may do, as a sentence for operators; NULL if clients have to show who they
+ * are, or push.auth.anonymous says what others may do.
+ */
+const char *
+push_options_openness(const struct push_options *options);
+
 /* push_options_log_level - of options that were checked. */
 enum push_log_level
 push_options_log_level(const struct push_options *options);

@@ -558,6 +558,16 @@ create_authenticator(const struct push_options *options, struct push_engine *eng
 	return *ret;
 }
 
+/* pushd says it once for all workers. */
+static void
+say_what_is_open(struct broker_vhost *self, const struct push_options *options)
+{
+	const char *open = push_options_openness(options);
+
+	if (open && !push_notify_is_supervised())
+		push_broker_say(self->link.broker, PUSH_LOG_INFO, open);
+}
+
 /* `given` is NULL where the vhost has no options for the protocol: some vhosts are lws' own. */
 static int
 on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
@@ -622,6 +632,7 @@ on_vhost_init(struct lws *wsi, const struct lws_protocol_vhost_options *given)
 	if (!start_direct(self))
 		return refuse("cannot watch an epoll set");
 	start_timer(self->tick_fd, PUSH_TICK_US, PUSH_TICK_US);
+	say_what_is_open(self, &options);
 	return 0;
 }
 

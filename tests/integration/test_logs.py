@@ -128,6 +128,7 @@ def test_every_line_of_a_whole_life_is_json():
             lines = [r["message"] for r in records if r.get("peer") == client["peer"]]
             assert lines == ["opened", "closed"], lines
         ready = [r for r in records if r["message"] == "Push is ready"]
+        assert sum(r["message"].startswith("everybody may publish and subscribe: ") for r in records) == 1
         assert len(ready) == 1 and ready[0]["port"] == server.port and ready[0]["management_port"] == server.management
         assert SECRET not in server.process.output() and PASSWORD not in server.process.output()
 
@@ -140,6 +141,16 @@ def test_text_is_as_it_was_and_has_no_line_for_a_client(server):
     assert re.fullmatch(r"pushd: worker \d+ serves", first)
     assert server.process.lines[1:3] == ["", "Push is ready."]
     assert not any("debug" in line for line in server.process.lines)
+
+
+def test_the_start_says_what_everybody_may_do(server, tmp_path):
+    server.process.wait_for("^  access      everybody may publish and subscribe: ")
+    (tmp_path / "publish.keys").write_text("")
+    for setting, said in (("PUSH_PUBLISH_KEYS", True), ("PUSH_AUTH_ANONYMOUS", False)):
+        with Server(**{setting: str(tmp_path / "publish.keys")}) as other:
+            other.process.wait_for("^  stop  ")
+            assert ("everybody may subscribe: " in other.process.output()) == said
+            assert "everybody may publish" not in other.process.output()
 
 
 def test_text_has_the_same_lines_with_debug():

@@ -312,6 +312,36 @@ the_origins_names_for_redis_make_a_url(void **state)
 	assert_string_equal(o.redis_url, "redis://other:1/0");
 }
 
+static void
+what_is_open_to_everybody_is_said(void **state)
+{
+	static const struct {
+		const char *name, *value, *begin;
+	} rows[] = {
+		{"push.log.level", "info", "everybody may publish and subscribe: "},
+		{"push.publish.keys", "/keys", "everybody may subscribe: "},
+		{"push.auth.keys", "/keys", NULL},
+		{"push.auth.jwks.url", "https://id.example.com/jwks.json", NULL},
+		{"push.auth.hook.url", "https://app.example.com/push", NULL},
+		{"push.auth.anonymous", "public:*", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct push_options o;
+		struct push_error error;
+		const char *text;
+
+		push_options_init(&o);
+		assert_int_equal(push_options_set(&o, rows[i].name, rows[i].value, &error), PUSH_OK);
+		text = push_options_openness(&o);
+		if (rows[i].begin)
+			assert_memory_equal(text, rows[i].begin, strlen(rows[i].begin));
+		else
+			assert_null(text);
+	}
+}
+
 int
 main(void)
 {
@@ -326,6 +356,7 @@ main(void)
 		cmocka_unit_test(names_like_those_of_a_service_with_other_values_are_refused),
 		cmocka_unit_test(an_overlong_text_is_refused),
 		cmocka_unit_test(contradictions_name_both_options),
+		cmocka_unit_test(what_is_open_to_everybody_is_said),
 		cmocka_unit_test(the_origins_names_for_redis_make_a_url),
 	};
 
