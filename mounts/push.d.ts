@@ -24,6 +24,10 @@
  * brought the channel's next message, or if the channel has no history: both were open. An event stream cannot be pinged:
  * a time stands in for each answer, and a stream that is later than that may lose or double messages without ids. A server
  * that does not answer at all is left after ten seconds.
+ *
+ * A token is sent as the first message of a WebSocket: URLs, and headers that a page can set, get into logs. An event
+ * stream's URL has a ticket for the same reason. A token that the function returned is used until it is about to expire or
+ * was refused; then the function is asked for another one. If that is refused, too, so is the subscription.
  */
 
 /** The picture above shows them. */
@@ -88,6 +92,8 @@ export interface Options<T = Record<string, any>> extends Partial<Handlers<T>> {
 	transport?: 'ws' | 'sse';
 	/** The server's heartbeat interval in ms, until push.js has measured it. Default: 30,000. */
 	heartbeat?: number;
+	/** Shows who you are. A function returns the token, and another one when that expires or is refused. */
+	token?: string | (() => string | Promise<string>);
 	/** For a runtime that has no WebSocket or EventSource. */
 	WebSocket?: (new (url: string) => any) | null;
 	EventSource?: (new (url: string) => any) | null;

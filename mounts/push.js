@@ -11,10 +11,11 @@ const MOVE_MS = 1500;
 const ACK_MS = 10;
 const BLOCKED_MS = 600_000;
 const SEEN = 1000;
-const REFUSED = /^(4(?!08|29)..|100[3789])$/;
+const DENIED = /^4?401$/;
+const REFUSED = /^(4(?!08|29)..|100[3789]|440[13])$/;
 
 const EVENTS = ['gap', 'state', 'error', 'heard', 'message', 'resumed', 'unknown'];
-const OPTIONS = ['id', ...EVENTS, 'acks', 'client', 'channels', 'transport', 'heartbeat', 'WebSocket', 'EventSource'];
+const OPTIONS = ['id', ...EVENTS, 'acks', 'client', 'channels', 'transport', 'heartbeat', 'token', 'WebSocket', 'EventSource'];
 
 /** @type {any} */
 const NONE = undefined;
@@ -61,6 +62,13 @@ const parse = (text) => {
 	}
 };
 
+/** @param {any} answer */
+const refusal = async (answer) => {
+	const {status, headers} = answer;
+
+	return {status, error: parse(await answer.text())?.error ?? `status ${status}`, wait: +headers.get('Retry-After') * 1000};
+};
+
 export class Push {
 	state = 'idle';
 	id;
@@ -73,6 +81,8 @@ export class Push {
 	#timer = NONE;
 	#why = NONE;
 	#tries = 0;
+	#shown = NONE; // token
+	#denied = false;
 	#failures = 0;
 	#beatMs;
 	#quiet = false;
@@ -90,6 +100,8 @@ export class Push {
 		this.#url = `${url}`.replace(/\/+$/, '');
 		if (!/^https?:/.test(this.#url))
 			fail(`'${url}' must begin with http:// or https://`);
+		if (!/string|function|undefined/.test(typeof options.token))
+			fail('token must be a string or a function');
 		this.#options = options;
 		this.#beatMs = options.heartbeat ?? 30_000;
 		this.id = options.id ?? '';
@@ -162,23 +174,48 @@ export class Push {
 	}
 
 	retry() {
-		if (/waiting|refused/.test(this.state))
+		if (/waiting|refused/.test(this.state)) {
+			this.#denied = false;
 			this.#connect();
+		}
 	}
 
 	/** @param {any} channel @param {any} message @param {any} options */
 	async publish(channel, message, {key, ...more} = {}) {
-		const answer = await fetch(`${this.#url}/messages`, {
-			method: 'POST',
-			headers: {'Content-Type': 'application/json', ...key && {'Idempotency-Key': key}},
-			body: JSON.stringify({channel, message, ...more}),
-		});
-		const {status} = answer;
-		const body = parse(await answer.text());
+		const post = () => this.#post('messages', JSON.stringify({channel, message, ...more}), {
+			'Content-Type': 'application/json', ...key && {'Idempotency-Key': key}});
+		let answer = await post();
 
-		if (!answer.ok)
-			throw Object.assign(new Error(body?.error ?? `status ${status}`), {status});
-		return body;
+		if (answer.status === 401 && this.#forget())
+			answer = await post();
+		if (!answer.ok) {
+			const {status, error} = await refusal(answer);
+			throw Object.assign(new Error(error), {status});
+		}
+		return parse(await answer.text());
+	}
+
+	/** @param {string} path @param {any=} body @param {any=} headers */
+	async #post(path, body, headers) {
+		const token = await this.#token();
+
+		return fetch(`${this.#url}/${path}`, {method: 'POST', body, headers: {...headers, ...token && {Authorization: `Bearer ${token}`}}});
+	}
+
+	#token() {
+		const {token} = this.#options;
+		const get = async () => typeof token === 'function' ? token() : token;
+
+		return this.#shown ??= get().catch((error) => {
+			this.#shown = NONE;
+			throw error;
+		});
+	}
+
+	/* Returns whether there may be another token. */
+	#forget() {
+		this.#shown = NONE;
+		return typeof this.#options.token === 'function';
 	}
 
 	#sync() {
@@ -210,7 +247,7 @@ export class Push {
 
 	/** @type {Any} */
 	#send(link, event, data) {
-		if (!link.sse && link.socket.readyState === 1)
+		if (!link.sse && link.socket?.readyState === 1)
 			link.socket.send(JSON.stringify({event, data}));
 	}
 
@@ -253,29 +290,78 @@ export class Push {
 		const name = sse ? 'sse' : 'ws';
 		const kind = sse ? EventSource : WebSocket;
 		const channels = new Set(this.#channels.keys());
-		let url = `${this.#url}/${name}/messages?channels=${[...channels].map(encodeURIComponent)}`;
-
-		if (this.id)
-			url += `&last_event_id=${encodeURIComponent(this.id)}`;
-		if (!sse)
-			url = url.replace('http', 'ws') + (client ? `&client=${encodeURIComponent(client)}` : acks ? '&acks=true' : '');
 		if (!kind)
 			fail(`no ${sse ? 'EventSource' : 'WebSocket'} here: pass one as an option`);
-		const socket = new kind(url);
-		const link = {sse, name, socket, channels, copies, held: [], pongs: []};
+		/** @type {any} */
+		const link = {sse, name, socket: NONE, channels, copies, held: [], pongs: []};
+		const start = (/** @type {any} */ token = NONE, ticket = '') => {
+			let url = `${this.#url}/${name}/messages?channels=${[...channels].map(encodeURIComponent)}${ticket}`;
 
-		if (sse)
-			this.#hearSource(link, socket);
-		else
-			this.#hearSocket(link, socket);
+			if (link.closed)
+				return;
+			if (this.id)
+				url += `&last_event_id=${encodeURIComponent(this.id)}`;
+			if (!sse)
+				url = url.replace('http', 'ws') + (client ? `&client=${encodeURIComponent(client)}` : acks ? '&acks=true' : '');
+			link.socket = new kind(url);
+			if (sse)
+				this.#hearSource(link, link.socket);
+			else
+				this.#hearSocket(link, link.socket, token);
+			this.#watch(link, OPEN_MS);
+		};
+
 		this.#watch(link, OPEN_MS);
+		if (this.#options.token)
+			this.#show(link, start);
+		else
+			start();
 		return link;
 	}
 
+	/**
+	 * A page cannot send a header with these: a WebSocket sends the token first, an event stream has a ticket.
+	 * @param {any} link @param {any} start
+	 */
+	async #show(link, start) {
+		try {
+			const token = await this.#token();
+			const answer = link.sse && token ? await this.#post('auth/tickets') : NONE;
+			if (answer?.ok) {
+				link.ticket = parse(await answer.text())?.ticket;
+				start(token, `&ticket=${encodeURIComponent(link.ticket)}`);
+			} else if (answer && answer.status !== 404) { // 404: not asked for
+				this.#ended(link, await refusal(answer));
+			} else {
+				start(token);
+			}
+		} catch (error) {
+			this.#ended(link, {error: `no token: ${/** @type {any} */ (error)?.message}`});
+		}
+	}
+
+	/**
+	 * Early enough to be tried again on a new connection, and not when all others do.
+	 * @type {Any}
+	 */
+	#renew(link, seconds) {
+		clearTimeout(link.renewal);
+		link.renewal = setTimeout(async () => {
+			if (link.closed || !this.#forget())
+				return;
+			if (link.sse)
+				this.#move();
+			else
+				this.#token().then((/** @type {any} */ token) => link.closed || this.#send(link, 'auth', {token}), () => {});
+		}, 1000 * seconds * (0.25 + Math.random() / 4) || 0);
+	}
+
 	/** @type {Any} */
-	#hearSocket(link, socket) {
+	#hearSocket(link, socket, token = NONE) {
 		let error = NONE;
 
+		if (token)
+			socket.onopen = () => this.#send(link, 'auth', {token});
 		socket.onmessage = (/** @type {any} */ {data: text}) => {
 			const frame = parse(text);
 
@@ -289,25 +375,24 @@ export class Push {
 	#hearSource(link, source) {
 		let last = '';
 
-		for (const name of ['heartbeat', 'message', 'gap', 'resumed', 'reconnect'])
+		for (const name of ['heartbeat', 'message', 'gap', 'resumed', 'reconnect', 'expiring', 'unsubscribed'])
 			source.addEventListener(name, (/** @type {any} */ {data: text, lastEventId: id}) => {
 				// an event without shows the last one's
 				this.#heard(link, name, id === last ? parse(text) : {...parse(text), id}, text);
 				last = id;
 			});
-		source.onerror = async () => {
-			let why = NONE;
+		source.onerror = async (/** @type {any} */ event) => {
+			let why = {error: parse(event?.data)?.error};
 
 			source.close();
 			try {
 				const answer = link.alive || await fetch(source.url);
-				const {status, headers} = answer;
 				if (answer.ok)
 					answer.body.cancel();
-				else if (status)
-					why = {status, error: parse(await answer.text())?.error, wait: +headers.get('Retry-After') * 1000};
+				else if (answer.status)
+					why = await refusal(answer);
 			} catch {}
-			this.#ended(link, why ?? {});
+			this.#ended(link, why);
 		};
 	}
 
@@ -346,6 +431,7 @@ export class Push {
 	#opened(link, now) {
 		link.alive = true;
 		link.since = now;
+		this.#denied = false;
 		if (link.sse && this.#failures > 1)
 			blockedUntil.set(this.#url, now + BLOCKED_MS);
 		this.#failures = link.sse ? 0 : -Infinity;
@@ -374,6 +460,11 @@ export class Push {
 			this.#call(name, [data]);
 		} else if (data?.new) {
 			this.#call('unknown', []);
+		} else if (name === 'expiring') {
+			this.#renew(link, data?.expires_in);
+		} else if (name === 'unsubscribed' && data?.reason) {
+			link.channels.delete(channel);
+			this.#take(link, 'error', {channel, error: data.reason});
 		} else if (name === 'error') {
 			this.#call(name, [data]);
 			if (!this.#on.has(name))
@@ -434,10 +525,11 @@ export class Push {
 		if (!link || link.closed)
 			return;
 		clearTimeout(link.timer);
+		clearTimeout(link.renewal);
 		this.#ack(link);
 		this.#settled(link);
 		link.closed = true;
-		link.socket.close();
+		link.socket?.close();
 	}
 
 	#move() {
@@ -512,7 +604,7 @@ export class Push {
 		if (link.closed)
 			return;
 		this.#close(link);
-		if (!link.alive)
+		if (!link.alive && (link.sse || link.socket))
 			this.#failures++;
 		if (link === this.#next) {
 			this.#next = null;
@@ -523,7 +615,10 @@ export class Push {
 			if (Date.now() - link.since > STABLE_MS)
 				this.#tries = 0;
 			const wait = Math.max(why.wait || 0, Math.min(30_000, 500 * 2 ** this.#tries++) * jitter);
-			const state = REFUSED.test(why.code ?? why.status) ? 'refused' : 'waiting';
+			const code = why.code ?? why.status;
+			const again = DENIED.test(code) && !this.#denied && !!(this.#forget() || link.ticket);
+			this.#denied ||= again;
+			const state = REFUSED.test(code) && !again ? 'refused' : 'waiting';
 			const error = why.error ?? `no connection to ${this.#url}`;
 			this.#why = Object.assign(new Error(error), why);
 			if (!this.#on.has('state'))

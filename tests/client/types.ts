@@ -33,7 +33,7 @@ async function read(): Promise<void> {
 	}
 }
 
-const options: Options = {channels: 'any', message: ({message}) => message.anything};
+const options: Options = {channels: 'any', token: async () => 'a token', message: ({message}) => message.anything};
 const untyped = new Push('https://push.example', options);
 untyped.subscribe('any name', ({channel, message, id}) => [channel.length, message.anything, id?.length]);
 
