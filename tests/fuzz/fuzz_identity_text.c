@@ -16,14 +16,16 @@ check(const char *text, size_t size)
 	const struct push_identity *identity, *again;
 	struct push_buf first, second;
 
-	if (push_identity_text_parse(&identity, text, size, 1000, 2000) != PUSH_OK)
+	if (push_identity_text_parse(&identity, text, size, (struct push_str){NULL, 0}, 1000, 2000) !=
+		PUSH_OK)
 		return;
 	(void)push_identity_may(identity, PUSH_RIGHT_SUBSCRIBE, (struct push_str){"a:b", 3});
 	push_buf_init(&first, PUSH_IDENTITY_TEXT_BYTES_MAX);
 	push_buf_init(&second, PUSH_IDENTITY_TEXT_BYTES_MAX);
 	push_identity_text_print(&first, identity, 1000, 2000);
 	PUSH_ASSERT(first.status == PUSH_OK);
-	PUSH_ASSERT(push_identity_text_parse(&again, first.bytes, first.size, 1000, 2000) == PUSH_OK);
+	PUSH_ASSERT(push_identity_text_parse(&again, first.bytes, first.size, (struct push_str){NULL, 0},
+			    1000, 2000) == PUSH_OK);
 	push_identity_text_print(&second, again, 1000, 2000);
 	PUSH_ASSERT(first.size == second.size && !memcmp(first.bytes, second.bytes, first.size));
 	push_buf_fini(&first);
