@@ -131,7 +131,7 @@ decide(struct admission *admission, const struct push_identity *identity)
 		refuse(admission, error.text, PUSH_CLOSE_FORBIDDEN);
 		break;
 	default:
-		if (!admission->has_shown && !admission->subscription.channels.count)
+		if (!admission->has_shown && !push_identity_channels(identity).size)
 			push_subscriber_await_identity(admission->subscriber, true, admissions->now_us());
 		else
 			refuse(admission, error.text, PUSH_CLOSE_REFUSED);
@@ -154,8 +154,9 @@ tell_error(struct push_subscriber *subscriber, const char *text, uint64_t now_us
 static void
 renew(struct admission *admission, const struct push_verdict *verdict)
 {
+	struct push_admissions *admissions = admission->admissions;
 	struct push_subscriber *subscriber = admission->subscriber;
-	uint64_t now_us = admission->admissions->now_us();
+	uint64_t now_us = admissions->now_us();
 
 	destroy(admission);
 	if (verdict->status) {
@@ -164,7 +165,10 @@ renew(struct admission *admission, const struct push_verdict *verdict)
 	}
 	switch (push_subscriber_renew(subscriber, verdict->identity, now_us)) {
 	case PUSH_OK: break;
-	case PUSH_REFUSED: tell_error(subscriber, "the token is another user's", now_us); break;
+	case PUSH_REFUSED:
+		admissions->stats->auth_refused[PUSH_AUTH_CLAIMS]++;
+		tell_error(subscriber, "the token is another user's", now_us);
+		break;
 	case PUSH_UNAVAILABLE: tell_error(subscriber, "not now, try again", now_us); break;
 	default: tell_error(subscriber, push_status_text(PUSH_OUT_OF_MEMORY), now_us);
 	}
@@ -175,6 +179,7 @@ on_verdict(void *context, const struct push_verdict *verdict)
 {
 	struct admission *admission = context;
 	struct push_subscriber *subscriber = admission->subscriber;
+	bool is_late = admission->is_late;
 
 	admission->is_asked = false;
 	if (verdict->status)
@@ -183,14 +188,16 @@ on_verdict(void *context, const struct push_verdict *verdict)
 		destroy(admission);
 		return;
 	}
-	if (admission->is_late)
-		push_subscriber_hold(subscriber, false);
-	if (admission->is_renewal)
+	if (is_late && !admission->is_renewal && !push_subscriber_is_unidentified(subscriber))
+		destroy(admission); /* it has been closed meanwhile */
+	else if (admission->is_renewal)
 		renew(admission, verdict);
 	else if (verdict->status)
 		refuse(admission, verdict->text, reason_of(verdict->status));
 	else
 		decide(admission, verdict->identity);
+	if (is_late) /* at last: with the next thing that it sends it may ask again */
+		push_subscriber_hold(subscriber, false);
 }
 
 /* `admission` may be gone after it. */

@@ -386,11 +386,11 @@ free_if_unused(struct push_broker *broker)
 		return;
 	push_publisher_fini(&broker->publisher);
 	push_channel_list_fini(&broker->channel_list);
+	broker->engine->destroy(broker->engine); /* answers those who ask for tickets */
 	if (broker->authenticator) {
 		broker->authenticator->destroy(broker->authenticator);
 		push_admissions_fini(&broker->admissions);
 	}
-	broker->engine->destroy(broker->engine);
 	push_hub_destroy(broker->hub);
 	push_limiter_destroy(broker->limiter);
 	push_tracer_destroy(broker->tracer);

@@ -286,7 +286,7 @@ check_rights(const struct push_message *message, const struct push_publication *
 
 		if (push_identity_may(identity, PUSH_RIGHT_PUBLISH, channel))
 			continue;
-		message->publisher->stats->auth_refused[PUSH_AUTH_FORBIDDEN]++;
+		message->publisher->stats->auth_refused[push_identity_refused_as(identity)]++;
 		push_identity_refusal(PUSH_RIGHT_PUBLISH, channel, error);
 		return push_identity_status(identity);
 	}

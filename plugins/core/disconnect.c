@@ -11,7 +11,8 @@
 struct order {
 	struct push_list item;
 	struct push_disconnect what;
-	size_t at; /* where the next slice begins */
+	uint64_t at; /* where the next slice begins */
+	bool has_begun;
 	char name[];
 };
 
@@ -83,23 +84,31 @@ end(struct push_subscriber *subscriber, const struct push_disconnect *what, uint
 		push_subscriber_end(subscriber, "disconnected by the operator", PUSH_CLOSE_FORBIDDEN, now_us);
 }
 
+struct walk {
+	const struct push_disconnect *what;
+	uint64_t now_us;
+};
+
+static void
+end_if_covered(void *context, struct push_subscriber *subscriber, const struct push_identity *identity)
+{
+	const struct walk *walk = context;
+
+	if (covers(walk->what, identity))
+		end(subscriber, walk->what, walk->now_us);
+}
+
 /* Closing a client leaves it in the table until it is destroyed, which no call from here does. */
 static bool
 walk_identities(struct order *order, struct push_hub *hub, uint64_t now_us)
 {
-	const struct push_identities *identities = &hub->identities;
-	size_t last = order->at + PUSH_DISCONNECT_SLICE;
+	struct walk walk = {&order->what, now_us};
 
-	for (; order->at < last && order->at < identities->capacity; order->at++) {
-		struct push_subscriber *subscriber = identities->slots[order->at].subscriber;
-
-		if (subscriber && covers(&order->what, identities->slots[order->at].identity))
-			end(subscriber, &order->what, now_us);
-	}
-	return order->at >= identities->capacity;
+	return identities_walk(&hub->identities, &order->at, PUSH_DISCONNECT_SLICE, end_if_covered, &walk);
 }
 
-/* From the last entry on, since the last one takes the place of one that leaves. */
+/* From the last entry on, since the last one takes the place of one that leaves; not those that come while it
+ * lasts, or clients that come back at once would never let it end. */
 static bool
 walk_channel(struct order *order, struct push_hub *hub, uint64_t now_us)
 {
@@ -107,10 +116,14 @@ walk_channel(struct order *order, struct push_hub *hub, uint64_t now_us)
 
 	for (int i = 0; i < PUSH_DISCONNECT_SLICE; i++) {
 		const struct push_channel *channel = push_hub_find(hub, name.bytes, name.size);
+		uint64_t count = channel ? channel->count : 0;
 
-		if (!channel || !channel->count)
+		if (!order->has_begun || order->at > count)
+			order->at = count;
+		order->has_begun = true;
+		if (!order->at)
 			return true;
-		end(channel->entries[channel->count - 1].subscriber, &order->what, now_us);
+		end(channel->entries[--order->at].subscriber, &order->what, now_us);
 	}
 	return false;
 }

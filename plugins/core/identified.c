@@ -81,11 +81,20 @@ push_subscriber_await_identity(struct push_subscriber *subscriber, bool for_toke
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW || is_waiting(subscriber));
 	subscriber->state = SUBSCRIBER_UNIDENTIFIED;
-	if (!for_token)
+	if (!for_token) {
+		push_timer_disarm(&subscriber->timer); /* its token came in time */
 		push_subscriber_hold(subscriber, true);
-	else if (!push_timer_is_armed(&subscriber->timer)) /* however often it sends a bad one */
+	} else if (!push_timer_is_armed(&subscriber->timer)) { /* however often it sends a bad one */
 		push_wheel_arm_tick(&subscriber->hub->wheel, &subscriber->timer,
 			push_tick_at(now_us + subscriber->hub->options->grace_us));
+	}
+}
+
+void
+identified_is_late(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	subscriber->hub->stats->auth_refused[PUSH_AUTH_MISSING]++;
+	push_subscriber_refuse(subscriber, "no token came in time", PUSH_CLOSE_UNAUTHENTICATED, now_us);
 }
 
 const struct push_identity *
@@ -124,7 +133,8 @@ identified_next_due(const struct push_subscriber *subscriber, uint32_t due)
 		return due;
 	if (!subscriber->is_warned)
 		end_us = end_us > PUSH_EXPIRING_US ? end_us - PUSH_EXPIRING_US : 0;
-	tick = push_tick_at(end_us);
+	/* one that has ended long ago would seem to end in the far future */
+	tick = push_tick_at(end_us > now_us ? end_us : now_us);
 	return push_tick_is_before(tick, due) ? tick : due;
 }
 
@@ -156,7 +166,7 @@ identified_on_timer(struct push_subscriber *subscriber, uint64_t now_us)
 /* --- another one --- */
 
 static bool
-is_same_user(struct push_str a, struct push_str b)
+is_same(struct push_str a, struct push_str b)
 {
 	return a.size == b.size && (!a.size || !memcmp(a.bytes, b.bytes, a.size));
 }
@@ -200,8 +210,8 @@ push_subscriber_renew(
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	if (subscriber->state != SUBSCRIBER_OPEN || !subscriber->has_identity)
 		return PUSH_UNAVAILABLE;
-	if (!is_same_user(push_identity_facts(push_subscriber_identity(subscriber)).user,
-		    push_identity_facts(identity).user))
+	if (!is_same(
+		    push_identity_space(push_subscriber_identity(subscriber)), push_identity_space(identity)))
 		return PUSH_REFUSED;
 	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK)
 		return PUSH_OUT_OF_MEMORY;

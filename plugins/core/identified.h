@@ -83,6 +83,10 @@ identified_next_due(const struct push_subscriber *subscriber, uint32_t due);
 bool
 identified_on_timer(struct push_subscriber *subscriber, uint64_t now_us);
 
+/* identified_is_late - no token came within the grace period. */
+void
+identified_is_late(struct push_subscriber *subscriber, uint64_t now_us);
+
 /* identified_receive - a command of a client that is not known yet. */
 void
 identified_receive(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us);

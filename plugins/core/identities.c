@@ -15,13 +15,20 @@ identities_fini(struct push_identities *identities)
 	*identities = (struct push_identities){NULL, 0, 0};
 }
 
+/* Bits of a hash that are not of the home. */
+static unsigned int
+low_bits(const struct push_identities *identities)
+{
+	return (unsigned int)__builtin_clzll(identities->capacity) + 1;
+}
+
 /* Where it would stand if nobody else did (Knuth, TAOCP 3, 6.4: multiplicative hashing). */
 static size_t
 home_of(const struct push_identities *identities, const struct push_subscriber *subscriber)
 {
 	uint64_t hash = (uint64_t)(uintptr_t)subscriber * 0x9E3779B97F4A7C15ull;
 
-	return (size_t)(hash >> 32) & (identities->capacity - 1);
+	return (size_t)(hash >> low_bits(identities));
 }
 
 /* Its slot, or the free one where it belongs; there is one. */
@@ -105,4 +112,28 @@ identities_forget(struct push_identities *identities, const struct push_subscrib
 	/* where memory is out the table stays as large as it is */
 	if (identities->capacity > FIRST_CAPACITY && 8 * identities->count < identities->capacity)
 		(void)resize(identities, identities->capacity / 2);
+}
+
+bool
+identities_walk(const struct push_identities *identities, uint64_t *at, size_t homes,
+	void (*each)(void *context, struct push_subscriber *subscriber, const struct push_identity *identity),
+	void *context)
+{
+	size_t first, last;
+
+	if (!identities->count)
+		return true;
+	first = (size_t)(*at >> low_bits(identities));
+	last = homes < identities->capacity - first ? first + homes : identities->capacity;
+	/* who has a home before `last` stands before the first free slot from there on */
+	for (size_t i = first; i < last + identities->capacity; i++) {
+		const struct push_identity_slot *slot = &identities->slots[i & (identities->capacity - 1)];
+
+		if (slot->subscriber)
+			each(context, slot->subscriber, slot->identity);
+		else if (i >= last)
+			break;
+	}
+	*at = (uint64_t)last << low_bits(identities);
+	return last == identities->capacity;
 }

@@ -4,11 +4,16 @@
  *
  * Open addressing with linear probing: 16 bytes a slot, at most 7 of 8 in use, so that a client costs 18 to 36
  * bytes and the subscriber itself none.  Keys are addresses of the heap, which no client chooses.
+ *
+ * A slot's home is the upper bits of its key's hash: homes are in the order of the hashes at every size of the
+ * table, so that a walk in slices misses nobody while the table grows, shrinks, and closes its gaps.
  */
 #ifndef PUSH_CORE_IDENTITIES_H
 #define PUSH_CORE_IDENTITIES_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "identity.h"
 
@@ -42,5 +47,16 @@ identities_get(const struct push_identities *identities, const struct push_subsc
 /* identities_forget - does nothing where it is not known.  The slots behind may move up. */
 void
 identities_forget(struct push_identities *identities, const struct push_subscriber *subscriber);
+
+/*
+ * identities_walk - call `each` with who has a home in the next `homes` slots, and maybe with some more.
+ *
+ * @at: 0 at first; the same until it returns true: all that were there from the first call on have been seen.
+ * @each: neither puts nor forgets.
+ */
+bool
+identities_walk(const struct push_identities *identities, uint64_t *at, size_t homes,
+	void (*each)(void *context, struct push_subscriber *subscriber, const struct push_identity *identity),
+	void *context);
 
 #endif

@@ -350,6 +350,12 @@ push_identity_status(const struct push_identity *identity)
 	return !identity || identity->facts.is_anonymous ? 401 : 403;
 }
 
+enum push_auth_refusal
+push_identity_refused_as(const struct push_identity *identity)
+{
+	return push_identity_status(identity) == 401 ? PUSH_AUTH_MISSING : PUSH_AUTH_FORBIDDEN;
+}
+
 struct push_identity_facts
 push_identity_facts(const struct push_identity *identity)
 {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "options.h"
+#include "stats.h"
 #include "status.h"
 #include "str.h"
 
@@ -125,6 +126,10 @@ push_identity_refusal(enum push_right right, struct push_str channel, struct pus
 /* push_identity_status - of HTTP, of such a refusal: 401 for those who have shown nothing, else 403. */
 unsigned int
 push_identity_status(const struct push_identity *identity);
+
+/* push_identity_refused_as - how it is counted. */
+enum push_auth_refusal
+push_identity_refused_as(const struct push_identity *identity);
 
 /* push_identity_facts - what it was made of; texts are borrowed from it. */
 struct push_identity_facts

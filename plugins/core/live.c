@@ -638,10 +638,12 @@ add_again(const struct live_call *call, uint32_t index)
 static bool
 is_granted(const struct push_subscriber *subscriber, const char *name, size_t size, struct push_error *error)
 {
+	const struct push_identity *identity = push_subscriber_identity(subscriber);
 	const struct push_str channel = {name, size};
 
-	if (push_identity_may(push_subscriber_identity(subscriber), PUSH_RIGHT_SUBSCRIBE, channel))
+	if (push_identity_may(identity, PUSH_RIGHT_SUBSCRIBE, channel))
 		return true;
+	subscriber->hub->stats->auth_refused[push_identity_refused_as(identity)]++;
 	push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, channel, error);
 	return false;
 }

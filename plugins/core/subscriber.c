@@ -754,8 +754,7 @@ subscriber_on_timer(struct push_timer *timer, uint64_t now_us)
 		return;
 	}
 	if (subscriber->state == SUBSCRIBER_UNIDENTIFIED) {
-		push_subscriber_refuse(
-			subscriber, "no token came in time", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+		identified_is_late(subscriber, now_us);
 		return;
 	}
 	if (is_due(subscriber->end, now_us)) {

@@ -281,6 +281,8 @@ wire_subscribe(void *owner, const struct push_response *head, const struct push_
 	/* one for all: a buffer of each one's own would leave a hole in the heap, between what stays */
 	struct push_buf *greeting = &conn->direct->greeting;
 
+	if (conn->source.fd < 0) /* it has gone in the turn in which its identity was found out */
+		return PUSH_UNAVAILABLE;
 	push_buf_clear(greeting);
 	if (opening->subscription->encoding == PUSH_ENCODING_WS)
 		append_upgrade(conn, greeting);
@@ -314,6 +316,8 @@ wire_claim(void *owner, const struct push_address *client, enum push_limit *ret_
 	const struct push_direct *direct = conn->direct;
 	uint64_t reserved = direct->ops->options(direct->broker)->limit_reserved_descriptors;
 
+	if (conn->source.fd < 0)
+		return true; /* there is nothing to be counted any more */
 	*ret_limit = PUSH_LIMIT_RESERVED_DESCRIPTORS;
 	if (reserved && (uint64_t)conn->source.fd + reserved >= (uint64_t)direct->files_max &&
 		!push_limiter_refuse(direct->limiter, *ret_limit))

@@ -356,6 +356,7 @@ exchange_begin_ticket(struct push_exchange *x, const struct push_request *reques
 {
 	if (push_identity_facts(x->identity).is_anonymous) {
 		x->head.closes |= request->has_body;
+		x->ops->count_auth_refused(x->broker, PUSH_AUTH_MISSING);
 		exchange_deny(x, 401, NULL, "a ticket needs a token");
 		return;
 	}

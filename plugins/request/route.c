@@ -140,7 +140,7 @@ grant(struct push_exchange *x, struct push_subscription *subscription)
 	case PUSH_OK: return true;
 	case PUSH_INVALID: exchange_refuse(x, 400, error.text); break;
 	case PUSH_REFUSED:
-		x->ops->count_auth_refused(x->broker, PUSH_AUTH_FORBIDDEN);
+		x->ops->count_auth_refused(x->broker, push_identity_refused_as(x->identity));
 		exchange_deny(x, push_identity_status(x->identity),
 			push_identity_status(x->identity) == 403 ? "insufficient_scope" : NULL, error.text);
 		break;
