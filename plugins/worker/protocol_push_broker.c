@@ -114,6 +114,8 @@ wake(void *context)
 {
 	struct broker_vhost *self = context;
 
+	if (!self->link.broker) /* it is being made: nothing is watched yet, and its first tick looks */
+		return;
 	if (flush_delay(self) && self->flush_wsi)
 		start_timer(self->flush_fd, flush_delay(self), 0);
 	else if (self->wake_wsi && !self->in_turn)
