@@ -333,7 +333,8 @@ def test_help_names_every_option_and_bad_arguments_are_refused():
 
 
 def test_stock_lwsws_hosts_all_plugins_without_pushd():
-    with Server(stock=True, PUSH_DRAIN_DURATION="300ms", PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="3s") as server:
+    with Server(stock=True, arguments=("-d", "1027"), PUSH_DRAIN_DURATION="300ms",
+                PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="3s") as server:
         server.process.wait_for("everybody may publish and subscribe: ")
         with WebSocket(server.port, "stock") as ws, EventStream(server.port, "stock") as sse:
             sse.raw()
