@@ -15,7 +15,7 @@ page is one sitting: what one block has published is there for the next.
     <!-- appears -->               above a block of ```text: what appears in that terminal next
 
 A block that runs ./server/run starts the page's servers anew, one for each line, with the settings in front of it; with
-redis://localhost among them, a Redis of their own, too.  A page begins with a server that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
+redis://localhost among them, a Redis of their own, too; $PWD is the reader's folder.  A page begins with a server that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
 (ids, tokens, times) is compared by its shape.  A command with an id or a token that a block before it has shown is run
 with the one that came in its place, as a reader would copy it.
 """
@@ -25,6 +25,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -42,11 +43,12 @@ BLOCK = re.compile(r"(?P<marks>(?:<!-- .+? -->\n)*)```(?P<language>\w+)\n(?P<bod
 SHAPES = (
     (r"\b[0-9a-f]\.[0-9a-z]{4,}\.[0-9a-z]+(?:-[0-9a-f]\.[0-9a-z]{4,}\.[0-9a-z]+)*\b", "ID"),
     (r"\b[0-9a-f]{16}\.[0-9a-f]{32}\b", "TOKEN"),
+    (r'(?<=ticket":")[\w-]{32}(?=")|(?<=[?&]ticket=)[\w-]{32}', "TICKET"),
     (r"\bretry:\d+", "retry:N"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
     (r"\b\d+(?:\.\d+)? ?(?:us|µs|ms)\b", "DURATION"),
 )
-COPIED = re.compile("|".join(pattern for pattern, name in SHAPES if name in ("ID", "TOKEN")))
+COPIED = re.compile("|".join(pattern for pattern, name in SHAPES if name in ("ID", "TOKEN", "TICKET")))
 
 
 @dataclass
@@ -160,6 +162,7 @@ class Reader:
     def __enter__(self):
         (self.folder / ".curlrc").write_text("silent\nshow-error\n")  # on a terminal curl shows no progress either
         (self.folder / "bin").mkdir()
+        (self.folder / "bin/python3").symlink_to(sys.executable)
         self._start([{}])
         self._install(self.servers[0][1])
         return self
@@ -181,6 +184,7 @@ class Reader:
     def _start(self, commands):
         for settings in commands:
             shown = settings.pop("SERVER_PORT", "8080"), settings.pop("MANAGEMENT_SERVER_PORT", "8000")
+            settings = {name: value.replace("$PWD", str(self.folder)) for name, value in settings.items()}
             if settings.get("PUSH_REDIS_URL") == "redis://localhost":
                 self.redis = self.redis or RedisServer()
                 settings["PUSH_REDIS_URL"] = self.redis.url()

@@ -132,7 +132,7 @@ def code(path):
     return re.sub(r"_Static_assert\(.*?\);", "", text, flags=re.S).replace('\\"', "\0")
 
 
-ERRORS = [error for page in ("errors.md", "errors-of-tokens.md", "malformed-requests.md")
+ERRORS = [error for page in ("errors.md", "errors-at-start.md", "errors-of-tokens.md", "malformed-requests.md")
           for error in re.findall(r"^\| `([^`]+)` \|", (REFERENCE / page).read_text(), re.M)]
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import http.server
+import json
 import os
 import re
 import shutil
@@ -19,8 +20,9 @@ import pytest
 
 from http1 import Connection, publish
 from ports import free_port
-from redis_servers import RedisServer
+from redis_servers import RedisServer, wait_until
 from server import SOURCE, Process, Server
+from tokens import Key, write_jwks
 from wsclient import WebSocket
 
 sys.path.insert(0, str(SOURCE / "tests/bench"))
@@ -29,6 +31,7 @@ import peers  # noqa: E402
 PAGE = (SOURCE / "docs/deploy/reverse-proxy.md").read_text()
 BLOCKS = {language: re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.S | re.M)
           for language in ("nginx", "caddyfile", "haproxy")}
+TICKETS, LOG = re.findall(r"^```nginx\n(.*?)^```$", (SOURCE / "docs/security.md").read_text(), re.S | re.M)
 THREE_NODES = (SOURCE / "docs/deploy/three-nodes.md").read_text()
 SLACK_S = 30
 
@@ -195,6 +198,44 @@ def asking(kind, start_proxy, folder):
         finally:
             proxy.process.kill()
             application.shutdown()
+
+
+@contextlib.contextmanager
+def nginx_with_tokens(folder, key):
+    """As docs/security.md has it; its log is in the folder."""
+    if not peers.is_there("nginx"):
+        pytest.skip("no nginx")
+    write_jwks(folder / "keys.json", key)
+    log_format, access_log = LOG.replace("/var/log/nginx", str(folder)).split("\n", 1)
+    site = BLOCKS["nginx"][0].replace("    location / {", TICKETS + "    location / {") \
+        .replace("    server_name", f"    {access_log.strip()}\n    server_name")
+    with Server(PUSH_AUTH_KEYS=str(folder / "keys.json")) as server:
+        proxy = nginx(folder, server, f"{log_format}\n{site}")
+        try:
+            yield proxy
+        finally:
+            proxy.process.kill()
+
+
+def test_tokens_and_tickets_go_through_nginx_and_are_not_in_its_log(tmp_path):
+    tmp_path.chmod(0o755)
+    key = Key()
+    token = key.token(subscribe=["news"])
+    with nginx_with_tokens(tmp_path, key) as proxy:
+        answer = proxy.request("POST /auth/tickets HTTP/1.1\r\nHost: push.example.com\r\nContent-Length: 0\r\n"
+                               f"Authorization: Bearer {token}\r\n\r\n")
+        assert answer.status == 200
+        ticket = answer.json["ticket"]
+        with event_stream(proxy, f"news&ticket={ticket}") as stream:
+            assert stream.status == 200 and stream.readline() == b"event:heartbeat\n"
+        with WebSocket(proxy.port, "news", wrap=proxy.wrap,
+                       headers=[f"Sec-WebSocket-Protocol: push.v1, push.token.{token}"]) as ws:
+            assert json.loads(ws.read_frame()[1])["event"] == "ping"
+        with event_stream(proxy, "news&ticket=" + "x" * 32) as refused:
+            assert refused.status == 401
+        wait_until(lambda: (tmp_path / "push.log").read_text().count(" 401\n"), "the refusal is in the log", SLACK_S)
+        log = (tmp_path / "push.log").read_text()
+        assert '"GET /sse/messages" 200' in log and ticket not in log and "x" * 32 not in log and token not in log
 
 
 WHO = (({"Cookie": "anna"}, True), ({}, False), ({"Cookie": "bert"}, False))
