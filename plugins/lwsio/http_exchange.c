@@ -28,6 +28,8 @@ struct push_http_exchange {
 	bool behind_another, skip_stale; /* see head_before_body() */
 	uint64_t length;                 /* of the body; UINT64_MAX: unknown */
 	uint64_t received, discarded;
+	struct push_buf
+		early; /* of the body: while the authenticator is asked; lws does not leave it in the socket */
 	int result;
 	struct push_address *entered;      /* owned; see lwsio/client.h */
 	struct push_kept_response *answer; /* owned; written by the end of a callback of lws; NULL: none */
@@ -129,6 +131,7 @@ destroy(struct push_http_exchange *self)
 	push_exchange_drop(self->exchange);
 	if (self->entered)
 		push_lws_client_leave(self->link->ops, self->link->broker, self->entered);
+	push_buf_fini(&self->early);
 	free(self->answer);
 	free(self);
 }
@@ -171,6 +174,10 @@ create(struct push_http_session *session, struct lws *wsi, struct push_broker_li
 	self->wsi = wsi;
 	self->link = link;
 	self->session = session;
+	push_buf_init(&self->early, link ? link->ops->options(link->broker)->message_bytes_max : 0);
+	if (link)
+		push_buf_charge(
+			&self->early, &link->ops->memory(link->broker)->accounts[PUSH_MEMORY_REQUESTS]);
 	self->exchange =
 		push_exchange_create(link ? link->ops : NULL, link ? link->broker : NULL, &wire, self);
 	if (!self->exchange) {
@@ -316,6 +323,32 @@ head_before_body(const struct push_http_exchange *self, const char *bytes, size_
 	return self->received || is_mux(self->wsi) ? 0 : push_post_head_size(bytes, size, self->length);
 }
 
+static void
+keep_early(struct push_http_exchange *self, const char *bytes, size_t size)
+{
+	if (push_memory_has_room(self->link->ops->memory(self->link->broker), size))
+		push_buf_append(&self->early, bytes, size);
+	else if (self->early.status == PUSH_OK)
+		self->early.status = PUSH_OUT_OF_MEMORY;
+}
+
+/* It is known whose it is: what has come of the body meanwhile. */
+static void
+give_early(struct push_http_exchange *self)
+{
+	struct push_buf *early = &self->early;
+
+	if (push_exchange_state(self->exchange) == PUSH_EXCHANGE_BODY) {
+		if (early->status == PUSH_TOO_LARGE)
+			push_exchange_break(self->exchange, 413, "the body is over push.message.max.size");
+		else if (early->status != PUSH_OK)
+			push_exchange_break(self->exchange, 503, PUSH_MEMORY_SHORT_TEXT);
+		else if (early->size)
+			push_exchange_body(self->exchange, early->bytes, early->size, false);
+	}
+	push_buf_reset(early);
+}
+
 static int
 take(struct push_http_session *session, const char *bytes, size_t size)
 {
@@ -335,8 +368,11 @@ take(struct push_http_session *session, const char *bytes, size_t size)
 		push_exchange_close_after(self->exchange);
 	/* else it is answered when lws has seen the body's end, which it does not see here */
 	is_last = self->behind_another && self->received == self->length;
-	push_exchange_body(self->exchange, bytes, wanted, is_last);
 	self->ended |= is_last;
+	if (push_exchange_awaits_identity(self->exchange))
+		keep_early(self, bytes, wanted);
+	else
+		push_exchange_body(self->exchange, bytes, wanted, is_last);
 	if (is_mux(self->wsi) && self->received == self->length)
 		return push_http_session_body_end(session, self->wsi);
 	return settle(session);
@@ -355,8 +391,11 @@ push_http_session_body(struct push_http_session *session, struct lws *wsi, const
 		self->skip_stale = false;
 		return 0;
 	}
-	if (push_exchange_state(self->exchange) != PUSH_EXCHANGE_BODY)
-		return discard(self, size);
+	if (!push_exchange_awaits_identity(self->exchange)) {
+		give_early(self);
+		if (push_exchange_state(self->exchange) != PUSH_EXCHANGE_BODY)
+			return discard(self, size);
+	}
 	return take(session, bytes, size);
 }
 
@@ -369,6 +408,8 @@ push_http_session_body_end(struct push_http_session *session, struct lws *wsi)
 	if (!self)
 		return 0;
 	self->ended |= self->length > 0; /* else the frame that ends the stream may be on its way */
+	if (!push_exchange_awaits_identity(self->exchange))
+		give_early(self);
 	if (is_mux(wsi) || push_exchange_state(self->exchange) != PUSH_EXCHANGE_BODY)
 		return 0;
 	push_exchange_body(self->exchange, "", 0, true);
@@ -407,6 +448,8 @@ push_http_session_writeable(struct push_http_session *session, struct lws *wsi)
 	}
 	if (!self)
 		return push_request_give_up(wsi);
+	if (!push_exchange_awaits_identity(self->exchange))
+		give_early(self);
 	if (push_exchange_state(self->exchange) == PUSH_EXCHANGE_BODY && self->ended)
 		push_exchange_body(self->exchange, "", 0, true);
 	gives_up =

@@ -117,6 +117,10 @@ push_exchange_state(const struct push_exchange *exchange);
 bool
 push_exchange_takes_body(const struct push_exchange *exchange);
 
+/* push_exchange_awaits_identity - ASKED, and it is not known whose it is: a body may be wanted after that. */
+bool
+push_exchange_awaits_identity(const struct push_exchange *exchange);
+
 /* push_exchange_keeps - bytes of a body that wait for the rest, for the wire to charge to its client. */
 size_t
 push_exchange_keeps(const struct push_exchange *exchange);

@@ -49,7 +49,8 @@ struct push_exchange {
 	const struct push_identity *identity; /* whose request it is: a reference; NULL: not known */
 	exchange_then_fn then;
 	const struct push_request *asking; /* while the authenticator is being called */
-	struct push_request *kept;         /* owned; while it has yet to answer */
+	struct push_request *kept;         /* owned; until then; NULL: no memory */
+	bool awaits_identity;              /* the authenticator has yet to answer */
 	bool awaits_continue;              /* the client waits for a word before it sends the body */
 	struct push_limiter *limiter;      /* of the broker; NULL: nothing is limited */
 	bool has_address;                  /* of the client: */

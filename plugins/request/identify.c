@@ -104,6 +104,12 @@ go_on(struct push_exchange *x, const struct push_request *request, const struct 
 	}
 }
 
+bool
+push_exchange_awaits_identity(const struct push_exchange *x)
+{
+	return x->awaits_identity;
+}
+
 static void
 on_verdict(void *context, const struct push_verdict *verdict)
 {
@@ -111,6 +117,7 @@ on_verdict(void *context, const struct push_verdict *verdict)
 	const struct push_request *request = x->asking;
 	struct push_request *kept = x->kept;
 
+	x->awaits_identity = false;
 	if (request) {
 		x->asking = NULL;
 		go_on(x, request, verdict);
@@ -156,5 +163,6 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 		return;
 	x->asking = NULL;
 	x->state = PUSH_EXCHANGE_ASKED;
+	x->awaits_identity = true;
 	x->kept = push_request_keep(request); /* NULL: answered with 503, in the end */
 }

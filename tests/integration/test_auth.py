@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from http1 import Connection, get, post, request
 from server import Server
 from sseclient import EventStream
+from test_http2 import start
 from tokens import Key, bearer, write_jwks
 from wsclient import CLOSE, TEXT, WebSocket, frame
 
@@ -321,3 +325,85 @@ def test_nothing_that_was_shown_is_in_the_log(folder):
         output = server.process.output()
         for secret in shown:
             assert secret not in output and secret[-20:] not in output
+
+
+# --- answers of an application that come late ---
+
+class Application:
+    """An application that is asked, and answers when the test lets it."""
+
+    def __init__(self):
+        self.asked, self.may_answer = threading.Semaphore(0), threading.Semaphore(0)
+        application = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                application.asked.release()
+                application.may_answer.acquire(timeout=60)
+                self.send_response(200)
+                answer = b'{"push":{"publish":["**"],"subscribe":["**"],"history":["**"]}}'
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    application = Application()
+    with start(tmp_path_factory.mktemp("late"), PUSH_AUTH_HOOK_URL=application.url, PUSH_AUTH_HOOK_TIMEOUT="30s",
+               PUSH_AUTH_HOOK_ON="connect,publish,subscribe") as running:
+        running.application = application
+        yield running
+    application.server.shutdown()
+
+
+BODY = json.dumps({"channel": "a", "message": "x" * 3000}).encode()
+HEAD = b"POST /messages?n=%d HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize("wire", ["direct", "lws"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_body_that_comes_while_the_application_is_asked_is_published(late, wire, parts):
+    plain = socket.create_connection(("127.0.0.1", late.port if wire == "direct" else late.tls_port), timeout=60)
+    with plain if wire == "direct" else late.context.wrap_socket(plain, server_hostname="localhost") as client:
+        for number in range(2):  # the connection goes on
+            head = HEAD % (10 * parts + number, len(BODY))
+            client.sendall(head + (BODY if parts == 1 else b""))
+            assert late.application.asked.acquire(timeout=60)
+            if parts > 1:
+                client.sendall(BODY[:1000])
+                client.sendall(BODY[1000:2000])
+            late.application.may_answer.release()
+            if parts > 1:
+                client.sendall(BODY[2000:])
+            answer = b""
+            while b'"subscribers"' not in answer:
+                piece = client.recv(65536)
+                assert piece, answer
+                answer += piece
+            assert answer.startswith(b"HTTP/1.1 202"), answer
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_body_of_http_2_may_end_before_and_after_the_application_answers(late, is_first):
+    with late.connect() as connection:
+        stream = connection.request("POST", f"/messages?h2={is_first}", [
+            ("content-type", "application/json"), ("content-length", str(len(BODY)))], end=False)
+        stream.send(BODY[:1000])
+        assert late.application.asked.acquire(timeout=60)
+        if not is_first:
+            late.application.may_answer.release()
+        stream.send(BODY[1000:], end=True)
+        if is_first:
+            late.application.may_answer.release()
+        assert stream.status == 202
+        assert json.loads(stream.whole()) == {"subscribers": 0}

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import ssl
 import struct
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def start(folder, option="push.broker.vhost", **env):
     port = free_port()
     running = Server(conf_d={"30-tls": VHOST % (port, certificate, key, option)}, **env)
     running.connect = lambda **options: H2(port, certificate, **options)
+    running.tls_port, running.context = port, ssl.create_default_context(cafile=certificate)
     return running
 
 
