@@ -23,6 +23,7 @@ struct push_jwks_source {
 	unsigned int wait_count;
 	uint64_t now_us, due_us;
 	uint64_t begun_us;     /* the last fetch; 0: none yet */
+	uint64_t unknown_us;   /* the last one for a key that was not known; likewise */
 	unsigned int failures; /* since a set came */
 	uint64_t random;
 	bool is_well, is_ill; /* what was logged last */
@@ -206,7 +207,9 @@ push_jwks_source_has_set(const struct push_jwks_source *source)
 enum push_status
 push_jwks_source_wait(struct push_jwks_source *source, uint64_t now_us, push_jwks_done_fn done, void *context)
 {
-	bool may_begin = !source->begun_us || now_us - source->begun_us >= PUSH_JWKS_UNKNOWN_US;
+	/* also just after a fetch that was due, since keys may be rotated at any time, but not after one that failed */
+	uint64_t last_us = source->failures ? source->begun_us : source->unknown_us;
+	bool may_begin = !last_us || now_us - last_us >= PUSH_JWKS_UNKNOWN_US;
 	struct wait *wait;
 
 	source->now_us = now_us;
@@ -218,8 +221,10 @@ push_jwks_source_wait(struct push_jwks_source *source, uint64_t now_us, push_jwk
 	if (!wait)
 		return PUSH_OUT_OF_MEMORY;
 	*wait = (struct wait){.done = done, .context = context, .until_us = now_us + PUSH_JWKS_WAIT_US};
-	if (!source->call)
+	if (!source->call) {
+		source->unknown_us = now_us;
 		fetch(source);
+	}
 	if (!source->call) { /* it could not begin */
 		free(wait);
 		return PUSH_UNAVAILABLE;

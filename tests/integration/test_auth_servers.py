@@ -1,0 +1,244 @@
+"""What Push asks others: an identity provider for its keys, and the application who may do what."""
+
+import json
+import ssl
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from h2client import make_certificate
+from http1 import Connection, get, post, request
+from server import Server
+from sseclient import EventStream
+from tokens import Key, bearer
+from wsclient import TEXT, WebSocket
+
+
+class Web:
+    """A server whose answer, (status, headers, body), is a function of the request's body; `asked`: bodies so far."""
+
+    def __init__(self, answer, certificate=None, port=0):
+        self.answer, self.asked, web = answer, [], self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                web.asked.append((dict(self.headers), json.loads(body) if body else None))
+                status, headers, text = web.answer(web.asked[-1][1])
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            do_POST = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"{'https' if certificate else 'http'}://localhost:{self.port}/x"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def key_set(*keys):
+    return json.dumps({"keys": [key.jwk() for key in keys]})
+
+
+def publish(server, headers=None, channel="a"):
+    return request(server.port, post(json.dumps({"channel": channel, "message": 1}), headers=headers))
+
+
+def published_soon(server, headers, status=202, seconds=60):
+    """Until the answer is that one: keys come beside the loop."""
+    end = time.monotonic() + seconds
+    while (answer := publish(server, headers)).status != status:
+        assert answer.status == 503 and time.monotonic() < end, (answer.status, answer.body)
+        time.sleep(0.05)
+    return answer
+
+
+# --- keys ---
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_keys_are_fetched_at_the_start_and_for_a_key_that_is_not_known(tmp_path, tls):
+    old, new, never = Key(kid="old"), Key(kid="new"), Key(kid="never")
+    keys = [old]
+    certificate = make_certificate(tmp_path) if tls else None
+    with Web(lambda _: (200, {}, key_set(*keys)), certificate) as web, \
+            Server(PUSH_AUTH_JWKS_URL=web.url, **({"PUSH_AUTH_TLS_CA": certificate[0]} if tls else {})) as server:
+        published_soon(server, bearer(old.token(publish=["a"])))
+        keys[:] = [new]
+        assert publish(server, bearer(new.token(publish=["a"]))).status == 202
+        answer = publish(server, bearer(old.token(publish=["a"])))
+        assert (answer.status, answer.error) == (401, "the token's key is not known")
+        fetched = len(web.asked)
+        for _ in range(5):  # not each of them is worth a fetch
+            assert publish(server, bearer(never.token(publish=["a"], sub=str(_)))).status == 401
+        assert len(web.asked) == fetched
+
+
+def test_a_certificate_that_is_not_trusted_brings_no_keys(tmp_path):
+    key = Key()
+    with Web(lambda _: (200, {}, key_set(key)), make_certificate(tmp_path)) as web, \
+            Server(PUSH_AUTH_JWKS_URL=web.url) as server:
+        server.process.wait_for("keys of https://localhost:.*until they come, tokens get 503")
+        answer = publish(server, bearer(key.token(publish=["a"])))
+        assert (answer.status, answer.error) == (503, "the keys cannot be reached now, try again")
+        assert not web.asked
+
+
+def test_before_the_first_keys_tokens_get_503_and_an_outage_keeps_the_last(tmp_path):
+    key, other = Key(), Key(kid="k2")
+    state = {"status": 500}
+    with Web(lambda _: (state["status"], {}, key_set(key))) as web, Server(PUSH_AUTH_JWKS_URL=web.url) as server:
+        headers = bearer(key.token(publish=["a"]))
+        assert publish(server, headers).status == 503
+        assert get(server.port, "/sse/messages?channels=a").status == 401  # who shows nothing need not wait for keys
+        with WebSocket(server.port, "a", headers=headers) as ws:
+            opcode, text = ws.next()
+            assert opcode == TEXT and json.loads(text)["error"] == "the keys cannot be reached now, try again"
+            assert ws.close_code() == 1013
+        state["status"] = 200
+        published_soon(server, headers)
+        state["status"] = 500
+        assert publish(server, bearer(other.token(publish=["a"]))).status in (401, 503)
+        assert publish(server, headers).status == 202
+        assert publish(server, bearer(Key().token(publish=["a"]))).status == 401
+
+
+# --- the application ---
+
+def application(answers, **more):
+    """Answers by the first channel that is asked about."""
+    def answer(question):
+        found = answers[question["channels"][0]]
+        return found(question) if callable(found) else found
+    return Web(answer, **more)
+
+
+def of_stream(server, channel, headers=()):
+    with EventStream(server.port, channel, headers=headers) as stream:
+        body = b"{}" if stream.status == 200 else stream.read_exactly(int(stream.headers["content-length"]))
+        return stream.status, json.loads(body).get("error")
+
+
+def test_the_application_lets_in_refuses_and_grants():
+    answers = {
+        "yes": (200, {}, ""),
+        "no": (403, {}, '{"error":"not for you"}'),
+        "who": (401, {}, '{"error":"log in first"}'),
+        "rights": (200, {}, json.dumps({"sub": "ann", "push": {"subscribe": ["rights", "user:{sub}"]}})),
+        "less": (200, {}, json.dumps({"push": {"subscribe": ["other"]}})),
+        "broken": (500, {}, ""), "junk": (200, {}, "junk"), "moved": (302, {"Location": "/"}, ""),
+    }
+    with application(answers) as web, Server(PUSH_AUTH_HOOK_URL=web.url) as server:
+        cookie = ["Cookie: session=s1", "Origin: https://app.test"]
+        assert of_stream(server, "yes", cookie) == (200, None)
+        headers, question = web.asked[-1]
+        assert headers["Cookie"] == "session=s1"
+        assert question["event"] == "connect" and question["channels"] == ["yes"] and question["method"] == "GET"
+        assert question["path"] == "/sse/messages" and question["headers"]["origin"] == "https://app.test"
+        assert question["address"] == "127.0.0.1"
+        assert of_stream(server, "no") == (403, "not for you")
+        assert of_stream(server, "who") == (401, "log in first")
+        assert of_stream(server, "rights,user:ann") == (200, None)
+        assert of_stream(server, "rights,user:bob") == (403, "no right to subscribe to 'user:bob'")
+        assert of_stream(server, "less") == (403, "no right to subscribe to 'less'")
+        for channel in "broken", "junk", "moved":
+            assert of_stream(server, channel)[0] == 503
+        with WebSocket(server.port, "yes") as ws:
+            assert json.loads(ws.read_frame()[1])["event"] == "ping"
+        for channel, error, code in ("no", "not for you", 4403), ("who", "log in first", 4401):
+            with WebSocket(server.port, channel) as ws:
+                assert json.loads(ws.next()[1])["error"] == error
+                assert ws.close_code() == code
+        with WebSocket(server.port, "broken") as ws:
+            assert ws.next()[0] == TEXT and ws.close_code() == 1013
+        assert publish(server, channel="yes").status == 401  # it is not asked about publishing
+
+
+def test_the_application_is_asked_about_what_it_wants_to_be_asked_about():
+    with application({"a": (200, {}, '{"push":{"publish":["a"],"history":["a"]}}')}) as web:
+        def grants(question):
+            web.asked_last = question
+            return 200, {}, json.dumps({"push": {"publish": ["a"], "history": ["a"]}})
+        web.answer = grants
+        with Server(PUSH_AUTH_HOOK_URL=web.url, PUSH_AUTH_HOOK_ON="connect,subscribe,publish",
+                    PUSH_HISTORY_SIZE="5") as server:
+            assert publish(server).status == 202
+            assert publish(server, channel="b").status == 403
+            assert get(server.port, "/messages?channel=a").status == 200
+            assert {question["event"] for _, question in web.asked} == {"publish", "subscribe"}
+
+
+def test_an_application_that_is_away_is_503_and_never_403():
+    web = application({})
+    web.__exit__()
+    with Server(PUSH_AUTH_HOOK_URL=web.url) as server:
+        status, _ = of_stream(server, "a")
+        assert status == 503
+        with WebSocket(server.port, "a") as ws:
+            assert ws.next()[0] == TEXT and ws.close_code() == 1013
+
+
+def test_nobody_waits_for_an_application_that_is_slow_to_answer_about_another():
+    released = threading.Event()
+
+    def slow(_):
+        released.wait(60)
+        return 200, {}, ""
+
+    with application({"slow": slow, "fast": (200, {}, "")}) as web, \
+            Server(PUSH_AUTH_HOOK_URL=web.url, PUSH_AUTH_HOOK_TIMEOUT="30s") as server:
+        with Connection(server.port) as waiting:
+            waiting.send("GET /sse/messages?channels=slow HTTP/1.1\r\nHost: test\r\n\r\n")
+            end = time.monotonic() + 60
+            while not web.asked:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            assert of_stream(server, "fast") == (200, None)
+            assert not waiting.buffer
+            released.set()
+            assert waiting.read_stream_head()[0] == 200
+
+
+def test_an_application_that_does_not_answer_in_time_is_503():
+    released = threading.Event()
+    with application({"slow": lambda _: (released.wait(60), (200, {}, ""))[1]}) as web, \
+            Server(PUSH_AUTH_HOOK_URL=web.url, PUSH_AUTH_HOOK_TIMEOUT="300ms") as server:
+        began = time.monotonic()
+        assert of_stream(server, "slow")[0] == 503
+        assert time.monotonic() - began >= 0.29
+        released.set()
+
+
+def test_answers_are_kept_as_their_cache_control_says():
+    kept = {"Cache-Control": "max-age=600"}
+    with application({"kept": (200, kept, ""), "asked": (200, {}, ""), "no": (403, kept, "")}) as web, \
+            Server(PUSH_AUTH_HOOK_URL=web.url) as server:
+        for channel, count in ("kept", 1), ("asked", 3), ("no", 1):
+            before = len(web.asked)
+            for _ in range(3):
+                of_stream(server, channel, ["Cookie: session=1"])
+            assert len(web.asked) - before == count, channel
+        assert of_stream(server, "kept", ["Cookie: session=2"]) == (200, None)
+        assert web.asked[-1][0]["Cookie"] == "session=2"  # another client is asked about
