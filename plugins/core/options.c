@@ -45,7 +45,7 @@ static const struct {
 #define WORKERS_VARIABLE "PUSH_WORKERS"
 
 /* Variables of the command `push` (server/cli): a shell that has them may start pushd, too. */
-static const char *const command_variables[] = {"PUSH_URL", "PUSH_MANAGEMENT_URL"};
+static const char *const command_variables[] = {"PUSH_URL", "PUSH_MANAGEMENT_URL", "PUSH_TOKEN", "PUSH_KEY"};
 
 static enum push_status
 fail(struct push_error *error, enum push_status status, const char *label, const char *value, const char *why)

@@ -18,12 +18,12 @@
 struct cli_arguments {
 	const char *program; /* argv[0], for bench to find its tool beside it */
 	const char *url, *management, *from, *before, *name, *ttl, *key, *config, *plugins, *mounts, *out;
-	const char *alg, *kid, *keys, *user, *subscribe, *publish, *read_history, *channels, *expires,
+	const char *token, *alg, *kid, *keys, *user, *subscribe, *publish, *read_history, *channels, *expires,
 		*issuer, *audience, *may, *rate, *bytes;
 	bool sse, json, wait, retry, quiet, once;
 	uint64_t count, limit, clients, seconds;
-	const char *headers[CLI_HEADERS_MAX + 1];
-	const char *words[CLI_WORDS_MAX + 1]; /* what is no option */
+	const char *headers[CLI_HEADERS_MAX + 2]; /* with that of login.h */
+	const char *words[CLI_WORDS_MAX + 1];     /* what is no option */
 	size_t word_count;
 };
 

@@ -41,6 +41,12 @@
 #define CLI_RETRY_FIRST_US 500000ull
 #define CLI_RETRY_LAST_US  30000000ull
 
+/* A token or publish key: the server takes no longer one. */
+#define CLI_TOKEN_BYTES_MAX 4096
+
+/* How often the file of --token is read while the server waits for another token. */
+#define CLI_TOKEN_FILE_US 1000000ull
+
 /* A connection that served for so long counts as good: the pauses begin anew. */
 #define CLI_STABLE_US 5000000ull
 

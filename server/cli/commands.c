@@ -23,6 +23,10 @@
 	{                                                                                                    \
 		"header", CLI_HEADER, AT(headers), "'NAME: VALUE'", "with every request; may be repeated"    \
 	}
+#define TOKEN_OPTION(help)                                                                                   \
+	{                                                                                                    \
+		"token", CLI_TEXT, AT(token), "TOKEN", help                                                  \
+	}
 #define MANAGEMENT_OPTION                                                                                    \
 	{                                                                                                    \
 		"management", CLI_TEXT, AT(management), "URL",                                               \
@@ -53,14 +57,18 @@ static const struct cli_command commands[] = {
 	{.name = "sub",
 		.arguments = "CHANNEL...",
 		.summary = "print the messages of channels",
-		.details = "Subscribes to the channels and prints each message on its own line: a string\n"
-			   "as it is, any other JSON value as JSON. Connections, resumes, gaps and errors\n"
-			   "are reported on stderr.\n"
-			   "\n"
-			   "If the first connection fails, push sub exits. After that, it reconnects with\n"
-			   "growing random pauses. On channels with history it resumes: the server replays\n"
-			   "the missed messages, or push sub reports a gap. Ctrl-C (SIGINT) and SIGTERM\n"
-			   "stop it with exit code 0.",
+		.details =
+			"Subscribes to the channels and prints each message on its own line: a string\n"
+			"as it is, any other JSON value as JSON. Connections, resumes, gaps and errors\n"
+			"are reported on stderr.\n"
+			"\n"
+			"If the first connection fails, push sub exits. After that, it reconnects with\n"
+			"growing random pauses. On channels with history it resumes: the server replays\n"
+			"the missed messages, or push sub reports a gap. Ctrl-C (SIGINT) and SIGTERM\n"
+			"stop it with exit code 0.\n"
+			"\n"
+			"With --token @FILE, the file is read again before the token expires and for each\n"
+			"connection. A refused token or a missing right ends push sub with exit code 4.",
 		.examples =
 			"push sub chat\n"
 			"push sub chat orders --json | jq -r .message\n"
@@ -83,6 +91,7 @@ static const struct cli_command commands[] = {
 				{"retry", CLI_FLAG, AT(retry), NULL,
 					"also retry if the first connection fails"},
 				{"quiet", CLI_FLAG, AT(quiet), NULL, "report only gaps and errors"},
+				TOKEN_OPTION("token, @FILE, or - for stdin (PUSH_TOKEN)"),
 				URL_OPTION,
 				HEADER_OPTION,
 			},
@@ -112,6 +121,8 @@ static const struct cli_command commands[] = {
 					"Idempotency-Key: the same key publishes once within\nfive minutes"},
 				{"wait", CLI_FLAG, AT(wait), NULL,
 					"wait until it is written to the clients' sockets"},
+				TOKEN_OPTION("token or publish key, @FILE, or - for stdin "
+					     "(PUSH_KEY,\nPUSH_TOKEN)"),
 				URL_OPTION,
 				HEADER_OPTION,
 			},
@@ -134,6 +145,7 @@ static const struct cli_command commands[] = {
 				{"limit", CLI_COUNT, AT(limit), "N", "print at most N messages"},
 				{"json", CLI_FLAG, AT(json), NULL,
 					"print objects with channel, id and message"},
+				TOKEN_OPTION("token, @FILE, or - for stdin (PUSH_TOKEN)"),
 				URL_OPTION,
 				HEADER_OPTION,
 			},
@@ -249,8 +261,7 @@ static const struct cli_command commands[] = {
 			"{sub} is the user. A token without rights connects, and may do nothing.",
 		.examples = "push token make --key app.jwk --sub ann --subscribe 'news,user:{sub}:*'\n"
 			    "push token make --key app.jwk --publish 'chat:**' --expires 15m\n"
-			    "push sub news --header \"Authorization: Bearer $(push token make --key app.jwk "
-			    "--subscribe '**')\"",
+			    "push token make --key app.jwk --subscribe '**' | push sub news --token -",
 		.options =
 			{
 				{"key", CLI_TEXT, AT(key), "FILE",

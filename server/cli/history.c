@@ -9,12 +9,14 @@
 #include <string.h>
 
 #include "history.h"
+#include "login.h"
 #include "http.h"
 #include "message.h"
 #include "say.h"
 #include "server_url.h"
 
 struct reading {
+	const struct login *login;
 	const struct cli_arguments *arguments;
 	struct push_json_member channel;
 	uint64_t printed;
@@ -118,6 +120,7 @@ read_page(struct reading *reading, struct loop *loop, const struct url *url)
 	http_ask(loop, url, reading->arguments->headers, &request, &answer);
 	if (answer.result != HTTP_ANSWERED || answer.status != 200) {
 		code = http_report(url, &answer);
+		login_hint(reading->login, answer.status);
 	} else if (!take_page(reading, &answer.body)) {
 		say("%s: the answer is not a history: is that Push?", url->text);
 		code = CLI_BROKEN;
@@ -148,7 +151,8 @@ read_all(struct reading *reading, struct loop *loop, const struct url *url)
 enum cli_exit
 history_run(const struct cli_arguments *arguments)
 {
-	struct reading reading = {.arguments = arguments};
+	struct login login;
+	struct reading reading = {.login = &login, .arguments = &login.arguments};
 	enum cli_exit code = CLI_NO;
 	struct loop loop;
 	struct url url;
@@ -159,11 +163,14 @@ history_run(const struct cli_arguments *arguments)
 		say("--from: must be an id of up to %d bytes", CLI_ID_BYTES_MAX);
 		return CLI_USAGE;
 	}
+	if (!login_begin(&login, arguments, false))
+		return CLI_USAGE;
 	if (arguments->from)
 		strcpy(reading.since, arguments->from);
 	if (loop_init(&loop))
 		code = read_all(&reading, &loop, &url);
 	loop_fini(&loop);
+	login_end(&login);
 	if (code == CLI_UNREACHABLE)
 		server_url_hint(arguments);
 	return code;

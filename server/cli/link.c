@@ -128,6 +128,15 @@ link_close(struct link *link)
 }
 
 void
+link_auth(struct link *link, const char *token)
+{
+	if (link->is_sse || link->is_ended || !link->wsi)
+		return;
+	link->token = token;
+	lws_callback_on_writable(link->wsi);
+}
+
+void
 link_ack(struct link *link, const char *id)
 {
 	if (link->is_sse || link->is_ended || !link->wsi)

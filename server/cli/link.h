@@ -59,9 +59,11 @@ struct link {
 	const char *const *headers;
 	uint64_t opened_us, beat_us; /* when it was opened, when the last heartbeat came */
 	lws_sorted_usec_list_t silence;
+	unsigned int login; /* its token: the session's count of changes */
 	struct push_buf in; /* a frame in pieces; of an event stream the text of an error */
 	struct link_end end;
 	struct sse_parser sse;
+	const char *token;              /* to be sent, borrowed; NULL: none */
 	char ack[CLI_ID_BYTES_MAX + 1]; /* to be sent; "": none */
 };
 
@@ -77,6 +79,10 @@ link_close(struct link *link);
 /* link_ack - acknowledge everything up to this id, soon. */
 void
 link_ack(struct link *link, const char *id);
+
+/* link_auth - show another token; borrowed until the link ends.  Not for an event stream. */
+void
+link_auth(struct link *link, const char *token);
 
 /* link_watch - it ends as silent unless it is watched again within this time. */
 void

@@ -9,6 +9,7 @@
  *   health_command.c          check.c, show_config.c: with pushd's own reading of its configuration
  *   top.c, bench.c            metrics.c; the load tool
  *   token_key.c, ...          token_signer.c (private keys); plugins/auth reads public keys and checks tokens
+ *   login.c                   --token: who the command is to the server
  *   http.c, loop.c            requests and the event loop, on lws; url.c, server_url.c: where to
  */
 #include <stdio.h>

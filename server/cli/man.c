@@ -5,6 +5,7 @@
 
 #include "arguments.h"
 #include "man.h"
+#include "login.h"
 #include "server_url.h"
 
 static void
@@ -94,6 +95,9 @@ print_surroundings(void)
 	print_tagged(SERVER_URL_VARIABLE, NULL, "the server; by default " SERVER_URL_DEFAULT);
 	print_tagged(
 		MANAGEMENT_URL_VARIABLE, NULL, "its management port; by default " MANAGEMENT_URL_DEFAULT);
+	print_tagged(LOGIN_TOKEN_VARIABLE, NULL,
+		"the token of push sub, pub and history, as --token: TOKEN or @FILE");
+	print_tagged(LOGIN_KEY_VARIABLE, NULL, "the publish key of push pub, likewise");
 	print_tagged("SSL_CERT_FILE", NULL, "file with trusted CA certificates, instead of the system's");
 	print_tagged("PUSH_..., SERVER_PORT, MANAGEMENT_SERVER_PORT", NULL,
 		"options of the server, for push check, push config and push health; see pushd(8)");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/utf8.h"
+#include "login.h"
 #include "pub.h"
 #include "publish.h"
 #include "say.h"
@@ -23,6 +24,10 @@ check(const struct cli_arguments *arguments, bool reads_stdin)
 		say("--wait is not supported with lines from stdin");
 		return false;
 	}
+	if (reads_stdin && arguments->token && !strcmp(arguments->token, FROM_STDIN)) {
+		say("--token - is not supported with lines from stdin: name a file with --token @FILE");
+		return false;
+	}
 	if (!push_utf8_is_valid(channel, strlen(channel)) ||
 		(arguments->ttl && !push_utf8_is_valid(arguments->ttl, strlen(arguments->ttl)))) {
 		say("the channel and --ttl must be UTF-8");
@@ -36,15 +41,17 @@ pub_run(const struct cli_arguments *arguments)
 {
 	bool reads_stdin = !strcmp(arguments->words[1], FROM_STDIN);
 	enum cli_exit code = CLI_NO;
+	struct login login;
 	struct loop loop;
 	struct url url;
 
-	if (!check(arguments, reads_stdin) || !server_url(arguments, &url))
+	if (!check(arguments, reads_stdin) || !server_url(arguments, &url) ||
+		!login_begin(&login, arguments, true))
 		return CLI_USAGE;
 	if (loop_init(&loop))
-		code = reads_stdin ? publish_lines(&loop, &url, arguments)
-				   : publish_one(&loop, &url, arguments);
+		code = reads_stdin ? publish_lines(&loop, &url, &login) : publish_one(&loop, &url, &login);
 	loop_fini(&loop);
+	login_end(&login);
 	if (code == CLI_UNREACHABLE)
 		server_url_hint(arguments);
 	return code;

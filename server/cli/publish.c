@@ -63,9 +63,10 @@ wait_to_repeat(struct loop *loop, const struct http_answer *answer, unsigned int
 }
 
 static enum cli_exit
-send_one(struct loop *loop, const struct url *url, const struct cli_arguments *arguments,
+send_one(struct loop *loop, const struct url *url, const struct login *login,
 	const struct http_request *request)
 {
+	const struct cli_arguments *arguments = &login->arguments;
 	enum cli_exit code = CLI_DONE;
 	struct http_answer answer;
 	uint64_t random;
@@ -83,15 +84,18 @@ send_one(struct loop *loop, const struct url *url, const struct cli_arguments *a
 	}
 	if (answer.result == HTTP_ANSWERED && answer.status >= 200 && answer.status < 300)
 		printf("%s\n", answer.body.size ? answer.body.bytes : "");
-	else
+	else {
 		code = http_report(url, &answer);
+		login_hint(login, answer.status);
+	}
 	http_answer_fini(&answer);
 	return code;
 }
 
 enum cli_exit
-publish_one(struct loop *loop, const struct url *url, const struct cli_arguments *arguments)
+publish_one(struct loop *loop, const struct url *url, const struct login *login)
 {
+	const struct cli_arguments *arguments = &login->arguments;
 	const char *message = arguments->words[1], *wrong;
 	struct http_request request = {.method = "POST",
 		.path = arguments->wait ? "/messages?wait=written" : "/messages",
@@ -107,7 +111,7 @@ publish_one(struct loop *loop, const struct url *url, const struct cli_arguments
 	} else {
 		request.body = body.bytes;
 		request.body_size = body.size;
-		code = send_one(loop, url, arguments, &request);
+		code = send_one(loop, url, login, &request);
 	}
 	push_buf_fini(&body);
 	return code;

@@ -3,6 +3,7 @@
 #define PUSH_CLI_PUBLISH_H
 
 #include "arguments.h"
+#include "login.h"
 #include "core/buf.h"
 #include "loop.h"
 #include "url.h"
@@ -14,10 +15,10 @@ publish_append(struct push_buf *to, const struct cli_arguments *arguments, const
 
 /* publish_one - send the only message of the command line, again where a key makes that safe. */
 enum cli_exit
-publish_one(struct loop *loop, const struct url *url, const struct cli_arguments *arguments);
+publish_one(struct loop *loop, const struct url *url, const struct login *login);
 
 /* publish_lines - send each line of stdin as a message, until its end. */
 enum cli_exit
-publish_lines(struct loop *loop, const struct url *url, const struct cli_arguments *arguments);
+publish_lines(struct loop *loop, const struct url *url, struct login *login);
 
 #endif

@@ -19,21 +19,23 @@
 
 #define READ_BYTES          65536
 #define STATUS_TOO_LARGE    413
+#define STATUS_UNAUTHORIZED 401
 #define CONTENT_TYPE        "application/x-ndjson"
 #define BATCH_BUF_BYTES_MAX (CLI_LINE_BYTES_MAX + CLI_BATCH_BYTES_MAX)
 
 struct lines {
 	struct loop *loop;
 	const struct url *url;
-	const struct cli_arguments *arguments;
-	struct push_buf in;    /* read, and not published yet */
-	size_t used;           /* of `in` */
-	struct push_buf batch; /* the request's body */
-	size_t batch_max;      /* lines of one request: fewer where the server takes fewer */
+	struct login *login;
+	const struct cli_arguments *arguments; /* the login's */
+	struct push_buf in;                    /* read, and not published yet */
+	size_t used;                           /* of `in` */
+	struct push_buf batch;                 /* the request's body */
+	size_t batch_max;                      /* lines of one request: fewer where the server takes fewer */
 	uint64_t numbers[CLI_BATCH_LINES_MAX];
 	size_t count;
 	uint64_t line;
-	bool is_at_end;
+	bool is_at_end, is_unauthorized; /* is_unauthorized: of a batch or a line */
 	enum cli_exit code;
 };
 
@@ -132,6 +134,7 @@ take_answer(struct lines *lines, uint64_t number, const char *text, size_t size)
 
 		say("line %llu: %d: %.*s", (unsigned long long)number, status, (int)members[0].size,
 			members[0].text);
+		lines->is_unauthorized = lines->is_unauthorized || status == STATUS_UNAUTHORIZED;
 		lines->code = status >= 500 || status == 408 || status == 409 ? CLI_UNAVAILABLE : CLI_REFUSED;
 	} else {
 		printf("%.*s\n", (int)size, text);
@@ -158,6 +161,20 @@ take_answers(struct lines *lines, const struct http_answer *answer)
 	lines->code = CLI_UNAVAILABLE;
 }
 
+/* None of the batch was published, and it can be sent in another way: fewer lines, or another token. */
+static bool
+is_to_be_repeated(struct lines *lines, const struct http_answer *answer)
+{
+	if (answer->result != HTTP_ANSWERED)
+		return false;
+	if (answer->status == STATUS_UNAUTHORIZED)
+		return login_renew(lines->login);
+	if (answer->status != STATUS_TOO_LARGE || lines->count < 2)
+		return false;
+	lines->batch_max = lines->count / 2;
+	return true;
+}
+
 /* Returns false when nothing further can be sent. */
 static bool
 send_batch(struct lines *lines, size_t begin, uint64_t line)
@@ -173,14 +190,13 @@ send_batch(struct lines *lines, size_t begin, uint64_t line)
 	http_ask(lines->loop, lines->url, lines->arguments->headers, &request, &answer);
 	if (answer.result == HTTP_ANSWERED && answer.status >= 200 && answer.status < 300) {
 		take_answers(lines, &answer);
-	} else if (answer.result == HTTP_ANSWERED && answer.status == STATUS_TOO_LARGE && lines->count > 1) {
-		/* none of them was published */
-		lines->batch_max = lines->count / 2;
+	} else if (is_to_be_repeated(lines, &answer)) {
 		lines->used = begin;
 		lines->line = line;
 	} else if (answer.result != HTTP_STOPPED) {
 		enum cli_exit code = http_report(lines->url, &answer);
 
+		lines->is_unauthorized = answer.status == STATUS_UNAUTHORIZED;
 		say("lines %llu to %llu were %s", (unsigned long long)lines->numbers[0],
 			(unsigned long long)lines->numbers[lines->count - 1],
 			answer.result == HTTP_LOST ? "sent: they may have been published" : "not published");
@@ -192,7 +208,7 @@ send_batch(struct lines *lines, size_t begin, uint64_t line)
 }
 
 enum cli_exit
-publish_lines(struct loop *loop, const struct url *url, const struct cli_arguments *arguments)
+publish_lines(struct loop *loop, const struct url *url, struct login *login)
 {
 	struct lines *lines = calloc(1, sizeof(*lines));
 	enum cli_exit code;
@@ -200,8 +216,11 @@ publish_lines(struct loop *loop, const struct url *url, const struct cli_argumen
 
 	if (!lines)
 		return CLI_NO;
-	*lines = (struct lines){
-		.loop = loop, .url = url, .arguments = arguments, .batch_max = CLI_BATCH_LINES_MAX};
+	*lines = (struct lines){.loop = loop,
+		.url = url,
+		.login = login,
+		.arguments = &login->arguments,
+		.batch_max = CLI_BATCH_LINES_MAX};
 	push_buf_init(&lines->in, CLI_LINE_BYTES_MAX);
 	push_buf_init(&lines->batch, 2ul * BATCH_BUF_BYTES_MAX);
 	while (goes_on) {
@@ -216,6 +235,7 @@ publish_lines(struct loop *loop, const struct url *url, const struct cli_argumen
 		else
 			goes_on = read_more(lines);
 	}
+	login_hint(login, lines->is_unauthorized ? STATUS_UNAUTHORIZED : 0);
 	code = lines->code;
 	push_buf_fini(&lines->in);
 	push_buf_fini(&lines->batch);

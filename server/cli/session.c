@@ -20,6 +20,10 @@ on_end(void *owner, struct link *link, const struct link_end *end);
 static void
 on_gone(void *owner);
 
+#define STATUS_UNAUTHORIZED   401
+#define CLOSE_UNAUTHENTICATED 4401
+#define CLOSE_FORBIDDEN       4403
+
 static const struct link_handlers handlers = {on_event, on_end, on_gone};
 
 static uint64_t
@@ -58,11 +62,14 @@ open_link(struct session *session)
 {
 	struct link *link = NULL;
 
+	login_renew(session->login);
 	write_path(session);
 	if (session->path.status == PUSH_OK)
 		link = link_open(session->loop, session->url, session->path.bytes, session->arguments->sse,
 			session->arguments->headers, &handlers, session);
-	if (!link)
+	if (link)
+		link->login = session->login->changes;
+	else
 		session_end(session, CLI_USAGE, "the channels and the id are too long for a request");
 	return link;
 }
@@ -175,6 +182,28 @@ on_event(void *owner, struct link *link, const struct link_event *event)
 	}
 }
 
+/* The file may get its next token only after the server's warning. */
+static void
+on_renewal(lws_sorted_usec_list_t *timer)
+{
+	struct session *session = lws_container_of(timer, struct session, renewal);
+
+	session_renew(session);
+}
+
+void
+session_renew(struct session *session)
+{
+	if (!session->link || !session->link->is_alive || session->is_ending || !session->login->file)
+		return;
+	if (!login_renew(session->login))
+		lws_sul_schedule(session->loop->context, 0, &session->renewal, on_renewal, CLI_TOKEN_FILE_US);
+	else if (session->link->is_sse)
+		session_move(session);
+	else
+		link_auth(session->link, login_token(session->login));
+}
+
 void
 session_end(struct session *session, enum cli_exit code, const char *why)
 {
@@ -193,17 +222,28 @@ is_final(const struct link_end *end)
 	unsigned int code = end->code, status = end->status;
 
 	return (status >= 300 && status < 500 && status != 408 && status != 429) || code == 1003 ||
-	       code == 1007 || code == 1008 || code == 1009;
+	       code == 1007 || code == 1008 || code == 1009 || code == CLOSE_UNAUTHENTICATED ||
+	       code == CLOSE_FORBIDDEN;
+}
+
+/* Refused for its token, and there is another one. */
+static bool
+may_be_known_now(struct session *session, const struct link *link, const struct link_end *end)
+{
+	return (end->code == CLOSE_UNAUTHENTICATED || end->status == STATUS_UNAUTHORIZED) &&
+	       (login_renew(session->login) || link->login != session->login->changes);
 }
 
 /* The first connection has to come about, so that a wrong URL shows at once; later everything is tried again.
  */
 static bool
-is_over(struct session *session, const struct link_end *end)
+is_over(struct session *session, const struct link *link, const struct link_end *end)
 {
 	char line[1024];
 	enum cli_exit code = CLI_UNAVAILABLE;
 
+	if (may_be_known_now(session, link, end))
+		return false;
 	if (is_final(end))
 		code = CLI_REFUSED;
 	else if (session->was_open || session->arguments->retry)
@@ -215,6 +255,7 @@ is_over(struct session *session, const struct link_end *end)
 	snprintf(line, sizeof(line), code == CLI_UNREACHABLE ? "%s cannot be reached: %s" : "%s: %s",
 		session->url->text, end->why);
 	session_end(session, code, line);
+	login_hint(session->login, end->code ? end->code : end->status);
 	return true;
 }
 
@@ -254,7 +295,7 @@ on_end(void *owner, struct link *link, const struct link_end *end)
 		return;
 	} else {
 		session->link = NULL;
-		if (!session->is_ending && !is_over(session, end))
+		if (!session->is_ending && !is_over(session, link, end))
 			retry_later(session, link, end);
 	}
 	link_close(link);
@@ -295,6 +336,7 @@ close_links(struct session *session)
 	lws_sul_cancel(&session->retry);
 	lws_sul_cancel(&session->cut);
 	lws_sul_cancel(&session->settle);
+	lws_sul_cancel(&session->renewal);
 	if (session->next)
 		link_close(session->next);
 	if (session->link)

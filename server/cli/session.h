@@ -17,6 +17,7 @@
 #include "copies.h"
 #include "held.h"
 #include "link.h"
+#include "login.h"
 #include "message.h"
 
 /* Channels that messages without ids have come from: gaps of theirs mean nothing during a move. */
@@ -25,14 +26,15 @@
 struct session {
 	struct loop *loop;
 	const struct url *url;
-	const struct cli_arguments *arguments;
-	char id[CLI_ID_BYTES_MAX + 1]; /* how far it has come; "": nowhere yet */
+	struct login *login;
+	const struct cli_arguments *arguments; /* the login's */
+	char id[CLI_ID_BYTES_MAX + 1];         /* how far it has come; "": nowhere yet */
 	struct push_buf path;
 	struct link *link, *next;  /* next: moving */
 	struct held held;          /* events of `next` */
 	struct copies copies;      /* what `link` may bring again */
 	struct copies next_copies; /* what `next` will */
-	lws_sorted_usec_list_t retry, cut, settle;
+	lws_sorted_usec_list_t retry, cut, settle, renewal;
 	uint64_t move_by_us, heartbeat_us, random, printed;
 	unsigned int tries;
 	bool was_open, was_lost, is_quiet, is_ending;

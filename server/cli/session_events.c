@@ -134,6 +134,21 @@ say_error(const struct link_event *event)
 		say("error: %s", message_text(&text, line, sizeof(line)));
 }
 
+/* The server ends a subscription that another token does not grant. */
+static void
+say_left(const struct link_event *event)
+{
+	struct push_json_member members[] = {{.name = "channel"}, {.name = "reason"}};
+	struct push_error error;
+	char channel[512], reason[512];
+
+	if (event->data_size &&
+		push_json_scan_object(event->data, event->data_size, members, 2, &error) == PUSH_OK &&
+		members[1].text)
+		say("left %s: %s", message_text(&members[0], channel, sizeof(channel)),
+			message_text(&members[1], reason, sizeof(reason)));
+}
+
 static void
 look_for_new_name(const struct session *session, const struct link_event *event)
 {
@@ -168,6 +183,13 @@ session_take(struct session *session, struct link *link, const struct link_event
 		say_resumed(session, event);
 	} else if (!strcmp(event->name, "error")) {
 		say_error(event);
+	} else if (!strcmp(event->name, "unsubscribed")) {
+		say_left(event);
+	} else if (!strcmp(event->name, "expiring")) {
+		session_renew(session);
+	} else if (!strcmp(event->name, "authenticated")) {
+		if (!session->arguments->quiet)
+			say("the token was renewed");
 	} else if (!strcmp(event->name, "ping")) {
 		look_for_new_name(session, event);
 	}

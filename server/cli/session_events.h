@@ -24,6 +24,10 @@ session_move(struct session *session);
 void
 session_cut(struct session *session, bool is_quiet);
 
+/* session_renew - the server asks for another token: show it once the file of --token has one. */
+void
+session_renew(struct session *session);
+
 /* session_end - with this exit code, and a line on stderr if there is one. */
 void
 session_end(struct session *session, enum cli_exit code, const char *why);

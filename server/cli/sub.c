@@ -1,6 +1,7 @@
 /* sub.c - push sub: prints the messages of channels, whatever happens to the connection (session.h). */
 #include <string.h>
 
+#include "login.h"
 #include "say.h"
 #include "server_url.h"
 #include "session.h"
@@ -39,12 +40,13 @@ check(const struct cli_arguments *arguments)
 enum cli_exit
 sub_run(const struct cli_arguments *arguments)
 {
-	struct session session = {.arguments = arguments, .exit_code = CLI_DONE};
+	struct login login;
+	struct session session = {.login = &login, .arguments = &login.arguments, .exit_code = CLI_DONE};
 	enum cli_exit code = CLI_NO;
 	struct loop loop;
 	struct url url;
 
-	if (!check(arguments) || !server_url(arguments, &url))
+	if (!check(arguments) || !server_url(arguments, &url) || !login_begin(&login, arguments, false))
 		return CLI_USAGE;
 	if (loop_init(&loop)) {
 		session.loop = &loop;
@@ -55,6 +57,7 @@ sub_run(const struct cli_arguments *arguments)
 		code = session_run(&session);
 	}
 	loop_fini(&loop);
+	login_end(&login);
 	if (code == CLI_UNREACHABLE)
 		server_url_hint(arguments);
 	return code;

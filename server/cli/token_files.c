@@ -51,18 +51,45 @@ token_write_new(const char *path, mode_t mode, const struct push_buf *content)
 }
 
 static bool
-read_stdin(struct push_buf *text)
+read_all(FILE *file, const char *name, struct push_buf *text)
 {
 	char piece[4096];
 	size_t size;
 
-	while (text->status == PUSH_OK && (size = fread(piece, 1, sizeof(piece), stdin)) > 0)
+	while (text->status == PUSH_OK && (size = fread(piece, 1, sizeof(piece), file)) > 0)
 		push_buf_append(text, piece, size);
-	if (ferror(stdin))
-		say("stdin: %s", strerror(errno));
+	explicit_bzero(piece, sizeof(piece));
+	if (ferror(file))
+		say("%s: %s", name, strerror(errno));
 	else if (text->status == PUSH_TOO_LARGE)
-		say("stdin: longer than 64 kB: not a token");
-	return !ferror(stdin) && text->status == PUSH_OK;
+		say("%s: longer than 64 kB: not a token", name);
+	return !ferror(file) && text->status == PUSH_OK;
+}
+
+static bool
+read_file(const char *path, struct push_buf *text)
+{
+	FILE *file = fopen(path, "re");
+	bool is_read;
+
+	if (!file) {
+		say("%s: %s", path, strerror(errno));
+		return false;
+	}
+	is_read = read_all(file, path, text);
+	fclose(file);
+	return is_read;
+}
+
+static bool
+read_word(const char *word, struct push_buf *text)
+{
+	if (!strcmp(word, "-"))
+		return read_all(stdin, "stdin", text);
+	if (word[0] == '@')
+		return read_file(word + 1, text);
+	push_buf_append_text(text, word);
+	return true;
 }
 
 struct push_str
@@ -73,9 +100,7 @@ token_take(const char *word, struct push_buf *text)
 	const char *newline;
 
 	push_buf_init(text, TOKEN_INPUT_BYTES_MAX);
-	if (strcmp(word, "-") != 0)
-		push_buf_append_text(text, word);
-	else if (!read_stdin(text))
+	if (!read_word(word, text))
 		return none;
 	token = push_str_trim((struct push_str){text->size ? text->bytes : "", text->size});
 	newline = memchr(token.bytes, '\n', token.size);

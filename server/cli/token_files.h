@@ -13,8 +13,8 @@ bool
 token_write_new(const char *path, mode_t mode, const struct push_buf *content);
 
 /*
- * token_take - the token that a word of the command line is; `-`: the first line of stdin.  Without `Bearer` in
- * front.
+ * token_take - the token that a word of the command line is; `-`: the first line of stdin; `@FILE`: that of a
+ * file.  Without `Bearer` in front.
  *
  * @text: is initialised, and owns what is returned.  Says what is wrong; then there are no bytes.
  */

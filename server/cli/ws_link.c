@@ -90,8 +90,32 @@ write_ack(struct link *link, struct lws *wsi)
 }
 
 static int
+write_auth(struct link *link, struct lws *wsi)
+{
+	unsigned char piece[LWS_PRE + 2 * CLI_TOKEN_BYTES_MAX + 64];
+	struct push_buf text;
+	int size;
+
+	push_buf_init(&text, 2 * CLI_TOKEN_BYTES_MAX);
+	push_json_append_string(&text, link->token, strlen(link->token));
+	size = snprintf((char *)piece + LWS_PRE, sizeof(piece) - LWS_PRE,
+		"{\"event\":\"auth\",\"data\":{\"token\":%.*s}}", (int)text.size,
+		text.size ? text.bytes : "\"\"");
+	if (text.bytes)
+		explicit_bzero(text.bytes, text.size);
+	push_buf_fini(&text);
+	link->token = NULL;
+	size = lws_write(wsi, piece + LWS_PRE, (size_t)size, LWS_WRITE_TEXT) < size ? -1 : 0;
+	explicit_bzero(piece, sizeof(piece));
+	lws_callback_on_writable(wsi);
+	return size;
+}
+
+static int
 write_waiting(struct link *link, struct lws *wsi)
 {
+	if (link->token)
+		return write_auth(link, wsi);
 	if (link->ack[0] && write_ack(link, wsi))
 		return -1;
 	if (!link->is_closed)

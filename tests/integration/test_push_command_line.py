@@ -147,8 +147,8 @@ def options(command):
 def test_help_names_every_command_and_what_each_needs():
     assert commands() == ["sub", "pub", "history", "health", "check", "config", "top", "bench", "token key", "token make",
                           "token check", "token explain", "token publish-key", "completion"]
-    expected = {"sub": "from name json sse count retry quiet url header", "pub": "json ttl key wait url header",
-                "history": "from before limit json url header", "health": "management config",
+    expected = {"sub": "from name json sse count retry quiet token url header", "pub": "json ttl key wait token url header",
+                "history": "from before limit json token url header", "health": "management config",
                 "check": "config plugins mounts", "config": "json config plugins mounts", "top": "once management header",
                 "bench": "clients seconds out url", "token key": "alg out kid",
                 "token make": "key sub subscribe publish history channels expires iss aud kid alg",

@@ -167,7 +167,8 @@ static void
 variables_of_the_command_are_no_options(void **state)
 {
 	char *environment[] = {"PUSH_URL=https://push.example",
-		"PUSH_MANAGEMENT_URL=http://push.example:8000", "PUSH_DRAIN_DURATION=7s", NULL};
+		"PUSH_MANAGEMENT_URL=http://push.example:8000", "PUSH_TOKEN=a", "PUSH_KEY=b",
+		"PUSH_DRAIN_DURATION=7s", NULL};
 	struct push_options o;
 	struct push_error error;
 
