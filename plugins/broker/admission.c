@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "admission.h"
+#include "core/hub.h"
 #include "core/identified.h"
 #include "core/jsonscan.h"
 #include "core/limiter.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/subscriber.h"
 
 struct admission {
@@ -14,6 +16,7 @@ struct admission {
 	struct push_admissions *admissions;
 	struct push_subscriber *subscriber; /* NULL: gone */
 	struct push_subscription subscription;
+	size_t bytes;    /* charged */
 	bool is_renewal; /* it has started, and brings another token */
 	bool has_shown;  /* a credential, in whatever way */
 	bool is_asked;   /* the authenticator will answer */
@@ -49,6 +52,8 @@ create(struct push_admissions *admissions, struct push_subscriber *subscriber)
 		return NULL;
 	admission->admissions = admissions;
 	admission->subscriber = subscriber;
+	admission->bytes = sizeof(*admission);
+	push_account_add(admissions->account, admission->bytes);
 	admissions->count++;
 	push_list_append(bucket(admissions, subscriber), &admission->item);
 	return admission;
@@ -59,6 +64,7 @@ destroy(struct admission *admission)
 {
 	push_list_remove(&admission->item);
 	admission->admissions->count--;
+	push_account_take(admission->admissions->account, admission->bytes);
 	push_subscription_fini(&admission->subscription);
 	free(admission);
 }
@@ -227,6 +233,7 @@ push_admissions_admit(struct push_admissions *admissions, struct push_subscriber
 	const struct push_asked *asked)
 {
 	struct admission *admission = create(admissions, subscriber);
+	size_t kept;
 
 	if (!admission) {
 		push_subscriber_refuse(subscriber, push_status_text(PUSH_OUT_OF_MEMORY), PUSH_CLOSE_PUT_OFF,
@@ -234,6 +241,10 @@ push_admissions_admit(struct push_admissions *admissions, struct push_subscriber
 		return;
 	}
 	admission->subscription = *subscription;
+	kept = subscription->list.capacity + subscription->last_id.capacity +
+	       subscription->channels.count * sizeof(subscription->channels.names[0]);
+	admission->bytes += kept;
+	push_account_add(admissions->account, kept);
 	admission->has_shown = credential->kind != PUSH_CREDENTIAL_NONE;
 	memset(subscription, 0, sizeof(*subscription));
 	ask(admission, credential, asked);
@@ -284,6 +295,7 @@ on_auth(void *context, struct push_subscriber *subscriber, const struct push_com
 void
 push_admissions_init(struct push_admissions *admissions, struct push_hub *hub)
 {
+	admissions->account = &push_hub_memory(hub)->accounts[PUSH_MEMORY_REQUESTS];
 	admissions->count = 0;
 	for (size_t i = 0; i < PUSH_ADMISSIONS_BUCKETS; i++)
 		push_list_init(&admissions->buckets[i]);

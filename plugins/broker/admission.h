@@ -32,11 +32,12 @@ struct push_admissions {
 	const struct push_options *options;
 	struct push_stats *stats;
 	uint64_t (*now_us)(void);
+	struct push_account *account; /* that what is kept is charged to */
 	size_t count;
 	struct push_list buckets[PUSH_ADMISSIONS_BUCKETS]; /* by subscriber */
 };
 
-/* push_admissions_init - the fields above the count are set; guards the hub (core/identified.h). */
+/* push_admissions_init - the fields above the account are set; guards the hub (core/identified.h). */
 void
 push_admissions_init(struct push_admissions *admissions, struct push_hub *hub);
 

@@ -103,8 +103,12 @@ push_credentials_read(
 	} else {
 		push_buf_fini(&token);
 	}
-	if (found.kind == PUSH_CREDENTIAL_NONE && options->auth_cookie[0])
-		found = plain(PUSH_CREDENTIAL_TOKEN, cookie(request->cookie, options->auth_cookie));
+	if (found.kind == PUSH_CREDENTIAL_NONE && options->auth_cookie[0]) {
+		struct push_str value = cookie(request->cookie, options->auth_cookie);
+
+		if (value.size) /* an empty one is of a client that has logged out */
+			found = plain(PUSH_CREDENTIAL_TOKEN, value);
+	}
 	if (found.text.size > PUSH_SECRET_BYTES_MAX)
 		return broken("the credential is over 4 kB");
 	return found;

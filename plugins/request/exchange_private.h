@@ -50,10 +50,11 @@ struct push_exchange {
 	exchange_then_fn then;
 	const struct push_request *asking; /* while the authenticator is being called */
 	struct push_request *kept;         /* owned; until then; NULL: no memory */
-	bool awaits_identity;              /* the authenticator has yet to answer */
-	bool awaits_continue;              /* the client waits for a word before it sends the body */
-	struct push_limiter *limiter;      /* of the broker; NULL: nothing is limited */
-	bool has_address;                  /* of the client: */
+	size_t kept_bytes;
+	bool awaits_identity;         /* the authenticator has yet to answer */
+	bool awaits_continue;         /* the client waits for a word before it sends the body */
+	struct push_limiter *limiter; /* of the broker; NULL: nothing is limited */
+	bool has_address;             /* of the client: */
 	struct push_address address;
 	uint64_t brought_us; /* when the stream of lines has last brought one */
 	uint64_t started_us;

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "request/credentials.h"
 #include "request/exchange_private.h"
@@ -14,13 +15,28 @@
 /* Of an error_description, with what stands around it. */
 #define CHALLENGE_BYTES_MAX (PUSH_ERROR_TEXT_BYTES_MAX + 80)
 
+static struct push_account *
+account(const struct push_exchange *x)
+{
+	return &x->ops->memory(x->broker)->accounts[PUSH_MEMORY_REQUESTS];
+}
+
+/* It may have secrets in it. */
+static void
+free_kept(struct push_exchange *x, struct push_request *kept)
+{
+	if (!kept)
+		return;
+	push_account_take(account(x), x->kept_bytes);
+	explicit_bzero(kept, x->kept_bytes);
+	free(kept);
+}
+
 void
 exchange_forget_identity(struct push_exchange *x)
 {
 	push_identity_unref(x->identity);
 	x->identity = NULL;
-	free(x->kept);
-	x->kept = NULL;
 }
 
 /* Within quotes nothing but ASCII without quotes and backslashes (RFC 6750, 3). */
@@ -125,15 +141,16 @@ on_verdict(void *context, const struct push_verdict *verdict)
 	}
 	x->kept = NULL;
 	if (!x->owner) { /* its client has gone */
+		free_kept(x, kept);
 		x->state = PUSH_EXCHANGE_ANSWERED;
 		push_exchange_drop(x);
-	} else {
-		x->in_call = true;
-		go_on(x, kept, verdict);
-		x->in_call = false;
-		x->wire->turn(x->owner);
+		return;
 	}
-	free(kept);
+	x->in_call = true;
+	go_on(x, kept, verdict);
+	x->in_call = false;
+	free_kept(x, kept);
+	x->wire->turn(x->owner);
 }
 
 void
@@ -164,5 +181,7 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 	x->asking = NULL;
 	x->state = PUSH_EXCHANGE_ASKED;
 	x->awaits_identity = true;
-	x->kept = push_request_keep(request); /* NULL: answered with 503, in the end */
+	x->kept = push_request_keep(request, &x->kept_bytes); /* NULL: answered with 503, in the end */
+	if (x->kept)
+		push_account_add(account(x), x->kept_bytes);
 }

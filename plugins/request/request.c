@@ -27,18 +27,19 @@ move(struct push_str text, char **to)
 }
 
 struct push_request *
-push_request_keep(const struct push_request *request)
+push_request_keep(const struct push_request *request, size_t *ret_bytes)
 {
 	struct push_request *kept;
-	size_t size = 0;
+	size_t size = sizeof(*kept) + 1; /* an empty text has bytes, too */
 	char *to;
 
 #define X(member, name) size += request->member.size;
 	TEXTS(X)
 #undef X
-	kept = malloc(sizeof(*kept) + size + 1); /* an empty text has bytes, too */
+	kept = malloc(size);
 	if (!kept)
 		return NULL;
+	*ret_bytes = size;
 	*kept = *request;
 	kept->x_forwarded_for.count = kept->forwarded.count = 0; /* the client's address has been found */
 	to = (char *)(kept + 1);

@@ -68,8 +68,9 @@ struct push_request {
 	bool may_have_been_cut; /* the wire loses headers that it does not know (lws over HTTP/2) */
 };
 
-/* push_request_keep - a copy with its texts, in one allocation, to be freed.  NULL when memory is out. */
+/* push_request_keep - a copy with its texts, in one allocation of `*ret_bytes`, to be freed.  NULL when memory is
+ * out. */
 struct push_request *
-push_request_keep(const struct push_request *request);
+push_request_keep(const struct push_request *request, size_t *ret_bytes);
 
 #endif

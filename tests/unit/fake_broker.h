@@ -23,7 +23,7 @@ struct fake_broker {
 	struct push_options options;
 	struct push_memory memory;
 	uint64_t now_us;
-	bool is_late, is_draining, reads_history, refuses_origins, is_guarded, is_known;
+	bool is_late, is_draining, reads_history, refuses_origins, is_guarded, is_known, is_anonymous;
 	push_verdict_fn verdict; /* NULL: nobody waits for one */
 	void *verdict_context;
 	push_answer_fn answer; /* NULL: nobody waits for one */
@@ -31,7 +31,7 @@ struct fake_broker {
 	struct push_limiter *limiter;
 	struct push_lines *lines; /* that are there */
 	struct push_buf log;
-	unsigned int answers, turns, subscribers, counted_status;
+	unsigned int answers, turns, subscribers, counted_status, auth_refusals;
 	bool is_in_pieces, closes;     /* closes: an answer said so */
 	struct push_response response; /* the last one that was whole, without its body */
 };
@@ -229,12 +229,18 @@ static void
 fake_broker_identify(struct fake_broker *fake)
 {
 	static const struct push_verdict no = {.status = 401, .code = "invalid_token", .text = "no"};
-	const struct push_verdict yes = {.identity = push_identity_everybody()};
+	const struct push_identity_facts facts = {
+		.expires_us = UINT64_MAX, .issued_s = INT64_MIN, .is_anonymous = true};
+	const struct push_identity *identity = fake->is_anonymous
+						       ? push_identity_done(push_identity_build(&facts))
+						       : push_identity_everybody();
+	const struct push_verdict yes = {.identity = identity};
 	push_verdict_fn function = fake->verdict;
 
-	PUSH_ASSERT(function);
+	PUSH_ASSERT(function && identity);
 	fake->verdict = NULL;
 	function(fake->verdict_context, fake->is_known ? &yes : &no);
+	push_identity_unref(identity);
 }
 
 static void
@@ -255,8 +261,17 @@ fake_identify(struct push_broker *broker, const struct push_credential *credenti
 static void
 fake_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why)
 {
+	PUSH_ASSERT(why < PUSH_AUTH_REFUSAL_COUNT);
+	((struct fake_broker *)(void *)broker)->auth_refusals++;
+}
+
+static void
+fake_issue_ticket(
+	struct push_broker *broker, const struct push_identity *identity, push_ticket_fn done, void *context)
+{
 	(void)broker;
-	(void)why;
+	PUSH_ASSERT(identity);
+	done(context, PUSH_OK, "the-ticket", 30);
 }
 
 static void
@@ -282,6 +297,7 @@ fake_lines_set_address(struct push_lines *lines, const struct push_address *addr
 static const struct push_broker_ops fake_ops = {
 	.is_guarded = fake_is_guarded,
 	.identify = fake_identify,
+	.issue_ticket = fake_issue_ticket,
 	.count_auth_refused = fake_count_auth_refused,
 	.lines_set_identity = fake_lines_set_identity,
 	.limiter = fake_limiter,

@@ -182,6 +182,7 @@ close_world(void **state)
 		leave(world, &world->clients[i]);
 	assert_null(world->done);
 	assert_int_equal(world->admissions.count, 0);
+	assert_int_equal(world->admissions.account->bytes, 0);
 	assert_int_equal(world->stats.subscriptions, 0);
 	assert_int_equal(world->stats.outbox_bytes, 0);
 	push_admissions_fini(&world->admissions);
@@ -314,6 +315,7 @@ who_is_known_late_is_not_read_from_until_then(void **state)
 	world->is_late = true;
 	client = come_as(world, "news", world->alice);
 	assert_false(client->is_read);
+	assert_true(world->admissions.account->bytes > 0);
 	assert_int_equal(hears(world, "news"), 0);
 	pass(world, 60 * SECOND_US); /* however long it takes */
 	assert_false(client->closed);

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "fake_broker.h"
 #include "request/limits.h"
@@ -498,6 +499,154 @@ without_a_broker_only_pages_that_need_none_are_there(void **state)
 	push_exchange_drop(exchange);
 }
 
+/* --- where clients have to show who they are --- */
+
+#define YES .authorization = STR("Bearer yes")
+
+static void
+begin_late(struct push_exchange *exchange, const struct push_request *request)
+{
+	fake.is_guarded = fake.is_late = true;
+	push_exchange_begin(exchange, request, false);
+	assert_int_equal(push_exchange_state(exchange), PUSH_EXCHANGE_ASKED);
+	assert_true(push_exchange_awaits_identity(exchange));
+	assert_true(fake.memory.bytes > 0);
+	fake.is_late = false;
+}
+
+static void
+identify(struct push_exchange *exchange)
+{
+	const unsigned int turns = fake.turns;
+
+	fake_broker_identify(&fake);
+	assert_int_equal(fake.turns, turns + 1);
+	assert_false(push_exchange_awaits_identity(exchange));
+}
+
+static void
+a_body_is_read_when_it_is_known_whose_it_is(void **state)
+{
+	/* what is known of the head when the answer comes is a copy */
+	struct push_request *request = malloc(sizeof(*request));
+	char key[] = "0123456789abcdef";
+
+	assert_non_null(request);
+	*request = publish;
+	request->authorization = (struct push_str)STR("Bearer yes");
+	request->idempotency_key = (struct push_str){key, sizeof(key) - 1};
+	begin_late(*state, request);
+	memset(key, 'x', sizeof(key));
+	memset(request, 0xA5, sizeof(*request));
+	free(request);
+	identify(*state);
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_BODY);
+	push_exchange_body(*state, "hello", 5, true);
+	assert_log("asked hello; <202 {}> ");
+	assert_false(fake.closes);
+}
+
+static void
+late_lines_and_late_continues_go_on_as_early_ones(void **state)
+{
+	struct push_request request = chunked_publish;
+
+	request.authorization = (struct push_str)STR("Bearer yes");
+	request.content_type = (struct push_str)STR("application/x-ndjson");
+	request.expect = (struct push_str)STR("100-continue");
+	request.awaits_continue = true;
+	begin_late(*state, &request);
+	assert_false(push_exchange_take_continue(*state)); /* not before it is known who it is */
+	identify(*state);
+	assert_true(push_exchange_take_continue(*state));
+	assert_true(push_exchange_is_lines(*state));
+	push_exchange_body(*state, "1\n2", 3, true);
+	assert_log("begin 202; |line\nline\n| end; ");
+}
+
+static void
+a_late_stream_is_opened_and_its_head_answered(void **state)
+{
+	struct push_request request = {.method = PUSH_METHOD_GET,
+		.place = PUSH_PLACE_EVENTS,
+		.path = STR("/sse/messages"),
+		.rest = STR(""),
+		.query = STR("channels=a"),
+		.host = STR("x"),
+		YES};
+
+	begin_late(*state, &request);
+	identify(*state);
+	assert_log("subscribe 200; ");
+	assert_int_equal(push_exchange_state(*state), PUSH_EXCHANGE_STREAM);
+	push_exchange_drop(*state);
+	*state = fake_exchange(&fake);
+	request.method = PUSH_METHOD_HEAD;
+	begin_late(*state, &request);
+	identify(*state);
+	assert_log("<200 > ");
+	assert_int_equal(fake.subscribers, 1);
+}
+
+static void
+a_late_no_ends_the_connection_where_a_body_may_follow(void **state)
+{
+	struct push_request request = publish;
+
+	begin_late(*state, &request);
+	identify(*state);
+	assert_log("<401 close {\"error\":\"no\"}> ");
+	assert_string_equal(fake.response.www_authenticate ? "there" : "", "there");
+	assert_int_equal(fake.counted_status, 401);
+	request = (struct push_request){.method = PUSH_METHOD_GET,
+		.place = PUSH_PLACE_EVENTS,
+		.path = STR("/sse/messages"),
+		.rest = STR(""),
+		.query = STR("channels=a"),
+		.host = STR("x")};
+	fake.closes = false;
+	begin_late(*state, &request);
+	identify(*state);
+	assert_log("<401 {\"error\":\"no\"}> ");
+	assert_int_equal(fake.auth_refusals, 2);
+}
+
+static void
+a_client_that_goes_while_it_is_asked_about_takes_all_with_it(void **state)
+{
+	struct push_request request = publish;
+
+	request.authorization = (struct push_str)STR("Bearer yes");
+	begin_late(*state, &request);
+	push_exchange_drop(*state);
+	*state = NULL;
+	fake_broker_identify(&fake); /* the exchange is freed with it: valgrind sees that */
+	assert_int_equal(fake.answers + fake.turns, 0);
+	assert_int_equal(fake.memory.bytes, 0);
+}
+
+static void
+a_ticket_is_for_those_who_have_shown_something(void **state)
+{
+	struct push_request request = {.method = PUSH_METHOD_POST,
+		.place = PUSH_PLACE_SOCKETS,
+		.path = STR("/auth/tickets"),
+		.rest = STR("/auth/tickets"),
+		.host = STR("x"),
+		YES};
+
+	fake.is_anonymous = true;
+	begin_late(*state, &request);
+	identify(*state);
+	assert_log("<401 {\"error\":\"a ticket needs a token\"}> ");
+	assert_int_equal(fake.auth_refusals, 1);
+	fake.is_anonymous = false;
+	begin_late(*state, &request);
+	identify(*state);
+	assert_log("<200 {\"ticket\":\"the-ticket\",\"expires_in\":30}> ");
+	assert_true(fake.response.no_store);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -522,6 +671,12 @@ main(void)
 		TEST(a_row_is_all_that_a_page_of_operators_needs),
 		TEST(a_page_of_operators_is_given_its_body_and_may_answer_late),
 		TEST(without_a_broker_only_pages_that_need_none_are_there),
+		TEST(a_body_is_read_when_it_is_known_whose_it_is),
+		TEST(late_lines_and_late_continues_go_on_as_early_ones),
+		TEST(a_late_stream_is_opened_and_its_head_answered),
+		TEST(a_late_no_ends_the_connection_where_a_body_may_follow),
+		TEST(a_client_that_goes_while_it_is_asked_about_takes_all_with_it),
+		TEST(a_ticket_is_for_those_who_have_shown_something),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
