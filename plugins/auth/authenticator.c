@@ -440,10 +440,12 @@ take_back(struct push_authenticator *base, bool is_revocation, struct push_str t
 
 	push_buf_init(&buf, PUSH_NOTICE_BYTES_MAX);
 	if (status == PUSH_INVALID || !order) {
-		if (status == PUSH_INVALID)
+		if (status == PUSH_INVALID) {
 			push_json_append_error(&buf, error.text);
+			push_buf_append(&buf, "", 1); /* its NUL */
+		}
 		done(context, status == PUSH_INVALID ? 400 : 503,
-			buf.bytes ? buf.bytes : "{\"error\":\"out of memory\"}");
+			buf.bytes && buf.status == PUSH_OK ? buf.bytes : "{\"error\":\"out of memory\"}");
 		free(order);
 		push_buf_fini(&buf);
 		return;

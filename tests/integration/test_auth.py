@@ -290,6 +290,12 @@ def test_an_order_that_is_none_is_refused(server):
     assert order(server, "/tokens/revoke", user="a", jti="b").status == 400
 
 
+def test_the_answer_to_an_order_ends_where_its_text_ends(server):
+    for body in ('{"user":"a","until":1}', '{"user":"a","before":"x"}', "\x01", "[]", '{"user":1}', "{", '"') * 8:
+        answer = request(server.management, post(body, path="/tokens/revoke"))
+        assert answer.status == 400 and list(answer.json) == ["error"], answer.body
+
+
 # --- keys ---
 
 def test_keys_that_are_rotated_are_read_without_a_restart(tmp_path):
