@@ -75,6 +75,14 @@ def test_up_push_starts_what_publishes_the_ports():
     assert "prometheus" not in started
 
 
+def test_with_tokens_the_keys_are_in_the_folder_that_is_mounted():
+    push = written("compose.tokens.yaml")["services"]["push"]
+    assert push["volumes"] == ["./keys:/run/push-keys:ro"]
+    assert push["environment"] == {"PUSH_AUTH_KEYS": "/run/push-keys/app.jwk.pub",
+                                   "PUSH_PUBLISH_KEYS": "/run/push-keys/publish.keys"}
+    assert set(written("compose.tokens.yaml")["services"]) <= set(written()["services"])
+
+
 def test_the_operators_port_is_this_machines_alone():
     ports = [port for service in written()["services"].values() for port in service.get("ports", [])]
     assert [port for port in ports if port.endswith(":8000")] == ["127.0.0.1:${MANAGEMENT_PORT:-8000}:8000"]

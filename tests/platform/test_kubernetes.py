@@ -11,8 +11,9 @@ import subprocess
 
 import pytest
 
+import http1
 from redis_nodes import rights
-from server import LWSWS, PUSHD, SOURCE, BUILD, TOOLS
+from server import LWSWS, PUSHD, SOURCE, BUILD, TOOLS, Server
 
 yaml = pytest.importorskip("yaml", reason="no python3-yaml here: tests/platform/tools installs it")
 
@@ -45,7 +46,7 @@ def rendered(tmp_path_factory):
     overlay.mkdir()
     (overlay / "kustomization.yaml").write_text(
         "resources: [../../base]\ncomponents: [" +
-        ", ".join(f"../../components/{name}" for name in ("redis-cluster", "redis-hpa", "hpa", "gateway")) + "]\n")
+        ", ".join(f"../../components/{name}" for name in ("redis-cluster", "redis-hpa", "hpa", "gateway", "tokens")) + "]\n")
     found["components"] = kustomize(overlay)
     return found
 
@@ -311,7 +312,7 @@ def test_both_autoscalers_of_redis_want_the_same(rendered):
 def test_push_may_do_in_redis_what_the_page_on_redis_says(rendered):
     script = (K8S / "base/redis/cluster.sh").read_text()
     given = set(re.search(r"^user push on >\$PUSH_PASSWORD (.*)$", script, re.M)[1].split())
-    assert given == set(rights("history", "cluster"))
+    assert given == set(rights("history", "cluster", "tokens"))
 
 
 def test_the_script_can_be_read_in_the_one_file():
@@ -382,3 +383,29 @@ def test_the_boot_script_leaves_the_image_to_another_cluster(tmp_path):
     calls = (tmp_path / "calls").read_text()
     assert "docker" not in calls and "--context other apply -f -" in calls
     assert boot(tmp_path, "x", "--image", "a|b").returncode == 1
+
+
+def test_with_tokens_push_reads_the_files_of_its_secret(rendered):
+    pod = one(rendered["components"], "Deployment")["spec"]["template"]["spec"]
+    push = pod["containers"][0]
+    env = {e["name"]: e.get("value") for e in push["env"]}
+    (mount,) = [m for m in push["volumeMounts"] if m["name"] == "keys"]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == "keys"]
+    assert volume["secret"] == {"secretName": "push-keys", "defaultMode": 0o440} and mount["readOnly"]
+    assert env["PUSH_AUTH_KEYS"] == mount["mountPath"] + "/app.jwk.pub"
+    assert env["PUSH_PUBLISH_KEYS"] == mount["mountPath"] + "/publish.keys"
+    assert not [o for o in rendered["components"] if o["kind"] == "Secret" and o["metadata"]["name"] == "push-keys"]
+
+
+def test_the_commands_of_the_component_make_files_that_push_accepts(tmp_path):
+    text = (K8S / "components/tokens/kustomization.yaml").read_text()
+    commands = re.findall(r"^#   (push token .+?)(?: +#.*)?$", text, re.M)
+    assert len(commands) == 2
+    path = f"{BUILD / 'server'}:{os.environ['PATH']}"
+    for command in commands:
+        subprocess.run(["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True, capture_output=True)
+    with Server(PUSH_AUTH_KEYS=str(tmp_path / "app.jwk.pub"), PUSH_PUBLISH_KEYS=str(tmp_path / "publish.keys")) as server:
+        key = (tmp_path / "shop.key").read_text().strip()
+        body = '{"channel":"orders:1","message":1}'
+        assert http1.request(server.port, http1.post(body, headers=[f"Push-Key: {key}"])).status == 202
+        assert http1.request(server.port, http1.post(body)).status == 401
