@@ -2,9 +2,9 @@
  * fuzz_http1.c - what a connection sends: heads, bodies, chunks, requests behind one another, through head.c, http1_body.c
  * and an exchange, to answers as http1_answer.c writes them.
  *
- * The first bytes say how the rest is cut, and whether the broker is late.  Bytes from 0x80 on stand for pieces that
+ * The first bytes say how the rest is cut, whether the broker is late, and whether clients have to show who they are.  Bytes from 0x80 on stand for pieces that
  * requests are made of (fuzz_head.c).  Whatever comes:
- * - it does not matter how bytes are cut: the same is asked and answered;
+ * - it does not matter how bytes are cut, and whether answers are late: the same is asked and answered;
  * - each request that is whole has one answer, and what is left unanswered is no whole request;
  * - behind an answer that closes nothing is read; nothing is left behind.
  */
@@ -33,7 +33,9 @@ static const char *const pieces[] = {"POST /messages HTTP/1.1\r\nHost: x\r\n",
 	"Content-Length: 99999\r\n", "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n",
 	"Content-Type: application/json\r\n", "Content-Type: application/x-ndjson\r\n",
 	"Content-Encoding: gzip\r\n", "Idempotency-Key: k\r\n", "Origin: https://a\r\n",
-	"Expect: 100-continue\r\n", "Expect: x\r\n", "Connection: close\r\n", "Connection: keep-alive\r\n",
+	"Expect: 100-continue\r\n", "Expect: x\r\n", "Authorization: Bearer yes\r\n",
+	"Authorization: Bearer no\r\n", "Push-Key: yes\r\n", "?ticket=yes", "Cookie: a=b\r\n",
+	"Connection: close\r\n", "Connection: keep-alive\r\n",
 	"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 	"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
 	"\r\n", "\r\n\r\n", "\n", "\r", "5\r\nhello\r\n", "1\r\n\n\r\n", "0\r\n\r\n", "0\r\nX: y\r\n\r\n",
@@ -93,6 +95,10 @@ follow(struct conn *conn)
 {
 	struct fake_broker *broker = &conn->broker;
 
+	if (broker->verdict) {
+		PUSH_ASSERT(push_exchange_awaits_identity(conn->exchange));
+		fake_broker_identify(broker);
+	}
 	if (broker->answer)
 		fake_broker_answer(broker);
 	while (broker->lines && broker->lines->unanswered &&
@@ -183,13 +189,14 @@ feed(struct conn *conn, struct push_buf *kept, const char *bytes, size_t size)
 
 /* `cuts`: the sizes of pieces, in turn; NULL: all at once. */
 static struct push_buf
-run(const char *text, size_t size, const uint8_t *cuts, bool is_late)
+run(const char *text, size_t size, const uint8_t *cuts, bool is_late, bool is_guarded)
 {
 	struct conn conn = {.in_body = false};
 	struct push_buf kept, log;
 
 	fake_broker_init(&conn.broker);
 	conn.broker.is_late = is_late;
+	conn.broker.is_guarded = is_guarded;
 	conn.exchange = fake_exchange(&conn.broker);
 	PUSH_ASSERT(conn.exchange);
 	push_buf_init(&kept, FAKE_TEXT_BYTES_MAX);
@@ -227,27 +234,37 @@ is_same(struct push_buf *a, struct push_buf *b)
 	return a->size == b->size && (!a->size || !memcmp(a->bytes, b->bytes, a->size));
 }
 
+static void
+check_same(struct push_buf *whole, struct push_buf other, const char *what)
+{
+	if (!is_same(whole, &other)) {
+		fprintf(stderr, "whole: %.*s\nother: %.*s\n", (int)whole->size,
+			whole->bytes ? whole->bytes : "", (int)other.size, other.bytes ? other.bytes : "");
+		fprintf(stderr, "%s\n", what);
+		abort();
+	}
+	push_buf_fini(&other);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct push_buf whole, cut;
+	struct push_buf whole;
 	size_t text_size;
 	char *text;
-	bool is_late;
+	bool is_late, is_guarded;
 
 	if (size < CUTS_BYTES + 1)
 		return 0;
 	is_late = data[CUTS_BYTES] & 1;
+	is_guarded = data[CUTS_BYTES] & 2;
 	text = expand(data + CUTS_BYTES + 1, size - CUTS_BYTES - 1, &text_size);
-	whole = run(text, text_size, NULL, is_late);
-	cut = run(text, text_size, data, is_late);
-	if (!is_same(&whole, &cut)) {
-		fprintf(stderr, "whole: %.*s\n  cut: %.*s\n", (int)whole.size, whole.bytes ? whole.bytes : "",
-			(int)cut.size, cut.bytes ? cut.bytes : "");
-		PUSH_ASSERT(!"what is read depends on how it is cut");
-	}
+	whole = run(text, text_size, NULL, is_late, is_guarded);
+	check_same(&whole, run(text, text_size, data, is_late, is_guarded),
+		"what is read depends on how it is cut");
+	check_same(&whole, run(text, text_size, NULL, !is_late, is_guarded),
+		"what is answered depends on when it is known");
 	push_buf_fini(&whole);
-	push_buf_fini(&cut);
 	free(text);
 	return 0;
 }
