@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from ._subscription import Handlers, Subscription
+from ._token import Token, Tokens
 from ._types import History, Message, Published, PushError
 
 TIMEOUT_S = 30.0
@@ -18,12 +19,18 @@ TIMEOUT_S = 30.0
 
 
 class Push:
-    """A Push server at `url`, which is http(s), with the path in front of Push's own, if there is one."""
+    """
+    A Push server at `url`, which is http(s), with the path in front of Push's own, if there is one.
 
-    def __init__(self, url: str) -> None:
+    token: who you are, where the server asks for it: a token or publish key, or a function (also async) that returns one.
+    It is called again before the token expires, and once when one is refused.
+    """
+
+    def __init__(self, url: str, *, token: Token | None = None) -> None:
         self.url = url.rstrip("/")
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} must begin with http:// or https://")
+        self._tokens = Tokens(token)
         self._subscriptions: set[Subscription] = set()
 
     async def __aenter__(self) -> Push:
@@ -54,7 +61,8 @@ class Push:
         error(error, channels): the server refused something; channels that it refused are left.
         state(State, Why): as it changes, called at once.
         """
-        subscription = Subscription(self.url, channels, id=id, acks=acks, client=client, handlers=Handlers(**handlers))
+        subscription = Subscription(self.url, channels, id=id, acks=acks, client=client, handlers=Handlers(**handlers),
+                                    tokens=self._tokens)
         self._subscriptions.add(subscription)
         subscription.on_closed(self._subscriptions.discard)
         return subscription
@@ -82,8 +90,19 @@ class Push:
                        missed if isinstance(missed, int) else None, answer["id"], answer["more"])
 
     async def _request(self, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Any:
+        try:
+            return await self._try(path, body, headers or {})
+        except PushError as error:
+            if error.status != 401 or not self._tokens.forget():
+                raise
+        return await self._try(path, body, headers or {})
+
+    async def _try(self, path: str, body: str | None, headers: dict[str, str]) -> Any:
+        token = await self._tokens.get()
+        if token:
+            headers = {**headers, "Authorization": f"Bearer {token}"}
         request = urllib.request.Request(self.url + path, data=None if body is None else body.encode(),
-                                         headers={"Content-Type": "application/json", **(headers or {})})
+                                         headers={"Content-Type": "application/json", **headers})
         return await asyncio.to_thread(_fetch, request)
 
 

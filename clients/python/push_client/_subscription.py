@@ -23,6 +23,8 @@ answered two pings since then. A limit remains for a server that does not answer
 
 With acks, an id counts once the loop has asked for the next message. Only ids that came on the connection at hand can be
 acknowledged there; the others were sent by an earlier one, and come again.
+
+A token is the first message: which argument of connect() takes headers depends on the version of websockets.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from typing import Any
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from ._token import Tokens
 from ._types import Gap, Message, PushError, State, Why, channel_names
 
 OPEN_S = 10.0
@@ -55,7 +58,8 @@ HEARTBEAT_S = 30.0  # until it is known
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 30.0
 QUEUE_MAX = 1000  # messages that the loop has not asked for
 SEEN_MAX = 2000  # ids, more than an ack window and the queue together
-REFUSED_CODES = (1003, 1007, 1008, 1009)
+UNAUTHENTICATED, FORBIDDEN = 4401, 4403
+REFUSED_CODES = (1003, 1007, 1008, 1009, UNAUTHENTICATED, FORBIDDEN)
 RETRIED_STATUSES = (408, 429)
 
 SETTLED: dict[str, Any] = {"event": "settled", "data": {}}  # among the frames that are held: what follows is no copy
@@ -83,6 +87,10 @@ class Lost(Exception):
         self.why = why
 
     @property
+    def is_for_token(self) -> bool:
+        return self.why.code == UNAUTHENTICATED or self.why.status == 401
+
+    @property
     def is_refusal(self) -> bool:
         status = self.why.status or 0
         return self.why.code in REFUSED_CODES or (400 <= status < 500 and status not in RETRIED_STATUSES)
@@ -108,6 +116,7 @@ class Link:
         self.gaps: dict[str, Gap] | None = None
         self.settling: asyncio.Task[None] | None = None
         self.receiving: asyncio.Task[Any] | None = None
+        self.renewing: asyncio.Task[None] | None = None
 
     async def receive(self, seconds: float, beside: asyncio.Task[Any] | None = None) -> dict[str, Any] | None:
         """The next event, or None if there is none for so long, or until the task beside it is done. Raises Lost."""
@@ -145,8 +154,9 @@ class Link:
         self.copies = None
 
     async def close(self) -> None:
-        if self.settling is not None:
-            self.settling.cancel()
+        for task in (self.settling, self.renewing):
+            if task is not None:
+                task.cancel()
         if self.receiving is not None:
             self.receiving.cancel()
             await asyncio.wait([self.receiving])
@@ -157,8 +167,10 @@ class Subscription:
     """Messages of channels: `async with push.subscribe("a") as subscription: async for message in subscription: ...`"""
 
     def __init__(self, url: str, channels: Iterable[str], *, id: str | None, acks: bool, client: str | None,
-                 handlers: Handlers) -> None:
+                 handlers: Handlers, tokens: Tokens | None = None) -> None:
         self._url = url
+        self._tokens = tokens or Tokens(None)
+        self._is_denied = False  # the last token was refused
         self._channels = dict.fromkeys(channel_names(channels))
         if not self._channels:
             raise ValueError("a subscription must have a channel")
@@ -340,7 +352,9 @@ class Subscription:
         if link is not None and _now() - link.opened_at > STABLE_S:
             tries = 0
         await self._drop()
-        if lost.is_refusal:
+        if lost.is_for_token and not self._is_denied and self._tokens.forget():
+            self._is_denied = True
+        elif lost.is_refusal:
             self._enter("refused", why)
             raise PushError(why.error or f"{self._url} refused the subscription", status=why.status, code=why.code) from lost
         wait = min(BACKOFF_MAX_S, BACKOFF_S * 2**tries) * random.uniform(0.5, 1.0)
@@ -364,6 +378,7 @@ class Subscription:
     async def _open(self) -> Link:
         """A connection that has begun, up to its first ping. Raises Lost."""
         channels = list(self._channels)
+        token = await self._token()
         try:
             async with asyncio.timeout(OPEN_S):
                 socket = await connect(self._request(), compression=None, ping_interval=None, close_timeout=1,
@@ -376,16 +391,40 @@ class Subscription:
             raise Lost(Why(error=str(error) or None)) from error
         link = Link(socket, channels)
         try:
+            if token:
+                await link.send("auth", {"token": token})
             while True:
                 frame = await link.receive(OPEN_S)
                 if frame is None:
                     raise Lost(Why(silent=True, error="no answer"))
                 link.held.append(frame)
                 if frame.get("event") == "ping":
+                    self._is_denied = False
                     return link
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Lost) and error.is_for_token:
+                self._tokens.forget()
             await link.close()
             raise
+
+    async def _token(self) -> str | None:
+        """Raises Lost."""
+        try:
+            async with asyncio.timeout(OPEN_S):
+                return await self._tokens.get()
+        except Exception as error:
+            raise Lost(Why(error=f"no token: {error}")) from error
+
+    async def _renew(self, link: Link, seconds: float) -> None:
+        """Early enough to be tried again on a new connection, and not when all others do."""
+        await asyncio.sleep(seconds * random.uniform(0.25, 0.5))
+        self._tokens.forget()
+        try:
+            token = await self._token()
+        except Lost as lost:
+            log.warning("%s", lost.why.error)
+        else:
+            await link.send("auth", {"token": token})
 
     async def _serve(self) -> None:
         """Reads until the connection ends, and moves when the server asks. Raises Lost."""
@@ -551,6 +590,10 @@ class Subscription:
             await self._call(self._handlers.resumed, data.get("replayed", 0))
         elif event == "error":
             await self._take_error(link, data)
+        elif event == "unsubscribed" and "reason" in data:
+            await self._take_error(link, {"channel": data.get("channel"), "error": data["reason"]})
+        elif event == "expiring" and self._tokens.can_change and isinstance(data.get("expires_in"), int):
+            link.renewing = asyncio.ensure_future(self._renew(link, data["expires_in"]))
         elif frame is SETTLED:
             link.settle()
         if link.copies is None and link.gaps is not None:
