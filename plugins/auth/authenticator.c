@@ -8,6 +8,7 @@
 #include "auth/authenticator.h"
 #include "auth/claims.h"
 #include "auth/hook.h"
+#include "auth/identity_text.h"
 #include "auth/jwks_source.h"
 #include "auth/jws.h"
 #include "auth/key_set.h"
@@ -348,6 +349,23 @@ is_revoked(struct push_authenticator *base, const struct push_identity *identity
 }
 
 static void
+write_identity(struct push_authenticator *base, const struct push_identity *identity, struct push_buf *to)
+{
+	push_identity_text_print(to, identity, ((struct authenticator *)base)->host->now_us(), wall_us());
+}
+
+static const struct push_identity *
+read_identity(struct push_authenticator *base, struct push_str text)
+{
+	const struct push_identity *identity = NULL;
+
+	if (push_identity_text_parse(&identity, text.bytes, text.size, (struct push_str){NULL, 0},
+		    ((struct authenticator *)base)->host->now_us(), wall_us()) != PUSH_OK)
+		return NULL;
+	return identity;
+}
+
+static void
 issue_ticket(struct push_authenticator *base, const struct push_identity *identity, push_ticket_fn done,
 	void *context)
 {
@@ -664,6 +682,8 @@ push_authenticator_create(const struct push_options *options, struct push_engine
 		return NULL;
 	self->base = (struct push_authenticator){.identify = identify,
 		.is_revoked = is_revoked,
+		.write_identity = write_identity,
+		.read_identity = read_identity,
 		.issue_ticket = issue_ticket,
 		.ticket_used = ticket_used,
 		.take_back = take_back,

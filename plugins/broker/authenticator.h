@@ -78,6 +78,12 @@ struct push_authenticator {
 		const struct push_asked *asked, push_verdict_fn done, void *context);
 	/* Whether a token that was good has been taken back since. */
 	bool (*is_revoked)(struct push_authenticator *authenticator, const struct push_identity *identity);
+	/* An identity of a token as text, for another node, and of such a text: a reference; NULL: it is none, or
+	 * memory is out.  Failure to write shows in to->status. */
+	void (*write_identity)(struct push_authenticator *authenticator, const struct push_identity *identity,
+		struct push_buf *to);
+	const struct push_identity *(*read_identity)(
+		struct push_authenticator *authenticator, struct push_str text);
 	/* Make a ticket for the identity: `done` is given its text, or why there is none. */
 	void (*issue_ticket)(struct push_authenticator *authenticator, const struct push_identity *identity,
 		push_ticket_fn done, void *context);

@@ -27,6 +27,7 @@
 #include "idempotency.h"
 #include "process.h"
 #include "relief.h"
+#include "renewal.h"
 #include "shared_stats.h"
 #include "trace/exporter.h"
 
@@ -59,7 +60,8 @@ struct push_broker {
 	struct push_authenticator *authenticator; /* owned; NULL: nobody has to show who he is */
 	struct push_authenticator_host authenticator_host;
 	struct push_admissions admissions; /* used where there is one */
-	struct push_limiter *limiter;      /* NULL: nothing is limited */
+	struct push_renewals renewals;
+	struct push_limiter *limiter; /* NULL: nothing is limited */
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1];      /* whose event streams a token of ours is for */
 	const struct push_broker_sockets *sockets; /* borrowed; NULL: none */
@@ -199,6 +201,8 @@ serve(void *context, const char *verb, const char *text, size_t size, struct pus
 	struct push_broker *broker = context;
 	struct push_control_request request = {.token = text, .token_size = PUSH_TOKEN_BYTES};
 
+	if (!strcmp(verb, PUSH_VERB_RENEW))
+		return push_renewal_serve(&broker->renewals, text, size, serve_answered, to);
 	if (!strcmp(verb, PUSH_VERB_CLAIM))
 		return push_idempotency_is_claimed(&broker->publisher, text, size) ? PUSH_OK : PUSH_NOT_FOUND;
 	if (strcmp(verb, VERB_CONTROL) != 0 || size <= PUSH_TOKEN_BYTES || text[PUSH_TOKEN_BYTES] != ' ' ||
@@ -238,6 +242,13 @@ disconnect(void *context, const struct push_disconnect *what)
 }
 
 static bool
+is_here(void *context, const char *token);
+
+static void
+ask_node(void *asking, const char *token, const char *verb, const struct push_buf *text,
+	push_answer_fn answer, void *context);
+
+static bool
 create_authenticator(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
 	if (!broker->host.create_authenticator)
@@ -250,6 +261,13 @@ create_authenticator(struct push_broker *broker, uint64_t seed, struct push_erro
 		.options = &broker->options,
 		.stats = &broker->counts->stats,
 		.now_us = now_us};
+	broker->renewals = (struct push_renewals){.authenticator = broker->authenticator,
+		.hub = broker->hub,
+		.stats = &broker->counts->stats,
+		.now_us = now_us,
+		.is_here = is_here,
+		.ask = ask_node,
+		.context = broker};
 	if (broker->authenticator)
 		push_admissions_init(&broker->admissions, broker->hub);
 	return true;
@@ -910,7 +928,7 @@ read_control_answer(const char *text, size_t size, struct push_answer *ret)
 		ret->status = ret->status * 10 + (unsigned int)(text[i] - '0');
 	}
 	if (size < 4 || text[3] != ' ' ||
-		(ret->status != 200 && ret->status != 400 && ret->status != 404 && ret->status != 503))
+		(ret->status != 200 && ret->status != 503 && ret->status / 100 != 4))
 		return false;
 	ret->body = text + 4;
 	ret->size = size - 4;
@@ -932,35 +950,53 @@ on_controlled(void *context, enum push_status status, const char *text, size_t s
 	free(wait);
 }
 
+/* The node that serves the stream of this token. */
+static void
+ask_node(void *asking, const char *token, const char *verb, const struct push_buf *text,
+	push_answer_fn answer, void *context)
+{
+	struct push_broker *broker = asking;
+	struct control_wait *wait = malloc(sizeof(*wait));
+
+	if (wait && text->status == PUSH_OK) {
+		*wait = (struct control_wait){answer, context};
+		broker->engine->call(broker->engine, token, PUSH_TOKEN_NODE_BYTES, verb, text->bytes,
+			text->size, now_us(), on_controlled, wait);
+	} else {
+		free(wait);
+		refuse_control(PUSH_OUT_OF_MEMORY, answer, context);
+	}
+}
+
 static void
 ask_to_control(struct push_broker *broker, const struct push_control_request *request, push_answer_fn answer,
 	void *context)
 {
-	struct push_engine *engine = broker->engine;
-	struct control_wait *wait = malloc(sizeof(*wait));
 	struct push_buf text;
 
 	push_buf_init(&text, PUSH_TOKEN_BYTES + 1 + request->size);
 	push_buf_append(&text, request->token, request->token_size);
 	push_buf_append(&text, " ", 1);
 	push_buf_append(&text, request->body, request->size);
-	if (wait && text.status == PUSH_OK) {
-		*wait = (struct control_wait){answer, context};
-		engine->call(engine, request->token, PUSH_TOKEN_NODE_BYTES, VERB_CONTROL, text.bytes,
-			text.size, now_us(), on_controlled, wait);
-	} else {
-		free(wait);
-		refuse_control(PUSH_OUT_OF_MEMORY, answer, context);
-	}
+	ask_node(broker, request->token, VERB_CONTROL, &text, answer, context);
 	push_buf_fini(&text);
+}
+
+static bool
+is_here(void *context, const char *token)
+{
+	const struct push_broker *broker = context;
+
+	return !broker->engine->call || !memcmp(token, broker->node, PUSH_TOKEN_NODE_BYTES);
 }
 
 static void
 ops_control_request(struct push_broker *broker, const struct push_control_request *request,
 	push_answer_fn answer, void *context)
 {
-	if (!broker->engine->call || request->token_size != PUSH_TOKEN_BYTES ||
-		!memcmp(request->token, broker->node, PUSH_TOKEN_NODE_BYTES))
+	if (push_renewal_is(&broker->renewals, request))
+		push_renewal_request(&broker->renewals, request, answer, context);
+	else if (request->token_size != PUSH_TOKEN_BYTES || is_here(broker, request->token))
 		push_broker_control(broker, request, answer, context);
 	else
 		ask_to_control(broker, request, answer, context);

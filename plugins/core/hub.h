@@ -34,6 +34,7 @@ struct push_memory;
 struct push_channel;
 struct push_history_rule;
 struct push_hub;
+struct push_identity;
 struct push_tracker;
 
 /*
@@ -398,6 +399,15 @@ push_hub_set_values(struct push_hub *hub, const struct push_hub_values *values);
 enum push_status PUSH_MUST_USE
 push_hub_control(struct push_hub *hub, const char *token, size_t token_size, const char *body,
 	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error);
+
+/*
+ * push_hub_renew - the client of the event stream that has this token has another identity (push_subscriber_renew).
+ *
+ * Errors: PUSH_NOT_FOUND: nobody has that token; those of push_subscriber_renew().
+ */
+enum push_status PUSH_MUST_USE
+push_hub_renew(struct push_hub *hub, const char *token, size_t token_size,
+	const struct push_identity *identity, uint64_t now_us);
 
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t

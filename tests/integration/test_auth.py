@@ -13,6 +13,7 @@ from http1 import Connection, get, post, request
 from server import Server
 from sseclient import EventStream
 from test_http2 import start
+from test_live import Controlled
 from tokens import Key, bearer, write_jwks
 from wsclient import CLOSE, TEXT, WebSocket, frame
 
@@ -251,6 +252,50 @@ def test_a_client_is_warned_before_its_token_ends_and_closed_then(folder):
                 events.append(raw.decode())
             assert [e.split("\n")[0] for e in events] == ["event:expiring", "event:error"]
             assert events[-1] == 'event:error\ndata:{"error":"the token has expired"}\n\n'
+
+
+def controlled(port, token):
+    """The token in the stream's own request alone."""
+    client = Controlled(port, "a,b", headers=bearer(token))
+    client.options = {}
+    return client
+
+
+def test_an_event_stream_takes_another_token_by_its_control_request(server):
+    client = controlled(server.port, KEY.token(subscribe=["a", "b"], sub="ann", exp=-10))
+    assert client.event()[0] == "expiring"
+    answer = client.change(auth={"token": KEY.token(subscribe=["b", "c"], sub="ann", exp=300)})
+    assert answer.status == 200 and 290 <= answer.json["authenticated"]["expires_in"] <= 330
+    event, data = client.event()
+    assert event == "authenticated" and data["expires_in"] >= 290
+    assert client.event() == ("unsubscribed", {"channel": "a", "reason": "no right to subscribe to 'a'"})
+    assert client.change(subscribe=["a", "c"]).json == {
+        "subscribed": ["c"], "unsubscribed": [], "errors": [{"channel": "a", "error": "no right to subscribe to 'a'"}]}
+    client.stream.close()
+
+
+def test_a_control_request_with_a_token_that_is_not_good_changes_nothing(server):
+    client = controlled(server.port, KEY.token(subscribe=["a", "b"], sub="ann"))
+    for auth, status, error in [
+            ({"token": "junk"}, 401, "the token is not a signed JWT in compact form"),
+            ({"token": KEY.token(sub="ann", subscribe=["c"], exp=-60)}, 401, "the token has expired"),
+            ({"token": Key().token(sub="ann", subscribe=["c"])}, 401, "the token's signature is wrong"),
+            ({"token": KEY.token(sub="bob", subscribe=["c"])}, 403, "the token is another user's"),
+            ({"token": KEY.token(subscribe=["c"])}, 403, "the token is another user's"),
+            ({"token": 1}, 400, "'auth' must be an object with a string 'token'"),
+            ({}, 400, "'auth' must be an object with a string 'token'"),
+            ("junk", 400, "'auth' must be an object with a string 'token'")]:
+        answer = client.change(auth=auth)
+        assert (answer.status, answer.error) == (status, error)
+    answer = client.change(auth={"token": KEY.token(sub="ann", subscribe=["c"])}, subscribe=["c"])
+    assert (answer.status, answer.error) == (400, "'auth' must be sent by itself")
+    answer = client.change(path="/sse/messages/" + "0" * 16 + "." + "0" * 32,
+                           auth={"token": KEY.token(sub="ann", subscribe=["c"])})
+    assert (answer.status, answer.error) == (404, "no event stream has this token")
+    assert client.change(subscribe=["c"]).json["errors"]
+    assert client.change(unsubscribe=["a"]).json["unsubscribed"] == ["a"]
+    assert client.event() == ("unsubscribed", {"channel": "a"})
+    client.stream.close()
 
 
 # --- taking back ---

@@ -8,6 +8,7 @@ from http1 import get, post, request
 from redis_nodes import node
 from redis_servers import RedisServer, wait_until
 from sseclient import EventStream
+from test_live import Controlled
 from tokens import Key, bearer, write_jwks
 from wsclient import TEXT, WebSocket
 
@@ -122,6 +123,24 @@ def test_a_ticket_of_one_node_opens_at_the_other(nodes):
     assert order(other, "/tokens/revoke", user="carl").status == 202
     wait_until(lambda: get(one.port, f"/sse/messages?channels=other&ticket={ticket}").status == 401,
                "a ticket of a revoked token opens nothing")
+
+
+def test_a_stream_of_one_node_is_renewed_at_the_other(nodes):
+    one, other = nodes
+    client = Controlled(one.port, "a,b", headers=bearer(KEY.token(subscribe=["a", "b"], sub="dora")))
+    token = KEY.token(subscribe=["b", "c"], sub="dora", exp=300)
+
+    def renew(token):
+        return request(other.port, post(json.dumps({"auth": {"token": token}}), path=client.path))
+
+    assert renew(token).json["authenticated"]["expires_in"] >= 290
+    assert client.event()[0] == "authenticated"
+    assert client.event() == ("unsubscribed", {"channel": "a", "reason": "no right to subscribe to 'a'"})
+    for wrong, status, error in [(KEY.token(sub="eve2"), 403, "the token is another user's"),
+                                 (KEY.token(sub="dora", exp=-60), 401, "the token has expired")]:
+        answer = renew(wrong)
+        assert (answer.status, answer.error) == (status, error)
+    client.stream.close()
 
 
 def test_without_redis_a_revocation_is_carried_out_here_and_answered_with_503(keys):
