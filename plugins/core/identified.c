@@ -149,15 +149,22 @@ warn(struct push_subscriber *subscriber, uint64_t left_us, uint64_t now_us)
 }
 
 bool
+identified_has_ended(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	if (expires_us(subscriber) > now_us)
+		return false;
+	subscriber->hub->stats->auth_refused[PUSH_AUTH_EXPIRED]++;
+	push_subscriber_end(subscriber, "the token has expired", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+	return true;
+}
+
+bool
 identified_on_timer(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	uint64_t end_us = expires_us(subscriber);
 
-	if (end_us <= now_us) {
-		subscriber->hub->stats->auth_refused[PUSH_AUTH_EXPIRED]++;
-		push_subscriber_end(subscriber, "the token has expired", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+	if (identified_has_ended(subscriber, now_us))
 		return false;
-	}
 	if (!subscriber->is_warned && end_us - now_us <= PUSH_EXPIRING_US)
 		warn(subscriber, end_us - now_us, now_us);
 	return subscriber->state == SUBSCRIBER_OPEN;

@@ -83,6 +83,11 @@ identified_next_due(const struct push_subscriber *subscriber, uint32_t due);
 bool
 identified_on_timer(struct push_subscriber *subscriber, uint64_t now_us);
 
+/* identified_has_ended - end it where its identity has expired while it waited for the engine.  Returns whether that
+ * is so. */
+bool
+identified_has_ended(struct push_subscriber *subscriber, uint64_t now_us);
+
 /* identified_is_late - no token came within the grace period. */
 void
 identified_is_late(struct push_subscriber *subscriber, uint64_t now_us);

@@ -384,6 +384,8 @@ start(struct push_subscriber *subscriber, uint64_t now_us)
 
 	subscriber->state = SUBSCRIBER_OPEN;
 	subscriber->is_behind = false;
+	if (subscriber->has_identity && identified_has_ended(subscriber, now_us))
+		return;
 	end_us = now_us + options->lifetime_min_us +
 		 hub_random_upto(hub, options->lifetime_max_us - options->lifetime_min_us);
 	subscriber->end = push_tick_at(end_us);

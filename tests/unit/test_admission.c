@@ -636,6 +636,24 @@ an_identity_ends_in_the_far_future_or_has_ended_long_ago(void **state)
 	}
 }
 
+static void
+a_client_whose_identity_ends_while_it_waits_for_the_engine_gets_nothing_more(void **state)
+{
+	struct world *world = *state;
+	struct client *client;
+
+	push_hub_watch(world->hub, 1 << 20);
+	client = come_as(world, "news", world->brief);
+	pass(world, 45 * SECOND_US);
+	assert_false(client->closed);
+	push_hub_confirm(world->hub, push_hub_next_changed(world->hub), false, now());
+	flush(world);
+	assert_true(has(client, "the token has expired"));
+	assert_false(has(client, "ping"));
+	assert_int_equal(hears(world, "news"), 0);
+	assert_int_equal(world->stats.auth_refused[PUSH_AUTH_EXPIRED], 1);
+}
+
 /* --- operators --- */
 
 static size_t
@@ -752,6 +770,7 @@ main(void)
 		TEST(a_client_is_warned_once_and_closed_when_its_identity_ends),
 		cmocka_unit_test_setup_teardown(an_identity_ends_in_the_far_future_or_has_ended_long_ago,
 			open_old_world, close_world),
+		TEST(a_client_whose_identity_ends_while_it_waits_for_the_engine_gets_nothing_more),
 		TEST(connections_of_a_user_a_token_or_a_key_are_ended_and_no_others),
 		TEST(newer_tokens_stay),
 		TEST(clients_that_come_back_at_once_do_not_hold_up_the_next_order),
