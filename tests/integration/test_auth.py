@@ -458,3 +458,41 @@ def test_a_body_of_http_2_may_end_before_and_after_the_application_answers(late,
             late.application.may_answer.release()
         assert stream.status == 202
         assert json.loads(stream.whole()) == {"subscribers": 0}
+
+
+@pytest.mark.parametrize("wire", ["direct", "lws"])
+@pytest.mark.parametrize("kind", ["stream", "socket"])
+def test_a_stream_and_a_socket_open_when_the_application_has_answered(late, wire, kind):
+    upgrade = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+               "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" if kind == "socket" else "")
+    path = f"/{'ws' if kind == 'socket' else 'sse'}/messages?channels=late-{wire}-{kind}"
+    plain = socket.create_connection(("127.0.0.1", late.port if wire == "direct" else late.tls_port), timeout=60)
+    with plain if wire == "direct" else late.context.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n".encode())
+        assert late.application.asked.acquire(timeout=60)
+        late.application.may_answer.release()
+        got = b""
+        while not (b'"ping"' in got or b"event:heartbeat" in got):
+            piece = client.recv(65536)
+            assert piece, got
+            got += piece
+        assert got.startswith(b"HTTP/1.1 101" if kind == "socket" else b"HTTP/1.1 200"), got
+
+
+@pytest.mark.parametrize("wire", ["direct", "lws"])
+@pytest.mark.parametrize("kind", ["publish", "stream", "socket"])
+def test_clients_that_go_while_the_application_is_asked_leave_nothing_behind(late, wire, kind):
+    upgrade = ("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+               "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n")
+    head = {"publish": (HEAD % (100, len(BODY))).decode(),
+            "stream": f"GET /sse/messages?channels=gone-{wire} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "socket": f"GET /ws/messages?channels=gone-{wire} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n"}[kind]
+    plain = socket.create_connection(("127.0.0.1", late.port if wire == "direct" else late.tls_port), timeout=60)
+    with plain if wire == "direct" else late.context.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(head.replace("n=100", f"n=gone-{wire}").encode())
+        assert late.application.asked.acquire(timeout=60)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # it ends with a reset
+    late.application.may_answer.release()
+    late.wait_metric("ws_connections_count", 0, 60)
+    late.wait_metric("sse_connections_count", 0, 60)
+    assert late.process.process.poll() is None
