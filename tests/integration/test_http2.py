@@ -15,6 +15,7 @@ from http1 import get
 from ports import free_port
 from server import Server
 from sseclient import HEARTBEAT, RECONNECT
+from tokens import Key, write_jwks
 from wsclient import CLOSE, PING, PING_TEXT, PONG, TEXT, frame
 
 VHOST = """
@@ -524,3 +525,26 @@ def test_no_mix_of_streams_stops_the_others_or_leaves_anything_behind(tls, seed)
                 assert mix.ends_early
         assert tls.publish("other", 1).status == 202
     tls.wait_metric("push_subscriptions", 0)
+
+
+def test_tokens_count_as_over_http_1(tmp_path):
+    key = Key()
+    write_jwks(tmp_path / "keys.json", key)
+    with start(tmp_path, PUSH_AUTH_KEYS=str(tmp_path / "keys.json")) as server, \
+            server.connect() as h2:
+        def ask(method, path, token, body=None):
+            headers = [("authorization", f"Bearer {token}")] if token else []
+            if body:
+                headers += [("content-type", "application/json"), ("content-length", str(len(body)))]
+            stream = h2.request(method, path, headers, end=not body)
+            if body:
+                stream.send(body, end=True)
+            return stream
+
+        good = key.token(subscribe=["h2"], publish=["h2"])
+        events = subscribed(ask("GET", "/sse/messages?channels=h2", good))
+        assert ask("POST", "/messages", good, BODY).whole() == b'{"subscribers":1}'
+        assert message(events) == "x"
+        for token, status in (None, 401), ("junk", 401), (key.token(publish=["a"], subscribe=["a"]), 403):
+            assert ask("POST", "/messages", token, BODY).status == status
+            assert ask("GET", "/sse/messages?channels=h2", token).status == status
