@@ -22,10 +22,11 @@ const REDRAW_MS = 250;
 const forms = {subscribe: byId('subscribe'), publish: byId('publish')};
 
 const feed = new Feed(publishAgain);
-const history_ = new History(() => server, publishAgain);
+const history_ = new History(() => server, shownToken, publishAgain);
 const latency = new Latency();
 const activity = new Activity(byId('activity'));
 let server = location.origin;	// what is published to and read from: changes with Subscribe
+let token = '';			// for that server; in no link, and kept nowhere
 let received = 0;
 let channelTyped = false;	// until then, publish to the first channel that is subscribed to
 let publishing = 0;		// a number for each publish: only the last one's answer is shown
@@ -46,10 +47,18 @@ function wanted() {
 	return {
 		channels: parseChannels(byId('channels').value), transport,
 		server: parseServer(byId('server').value).server ?? '',
+		token: byId('token').value.trim(),
 		from: byId('from').value.trim(),
 		client: transport === 'ws' ? byId('client').value.trim() : '',
 		acks: transport === 'ws' && byId('acks').checked,
 	};
+}
+
+/* One that is typed for another server is not sent to this one. */
+function shownToken() {
+	const typed = wanted();
+
+	return (typed.server || location.origin) === server ? typed.token : token;
 }
 
 /* {value, source} or {error}, and the rest of the request. */
@@ -120,6 +129,7 @@ function subscribe() {
 	history.replaceState(null, '', writeFragment(request));
 	document.title = `${request.channels.join(', ')} – Push console`;
 	server = request.server || location.origin;
+	({token} = request);
 	setText(byId('origin'), server.replace(/^http:\/\//, ''));
 	showSnippet();
 	subscription.start({...request, server});
@@ -135,6 +145,9 @@ function readAddress() {
 	byId('channels').value = channels.join(', ');
 	for (const radio of forms.subscribe.elements.transport)
 		radio.checked = radio.value === transport;
+	// a link may come from anyone: no server that it names gets a token that was typed for another one
+	if ((other || location.origin) !== server)
+		byId('token').value = '';
 	byId('server').value = other;
 	byId('from').value = from;
 	byId('acks').checked = acks;
@@ -188,7 +201,7 @@ async function send() {
 	}
 	showAnswer('', 'Publishing', '');
 	const takeBack = request.channels.map((channel) => latency.sent(channel, request.value, performance.now()));
-	const result = await publish(server, request);
+	const result = await publish(server, {...request, token: shownToken()});
 	if (!result.ok)
 		takeBack.forEach((undo) => undo());
 	if (number === publishing)

@@ -23,15 +23,17 @@ const PAGES_MAX = 2000;
 
 export class History {
 	#server;
+	#token;
 	#list;
 	#channel = '';
 	#after = [''];		// what each page begins after
 	#page = 0;
 	#reading = 0;		// a number for each reading, so that an answer that comes too late is known as such
 
-	/* `server()` is the server's URL; `publishAgain(message)`: the reader wants to. */
-	constructor(server, publishAgain) {
+	/* `server()` is the server's URL, `token()` the token for it; `publishAgain(message)`: the reader wants to. */
+	constructor(server, token, publishAgain) {
 		this.#server = server;
+		this.#token = token;
 		this.#list = new List(byId('history-feed'), byId('history-rows'), (entry) => messageRow(entry, publishAgain));
 		byId('history').addEventListener('submit', (event) => {
 			event.preventDefault();
@@ -86,7 +88,7 @@ export class History {
 
 	/* {messages, more, id, missed}, or {error} */
 	async #fetch(channel, after) {
-		const answer = await fetchAnswer(historyUrl(this.#server(), channel, after, PAGE_MESSAGES));
+		const answer = await fetchAnswer(historyUrl(this.#server(), channel, after, PAGE_MESSAGES), {token: this.#token()});
 
 		if (!answer.ok)
 			return {error: `${answer.status}: ${answer.error}`};

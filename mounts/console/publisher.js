@@ -30,10 +30,10 @@ export function publishBody({channels, source, ttl}) {
 	return `{${names},"message":${source}${ttl ? `,"ttl":${JSON.stringify(ttl)}` : ''}}`;
 }
 
-/* `request` is {channels, source, ttl, key, wait}.  Returns {ok, status, subscribers, written, error}. */
+/* `request` is {channels, source, ttl, key, wait, token}.  Returns {ok, status, subscribers, written, error}. */
 export async function publish(server, request) {
 	const answer = await fetchAnswer(publishUrl(server, request), {
-		method: 'POST', headers: {'Content-Type': 'application/json'}, body: publishBody(request),
+		method: 'POST', headers: {'Content-Type': 'application/json'}, body: publishBody(request), token: request.token,
 		...request.wait && {timeout: WRITTEN_MS_MAX},
 	});
 	return {

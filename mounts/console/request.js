@@ -5,9 +5,9 @@ const ANSWER_MS_MAX = 10_000;
 
 /* Words for the statuses that Push answers with; HTTP/2 brings none. */
 const STATUS = {
-	202: 'Accepted', 400: 'Bad Request', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
+	202: 'Accepted', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
 	408: 'Request Timeout', 409: 'Conflict', 411: 'Length Required', 413: 'Content Too Large',
-	415: 'Unsupported Media Type', 422: 'Unprocessable Content', 503: 'Service Unavailable',
+	415: 'Unsupported Media Type', 422: 'Unprocessable Content', 429: 'Too Many Requests', 503: 'Service Unavailable',
 };
 
 function parse(text) {
@@ -26,10 +26,12 @@ function failure(url, error) {
 		: 'cannot reach the server, or it does not allow pages from here';
 }
 
-/* {ok, status, text, body, error}: status is words, body is null where the text is not JSON. */
-export async function fetchAnswer(url, {timeout = ANSWER_MS_MAX, ...options} = {}) {
+/* `token` is '' for none.  {ok, status, text, body, error}: status is words, body is null where the text is not JSON. */
+export async function fetchAnswer(url, {timeout = ANSWER_MS_MAX, token, headers, ...options} = {}) {
 	try {
-		const response = await fetch(url, {...options, signal: AbortSignal.timeout(timeout)});
+		const response = await fetch(url, {
+			...options, signal: AbortSignal.timeout(timeout), headers: {...headers, ...token && {Authorization: `Bearer ${token}`}},
+		});
 		const text = await response.text();
 		const body = parse(text);
 		return {

@@ -20,6 +20,8 @@ const CLOSES = {
 	1008: 'refused by the server',
 	1009: 'the message was too large',
 	1013: 'too slow for its messages',
+	4401: 'the server asks for another token',
+	4403: 'not allowed',
 };
 const ASKED = 'asked by the server';
 const TOO_LATE = 'the server closed it before the new one was open';
@@ -52,7 +54,7 @@ function gapText({channel, missed}) {
 
 export class Subscription {
 	state = freshState();
-	#request = null;	// {server, transport, channels, from, acks, client}
+	#request = null;	// {server, transport, channels, from, acks, client, token}
 	#on;
 	#push = null;
 	#beatAt = 0;
@@ -61,7 +63,7 @@ export class Subscription {
 		this.#on = on;
 	}
 
-	/* `request.server` is a URL; `from`, `client` are '' for none. */
+	/* `request.server` is a URL; `from`, `client`, `token` are '' for none. */
 	start(request) {
 		const of = (handle) => (...data) => {
 			// a subscription that was replaced has nothing more to say
@@ -74,11 +76,11 @@ export class Subscription {
 		last?.close();
 		this.state = freshState();
 		this.#beatAt = 0;
-		const {server, channels, transport, from, acks, client} = request;
+		const {server, channels, transport, from, acks, client, token} = request;
 		try {
 			this.#push = new Push(server, {
 				channels, transport,
-				...from && {id: from},
+				...from && {id: from}, ...token && {token},
 				...transport === 'ws' && (client ? {client} : acks && {acks}),
 				state: of(this.#entered),
 				message: of(this.#message),
@@ -173,7 +175,7 @@ export class Subscription {
 			return transport === 'sse' ? 'no answer (browsers allow six EventSources to a server, over all tabs)' : 'no answer';
 		if (status)
 			return `answered with status ${status}`;
-		if (!wasOpen && code !== 1008)
+		if (!wasOpen && code !== 1008 && !(code > 4400))
 			return 'cannot connect';
 		return transport === 'sse' ? 'the stream ended' : CLOSES[code ?? 1006] ?? `closed with code ${code}`;
 	}
@@ -182,6 +184,8 @@ export class Subscription {
 		const now = performance.now();
 
 		this.state.heardAt = now;
+		if (event === 'expiring')
+			this.#on.note('The token is about to expire: type another one, then Subscribe', 'bad');
 		// while moving, heartbeats come from two connections
 		if (!/ping|heartbeat/.test(event) || this.state.phase === 'moving')
 			return;

@@ -4,6 +4,7 @@ import {execFileSync} from 'node:child_process';
 import {after, afterEach, before, describe, it} from 'node:test';
 import {Console, launch} from './harness/browser.js';
 import {Server} from './harness/server.js';
+import {Tokens} from './harness/tokens.js';
 
 const NAMES = {ws: 'WebSocket', sse: 'EventSource'};
 
@@ -319,5 +320,63 @@ describe('the console', () => {
 		await assert.rejects(console.page.evaluate(() => {
 			document.body.innerHTML = '<b>no</b>';
 		}), /TrustedHTML/);
+	});
+});
+
+describe('a token', () => {
+	let guarded, tokens;
+
+	before(async () => {
+		tokens = new Tokens();
+		guarded = await Server.start({...tokens.options, PUSH_HISTORY_SIZE: '10'});
+	});
+	after(async () => {
+		await guarded?.stop();
+		tokens.remove();
+	});
+
+	async function show(console, token) {
+		await console.page.getByRole('region', {name: 'Subscribe'}).getByText('More options').click();
+		await console.page.getByLabel('Token').fill(token);
+		await console.page.getByRole('button', {name: 'Subscribe'}).click();
+	}
+
+	for (const transport of ['ws', 'sse'])
+		it(`is shown when the console subscribes, publishes and reads history, and is in no link: ${transport}`, async () => {
+			console_ = await Console.open(browser, guarded, {transport});
+			const {page} = console_;
+			const token = tokens.make('1h', '--subscribe', 'demo', '--publish', 'demo', '--history', 'demo');
+
+			await console_.state('Refused');
+			await show(console_, token);
+			await console_.state('Connected');
+			await console_.publish(`by ${transport}`);
+			await console_.answer('202 Accepted');
+			await console_.row(`by ${transport}`).waitFor();
+			await page.getByRole('radio', {name: 'History'}).check();
+			await page.locator('#history-rows').getByText(`by ${transport}`).waitFor();
+			assert.ok(!page.url().includes(token));
+			assert.ok(!(await page.evaluate(() => JSON.stringify([localStorage, sessionStorage]))).includes(token));
+		});
+
+	it('that is refused, or has no right, shows the server\'s words', async () => {
+		console_ = await Console.open(browser, guarded);
+		await show(console_, 'junk');
+		await console_.page.getByText('The server says: the token is not a signed JWT in compact form').waitFor();
+		await console_.publish('hello');
+		await console_.answer('401 Unauthorized the token is not a signed JWT in compact form');
+		await console_.page.getByLabel('Token').fill(tokens.make('1h', '--subscribe', 'other'));
+		await console_.publish('hello');
+		await console_.answer('403 Forbidden no right to publish to \'demo\'');
+	});
+
+	it('is not kept for another server that a link names', async () => {
+		console_ = await Console.open(browser, guarded);
+		await show(console_, 'secret');
+		await console_.page.evaluate((origin) => {
+			location.hash = `#channels=demo&server=${encodeURIComponent(origin)}`;
+		}, server.origin);
+		await console_.page.getByText('This link names another server').first().waitFor();
+		assert.equal(await console_.page.getByLabel('Token').inputValue(), '');
 	});
 });

@@ -1,31 +1,23 @@
 /* Tokens: how the client library shows them, renews them, and tells a refusal that is final from one that is not. */
 import assert from 'node:assert/strict';
-import {execFileSync} from 'node:child_process';
-import {mkdtempSync, rmSync} from 'node:fs';
-import {tmpdir} from 'node:os';
-import {join, resolve} from 'node:path';
 import {after, afterEach, before, describe, it} from 'node:test';
-import {fileURLToPath} from 'node:url';
 import {Server} from '../browser/harness/server.js';
+import {Tokens} from '../browser/harness/tokens.js';
 import {Client, Push, until} from './harness/client.js';
 import {Played} from './harness/played.js';
 
-const pushd = process.env.TEST_PUSHD ?? resolve(fileURLToPath(import.meta.url), '../../../build/release/server/pushd');
-const folder = mkdtempSync(join(tmpdir(), 'push-tokens-'));
+const key = new Tokens();
 const clients = [];
 let server;
 
-const push = (...words) => execFileSync(join(pushd, '../push'), ['token', ...words], {cwd: folder, encoding: 'utf8'}).trim();
-const token = (expires = '1h', ...words) => push('make', '--key', 'app.jwk', '--sub', 'ann', '--expires', expires,
-	...words.length ? words : ['--subscribe', 'news', '--publish', 'news']);
+const token = (expires = '1h', ...words) => key.make(expires, ...words.length ? words : ['--subscribe', 'news', '--publish', 'news']);
 
 before(async () => {
-	push('key', '--out', 'app.jwk');
-	server = await Server.start({PUSH_AUTH_KEYS: join(folder, 'app.jwk.pub'), PUSH_AUTH_LEEWAY: '0'});
+	server = await Server.start(key.options);
 });
 after(async () => {
 	await server?.stop();
-	rmSync(folder, {recursive: true});
+	key.remove();
 });
 afterEach(() => {
 	for (const client of clients.splice(0))
