@@ -9,6 +9,7 @@ static int
 on_open(struct lws *wsi, struct push_http_session *session)
 {
 	session->stream = ws_conn_open(wsi);
+	subprotocol_forget(wsi);
 	return session->stream ? 0 : -1;
 }
 
@@ -51,7 +52,10 @@ on_upgrade(struct lws *wsi, char *name)
 static int
 on_offer(struct lws *wsi)
 {
-	return push_upgrade_has_tunnel(wsi) || !ws_conn_admit(wsi) ? -1 : 0;
+	if (!push_upgrade_has_tunnel(wsi) && ws_conn_admit(wsi))
+		return 0;
+	subprotocol_forget(wsi);
+	return -1;
 }
 
 static int
@@ -97,7 +101,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	case LWS_CALLBACK_RECEIVE_PONG: return on_pong(session);
 	case LWS_CALLBACK_SERVER_WRITEABLE: return push_connection_on_writeable(session->stream);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(session);
-	case LWS_CALLBACK_CLOSED: return on_close(session);
+	case LWS_CALLBACK_CLOSED: subprotocol_forget(wsi); return on_close(session);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 	case LWS_CALLBACK_TIMER:
 	case LWS_CALLBACK_HTTP_BODY:

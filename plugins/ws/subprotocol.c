@@ -1,8 +1,11 @@
 /* subprotocol.c - see subprotocol.h. */
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/str.h"
 #include "lwsio/request.h"
+#include "request/limits.h"
 #include "ws/subprotocol.h"
 
 /* The longest list that a stock lws reads. */
@@ -79,17 +82,67 @@ replace_line(struct lws *wsi, int line, const char *text, const char *name)
 	memcpy(place, name, size);
 }
 
+/* Of an offer of push.v1. */
+struct kept {
+	size_t token_size;
+	char token[];
+};
+
+struct push_str
+subprotocol_token(const struct lws *wsi)
+{
+	const struct kept *kept = lws_get_opaque_user_data(wsi);
+
+	return kept && kept->token_size ? (struct push_str){kept->token, kept->token_size}
+					: (struct push_str){NULL, 0};
+}
+
+void
+subprotocol_forget(struct lws *wsi)
+{
+	struct kept *kept = lws_get_opaque_user_data(wsi);
+
+	if (kept)
+		explicit_bzero(kept->token, kept->token_size);
+	free(kept);
+	lws_set_opaque_user_data(wsi, NULL);
+}
+
+/* Without memory the offer is one that is not known. */
+static void
+keep(struct lws *wsi)
+{
+	char text[PUSH_HEAD_BYTES_MAX];
+	struct push_str offer, token;
+	struct kept *kept = NULL;
+
+	if (!push_request_header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof(text)))
+		return;
+	offer = (struct push_str){text, strlen(text)};
+	token = push_str_token_after(offer, PUSH_WS_TOKEN_PREFIX);
+	if (push_str_has_token(offer, PUSH_WS_V1_PROTOCOL))
+		kept = malloc(sizeof(*kept) + token.size);
+	if (kept) {
+		kept->token_size = token.size;
+		if (token.size)
+			memcpy(kept->token, token.bytes, token.size);
+		lws_set_opaque_user_data(wsi, kept);
+	}
+	explicit_bzero(text, sizeof(text));
+}
+
 void
 subprotocol_on_upgrade(struct lws *wsi)
 {
 	char offer[OFFER_BYTES_MAX + 1];
 	bool named = false;
 
+	keep(wsi);
 	/* without one there is nothing to do, and a longer one is not for a stock lws */
 	if (!push_request_header(wsi, WSI_TOKEN_PROTOCOL, offer, sizeof(offer)))
 		return;
 	for (int line = 0; !named && line_of_offer(wsi, line, offer); line++)
-		named = offers(offer, SUBPROTOCOL_NAME);
+		named = !lws_get_opaque_user_data(wsi) && offers(offer, SUBPROTOCOL_NAME);
 	for (int line = 0; line_of_offer(wsi, line, offer); line++) {
 		bool is_ours = named ? offers(offer, SUBPROTOCOL_NAME) : !line;
 
@@ -102,9 +155,14 @@ void
 subprotocol_on_headers(struct lws *wsi, struct lws_process_html_args *headers)
 {
 	static const char named[] = "Sec-WebSocket-Protocol: " SUBPROTOCOL_ALIAS "\r\n";
-	size_t size = sizeof(named) - 1;
+	static const char v1[] = "Sec-WebSocket-Protocol: " PUSH_WS_V1_PROTOCOL "\r\n";
+	size_t size = sizeof(named) - 1, size_of_v1 = sizeof(v1) - 1;
 
 	if (!strcmp(lws_get_protocol(wsi)->name, SUBPROTOCOL_ALIAS) &&
 		!memcmp(headers->p - size, named, size))
 		headers->p -= size;
+	if (lws_get_opaque_user_data(wsi) && size_of_v1 < (size_t)headers->max_len) {
+		memcpy(headers->p, v1, size_of_v1);
+		headers->p += size_of_v1;
+	}
 }

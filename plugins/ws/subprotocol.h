@@ -17,6 +17,18 @@
 #define SUBPROTOCOL_NAME  PUSH_WS_PROTOCOL
 #define SUBPROTOCOL_ALIAS "p"
 
+/*
+ * An offer of push.v1 brings a token, and lws forgets it: so it is kept with the connection until that is open.
+ *
+ * subprotocol_token - that token, without bytes: there is none; it is good until subprotocol_forget().
+ */
+struct push_str
+subprotocol_token(const struct lws *wsi);
+
+/* subprotocol_forget - the connection is open, or over. */
+void
+subprotocol_forget(struct lws *wsi);
+
 /* subprotocol_on_upgrade - LWS_CALLBACK_HTTP_CONFIRM_UPGRADE. */
 void
 subprotocol_on_upgrade(struct lws *wsi);

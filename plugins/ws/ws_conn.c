@@ -8,6 +8,7 @@
 #include "lwsio/request.h"
 #include "request/route.h"
 #include "request/socket_opening.h"
+#include "ws/subprotocol.h"
 #include "ws/ws_conn.h"
 
 static bool
@@ -120,6 +121,8 @@ ws_conn_open(struct lws *wsi)
 	}
 	if (find_client(wsi, link, &head.request, &address))
 		client = &address;
+	if (subprotocol_token(wsi).bytes)
+		head.request.ws_token = subprotocol_token(wsi);
 	if (claim(connection, link, client))
 		subscribe(connection, &head.request, client);
 	return connection;

@@ -206,6 +206,17 @@ def test_the_first_message_may_bring_the_token(server):
         assert ws.message() == ("news", 1)
 
 
+@pytest.mark.parametrize("more", [{}, {"more": "x" * 1000}], ids=["short", "long"])
+def test_a_page_shows_its_token_as_a_subprotocol_and_is_answered_with_the_other(server, more):
+    token = KEY.token(subscribe=["news"], **more)
+    for offer in f"push.v1, push.token.{token}", f"push.token.{token},push.v1":
+        with WebSocket(server.port, "news", headers=[f"Sec-WebSocket-Protocol: {offer}"]) as ws:
+            assert (ws.status, ws.headers.get("sec-websocket-protocol")) == (101, "push.v1")
+            assert json.loads(ws.read_frame()[1])["event"] == "ping"
+    with WebSocket(server.port, "other", headers=[f"Sec-WebSocket-Protocol: push.v1, push.token.{token}"]) as ws:
+        assert end_of(ws) == ("no right to subscribe to 'other'", 4403)
+
+
 def test_a_websocket_without_a_token_is_closed_after_the_grace_period(server):
     with WebSocket(server.port, "news") as ws:
         assert end_of(ws) == ("no token came in time", 4401)
