@@ -183,7 +183,7 @@ check_token(
 	const struct push_identity *identity = NULL;
 	enum push_token_refusal refusal;
 	struct push_jws jws;
-	struct push_error error;
+	struct push_error error = {""};
 
 	refusal = push_jws_verify(sets, sizeof(sets) / sizeof(sets[0]), token, &jws, &error);
 	if (refusal == PUSH_TOKEN_UNKNOWN_KEY && may_wait && self->source &&
@@ -406,7 +406,7 @@ on_notice(void *context, const char *text, size_t size)
 {
 	struct authenticator *self = context;
 	struct push_notice notice;
-	struct push_error error;
+	struct push_error error = {""};
 	enum push_status status = push_notice_parse(&notice, text, size, &error);
 	bool is_news = true;
 

@@ -121,7 +121,7 @@ static void
 decide(struct admission *admission, const struct push_identity *identity)
 {
 	struct push_admissions *admissions = admission->admissions;
-	struct push_error error;
+	struct push_error error = {""};
 
 	switch (push_subscription_grant(&admission->subscription, identity, admissions->options, &error)) {
 	case PUSH_OK: start(admission, identity); break;

@@ -75,8 +75,14 @@ static void
 wire_turn(void *owner)
 {
 	struct push_http_exchange *self = owner;
+	bool is_coming =
+		push_exchange_state(self->exchange) == PUSH_EXCHANGE_BODY && self->received && !self->ended;
 
-	lws_callback_on_writable(self->wsi);
+	/* the rest of a body calls by itself */
+	if (is_coming)
+		lws_set_timer_usecs(self->wsi, (lws_usec_t)push_exchange_stall_us(self->exchange));
+	else
+		lws_callback_on_writable(self->wsi);
 }
 
 /* From here on the response is a stream that lasts; its headers are no longer needed. */
