@@ -2,6 +2,7 @@
  * console.js - puts the console's parts together: forms in, subscription and lists out.
  */
 import {parseChannels, parseServer, readFragment, writeFragment} from './address.js';
+import {showAccess} from './access.js';
 import {Activity} from './activity.js';
 import {say, sayMessage} from './announcer.js';
 import {copyWith} from './copy.js';
@@ -295,6 +296,7 @@ byId('snippets').open = matchMedia('(min-width: 60em) and (min-height: 62em)').m
 initForms();
 initButtons();
 initFigures();
+showAccess();
 addEventListener('hashchange', readAddress);
 addEventListener('online', () => subscription.tryNow());
 setText(byId('origin'), location.host);

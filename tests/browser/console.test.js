@@ -31,6 +31,12 @@ async function open(options) {
 	return console_;
 }
 
+it('says that everybody may publish and subscribe', async () => {
+	const console = await open({transport: 'ws'});
+
+	await console.page.getByText('Everybody may publish and subscribe here').waitFor();
+});
+
 for (const transport of ['ws', 'sse']) {
 	describe(`by ${NAMES[transport]}`, () => {
 		it('what is published in the console arrives in it, with its latency', async () => {
