@@ -318,7 +318,14 @@ push_admissions_forget(struct push_admissions *admissions, const struct push_sub
 void
 push_admissions_fini(struct push_admissions *admissions)
 {
-	for (size_t i = 0; i < PUSH_ADMISSIONS_BUCKETS; i++)
-		while (!push_list_is_empty(&admissions->buckets[i]))
-			destroy(push_container_of(admissions->buckets[i].next, struct admission, item));
+	for (size_t i = 0; i < PUSH_ADMISSIONS_BUCKETS; i++) {
+		struct push_list *item = admissions->buckets[i].next;
+
+		while (item != &admissions->buckets[i]) {
+			struct admission *admission = push_container_of(item, struct admission, item);
+
+			item = item->next;
+			destroy(admission);
+		}
+	}
 }

@@ -34,8 +34,14 @@ destroy(struct push_disconnects *disconnects, struct order *order)
 void
 push_disconnects_fini(struct push_disconnects *disconnects)
 {
-	while (!push_list_is_empty(&disconnects->waiting))
-		destroy(disconnects, push_container_of(disconnects->waiting.next, struct order, item));
+	struct push_list *item = disconnects->waiting.next;
+
+	while (item != &disconnects->waiting) {
+		struct order *order = push_container_of(item, struct order, item);
+
+		item = item->next;
+		destroy(disconnects, order);
+	}
 }
 
 bool
