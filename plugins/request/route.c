@@ -134,7 +134,7 @@ messages(struct push_exchange *x, const struct push_request *request)
 static bool
 grant(struct push_exchange *x, struct push_subscription *subscription)
 {
-	struct push_error error;
+	struct push_error error = {""};
 
 	switch (push_subscription_grant(subscription, x->identity, x->ops->options(x->broker), &error)) {
 	case PUSH_OK: return true;
