@@ -450,7 +450,7 @@ take_back(struct push_authenticator *base, bool is_revocation, struct push_str t
 	struct authenticator *self = (struct authenticator *)base;
 	struct order *order = malloc(sizeof(*order));
 	struct push_notice notice;
-	struct push_error error;
+	struct push_error error = {""};
 	struct push_buf buf;
 	uint64_t ttl_us = 0;
 	bool is_news = true;
@@ -516,7 +516,7 @@ look_at_keys(struct authenticator *self)
 {
 	uint64_t mark = push_key_path_mark(self->options->auth_keys);
 	struct push_key_set *set;
-	struct push_error error;
+	struct push_error error = {""};
 	char line[PUSH_ERROR_TEXT_BYTES_MAX + 64];
 
 	if (mark == self->keys_mark)

@@ -257,7 +257,7 @@ static bool
 read_token(const struct push_command *command, struct push_buf *text)
 {
 	struct push_json_member member = {.name = "token"};
-	struct push_error error;
+	struct push_error error = {""};
 
 	if (!command->data || push_json_scan_object(command->data, command->data_size, &member, 1, &error) ||
 		!push_json_is_string(&member))

@@ -183,7 +183,7 @@ leave_what_is_not_granted(
 	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
 {
 	struct subscription item;
-	struct push_error error;
+	struct push_error error = {""};
 	uint32_t i = 0;
 
 	/* the last channel takes the place of one that is left */

@@ -119,7 +119,7 @@ check_origin(struct push_exchange *x, const struct push_request *request, struct
 void
 push_exchange_begin(struct push_exchange *x, const struct push_request *request, bool closes)
 {
-	struct push_error error;
+	struct push_error error = {""};
 
 	PUSH_ASSERT(x->state == PUSH_EXCHANGE_ANSWERED);
 	forget(x); /* what the one before has left, however it ended: a stream of lines keeps its Origin */

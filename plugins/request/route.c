@@ -52,7 +52,7 @@ static void
 not_found(struct push_exchange *x, const struct push_request *request)
 {
 	char path[PUSH_PATH_BYTES_MAX] = "";
-	struct push_error error;
+	struct push_error error = {""};
 
 	if (request->path.size < sizeof(path)) {
 		memcpy(path, request->path.bytes, request->path.size);
@@ -156,7 +156,7 @@ open_granted(
 {
 	const struct push_opening opening = {.subscription = subscription, .identity = x->identity};
 	struct push_response head = x->head;
-	struct push_error error;
+	struct push_error error = {""};
 	enum push_status status;
 	unsigned int refused;
 
@@ -188,7 +188,7 @@ static void
 open_events(struct push_exchange *x, const struct push_request *request)
 {
 	struct push_subscription subscription;
-	struct push_error error;
+	struct push_error error = {""};
 
 	switch (push_subscription_read(&subscription, request, PUSH_ENCODING_SSE,
 		x->ops->is_guarded(x->broker), x->ops->options(x->broker), &error)) {
@@ -306,7 +306,7 @@ open_socket(struct push_exchange *x, const struct push_request *request)
 static void
 sockets(struct push_exchange *x, const struct push_request *request)
 {
-	struct push_error error;
+	struct push_error error = {""};
 	unsigned int status;
 
 	if (!request->wants_websocket) {

@@ -11,7 +11,7 @@ push_socket_opening_read(struct push_socket_opening *socket, const struct push_r
 {
 	const struct push_options *options = ops->options(broker);
 	struct push_subscription *subscription = &socket->subscription;
-	struct push_error error;
+	struct push_error error = {""};
 	enum push_status status;
 
 	*socket = (struct push_socket_opening){.opening = {.subscription = subscription}};
