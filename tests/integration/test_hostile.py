@@ -298,7 +298,8 @@ def test_nothing_that_is_left_unfinished_keeps_the_server_busy(server):
 @pytest.fixture(scope="module")
 def patient():
     """A slow machine may take long for what these tests send, and none of these clients answers pings."""
-    with Server(PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="110s") as running:
+    with Server(PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="110s", PUSH_RECONNECT_DITHER_MIN_DURATION="1h",
+                PUSH_RECONNECT_DITHER_MAX_DURATION="1h") as running:  # none of them is asked to reconnect either
         yield running
 
 

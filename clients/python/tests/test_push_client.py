@@ -29,7 +29,7 @@ SHORT_LIVED = {"PUSH_RECONNECT_DITHER_MIN_DURATION": "21s", "PUSH_RECONNECT_DITH
                "PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION": "20s"}  # it asks after a second, and leaves time for the move
 HISTORY = {"PUSH_HISTORY_SIZE": 1000, "PUSH_HISTORY_RULES": "plain:=0 last:=1", "PUSH_HEARTBEAT_INTERVAL_DURATION": "500ms",
            "PUSH_DRAIN_DURATION": "100ms"}
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 names = (f"room:{i}" for i in itertools.count())
 

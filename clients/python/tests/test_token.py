@@ -9,7 +9,7 @@ from server import Server
 from tokens import Key, write_jwks
 
 KEY = Key()
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 @pytest.fixture(scope="module")
