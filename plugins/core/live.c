@@ -715,6 +715,7 @@ leave(const struct live_call *call, uint32_t index)
 	struct subscription item = {0};
 
 	(void)subscriber_item(subscriber, index, &item);
+	PUSH_ASSERT(item.channel);
 	disappoint(call, item.channel);
 	if (!is_open(subscriber))
 		return false;
@@ -758,6 +759,7 @@ live_withdraw(struct push_subscriber *subscriber, uint32_t index, const char *wh
 	struct push_buf data;
 
 	(void)subscriber_item(subscriber, index, &item);
+	PUSH_ASSERT(item.channel);
 	push_buf_init(&data, PUSH_EVENT_BYTES_MAX);
 	push_buf_append_text(&data, "{");
 	append_name(
