@@ -343,11 +343,15 @@ push_hook_create(struct push_http_client *client, const struct push_options *opt
 void
 push_hook_destroy(struct push_hook *hook)
 {
+	struct push_list *item;
+
 	if (!hook)
 		return;
-	while (!push_list_is_empty(&hook->asks)) {
-		struct ask *ask = push_container_of(hook->asks.next, struct ask, node);
+	item = hook->asks.next;
+	while (item != &hook->asks) {
+		struct ask *ask = push_container_of(item, struct ask, node);
 
+		item = item->next;
 		push_http_call_cancel(ask->call);
 		fail(ask->done, ask->context, "the server is ending");
 		free_ask(ask);

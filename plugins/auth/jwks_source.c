@@ -100,12 +100,15 @@ end_waits(struct push_jwks_source *source, enum push_status status)
 static void
 end_late_waits(struct push_jwks_source *source)
 {
+	struct push_list *item = source->waits.next;
+
 	/* in the order of their ends, which are equally far from their beginnings */
-	while (!push_list_is_empty(&source->waits)) {
-		struct wait *wait = push_container_of(source->waits.next, struct wait, node);
+	while (item != &source->waits) {
+		struct wait *wait = push_container_of(item, struct wait, node);
 
 		if (source->now_us < wait->until_us)
 			return;
+		item = item->next;
 		end_wait(source, wait, PUSH_UNAVAILABLE);
 	}
 }
