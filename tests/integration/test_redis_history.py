@@ -186,6 +186,7 @@ def test_the_head_does_not_wait_for_a_redis_that_stands_still_or_is_away(room, k
         client = READERS[kind](one.port, room)
         redis.thaw()
         wait_until(lambda: readiness(one) == 200, "readiness is UP")
+        client.position()  # with it the stream begins: what is published before is before it
         one.publish(room, 1)
         while client.next() != message(room, 1):
             pass
