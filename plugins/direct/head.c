@@ -49,23 +49,26 @@ on_header_value(llhttp_t *parser, const char *bytes, size_t size)
 	return 0;
 }
 
+/* Most names of a head differ in their length already from each that is looked for. */
+#define IS_NAMED(name, text) ((name).size == sizeof(text) - 1 && push_str_is(name, text))
+
 /* Where a header's value belongs, of those that may come once; NULL: nobody wants to know. */
 static struct push_str *
 place_of(struct reading *reading)
 {
 	static const struct {
 		const char *name;
-		size_t offset;
+		size_t size, offset;
 	} rows[] = {
-#define X(member, text) {text, offsetof(struct push_request, member)},
+#define X(member, text) {text, sizeof(text) - 1, offsetof(struct push_request, member)},
 		PUSH_REQUEST_FIELD_MAP(X)
 #undef X
 	};
 
-	if (push_str_is(reading->name, "transfer-encoding"))
+	if (IS_NAMED(reading->name, "transfer-encoding"))
 		return &reading->coding;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (push_str_is(reading->name, rows[i].name))
+		if (reading->name.size == rows[i].size && push_str_is(reading->name, rows[i].name))
 			return (struct push_str *)(void *)((char *)&reading->head->request + rows[i].offset);
 	return NULL;
 }
@@ -89,17 +92,17 @@ on_header_value_complete(llhttp_t *parser)
 	struct push_str value = push_str_trim(reading->value), *place = place_of(reading);
 
 	/* these may come as lists, in one line or in several */
-	if (push_str_is(reading->name, "upgrade"))
+	if (IS_NAMED(reading->name, "upgrade"))
 		reading->offers_websocket |= push_str_has_token(value, "websocket");
-	else if (push_str_is(reading->name, "sec-websocket-protocol"))
+	else if (IS_NAMED(reading->name, "sec-websocket-protocol"))
 		read_protocols(reading->head, value);
-	else if (push_str_is(reading->name, "cookie") && !request->cookie.bytes)
+	else if (IS_NAMED(reading->name, "cookie") && !request->cookie.bytes)
 		request->cookie = value;
-	else if (push_str_is(reading->name, "push-key"))
+	else if (IS_NAMED(reading->name, "push-key"))
 		request->push_key = value.bytes ? value : (struct push_str){"", 0};
-	else if (push_str_is(reading->name, "x-forwarded-for"))
+	else if (IS_NAMED(reading->name, "x-forwarded-for"))
 		push_forwarded_add(&request->x_forwarded_for, value);
-	else if (push_str_is(reading->name, "forwarded"))
+	else if (IS_NAMED(reading->name, "forwarded"))
 		push_forwarded_add(&request->forwarded, value);
 	if (place && place->bytes)
 		reading->is_twice = true;
