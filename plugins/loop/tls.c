@@ -46,14 +46,13 @@ push_tls_context_destroy(struct ssl_ctx_st *context)
 	SSL_CTX_free(context);
 }
 
-static bool
-set_host(SSL *tls, const char *host)
+bool
+push_tls_set_host(struct ssl_st *tls, const char *host)
 {
 	unsigned char address[16];
 
 	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host);
-	SSL_set_hostflags(tls, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return SSL_set1_host(tls, host) && SSL_set_tlsext_host_name(tls, host);
 }
 
@@ -62,7 +61,9 @@ push_tls_create(struct ssl_ctx_st *context, const char *host)
 {
 	SSL *tls = SSL_new(context);
 
-	if (tls && set_host(tls, host))
+	if (tls)
+		SSL_set_hostflags(tls, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (tls && push_tls_set_host(tls, host))
 		return tls;
 	ERR_clear_error();
 	SSL_free(tls);

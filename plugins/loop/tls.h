@@ -5,6 +5,7 @@
 #ifndef PUSH_LOOP_TLS_H
 #define PUSH_LOOP_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/status.h"
@@ -28,6 +29,11 @@ push_tls_context_destroy(struct ssl_ctx_st *context);
 /* push_tls_create - a session with `host`, a name or an address.  NULL when memory is out. */
 struct ssl_st *
 push_tls_create(struct ssl_ctx_st *context, const char *host);
+
+/* push_tls_set_host - the certificate must be this host's, a name or an address; a name is sent, too (SNI).  Returns
+ * false when memory is out. */
+bool
+push_tls_set_host(struct ssl_st *tls, const char *host);
 
 /* push_tls_destroy - NULL is allowed. */
 void

@@ -1,11 +1,11 @@
 /* tls.c - see tls.h. */
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "loop/tls.h"
 #include "redis/tls.h"
 
 static SSL_CTX *
@@ -50,22 +50,12 @@ push_redis_tls_context_destroy(SSL_CTX *context)
 	SSL_CTX_free(context);
 }
 
-static bool
-set_host(SSL *tls, const char *host)
-{
-	unsigned char address[16];
-
-	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host);
-	return SSL_set1_host(tls, host) && SSL_set_tlsext_host_name(tls, host);
-}
-
 SSL *
 push_redis_tls_create(SSL_CTX *context, const char *host)
 {
 	SSL *tls = SSL_new(context);
 
-	if (tls && set_host(tls, host))
+	if (tls && push_tls_set_host(tls, host))
 		return tls;
 	SSL_free(tls);
 	return NULL;
