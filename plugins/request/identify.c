@@ -94,7 +94,6 @@ exchange_asked(const struct push_request *request, enum push_right right)
 static struct push_str
 channels_of(const struct push_request *request, enum push_right right, struct push_buf *buf)
 {
-	push_buf_init(buf, PUSH_HEAD_BYTES_MAX);
 	if (right == PUSH_RIGHT_PUBLISH ||
 		push_query_values(request->query, right == PUSH_RIGHT_HISTORY ? "channel" : "channels",
 			buf) != PUSH_QUERY_FOUND)
@@ -169,8 +168,11 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 	}
 	credential = push_credentials_read(request, x->ops->options(x->broker), &text);
 	asked = exchange_asked(request, right);
-	asked.address = exchange_address_text(x, address);
-	asked.channels = channels_of(request, right, &channels);
+	push_buf_init(&channels, PUSH_HEAD_BYTES_MAX);
+	if (x->ops->options(x->broker)->auth_hook_url[0]) { /* nobody else wants to know */
+		asked.address = exchange_address_text(x, address);
+		asked.channels = channels_of(request, right, &channels);
+	}
 	x->then = then;
 	x->asking = request;
 	x->ops->identify(x->broker, &credential, &asked, on_verdict, x);
