@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth/anonymous.h"
 #include "auth/authenticator.h"
@@ -44,18 +43,15 @@ struct authenticator {
 };
 
 static uint64_t
-wall_us(void)
+wall_us(const struct authenticator *self)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return self->host->wall_us();
 }
 
 static int64_t
-wall_s(void)
+wall_s(const struct authenticator *self)
 {
-	return (int64_t)(wall_us() / 1000000);
+	return (int64_t)(wall_us(self) / 1000000);
 }
 
 static void
@@ -110,7 +106,7 @@ accept(const struct authenticator *self, const struct push_identity *identity, p
 {
 	const struct push_verdict verdict = {.identity = identity};
 
-	if (push_revocations_covers(self->revocations, identity, wall_s()))
+	if (push_revocations_covers(self->revocations, identity, wall_s(self)))
 		refuse(self, 401, PUSH_AUTH_REVOKED, "invalid_token", "the token was revoked", done, context);
 	else
 		done(context, &verdict);
@@ -179,7 +175,7 @@ check_token(
 	struct authenticator *self, struct push_str token, bool may_wait, push_verdict_fn done, void *context)
 {
 	const struct push_key_set *const sets[] = {self->keys, self->source_keys};
-	const struct push_claims_clock clock = {wall_us(), self->host->now_us()};
+	const struct push_claims_clock clock = {wall_us(self), self->host->now_us()};
 	const struct push_identity *identity = NULL;
 	enum push_token_refusal refusal;
 	struct push_jws jws;
@@ -345,13 +341,14 @@ is_revoked(struct push_authenticator *base, const struct push_identity *identity
 {
 	const struct authenticator *self = (const struct authenticator *)base;
 
-	return push_revocations_covers(self->revocations, identity, wall_s());
+	return push_revocations_covers(self->revocations, identity, wall_s(self));
 }
 
 static void
 write_identity(struct push_authenticator *base, const struct push_identity *identity, struct push_buf *to)
 {
-	push_identity_text_print(to, identity, ((struct authenticator *)base)->host->now_us(), wall_us());
+	push_identity_text_print(to, identity, ((struct authenticator *)base)->host->now_us(),
+		wall_us((struct authenticator *)base));
 }
 
 static const struct push_identity *
@@ -360,7 +357,8 @@ read_identity(struct push_authenticator *base, struct push_str text)
 	const struct push_identity *identity = NULL;
 
 	if (push_identity_text_parse(&identity, text.bytes, text.size, (struct push_str){NULL, 0},
-		    ((struct authenticator *)base)->host->now_us(), wall_us()) != PUSH_OK)
+		    ((struct authenticator *)base)->host->now_us(),
+		    wall_us((struct authenticator *)base)) != PUSH_OK)
 		return NULL;
 	return identity;
 }
@@ -411,7 +409,7 @@ on_notice(void *context, const char *text, size_t size)
 	bool is_news = true;
 
 	if (status == PUSH_OK && notice.act == PUSH_NOTICE_REVOKE)
-		status = push_revocations_add(self->revocations, &notice, wall_s(), &is_news);
+		status = push_revocations_add(self->revocations, &notice, wall_s(self), &is_news);
 	if (status != PUSH_OK) {
 		say(self, PUSH_LOG_ERROR,
 			status == PUSH_INVALID
@@ -454,7 +452,7 @@ take_back(struct push_authenticator *base, bool is_revocation, struct push_str t
 	struct push_buf buf;
 	uint64_t ttl_us = 0;
 	bool is_news = true;
-	enum push_status status = push_order_read(is_revocation, text, wall_s(), &notice, &error);
+	enum push_status status = push_order_read(is_revocation, text, wall_s(self), &notice, &error);
 
 	push_buf_init(&buf, PUSH_NOTICE_BYTES_MAX);
 	if (status == PUSH_INVALID || !order) {
@@ -470,7 +468,7 @@ take_back(struct push_authenticator *base, bool is_revocation, struct push_str t
 	}
 	/* here at once, so that a revocation for which there is no room is not spread either */
 	if (is_revocation &&
-		push_revocations_add(self->revocations, &notice, wall_s(), &is_news) != PUSH_OK) {
+		push_revocations_add(self->revocations, &notice, wall_s(self), &is_news) != PUSH_OK) {
 		done(context, 503, "{\"error\":\"too many revocations: change the key instead\"}");
 		free(order);
 		push_buf_fini(&buf);
@@ -481,7 +479,7 @@ take_back(struct push_authenticator *base, bool is_revocation, struct push_str t
 	*order = (struct order){done, context};
 	push_notice_print(&buf, &notice);
 	if (is_revocation)
-		ttl_us = (uint64_t)(notice.until_s - wall_s() + 1) * 1000000;
+		ttl_us = (uint64_t)(notice.until_s - wall_s(self) + 1) * 1000000;
 	if (ttl_us > PUSH_NOTICE_TTL_US_MAX)
 		ttl_us = PUSH_NOTICE_TTL_US_MAX;
 	self->engine->notify(
@@ -542,7 +540,7 @@ tick(struct push_authenticator *base, uint64_t now_us)
 	struct authenticator *self = (struct authenticator *)base;
 
 	push_token_cache_tick(self->cache, now_us);
-	push_revocations_tick(self->revocations, wall_s());
+	push_revocations_tick(self->revocations, wall_s(self));
 	if (self->source)
 		push_jwks_source_tick(self->source, now_us);
 	if (self->hook)
@@ -629,7 +627,7 @@ open_callers(struct authenticator *self, uint64_t seed, struct push_error *error
 {
 	const struct push_options *options = self->options;
 	const struct push_jwks_host source_host = {on_fetched, log_of_source, self};
-	const struct push_hook_host hook_host = {wall_us, self->host->log, self->host->context};
+	const struct push_hook_host hook_host = {self->host->wall_us, self->host->log, self->host->context};
 
 	if (!options->auth_jwks_url[0] && !options->auth_hook_url[0])
 		return true;
@@ -697,7 +695,7 @@ push_authenticator_create(const struct push_options *options, struct push_engine
 	self->look_us = now_us + LOOK_US;
 	self->tickets = (struct push_tickets){.engine = engine,
 		.now_us = host->now_us,
-		.wall_us = wall_us,
+		.wall_us = host->wall_us,
 		.connection_max_us = options->lifetime_max_us + options->grace_us};
 	if (!open_all(self, seed, error)) {
 		destroy(&self->base);

@@ -63,7 +63,8 @@ struct push_authenticator_host {
 	void (*log)(void *context, enum push_log_level level, const char *line);
 	/* A notice came: end these connections (push_hub_disconnect). */
 	void (*disconnect)(void *context, const struct push_disconnect *what);
-	uint64_t (*now_us)(void); /* monotonic */
+	uint64_t (*now_us)(void);  /* monotonic */
+	uint64_t (*wall_us)(void); /* since 1970 */
 	void *context;
 };
 

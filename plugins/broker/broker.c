@@ -253,7 +253,8 @@ create_authenticator(struct push_broker *broker, uint64_t seed, struct push_erro
 {
 	if (!broker->host.create_authenticator)
 		return true;
-	broker->authenticator_host = (struct push_authenticator_host){log_line, disconnect, now_us, broker};
+	broker->authenticator_host =
+		(struct push_authenticator_host){log_line, disconnect, now_us, wall_clock_us, broker};
 	if (!broker->host.create_authenticator(&broker->options, broker->engine, &broker->authenticator_host,
 		    seed, now_us(), &broker->authenticator, error))
 		return false;
