@@ -390,13 +390,32 @@ by_of(enum push_notice_by by)
 	}
 }
 
+/* A time since 1970 by this process' own clock. */
+static uint64_t
+monotonic_us(const struct authenticator *self, int64_t at_s)
+{
+	uint64_t now_us = self->host->now_us(), now_wall_us = wall_us(self), at_us;
+
+	if (at_s > PUSH_NOTICE_SECONDS_MAX) /* PUSH_NOTICE_WHENEVER */
+		return UINT64_MAX;
+	at_us = (uint64_t)at_s * 1000000;
+	if (at_us >= now_wall_us)
+		return now_us + (at_us - now_wall_us);
+	return now_wall_us - at_us < now_us ? now_us - (now_wall_us - at_us) : 0;
+}
+
 static void
 disconnect(const struct authenticator *self, const struct push_notice *notice)
 {
-	self->host->disconnect(self->host->context, &(struct push_disconnect){.by = by_of(notice->by),
-							    .name = {notice->name, notice->name_size},
-							    .before_s = notice->before_s,
-							    .is_revoked = notice->act == PUSH_NOTICE_REVOKE});
+	struct push_disconnect what = {.by = by_of(notice->by),
+		.name = {notice->name, notice->name_size},
+		.is_revoked = notice->act == PUSH_NOTICE_REVOKE};
+
+	if (what.is_revoked)
+		what.issued_before_s = notice->before_s;
+	else
+		what.began_before_us = monotonic_us(self, notice->before_s);
+	self->host->disconnect(self->host->context, &what);
 }
 
 static void

@@ -7,8 +7,8 @@
  *
  *   revoke       user, jti, key                   refuse its tokens, and close connections opened with them
  *   disconnect   user, jti, key, channel, client  close its connections; they may come back
- *   before       of tokens issued (`iat`), or, where there is no token, of connections opened before that
- *                Unix second; without it: whenever
+ *   before       revoke: only tokens issued (`iat`) before that Unix second; disconnect: only connections that
+ *                began before it; without it: whenever
  *   until        the Unix second until which a revocation is remembered: the end of the last token that it
  *                covers
  *

@@ -3,7 +3,7 @@
  *
  *   {"user":"ann"} {"jti":"..."} {"key":"orders"} {"channel":"news"} {"client":"tab-7"}: exactly one of them,
  *   the last two for disconnect only
- *   "before": only what was issued before that Unix second; now, if it is left out
+ *   "before": only tokens issued, or connections begun, before that Unix second; now, if it is left out
  *   "until": when a revocation may be forgotten: the end of the last token that it covers; PUSH_REVOCATION_S from
  *   now, if it is left out
  */

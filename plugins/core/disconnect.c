@@ -68,15 +68,13 @@ is_same(struct push_str a, struct push_str b)
 }
 
 static bool
-covers(const struct push_disconnect *what, const struct push_identity *identity)
+has_name(const struct push_disconnect *what, const struct push_identity_facts *facts)
 {
-	const struct push_identity_facts facts = push_identity_facts(identity);
-	const struct push_str names[] = {[PUSH_DISCONNECT_USER] = facts.user,
-		[PUSH_DISCONNECT_TOKEN_ID] = facts.token_id,
-		[PUSH_DISCONNECT_KEY] = facts.key_name};
+	const struct push_str names[] = {[PUSH_DISCONNECT_USER] = facts->user,
+		[PUSH_DISCONNECT_TOKEN_ID] = facts->token_id,
+		[PUSH_DISCONNECT_KEY] = facts->key_name};
 
-	/* what does not say when it was issued has the least number */
-	return facts.issued_s < what->before_s && is_same(names[what->by], what->name);
+	return is_same(names[what->by], what->name);
 }
 
 static void
@@ -86,7 +84,7 @@ end(struct push_subscriber *subscriber, const struct push_disconnect *what, uint
 		return;
 	if (what->is_revoked)
 		push_subscriber_end(subscriber, "the token was revoked", PUSH_CLOSE_UNAUTHENTICATED, now_us);
-	else
+	else if (subscriber_began_us(subscriber, now_us) < what->began_before_us)
 		push_subscriber_end(subscriber, "disconnected by the operator", PUSH_CLOSE_FORBIDDEN, now_us);
 }
 
@@ -98,10 +96,13 @@ struct walk {
 static void
 end_if_covered(void *context, struct push_subscriber *subscriber, const struct push_identity *identity)
 {
+	const struct push_identity_facts facts = push_identity_facts(identity);
 	const struct walk *walk = context;
+	const struct push_disconnect *what = walk->what;
 
-	if (covers(walk->what, identity))
-		end(subscriber, walk->what, walk->now_us);
+	/* what does not say when it was issued has the least number */
+	if (has_name(what, &facts) && (!what->is_revoked || facts.issued_s < what->issued_before_s))
+		end(subscriber, what, walk->now_us);
 }
 
 /* Closing a client leaves it in the table until it is destroyed, which no call from here does. */
@@ -134,13 +135,20 @@ walk_channel(struct order *order, struct push_hub *hub, uint64_t now_us)
 	return false;
 }
 
+static void
+end_client(void *context, struct push_subscriber *subscriber)
+{
+	const struct walk *walk = context;
+
+	end(subscriber, walk->what, walk->now_us);
+}
+
 static bool
 walk_clients(struct order *order, struct push_hub *hub, uint64_t now_us)
 {
-	struct push_subscriber *subscriber;
+	struct walk walk = {&order->what, now_us};
 
-	while ((subscriber = durable_find(hub, order->what.name)))
-		end(subscriber, &order->what, now_us);
+	durable_each(hub, order->what.name, end_client, &walk);
 	return true;
 }
 

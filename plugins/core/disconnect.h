@@ -28,8 +28,12 @@ enum push_disconnect_by {
 struct push_disconnect {
 	enum push_disconnect_by by;
 	struct push_str name; /* copied */
-	int64_t before_s; /* only those whose token was issued before that (Unix); one that does not say, was */
-	bool is_revoked; /* their token is not accepted any more: 4401 instead of 4403 */
+	bool is_revoked;      /* their token is not accepted any more: 4401 instead of 4403 */
+	union {
+		/* is_revoked: only those whose token was issued before that (Unix); one that does not say, was */
+		int64_t issued_before_s;
+		uint64_t began_before_us; /* else: only those that have started before that; monotonic */
+	};
 };
 
 /* Orders that wait; more are refused. */

@@ -72,19 +72,28 @@ durable_create(struct push_subscriber *subscriber, const char *name)
 	return durable;
 }
 
-struct push_subscriber *
-durable_find(const struct push_hub *hub, struct push_str name)
+static bool
+is_of(const struct push_durable *durable, struct push_str name)
 {
-	for (const struct push_list *item = hub->durables.next; item != &hub->durables; item = item->next) {
+	return durable->name_size == name.size &&
+	       !memcmp(durable->key + durable->key_size - name.size, name.bytes, name.size);
+}
+
+void
+durable_each(const struct push_hub *hub, struct push_str name,
+	void (*each)(void *context, struct push_subscriber *subscriber), void *context)
+{
+	const struct push_list *item = hub->durables.next;
+
+	while (item != &hub->durables) {
 		const struct push_durable *durable = push_container_of(item, const struct push_durable, link);
 		struct push_subscriber *subscriber = durable->subscriber;
 
-		if (subscriber && durable->name_size == name.size &&
-			!memcmp(durable->key + durable->key_size - name.size, name.bytes, name.size) &&
+		item = item->next; /* one that is closed may go */
+		if (subscriber && is_of(durable, name) &&
 			(subscriber->state == SUBSCRIBER_OPEN || subscriber->state == SUBSCRIBER_WAITING))
-			return subscriber;
+			each(context, subscriber);
 	}
-	return NULL;
 }
 
 static void

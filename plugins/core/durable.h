@@ -30,9 +30,10 @@
 
 struct push_durable;
 
-/* durable_find - an open connection with that name, whoever uses it; NULL: none. */
-struct push_subscriber *
-durable_find(const struct push_hub *hub, struct push_str name);
+/* durable_each - call `each`, which may close it, with each open connection of that name, whoever uses it. */
+void
+durable_each(const struct push_hub *hub, struct push_str name,
+	void (*each)(void *context, struct push_subscriber *subscriber), void *context);
 
 /* durable_create - for a subscriber that is not started.  @name: checked.  NULL when memory is out. */
 struct push_durable *

@@ -56,7 +56,7 @@ struct subscription_list {
  *    48  transport 8, connection 8
  *    64  channels: the one, or an array of several 8, position in the one 4, how many 4
  *    80  when: heartbeat 4, pong 4, reconnect 4, end 4 (ticks of the wheel)
- *    96  timer: its place in the wheel 16, tick 4, unused 4
+ *    96  timer: its place in the wheel 16, tick 4, when it began 4
  *
  * With the 64 of a direct socket's stream and 16 to 32 in the channel's array an idle client takes some 220.
  */
@@ -98,7 +98,8 @@ struct push_subscriber {
 		uint32_t unconfirmed; /* while WAITING: how many of its channels */
 	};
 	uint32_t pong, reconnect, end;
-	struct push_timer timer; /* armed for the first of them while it is open */
+	struct push_timer
+		timer; /* armed for the first of them while it is open; its mark: subscriber_began_us() */
 };
 
 #define BEATS_MAX 7
@@ -227,6 +228,10 @@ subscriber_session(const struct push_subscriber *subscriber)
 /* subscriber_withhold - a message is not given to it, or a gap not told: see hub_hears(). */
 void
 subscriber_withhold(struct push_subscriber *subscriber);
+
+/* subscriber_began_us - when it started, to within a tick, which it has. */
+uint64_t
+subscriber_began_us(const struct push_subscriber *subscriber, uint64_t now_us);
 
 /* subscriber_has_come_within - whether it has been open for no longer than that, as far as that is known. */
 bool

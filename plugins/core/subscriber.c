@@ -338,6 +338,14 @@ send_heartbeat(struct push_subscriber *subscriber, uint64_t now_us)
 	push_frame_unref(frame);
 }
 
+uint64_t
+subscriber_began_us(const struct push_subscriber *subscriber, uint64_t now_us)
+{
+	uint64_t age_us = (uint64_t)(push_tick_now(now_us) - subscriber->timer.mark) * PUSH_TICK_US;
+
+	return age_us < now_us ? now_us - age_us : 0;
+}
+
 /* Each heartbeat has moved the next one by an interval; after a halt it seems to have come later than it has.
  */
 bool
@@ -502,6 +510,7 @@ push_subscriber_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	tell_opened(subscriber);
+	subscriber->timer.mark = push_tick_now(now_us);
 	subscriber->unconfirmed = count_unconfirmed(subscriber);
 	if (subscriber->has_acks && subscriber->list->session->acks->durable) {
 		wait_for_start(subscriber);

@@ -23,6 +23,7 @@ push_timer_init(struct push_timer *timer)
 {
 	push_list_init(&timer->link);
 	timer->tick = 0;
+	timer->mark = 0;
 }
 
 /* Puts an unlinked timer where its distance says. */

@@ -30,6 +30,7 @@
 struct push_timer {
 	struct push_list link; /* in a slot or in `due` */
 	uint32_t tick;         /* when it fires */
+	uint32_t mark; /* the owner's own, in bytes that would be padding; the wheel leaves it alone */
 };
 
 struct push_wheel {

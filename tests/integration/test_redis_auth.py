@@ -1,6 +1,8 @@
 """Tokens that are taken back, and tickets, over two nodes with one Redis."""
 
+import contextlib
 import json
+import time
 
 import pytest
 
@@ -30,6 +32,7 @@ def keys(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nodes(redis, keys):
+    keys = {**keys, "PUSH_HISTORY_SIZE": "10"}  # clients have names only with it
     with node(redis.url(), **keys) as one, node(redis.url(), **keys) as other:
         for each in one, other:
             each.wait_metric("push_redis_peers", 1)
@@ -46,8 +49,8 @@ def end_of(ws):
     return json.loads(payload).get("error"), ws.close_code()
 
 
-def opened(server, headers, channel="news"):
-    ws = WebSocket(server.port, channel, headers=headers)
+def opened(server, headers, channel="news", more=""):
+    ws = WebSocket(server.port, channel + more, headers=headers)
     assert json.loads(ws.read_frame()[1])["event"] == "ping"
     return ws
 
@@ -109,6 +112,32 @@ def test_what_one_node_disconnects_is_disconnected_at_all(nodes, by, name):
         for ws in here, there:
             assert end_of(ws) == ("disconnected by the operator", 4403)
     opened(other, headers, "gone").close()  # it may come back
+
+
+def test_before_ends_the_connections_that_began_before_it_on_all_nodes_and_spares_later_ones(nodes):
+    headers = {name: bearer(KEY.token(subscribe=["**"], sub=name, iat=-10)) for name in ("lou", "max", "ned")}
+    ways = [("user", "lou", "before:user", ""), ("channel", "before:channel", "before:channel", ""),
+            ("client", "tab-{}", "before:client", "&client=tab-{}")]
+    with contextlib.ExitStack() as stack:
+        def come(age):
+            return [stack.enter_context(opened(each, headers[user], channel, more.format(f"{age}{n}")))
+                    for (_, _, channel, more), user in zip(ways, headers) for n, each in enumerate(nodes)]
+
+        old = come("x")
+        before = int(time.time()) + 1
+        time.sleep(before + 0.1 - time.time())
+        young = come("y")
+        for by, name, *_ in ways:
+            for name in {name.format(f"{age}{n}") for age in "xy" for n in (0, 1)}:
+                assert order(nodes[0], "/connections/disconnect", **{by: name}, before=before).status == 202
+        for ws in old:
+            assert end_of(ws) == ("disconnected by the operator", 4403)
+        key = bearer(KEY.token(publish=["before:*"]))
+        for channel in ("before:user", "before:channel", "before:client"):
+            assert request(nodes[1].port, post(json.dumps({"channel": channel, "message": 1}), headers=key)).status == 202
+        assert [ws.message()[1] for ws in young] == [1] * 6
+        assert order(nodes[1], "/connections/disconnect", client="tab-y0").status == 202
+        assert end_of(young[4]) == ("disconnected by the operator", 4403)
 
 
 def test_a_ticket_of_one_node_opens_at_the_other(nodes):

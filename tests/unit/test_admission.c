@@ -666,9 +666,12 @@ static void
 connections_of_a_user_a_token_or_a_key_are_ended_and_no_others(void **state)
 {
 	static const struct push_disconnect orders[] = {
-		{.by = PUSH_DISCONNECT_USER, .name = {"alice", 5}, .before_s = 2000, .is_revoked = true},
-		{.by = PUSH_DISCONNECT_TOKEN_ID, .name = {"token", 5}, .before_s = 2000},
-		{.by = PUSH_DISCONNECT_KEY, .name = {"key", 3}, .before_s = 2000},
+		{.by = PUSH_DISCONNECT_USER,
+			.name = {"alice", 5},
+			.is_revoked = true,
+			.issued_before_s = 2000},
+		{.by = PUSH_DISCONNECT_TOKEN_ID, .name = {"token", 5}, .began_before_us = UINT64_MAX},
+		{.by = PUSH_DISCONNECT_KEY, .name = {"key", 3}, .began_before_us = UINT64_MAX},
 	};
 	static const size_t left[] = {CLIENTS / 2, CLIENTS / 4, CLIENTS - CLIENTS / 4};
 	struct world *world = *state;
@@ -690,22 +693,86 @@ connections_of_a_user_a_token_or_a_key_are_ended_and_no_others(void **state)
 }
 
 static void
-newer_tokens_stay(void **state)
+connections_with_a_newer_token_than_those_that_are_revoked_stay(void **state)
 {
 	struct world *world = *state;
-	const struct push_disconnect order = {
-		.by = PUSH_DISCONNECT_USER, .name = {"alice", 5}, .before_s = 1000};
+	struct push_disconnect order = {.by = PUSH_DISCONNECT_USER,
+		.name = {"alice", 5},
+		.is_revoked = true,
+		.issued_before_s = 1000};
 
 	(void)come_as(world, "news", world->alice);
 	assert_true(push_hub_disconnect(world->hub, &order));
 	pass(world, SECOND_US);
 	assert_int_equal(count_open(world, "news"), 1);
+	order.issued_before_s = 1001;
+	assert_true(push_hub_disconnect(world->hub, &order));
+	pass(world, SECOND_US);
+	assert_int_equal(count_open(world, "news"), 0);
+}
+
+/* Three clients that come a second apart, in the middle of seconds. */
+static void
+connections_that_began_before_the_time_of_an_order_are_ended_and_later_ones_stay(void **state)
+{
+	static const struct push_disconnect orders[] = {
+		{.by = PUSH_DISCONNECT_USER, .name = {"alice", 5}},
+		{.by = PUSH_DISCONNECT_TOKEN_ID, .name = {"token", 5}},
+		{.by = PUSH_DISCONNECT_CHANNEL, .name = {"news", 4}},
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < COUNT(orders); i++)
+		for (size_t before = 0; before <= 3; before++) {
+			struct push_disconnect order = orders[i];
+
+			order.began_before_us = now() + before * SECOND_US;
+			the_time += SECOND_US / 2;
+			for (size_t n = 0; n < 3; n++) {
+				world->verdict = (struct push_verdict){.identity = world->alice};
+				(void)come_with(world, n, "news", PUSH_CREDENTIAL_TOKEN);
+				pass(world, SECOND_US);
+			}
+			assert_true(push_hub_disconnect(world->hub, &order));
+			pass(world, SECOND_US);
+			assert_int_equal(count_open(world, "news"), 3 - before);
+			for (size_t n = 0; n < 3; n++) {
+				assert_int_equal(has_code(&world->clients[n], 4403), n < before);
+				leave(world, &world->clients[n]);
+			}
+		}
+}
+
+static void
+a_connection_that_has_lasted_for_a_day_is_as_old_as_it_is(void **state)
+{
+	struct world *world = *state;
+	struct push_disconnect order = {.by = PUSH_DISCONNECT_CHANNEL, .name = {"news", 4}};
+	uint64_t began_us = now();
+	struct client *client;
+
+	world->options.lifetime_min_us = world->options.lifetime_max_us = PUSH_DURATION_US_MAX;
+	client = come_as(world, "news", world->alice);
+	while (the_time < began_us + PUSH_DURATION_US_MAX - 3600 * SECOND_US) {
+		the_time += 5 * SECOND_US;
+		client->size = 0;
+		pass(world, SECOND_US / 4);
+	}
+	order.began_before_us = began_us;
+	assert_true(push_hub_disconnect(world->hub, &order));
+	pass(world, SECOND_US);
+	assert_int_equal(count_open(world, "news"), 1);
+	order.began_before_us = began_us + 1;
+	assert_true(push_hub_disconnect(world->hub, &order));
+	pass(world, SECOND_US);
+	assert_int_equal(count_open(world, "news"), 0);
 }
 
 static void
 clients_that_come_back_at_once_do_not_hold_up_the_next_order(void **state)
 {
-	const struct push_disconnect order = {.by = PUSH_DISCONNECT_CHANNEL, .name = {"news", 4}};
+	const struct push_disconnect order = {
+		.by = PUSH_DISCONNECT_CHANNEL, .name = {"news", 4}, .began_before_us = UINT64_MAX};
 	struct world *world = *state;
 	size_t closed = 0;
 
@@ -714,8 +781,9 @@ clients_that_come_back_at_once_do_not_hold_up_the_next_order(void **state)
 		(void)come_with(world, n, "news", PUSH_CREDENTIAL_TOKEN);
 	}
 	assert_true(push_hub_disconnect(world->hub, &order));
-	assert_true(push_hub_disconnect(
-		world->hub, &(struct push_disconnect){.by = PUSH_DISCONNECT_CHANNEL, .name = {"other", 5}}));
+	assert_true(push_hub_disconnect(world->hub,
+		&(struct push_disconnect){
+			.by = PUSH_DISCONNECT_CHANNEL, .name = {"other", 5}, .began_before_us = UINT64_MAX}));
 	world->verdict = (struct push_verdict){.identity = world->bob};
 	(void)come_with(world, CLIENTS - 1, "other", PUSH_CREDENTIAL_TOKEN);
 	for (size_t n = 0; n < CLIENTS / 2; n++) {
@@ -772,7 +840,9 @@ main(void)
 			open_old_world, close_world),
 		TEST(a_client_whose_identity_ends_while_it_waits_for_the_engine_gets_nothing_more),
 		TEST(connections_of_a_user_a_token_or_a_key_are_ended_and_no_others),
-		TEST(newer_tokens_stay),
+		TEST(connections_with_a_newer_token_than_those_that_are_revoked_stay),
+		TEST(connections_that_began_before_the_time_of_an_order_are_ended_and_later_ones_stay),
+		TEST(a_connection_that_has_lasted_for_a_day_is_as_old_as_it_is),
 		TEST(clients_that_come_back_at_once_do_not_hold_up_the_next_order),
 		TEST(too_many_orders_are_refused),
 	};
