@@ -38,8 +38,8 @@ const subscription = new Subscription({
 	note: (text, kind) => feed.addNote(text, kind, new Date()),
 	message: showMessage,
 });
-const showSnippet = initSnippets((verb) => (verb === 'publish' ? {server, ...typedPublish()}
-	: {...wanted(), server: wanted().server || location.origin}));
+const showSnippet = initSnippets((verb) => (verb === 'publish' ? {server, ...typedPublish(), hasToken: Boolean(shownToken())}
+	: wantedExample()));
 
 /* What the form asks for. */
 function wanted() {
@@ -53,6 +53,13 @@ function wanted() {
 		client: transport === 'ws' ? byId('client').value.trim() : '',
 		acks: transport === 'ws' && byId('acks').checked,
 	};
+}
+
+/* The same, for a text that everybody may read. */
+function wantedExample() {
+	const {token: secret, ...request} = wanted();
+
+	return {...request, server: request.server || location.origin, hasToken: Boolean(secret)};
 }
 
 /* One that is typed for another server is not sent to this one. */

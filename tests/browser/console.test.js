@@ -365,6 +365,36 @@ describe('a token', () => {
 			assert.ok(!(await page.evaluate(() => JSON.stringify([localStorage, sessionStorage]))).includes(token));
 		});
 
+	it('is $TOKEN in the commands and programs, which work with it in the environment', async () => {
+		console_ = await Console.open(browser, guarded);
+		const {page} = console_;
+		const token = tokens.make('1h', '--subscribe', 'demo', '--publish', 'demo');
+		const env = {...process.env, TOKEN: token};
+		const run = (program, text) => execFileSync(program, ['-c', text], {encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'ignore']});
+
+		await show(console_, token);
+		await console_.state('Connected');
+		await page.getByText('From a terminal or a program').click();
+		const texts = [];
+		for (const verb of ['Subscribe', 'Publish']) {
+			await page.getByRole('group', {name: 'Example of'}).getByLabel(verb, {exact: true}).check();
+			for (const tool of await page.getByLabel('Example with').getByRole('option').allTextContents()) {
+				await page.getByLabel('Example with').selectOption(tool);
+				texts.push([`${verb} ${tool}`, await page.getByRole('region', {name: 'Example'}).textContent()]);
+			}
+		}
+		const {'Publish curl': publish, 'Publish Python': python, 'Subscribe curl': curl,
+			'Subscribe EventSource': eventSource} = Object.fromEntries(texts);
+		for (const [name, text] of texts)
+			assert.ok(/\bTOKEN\b/.test(text) && !text.includes(token), name);
+		assert.deepEqual(JSON.parse(run('sh', publish)), {subscribers: 1});
+		assert.deepEqual(JSON.parse(run('python3', python)), {subscribers: 1});
+		assert.equal(run('sh', `${curl} -s --max-time 5 | head -n 2`), 'event:heartbeat\ndata:{}\n');
+		const opened = page.evaluate(`(async () => { ${eventSource.replace('$TOKEN', token)}
+			return new Promise((resolve) => events.addEventListener('heartbeat', () => resolve(events.close() ?? 'opened'))); })()`);
+		assert.equal(await opened, 'opened');
+	});
+
 	it('that is refused, or has no right, shows the server\'s words', async () => {
 		console_ = await Console.open(browser, guarded);
 		await show(console_, 'junk');

@@ -180,6 +180,16 @@ describe('snippets', () => {
 		assert.match(snippet('subscribe', 'push.js', {...request, client: ''}), /acks: true,\n/);
 	});
 
+	it('have $TOKEN in place of a token, and none without one', () => {
+		const request = {server: 'http://p', channels: ['a'], value: 'x', source: '"x"', transport: 'ws'};
+		const tools = {subscribe: ['push', 'curl', 'push.js', 'Python', 'EventSource', 'websocat'], publish: ['push', 'curl', 'push.js', 'Python']};
+
+		for (const [verb, names] of Object.entries(tools))
+			for (const tool of names) {
+				assert.match(snippet(verb, tool, {...request, hasToken: true}), /\$TOKEN|os\.environ\['TOKEN'\]/, `${verb} ${tool}`);
+				assert.doesNotMatch(snippet(verb, tool, {...request, hasToken: false}), /TOKEN|Bearer|ticket/, `${verb} ${tool}`);
+			}
+	});
 
 	it('quotes anything for a shell', () => {
 		const text = `it's "$HOME" \`id\` \\ !\n*`;
