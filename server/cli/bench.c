@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -24,6 +25,8 @@
 #include "bench.h"
 #include "bench_chart.h"
 #include "core/buf.h"
+#include "http.h"
+#include "login.h"
 #include "port_holders.h"
 #include "say.h"
 #include "server_url.h"
@@ -66,6 +69,8 @@ static const struct scenario {
 
 struct bench {
 	char tool[PATH_MAX], target[CLI_HOST_BYTES_MAX + 16], clients[24], seconds[24], pid[24];
+	int headers_fd;   /* -1: there are none */
+	char headers[32]; /* its path for the tool */
 	const char *picture_path;
 	int picture_fd; /* -1: it cannot be written */
 	bool has_faults;
@@ -134,7 +139,7 @@ find_server(struct bench *bench, const struct url *url)
 static void
 exec_tool(const struct bench *bench, const struct scenario *scenario, int output)
 {
-	const char *arguments[ARGUMENTS_MAX + 10] = {
+	const char *arguments[ARGUMENTS_MAX + 12] = {
 		bench->tool, "--target", bench->target, "--quiet", "--json"};
 	char report[32];
 	size_t count = 5;
@@ -148,6 +153,10 @@ exec_tool(const struct bench *bench, const struct scenario *scenario, int output
 	if (bench->pid[0]) {
 		arguments[count++] = "--server-pid";
 		arguments[count++] = bench->pid;
+	}
+	if (bench->headers_fd >= 0) {
+		arguments[count++] = "--headers-from";
+		arguments[count++] = bench->headers;
 	}
 	for (const char *const *at = scenario->arguments; *at; at++)
 		arguments[count++] = !strcmp(*at, CLIENTS_PLACEHOLDER)   ? bench->clients
@@ -289,6 +298,25 @@ print_result(const struct bench *bench, const struct bench_result *result)
 	fflush(stdout);
 }
 
+/* A file without a name: other users of the machine can see the tool's arguments, and a token is a secret.
+ * Returns false with a line on stderr. */
+static bool
+keep_headers(struct bench *bench, const char *const *headers)
+{
+	bool is_kept;
+
+	if (!headers[0])
+		return true;
+	bench->headers_fd = memfd_create("push bench", 0);
+	is_kept = bench->headers_fd >= 0;
+	for (; is_kept && *headers; headers++)
+		is_kept = dprintf(bench->headers_fd, "%s\n", *headers) >= 0;
+	snprintf(bench->headers, sizeof(bench->headers), "/dev/fd/%d", bench->headers_fd);
+	if (!is_kept)
+		say("bench: the headers cannot be kept: %s", strerror(errno));
+	return is_kept;
+}
+
 /* Before the load: nobody waits half a minute for a picture that cannot be written. */
 static bool
 open_picture(struct bench *bench, const char *wanted)
@@ -379,11 +407,68 @@ close_picture(const struct bench *bench)
 	close(bench->picture_fd);
 }
 
+/* Whether a client may do what the tool's clients do: figures of refusals would look like good ones. */
+static enum cli_exit
+try_rights(struct loop *loop, const struct url *url, const struct login *login)
+{
+	static const char message[] = "{\"channel\":\"ch0\",\"message\":\"push bench\"}";
+	static const struct http_request requests[] = {
+		{.method = "POST",
+			.path = "/messages",
+			.content_type = "application/json",
+			.body = message,
+			.body_size = sizeof(message) - 1},
+		{.method = "HEAD", .path = "/sse/messages?channels=ch0"}, /* whose answer has no text */
+	};
+	enum cli_exit code = CLI_DONE;
+	struct http_answer answer;
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]) && code == CLI_DONE; i++) {
+		http_ask(loop, url, login->arguments.headers, &requests[i], &answer);
+		if (answer.result != HTTP_ANSWERED || answer.status >= 300) {
+			code = http_report(url, &answer);
+			login_hint(login, answer.status);
+		}
+		if (code == CLI_REFUSED && i)
+			say("bench: there must be a right to subscribe to 'ch0' and the like");
+		http_answer_fini(&answer);
+	}
+	return code;
+}
+
+static enum cli_exit
+run(const struct cli_arguments *arguments, const struct url *url)
+{
+	struct bench bench = {.picture_fd = -1, .headers_fd = -1};
+	enum cli_exit result;
+
+	if (!find_tool(&bench) || !open_picture(&bench, arguments->out))
+		return CLI_NO;
+	snprintf(bench.target, sizeof(bench.target), "%s:%d",
+		strcmp(url->host, "localhost") ? url->host : "127.0.0.1", url->port);
+	snprintf(bench.clients, sizeof(bench.clients), "%llu",
+		(unsigned long long)clients_possible(
+			arguments->clients ? arguments->clients : CLIENTS_DEFAULT));
+	snprintf(bench.seconds, sizeof(bench.seconds), "%llus",
+		(unsigned long long)(arguments->seconds ? arguments->seconds : SECONDS_DEFAULT));
+	find_server(&bench, url);
+	bench.picture = (struct bench_picture){.server = bench.target,
+		.is_here = bench.pid[0] != '\0',
+		.results = bench.results,
+		.count = SCENARIO_COUNT};
+	result = keep_headers(&bench, arguments->headers) ? run_all(&bench) : CLI_NO;
+	if (bench.headers_fd >= 0)
+		close(bench.headers_fd);
+	close_picture(&bench);
+	return result;
+}
+
 enum cli_exit
 bench_run(const struct cli_arguments *arguments)
 {
-	struct bench bench = {.picture_fd = -1};
-	enum cli_exit result;
+	enum cli_exit result = CLI_NO;
+	struct login login;
+	struct loop loop;
 	struct url url;
 
 	if (!server_url(arguments, &url))
@@ -393,21 +478,15 @@ bench_run(const struct cli_arguments *arguments)
 		    "supported");
 		return CLI_USAGE;
 	}
-	if (!find_tool(&bench) || !open_picture(&bench, arguments->out))
-		return CLI_NO;
-	snprintf(bench.target, sizeof(bench.target), "%s:%d",
-		strcmp(url.host, "localhost") ? url.host : "127.0.0.1", url.port);
-	snprintf(bench.clients, sizeof(bench.clients), "%llu",
-		(unsigned long long)clients_possible(
-			arguments->clients ? arguments->clients : CLIENTS_DEFAULT));
-	snprintf(bench.seconds, sizeof(bench.seconds), "%llus",
-		(unsigned long long)(arguments->seconds ? arguments->seconds : SECONDS_DEFAULT));
-	find_server(&bench, &url);
-	bench.picture = (struct bench_picture){.server = bench.target,
-		.is_here = bench.pid[0] != '\0',
-		.results = bench.results,
-		.count = SCENARIO_COUNT};
-	result = run_all(&bench);
-	close_picture(&bench);
+	if (!login_begin(&login, arguments, LOGIN_SUBSCRIBE))
+		return CLI_USAGE;
+	if (loop_init(&loop))
+		result = try_rights(&loop, &url, &login);
+	loop_fini(&loop);
+	if (result == CLI_DONE)
+		result = run(&login.arguments, &url);
+	login_end(&login);
+	if (result == CLI_UNREACHABLE)
+		server_url_hint(arguments);
 	return result;
 }

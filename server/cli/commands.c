@@ -27,6 +27,8 @@
 	{                                                                                                    \
 		"token", CLI_TEXT, AT(token), "TOKEN", help                                                  \
 	}
+/* The management port takes no tokens: PUSH_TOKEN is not sent there, where it may be of use to nobody but a thief. */
+#define PROXY_TOKEN_OPTION TOKEN_OPTION("token for a proxy in front of the port, @FILE, or - for stdin")
 #define MANAGEMENT_OPTION                                                                                    \
 	{                                                                                                    \
 		"management", CLI_TEXT, AT(management), "URL",                                               \
@@ -161,7 +163,7 @@ static const struct cli_command commands[] = {
 			    "push health live --management http://10.0.0.7:8000",
 		.choices = "live ready",
 		.words_max = 1,
-		.options = {MANAGEMENT_OPTION, CONFIG_OPTION},
+		.options = {MANAGEMENT_OPTION, PROXY_TOKEN_OPTION, HEADER_OPTION, CONFIG_OPTION},
 		.run = health_command_run},
 	{.name = "check",
 		.arguments = "",
@@ -210,6 +212,7 @@ static const struct cli_command commands[] = {
 				{"once", CLI_FLAG, AT(once), NULL,
 					"print the figures of one second, then exit"},
 				MANAGEMENT_OPTION,
+				PROXY_TOKEN_OPTION,
 				HEADER_OPTION,
 			},
 		.run = top_run},
@@ -219,16 +222,22 @@ static const struct cli_command commands[] = {
 		.details =
 			"Connects clients from this machine to the server, publishes, checks each delivery,\n"
 			"prints a short table and draws a picture of it. This puts full load on the server\n"
-			"for half a minute: do not run it against a server in use.",
+			"for half a minute: do not run it against a server in use.\n"
+			"\n"
+			"A token needs the right to subscribe and to publish to the channels ch0, ch1, ...",
 		.examples = "push bench\n"
-			    "push bench --clients 5000 --url http://10.0.0.7:8080 --out held.svg",
+			    "push bench --clients 5000 --url http://10.0.0.7:8080 --out held.svg\n"
+			    "push token make --key app.jwk --subscribe 'ch*' --publish 'ch*' | push bench "
+			    "--token -",
 		.options =
 			{
 				{"clients", CLI_COUNT, AT(clients), "N", "idle clients to connect (2000)"},
 				{"seconds", CLI_COUNT, AT(seconds), "N",
 					"duration of each other scenario (3)"},
 				{"out", CLI_TEXT, AT(out), "FILE", "where the picture goes (push-bench.svg)"},
+				TOKEN_OPTION("token, @FILE, or - for stdin (PUSH_TOKEN)"),
 				URL_OPTION,
+				HEADER_OPTION,
 			},
 		.run = bench_run},
 	{.name = "token key",

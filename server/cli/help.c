@@ -60,7 +60,8 @@ help_print(void)
 				       "\n(https:// if it has a certificate; SSL_CERT_FILE "
 				       "names a file with trusted CA certificates)");
 	print_row(MANAGEMENT_URL_VARIABLE, "its management port, by default " MANAGEMENT_URL_DEFAULT);
-	print_row(LOGIN_TOKEN_VARIABLE, "the token of push sub, pub and history, as --token: TOKEN or @FILE");
+	print_row(LOGIN_TOKEN_VARIABLE,
+		"the token of push sub, pub, history and bench, as --token: TOKEN or @FILE");
 	print_row(LOGIN_KEY_VARIABLE, "the publish key of push pub, likewise");
 	print_exit_codes();
 	printf("\nExamples\n"

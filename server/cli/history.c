@@ -163,7 +163,7 @@ history_run(const struct cli_arguments *arguments)
 		say("--from: must be an id of up to %d bytes", CLI_ID_BYTES_MAX);
 		return CLI_USAGE;
 	}
-	if (!login_begin(&login, arguments, false))
+	if (!login_begin(&login, arguments, LOGIN_SUBSCRIBE))
 		return CLI_USAGE;
 	if (arguments->from)
 		strcpy(reading.since, arguments->from);

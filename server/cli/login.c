@@ -59,19 +59,21 @@ variable(const char *name)
 }
 
 static const char *
-choose(const struct login *login, const struct cli_arguments *given, bool for_publish)
+choose(const struct login *login, const struct cli_arguments *given, enum login_for purpose)
 {
 	const char *word = given->token;
 
-	if (!word && !login->has_other && for_publish)
+	if (login->has_other || purpose == LOGIN_MANAGEMENT)
+		return word;
+	if (!word && purpose == LOGIN_PUBLISH)
 		word = variable(LOGIN_KEY_VARIABLE);
-	if (!word && !login->has_other)
+	if (!word)
 		word = variable(LOGIN_TOKEN_VARIABLE);
 	return word;
 }
 
 bool
-login_begin(struct login *login, const struct cli_arguments *given, bool for_publish)
+login_begin(struct login *login, const struct cli_arguments *given, enum login_for purpose)
 {
 	size_t count = 0;
 	const char *word;
@@ -83,7 +85,7 @@ login_begin(struct login *login, const struct cli_arguments *given, bool for_pub
 		say("--token is not supported with --header 'Authorization: ...'");
 		return false;
 	}
-	word = choose(login, given, for_publish);
+	word = choose(login, given, purpose);
 	if (!word)
 		return true;
 	if (word[0] == '@')

@@ -16,6 +16,13 @@
 #define LOGIN_TOKEN_VARIABLE "PUSH_TOKEN"
 #define LOGIN_KEY_VARIABLE   "PUSH_KEY"
 
+/* Which variable of the environment is read where the command line shows nothing. */
+enum login_for {
+	LOGIN_SUBSCRIBE, /* PUSH_TOKEN */
+	LOGIN_PUBLISH,   /* PUSH_KEY, then PUSH_TOKEN */
+	LOGIN_MANAGEMENT /* none: what clients show is not for the management port, which takes no tokens itself */
+};
+
 struct login {
 	struct cli_arguments
 		arguments;    /* those of the command line, with the header; to be used in their place */
@@ -28,11 +35,10 @@ struct login {
 /*
  * login_begin - read the token.
  *
- * @for_publish: PUSH_KEY comes before PUSH_TOKEN.
  * Returns false with a line on stderr that says what is wrong.
  */
 bool
-login_begin(struct login *login, const struct cli_arguments *given, bool for_publish);
+login_begin(struct login *login, const struct cli_arguments *given, enum login_for purpose);
 
 /* login_end - forget the token. */
 void

@@ -46,7 +46,7 @@ pub_run(const struct cli_arguments *arguments)
 	struct url url;
 
 	if (!check(arguments, reads_stdin) || !server_url(arguments, &url) ||
-		!login_begin(&login, arguments, true))
+		!login_begin(&login, arguments, LOGIN_PUBLISH))
 		return CLI_USAGE;
 	if (loop_init(&loop))
 		code = reads_stdin ? publish_lines(&loop, &url, &login) : publish_one(&loop, &url, &login);

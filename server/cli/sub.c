@@ -46,7 +46,7 @@ sub_run(const struct cli_arguments *arguments)
 	struct loop loop;
 	struct url url;
 
-	if (!check(arguments) || !server_url(arguments, &url) || !login_begin(&login, arguments, false))
+	if (!check(arguments) || !server_url(arguments, &url) || !login_begin(&login, arguments, LOGIN_SUBSCRIBE))
 		return CLI_USAGE;
 	if (loop_init(&loop)) {
 		session.loop = &loop;

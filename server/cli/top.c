@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "http.h"
+#include "login.h"
 #include "metrics.h"
 #include "say.h"
 #include "server_url.h"
@@ -200,13 +201,15 @@ enum cli_exit
 top_run(const struct cli_arguments *arguments)
 {
 	enum cli_exit code = CLI_NO;
+	struct login login;
 	struct loop loop;
 	struct url url;
 
-	if (!server_url_management(arguments, &url))
+	if (!server_url_management(arguments, &url) || !login_begin(&login, arguments, LOGIN_MANAGEMENT))
 		return CLI_USAGE;
 	if (loop_init(&loop))
-		code = watch(&loop, &url, arguments);
+		code = watch(&loop, &url, &login.arguments);
 	loop_fini(&loop);
+	login_end(&login);
 	return code;
 }

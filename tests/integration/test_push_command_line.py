@@ -1,5 +1,6 @@
 """The command `push` as a tool: how it ends, TLS, what it says of itself, and what it shows operators."""
 
+import http.server
 import json
 import os
 import re
@@ -17,7 +18,9 @@ from h2client import make_certificate
 from ports import free_port
 from push_command import (BROKEN, DONE, NO, PUSH, REFUSED, TRANSPORTS, UNAVAILABLE, UNREACHABLE, USAGE, Running, run)
 from server import BUILD, SOURCE, Server, environment
+from tokens import Key, write_jwks
 
+KEY = Key()
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -148,9 +151,9 @@ def test_help_names_every_command_and_what_each_needs():
     assert commands() == ["sub", "pub", "history", "health", "check", "config", "top", "bench", "token key", "token make",
                           "token check", "token explain", "token publish-key", "completion"]
     expected = {"sub": "from name json sse count retry quiet token url header", "pub": "json ttl key wait token url header",
-                "history": "from before limit json token url header", "health": "management config",
-                "check": "config plugins mounts", "config": "json config plugins mounts", "top": "once management header",
-                "bench": "clients seconds out url", "token key": "alg out kid",
+                "history": "from before limit json token url header", "health": "management token header config",
+                "check": "config plugins mounts", "config": "json config plugins mounts", "top": "once management token header",
+                "bench": "clients seconds out token url header", "token key": "alg out kid",
                 "token make": "key sub subscribe publish history channels expires iss aud kid alg",
                 "token check": "keys may iss aud", "token explain": "", "token publish-key": "rate bytes out", "completion": ""}
     for command, names in expected.items():
@@ -313,8 +316,19 @@ def test_control_characters_do_not_reach_a_terminal(server):
         os.close(terminal)
 
 
-def test_bench_prints_and_draws_what_the_server_holds(server, tmp_path):
-    code, lines, errors = run(server, "bench", "--clients", 50, "--seconds", 1, "--out", tmp_path / "held.svg")
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    keys = tmp_path_factory.mktemp("keys") / "keys.json"
+    write_jwks(keys, KEY)
+    with Server(PUSH_AUTH_KEYS=str(keys)) as running:
+        yield running
+
+
+def test_bench_shows_a_token_and_prints_and_draws_what_the_server_holds(guarded, tmp_path):
+    server, file = guarded, tmp_path / "token"
+    file.write_text(KEY.token(subscribe=["ch*"], publish=["ch*"], padding="x" * 2000))
+    code, lines, errors = run(server, "bench", "--clients", 50, "--seconds", 1, "--out", tmp_path / "held.svg",
+                              "--token", f"@{file}")
     assert code == DONE, errors
     rows = [line.split() for line in lines if re.search(r" 0$", line)]
     assert len(rows) == 5 and all(float(row[-5]) > 0 for row in rows), lines
@@ -345,5 +359,49 @@ def test_bench_says_before_it_begins_if_its_picture_cannot_be_written(server, tm
 
 def test_bench_that_cannot_reach_the_server_leaves_no_picture(tmp_path):
     code, _, errors = run(None, "bench", "--out", tmp_path / "held.svg", "--url", f"http://127.0.0.1:{free_port()}")
-    assert code == NO and "could not run" in errors, errors
+    assert code == UNREACHABLE and "cannot be reached" in errors, errors
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rights, text", [
+    (None, "401: no right to publish to 'ch0'\npush: show a token with --token or PUSH_TOKEN"),
+    ({}, "403: no right to publish to 'ch0'"), ({"publish": ["ch*"]}, "bench: there must be a right to subscribe to 'ch0'")])
+def test_bench_without_the_rights_ends_before_it_begins(guarded, tmp_path, rights, text):
+    env = {} if rights is None else {"PUSH_TOKEN": KEY.token(**rights)}
+    code, lines, errors = run(guarded, "bench", "--out", tmp_path / "held.svg", **env)
+    assert (code, lines) == (REFUSED, []) and text in errors, errors
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def proxy():
+    """In front of a management port: what was asked, and with what."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.asked.append((self.path, self.headers["Authorization"]))
+            body = b'{"status":"UP"}' if "health" in self.path else b'push_connections{transport="ws"} 1\n'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("command, path", [(("top", "--once"), "/actuator/prometheus"),
+                                           (("health",), "/actuator/health/readiness")], ids=["top", "health"])
+def test_a_token_is_shown_to_the_management_port_only_if_the_command_line_has_it(proxy, tmp_path, command, path):
+    (tmp_path / "token").write_text("secret\n")
+    for options, expected in (["--token", f"@{tmp_path}/token"], "Bearer secret"), ([], None):
+        proxy.asked.clear()
+        code, _, errors = run(None, *command, *options, PUSH_TOKEN="other",
+                              PUSH_MANAGEMENT_URL=f"http://127.0.0.1:{proxy.server_port}")
+        assert code == DONE, errors
+        assert set(proxy.asked) == {(path, expected)}

@@ -10,7 +10,7 @@
 #include "payload.h"
 #include "template.h"
 
-enum kind { COUNT, DURATION, TEXT, HEADER, FLAG, CHOICE, HELP, SECTION };
+enum kind { COUNT, DURATION, TEXT, HEADER, HEADER_FILE, FLAG, CHOICE, HELP, SECTION };
 
 struct row {
 	const char *name;
@@ -43,6 +43,8 @@ static const struct row rows[] = {
 	{"channel-name", TEXT, AT(channel_name), "ch%d", 0, 0, "d", "TEXT", "%d: its number, from 0"},
 	{"header", HEADER, AT(headers), NULL, 0, 0, NULL, "'NAME: VALUE'",
 		"with every request; may be repeated"},
+	{"headers-from", HEADER_FILE, AT(headers), NULL, 0, 0, NULL, "FILE",
+		"likewise, one in a line: not shown to other users, as\nthe command line is"},
 
 	{.kind = SECTION, .help = "Who listens"},
 	{"subscribers", COUNT, AT(subscribers), "100", 1, 1000000, NULL, "N",
@@ -284,6 +286,27 @@ set_header(const char **to, const struct row *row, const char *text)
 	to[i] = text;
 }
 
+/* The lines are kept for as long as the program runs. */
+static void
+read_headers(const char **to, const struct row *row, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t size;
+
+	if (!file)
+		refuse(row->name, path, strerror(errno));
+	while ((size = getline(&line, &room, file)) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		set_header(to, row, line);
+		line = NULL;
+		room = 0;
+	}
+	free(line);
+	fclose(file);
+}
+
 static void
 set(struct options *options, const struct row *row, const char *text)
 {
@@ -294,6 +317,7 @@ set(struct options *options, const struct row *row, const char *text)
 	case DURATION: set_duration(to, row, text); break;
 	case TEXT: set_text(to, row, text); break;
 	case HEADER: set_header(to, row, text); break;
+	case HEADER_FILE: read_headers(to, row, text); break;
 	case CHOICE: set_choice(to, row, text); break;
 	case FLAG: *(uint64_t *)to = 1; break;
 	case HELP: print_help();

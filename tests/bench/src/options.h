@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OPTIONS_HEADERS_MAX 8
+#define OPTIONS_HEADERS_MAX 20
 
 enum transport { TRANSPORT_WS, TRANSPORT_SSE, TRANSPORT_REDIS };
 

@@ -14,7 +14,7 @@
 #include "template.h"
 #include "ws.h"
 
-#define REQUEST_BYTES_MAX 4096
+#define REQUEST_BYTES_MAX 8192 /* with a token of 4 kB */
 
 static void
 forget(struct subscriber *subscriber)
