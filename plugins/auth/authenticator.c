@@ -553,6 +553,24 @@ look_at_keys(struct authenticator *self)
 	say(self, PUSH_LOG_INFO, line);
 }
 
+/* Their limits.  Returns false when memory is out. */
+static bool
+limit_publish_keys(const struct authenticator *self)
+{
+	size_t count;
+	const struct push_key_limits *limits = push_publish_keys_limits(self->publish_keys, &count);
+
+	return self->host->limit_keys(self->host->context, limits, count);
+}
+
+static void
+look_at_publish_keys(const struct authenticator *self)
+{
+	if (push_publish_keys_refresh(self->publish_keys) && !limit_publish_keys(self))
+		say(self, PUSH_LOG_ERROR,
+			"push.publish.keys: out of memory: the limits read before stay in use");
+}
+
 static void
 tick(struct push_authenticator *base, uint64_t now_us)
 {
@@ -572,7 +590,7 @@ tick(struct push_authenticator *base, uint64_t now_us)
 	if (self->options->auth_keys[0])
 		look_at_keys(self);
 	if (self->publish_keys)
-		(void)push_publish_keys_refresh(self->publish_keys);
+		look_at_publish_keys(self);
 }
 
 static void
@@ -684,8 +702,9 @@ open_all(struct authenticator *self, uint64_t seed, struct push_error *error)
 	if (!open_callers(self, seed, error))
 		return false;
 	return !options->publish_keys[0] ||
-	       push_publish_keys_open(options->publish_keys, self->host->log, self->host->context,
-		       &self->publish_keys, error) == PUSH_OK;
+	       (push_publish_keys_open(options->publish_keys, self->host->log, self->host->context,
+			&self->publish_keys, error) == PUSH_OK &&
+		       limit_publish_keys(self));
 }
 
 struct push_authenticator *

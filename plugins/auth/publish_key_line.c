@@ -116,7 +116,7 @@ _Static_assert(PUSH_PATTERN_BYTES_MAX == 255, "as the text says");
 
 /* `100/s`; size: in bytes, with their units. */
 static bool
-parse_rate(struct push_str word, bool is_size, struct push_publish_rate *ret)
+parse_rate(struct push_str word, bool is_size, struct push_rate *ret)
 {
 	static const struct {
 		char letter;
@@ -136,7 +136,7 @@ parse_rate(struct push_str word, bool is_size, struct push_publish_rate *ret)
 		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (units[i].letter == word.bytes[word.size - 1]) {
-			*ret = (struct push_publish_rate){number, units[i].us};
+			*ret = (struct push_rate){number, units[i].us};
 			return true;
 		}
 	return false;

@@ -14,22 +14,18 @@
 
 #include <stdint.h>
 
+#include "core/quota.h"
 #include "core/status.h"
 #include "core/str.h"
 #include "limits.h"
 
 #define PUSH_PUBLISH_KEY_DIGEST_BYTES 32
 
-/* At most so much in any such time; amount 0: no limit. */
-struct push_publish_rate {
-	uint64_t amount, period_us;
-};
-
 /* Texts are in the line. */
 struct push_publish_key_line {
 	struct push_str name, patterns;
 	unsigned char digest[PUSH_PUBLISH_KEY_DIGEST_BYTES];
-	struct push_publish_rate messages, bytes;
+	struct push_rate messages, bytes;
 };
 
 /*

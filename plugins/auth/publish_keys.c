@@ -30,6 +30,8 @@ struct set {
 	unsigned char digests[PUSH_PUBLISH_KEYS_MAX][PUSH_PUBLISH_KEY_DIGEST_BYTES];
 	struct push_publish_key keys[PUSH_PUBLISH_KEYS_MAX];
 	unsigned int lines[PUSH_PUBLISH_KEYS_MAX]; /* where they stand, for errors */
+	struct push_key_limits limits[PUSH_PUBLISH_KEYS_MAX];
+	size_t limit_count;
 };
 
 struct push_publish_keys {
@@ -94,7 +96,7 @@ has_name(const struct push_publish_key *key, struct push_str name)
 }
 
 static bool
-is_same_rate(struct push_publish_rate a, struct push_publish_rate b)
+is_same_rate(struct push_rate a, struct push_rate b)
 {
 	return a.amount == b.amount && a.period_us == b.period_us;
 }
@@ -143,6 +145,9 @@ add_line(struct set *set, const struct push_publish_key_line *line, const char *
 		return fail(error, path, number, "too many PATTERNS: at most 256, and 8192 bytes of them");
 	memcpy(set->digests[set->count], line->digest, sizeof(line->digest));
 	set->lines[set->count] = number;
+	if (line->messages.amount || line->bytes.amount)
+		set->limits[set->limit_count++] = (struct push_key_limits){
+			push_identity_facts(key.identity).key_name, line->messages, line->bytes};
 	set->keys[set->count++] = key;
 	return PUSH_OK;
 }
@@ -403,6 +408,13 @@ push_publish_keys_find_name(const struct push_publish_keys *keys, struct push_st
 		if (has_name(&keys->set->keys[i], name))
 			return &keys->set->keys[i];
 	return NULL;
+}
+
+const struct push_key_limits *
+push_publish_keys_limits(const struct push_publish_keys *keys, size_t *ret_count)
+{
+	*ret_count = keys->set->limit_count;
+	return keys->set->limits;
 }
 
 size_t

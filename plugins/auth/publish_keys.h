@@ -15,6 +15,7 @@
 #define PUSH_AUTH_PUBLISH_KEYS_H
 
 #include "core/identity.h"
+#include "core/limiter.h"
 #include "core/log_level.h"
 #include "core/options.h"
 #include "core/status.h"
@@ -26,7 +27,7 @@ struct push_publish_keys;
 /* Borrowed until the file is read again; whoever keeps the identity takes a reference. */
 struct push_publish_key {
 	const struct push_identity *identity; /* its key_name is NAME */
-	struct push_publish_rate messages, bytes;
+	struct push_rate messages, bytes;
 };
 
 /* What happened to the file, as a line for the operator. */
@@ -71,6 +72,11 @@ push_publish_keys_find(const struct push_publish_keys *keys, struct push_str sho
  * none, any more. */
 const struct push_publish_key *
 push_publish_keys_find_name(const struct push_publish_keys *keys, struct push_str name);
+
+/* push_publish_keys_limits - the limits of those that have any; borrowed until the file is read again.  Names with
+ * several keys come several times. */
+const struct push_key_limits *
+push_publish_keys_limits(const struct push_publish_keys *keys, size_t *ret_count);
 
 /* push_publish_keys_count - how many there are. */
 size_t

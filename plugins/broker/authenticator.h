@@ -10,6 +10,7 @@
 #include "core/buf.h"
 #include "core/disconnect.h"
 #include "core/identity.h"
+#include "core/limiter.h"
 #include "core/log_level.h"
 #include "core/stats.h"
 #include "core/str.h"
@@ -63,6 +64,9 @@ struct push_authenticator_host {
 	void (*log)(void *context, enum push_log_level level, const char *line);
 	/* A notice came: end these connections (push_hub_disconnect). */
 	void (*disconnect)(void *context, const struct push_disconnect *what);
+	/* These publish keys have limits of their own, and no others.  Returns false when memory is out: then they
+	 * stay as they were. */
+	bool (*limit_keys)(void *context, const struct push_key_limits *limits, size_t count);
 	uint64_t (*now_us)(void);  /* monotonic */
 	uint64_t (*wall_us)(void); /* since 1970 */
 	void *context;

@@ -242,6 +242,15 @@ disconnect(void *context, const struct push_disconnect *what)
 }
 
 static bool
+limit_keys(void *context, const struct push_key_limits *limits, size_t count)
+{
+	const struct push_broker *broker = context;
+
+	/* there is one, for there is a file of keys */
+	return push_limiter_set_keys(broker->limiter, limits, count) == PUSH_OK;
+}
+
+static bool
 is_here(void *context, const char *token);
 
 static void
@@ -253,8 +262,8 @@ create_authenticator(struct push_broker *broker, uint64_t seed, struct push_erro
 {
 	if (!broker->host.create_authenticator)
 		return true;
-	broker->authenticator_host =
-		(struct push_authenticator_host){log_line, disconnect, now_us, wall_clock_us, broker};
+	broker->authenticator_host = (struct push_authenticator_host){
+		log_line, disconnect, limit_keys, now_us, wall_clock_us, broker};
 	if (!broker->host.create_authenticator(&broker->options, broker->engine, &broker->authenticator_host,
 		    seed, now_us(), &broker->authenticator, error))
 		return false;
@@ -280,6 +289,13 @@ say_limited(void *context, const char *line)
 	push_broker_say(context, PUSH_LOG_DEBUG, line);
 }
 
+/* NULL: their connections are not limited. */
+static struct push_limiter *
+limiter_of_clients(const struct push_broker *broker)
+{
+	return broker->limiter && push_limiter_knows_clients(broker->limiter) ? broker->limiter : NULL;
+}
+
 /* Returns false where limits are set and memory is out. */
 static bool
 create_limiter(struct push_broker *broker, uint64_t seed)
@@ -288,7 +304,7 @@ create_limiter(struct push_broker *broker, uint64_t seed)
 
 	broker->limiter = push_limiter_create(
 		&broker->options, &broker->counts->stats, seed, say_limited, broker, &status);
-	push_hub_limit(broker->hub, broker->limiter);
+	push_hub_limit(broker->hub, limiter_of_clients(broker));
 	return status == PUSH_OK;
 }
 
@@ -835,7 +851,7 @@ on_order(void *context, unsigned int status, const char *json)
 	const struct order order = *(struct order *)context;
 
 	free(context);
-	order.answer(order.context, &(struct push_answer){status, "application/json", json, strlen(json)});
+	order.answer(order.context, &(struct push_answer){status, "application/json", json, strlen(json), 0});
 }
 
 static void
@@ -895,7 +911,7 @@ push_broker_control(struct push_broker *broker, const struct push_control_reques
 		push_json_append_error(&text, error.text);
 	}
 	answer(context, &(struct push_answer){control_status(status), "application/json",
-				text.bytes ? text.bytes : "", text.size});
+				text.bytes ? text.bytes : "", text.size, 0});
 	push_buf_fini(&text);
 }
 
@@ -912,9 +928,11 @@ refuse_control(enum push_status status, push_answer_fn answer, void *context)
 			  silent[] = "{\"error\":\"the node that serves this stream does not answer\"}";
 
 	if (status == PUSH_NOT_FOUND)
-		answer(context, &(struct push_answer){404, "application/json", missing, sizeof(missing) - 1});
+		answer(context,
+			&(struct push_answer){404, "application/json", missing, sizeof(missing) - 1, 0});
 	else
-		answer(context, &(struct push_answer){503, "application/json", silent, sizeof(silent) - 1});
+		answer(context,
+			&(struct push_answer){503, "application/json", silent, sizeof(silent) - 1, 0});
 }
 
 /* It comes from whoever can reach Redis. */
@@ -1065,7 +1083,7 @@ ops_memory(const struct push_broker *broker)
 static struct push_limiter *
 ops_limiter(const struct push_broker *broker)
 {
-	return broker->limiter;
+	return limiter_of_clients(broker);
 }
 
 static void

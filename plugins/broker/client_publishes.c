@@ -106,7 +106,8 @@ publish_command(struct client_publish *publish, const struct push_command *comma
 	struct push_message *message = &publish->message;
 	struct push_address address;
 
-	if (message->publisher->limiter && push_subscriber_address(publish->subscriber, &address))
+	if (message->publisher->limiter && push_limiter_knows_clients(message->publisher->limiter) &&
+		push_subscriber_address(publish->subscriber, &address))
 		message->address = &address;
 	push_message_publish(message, command->data, command->data_size, PUSH_PUBLISH_SENDS_MAX);
 }

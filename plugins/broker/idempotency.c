@@ -72,8 +72,8 @@ refuse(unsigned int status, const char *text, push_answer_fn stop, void *context
 
 	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
 	push_json_append_error(&body, text);
-	stop(context,
-		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
+	stop(context, &(struct push_answer){
+			      status, "application/json", body.bytes ? body.bytes : "", body.size, 0});
 	push_buf_fini(&body);
 }
 

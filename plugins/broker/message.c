@@ -206,15 +206,23 @@ begin_span(struct push_message *message, const struct push_publication *publicat
 	message->span->channel_count = (uint32_t)publication->channels.count;
 }
 
+static uint32_t
+seconds_of(uint64_t us)
+{
+	uint64_t seconds = (us + 999999) / 1000000;
+
+	return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+}
+
 /* Whether the limits of its sender let it pass. */
 static bool
-is_within_limits(const struct push_message *message, size_t size, struct push_error *error)
+is_within_limits(struct push_message *message, size_t size, struct push_error *error)
 {
 	const struct push_publisher *publisher = message->publisher;
 	struct push_sender sender = {.has_address = message->address};
-	enum push_limit limit;
+	struct push_limit_refusal refusal;
 
-	if (!publisher->limiter)
+	if (!publisher->limiter || !push_limiter_limits_publishes(publisher->limiter))
 		return true;
 	if (message->identity) {
 		const struct push_identity_facts facts = push_identity_facts(message->identity);
@@ -224,15 +232,16 @@ is_within_limits(const struct push_message *message, size_t size, struct push_er
 	}
 	if (message->address)
 		sender.address = *message->address;
-	if (push_limiter_publish(publisher->limiter, &sender, size, publisher->now_us(), &limit))
+	if (push_limiter_publish(publisher->limiter, &sender, size, publisher->now_us(), &refusal))
 		return true;
-	snprintf(error->text, sizeof(error->text), "%s", push_limit_text(limit));
+	message->retry_after_s = seconds_of(refusal.wait_us);
+	snprintf(error->text, sizeof(error->text), "%s", push_limit_text(refusal.limit));
 	return false;
 }
 
 /* The last to give way when memory is short (relief.h).  Returns a status of HTTP, 0 where it may go on. */
 static unsigned int
-admit(const struct push_message *message, size_t size, struct push_error *error)
+admit(struct push_message *message, size_t size, struct push_error *error)
 {
 	const struct push_publisher *publisher = message->publisher;
 

@@ -30,8 +30,9 @@ struct push_message {
 	char *error;                          /* owned; where it failed: NULL is "out of memory" */
 	uint64_t subscribers;
 	uint32_t left, sent, published;
-	bool is_uncertain; /* it may have been published where it is not known to be */
-	uint16_t status;   /* of HTTP, where it failed; 0: it did not */
+	bool is_uncertain;      /* it may have been published where it is not known to be */
+	uint16_t status;        /* of HTTP, where it failed; 0: it did not */
+	uint32_t retry_after_s; /* with 429; 0: soon */
 };
 
 /* push_message_init - @over: called once for push_message_publish(), maybe before that returns. */

@@ -108,7 +108,7 @@ give_number(struct publishing *publishing)
 		publishing->items[0].message.subscribers);
 
 	publishing->answer(
-		publishing->context, &(struct push_answer){202, "application/json", body, (size_t)size});
+		publishing->context, &(struct push_answer){202, "application/json", body, (size_t)size, 0});
 	destroy(publishing);
 }
 
@@ -132,14 +132,16 @@ give_answer(struct publishing *publishing)
 		give_number(publishing);
 		return;
 	}
-	if (!publishing->is_array && !publishing->is_lines && publishing->items[0].message.status)
+	if (!publishing->is_array && !publishing->is_lines && publishing->items[0].message.status) {
 		answer.status = publishing->items[0].message.status;
+		answer.retry_after_s = publishing->items[0].message.retry_after_s;
+	}
 	push_buf_init(&body, PUSH_PUBLISH_ANSWER_BYTES_MAX);
 	append_items(publishing, &body);
 	if (body.status != PUSH_OK) {
 		static const char text[] = "{\"error\":\"out of memory for the answer\"}";
 
-		answer = (struct push_answer){503, "application/json", text, sizeof(text) - 1};
+		answer = (struct push_answer){503, "application/json", text, sizeof(text) - 1, 0};
 	} else {
 		answer.body = body.bytes ? body.bytes : "";
 		answer.size = body.size;
@@ -331,8 +333,8 @@ push_answer_error(unsigned int status, const char *text, push_answer_fn answer, 
 
 	push_buf_init(&body, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
 	push_json_append_error(&body, text);
-	answer(context,
-		&(struct push_answer){status, "application/json", body.bytes ? body.bytes : "", body.size});
+	answer(context, &(struct push_answer){
+				status, "application/json", body.bytes ? body.bytes : "", body.size, 0});
 	push_buf_fini(&body);
 }
 

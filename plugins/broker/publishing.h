@@ -51,6 +51,7 @@ struct push_answer {
 	const char *content_type; /* static */
 	const char *body;
 	size_t size;
+	unsigned int retry_after_s; /* with a status of 429 or 503; 0: soon */
 };
 
 /* What a publish is answered, with 503, when there is no room for it in push.memory.max. */

@@ -21,7 +21,8 @@ on_read(void *context, enum push_status status, const char *text, size_t size)
 
 	switch (status) {
 	case PUSH_OK:
-		reading->answer(reading->context, &(struct push_answer){200, "application/json", text, size});
+		reading->answer(
+			reading->context, &(struct push_answer){200, "application/json", text, size, 0});
 		break;
 	case PUSH_NOT_FOUND:
 		push_answer_error(404, "the channel has no history", reading->answer, reading->context);

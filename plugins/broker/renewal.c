@@ -25,7 +25,7 @@ answer_error(unsigned int status, const char *text, push_answer_fn answer, void 
 	push_buf_init(&buf, 8 * PUSH_ERROR_TEXT_BYTES_MAX);
 	push_json_append_error(&buf, text);
 	answer(context, &(struct push_answer){status, "application/json", buf.bytes ? buf.bytes : "{}",
-				buf.bytes ? buf.size : 2});
+				buf.bytes ? buf.size : 2, 0});
 	push_buf_fini(&buf);
 }
 
@@ -38,7 +38,7 @@ answer_renewed(const struct push_identity *identity, uint64_t now_us, push_answe
 	if (end_us != UINT64_MAX)
 		snprintf(text, sizeof(text), "{\"authenticated\":{\"expires_in\":%" PRIu64 "}}",
 			(end_us > now_us ? end_us - now_us : 0) / 1000000);
-	answer(context, &(struct push_answer){200, "application/json", text, strlen(text)});
+	answer(context, &(struct push_answer){200, "application/json", text, strlen(text), 0});
 }
 
 static void

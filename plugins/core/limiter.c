@@ -18,6 +18,8 @@ enum {
 	KIND_COUNT
 };
 
+#define SECOND_US 1000000ull
+
 /* Each limit by rate has a bucket of its own: this much further on. */
 enum { BUCKET_FIRST, BUCKET_SECOND };
 
@@ -28,22 +30,25 @@ struct record {
 	bool is_counted;
 };
 
+/* A publish key with limits of its own.  Its buckets are others when a limit changes. */
+struct key_limits {
+	struct push_quota_key name, messages_bucket, bytes_bucket;
+	struct push_rate messages, bytes;
+};
+
 struct push_limiter {
 	const struct push_options *options;
+	bool knows_clients;
 	struct push_stats *stats;
 	struct push_networks trusted;
 	struct push_quotas *quotas;
+	struct key_limits *keys; /* by name */
+	size_t key_count;
 	struct record *records; /* by descriptor */
 	size_t record_count;
 	uint32_t last_serial;
 	void (*say)(void *context, const char *line);
 	void *context;
-};
-
-static const char *const labels[] = {
-#define X(name, label, text) label,
-	PUSH_LIMIT_MAP(X)
-#undef X
 };
 
 const char *
@@ -60,7 +65,7 @@ push_limit_text(enum push_limit limit)
 }
 
 static bool
-is_wanted(const struct push_options *o)
+knows_clients(const struct push_options *o)
 {
 	return o->trusted_proxies[0] || o->auth_hook_url[0] /* is told addresses */ ||
 	       o->limit_address_connections || o->limit_address_connects || o->limit_user_connections ||
@@ -76,7 +81,7 @@ push_limiter_create(const struct push_options *options, struct push_stats *stats
 	struct push_error error;
 
 	*ret_status = PUSH_OK;
-	if (!is_wanted(options))
+	if (!knows_clients(options) && !options->publish_keys[0])
 		return NULL;
 	*ret_status = PUSH_OUT_OF_MEMORY;
 	limiter = calloc(1, sizeof(*limiter));
@@ -88,6 +93,7 @@ push_limiter_create(const struct push_options *options, struct push_stats *stats
 		return NULL;
 	}
 	limiter->options = options;
+	limiter->knows_clients = knows_clients(options);
 	limiter->stats = stats;
 	limiter->say = say;
 	limiter->context = context;
@@ -103,8 +109,15 @@ push_limiter_destroy(struct push_limiter *limiter)
 	if (!limiter)
 		return;
 	push_quotas_destroy(limiter->quotas);
+	free(limiter->keys);
 	free(limiter->records);
 	free(limiter);
+}
+
+bool
+push_limiter_knows_clients(const struct push_limiter *limiter)
+{
+	return limiter->knows_clients;
 }
 
 bool
@@ -123,14 +136,17 @@ bool
 push_limiter_refuse(struct push_limiter *limiter, enum push_limit limit)
 {
 	bool is_dry = limiter->options->limit_dry_run;
+	const char *where = strrchr(push_limit_text(limit), '(');
 	char line[PUSH_REPLY_BYTES_MAX];
 
+	PUSH_ASSERT(where != NULL);
 	if (is_dry)
 		limiter->stats->limits_dry[limit]++;
 	else
 		limiter->stats->limited[limit]++;
-	snprintf(line, sizeof(line), "%s: push.limit.%s", is_dry ? "would be refused" : "refused",
-		labels[limit]);
+	where++;
+	snprintf(line, sizeof(line), "%s: %.*s", is_dry ? "would be refused" : "refused",
+		(int)strcspn(where, ")"), where);
 	if (limiter->say)
 		limiter->say(limiter->context, line);
 	return is_dry;
@@ -164,7 +180,8 @@ static bool
 take(struct push_limiter *limiter, const struct push_quota_key *key, uint64_t amount, uint64_t per_second,
 	uint64_t now_us)
 {
-	return !per_second || !push_quotas_take(limiter->quotas, key, amount, per_second, now_us);
+	return !per_second || !push_quotas_take(limiter->quotas, key, amount,
+				      (struct push_rate){per_second, SECOND_US}, now_us);
 }
 
 /* One more, whatever there are, if it is not to be refused. */
@@ -338,6 +355,69 @@ push_limiter_leave_user(struct push_limiter *limiter, struct push_str user)
 	push_quotas_leave(limiter->quotas, &key);
 }
 
+/* --- publishes --- */
+
+static int
+compare_keys(const struct push_quota_key *a, const struct push_quota_key *b)
+{
+	if (a->high != b->high)
+		return a->high < b->high ? -1 : 1;
+	return (a->low > b->low) - (a->low < b->low);
+}
+
+static int
+compare_key_limits(const void *a, const void *b)
+{
+	return compare_keys(&((const struct key_limits *)a)->name, &((const struct key_limits *)b)->name);
+}
+
+static struct push_quota_key
+bucket_of(const struct push_limiter *limiter, unsigned int bucket, const struct push_quota_key *name,
+	struct push_rate rate)
+{
+	const uint64_t words[] = {name->high, name->low, rate.amount, rate.period_us};
+
+	return key_of(limiter, KEY_PUBLISH_KEY, bucket, words, sizeof(words));
+}
+
+enum push_status
+push_limiter_set_keys(struct push_limiter *limiter, const struct push_key_limits *limits, size_t count)
+{
+	struct key_limits *keys = count ? calloc(count, sizeof(*keys)) : NULL;
+
+	if (count && !keys)
+		return PUSH_OUT_OF_MEMORY;
+	for (size_t i = 0; i < count; i++) {
+		struct push_quota_key name = key_of(
+			limiter, KEY_PUBLISH_KEY, BUCKET_FIRST, limits[i].name.bytes, limits[i].name.size);
+
+		keys[i] = (struct key_limits){.name = name,
+			.messages_bucket = bucket_of(limiter, BUCKET_FIRST, &name, limits[i].messages),
+			.bytes_bucket = bucket_of(limiter, BUCKET_SECOND, &name, limits[i].bytes),
+			.messages = limits[i].messages,
+			.bytes = limits[i].bytes};
+	}
+	if (count)
+		qsort(keys, count, sizeof(*keys), compare_key_limits);
+	free(limiter->keys);
+	limiter->keys = keys;
+	limiter->key_count = count;
+	return PUSH_OK;
+}
+
+/* NULL: it has no limits of its own. */
+static const struct key_limits *
+find_key(const struct push_limiter *limiter, struct push_str name)
+{
+	struct key_limits wanted;
+
+	if (!limiter->key_count || !name.size)
+		return NULL;
+	wanted.name = key_of(limiter, KEY_PUBLISH_KEY, BUCKET_FIRST, name.bytes, name.size);
+	return bsearch(
+		&wanted, limiter->keys, limiter->key_count, sizeof(*limiter->keys), compare_key_limits);
+}
+
 /* Returns false if it is nobody's. */
 static bool
 sender_key(const struct push_limiter *limiter, const struct push_sender *sender, unsigned int bucket,
@@ -354,24 +434,63 @@ sender_key(const struct push_limiter *limiter, const struct push_sender *sender,
 	return true;
 }
 
-bool
-push_limiter_publish(struct push_limiter *limiter, const struct push_sender *sender, size_t bytes,
-	uint64_t now_us, enum push_limit *ret_limit)
+/* Returns false if it is refused, and says by what. */
+static bool
+take_or_refuse(struct push_limiter *limiter, const struct push_quota_key *key, uint64_t amount,
+	struct push_rate rate, enum push_limit limit, uint64_t now_us, struct push_limit_refusal *ret_refusal)
 {
-	const struct push_options *o = limiter->options;
+	uint64_t wait_us = push_quotas_take(limiter->quotas, key, amount, rate, now_us);
+
+	if (!wait_us || push_limiter_refuse(limiter, limit))
+		return true;
+	*ret_refusal = (struct push_limit_refusal){limit, wait_us};
+	return false;
+}
+
+/* By an option, for everybody who has nothing of his own. */
+static bool
+take_of_sender(struct push_limiter *limiter, const struct push_sender *sender, unsigned int bucket,
+	uint64_t amount, uint64_t per_second, enum push_limit limit, uint64_t now_us,
+	struct push_limit_refusal *ret_refusal)
+{
 	struct push_quota_key key;
 
-	if (!o->limit_publish_messages && !o->limit_publish_bytes)
-		return true;
-	if (!sender_key(limiter, sender, BUCKET_FIRST, &key))
-		return true;
-	if (!take(limiter, &key, 1, o->limit_publish_messages, now_us) &&
-		!refuse(limiter, PUSH_LIMIT_PUBLISH_MESSAGES, ret_limit))
-		return false;
-	(void)sender_key(limiter, sender, BUCKET_SECOND, &key);
-	return take(limiter, &key, bytes, o->limit_publish_bytes, now_us) ||
-	       refuse(limiter, PUSH_LIMIT_PUBLISH_BYTES, ret_limit);
+	return !per_second || !sender_key(limiter, sender, bucket, &key) ||
+	       take_or_refuse(limiter, &key, amount, (struct push_rate){per_second, SECOND_US}, limit, now_us,
+		       ret_refusal);
 }
+
+bool
+push_limiter_limits_publishes(const struct push_limiter *limiter)
+{
+	return limiter->key_count || limiter->options->limit_publish_messages ||
+	       limiter->options->limit_publish_bytes;
+}
+
+bool
+push_limiter_publish(struct push_limiter *limiter, const struct push_sender *sender, size_t bytes,
+	uint64_t now_us, struct push_limit_refusal *ret_refusal)
+{
+	const struct push_options *o = limiter->options;
+	const struct key_limits *own = find_key(limiter, sender->key);
+	bool is_in;
+
+	if (own && own->messages.amount)
+		is_in = take_or_refuse(limiter, &own->messages_bucket, 1, own->messages,
+			PUSH_LIMIT_KEY_MESSAGES, now_us, ret_refusal);
+	else
+		is_in = take_of_sender(limiter, sender, BUCKET_FIRST, 1, o->limit_publish_messages,
+			PUSH_LIMIT_PUBLISH_MESSAGES, now_us, ret_refusal);
+	if (!is_in)
+		return false;
+	if (own && own->bytes.amount)
+		return take_or_refuse(limiter, &own->bytes_bucket, bytes, own->bytes, PUSH_LIMIT_KEY_BYTES,
+			now_us, ret_refusal);
+	return take_of_sender(limiter, sender, BUCKET_SECOND, bytes, o->limit_publish_bytes,
+		PUSH_LIMIT_PUBLISH_BYTES, now_us, ret_refusal);
+}
+
+/* --- clients --- */
 
 bool
 push_limiter_message(

@@ -1,7 +1,9 @@
 /*
- * limiter.h - the limits by address, user and connection: push.limit..., and push.trusted.proxies.
+ * limiter.h - the limits by address, user, publish key and connection: push.limit..., those in push.publish.keys,
+ * and push.trusted.proxies.
  *
  * One object per broker, made only if one of these options is set: everybody else has a NULL pointer to look at.
+ * Where there are only publish keys, nobody else's clients are its concern (push_limiter_knows_clients()).
  * It decides and counts; how a refusal reaches the client is the caller's.
  *
  * A call that asks for something returns true if it is let in.  With push.limit.dry.run it always does: what
@@ -16,6 +18,7 @@
 
 #include "address.h"
 #include "options.h"
+#include "quota.h"
 #include "stats.h"
 #include "str.h"
 
@@ -38,6 +41,10 @@ push_limiter_create(const struct push_options *options, struct push_stats *stats
 /* push_limiter_destroy - NULL is allowed. */
 void
 push_limiter_destroy(struct push_limiter *limiter);
+
+/* push_limiter_knows_clients - whether connections and clients are to be reported to it. */
+bool
+push_limiter_knows_clients(const struct push_limiter *limiter);
 
 /* push_limiter_trusts - whether what this peer says of a client is believed. */
 bool
@@ -110,10 +117,35 @@ struct push_sender {
 	struct push_address address;
 };
 
+/* What one publish key may do, in the place of push.limit.publish...; that goes for what has an amount of 0. */
+struct push_key_limits {
+	struct push_str name;
+	struct push_rate messages, bytes;
+};
+
+/*
+ * push_limiter_set_keys - from now on these keys have limits of their own, and no others.
+ *
+ * @limits: copied, in any order.  A name that comes twice has the same limits each time.  A limit that has changed
+ * begins anew.  Errors: PUSH_OUT_OF_MEMORY; nothing has changed then.
+ */
+enum push_status PUSH_MUST_USE
+push_limiter_set_keys(struct push_limiter *limiter, const struct push_key_limits *limits, size_t count);
+
+/* push_limiter_limits_publishes - whether there is a limit that a publish could reach. */
+bool
+push_limiter_limits_publishes(const struct push_limiter *limiter);
+
+/* Why something is not let in, and when it could be. */
+struct push_limit_refusal {
+	enum push_limit limit;
+	uint64_t wait_us;
+};
+
 /* push_limiter_publish - a message of so many bytes. */
 bool
 push_limiter_publish(struct push_limiter *limiter, const struct push_sender *sender, size_t bytes,
-	uint64_t now_us, enum push_limit *ret_limit);
+	uint64_t now_us, struct push_limit_refusal *ret_refusal);
 
 /* push_limiter_message - a WebSocket client has sent something.  @client: its subscriber, as a name only. */
 bool

@@ -10,8 +10,6 @@
 
 #define NONE UINT32_MAX
 
-#define SECOND_NS 1000000000ull
-
 struct entry {
 	struct push_quota_key key;
 	uint64_t full_at_ns; /* when its bucket is full again; in the past: it is full */
@@ -177,21 +175,32 @@ find_or_add(struct push_quotas *quotas, const struct push_quota_key *key, uint64
 	return &quotas->entries[i];
 }
 
+/* How long the bucket takes to get the amount; at most half of all time. */
+static uint64_t
+cost_of(uint64_t amount, struct push_rate rate)
+{
+	/* exact to the nanosecond for whatever takes less than a hundred days */
+	double cost_ns = (double)amount * (double)(rate.period_us * 1000) / (double)rate.amount;
+
+	return cost_ns < (double)(UINT64_MAX / 2) ? (uint64_t)cost_ns : UINT64_MAX / 2;
+}
+
 uint64_t
 push_quotas_take(struct push_quotas *quotas, const struct push_quota_key *key, uint64_t amount,
-	uint64_t per_second, uint64_t now_us)
+	struct push_rate rate, uint64_t now_us)
 {
-	uint64_t now_ns = now_us * 1000, cost_ns, level_ns;
+	uint64_t now_ns = now_us * 1000, period_ns = rate.period_us * 1000, cost_ns, level_ns;
 	struct entry *entry = find_or_add(quotas, key, now_ns);
 
-	PUSH_ASSERT(per_second > 0);
+	PUSH_ASSERT(rate.amount > 0);
+	PUSH_ASSERT(period_ns > 0);
 	if (!entry)
 		return 0;
-	cost_ns = amount > UINT64_MAX / SECOND_NS ? UINT64_MAX / 2 : amount * SECOND_NS / per_second;
+	cost_ns = cost_of(amount, rate);
 	level_ns = entry->full_at_ns > now_ns ? entry->full_at_ns - now_ns : 0;
-	if (level_ns && level_ns + cost_ns > SECOND_NS) {
+	if (level_ns && level_ns + cost_ns > period_ns) {
 		/* what is larger than the bucket waits until that is full */
-		uint64_t wait_ns = cost_ns < SECOND_NS ? level_ns + cost_ns - SECOND_NS : level_ns;
+		uint64_t wait_ns = cost_ns < period_ns ? level_ns + cost_ns - period_ns : level_ns;
 
 		return wait_ns / 1000 + 1;
 	}

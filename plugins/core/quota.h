@@ -5,7 +5,7 @@
  * seed, so that nobody outside can make two of them one.
  *
  *   count   connections that are open now: push_quotas_enter(), push_quotas_leave()
- *   rate    a bucket that holds what may come in one second, is full at first and fills up steadily:
+ *   rate    a bucket that holds what may come in one period, is full at first and fills up steadily:
  *           push_quotas_take()
  *
  * A key without a count whose bucket is full says nothing, so that it can be forgotten.  When the table is full,
@@ -35,6 +35,11 @@ struct push_quota_key {
 	uint64_t high, low;
 };
 
+/* So much in each period; amount 0: no limit. */
+struct push_rate {
+	uint64_t amount, period_us;
+};
+
 /*
  * push_quotas_create - an empty table for `key_count` keys, from 1 to PUSH_QUOTA_KEYS_MAX.
  *
@@ -52,14 +57,15 @@ struct push_quota_key
 push_quota_key_make(const struct push_quotas *quotas, unsigned int kind, const void *bytes, size_t size);
 
 /*
- * push_quotas_take - take `amount` out of a key's bucket, which holds `per_second` and gets as much a second.
+ * push_quotas_take - take `amount` out of a key's bucket, which holds rate.amount and gets as much each period.
  *
  * A full bucket gives any amount: what is larger than it is made up for by a longer wait.
+ * @rate: of neither 0.  The same key always comes with the same one.
  * Returns 0 if it was taken; else nothing was, and the microseconds after which it could be.
  */
 uint64_t
 push_quotas_take(struct push_quotas *quotas, const struct push_quota_key *key, uint64_t amount,
-	uint64_t per_second, uint64_t now_us);
+	struct push_rate rate, uint64_t now_us);
 
 /* push_quotas_enter - one more of the key, unless it has `max`; false then. */
 bool

@@ -220,7 +220,7 @@ render_limits(const struct push_stats *stats, struct push_buf *to)
 	};
 
 	head(to, "push_limited_total", "counter",
-		"Requests and connections refused by a limit (push.limit...).");
+		"Requests and connections refused by a limit (push.limit..., or of a publish key).");
 	by_label(to, "push_limited_total", "limit", limits, stats->limited, PUSH_LIMIT_COUNT);
 	head(to, "push_limited_dry_run_total", "counter",
 		"Requests and connections that a limit would have refused, but for push.limit.dry.run.");

@@ -19,8 +19,8 @@
 #define PUSH_PUBLISH_STATUS_MAP(X)                                                                           \
 	X(202)                                                                                               \
 	X(400)                                                                                               \
-	X(401) X(403) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(429) X(431) X(500) X(501)    \
-		X(503)
+	X(401)                                                                                               \
+	X(403) X(404) X(405) X(408) X(409) X(411) X(413) X(415) X(422) X(429) X(431) X(500) X(501) X(503)
 
 enum {
 #define X(code) PUSH_PUBLISH_STATUS_INDEX_##code,
@@ -84,7 +84,7 @@ enum push_auth_refusal {
 		PUSH_AUTH_REFUSAL_COUNT
 };
 
-/* The limits of push.limit.... X(name, what follows push.limit. in the option's name, what the client is told) */
+/* X(name, label of metrics, what the client is told: where the limit is set comes last, in parentheses) */
 #define PUSH_LIMIT_MAP(X)                                                                                    \
 	X(ADDRESS_CONNECTIONS, "address.connections",                                                        \
 		"too many connections from one address (push.limit.address.connections)")                    \
@@ -94,6 +94,9 @@ enum push_auth_refusal {
 		"too many connections of one user (push.limit.user.connections)")                            \
 	X(PUBLISH_MESSAGES, "publish.messages", "too many messages published (push.limit.publish.messages)") \
 	X(PUBLISH_BYTES, "publish.bytes", "too many bytes published (push.limit.publish.bytes)")             \
+	X(KEY_MESSAGES, "key.messages",                                                                      \
+		"too many messages published with one key (rate= in push.publish.keys)")                     \
+	X(KEY_BYTES, "key.bytes", "too many bytes published with one key (bytes= in push.publish.keys)")     \
 	X(CLIENT_MESSAGES, "client.messages",                                                                \
 		"too many messages from one client (push.limit.client.messages)")                            \
 	X(CLIENT_SUBSCRIBES, "client.subscribes",                                                            \

@@ -142,14 +142,14 @@ static void
 on_ticket(void *context, enum push_status status, const char *ticket, uint64_t expires_in_s)
 {
 	static const char away[] = "{\"error\":\"tickets cannot be kept now, try again\"}";
-	struct push_answer answer = {503, "application/json", away, sizeof(away) - 1};
+	struct push_answer answer = {503, "application/json", away, sizeof(away) - 1, 0};
 	char text[PUSH_REPLY_BYTES_MAX];
 
 	if (status == PUSH_OK) {
 		int size = snprintf(text, sizeof(text), "{\"ticket\":\"%s\",\"expires_in\":%" PRIu64 "}",
 			ticket, expires_in_s);
 
-		answer = (struct push_answer){200, "application/json", text, (size_t)size};
+		answer = (struct push_answer){200, "application/json", text, (size_t)size, 0};
 	}
 	exchange_on_answer(context, &answer);
 }

@@ -157,6 +157,7 @@ exchange_on_answer(void *context, const struct push_answer *answer)
 		push_exchange_drop(x);
 		return;
 	}
+	x->head.retry_after_s = answer->retry_after_s;
 	exchange_answer(
 		x, answer->status, answer->content_type, (struct push_str){answer->body, answer->size});
 	if (!x->in_call)

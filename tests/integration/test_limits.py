@@ -1,5 +1,6 @@
 """Limits by address, user and connection: each refuses as promised, a dry run does not, and nobody else notices."""
 
+import hashlib
 import json
 import socket
 import ssl
@@ -14,6 +15,7 @@ from ports import free_port
 from server import Server
 from sseclient import EventStream
 from test_http2 import VHOST as H2_VHOST
+from test_http2 import start
 from wsclient import TEXT, WebSocket, frame
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"  # any address of 127.0.0.0/8 may be a client's
@@ -119,6 +121,83 @@ def test_publishes_are_limited_wherever_they_come_from():
         assert publish(server.port, "a", "other", source=THERE).json == {"subscribers": 1}
         assert events.message() == ("a", "other")
         assert refused(server, "publish.messages") >= 4
+
+
+# --- the limits of publish keys ---
+
+LINE = b'{"channel":"a","message":1}\n'
+KEY_429 = {"error": "too many messages published with one key (rate= in push.publish.keys)", "status": 429}
+
+
+def write_keys(path, **limits):
+    """A file of push.publish.keys; each key is its name."""
+    new = path.with_suffix(".new")
+    new.write_text("".join(f"{name} {hashlib.sha256(name.encode()).hexdigest()} ** {limit}\n"
+                           for name, limit in limits.items()))
+    new.replace(path)
+
+
+def key_post(name, body=LINE, **options):
+    return post(body, headers=[f"Push-Key: {name}", *options.pop("more", [])], **options)
+
+
+def h2_publish(server, name):
+    with server.connect() as connection:
+        stream = connection.request("POST", "/messages", [("content-type", "application/json"), ("content-length", str(len(LINE))),
+                                                          ("authorization", f"Bearer {name}")], end=False)
+        stream.send(LINE, end=True)
+        return stream.status
+
+
+def test_a_publish_key_has_its_own_rate_on_every_wire_and_a_new_one_without_a_new_connection(tmp_path):
+    keys = tmp_path / "publish.keys"
+    write_keys(keys, shop="rate=6/h", bank="", mill="bytes=100/h")
+    lines_type = {"content_type": "application/x-ndjson"}
+    with start(tmp_path, PUSH_PUBLISH_KEYS=str(keys), PUSH_LOG_LEVEL="debug") as server, Connection(server.port) as lines:
+        def once(name="shop", **options):
+            return request(server.port, key_post(name, **options))
+
+        lines.send(key_post("shop", b"", length=False, more=["Transfer-Encoding: chunked"], **lines_type))
+
+        def send_line():
+            lines.send(b"%x\r\n%s\r\n" % (len(LINE), LINE))
+            if lines.chunks is None:
+                assert lines.read_stream_head()[0] == 202
+            return json.loads(lines.read_until(b"\n"))
+
+        assert send_line() == once().json == {"subscribers": 0}
+        assert once(path="/messages?wait=written").json == {"subscribers": 0, "written": 0}
+        assert h2_publish(server, "shop") == 202
+        array = once(body=b"[" + b",".join([LINE] * 4) + b"]")
+        assert [item.get("status") for item in array.json] == [None, None, 429, 429]
+        refusal = once()
+        assert refusal.status == 429 and refusal.error == KEY_429["error"]
+        assert 1 < int(refusal.headers["retry-after"]) <= 600
+        assert once(path="/messages?wait=written").status == 429 and h2_publish(server, "shop") == 429
+        assert send_line() == KEY_429
+        with Connection(server.port) as whole:
+            whole.send(key_post("shop", **lines_type))
+            assert whole.read_stream_head()[0] == 202 and json.loads(whole.read_until(b"\n")) == KEY_429
+        assert refused(server, "key.messages") == 7
+        # another key has none, and a third one that of its bytes
+        assert [once("bank").status for _ in range(20)] == [202] * 20
+        answers = [once("mill") for _ in range(20)]
+        assert answers[0].status == 202 and answers[-1].status == 429 and "(bytes= in push.publish.keys)" in answers[-1].error
+        assert not [line for line in server.process.lines if "shop" in line or "mill" in line]
+        # the open stream goes by the new limit, and so do others
+        write_keys(keys, shop="rate=1000/s", bank="rate=1/h", mill="")
+        server.process.wait_for("push.publish.keys: read again, 3 keys")
+        assert [send_line() for _ in range(20)] == [{"subscribers": 0}] * 20
+        assert [once("bank").status for _ in range(2)] == [202, 429]
+        assert once("mill").status == 202
+
+
+def test_a_dry_run_refuses_nothing_to_a_publish_key(tmp_path):
+    write_keys(tmp_path / "keys", shop="rate=1/h bytes=1/h")
+    with Server(PUSH_PUBLISH_KEYS=str(tmp_path / "keys"), PUSH_LIMIT_DRY_RUN="on") as server:
+        assert [request(server.port, key_post("shop")).status for _ in range(3)] == [202] * 3
+        for limit in "key.messages", "key.bytes":
+            assert (refused(server, limit, dry=True), refused(server, limit)) == (2, 0)
 
 
 def test_an_idempotent_publish_that_was_refused_may_be_sent_again():

@@ -81,7 +81,7 @@ fake_reads_history(const struct push_broker *broker)
 static void
 fake_broker_answer(struct fake_broker *fake)
 {
-	static const struct push_answer answer = {202, "application/json", "{}", 2};
+	static const struct push_answer answer = {202, "application/json", "{}", 2, 0};
 	push_answer_fn function = fake->answer;
 
 	PUSH_ASSERT(function);

@@ -254,21 +254,21 @@ publishes_are_limited_by_key_or_user_or_address(void **state)
 	struct push_sender key = {.key = str("k"), .user = str("ann")}, ann = {.user = str("ann")},
 			   nobody = {0}, home = {.has_address = true, .address = address_of("192.0.2.1")};
 	const struct push_sender *senders[] = {&key, &ann, &home};
-	enum push_limit limit = PUSH_LIMIT_COUNT;
+	struct push_limit_refusal refusal;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(senders); i++) {
-		assert_true(push_limiter_publish(limiter, senders[i], 1, NOW, &limit));
-		assert_true(push_limiter_publish(limiter, senders[i], 1, NOW, &limit));
-		assert_false(push_limiter_publish(limiter, senders[i], 1, NOW, &limit));
-		assert_int_equal(limit, PUSH_LIMIT_PUBLISH_MESSAGES);
+		assert_true(push_limiter_publish(limiter, senders[i], 1, NOW, &refusal));
+		assert_true(push_limiter_publish(limiter, senders[i], 1, NOW, &refusal));
+		assert_false(push_limiter_publish(limiter, senders[i], 1, NOW, &refusal));
+		assert_int_equal(refusal.limit, PUSH_LIMIT_PUBLISH_MESSAGES);
 	}
 	ann.has_address = true; /* wherever she is */
 	ann.address = address_of("192.0.2.99");
-	assert_false(push_limiter_publish(limiter, &ann, 1, NOW, &limit));
+	assert_false(push_limiter_publish(limiter, &ann, 1, NOW, &refusal));
 	for (int i = 0; i < 5; i++)
-		assert_true(push_limiter_publish(limiter, &nobody, 1, NOW, &limit));
-	assert_true(push_limiter_publish(limiter, &ann, 1, NOW + SECOND, &limit));
+		assert_true(push_limiter_publish(limiter, &nobody, 1, NOW, &refusal));
+	assert_true(push_limiter_publish(limiter, &ann, 1, NOW + SECOND, &refusal));
 	push_limiter_destroy(limiter);
 }
 
@@ -278,13 +278,160 @@ bytes_are_limited_beside_messages(void **state)
 	struct push_limiter *limiter =
 		CREATE("push.limit.publish.bytes", "1kb", "push.limit.publish.messages", "100");
 	struct push_sender ann = {.user = str("ann")};
-	enum push_limit limit = PUSH_LIMIT_COUNT;
+	struct push_limit_refusal refusal;
 
 	(void)state;
-	assert_true(push_limiter_publish(limiter, &ann, 1024, NOW, &limit));
-	assert_false(push_limiter_publish(limiter, &ann, 1, NOW, &limit));
-	assert_int_equal(limit, PUSH_LIMIT_PUBLISH_BYTES);
-	assert_true(push_limiter_publish(limiter, &ann, 512, NOW + SECOND / 2, &limit));
+	assert_true(push_limiter_publish(limiter, &ann, 1024, NOW, &refusal));
+	assert_false(push_limiter_publish(limiter, &ann, 1, NOW, &refusal));
+	assert_int_equal(refusal.limit, PUSH_LIMIT_PUBLISH_BYTES);
+	assert_true(push_limiter_publish(limiter, &ann, 512, NOW + SECOND / 2, &refusal));
+	push_limiter_destroy(limiter);
+}
+
+/* Whether the key may publish so many bytes then; if not, the limit is this one. */
+static bool
+publishes(
+	struct push_limiter *limiter, const char *name, size_t bytes, uint64_t now_us, enum push_limit limit)
+{
+	struct push_sender sender = {.key = str(name)};
+	struct push_limit_refusal refusal;
+
+	if (push_limiter_publish(limiter, &sender, bytes, now_us, &refusal))
+		return true;
+	assert_int_equal(refusal.limit, limit);
+	assert_true(refusal.wait_us > 0);
+	return false;
+}
+
+static void
+set_keys(struct push_limiter *limiter, const struct push_key_limits *limits, size_t count)
+{
+	assert_int_equal(push_limiter_set_keys(limiter, limits, count), PUSH_OK);
+}
+
+static void
+a_key_has_limits_of_its_own_in_the_place_of_the_options(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.publish.messages", "2", "push.limit.publish.bytes",
+		"1kb", "push.publish.keys", "f");
+	const struct push_key_limits limits[] = {
+		{str("wide"), {5, SECOND}, {0}}, {str("slow"), {1, 3600 * SECOND}, {10, SECOND}}};
+	struct push_sender ann = {.user = str("slow")};
+	struct push_limit_refusal refusal = {PUSH_LIMIT_COUNT, 0};
+
+	(void)state;
+	set_keys(limiter, limits, COUNT(limits));
+	for (int i = 0; i < 5; i++)
+		assert_true(publishes(limiter, "wide", 100, NOW, PUSH_LIMIT_COUNT));
+	assert_false(publishes(limiter, "wide", 100, NOW, PUSH_LIMIT_KEY_MESSAGES));
+	assert_true(publishes(limiter, "wide", 1024, NOW + 9 * SECOND, PUSH_LIMIT_COUNT));
+	assert_false(publishes(limiter, "wide", 1, NOW + 9 * SECOND, PUSH_LIMIT_PUBLISH_BYTES));
+	assert_true(publishes(limiter, "slow", 1, NOW, PUSH_LIMIT_COUNT));
+	assert_false(publishes(limiter, "slow", 1, NOW + 3599 * SECOND, PUSH_LIMIT_KEY_MESSAGES));
+	assert_true(publishes(limiter, "slow", 20, NOW + 3601 * SECOND, PUSH_LIMIT_COUNT));
+	/* others, and a user of that name, have the options' */
+	for (int i = 0; i < 2; i++) {
+		assert_true(publishes(limiter, "other", 1, NOW, PUSH_LIMIT_COUNT));
+		assert_true(push_limiter_publish(limiter, &ann, 1, NOW, &refusal));
+	}
+	assert_false(publishes(limiter, "other", 1, NOW, PUSH_LIMIT_PUBLISH_MESSAGES));
+	assert_false(push_limiter_publish(limiter, &ann, 1, NOW, &refusal));
+	assert_int_equal(refusal.limit, PUSH_LIMIT_PUBLISH_MESSAGES);
+	assert_int_equal(stats.limited[PUSH_LIMIT_KEY_MESSAGES], 2);
+	push_limiter_destroy(limiter);
+}
+
+static void
+a_limit_of_bytes_alone_counts_bytes_alone(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.publish.keys", "f");
+	const struct push_key_limits limits[] = {{str("k"), {0}, {100, SECOND}}};
+
+	(void)state;
+	set_keys(limiter, limits, COUNT(limits));
+	for (int i = 0; i < 100; i++)
+		assert_true(publishes(limiter, "k", 1, NOW, PUSH_LIMIT_COUNT));
+	assert_false(publishes(limiter, "k", 1, NOW, PUSH_LIMIT_KEY_BYTES));
+	assert_true(publishes(limiter, "k", 1, NOW + SECOND / 100, PUSH_LIMIT_COUNT));
+	assert_int_equal(stats.limited[PUSH_LIMIT_KEY_BYTES], 1);
+	push_limiter_destroy(limiter);
+}
+
+static void
+other_limits_of_a_key_begin_with_its_next_publish(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.publish.keys", "f");
+	const struct push_key_limits slow[] = {{str("b"), {7, SECOND}, {0}},
+		{str("a"), {1, 3600 * SECOND}, {0}}},
+				     fast[] = {{str("a"), {3, SECOND}, {0}}, {str("a"), {3, SECOND}, {0}}};
+
+	(void)state;
+	assert_false(push_limiter_limits_publishes(limiter));
+	set_keys(limiter, slow, COUNT(slow));
+	assert_true(push_limiter_limits_publishes(limiter));
+	assert_true(publishes(limiter, "a", 1, NOW, PUSH_LIMIT_COUNT));
+	assert_false(publishes(limiter, "a", 1, NOW, PUSH_LIMIT_KEY_MESSAGES));
+	set_keys(limiter, slow, COUNT(slow)); /* the same again gives nothing back */
+	assert_false(publishes(limiter, "a", 1, NOW, PUSH_LIMIT_KEY_MESSAGES));
+	set_keys(limiter, fast, COUNT(fast));
+	for (int i = 0; i < 3; i++)
+		assert_true(publishes(limiter, "a", 1, NOW, PUSH_LIMIT_COUNT));
+	assert_false(publishes(limiter, "a", 1, NOW, PUSH_LIMIT_KEY_MESSAGES));
+	for (int i = 0; i < 20; i++)
+		assert_true(publishes(limiter, "b", 1, NOW, PUSH_LIMIT_COUNT)); /* has none any more */
+	set_keys(limiter, NULL, 0);
+	assert_true(publishes(limiter, "a", 1, NOW, PUSH_LIMIT_COUNT));
+	push_limiter_destroy(limiter);
+}
+
+static void
+each_of_a_thousand_keys_has_its_own(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.publish.keys", "f");
+	static struct push_key_limits limits[1024];
+	static char names[COUNT(limits)][8];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		snprintf(names[i], sizeof(names[i]), "k%zu", i);
+		limits[i] = (struct push_key_limits){str(names[i]), {1 + i % 3, SECOND}, {0}};
+	}
+	set_keys(limiter, limits, COUNT(limits));
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		for (size_t n = 0; n < 1 + i % 3; n++)
+			assert_true(publishes(limiter, names[i], 1, NOW, PUSH_LIMIT_COUNT));
+		assert_false(publishes(limiter, names[i], 1, NOW, PUSH_LIMIT_KEY_MESSAGES));
+	}
+	push_limiter_destroy(limiter);
+}
+
+static void
+with_publish_keys_alone_clients_are_nobodys_concern(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.publish.keys", "f");
+
+	(void)state;
+	assert_false(push_limiter_knows_clients(limiter));
+	push_limiter_destroy(limiter);
+	limiter = CREATE("push.publish.keys", "f", "push.limit.user.connections", "1");
+	assert_true(push_limiter_knows_clients(limiter));
+	push_limiter_destroy(limiter);
+}
+
+static void
+without_memory_a_key_keeps_the_limits_that_it_has(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.publish.keys", "f");
+	const struct push_key_limits one[] = {{str("k"), {1, SECOND}, {0}}},
+				     many[] = {{str("k"), {9, SECOND}, {0}}};
+
+	(void)state;
+	set_keys(limiter, one, 1);
+	allocations_left = 0;
+	assert_int_equal(push_limiter_set_keys(limiter, many, 1), PUSH_OUT_OF_MEMORY);
+	allocations_left = -1;
+	assert_true(publishes(limiter, "k", 1, NOW, PUSH_LIMIT_COUNT));
+	assert_false(publishes(limiter, "k", 1, NOW, PUSH_LIMIT_KEY_MESSAGES));
 	push_limiter_destroy(limiter);
 }
 
@@ -317,6 +464,7 @@ a_dry_run_refuses_nothing_and_counts_it(void **state)
 			"push.limit.client.messages", "1", "push.limit.dry.run", "on");
 	struct push_address a = address_of("192.0.2.1");
 	struct push_sender ann = {.user = str("ann")};
+	struct push_limit_refusal refusal;
 	enum push_limit limit;
 	int client;
 
@@ -324,7 +472,7 @@ a_dry_run_refuses_nothing_and_counts_it(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_true(push_limiter_open(limiter, i, &a, NOW, &limit));
 		assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
-		assert_true(push_limiter_publish(limiter, &ann, 1, NOW, &limit));
+		assert_true(push_limiter_publish(limiter, &ann, 1, NOW, &refusal));
 		assert_true(push_limiter_message(limiter, &client, NOW, &limit));
 	}
 	assert_true(push_limiter_refuse(limiter, PUSH_LIMIT_NDJSON_IDLE));
@@ -348,11 +496,22 @@ a_dry_run_refuses_nothing_and_counts_it(void **state)
 static void
 texts_name_the_limit(void **state)
 {
+	struct push_limiter *limiter = CREATE("push.publish.keys", "f");
+
 	(void)state;
 	assert_string_equal(push_limit_text(PUSH_LIMIT_ADDRESS_CONNECTIONS),
 		"too many connections from one address (push.limit.address.connections)");
-	for (int i = 0; i < PUSH_LIMIT_COUNT; i++)
-		assert_non_null(strstr(push_limit_text((enum push_limit)i), "(push.limit."));
+	assert_string_equal(push_limit_text(PUSH_LIMIT_KEY_MESSAGES),
+		"too many messages published with one key (rate= in push.publish.keys)");
+	(void)push_limiter_refuse(limiter, PUSH_LIMIT_KEY_BYTES);
+	assert_string_equal(last_line, "refused: bytes= in push.publish.keys");
+	push_limiter_destroy(limiter);
+	for (int i = 0; i < PUSH_LIMIT_COUNT; i++) {
+		const char *name = strchr(push_limit_text((enum push_limit)i), '(');
+
+		assert_non_null(name);
+		assert_true(strstr(name, "(push.limit.") == name || strstr(name, "= in push.publish.keys)"));
+	}
 }
 
 static void
@@ -413,6 +572,12 @@ main(void)
 		cmocka_unit_test(a_hub_counts_the_subscribers_of_a_user),
 		cmocka_unit_test(publishes_are_limited_by_key_or_user_or_address),
 		cmocka_unit_test(bytes_are_limited_beside_messages),
+		cmocka_unit_test(a_key_has_limits_of_its_own_in_the_place_of_the_options),
+		cmocka_unit_test(a_limit_of_bytes_alone_counts_bytes_alone),
+		cmocka_unit_test(other_limits_of_a_key_begin_with_its_next_publish),
+		cmocka_unit_test(each_of_a_thousand_keys_has_its_own),
+		cmocka_unit_test(with_publish_keys_alone_clients_are_nobodys_concern),
+		cmocka_unit_test(without_memory_a_key_keeps_the_limits_that_it_has),
 		cmocka_unit_test(a_client_sends_and_subscribes_so_much),
 		cmocka_unit_test(a_dry_run_refuses_nothing_and_counts_it),
 		cmocka_unit_test(texts_name_the_limit),

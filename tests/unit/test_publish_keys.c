@@ -186,7 +186,7 @@ limits_become_numbers(void **state)
 {
 	static const struct {
 		const char *limits;
-		struct push_publish_rate messages, bytes;
+		struct push_rate messages, bytes;
 	} rows[] = {
 		{"", {0, 0}, {0, 0}},
 		{"rate=100/s", {100, 1000000}, {0, 0}},
@@ -354,6 +354,8 @@ one_key_too_many_is_refused(void **state)
 static void
 two_keys_of_one_name_share_their_name_space(void **state)
 {
+	const struct push_key_limits *limits;
+	size_t count;
 	char content[512];
 	struct push_publish_keys *keys;
 	struct push_str space;
@@ -372,6 +374,14 @@ two_keys_of_one_name_share_their_name_space(void **state)
 	assert_true(push_publish_keys_find_name(keys, text("shop"))->messages.amount == 1);
 	assert_int_equal(push_publish_keys_find_name(keys, text("bank"))->messages.amount, 0);
 	assert_null(push_publish_keys_find_name(keys, text("sho")));
+	limits = push_publish_keys_limits(keys, &count);
+	assert_int_equal(count, 2); /* the bank has none */
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(limits[i].name.size, 4);
+		assert_memory_equal(limits[i].name.bytes, "shop", 4);
+		assert_true(limits[i].messages.amount == 1 && limits[i].messages.period_us == 1000000);
+		assert_int_equal(limits[i].bytes.amount, 0);
+	}
 	assert_null(push_publish_keys_find_name(keys, text(NULL)));
 	push_publish_keys_destroy(keys);
 }
