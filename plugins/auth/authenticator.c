@@ -340,8 +340,10 @@ static bool
 is_revoked(struct push_authenticator *base, const struct push_identity *identity)
 {
 	const struct authenticator *self = (const struct authenticator *)base;
+	const struct push_str key = push_identity_facts(identity).key_name;
 
-	return push_revocations_covers(self->revocations, identity, wall_s(self));
+	return push_revocations_covers(self->revocations, identity, wall_s(self)) ||
+	       (key.size && self->publish_keys && push_publish_keys_has_lost(self->publish_keys, key));
 }
 
 static void

@@ -38,6 +38,7 @@ struct push_publish_keys {
 	push_publish_keys_log_fn log; /* NULL: it was a text */
 	void *context;
 	struct mark mark; /* of what was read last, also if it could not be used */
+	bool has_lost_names;
 	struct set *set;
 	char path[];
 };
@@ -99,6 +100,16 @@ static bool
 is_same_rate(struct push_rate a, struct push_rate b)
 {
 	return a.amount == b.amount && a.period_us == b.period_us;
+}
+
+/* NULL: it has none of that name. */
+static const struct push_publish_key *
+find_name(const struct set *set, struct push_str name)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (has_name(&set->keys[i], name))
+			return &set->keys[i];
+	return NULL;
 }
 
 /* Whether a line may stand beside those before it. */
@@ -197,6 +208,15 @@ set_create(const char *path, struct push_str text, struct set **ret_set, struct 
 	else
 		set_destroy(set);
 	return status;
+}
+
+static bool
+has_all_names(const struct set *set, const struct set *old)
+{
+	for (size_t i = 0; i < old->count; i++)
+		if (!find_name(set, push_identity_facts(old->keys[i].identity).key_name))
+			return false;
+	return true;
 }
 
 static struct mark
@@ -366,6 +386,7 @@ push_publish_keys_reload(struct push_publish_keys *keys)
 		keys->log(keys->context, PUSH_LOG_ERROR, line);
 		return false;
 	}
+	keys->has_lost_names |= !has_all_names(set, keys->set);
 	set_destroy(keys->set);
 	keys->set = set;
 	snprintf(line, sizeof(line), OPTION ": read again, %zu keys", set->count);
@@ -404,10 +425,13 @@ push_publish_keys_find(const struct push_publish_keys *keys, struct push_str sho
 const struct push_publish_key *
 push_publish_keys_find_name(const struct push_publish_keys *keys, struct push_str name)
 {
-	for (size_t i = 0; i < keys->set->count; i++)
-		if (has_name(&keys->set->keys[i], name))
-			return &keys->set->keys[i];
-	return NULL;
+	return find_name(keys->set, name);
+}
+
+bool
+push_publish_keys_has_lost(const struct push_publish_keys *keys, struct push_str name)
+{
+	return keys->has_lost_names && !find_name(keys->set, name);
 }
 
 const struct push_key_limits *

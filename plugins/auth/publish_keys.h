@@ -73,6 +73,11 @@ push_publish_keys_find(const struct push_publish_keys *keys, struct push_str sho
 const struct push_publish_key *
 push_publish_keys_find_name(const struct push_publish_keys *keys, struct push_str name);
 
+/* push_publish_keys_has_lost - whether there was a key of that name, and there is none any more.  Costs nothing
+ * while no name has been taken off the file. */
+bool
+push_publish_keys_has_lost(const struct push_publish_keys *keys, struct push_str name);
+
 /* push_publish_keys_limits - the limits of those that have any; borrowed until the file is read again.  Names with
  * several keys come several times. */
 const struct push_key_limits *

@@ -271,7 +271,9 @@ is_good(const struct push_publisher *publisher, const struct push_identity *iden
 	}
 	if (authenticator->is_revoked(authenticator, identity)) {
 		publisher->stats->auth_refused[PUSH_AUTH_REVOKED]++;
-		snprintf(error->text, sizeof(error->text), "the token was revoked");
+		snprintf(error->text, sizeof(error->text), "%s",
+			push_identity_facts(identity).key_name.size ? "the key was removed or revoked"
+								    : "the token was revoked");
 		return false;
 	}
 	return true;

@@ -190,6 +190,10 @@ def test_a_publish_key_has_its_own_rate_on_every_wire_and_a_new_one_without_a_ne
         assert [send_line() for _ in range(20)] == [{"subscribers": 0}] * 20
         assert [once("bank").status for _ in range(2)] == [202, 429]
         assert once("mill").status == 202
+        # and a key that is removed publishes nothing more
+        write_keys(keys, bank="", mill="")
+        server.process.wait_for("push.publish.keys: read again, 2 keys")
+        assert send_line() == {"error": "the key was removed or revoked", "status": 401} and once().status == 401
 
 
 def test_a_dry_run_refuses_nothing_to_a_publish_key(tmp_path):

@@ -387,6 +387,34 @@ two_keys_of_one_name_share_their_name_space(void **state)
 }
 
 static void
+a_name_that_is_taken_off_the_file_is_lost(void **state)
+{
+	char content[512];
+	struct push_publish_keys *keys;
+
+	(void)state;
+	sprintf(content, "shop %s **\nshop %s **\nbank %s **\n", sha256("old"), sha256("new"), sha256("b"));
+	write_file(content);
+	keys = open_file();
+	assert_false(push_publish_keys_has_lost(keys, text("shop")));
+	assert_false(push_publish_keys_has_lost(keys, text("never")));
+	sprintf(content, "shop %s **\nbank %s **\n", sha256("new"), sha256("b"));
+	write_file(content);
+	assert_true(push_publish_keys_reload(keys));
+	assert_false(push_publish_keys_has_lost(keys, text("shop")));
+	sprintf(content, "bank %s **\n", sha256("b"));
+	write_file(content);
+	assert_true(push_publish_keys_reload(keys));
+	assert_true(push_publish_keys_has_lost(keys, text("shop")));
+	assert_false(push_publish_keys_has_lost(keys, text("bank")));
+	sprintf(content, "bank %s **\nshop %s **\n", sha256("b"), sha256("again"));
+	write_file(content);
+	assert_true(push_publish_keys_reload(keys));
+	assert_false(push_publish_keys_has_lost(keys, text("shop")));
+	push_publish_keys_destroy(keys);
+}
+
+static void
 a_changed_file_is_read_again_and_one_that_is_not_is_not(void **state)
 {
 	char content[512];
@@ -548,6 +576,7 @@ main(void)
 		TEST(what_is_no_file_is_said),
 		TEST(one_key_too_many_is_refused),
 		TEST(two_keys_of_one_name_share_their_name_space),
+		TEST(a_name_that_is_taken_off_the_file_is_lost),
 		TEST(a_changed_file_is_read_again_and_one_that_is_not_is_not),
 		TEST(a_change_in_place_of_the_same_size_is_seen),
 		TEST(a_broken_file_leaves_the_old_keys_in_use_and_one_line_in_the_log),
