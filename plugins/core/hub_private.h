@@ -65,7 +65,7 @@ struct push_subscriber {
 	uint8_t encoding : 2;  /* enum push_encoding */
 	bool has_missed : 1;   /* something came in while it waited with its head out */
 	uint8_t state : 4;     /* enum subscriber_state */
-	bool is_told : 1;      /* its end, to the observer */
+	bool is_told : 1;      /* the observer has been told of it, and not of its end */
 	bool has_acks : 1;     /* its session has some (acks.h) */
 	bool is_paused : 1;    /* the transport does not read from it (intake.h) */
 	bool is_held : 1;      /* somebody has work of the client's to do (push_subscriber_hold) */

@@ -439,10 +439,11 @@ wait_for_start(struct push_subscriber *subscriber)
 }
 
 static void
-tell_opened(const struct push_subscriber *subscriber)
+tell_opened(struct push_subscriber *subscriber)
 {
 	const struct push_hub_observer *observer = subscriber->hub->observer;
 
+	subscriber->is_told = true;
 	if (observer)
 		observer->opened(observer->context, subscriber);
 }
@@ -452,10 +453,11 @@ push_subscriber_gone(struct push_subscriber *subscriber)
 {
 	const struct push_hub_observer *observer = subscriber->hub->observer;
 
-	if (!observer || subscriber->is_told)
+	if (!subscriber->is_told)
 		return;
-	subscriber->is_told = true;
-	observer->closed(observer->context, subscriber);
+	subscriber->is_told = false;
+	if (observer)
+		observer->closed(observer->context, subscriber);
 }
 
 bool
