@@ -101,7 +101,10 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 	case LWS_CALLBACK_RECEIVE_PONG: return on_pong(session);
 	case LWS_CALLBACK_SERVER_WRITEABLE: return push_connection_on_writeable(session->stream);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return on_peer_close(session);
-	case LWS_CALLBACK_CLOSED: subprotocol_forget(wsi); return on_close(session);
+	case LWS_CALLBACK_CLOSED: return on_close(session);
+	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
+		subprotocol_forget(wsi);
+		return 0; /* also before it was open */
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 	case LWS_CALLBACK_TIMER:
 	case LWS_CALLBACK_HTTP_BODY:

@@ -11,6 +11,9 @@
 /* The longest list that a stock lws reads. */
 #define OFFER_BYTES_MAX 126
 
+/* Of Connection, as far as lws reads it. */
+#define CONNECTION_BYTES_MAX 126
+
 /* lws keeps the headers of a request in one block of 4096 bytes, the path first. */
 #define LWS_HEADER_BYTES 4000
 
@@ -108,6 +111,29 @@ subprotocol_forget(struct lws *wsi)
 	lws_set_opaque_user_data(wsi, NULL);
 }
 
+/*
+ * Whether lws goes on with the upgrade: it reads Connection twice, and where it cannot read it the second time it ends the
+ * connection, of which nobody is told.  A short list of words is what it reads, and what clients send.
+ */
+static bool
+goes_on(struct lws *wsi)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-";
+	char list[CONNECTION_BYTES_MAX + 1];
+	const char *at = list;
+
+	if (!push_request_header(wsi, WSI_TOKEN_CONNECTION, list, sizeof(list)))
+		return false;
+	while (strspn(at, letters)) {
+		at += strspn(at, letters);
+		if (!*at)
+			return true;
+		at += *at == ',';
+		at += *at == ' ';
+	}
+	return false;
+}
+
 /* Without memory the offer is one that is not known. */
 static void
 keep(struct lws *wsi)
@@ -116,7 +142,7 @@ keep(struct lws *wsi)
 	struct push_str offer, token;
 	struct kept *kept = NULL;
 
-	if (!push_request_header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof(text)))
+	if (!goes_on(wsi) || !push_request_header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof(text)))
 		return;
 	offer = (struct push_str){text, strlen(text)};
 	token = push_str_token_after(offer, PUSH_WS_TOKEN_PREFIX);
