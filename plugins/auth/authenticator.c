@@ -378,6 +378,12 @@ ticket_used(struct push_authenticator *base, struct push_str ticket, const struc
 	push_tickets_end(&((struct authenticator *)base)->tickets, ticket, identity);
 }
 
+static void
+ticket_renewed(struct push_authenticator *base, struct push_str ticket, const struct push_identity *identity)
+{
+	push_tickets_renew(&((struct authenticator *)base)->tickets, ticket, identity);
+}
+
 /* --- taking back --- */
 
 static enum push_disconnect_by
@@ -724,6 +730,7 @@ push_authenticator_create(const struct push_options *options, struct push_engine
 		.read_identity = read_identity,
 		.issue_ticket = issue_ticket,
 		.ticket_used = ticket_used,
+		.ticket_renewed = ticket_renewed,
 		.take_back = take_back,
 		.tick = tick,
 		.fd = -1,

@@ -292,16 +292,52 @@ push_tickets_open(
 	get(call, on_found);
 }
 
-/* --- its end --- */
+/* --- another identity --- */
 
 static void
-on_ended(void *context, enum push_status status, const char *value, size_t size)
+on_done(void *context, enum push_status status, const char *value, size_t size)
 {
 	(void)status;
 	(void)value;
 	(void)size;
 	destroy_call(context);
 }
+
+/* Where the engine has lost it, or the identity before is over by now, its connection is open still. */
+static void
+on_found_at_renewal(void *context, enum push_status status, const char *value, size_t size)
+{
+	struct ticket_call *call = context;
+	const struct push_identity *renewed = push_identity_ref(call->identity);
+	unsigned int connections = 1;
+	uint64_t ttl_us;
+
+	if (status == PUSH_OK && read_value(call, value, size, &connections) == PUSH_OK) {
+		push_identity_unref(call->identity);
+		call->identity = push_identity_ref(renewed);
+	}
+	push_identity_unref(renewed);
+	ttl_us = open_us(call);
+	if (ttl_us && (status == PUSH_OK || status == PUSH_NOT_FOUND))
+		put(call, connections, ttl_us, on_done);
+	else
+		destroy_call(call);
+}
+
+void
+push_tickets_renew(
+	const struct push_tickets *tickets, struct push_str ticket, const struct push_identity *identity)
+{
+	struct ticket_call *call =
+		is_shaped(ticket) && has_ticket(identity) ? create_call(tickets, ticket, NULL) : NULL;
+
+	if (!call)
+		return;
+	call->identity = push_identity_ref(identity);
+	get(call, on_found_at_renewal);
+}
+
+/* --- its end --- */
 
 static void
 on_found_at_end(void *context, enum push_status status, const char *value, size_t size)
@@ -318,7 +354,7 @@ on_found_at_end(void *context, enum push_status status, const char *value, size_
 	connections -= is_there && connections;
 	ttl_us = connections ? open_us(call) : ttl_of(call, PUSH_TICKET_RECONNECT_US);
 	if (ttl_us)
-		put(call, connections, ttl_us, on_ended);
+		put(call, connections, ttl_us, on_done);
 	else
 		destroy_call(call);
 }

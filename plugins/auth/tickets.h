@@ -7,7 +7,8 @@
  * Whoever has a token is given a ticket for the same identity, to be opened within PUSH_TICKET_OPEN_US.  It is good
  * until the connections that it has opened have ended, and for a reconnect's time after that, but never longer than its
  * identity.  Several connections at a time are allowed, since a browser that comes back may be faster than the
- * server that notices that it was gone.
+ * server that notices that it was gone.  Where one of them is given another token, the ticket is good for that
+ * identity from then on.
  *
  * A ticket is PUSH_TICKET_RANDOM_BYTES of the system's random.  The engine keeps its identity by the name of its
  * SHA-256 (value_put), so that who can read Redis has no ticket:
@@ -71,6 +72,12 @@ push_tickets_issue(const struct push_tickets *tickets, const struct push_identit
 void
 push_tickets_open(const struct push_tickets *tickets, struct push_str ticket, push_ticket_opened_fn done,
 	void *context);
+
+/* push_tickets_renew - a connection that a ticket has opened has another identity: whoever opens the ticket next has that
+ * one, too.  Both are borrowed until the call returns. */
+void
+push_tickets_renew(
+	const struct push_tickets *tickets, struct push_str ticket, const struct push_identity *identity);
 
 /*
  * push_tickets_end - a connection that a ticket has opened has ended.

@@ -10,6 +10,7 @@
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/subscriber.h"
+#include "renewal.h"
 
 struct admission {
 	struct push_list item; /* in its bucket */
@@ -163,21 +164,17 @@ renew(struct admission *admission, const struct push_verdict *verdict)
 	struct push_admissions *admissions = admission->admissions;
 	struct push_subscriber *subscriber = admission->subscriber;
 	uint64_t now_us = admissions->now_us();
+	struct push_renewal_refusal refusal;
 
 	destroy(admission);
 	if (verdict->status) {
 		tell_error(subscriber, verdict->text, now_us);
 		return;
 	}
-	switch (push_subscriber_renew(subscriber, verdict->identity, now_us)) {
-	case PUSH_OK: break;
-	case PUSH_REFUSED:
-		admissions->stats->auth_refused[PUSH_AUTH_CLAIMS]++;
-		tell_error(subscriber, "the token is another user's", now_us);
-		break;
-	case PUSH_UNAVAILABLE: tell_error(subscriber, "not now, try again", now_us); break;
-	default: tell_error(subscriber, push_status_text(PUSH_OUT_OF_MEMORY), now_us);
-	}
+	refusal = push_renew(
+		admissions->authenticator, admissions->stats, subscriber, verdict->identity, now_us);
+	if (refusal.status)
+		tell_error(subscriber, refusal.text, now_us);
 }
 
 static void
@@ -252,8 +249,8 @@ push_admissions_admit(struct push_admissions *admissions, struct push_subscriber
 
 /* --- `auth` --- */
 
-/* Decoded, in `text`. */
-static bool
+/* Decoded, in `text`.  Returns what is wrong with it; NULL: nothing. */
+static const char *
 read_token(const struct push_command *command, struct push_buf *text)
 {
 	struct push_json_member member = {.name = "token"};
@@ -261,9 +258,8 @@ read_token(const struct push_command *command, struct push_buf *text)
 
 	if (!command->data || push_json_scan_object(command->data, command->data_size, &member, 1, &error) ||
 		!push_json_is_string(&member))
-		return false;
-	push_json_decode_string(text, member.text, member.size);
-	return text->status == PUSH_OK && text->size;
+		return "'token' must be a string in the 'data' of 'auth'";
+	return push_read_token(&member, text);
 }
 
 static void
@@ -274,11 +270,12 @@ on_auth(void *context, struct push_subscriber *subscriber, const struct push_com
 	struct push_credential credential = {.kind = PUSH_CREDENTIAL_TOKEN};
 	struct push_asked asked = {.right = PUSH_RIGHT_SUBSCRIBE};
 	struct push_buf token;
+	const char *wrong;
 
 	push_buf_init(&token, PUSH_SECRET_BYTES_MAX);
-	if (!read_token(command, &token)) {
-		tell_error(
-			subscriber, "'token' must be a string in the 'data' of 'auth'", admissions->now_us());
+	wrong = read_token(command, &token);
+	if (wrong) {
+		tell_error(subscriber, wrong, admissions->now_us());
 	} else if (admission && admission->is_asked) {
 		tell_error(subscriber, "another token is still being checked", admissions->now_us());
 	} else if (!admission && !(admission = create(admissions, subscriber))) {
@@ -289,6 +286,8 @@ on_auth(void *context, struct push_subscriber *subscriber, const struct push_com
 		credential.text = (struct push_str){token.bytes, token.size};
 		ask(admission, &credential, &asked);
 	}
+	if (token.bytes)
+		explicit_bzero(token.bytes, token.size);
 	push_buf_fini(&token);
 }
 

@@ -18,6 +18,10 @@
 /* The longest token, key or ticket. */
 #define PUSH_SECRET_BYTES_MAX 4096
 
+/* The longest message of a client, and body of a control request, where clients may have to show who they are: an `auth`
+ * with the longest token.  Everything else is held to push.client.message.max.size. */
+#define PUSH_AUTH_MESSAGE_BYTES_MAX (PUSH_SECRET_BYTES_MAX + 128)
+
 /* What a client has shown. */
 enum push_credential_kind {
 	PUSH_CREDENTIAL_NONE,
@@ -94,6 +98,9 @@ struct push_authenticator {
 		push_ticket_fn done, void *context);
 	/* A connection that a ticket has opened has ended. */
 	void (*ticket_used)(struct push_authenticator *authenticator, struct push_str ticket,
+		const struct push_identity *identity);
+	/* ... has another identity now, which the ticket is good for from here on. */
+	void (*ticket_renewed)(struct push_authenticator *authenticator, struct push_str ticket,
 		const struct push_identity *identity);
 	/* An operator's order, as JSON: tokens are not to be accepted any more, or connections to end. */
 	void (*take_back)(struct push_authenticator *authenticator, bool is_revocation, struct push_str order,

@@ -1015,10 +1015,20 @@ ops_control_request(struct push_broker *broker, const struct push_control_reques
 {
 	if (push_renewal_is(&broker->renewals, request))
 		push_renewal_request(&broker->renewals, request, answer, context);
+	else if (request->size > broker->options.client_message_bytes_max)
+		push_answer_error(413, PUSH_CLIENT_MESSAGE_TOO_LARGE_TEXT, answer, context);
 	else if (request->token_size != PUSH_TOKEN_BYTES || is_here(broker, request->token))
 		push_broker_control(broker, request, answer, context);
 	else
 		ask_to_control(broker, request, answer, context);
+}
+
+static size_t
+ops_client_message_max(const struct push_broker *broker)
+{
+	size_t max = broker->options.client_message_bytes_max;
+
+	return broker->authenticator && max < PUSH_AUTH_MESSAGE_BYTES_MAX ? PUSH_AUTH_MESSAGE_BYTES_MAX : max;
 }
 
 static void
@@ -1143,6 +1153,7 @@ push_broker_ops_table(void)
 		.count_relieved_publish = ops_count_relieved_publish,
 		.subscriber_put_off = ops_subscriber_put_off,
 		.is_guarded = ops_is_guarded,
+		.client_message_max = ops_client_message_max,
 		.identify = ops_identify,
 		.issue_ticket = ops_issue_ticket,
 		.take_back = ops_take_back,

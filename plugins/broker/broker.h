@@ -207,6 +207,9 @@ struct push_broker_ops {
 	struct push_limiter *(*limiter)(const struct push_broker *broker);
 
 	void (*lines_set_address)(struct push_lines *lines, const struct push_address *address);
+
+	/* The longest message of a client that is to be read: push.client.message.max.size, or what an `auth` needs. */
+	size_t (*client_message_max)(const struct push_broker *broker);
 };
 
 struct push_broker_link {

@@ -54,6 +54,9 @@ struct push_answer {
 	unsigned int retry_after_s; /* with a status of 429 or 503; 0: soon */
 };
 
+/* What a change of an event stream's channels is answered, with 413. */
+#define PUSH_CLIENT_MESSAGE_TOO_LARGE_TEXT "the body is over push.client.message.max.size"
+
 /* What a publish is answered, with 503, when there is no room for it in push.memory.max. */
 #define PUSH_MEMORY_SHORT_TEXT "memory is short (push.memory.max), try again"
 

@@ -5,10 +5,14 @@
 #include <string.h>
 
 #include "core/hub.h"
+#include "core/identified.h"
 #include "core/jsonscan.h"
+#include "core/limiter.h"
 #include "core/limits.h"
 #include "core/tokens.h"
 #include "renewal.h"
+
+#define NOT_A_TOKEN "'auth' must be an object with a string 'token'"
 
 struct renewal {
 	struct push_renewals *renewals;
@@ -41,19 +45,56 @@ answer_renewed(const struct push_identity *identity, uint64_t now_us, push_answe
 	answer(context, &(struct push_answer){200, "application/json", text, strlen(text), 0});
 }
 
+static enum push_status
+apply(struct push_authenticator *authenticator, struct push_subscriber *subscriber,
+	const struct push_identity *identity, uint64_t now_us)
+{
+	struct push_str ticket = push_identity_facts(push_subscriber_identity(subscriber)).ticket;
+	const struct push_identity *renewed =
+		ticket.size ? push_identity_with_ticket(identity, ticket) : push_identity_ref(identity);
+	enum push_status status =
+		renewed ? push_subscriber_renew(subscriber, renewed, now_us) : PUSH_OUT_OF_MEMORY;
+
+	if (status == PUSH_OK && push_identity_facts(renewed).ticket.size)
+		authenticator->ticket_renewed(authenticator, push_identity_facts(renewed).ticket, renewed);
+	push_identity_unref(renewed);
+	return status;
+}
+
+struct push_renewal_refusal
+push_renew(struct push_authenticator *authenticator, struct push_stats *stats,
+	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
+{
+	switch (apply(authenticator, subscriber, identity, now_us)) {
+	case PUSH_OK: return (struct push_renewal_refusal){0, NULL};
+	case PUSH_REFUSED:
+		stats->auth_refused[PUSH_AUTH_CLAIMS]++;
+		return (struct push_renewal_refusal){403, "the token is another user's"};
+	case PUSH_INVALID:
+		stats->auth_refused[PUSH_AUTH_CLAIMS]++;
+		return (struct push_renewal_refusal){403, "a connection with a client name cannot become a "
+							  "user's: connect again with the token"};
+	case PUSH_LIMITED:
+		return (struct push_renewal_refusal){429, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS)};
+	case PUSH_UNAVAILABLE: return (struct push_renewal_refusal){503, "not now, try again"};
+	default: return (struct push_renewal_refusal){503, push_status_text(PUSH_OUT_OF_MEMORY)};
+	}
+}
+
 static void
 renew_here(struct push_renewals *renewals, const char *token, const struct push_identity *identity,
 	push_answer_fn answer, void *context)
 {
+	struct push_subscriber *subscriber = push_hub_find_stream(renewals->hub, token, PUSH_TOKEN_BYTES);
 	uint64_t now_us = renewals->now_us();
+	struct push_renewal_refusal refusal = {404, "no event stream has this token"};
 
-	switch (push_hub_renew(renewals->hub, token, PUSH_TOKEN_BYTES, identity, now_us)) {
-	case PUSH_OK: answer_renewed(identity, now_us, answer, context); break;
-	case PUSH_NOT_FOUND: answer_error(404, "no event stream has this token", answer, context); break;
-	case PUSH_REFUSED: answer_error(403, "the token is another user's", answer, context); break;
-	case PUSH_UNAVAILABLE: answer_error(503, "not now, try again", answer, context); break;
-	default: answer_error(503, push_status_text(PUSH_OUT_OF_MEMORY), answer, context);
-	}
+	if (subscriber)
+		refusal = push_renew(renewals->authenticator, renewals->stats, subscriber, identity, now_us);
+	if (refusal.status)
+		answer_error(refusal.status, refusal.text, answer, context);
+	else
+		answer_renewed(identity, now_us, answer, context);
 }
 
 static void
@@ -112,8 +153,19 @@ push_renewal_is(const struct push_renewals *renewals, const struct push_control_
 	return renewals->authenticator && request->token_size == PUSH_TOKEN_BYTES && scan(request, members);
 }
 
-/* Decoded, in `text`. */
-static bool
+const char *
+push_read_token(const struct push_json_member *member, struct push_buf *text)
+{
+	push_json_decode_string(text, member->text, member->size);
+	if (text->status == PUSH_TOO_LARGE)
+		return "the token is over 4 kB";
+	if (text->status != PUSH_OK)
+		return push_status_text(text->status);
+	return text->size ? NULL : "the token is empty";
+}
+
+/* Decoded, in `text`.  Returns what is wrong with it; NULL: nothing. */
+static const char *
 read_token(const struct push_json_member *auth, struct push_buf *text)
 {
 	struct push_json_member member = {.name = "token"};
@@ -121,9 +173,8 @@ read_token(const struct push_json_member *auth, struct push_buf *text)
 
 	if (push_json_scan_object(auth->text, auth->size, &member, 1, &error) != PUSH_OK ||
 		!push_json_is_string(&member))
-		return false;
-	push_json_decode_string(text, member.text, member.size);
-	return text->status == PUSH_OK && text->size;
+		return NOT_A_TOKEN;
+	return push_read_token(&member, text);
 }
 
 static void
@@ -150,10 +201,12 @@ push_renewal_request(struct push_renewals *renewals, const struct push_control_r
 {
 	struct push_json_member members[3];
 	struct push_buf token;
+	const char *wrong;
 
 	push_buf_init(&token, PUSH_SECRET_BYTES_MAX);
-	if (!scan(request, members) || !read_token(&members[0], &token))
-		answer_error(400, "'auth' must be an object with a string 'token'", answer, context);
+	wrong = scan(request, members) ? read_token(&members[0], &token) : NOT_A_TOKEN;
+	if (wrong)
+		answer_error(400, wrong, answer, context);
 	else if (members[1].text || members[2].text)
 		answer_error(400, "'auth' must be sent by itself", answer, context);
 	else

@@ -15,6 +15,8 @@
 #include "publishing.h"
 
 struct push_hub;
+struct push_json_member;
+struct push_subscriber;
 
 #define PUSH_VERB_RENEW "renew"
 
@@ -31,6 +33,24 @@ struct push_renewals {
 		push_answer_fn answer, void *answer_context);
 	void *context;
 };
+
+/* What came of a renewal, where it is not carried out. */
+struct push_renewal_refusal {
+	unsigned int status; /* of HTTP; 0: it was carried out */
+	const char *text;
+};
+
+/*
+ * push_renew - give an open connection another identity (push_subscriber_renew); a ticket that has opened it is good for
+ * that one from then on.  A refusal is counted.
+ */
+struct push_renewal_refusal
+push_renew(struct push_authenticator *authenticator, struct push_stats *stats,
+	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us);
+
+/* push_read_token - decode a token, a string that was scanned, into `text`.  Returns what is wrong with it; NULL: nothing. */
+const char *
+push_read_token(const struct push_json_member *member, struct push_buf *text);
 
 /* push_renewal_is - whether the request brings a token. */
 bool

@@ -400,14 +400,9 @@ enum push_status PUSH_MUST_USE
 push_hub_control(struct push_hub *hub, const char *token, size_t token_size, const char *body,
 	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error);
 
-/*
- * push_hub_renew - the client of the event stream that has this token has another identity (push_subscriber_renew).
- *
- * Errors: PUSH_NOT_FOUND: nobody has that token; those of push_subscriber_renew().
- */
-enum push_status PUSH_MUST_USE
-push_hub_renew(struct push_hub *hub, const char *token, size_t token_size,
-	const struct push_identity *identity, uint64_t now_us);
+/* push_hub_find_stream - the open event stream that has this token, borrowed; NULL: none has. */
+struct push_subscriber *
+push_hub_find_stream(struct push_hub *hub, const char *token, size_t token_size);
 
 /* push_hub_subscriber_count - connections, those that are being closed included. */
 size_t

@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "acks.h"
 #include "hub_private.h"
 #include "identified.h"
 #include "limiter.h"
 #include "limits.h"
 #include "live.h"
+#include "session.h"
 
 /* No client lives as long: what ends later needs no timer, and its tick would overflow. */
 #define FAR_US (2 * PUSH_DURATION_US_MAX)
@@ -178,6 +180,24 @@ is_same(struct push_str a, struct push_str b)
 	return a.size == b.size && (!a.size || !memcmp(a.bytes, b.bytes, a.size));
 }
 
+/* Its positions are kept under the name space that it came with (durable.c). */
+static bool
+keeps_positions(const struct push_subscriber *subscriber)
+{
+	return subscriber->has_acks && subscriber->list->session->acks->durable;
+}
+
+/* A connection of nobody's becomes a user's: one without a name space has nothing that is anybody's. */
+static enum push_status
+log_in(struct push_subscriber *subscriber, const struct push_identity *identity)
+{
+	if (push_identity_space(push_subscriber_identity(subscriber)).size)
+		return PUSH_REFUSED;
+	if (keeps_positions(subscriber))
+		return PUSH_INVALID;
+	return enter_user(subscriber->hub, identity) ? PUSH_OK : PUSH_LIMITED;
+}
+
 static void
 leave_what_is_not_granted(
 	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
@@ -214,14 +234,23 @@ enum push_status
 push_subscriber_renew(
 	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
 {
+	enum push_status status = PUSH_OK;
+	bool is_login;
+
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	if (subscriber->state != SUBSCRIBER_OPEN || !subscriber->has_identity)
 		return PUSH_UNAVAILABLE;
-	if (!is_same(
-		    push_identity_space(push_subscriber_identity(subscriber)), push_identity_space(identity)))
-		return PUSH_REFUSED;
-	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK)
+	is_login = !is_same(
+		push_identity_space(push_subscriber_identity(subscriber)), push_identity_space(identity));
+	if (is_login)
+		status = log_in(subscriber, identity);
+	if (status != PUSH_OK)
+		return status;
+	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK) {
+		if (is_login)
+			leave_user(subscriber->hub, identity);
 		return PUSH_OUT_OF_MEMORY;
+	}
 	subscriber->is_warned = false;
 	tell_authenticated(subscriber, push_identity_facts(identity).expires_us, now_us);
 	leave_what_is_not_granted(subscriber, identity, now_us);

@@ -63,11 +63,13 @@ const struct push_identity *
 push_subscriber_identity(const struct push_subscriber *subscriber);
 
 /*
- * push_subscriber_renew - another token of the same user came in time.
+ * push_subscriber_renew - another token of the same user came in time, or a first one of a user's on a connection that
+ * is nobody's (its name space is empty, push_identity_space()): the user's it is from then on.
  *
  * The client is told `authenticated`, and leaves the channels that are not granted any more, each with
- * `unsubscribed` and a reason.  Errors: PUSH_REFUSED: it is another user's; PUSH_UNAVAILABLE: it has not
- * started, or is being closed; PUSH_OUT_OF_MEMORY.
+ * `unsubscribed` and a reason.  Errors, with which nothing changes: PUSH_REFUSED: it is another user's; PUSH_INVALID: the
+ * connection's positions are kept by a name, which is nobody's; PUSH_LIMITED: the user has enough subscribers;
+ * PUSH_UNAVAILABLE: it has not started, or is being closed; PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
 push_subscriber_renew(

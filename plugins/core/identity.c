@@ -440,3 +440,18 @@ push_identity_bytes(const struct push_identity *identity)
 {
 	return identity->size_bytes + PUSH_MALLOC_BYTES;
 }
+
+const struct push_identity *
+push_identity_with_ticket(const struct push_identity *identity, struct push_str ticket)
+{
+	const struct push_identity_rights rights = push_identity_rights(identity);
+	struct push_identity_facts facts = identity->facts;
+	struct push_identity_builder *builder;
+
+	facts.ticket = ticket;
+	builder = push_identity_build(&facts);
+	if (builder && push_identity_restore(builder, &rights) == PUSH_OK)
+		return push_identity_done(builder);
+	push_identity_abandon(builder);
+	return NULL;
+}

@@ -98,6 +98,11 @@ push_identity_add_channel(
 struct push_identity *
 push_identity_done(struct push_identity_builder *builder);
 
+/* push_identity_with_ticket - the same one for a connection that this ticket has opened; a reference.  NULL when memory
+ * is out. */
+const struct push_identity *
+push_identity_with_ticket(const struct push_identity *identity, struct push_str ticket);
+
 /* push_identity_abandon - free a builder; NULL is allowed. */
 void
 push_identity_abandon(struct push_identity_builder *builder);

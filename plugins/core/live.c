@@ -1132,13 +1132,10 @@ push_hub_control(struct push_hub *hub, const char *token, size_t token_size, con
 	return status;
 }
 
-enum push_status
-push_hub_renew(struct push_hub *hub, const char *token, size_t token_size,
-	const struct push_identity *identity, uint64_t now_us)
+struct push_subscriber *
+push_hub_find_stream(struct push_hub *hub, const char *token, size_t token_size)
 {
 	struct push_subscriber *subscriber = push_tokens_find(&hub->tokens, token, token_size);
 
-	if (!subscriber || !is_open(subscriber))
-		return PUSH_NOT_FOUND;
-	return push_subscriber_renew(subscriber, identity, now_us);
+	return subscriber && is_open(subscriber) ? subscriber : NULL;
 }

@@ -937,6 +937,12 @@ push_subscriber_receive(struct push_subscriber *subscriber, const char *text, si
 	if (subscriber->hub->limiter && !admit_message(subscriber, now_us))
 		return;
 	status = push_command_parse(&command, text, size, &error);
+	/* the transport lets more come where it may be an `auth`, whose token may be longer */
+	if (size > subscriber->hub->options->client_message_bytes_max && status != PUSH_OUT_OF_MEMORY &&
+		(status != PUSH_OK || command.kind != PUSH_COMMAND_AUTH)) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_TOO_LARGE, now_us);
+		return;
+	}
 	if (status == PUSH_OK) {
 		obey(subscriber, &command, now_us);
 		return;

@@ -270,7 +270,7 @@ read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 	if (stream->begun) {
 		reader = &stream->begun->reader;
 	} else {
-		push_ws_reader_init(&fresh, direct->ops->options(direct->broker)->client_message_bytes_max);
+		push_ws_reader_init(&fresh, direct->ops->client_message_max(direct->broker));
 		push_buf_charge(&fresh.text, direct->requests_account);
 		if (stream->source.flags & IS_RELIEVED)
 			push_ws_reader_discard(&fresh);

@@ -305,7 +305,7 @@ push_connection_open(struct lws *wsi, const struct push_broker_link *link, enum 
 	connection->encoding = (uint8_t)encoding;
 	connection->chunked = encoding == PUSH_ENCODING_SSE && push_request_takes_chunks(wsi);
 	connection->way = (uint8_t)way_of(wsi, connection->chunked || encoding == PUSH_ENCODING_WS);
-	push_buf_init(&connection->received, options->client_message_bytes_max);
+	push_buf_init(&connection->received, link->ops->client_message_max(link->broker));
 	push_buf_charge(
 		&connection->received, &link->ops->memory(link->broker)->accounts[PUSH_MEMORY_REQUESTS]);
 	connection->subscriber =

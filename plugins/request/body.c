@@ -29,7 +29,7 @@ too_large(const struct push_exchange *x)
 	if (x->verb == EXCHANGE_PAGE)
 		return "the body is over 16 kB";
 	return x->verb == EXCHANGE_CHANGE || x->verb == EXCHANGE_TICKET
-		       ? "the body is over push.client.message.max.size"
+		       ? PUSH_CLIENT_MESSAGE_TOO_LARGE_TEXT
 		       : "the body is over push.message.max.size";
 }
 
@@ -330,7 +330,7 @@ exchange_begin_change(struct push_exchange *x, const struct push_request *reques
 	if (!push_media_type_is_json(request->content_type.bytes, request->content_type.size))
 		refuse_later(x, 415, "Content-Type must be application/json");
 	check_coding(x, request);
-	begin_body(x, request, x->ops->options(x->broker)->client_message_bytes_max);
+	begin_body(x, request, x->ops->client_message_max(x->broker));
 }
 
 /* Also since a page in the operator's browser may send any other type than JSON without asking first. */

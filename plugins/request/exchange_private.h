@@ -104,6 +104,10 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 void
 exchange_deny(struct push_exchange *x, unsigned int status, const char *code, const char *text);
 
+/* exchange_deny_change - the token that a control request brings is refused, by this node or another: its body says why. */
+void
+exchange_deny_change(struct push_exchange *x, const struct push_answer *answer);
+
 /* exchange_forget_identity - its request is over. */
 void
 exchange_forget_identity(struct push_exchange *x);

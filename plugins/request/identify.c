@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/jsonscan.h"
 #include "request/credentials.h"
 #include "request/exchange_private.h"
 #include "request/query.h"
@@ -66,6 +67,25 @@ exchange_deny(struct push_exchange *x, unsigned int status, const char *code, co
 		x->head.www_authenticate = challenge;
 	exchange_refuse(x, status, text);
 	x->head.www_authenticate = NULL;
+}
+
+void
+exchange_deny_change(struct push_exchange *x, const struct push_answer *answer)
+{
+	struct push_json_member member = {.name = "error"};
+	char text[PUSH_ERROR_TEXT_BYTES_MAX] = "";
+	struct push_error error;
+	struct push_buf why;
+
+	push_buf_init(&why, sizeof(text) - 1);
+	if (push_json_scan_object(answer->body, answer->size, &member, 1, &error) == PUSH_OK &&
+		push_json_is_string(&member))
+		push_json_decode_string(&why, member.text, member.size);
+	if (why.status == PUSH_OK && why.size)
+		memcpy(text, why.bytes, why.size);
+	push_buf_fini(&why);
+	exchange_deny(
+		x, answer->status, answer->status == 401 ? "invalid_token" : "insufficient_scope", text);
 }
 
 struct push_asked

@@ -218,6 +218,12 @@ fake_count_relieved(struct push_broker *broker)
 	(void)broker;
 }
 
+static size_t
+fake_client_message_max(const struct push_broker *broker)
+{
+	return ((const struct fake_broker *)(const void *)broker)->options.client_message_bytes_max;
+}
+
 static bool
 fake_is_guarded(const struct push_broker *broker)
 {
@@ -296,6 +302,7 @@ fake_lines_set_address(struct push_lines *lines, const struct push_address *addr
 
 static const struct push_broker_ops fake_ops = {
 	.is_guarded = fake_is_guarded,
+	.client_message_max = fake_client_message_max,
 	.identify = fake_identify,
 	.issue_ticket = fake_issue_ticket,
 	.count_auth_refused = fake_count_auth_refused,

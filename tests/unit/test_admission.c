@@ -10,9 +10,12 @@
 #include <stdlib.h>
 
 #include "broker/admission.h"
+#include "broker/renewal.h"
 #include "core/channels.h"
+#include "core/describe.h"
 #include "core/hub.h"
 #include "core/identified.h"
+#include "core/limiter.h"
 #include "core/limits.h"
 #include "core/subscriber.h"
 
@@ -42,7 +45,8 @@ struct world {
 	struct push_hub *hub;
 	struct push_admissions admissions;
 	bool is_late;
-	push_verdict_fn done; /* NULL: nobody waits */
+	const struct push_identity *renewed; /* of a ticket, borrowed */
+	push_verdict_fn done;                /* NULL: nobody waits */
 	void *context;
 	struct push_verdict verdict; /* of the next question */
 	const struct push_identity *anonymous, *alice, *alice_less, *bob, *brief, *server;
@@ -91,6 +95,14 @@ identify(struct push_authenticator *authenticator, const struct push_credential 
 		answer(world);
 }
 
+static void
+ticket_renewed(struct push_authenticator *authenticator, struct push_str ticket,
+	const struct push_identity *identity)
+{
+	assert_true(push_str_is(ticket, "t"));
+	((struct world *)authenticator)->renewed = identity;
+}
+
 static const struct push_identity *
 create(const struct push_identity_facts *facts, const char *pattern)
 {
@@ -127,6 +139,7 @@ open_world_at(void **state, uint64_t now_us)
 	world->transport = fake;
 	world->transport.set_reading = fake_set_reading;
 	world->authenticator.identify = identify;
+	world->authenticator.ticket_renewed = ticket_renewed;
 	world->hub = push_hub_create(&world->options, &world->stats, 42, now(), on_ready, world);
 	push_hub_number(world->hub, 7);
 	world->anonymous = create(
@@ -597,6 +610,117 @@ a_late_answer_for_another_token_finds_the_client_in_any_state(void **state)
 	}
 }
 
+static void
+a_connection_of_nobodys_becomes_a_users_and_stays_that_users(void **state)
+{
+	struct world *world = *state;
+	struct client *client = come_with(world, 0, "open", PUSH_CREDENTIAL_NONE);
+
+	assert_ptr_equal(push_subscriber_identity(client->subscriber), world->anonymous);
+	bring(world, client, world->alice);
+	assert_true(has(client, "authenticated"));
+	assert_ptr_equal(push_subscriber_identity(client->subscriber), world->alice);
+	assert_int_equal(hears(world, "open"), 1);
+	bring(world, client, world->bob);
+	assert_true(has(client, "another user's"));
+	bring(world, client, world->anonymous);
+	assert_ptr_equal(push_subscriber_identity(client->subscriber), world->alice);
+}
+
+static void
+a_login_counts_for_its_user_and_only_where_there_is_room(void **state)
+{
+	struct world *world = *state;
+	enum push_status status;
+	struct push_limiter *limiter;
+	struct client *clients[2];
+
+	world->options.limit_user_connections = 1;
+	limiter = push_limiter_create(&world->options, &world->stats, 7, NULL, NULL, &status);
+	assert_non_null(limiter);
+	push_hub_limit(world->hub, limiter);
+	for (size_t i = 0; i < 2; i++) {
+		clients[i] = come_with(world, i, "open", PUSH_CREDENTIAL_NONE);
+		bring(world, clients[i], world->alice);
+	}
+	assert_ptr_equal(push_subscriber_identity(clients[0]->subscriber), world->alice);
+	assert_true(has(clients[1], push_limit_text(PUSH_LIMIT_USER_CONNECTIONS)));
+	assert_ptr_equal(push_subscriber_identity(clients[1]->subscriber), world->anonymous);
+	bring(world, clients[0], world->alice_less); /* the same user is not counted again */
+	leave(world, clients[0]);
+	bring(world, clients[1], world->alice);
+	assert_ptr_equal(push_subscriber_identity(clients[1]->subscriber), world->alice);
+	leave(world, clients[1]);
+	push_hub_limit(world->hub, NULL);
+	push_limiter_destroy(limiter);
+}
+
+static void
+a_renewal_keeps_the_ticket_that_has_opened_the_connection(void **state)
+{
+	struct world *world = *state;
+	const struct push_identity *opened =
+		push_identity_with_ticket(world->alice, (struct push_str){"t", 1});
+	struct client *client;
+
+	assert_non_null(opened);
+	client = come_as(world, "news", opened);
+	push_identity_unref(opened);
+	allocations_left = 0;
+	assert_int_equal(
+		push_renew(&world->authenticator, &world->stats, client->subscriber, world->alice_less, now())
+			.status,
+		503);
+	allocations_left = -1;
+	assert_null(world->renewed);
+	assert_true(push_identity_may(push_subscriber_identity(client->subscriber), PUSH_RIGHT_SUBSCRIBE,
+		(struct push_str){"news", 4}));
+	bring(world, client, world->alice_less);
+	assert_ptr_equal(push_subscriber_identity(client->subscriber), world->renewed);
+	assert_true(push_str_is(push_identity_facts(world->renewed).ticket, "t"));
+	assert_false(push_identity_may(world->renewed, PUSH_RIGHT_SUBSCRIBE, (struct push_str){"news", 4}));
+	assert_true(push_identity_may(world->renewed, PUSH_RIGHT_SUBSCRIBE, (struct push_str){"kept", 4}));
+}
+
+/* --- whoever observes --- */
+
+static void
+count_opened(void *context, const struct push_subscriber *subscriber)
+{
+	(void)subscriber;
+	((unsigned int *)context)[0]++;
+}
+
+static void
+count_closed(void *context, const struct push_subscriber *subscriber)
+{
+	(void)subscriber;
+	((unsigned int *)context)[1]++;
+}
+
+static void
+each_connection_that_is_reported_is_reported_once_as_opened_and_then_as_closed(void **state)
+{
+	struct world *world = *state;
+	unsigned int counts[2] = {0, 0};
+	const struct push_hub_observer observer = {count_opened, count_closed, counts};
+	struct client *client;
+
+	push_hub_observe(world->hub, &observer);
+	leave(world, come_with(world, 0, "news", PUSH_CREDENTIAL_NONE)); /* before it has shown anything */
+	assert_int_equal(counts[0] + counts[1], 0);
+	client = come_with(world, 0, "news", PUSH_CREDENTIAL_NONE);
+	pass(world, world->options.grace_us + SECOND_US); /* without a token in time */
+	assert_int_equal(counts[0], 1);
+	push_subscriber_gone(client->subscriber);
+	leave(world, client);
+	assert_int_equal(counts[1], 1);
+	leave(world, come_as(world, "news", world->alice));
+	assert_int_equal(counts[0], 2);
+	assert_int_equal(counts[1], 2);
+	push_hub_observe(world->hub, NULL);
+}
+
 /* --- its end --- */
 
 static void
@@ -835,6 +959,10 @@ main(void)
 		TEST(another_token_of_the_same_user_is_taken),
 		TEST(another_users_token_changes_nothing),
 		TEST(a_late_answer_for_another_token_finds_the_client_in_any_state),
+		TEST(a_connection_of_nobodys_becomes_a_users_and_stays_that_users),
+		TEST(a_login_counts_for_its_user_and_only_where_there_is_room),
+		TEST(a_renewal_keeps_the_ticket_that_has_opened_the_connection),
+		TEST(each_connection_that_is_reported_is_reported_once_as_opened_and_then_as_closed),
 		TEST(a_client_is_warned_once_and_closed_when_its_identity_ends),
 		cmocka_unit_test_setup_teardown(an_identity_ends_in_the_far_future_or_has_ended_long_ago,
 			open_old_world, close_world),

@@ -329,6 +329,56 @@ it_never_outlives_its_identity(void **state)
 }
 
 static void
+renew(uint64_t expires_us)
+{
+	const struct push_identity *identity = identity_until(expires_us);
+
+	push_tickets_renew(&world->tickets, (struct push_str){world->ticket, PUSH_TICKET_BYTES}, identity);
+	push_identity_unref(identity);
+}
+
+static void
+it_is_good_for_the_identity_that_renews_its_connection(void **state)
+{
+	const struct push_identity *before = identity_until(now + 40 * SECOND_US);
+
+	(void)state;
+	assert_int_equal(issue(now + 40 * SECOND_US), PUSH_OK);
+	assert_int_equal(open_ticket(), PUSH_OK);
+	assert_int_equal(open_ticket(), PUSH_OK);
+	now += 20 * SECOND_US;
+	renew(now + 1000 * SECOND_US);
+	now += CONNECTION_US - 20 * SECOND_US;
+	end(before); /* the other connection, which has been over with its identity */
+	assert_int_equal(open_ticket(), PUSH_OK);
+	end(NULL);
+	end(NULL);
+	now += PUSH_TICKET_RECONNECT_US - 1;
+	assert_int_equal(open_ticket(), PUSH_OK);
+	end(NULL);
+	now += PUSH_TICKET_RECONNECT_US;
+	assert_int_equal(open_ticket(), PUSH_NOT_FOUND);
+	push_identity_unref(before);
+}
+
+static void
+a_renewal_brings_back_what_the_engine_has_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(issue(now + 40 * SECOND_US), PUSH_OK);
+	assert_int_equal(open_ticket(), PUSH_OK);
+	now += 40 *
+	       SECOND_US; /* the identity before is over, and its connection is renewed at the last moment */
+	assert_int_equal(open_ticket(), PUSH_NOT_FOUND);
+	renew(now);
+	assert_int_equal(open_ticket(), PUSH_NOT_FOUND);
+	renew(now + 1000 * SECOND_US);
+	now += CONNECTION_US;
+	assert_int_equal(open_ticket(), PUSH_OK);
+	push_tickets_renew(&world->tickets, (struct push_str){"junk", 4}, NULL);
+}
+
+static void
 nobody_who_has_shown_nothing_has_one(void **state)
 {
 	struct push_identity_facts facts = {
@@ -438,6 +488,8 @@ without_memory_it_fails_and_may_be_tried_again(void **state)
 	}
 	for (long limit = 0; limit < 100; limit++) {
 		allocations_left = limit;
+		push_tickets_renew(
+			&world->tickets, (struct push_str){world->ticket, PUSH_TICKET_BYTES}, identity);
 		end(identity);
 		allocations_left = -1;
 	}
@@ -458,6 +510,8 @@ main(void)
 		TEST(a_second_connection_keeps_it_when_the_first_one_ends),
 		TEST(an_end_with_the_identity_brings_it_back_for_a_reconnect),
 		TEST(it_never_outlives_its_identity),
+		TEST(it_is_good_for_the_identity_that_renews_its_connection),
+		TEST(a_renewal_brings_back_what_the_engine_has_lost),
 		TEST(nobody_who_has_shown_nothing_has_one),
 		TEST(any_other_text_is_not_one),
 		TEST(what_is_kept_in_its_place_is_not_believed),
