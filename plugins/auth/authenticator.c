@@ -187,7 +187,7 @@ check_token(
 		return;
 	if (refusal == PUSH_TOKEN_OK)
 		refusal = push_claims_read((struct push_str){jws.payload, jws.payload_size}, self->options,
-			&clock, &identity, &error);
+			&clock, false, &identity, &error);
 	if (refusal != PUSH_TOKEN_OK) {
 		push_token_cache_put_refusal(self->cache, token, refusal, &error, clock.now_us);
 		refuse_token(self, refusal, error.text, done, context);
@@ -269,13 +269,16 @@ identify_ticket(struct authenticator *self, struct push_str ticket, push_verdict
 
 /* --- the application --- */
 
+/* To connect is to subscribe, too: one question is enough. */
 static enum push_hook_event
-event_of(enum push_right right)
+event_of(const struct authenticator *self, enum push_right right)
 {
 	switch (right) {
 	case PUSH_RIGHT_PUBLISH: return PUSH_HOOK_PUBLISH;
 	case PUSH_RIGHT_HISTORY: return PUSH_HOOK_SUBSCRIBE;
-	default: return PUSH_HOOK_CONNECT;
+	default:
+		return push_hook_asks(self->hook, PUSH_HOOK_CONNECT) ? PUSH_HOOK_CONNECT
+								     : PUSH_HOOK_SUBSCRIBE;
 	}
 }
 
@@ -284,9 +287,12 @@ static bool
 ask_application(
 	struct authenticator *self, const struct push_asked *asked, push_verdict_fn done, void *context)
 {
-	const struct push_hook_question question = {.event = event_of(asked->right), .asked = asked};
+	struct push_hook_question question = {.asked = asked};
 
-	if (!self->hook || !push_hook_asks(self->hook, question.event))
+	if (!self->hook)
+		return false;
+	question.event = event_of(self, asked->right);
+	if (!push_hook_asks(self->hook, question.event))
 		return false;
 	push_hook_ask(self->hook, &question, self->host->now_us(), done, context);
 	return true;
@@ -334,6 +340,28 @@ identify(struct push_authenticator *base, const struct push_credential *credenti
 		break;
 	default: refuse(self, 400, PUSH_AUTH_MALFORMED, "invalid_request", credential->why, done, context);
 	}
+}
+
+/* The rights of a token are all that its issuer meant to give. */
+static bool
+asks_for_more(struct push_authenticator *base, const struct push_identity *identity)
+{
+	const struct authenticator *self = (const struct authenticator *)base;
+	const struct push_identity_facts facts = push_identity_facts(identity);
+
+	return self->hook && push_hook_asks(self->hook, PUSH_HOOK_SUBSCRIBE) &&
+	       (facts.is_anonymous || facts.is_applications);
+}
+
+static void
+ask_for_more(struct push_authenticator *base, struct push_str user, const struct push_asked *asked,
+	push_verdict_fn done, void *context)
+{
+	struct authenticator *self = (struct authenticator *)base;
+	const struct push_hook_question question = {
+		.event = PUSH_HOOK_SUBSCRIBE, .asked = asked, .user = user};
+
+	push_hook_ask(self->hook, &question, self->host->now_us(), done, context);
 }
 
 static bool
@@ -725,6 +753,8 @@ push_authenticator_create(const struct push_options *options, struct push_engine
 	if (!self)
 		return NULL;
 	self->base = (struct push_authenticator){.identify = identify,
+		.asks_for_more = asks_for_more,
+		.ask_for_more = ask_for_more,
 		.is_revoked = is_revoked,
 		.write_identity = write_identity,
 		.read_identity = read_identity,

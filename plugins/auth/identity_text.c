@@ -12,12 +12,16 @@
 /* A text of another version has other rules. */
 #define VERSION "1"
 
+/* Whose rights these are, where they are not a token's. */
+#define APPLICATION "application"
+
 /* What a text is read into: its members, and their strings without escapes. */
 enum member {
 	MEMBER_VERSION,
 	MEMBER_USER,
 	MEMBER_TOKEN_ID,
 	MEMBER_KEY,
+	MEMBER_SOURCE,
 	MEMBER_ISSUED,
 	MEMBER_EXPIRY,
 	MEMBER_CHANNELS,
@@ -29,6 +33,7 @@ static const char *const names[MEMBER_COUNT] = {[MEMBER_VERSION] = "v",
 	[MEMBER_USER] = "sub",
 	[MEMBER_TOKEN_ID] = "jti",
 	[MEMBER_KEY] = "key",
+	[MEMBER_SOURCE] = "of",
 	[MEMBER_ISSUED] = "iat",
 	[MEMBER_EXPIRY] = "exp_ms",
 	[MEMBER_CHANNELS] = "channels",
@@ -75,6 +80,8 @@ push_identity_text_print(
 	print_text(to, MEMBER_USER, facts.user);
 	print_text(to, MEMBER_TOKEN_ID, facts.token_id);
 	print_text(to, MEMBER_KEY, facts.key_name);
+	if (facts.is_applications)
+		print_text(to, MEMBER_SOURCE, (struct push_str){APPLICATION, sizeof(APPLICATION) - 1});
 	if (facts.issued_s >= 0)
 		print_number(to, MEMBER_ISSUED, (uint64_t)facts.issued_s);
 	if (facts.expires_us != UINT64_MAX)
@@ -212,6 +219,7 @@ push_identity_text_parse(const struct push_identity **ret_identity, const char *
 		facts.user = texts[MEMBER_USER];
 		facts.token_id = texts[MEMBER_TOKEN_ID];
 		facts.key_name = texts[MEMBER_KEY];
+		facts.is_applications = push_str_is(texts[MEMBER_SOURCE], APPLICATION);
 		status = build(ret_identity, &facts, texts);
 	}
 	push_buf_fini(&bytes);

@@ -85,6 +85,11 @@ struct push_authenticator {
 	/* Who shows this? */
 	void (*identify)(struct push_authenticator *authenticator, const struct push_credential *credential,
 		const struct push_asked *asked, push_verdict_fn done, void *context);
+	/* A client that is connected asks for channels that its identity does not grant: is somebody asked? */
+	bool (*asks_for_more)(struct push_authenticator *authenticator, const struct push_identity *identity);
+	/* Only then: may it?  The verdict's identity has what it may besides.  @user: without bytes: not known. */
+	void (*ask_for_more)(struct push_authenticator *authenticator, struct push_str user,
+		const struct push_asked *asked, push_verdict_fn done, void *context);
 	/* Whether a token that was good has been taken back since. */
 	bool (*is_revoked)(struct push_authenticator *authenticator, const struct push_identity *identity);
 	/* An identity of a token as text, for another node, and of such a text: a reference; NULL: it is none, or

@@ -14,6 +14,7 @@
 #include "broker.h"
 #include "channel_list.h"
 #include "client_publishes.h"
+#include "control.h"
 #include "core/cors.h"
 #include "core/history_rules.h"
 #include "core/hub.h"
@@ -61,6 +62,7 @@ struct push_broker {
 	struct push_authenticator_host authenticator_host;
 	struct push_admissions admissions; /* used where there is one */
 	struct push_renewals renewals;
+	struct push_controls controls;
 	struct push_limiter *limiter; /* NULL: nothing is limited */
 	bool reads_history;
 	char node[PUSH_TOKEN_NODE_BYTES + 1];      /* whose event streams a token of ours is for */
@@ -183,35 +185,17 @@ put_value(void *context, const char *name, size_t name_size, const char *value, 
 /* --- what other nodes ask: to change the channels of a stream of ours, `TOKEN body`, answered by `200 body`;
  * and whether a request with a key is under way (idempotency.h) --- */
 
-#define VERB_CONTROL "control"
-
-static void
-serve_answered(void *context, const struct push_answer *answer)
-{
-	struct push_buf *to = context;
-
-	push_buf_printf(to, "%u ", answer->status);
-	push_buf_append(to, answer->body, answer->size);
-}
-
 /* What another node asks. */
 static enum push_status
 serve(void *context, const char *verb, const char *text, size_t size, struct push_buf *to)
 {
 	struct push_broker *broker = context;
-	struct push_control_request request = {.token = text, .token_size = PUSH_TOKEN_BYTES};
 
 	if (!strcmp(verb, PUSH_VERB_RENEW))
-		return push_renewal_serve(&broker->renewals, text, size, serve_answered, to);
+		return push_renewal_serve(&broker->renewals, text, size, push_controls_answer, to);
 	if (!strcmp(verb, PUSH_VERB_CLAIM))
 		return push_idempotency_is_claimed(&broker->publisher, text, size) ? PUSH_OK : PUSH_NOT_FOUND;
-	if (strcmp(verb, VERB_CONTROL) != 0 || size <= PUSH_TOKEN_BYTES || text[PUSH_TOKEN_BYTES] != ' ' ||
-		size - PUSH_TOKEN_BYTES - 1 > broker->options.client_message_bytes_max)
-		return PUSH_NOT_FOUND;
-	request.body = text + PUSH_TOKEN_BYTES + 1;
-	request.size = size - PUSH_TOKEN_BYTES - 1;
-	push_broker_control(broker, &request, serve_answered, to);
-	return PUSH_OK;
+	return push_controls_serve(&broker->controls, verb, text, size, to);
 }
 
 /* Returns false where push.trace.url is set and cannot be had. */
@@ -251,13 +235,6 @@ limit_keys(void *context, const struct push_key_limits *limits, size_t count)
 }
 
 static bool
-is_here(void *context, const char *token);
-
-static void
-ask_node(void *asking, const char *token, const char *verb, const struct push_buf *text,
-	push_answer_fn answer, void *context);
-
-static bool
 create_authenticator(struct push_broker *broker, uint64_t seed, struct push_error *error)
 {
 	if (!broker->host.create_authenticator)
@@ -275,9 +252,9 @@ create_authenticator(struct push_broker *broker, uint64_t seed, struct push_erro
 		.hub = broker->hub,
 		.stats = &broker->counts->stats,
 		.now_us = now_us,
-		.is_here = is_here,
-		.ask = ask_node,
-		.context = broker};
+		.is_here = push_controls_is_here,
+		.ask = push_controls_call,
+		.context = &broker->controls};
 	if (broker->authenticator)
 		push_admissions_init(&broker->admissions, broker->hub);
 	return true;
@@ -344,6 +321,14 @@ push_broker_create(
 	}
 	if (!create_authenticator(broker, seed, error))
 		goto fail_tracer;
+	broker->controls = (struct push_controls){.authenticator = broker->authenticator,
+		.engine = broker->engine,
+		.hub = broker->hub,
+		.options = &broker->options,
+		.stats = &broker->counts->stats,
+		.node = broker->node,
+		.now_us = now_us};
+	push_controls_init(&broker->controls);
 	if (broker->engine->serve)
 		broker->engine->serve(broker->engine, serve, broker);
 	broker->reads_history = push_history_is_kept(&broker->options);
@@ -884,131 +869,6 @@ ops_subscriber_admit(struct push_broker *broker, struct push_subscriber *subscri
 
 /* --- changes of an event stream's channels --- */
 
-static unsigned int
-control_status(enum push_status status)
-{
-	switch (status) {
-	case PUSH_OK: return 200;
-	case PUSH_INVALID: return 400;
-	case PUSH_NOT_FOUND: return 404;
-	default: return 503;
-	}
-}
-
-void
-push_broker_control(struct push_broker *broker, const struct push_control_request *request,
-	push_answer_fn answer, void *context)
-{
-	struct push_error error = {""};
-	struct push_buf text;
-	enum push_status status;
-
-	push_buf_init(&text, SIZE_MAX); /* the hub bounds it by what it is asked */
-	status = push_hub_control(broker->hub, request->token, request->token_size, request->body,
-		request->size, now_us(), &text, &error);
-	if (status != PUSH_OK) {
-		push_buf_clear(&text);
-		push_json_append_error(&text, error.text);
-	}
-	answer(context, &(struct push_answer){control_status(status), "application/json",
-				text.bytes ? text.bytes : "", text.size, 0});
-	push_buf_fini(&text);
-}
-
-/* An answer that another node gives. */
-struct control_wait {
-	push_answer_fn answer;
-	void *context;
-};
-
-static void
-refuse_control(enum push_status status, push_answer_fn answer, void *context)
-{
-	static const char missing[] = "{\"error\":\"no event stream has this token\"}",
-			  silent[] = "{\"error\":\"the node that serves this stream does not answer\"}";
-
-	if (status == PUSH_NOT_FOUND)
-		answer(context,
-			&(struct push_answer){404, "application/json", missing, sizeof(missing) - 1, 0});
-	else
-		answer(context,
-			&(struct push_answer){503, "application/json", silent, sizeof(silent) - 1, 0});
-}
-
-/* It comes from whoever can reach Redis. */
-static bool
-read_control_answer(const char *text, size_t size, struct push_answer *ret)
-{
-	bool is_compact;
-
-	for (size_t i = 0; i < 3; i++) {
-		if (i >= size || text[i] < '0' || text[i] > '9')
-			return false;
-		ret->status = ret->status * 10 + (unsigned int)(text[i] - '0');
-	}
-	if (size < 4 || text[3] != ' ' ||
-		(ret->status != 200 && ret->status != 503 && ret->status / 100 != 4))
-		return false;
-	ret->body = text + 4;
-	ret->size = size - 4;
-	return push_json_scan_value(ret->body, ret->size, &is_compact);
-}
-
-static void
-on_controlled(void *context, enum push_status status, const char *text, size_t size)
-{
-	struct control_wait *wait = context;
-	struct push_answer answer = {.content_type = "application/json"};
-
-	if (status == PUSH_OK && !read_control_answer(text, size, &answer))
-		status = PUSH_UNAVAILABLE;
-	if (status == PUSH_OK)
-		wait->answer(wait->context, &answer);
-	else
-		refuse_control(status, wait->answer, wait->context);
-	free(wait);
-}
-
-/* The node that serves the stream of this token. */
-static void
-ask_node(void *asking, const char *token, const char *verb, const struct push_buf *text,
-	push_answer_fn answer, void *context)
-{
-	struct push_broker *broker = asking;
-	struct control_wait *wait = malloc(sizeof(*wait));
-
-	if (wait && text->status == PUSH_OK) {
-		*wait = (struct control_wait){answer, context};
-		broker->engine->call(broker->engine, token, PUSH_TOKEN_NODE_BYTES, verb, text->bytes,
-			text->size, now_us(), on_controlled, wait);
-	} else {
-		free(wait);
-		refuse_control(PUSH_OUT_OF_MEMORY, answer, context);
-	}
-}
-
-static void
-ask_to_control(struct push_broker *broker, const struct push_control_request *request, push_answer_fn answer,
-	void *context)
-{
-	struct push_buf text;
-
-	push_buf_init(&text, PUSH_TOKEN_BYTES + 1 + request->size);
-	push_buf_append(&text, request->token, request->token_size);
-	push_buf_append(&text, " ", 1);
-	push_buf_append(&text, request->body, request->size);
-	ask_node(broker, request->token, VERB_CONTROL, &text, answer, context);
-	push_buf_fini(&text);
-}
-
-static bool
-is_here(void *context, const char *token)
-{
-	const struct push_broker *broker = context;
-
-	return !broker->engine->call || !memcmp(token, broker->node, PUSH_TOKEN_NODE_BYTES);
-}
-
 static void
 ops_control_request(struct push_broker *broker, const struct push_control_request *request,
 	push_answer_fn answer, void *context)
@@ -1017,10 +877,8 @@ ops_control_request(struct push_broker *broker, const struct push_control_reques
 		push_renewal_request(&broker->renewals, request, answer, context);
 	else if (request->size > broker->options.client_message_bytes_max)
 		push_answer_error(413, PUSH_CLIENT_MESSAGE_TOO_LARGE_TEXT, answer, context);
-	else if (request->token_size != PUSH_TOKEN_BYTES || is_here(broker, request->token))
-		push_broker_control(broker, request, answer, context);
 	else
-		ask_to_control(broker, request, answer, context);
+		push_controls_request(&broker->controls, request, answer, context);
 }
 
 static size_t

@@ -31,7 +31,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  8
+#define PUSH_BROKER_ABI_VERSION  9
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -316,15 +316,6 @@ push_broker_tick(struct push_broker *broker, uint64_t ticks);
  * host.drained. */
 void
 push_broker_drain(struct push_broker *broker);
-
-/*
- * push_broker_control - change the channels of one of this process' event streams (push_hub_control).
- *
- * `answer` is called before it returns.
- */
-void
-push_broker_control(struct push_broker *broker, const struct push_control_request *request,
-	push_answer_fn answer, void *context);
 
 /* push_broker_say - a line of the log, if the level lets it pass. */
 void

@@ -34,6 +34,7 @@ struct push_memory;
 struct push_channel;
 struct push_history_rule;
 struct push_hub;
+struct push_grant;
 struct push_identity;
 struct push_tracker;
 
@@ -393,12 +394,14 @@ push_hub_set_values(struct push_hub *hub, const struct push_hub_values *values);
  * first, so that its place can be taken.  An `id` is where to begin, of channels with history (live.h).
  * Appends `{"subscribed":["a"],"unsubscribed":["b"],"errors":[{"channel":"c","error":"text"}]}`; the stream
  * itself says when messages of a channel come in.
+ * @grant: what was answered where push_hub_control_asks(); NULL: nobody was asked.
  * Errors: PUSH_NOT_FOUND: nobody has that token; PUSH_INVALID, with what is wrong in `error`;
  * PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
 push_hub_control(struct push_hub *hub, const char *token, size_t token_size, const char *body,
-	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error);
+	size_t body_size, const struct push_grant *grant, uint64_t now_us, struct push_buf *answer,
+	struct push_error *error);
 
 /* push_hub_find_stream - the open event stream that has this token, borrowed; NULL: none has. */
 struct push_subscriber *

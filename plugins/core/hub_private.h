@@ -14,6 +14,7 @@
 #include "identities.h"
 #include "list.h"
 #include "outbox.h"
+#include "question.h"
 #include "memory.h"
 #include "push_assert.h"
 #include "subscriber.h"
@@ -154,6 +155,7 @@ struct push_hub {
 	void (*authenticate)(
 		void *context, struct push_subscriber *subscriber, const struct push_command *command);
 	void *authenticate_context;
+	struct push_hub_asker asker; /* of channels that identities do not grant; ask is NULL: nobody */
 	struct push_identities identities;
 	struct push_disconnects disconnects;
 	const struct push_hub_observer *observer; /* NULL: nobody */

@@ -122,7 +122,10 @@ identified_forget(struct push_subscriber *subscriber)
 static uint64_t
 expires_us(const struct push_subscriber *subscriber)
 {
-	return push_identity_facts(push_subscriber_identity(subscriber)).expires_us;
+	uint64_t end_us = push_identity_facts(push_subscriber_identity(subscriber)).expires_us;
+	uint64_t granted_us = live_end_us(subscriber);
+
+	return granted_us < end_us ? granted_us : end_us;
 }
 
 uint32_t
@@ -254,6 +257,7 @@ push_subscriber_renew(
 	subscriber->is_warned = false;
 	tell_authenticated(subscriber, push_identity_facts(identity).expires_us, now_us);
 	leave_what_is_not_granted(subscriber, identity, now_us);
+	live_forget_end(subscriber);
 	if (subscriber->state == SUBSCRIBER_OPEN)
 		subscriber_arm(subscriber);
 	return PUSH_OK;

@@ -19,6 +19,7 @@
 #include "jsonscan.h"
 #include "limits.h"
 #include "live.h"
+#include "question.h"
 #include "session.h"
 #include "sse.h"
 #include "utf8.h"
@@ -42,8 +43,12 @@ struct live_waiting {
 struct live {
 	struct live_waiting *waiting; /* in the order of the requests; owned */
 	uint32_t count, capacity;
-	struct push_token *token; /* owned; NULL: it has none */
-	struct push_buf early;    /* what was asked for before the start: struct early_command, text, ... */
+	struct push_token *token;       /* owned; NULL: it has none */
+	struct push_buf early;          /* what was asked for before the start, or behind a question: struct
+				     early_command, text, ... */
+	struct push_buf asked;          /* the data of the `subscribe` that there is a question about, and */
+	struct push_question *question; /* the question; NULL: there is none */
+	uint64_t end_us;                /* of what answers have granted; UINT64_MAX: never */
 	struct push_subscriber *subscriber;
 	uint32_t unconfirmed;       /* channels that it has joined and that were not confirmed then, up to */
 	uint64_t change;            /* the hub's change of that number */
@@ -73,6 +78,7 @@ struct live_call {
 	uint64_t now_us;
 	struct live_lists *lists;       /* NULL: it came over the connection, and is answered there */
 	struct live_refusals *refusals; /* where lists is NULL */
+	const struct push_grant *grant; /* what was answered about it; NULL: nobody was asked */
 };
 
 static void
@@ -93,6 +99,9 @@ live_destroy(struct live *live)
 	free(live->waiting);
 	push_token_destroy(live->token);
 	push_buf_fini(&live->early);
+	push_buf_fini(&live->asked);
+	if (live->question)
+		live->question->subscriber = NULL; /* it goes with the answer */
 	free(live);
 }
 
@@ -120,6 +129,9 @@ need_live(struct push_subscriber *subscriber)
 		return NULL;
 	push_buf_init(&live->early, PUSH_LIVE_EARLY_BYTES_MAX);
 	push_buf_charge(&live->early, &subscriber->hub->memory.accounts[PUSH_MEMORY_REQUESTS]);
+	push_buf_init(&live->asked, SIZE_MAX); /* of a command, which is bounded */
+	push_buf_charge(&live->asked, live->early.account);
+	live->end_us = UINT64_MAX;
 	push_list_init(&live->overtaken);
 	live->subscriber = subscriber;
 	subscriber->list->live = live;
@@ -490,9 +502,8 @@ live_catch_up(struct push_hub *hub)
 
 /* --- adding --- */
 
-/* The place of a channel among its own; subscription_count: it is none of them. */
-static uint32_t
-place_of(const struct push_subscriber *subscriber, const char *name, size_t size)
+uint32_t
+live_place_of(const struct push_subscriber *subscriber, const char *name, size_t size)
 {
 	const struct push_channel *channel = push_hub_find(subscriber->hub, name, size);
 	struct subscription item;
@@ -635,15 +646,47 @@ add_again(const struct live_call *call, uint32_t index)
 			item.channel->name_size, item.channel->history, call->now_us);
 }
 
-static bool
-is_granted(const struct push_subscriber *subscriber, const char *name, size_t size, struct push_error *error)
+/* What an answer has granted ends with the connection: the earliest end counts. */
+static void
+note_end(struct push_subscriber *subscriber, const struct push_identity *granted)
 {
-	const struct push_identity *identity = push_subscriber_identity(subscriber);
+	struct live *live = need_live(subscriber);
+	uint64_t end_us = push_identity_facts(granted).expires_us;
+
+	if (!live || end_us >= live->end_us)
+		return; /* without memory the channel is not joined either */
+	live->end_us = end_us;
+	subscriber->is_warned = false;
+	subscriber_arm(subscriber);
+}
+
+static bool
+asks_about(const struct push_hub *hub, const struct push_identity *identity)
+{
+	return hub->asker.ask && hub->asker.asks(hub->asker.context, identity);
+}
+
+static bool
+is_granted(const struct live_call *call, const char *name, size_t size, struct push_error *error)
+{
+	const struct push_identity *identity = push_subscriber_identity(call->subscriber);
+	const struct push_grant *grant = call->grant;
 	const struct push_str channel = {name, size};
 
 	if (push_identity_may(identity, PUSH_RIGHT_SUBSCRIBE, channel))
 		return true;
-	subscriber->hub->stats->auth_refused[push_identity_refused_as(identity)]++;
+	/* it may have shown a token since, whose rights are all that it has */
+	if (grant && !asks_about(call->subscriber->hub, identity))
+		grant = NULL;
+	if (grant && push_identity_may(grant->identity, PUSH_RIGHT_SUBSCRIBE, channel)) {
+		note_end(call->subscriber, grant->identity);
+		return true;
+	}
+	if (grant && grant->status) { /* counted by whoever asked */
+		snprintf(error->text, sizeof(error->text), "%s", grant->text);
+		return false;
+	}
+	call->subscriber->hub->stats->auth_refused[push_identity_refused_as(identity)]++;
 	push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, channel, error);
 	return false;
 }
@@ -672,12 +715,16 @@ subscribe(const struct live_call *call, const char *name, size_t size)
 		refuse(call, name, size, wrong);
 		return;
 	}
-	if (push_channel_name_check(name, size, options->channel_name_bytes_max, &error) != PUSH_OK ||
-		!is_granted(call->subscriber, name, size, &error)) {
+	if (push_channel_name_check(name, size, options->channel_name_bytes_max, &error) != PUSH_OK) {
 		refuse(call, name, size, error.text);
 		return;
 	}
-	index = place_of(call->subscriber, name, size);
+	index = live_place_of(call->subscriber, name, size);
+	/* of those that it is in, an answer may have granted one */
+	if (index == count && !is_granted(call, name, size, &error)) {
+		refuse(call, name, size, error.text);
+		return;
+	}
 	if (index < count) {
 		add_again(call, index);
 	} else if (count >= options->channels_max) {
@@ -743,7 +790,7 @@ unsubscribe(const struct live_call *call, const char *name, size_t size)
 		refuse(call, name, size, error.text);
 		return;
 	}
-	index = place_of(subscriber, name, size);
+	index = live_place_of(subscriber, name, size);
 	if (index < subscriber->subscription_count && !leave(call, index))
 		return;
 	if (call->lists)
@@ -754,7 +801,7 @@ unsubscribe(const struct live_call *call, const char *name, size_t size)
 void
 live_withdraw(struct push_subscriber *subscriber, uint32_t index, const char *why, uint64_t now_us)
 {
-	const struct live_call call = {subscriber, NULL, now_us, NULL, NULL};
+	const struct live_call call = {subscriber, NULL, now_us, NULL, NULL, NULL};
 	struct subscription item = {0};
 	struct push_buf data;
 
@@ -851,10 +898,10 @@ read_id(struct live_request *request, const struct push_json_member *member)
 
 static void
 serve_command(struct push_subscriber *subscriber, bool is_subscribe, struct live_request *request,
-	const struct push_json_member *channels, uint64_t now_us)
+	const struct push_json_member *channels, const struct push_grant *grant, uint64_t now_us)
 {
 	struct live_refusals refusals = {0};
-	const struct live_call call = {subscriber, request, now_us, NULL, &refusals};
+	const struct live_call call = {subscriber, request, now_us, NULL, &refusals, grant};
 	struct json_object *names = NULL;
 	enum push_status status = parse_names(channels, &names);
 
@@ -874,7 +921,8 @@ serve_command(struct push_subscriber *subscriber, bool is_subscribe, struct live
 }
 
 static void
-obey(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
+obey(struct push_subscriber *subscriber, const struct push_command *command, const struct push_grant *grant,
+	uint64_t now_us)
 {
 	bool is_subscribe = command->kind == PUSH_COMMAND_SUBSCRIBE;
 	struct push_json_member members[] = {{.name = "channels"}, {.name = "ref"}, {.name = "id"}};
@@ -901,11 +949,141 @@ obey(struct push_subscriber *subscriber, const struct push_command *command, uin
 	if (wrong)
 		send_error(subscriber, request, NULL, 0, wrong, now_us);
 	else
-		serve_command(subscriber, is_subscribe, request, &members[0], now_us);
+		serve_command(subscriber, is_subscribe, request, &members[0], grant, now_us);
 	unref(request);
 }
 
-/* Until it starts; then live_start() goes on with it. */
+/* --- questions --- */
+
+/* Returns whether the client waits for an answer, or had it in this call. */
+static bool
+ask(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
+{
+	struct push_hub *hub = subscriber->hub;
+	struct push_json_member channels = {.name = "channels"};
+	struct push_question *question;
+	struct push_buf names;
+	struct push_error error;
+	struct live *live;
+
+	if (!hub->asker.ask || command->kind != PUSH_COMMAND_SUBSCRIBE || !command->data ||
+		push_json_scan_object(command->data, command->data_size, &channels, 1, &error) != PUSH_OK)
+		return false;
+	push_buf_init(&names, command->data_size);
+	if (!question_collect(subscriber, (struct push_str){channels.text, channels.size}, &names)) {
+		push_buf_fini(&names);
+		return false;
+	}
+	live = need_live(subscriber);
+	question = live ? malloc(sizeof(*question)) : NULL;
+	if (question)
+		push_buf_append(&live->asked, command->data, command->data_size);
+	if (!question || live->asked.status != PUSH_OK || names.status != PUSH_OK) {
+		free(question);
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+	} else {
+		*question = (struct push_question){subscriber, hub->asker.context};
+		live->question = question;
+		hub->asker.ask(hub->asker.context, question, (struct push_str){names.bytes, names.size});
+	}
+	push_buf_fini(&names);
+	return true;
+}
+
+static bool
+is_asking(const struct push_subscriber *subscriber)
+{
+	const struct live *live = is_open(subscriber) ? live_of(subscriber) : NULL;
+
+	return live && live->question;
+}
+
+/* Returns the bytes that were read of the first one. */
+static size_t
+serve_early(struct push_subscriber *subscriber, const char *bytes, uint64_t now_us)
+{
+	struct early_command head;
+	struct push_command command;
+
+	memcpy(&head, bytes, sizeof(head));
+	bytes += sizeof(head);
+	command =
+		(struct push_command){(enum push_command_kind)head.kind, head.size ? bytes : NULL, head.size};
+	if (!ask(subscriber, &command, now_us))
+		obey(subscriber, &command, NULL, now_us);
+	return sizeof(head) + head.size;
+}
+
+/* With what was kept, up to the next one that there is a question about. */
+static void
+go_on(struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct live *live = live_of(subscriber);
+	struct push_buf early;
+	size_t at = 0;
+
+	if (!live || !live->early.size)
+		return;
+	early = live->early; /* is ours now */
+	push_buf_init(&live->early, PUSH_LIVE_EARLY_BYTES_MAX);
+	push_buf_charge(&live->early, early.account);
+	while (at < early.size && is_open(subscriber) && !is_asking(subscriber))
+		at += serve_early(subscriber, early.bytes + at, now_us);
+	if (at < early.size && is_open(subscriber)) {
+		push_buf_append(&live->early, early.bytes + at, early.size - at);
+		if (live->early.status != PUSH_OK)
+			push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+	}
+	push_buf_fini(&early);
+}
+
+void
+push_question_answer(struct push_question *question, const struct push_grant *grant, uint64_t now_us)
+{
+	struct push_subscriber *subscriber = question->subscriber;
+	struct push_command command = {.kind = PUSH_COMMAND_SUBSCRIBE};
+	struct push_buf asked;
+	struct live *live;
+
+	if (!subscriber) {
+		free(question);
+		return;
+	}
+	live = live_of(subscriber);
+	PUSH_ASSERT(is_open(subscriber) && live && live->question == question);
+	live->question = NULL;
+	free(question);
+	asked = live->asked; /* is ours now */
+	push_buf_init(&live->asked, SIZE_MAX);
+	push_buf_charge(&live->asked, asked.account);
+	command.data = asked.bytes;
+	command.data_size = asked.size;
+	obey(subscriber, &command, grant, now_us);
+	push_buf_fini(&asked);
+	if (is_open(subscriber))
+		go_on(subscriber, now_us);
+	if (is_open(subscriber))
+		intake_resume(subscriber);
+}
+
+uint64_t
+live_end_us(const struct push_subscriber *subscriber)
+{
+	const struct live *live = live_of(subscriber);
+
+	return live ? live->end_us : UINT64_MAX;
+}
+
+void
+live_forget_end(struct push_subscriber *subscriber)
+{
+	struct live *live = live_of(subscriber);
+
+	if (live)
+		live->end_us = UINT64_MAX;
+}
+
+/* Until it starts, or an answer comes; then go_on() goes on with it. */
 static void
 keep_early(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
 {
@@ -918,7 +1096,9 @@ keep_early(struct push_subscriber *subscriber, const struct push_command *comman
 	}
 	if (live->early.size + sizeof(early) + early.size > live->early.max) {
 		send_error(subscriber, &(struct live_request){0}, NULL, 0,
-			"too many requests before the first ping", now_us);
+			is_asking(subscriber) ? "too many requests wait for an answer, try again"
+					      : "too many requests before the first ping",
+			now_us);
 		return;
 	}
 	push_buf_append(&live->early, &early, sizeof(early));
@@ -939,36 +1119,20 @@ live_is_full(const struct push_subscriber *subscriber)
 void
 live_command(struct push_subscriber *subscriber, const struct push_command *command, uint64_t now_us)
 {
-	if (subscriber->state == SUBSCRIBER_WAITING)
+	if (subscriber->state == SUBSCRIBER_WAITING || is_asking(subscriber))
 		keep_early(subscriber, command, now_us);
-	else if (is_open(subscriber))
-		obey(subscriber, command, now_us);
+	else if (is_open(subscriber) && !ask(subscriber, command, now_us))
+		obey(subscriber, command, NULL, now_us);
 }
 
 void
 live_start(struct push_subscriber *subscriber, uint64_t now_us)
 {
-	struct live *live = live_of(subscriber);
-	struct push_buf early;
-
-	if (!live)
+	if (!live_of(subscriber))
 		return;
-	early = live->early; /* is ours now */
-	push_buf_init(&live->early, PUSH_LIVE_EARLY_BYTES_MAX);
-	push_buf_charge(&live->early, early.account);
-	for (size_t at = 0; at < early.size && is_open(subscriber);) {
-		struct early_command head;
-		struct push_command command;
-
-		memcpy(&head, early.bytes + at, sizeof(head));
-		at += sizeof(head);
-		command = (struct push_command){
-			(enum push_command_kind)head.kind, head.size ? early.bytes + at : NULL, head.size};
-		at += head.size;
-		obey(subscriber, &command, now_us);
-	}
-	push_buf_fini(&early);
-	intake_resume(subscriber);
+	go_on(subscriber, now_us);
+	if (is_open(subscriber))
+		intake_resume(subscriber);
 }
 
 /* --- beside the stream --- */
@@ -1073,10 +1237,11 @@ serve_control(const struct live_call *call, const struct json_object *to_leave,
 
 static enum push_status
 control(struct push_subscriber *subscriber, struct live_request *request, struct push_json_member *members,
-	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error)
+	size_t body_size, const struct push_grant *grant, uint64_t now_us, struct push_buf *answer,
+	struct push_error *error)
 {
 	struct live_lists lists;
-	const struct live_call call = {subscriber, request, now_us, &lists, NULL};
+	const struct live_call call = {subscriber, request, now_us, &lists, NULL, grant};
 	struct json_object *to_join = NULL, *to_leave = NULL;
 	const char *wrong = read_id(request, &members[2]);
 	enum push_status status;
@@ -1097,7 +1262,8 @@ control(struct push_subscriber *subscriber, struct live_request *request, struct
 
 enum push_status
 push_hub_control(struct push_hub *hub, const char *token, size_t token_size, const char *body,
-	size_t body_size, uint64_t now_us, struct push_buf *answer, struct push_error *error)
+	size_t body_size, const struct push_grant *grant, uint64_t now_us, struct push_buf *answer,
+	struct push_error *error)
 {
 	struct push_json_member members[] = {{.name = "subscribe"}, {.name = "unsubscribe"}, {.name = "id"}};
 	struct push_subscriber *subscriber = push_tokens_find(&hub->tokens, token, token_size);
@@ -1125,11 +1291,27 @@ push_hub_control(struct push_hub *hub, const char *token, size_t token_size, con
 	if (!request)
 		return PUSH_OUT_OF_MEMORY;
 	request->refs = 1;
-	status = control(subscriber, request, members, body_size, now_us, answer, error);
+	status = control(subscriber, request, members, body_size, grant, now_us, answer, error);
 	if (status == PUSH_NOT_FOUND)
 		snprintf(error->text, sizeof(error->text), "the event stream has been closed");
 	unref(request);
 	return status;
+}
+
+bool
+push_hub_control_asks(struct push_hub *hub, struct push_str token, struct push_str body,
+	struct push_buf *channels, const struct push_subscriber **ret_subscriber)
+{
+	struct push_json_member names = {.name = "subscribe"};
+	const struct push_subscriber *subscriber = push_tokens_find(&hub->tokens, token.bytes, token.size);
+	struct push_error error;
+
+	push_buf_init(channels, body.size);
+	if (!hub->asker.ask || !subscriber || !is_open(subscriber) ||
+		push_json_scan_object(body.bytes, body.size, &names, 1, &error) != PUSH_OK)
+		return false;
+	*ret_subscriber = subscriber;
+	return question_collect(subscriber, (struct push_str){names.text, names.size}, channels);
 }
 
 struct push_subscriber *

@@ -10,7 +10,8 @@
  *
  * Nothing else is held up by it: other channels go on, and a replay begins when the last one is over.
  *
- * What is asked for before the first heartbeat is kept until then, so that a stream begins as it would have.
+ * What is asked for before the first heartbeat is kept until then, so that a stream begins as it would have; so is
+ * what comes behind a `subscribe` that somebody else is asked about (question.h).
  *
  * A WebSocket's client asks over its connection (live_command).  An event stream's client has a token, if it
  * asked for one, and whoever sends that with a request (push_hub_control) is answered there what was
@@ -46,7 +47,7 @@ live_command(struct push_subscriber *subscriber, const struct push_command *comm
 void
 live_withdraw(struct push_subscriber *subscriber, uint32_t index, const char *why, uint64_t now_us);
 
-/* live_is_full - what the client has asked for before its start takes half of the room for that, or
+/* live_is_full - what the client has asked for before its start, or behind a question, takes half of the room for that, or
  * push.channels.max channels that it has joined, left or not, were not confirmed by the engine. */
 bool
 live_is_full(const struct push_subscriber *subscriber);
@@ -54,6 +55,18 @@ live_is_full(const struct push_subscriber *subscriber);
 /* live_catch_up - read on from clients whose changes have been confirmed since. */
 void
 live_catch_up(struct push_hub *hub);
+
+/* live_place_of - the place of a channel among its own; subscription_count: it is none of them. */
+uint32_t
+live_place_of(const struct push_subscriber *subscriber, const char *name, size_t size);
+
+/* live_end_us - when what answers have granted it (question.h) ends; UINT64_MAX: never. */
+uint64_t
+live_end_us(const struct push_subscriber *subscriber);
+
+/* live_forget_end - its identity grants all that it has. */
+void
+live_forget_end(struct push_subscriber *subscriber);
 
 /* live_greet - the subscriber is opening: tell it its token, if it has one. */
 void

@@ -75,7 +75,7 @@ ask(struct push_hub *hub, struct push_subscriber *ws, const char *text, size_t s
 
 	push_subscriber_receive(ws, text, size, 1000000);
 	push_buf_init(&answer, SIZE_MAX);
-	if (push_hub_control(hub, token, sizeof(token) - 1, text, size, 1000000, &answer, &error) ==
+	if (push_hub_control(hub, token, sizeof(token) - 1, text, size, NULL, 1000000, &answer, &error) ==
 		PUSH_OK) {
 		struct json_object *object = json_tokener_parse_ex(tokener, answer.bytes, (int)answer.size);
 

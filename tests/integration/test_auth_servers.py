@@ -1,5 +1,6 @@
 """What Push asks others: an identity provider for its keys, and the application who may do what."""
 
+import contextlib
 import json
 import ssl
 import threading
@@ -10,10 +11,13 @@ import pytest
 
 from h2client import make_certificate
 from http1 import Connection, get, post, request
+from redis_nodes import node
+from redis_servers import RedisServer
 from server import Server
 from sseclient import EventStream
-from tokens import Key, bearer
-from wsclient import TEXT, WebSocket
+from test_live import Controlled
+from tokens import Key, bearer, write_jwks
+from wsclient import TEXT, WebSocket, frame
 
 
 class Web:
@@ -242,3 +246,182 @@ def test_answers_are_kept_as_their_cache_control_says():
             assert len(web.asked) - before == count, channel
         assert of_stream(server, "kept", ["Cookie: session=2"]) == (200, None)
         assert web.asked[-1][0]["Cookie"] == "session=2"  # another client is asked about
+
+
+# --- channels that a client subscribes to while it is open ---
+
+ALL = {"PUSH_AUTH_HOOK_ON": "connect,subscribe", "PUSH_AUTH_HOOK_TIMEOUT": "30s"}
+AWAY = "the application that decides on this cannot be reached, try again"
+
+
+def say(ws, event, **data):
+    ws.send(frame(TEXT, json.dumps({"event": event, "data": data})))
+
+
+def until_asked(web, count):
+    end = time.monotonic() + 60
+    while len(web.asked) < count:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def opened(server, channels="a", headers=()):
+    ws = WebSocket(server.port, channels, headers=headers)
+    assert json.loads(ws.read_frame()[1])["event"] == "ping"
+    return ws
+
+
+def test_a_live_subscribe_asks_the_application_and_other_commands_do_not_wait(tmp_path):
+    released = threading.Event()
+    answers = {
+        "a": (200, {}, '{"sub":"ann","push":{"subscribe":["a","own:*"]}}'),
+        "slow": lambda _: (released.wait(60), (200, {}, ""))[1],
+        "no": (403, {}, '{"error":"not for you"}'), "broken": (500, {}, ""),
+        "kept": (200, {"Cache-Control": "max-age=600"}, ""),
+        "two": (200, {}, '{"push":{"subscribe":["two"]}}'),
+    }
+    with application(answers) as web, Server(PUSH_AUTH_HOOK_URL=web.url, **ALL) as server, \
+            opened(server) as ws, opened(server) as other:
+        say(ws, "subscribe", channels=["own:1"])  # its rights say so
+        assert ws.event() == {"event": "subscribed", "data": {"channel": "own:1"}}
+        assert len(web.asked) == 2
+        say(ws, "subscribe", channels=["slow", "own:2"], ref=1)
+        until_asked(web, 3)
+        assert web.asked[-1][1] == {"event": "subscribe", "headers": {}, "address": "127.0.0.1",
+                                    "channels": ["slow"], "user": "ann"}
+        # changes wait behind it, in their order; nothing else does
+        say(ws, "unsubscribe", channels=["slow"], ref=2)
+        say(ws, "subscribe", channels=["no"], ref=3)
+        say(ws, "ping")
+        assert ws.event()["event"] == "pong"
+        say(other, "subscribe", channels=["two", "three"])
+        assert other.event() == {"event": "subscribed", "data": {"channel": "two"}}
+        assert other.event()["data"] == {"channel": "three", "error": "no right to subscribe to 'three'"}
+        assert get(server.management, "/channels").text.count("slow") == 0
+        released.set()
+        assert [ws.event()["data"] for _ in range(4)] == [
+            {"channel": "slow", "ref": 1}, {"channel": "own:2", "ref": 1}, {"channel": "slow", "ref": 2},
+            {"channel": "no", "error": "not for you", "ref": 3}]
+        say(ws, "subscribe", channels=["broken"])
+        assert ws.event()["data"] == {"channel": "broken", "error": AWAY}
+        for _ in range(2):
+            say(ws, "subscribe", channels=["kept"])
+            assert ws.event() == {"event": "subscribed", "data": {"channel": "kept"}}
+            say(ws, "unsubscribe", channels=["kept"])
+            assert ws.event()["event"] == "unsubscribed"
+        assert [question["channels"] for _, question in web.asked].count(["kept"]) == 1
+    with opened_away(answers) as (server, ws):
+        say(ws, "subscribe", channels=["b"])
+        assert ws.event()["data"] == {"channel": "b", "error": AWAY}
+        say(ws, "ping")
+        assert ws.event()["event"] == "pong"
+
+
+@contextlib.contextmanager
+def opened_away(answers):
+    """A client that has come in, and whose application has gone since."""
+    with application(answers) as web, Server(PUSH_AUTH_HOOK_URL=web.url, **ALL) as server:
+        with opened(server) as ws:
+            web.__exit__()
+            yield server, ws
+
+
+def test_a_client_that_closes_while_it_is_asked_about_leaves_nothing(tmp_path):
+    released = threading.Event()
+    with application({"a": (200, {}, ""), "slow": lambda _: (released.wait(60), (200, {}, ""))[1]}) as web, \
+            Server(PUSH_AUTH_HOOK_URL=web.url, **ALL) as server:
+        for _ in range(3):
+            with opened(server) as ws:
+                before = len(web.asked)
+                say(ws, "subscribe", channels=["slow"])
+                until_asked(web, before + 1)
+        server.wait_metric('push_connections{transport="ws"}', 0)
+        assert server.metric('push_memory_bytes{for="requests"}') == 0
+        released.set()
+        assert of_stream(server, "a") == (200, None)
+        server.wait_metric("push_channels", 0)
+
+
+def test_a_control_request_asks_the_application():
+    answers = {"a": (200, {}, '{"sub":"ann"}'), "b": (200, {}, ""), "no": (403, {}, '{"error":"not for you"}'),
+               "broken": (500, {}, "")}
+    with application(answers) as web, Server(PUSH_AUTH_HOOK_URL=web.url, **ALL) as server:
+        client = Controlled(server.port, "a")
+        answer = client.change(subscribe=["b"], unsubscribe=["a"])
+        assert answer.json == {"subscribed": ["b"], "unsubscribed": ["a"], "errors": []}
+        assert web.asked[-1][1]["user"] == "ann"
+        answer = client.change(subscribe=["no", "b"])
+        assert (answer.status, answer.json) == (
+            200, {"subscribed": ["b"], "unsubscribed": [], "errors": [{"channel": "no", "error": "not for you"}]})
+        answer = client.change(subscribe=["broken"], unsubscribe=["b"])
+        assert (answer.status, answer.error) == (503, AWAY)
+        assert int(answer.headers["retry-after"]) >= 1
+        assert client.change(unsubscribe=["b"]).json["unsubscribed"] == ["b"]
+        assert [client.event()[0] for _ in range(4)] == ["unsubscribed", "subscribed", "subscribed", "unsubscribed"]
+        client.stream.close()
+
+
+def test_a_control_request_that_comes_to_another_node_asks_the_application():
+    answers = {"a": (200, {}, '{"sub":"ann"}'), "b": (200, {}, '{"push":{"subscribe":["b"]}}'),
+               "no": (403, {}, '{"error":"not for you"}'), "broken": (500, {}, "")}
+    with application(answers) as web, RedisServer() as redis:
+        options = {"PUSH_AUTH_HOOK_URL": web.url, **ALL}
+        with node(redis.url(), **options) as one, node(redis.url(), **options) as other:
+            for each in one, other:
+                each.wait_metric("push_redis_peers", 1)
+            client = Controlled(one.port, "a")
+
+            def change(**body):
+                return request(other.port, post(json.dumps(body), path=client.path))
+
+            answer = change(subscribe=["b", "c"], unsubscribe=["a"])
+            assert answer.json == {"subscribed": ["b"], "unsubscribed": ["a"],
+                                   "errors": [{"channel": "c", "error": "no right to subscribe to 'c'"}]}
+            assert (web.asked[-1][1]["user"], web.asked[-1][1]["channels"]) == ("ann", ["b", "c"])
+            assert change(subscribe=["no"]).json["errors"] == [{"channel": "no", "error": "not for you"}]
+            answer = change(subscribe=["broken"])
+            assert (answer.status, answer.error) == (503, AWAY)
+            assert [client.event()[0] for _ in range(2)] == ["unsubscribed", "subscribed"]
+            client.stream.close()
+
+
+def test_the_rights_of_a_token_are_all_that_its_client_has(tmp_path):
+    key = Key()
+    write_jwks(tmp_path / "keys.json", key)
+    with application({"a": (200, {}, ""), "b": (200, {}, "")}) as web, \
+            Server(PUSH_AUTH_KEYS=str(tmp_path / "keys.json"), PUSH_AUTH_HOOK_URL=web.url, **ALL) as server:
+        with opened(server, headers=bearer(key.token(subscribe=["a"], sub="ann"))) as ws:
+            say(ws, "subscribe", channels=["b"])
+            assert ws.event()["data"] == {"channel": "b", "error": "no right to subscribe to 'b'"}
+            assert not web.asked
+
+
+def test_who_shows_a_token_while_it_is_asked_about_has_the_rights_of_the_token(tmp_path):
+    key, released = Key(), threading.Event()
+    write_jwks(tmp_path / "keys.json", key)
+    with application({"a": (200, {}, ""), "slow": lambda _: (released.wait(60), (200, {}, ""))[1]}) as web, \
+            Server(PUSH_AUTH_KEYS=str(tmp_path / "keys.json"), PUSH_AUTH_HOOK_URL=web.url, **ALL) as server, \
+            opened(server) as ws:
+        say(ws, "subscribe", channels=["slow"])
+        until_asked(web, 2)
+        say(ws, "auth", token=key.token(subscribe=["a"], sub="ann"))
+        assert ws.event()["event"] == "authenticated"
+        released.set()
+        assert ws.event()["data"] == {"channel": "slow", "error": "no right to subscribe to 'slow'"}
+
+
+def test_asked_about_subscribing_alone_the_application_is_asked_at_connect_too():
+    with application({"a": (200, {}, "")}) as web, \
+            Server(PUSH_AUTH_HOOK_URL=web.url, PUSH_AUTH_HOOK_ON="subscribe") as server:
+        assert of_stream(server, "a") == (200, None)
+        assert web.asked[-1][1]["event"] == "subscribe"
+
+
+def test_what_a_ticket_of_the_applications_client_opens_is_asked_about(tmp_path):
+    def answer(question):
+        return (200, {}, '{"sub":"ann","push":{"subscribe":["a"]}}') if question["channels"] != ["b"] else (200, {}, "")
+    with Web(answer) as web, Server(PUSH_AUTH_HOOK_URL=web.url, **ALL) as server:
+        made = request(server.port, post("", path="/auth/tickets", headers=["Authorization: Bearer of-the-app"]))
+        with opened(server, f"a&ticket={made.json['ticket']}") as ws:
+            say(ws, "subscribe", channels=["b"])
+            assert ws.event() == {"event": "subscribed", "data": {"channel": "b"}}

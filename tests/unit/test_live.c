@@ -14,8 +14,10 @@
 
 #include "core/channel.h"
 #include "core/hub.h"
+#include "core/identified.h"
 #include "core/limits.h"
 #include "core/position.h"
+#include "core/question.h"
 #include "core/subscriber.h"
 #include "core/tokens.h"
 
@@ -748,8 +750,8 @@ control(struct world *world, const char *token, const char *body, enum push_stat
 	struct push_buf answer;
 
 	push_buf_init(&answer, 1 << 20);
-	assert_int_equal(push_hub_control(world->hub, token, strlen(token), body, strlen(body), world->now,
-				 &answer, &error),
+	assert_int_equal(push_hub_control(world->hub, token, strlen(token), body, strlen(body), NULL,
+				 world->now, &answer, &error),
 		expected);
 	snprintf(
 		world->said, sizeof(world->said), "%.*s", (int)answer.size, answer.bytes ? answer.bytes : "");
@@ -964,8 +966,8 @@ when_memory_is_out_a_change_beside_the_stream_leaks_nothing(void **state)
 		allocations_left = limit;
 		if (push_subscriber_control(client->subscriber, TOKEN) == PUSH_OK) {
 			push_subscriber_start(client->subscriber, world->now);
-			if (push_hub_control(world->hub, TOKEN, strlen(TOKEN), body, strlen(body), world->now,
-				    &answer, &error) == PUSH_OK)
+			if (push_hub_control(world->hub, TOKEN, strlen(TOKEN), body, strlen(body), NULL,
+				    world->now, &answer, &error) == PUSH_OK)
 				assert_int_equal(answer.status, PUSH_OK);
 		}
 		flush(world);
@@ -1365,8 +1367,9 @@ without_memory_nothing_is_said_to_be_wrong_with_the_request(void **state)
 		come_with_token(world, &world->clients[1], "a", TOKEN);
 		push_buf_init(&answer, 4096);
 		allocations_left = limit;
-		assert_int_not_equal(push_hub_control(world->hub, TOKEN, strlen(TOKEN),
-					     "{\"subscribe\":[\"b\"]}", 19, world->now, &answer, &error),
+		assert_int_not_equal(
+			push_hub_control(world->hub, TOKEN, strlen(TOKEN), "{\"subscribe\":[\"b\"]}", 19,
+				NULL, world->now, &answer, &error),
 			PUSH_INVALID);
 		allocations_left = -1;
 		push_buf_fini(&answer);
@@ -1380,6 +1383,339 @@ without_memory_nothing_is_said_to_be_wrong_with_the_request(void **state)
 		assert_null(strstr(told(world), "must be"));
 		destroy_world(world);
 	}
+}
+
+/* --- somebody else is asked (question.h) --- */
+
+struct asker {
+	struct world *world;
+	struct push_question *question; /* under way; NULL: there is none */
+	char channels[256];             /* of the last one */
+	int count;
+	const struct push_identity *at_once; /* the answer, in the call; NULL: it comes later */
+};
+
+static void
+nobody_authenticates(void *context, struct push_subscriber *subscriber, const struct push_command *command)
+{
+	(void)context;
+	(void)subscriber;
+	(void)command;
+}
+
+static bool
+asks(void *context, const struct push_identity *identity)
+{
+	(void)context;
+	return push_identity_facts(identity).is_applications;
+}
+
+static void
+ask(void *context, struct push_question *question, struct push_str channels)
+{
+	struct asker *asker = context;
+
+	assert_null(asker->question);
+	asker->count++;
+	snprintf(asker->channels, sizeof(asker->channels), "%.*s", (int)channels.size, channels.bytes);
+	if (asker->at_once)
+		push_question_answer(
+			question, &(struct push_grant){asker->at_once, 0, NULL}, asker->world->now);
+	else
+		asker->question = question;
+}
+
+static void
+answer_question(
+	struct asker *asker, const struct push_identity *identity, unsigned int status, const char *text)
+{
+	struct push_question *question = asker->question;
+
+	assert_non_null(question);
+	asker->question = NULL;
+	push_question_answer(question, &(struct push_grant){identity, status, text}, asker->world->now);
+}
+
+/* May subscribe to that pattern. */
+static const struct push_identity *
+create_identity(const char *pattern, bool is_applications, uint64_t expires_us)
+{
+	struct push_identity_builder *builder = push_identity_build(&(struct push_identity_facts){
+		.expires_us = expires_us, .issued_s = INT64_MIN, .is_applications = is_applications});
+	const struct push_identity *identity;
+	struct push_error error;
+
+	assert_int_equal(push_identity_grant(builder, PUSH_RIGHT_SUBSCRIBE,
+				 (struct push_str){pattern, strlen(pattern)}, &error),
+		PUSH_OK);
+	identity = push_identity_done(builder);
+	assert_non_null(identity);
+	return identity;
+}
+
+static void
+set_reading(void *connection, bool on)
+{
+	(void)connection;
+	(void)on;
+}
+
+static const struct push_transport pausing = {.write = fake_write,
+	.is_blocked = fake_is_blocked,
+	.close = fake_close,
+	.set_reading = set_reading,
+	.fills_socket = true};
+
+/* A hub that asks, and a client of `a` that may subscribe to it and nothing else. */
+static struct world *
+create_asking_world(struct asker *asker, bool is_applications)
+{
+	struct world *world = create_world("", 0);
+	struct client *client = &world->clients[0];
+	const struct push_identity *identity = create_identity("a", is_applications, UINT64_MAX);
+	struct push_channels channels;
+	struct push_error error;
+
+	*asker = (struct asker){.world = world};
+	push_hub_guard(world->hub, nobody_authenticates, NULL);
+	push_hub_ask(world->hub, &(struct push_hub_asker){asks, ask, asker});
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &pausing, client);
+	assert_int_equal(push_subscriber_identify(client->subscriber, identity), PUSH_OK);
+	push_identity_unref(identity);
+	assert_int_equal(push_channels_parse(&channels, "a", 1, &world->options, &error), PUSH_OK);
+	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
+	push_channels_fini(&channels);
+	push_subscriber_start(client->subscriber, world->now);
+	(void)told(world);
+	return world;
+}
+
+static void
+nothing_is_joined_before_the_answer_and_what_it_grants_is(void **state)
+{
+	const struct push_identity *granted = create_identity("b", true, UINT64_MAX);
+	struct asker asker;
+	struct world *world = create_asking_world(&asker, true);
+
+	(void)state;
+	say(world, SUBSCRIBE("[\"b\",\"a\",\"\",\"c\"],\"ref\":1"));
+	assert_string_equal(asker.channels, "b,c"); /* it is in `a`, and the empty one is no name */
+	assert_int_equal(world->stats.channels, 1);
+	publish(world, "b", "0");
+	assert_string_equal(told(world), "");
+	answer_question(&asker, granted, 0, NULL);
+	publish(world, "b", "1");
+	assert_string_equal(told(world),
+		SUBSCRIBED("\"b\",\"ref\":1") SUBSCRIBED("\"a\",\"ref\":1")
+			WRONG("\"channel\":\"\",\"error\":\"bad channel name '': empty\",\"ref\":1") WRONG(
+				"\"channel\":\"c\",\"error\":\"no right to subscribe to 'c'\",\"ref\":1")
+				MESSAGE("b", "1"));
+	say(world, SUBSCRIBE("[\"b\"]")); /* it is in it */
+	assert_int_equal(asker.count, 1);
+	assert_string_equal(told(world), SUBSCRIBED("\"b\""));
+	say(world, UNSUBSCRIBE("[\"b\"]"));
+	say(world, SUBSCRIBE("[\"b\"]")); /* but once it has left, it is asked again */
+	assert_int_equal(asker.count, 2);
+	answer_question(&asker, NULL, 403, "not for you");
+	assert_string_equal(
+		told(world), UNSUBSCRIBED("\"b\"") WRONG("\"channel\":\"b\",\"error\":\"not for you\""));
+	destroy_world(world);
+	push_identity_unref(granted);
+}
+
+static void
+changes_wait_behind_a_question_in_their_order_and_nothing_else_does(void **state)
+{
+	const struct push_identity *granted = create_identity("*", true, UINT64_MAX);
+	struct asker asker;
+	struct world *world = create_asking_world(&asker, true);
+
+	(void)state;
+	say(world, SUBSCRIBE("[\"b\"],\"ref\":1"));
+	say(world, UNSUBSCRIBE("[\"b\"],\"ref\":2"));
+	say(world, SUBSCRIBE("[\"c\"],\"ref\":3"));
+	say(world, UNSUBSCRIBE("[\"a\"],\"ref\":4"));
+	publish(world, "a", "1");
+	say(world, "{\"event\":\"ping\"}");
+	assert_string_equal(told(world), MESSAGE("a", "1") "{\"event\":\"pong\",\"data\":{}}\n");
+	answer_question(&asker, granted, 0, NULL);
+	assert_string_equal(told(world), SUBSCRIBED("\"b\",\"ref\":1") UNSUBSCRIBED("\"b\",\"ref\":2"));
+	assert_string_equal(asker.channels, "c");
+	asker.at_once = granted; /* as one that is kept */
+	say(world, SUBSCRIBE("[\"d\"],\"ref\":5"));
+	answer_question(&asker, NULL, 503, "try again");
+	assert_string_equal(told(world),
+		WRONG("\"channel\":\"c\",\"error\":\"try again\",\"ref\":3") UNSUBSCRIBED("\"a\",\"ref\":4")
+			SUBSCRIBED("\"d\",\"ref\":5"));
+	say(world, SUBSCRIBE("[\"e\"],\"ref\":6"));
+	assert_string_equal(told(world), SUBSCRIBED("\"e\",\"ref\":6"));
+	destroy_world(world);
+	push_identity_unref(granted);
+}
+
+static void
+what_waits_behind_a_question_is_bounded(void **state)
+{
+	struct asker asker;
+	struct world *world = create_asking_world(&asker, true);
+	const char *text;
+	int count = 0;
+
+	(void)state;
+	say(world, SUBSCRIBE("[\"b\"]"));
+	for (; !*(text = told(world)); count++) {
+		assert_true(count < 10000);
+		say(world, SUBSCRIBE("[\"c\"]"));
+	}
+	assert_string_equal(text, WRONG("\"error\":\"too many requests wait for an answer, try again\""));
+	assert_true(world->stats.paused == 1); /* what a real client sends would not have been read */
+	answer_question(&asker, NULL, 403, "no");
+	while (asker.question)
+		answer_question(&asker, NULL, 403, "no");
+	assert_int_equal(asker.count, count + 1 - 1);
+	assert_int_equal(world->stats.paused, 0);
+	destroy_world(world);
+}
+
+static void
+a_client_that_goes_or_is_closed_leaves_its_question_and_nothing_else(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		struct asker asker;
+		struct world *world = create_asking_world(&asker, true);
+
+		say(world, SUBSCRIBE("[\"b\"]"));
+		say(world, SUBSCRIBE("[\"c\"]"));
+		if (round)
+			push_subscriber_close(world->clients[0].subscriber, PUSH_CLOSE_SLOW, world->now);
+		else
+			leave(&world->clients[0]);
+		assert_int_equal(world->stats.memory[PUSH_MEMORY_REQUESTS], 0);
+		assert_null(asker.question->subscriber);
+		answer_question(&asker, NULL, 403, "no");
+		assert_int_equal(asker.count, 1);
+		destroy_world(world);
+	}
+	{ /* the hub may be gone, too */
+		struct asker asker;
+		struct world *world = create_asking_world(&asker, true);
+
+		say(world, SUBSCRIBE("[\"b\"]"));
+		destroy_world(world);
+		assert_null(asker.question->subscriber);
+		push_question_answer(asker.question, &(struct push_grant){0}, 0);
+	}
+}
+
+static void
+nobody_is_asked_about_the_client_of_a_token(void **state)
+{
+	struct asker asker;
+	struct world *world = create_asking_world(&asker, false);
+
+	(void)state;
+	say(world, SUBSCRIBE("[\"b\"]"));
+	assert_int_equal(asker.count, 0);
+	assert_string_equal(
+		told(world), WRONG("\"channel\":\"b\",\"error\":\"no right to subscribe to 'b'\""));
+	destroy_world(world);
+}
+
+static void
+a_connection_ends_with_what_an_answer_has_granted(void **state)
+{
+	struct asker asker;
+	struct world *world = create_asking_world(&asker, true);
+	const struct push_identity *granted = create_identity("b", true, world->now + 20 * SECOND_US);
+
+	(void)state;
+	say(world, SUBSCRIBE("[\"b\"]"));
+	answer_question(&asker, granted, 0, NULL);
+	for (uint64_t us = 0; us < 21 * SECOND_US; us += PUSH_TICK_US) {
+		world->now += PUSH_TICK_US;
+		push_hub_tick(world->hub, world->now, 64);
+	}
+	assert_string_equal(told(world),
+		SUBSCRIBED("\"b\"") "{\"event\":\"expiring\",\"data\":{\"expires_in\":20}}\n"
+				    "{\"error\":\"the token "
+				    "has expired\"}\n");
+	assert_true(world->clients[0].closed);
+	destroy_world(world);
+	push_identity_unref(granted);
+}
+
+static void
+a_control_request_is_asked_about_first_and_carried_out_with_the_answer(void **state)
+{
+	static const char body[] = "{\"subscribe\":[\"b\",\"c\"],\"unsubscribe\":[\"a\"]}";
+	const struct push_identity *granted = create_identity("b", true, UINT64_MAX), *mine;
+	const struct push_str token = {TOKEN, strlen(TOKEN)}, text = {body, sizeof(body) - 1},
+			      leaves = {"{\"unsubscribe\":[\"a\"]}", 21};
+	const struct push_subscriber *found = NULL;
+	struct push_grant grant = {granted, 0, NULL};
+	struct push_error error;
+	struct asker asker;
+	struct world *world = create_asking_world(&asker, true);
+	struct client *client = &world->clients[1];
+	struct push_buf buf;
+
+	(void)state;
+	client->room = SIZE_MAX;
+	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_SSE, &fake, client);
+	mine = create_identity("a", true, UINT64_MAX);
+	assert_int_equal(push_subscriber_identify(client->subscriber, mine), PUSH_OK);
+	push_identity_unref(mine);
+	assert_int_equal(push_subscriber_control(client->subscriber, TOKEN), PUSH_OK);
+	push_subscriber_start(client->subscriber, world->now);
+
+	assert_false(push_hub_control_asks(world->hub, token, leaves, &buf, &found));
+	push_buf_fini(&buf);
+	assert_true(push_hub_control_asks(world->hub, token, text, &buf, &found));
+	assert_ptr_equal(found, client->subscriber);
+	assert_int_equal(buf.size, 3);
+	assert_memory_equal(buf.bytes, "b,c", 3);
+	push_buf_fini(&buf);
+	push_buf_init(&buf, 4096);
+	assert_int_equal(push_hub_control(world->hub, TOKEN, strlen(TOKEN), body, sizeof(body) - 1, &grant,
+				 world->now, &buf, &error),
+		PUSH_OK);
+	push_buf_append(&buf, "", 1);
+	assert_string_equal(buf.bytes,
+		"{\"subscribed\":[\"b\"],\"unsubscribed\":[\"a\"],\"errors\":[{\"channel\":\"c\","
+		"\"error\":\"no right to subscribe to 'c'\"}]}");
+	push_buf_fini(&buf);
+	assert_int_equal(asker.count, 0); /* that is for whoever has the request */
+	leave(client);
+	assert_false(push_hub_control_asks(world->hub, token, text, &buf, &found));
+	push_buf_fini(&buf);
+	destroy_world(world);
+	push_identity_unref(granted);
+}
+
+static void
+without_memory_a_question_is_not_asked_and_nothing_is_joined_or_leaks(void **state)
+{
+	const struct push_identity *granted = create_identity("*", true, UINT64_MAX);
+
+	(void)state;
+	for (long limit = 0; limit < 12; limit++) {
+		struct asker asker;
+		struct world *world = create_asking_world(&asker, true);
+
+		allocations_left = limit;
+		say(world, SUBSCRIBE("[\"b\"]"));
+		say(world, SUBSCRIBE("[\"c\"]"));
+		if (asker.question)
+			answer_question(&asker, granted, 0, NULL);
+		allocations_left = -1;
+		if (asker.question)
+			answer_question(&asker, granted, 0, NULL);
+		assert_true(asker.count || world->stats.channels <= 1);
+		destroy_world(world);
+	}
+	push_identity_unref(granted);
 }
 
 int
@@ -1418,6 +1754,14 @@ main(void)
 		T(thousands_of_tokens_are_each_found_and_leave_nothing),
 		T(when_memory_is_out_a_change_beside_the_stream_leaks_nothing),
 		T(whatever_a_client_changes_it_has_every_message_once_and_in_order_or_was_told),
+		T(nothing_is_joined_before_the_answer_and_what_it_grants_is),
+		T(changes_wait_behind_a_question_in_their_order_and_nothing_else_does),
+		T(what_waits_behind_a_question_is_bounded),
+		T(a_client_that_goes_or_is_closed_leaves_its_question_and_nothing_else),
+		T(nobody_is_asked_about_the_client_of_a_token),
+		T(a_connection_ends_with_what_an_answer_has_granted),
+		T(a_control_request_is_asked_about_first_and_carried_out_with_the_answer),
+		T(without_memory_a_question_is_not_asked_and_nothing_is_joined_or_leaks),
 		T(when_memory_is_out_a_change_is_refused_or_the_client_closed_and_nothing_leaks),
 	};
 
