@@ -58,7 +58,6 @@ struct push_answer {
 #define PUSH_CLIENT_MESSAGE_TOO_LARGE_TEXT "the body is over push.client.message.max.size"
 
 /* What a publish is answered, with 503, when there is no room for it in push.memory.max. */
-#define PUSH_MEMORY_SHORT_TEXT "memory is short (push.memory.max), try again"
 
 /* How a request ended, called exactly once for each, maybe before the call that made it returns. */
 typedef void (*push_answer_fn)(void *context, const struct push_answer *answer);

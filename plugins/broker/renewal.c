@@ -77,6 +77,7 @@ push_renew(struct push_authenticator *authenticator, struct push_stats *stats,
 	case PUSH_LIMITED:
 		return (struct push_renewal_refusal){429, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS)};
 	case PUSH_UNAVAILABLE: return (struct push_renewal_refusal){503, "not now, try again"};
+	case PUSH_TOO_LARGE: return (struct push_renewal_refusal){503, PUSH_MEMORY_SHORT_TEXT};
 	default: return (struct push_renewal_refusal){503, push_status_text(PUSH_OUT_OF_MEMORY)};
 	}
 }

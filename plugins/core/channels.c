@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "channels.h"
+#include "memory.h"
 #include "push_assert.h"
 #include "utf8.h"
 
@@ -138,6 +139,9 @@ push_channels_fini(struct push_channels *channels)
 const char *
 push_channels_join_error(enum push_status status)
 {
-	return status == PUSH_TOO_MANY ? "this server has no room for more channels (push.channels.total.max)"
-				       : push_status_text(PUSH_OUT_OF_MEMORY);
+	switch (status) {
+	case PUSH_TOO_MANY: return "this server has no room for more channels (push.channels.total.max)";
+	case PUSH_TOO_LARGE: return PUSH_MEMORY_SHORT_TEXT;
+	default: return push_status_text(PUSH_OUT_OF_MEMORY);
+	}
 }

@@ -67,6 +67,7 @@ push_hub_create(const struct push_options *options, struct push_stats *stats, ui
 	push_list_init(&hub->behind_head);
 	push_list_init(&hub->durables);
 	push_disconnects_init(&hub->disconnects);
+	identities_init(&hub->identities, &hub->memory);
 	push_wheel_init(&hub->wheel, now_us);
 	push_buf_init(&hub->scratch, SCRATCH_BYTES_MAX);
 	if (push_channel_map_init(&hub->channels, seed) != PUSH_OK)
@@ -112,6 +113,7 @@ assert_nothing_is_charged(const struct push_memory *memory)
 	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_SOCKETS].bytes);
 	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_HISTORY].bytes);
 	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_CHANNELS].bytes);
+	PUSH_ASSERT(!memory->accounts[PUSH_MEMORY_IDENTITIES].bytes);
 }
 
 void
@@ -124,9 +126,9 @@ push_hub_destroy(struct push_hub *hub)
 	destroy_frames(hub);
 	forget_text(hub);
 	push_channel_map_fini(&hub->channels);
+	identities_fini(&hub->identities);
 	assert_nothing_is_charged(&hub->memory);
 	push_buf_fini(&hub->scratch);
-	identities_fini(&hub->identities);
 	push_disconnects_fini(&hub->disconnects);
 	free(hub);
 }

@@ -63,13 +63,16 @@ leave_user(const struct push_hub *hub, const struct push_identity *identity)
 enum push_status
 push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity)
 {
+	enum push_status status;
+
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW || is_waiting(subscriber));
 	if (!enter_user(subscriber->hub, identity))
 		return PUSH_LIMITED;
-	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK) {
+	status = identities_put(&subscriber->hub->identities, subscriber, identity);
+	if (status != PUSH_OK) {
 		leave_user(subscriber->hub, identity);
-		return PUSH_OUT_OF_MEMORY;
+		return status;
 	}
 	subscriber->has_identity = true;
 	push_timer_disarm(&subscriber->timer);
@@ -249,10 +252,11 @@ push_subscriber_renew(
 		status = log_in(subscriber, identity);
 	if (status != PUSH_OK)
 		return status;
-	if (identities_put(&subscriber->hub->identities, subscriber, identity) != PUSH_OK) {
+	status = identities_put(&subscriber->hub->identities, subscriber, identity);
+	if (status != PUSH_OK) {
 		if (is_login)
 			leave_user(subscriber->hub, identity);
-		return PUSH_OUT_OF_MEMORY;
+		return status;
 	}
 	subscriber->is_warned = false;
 	tell_authenticated(subscriber, push_identity_facts(identity).expires_us, now_us);

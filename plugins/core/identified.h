@@ -39,8 +39,8 @@ push_hub_guard(struct push_hub *hub,
 bool
 push_hub_disconnect(struct push_hub *hub, const struct push_disconnect *what);
 
-/* push_subscriber_identify - before start: who that is.  Errors: PUSH_OUT_OF_MEMORY; PUSH_LIMITED: its user has
- * enough subscribers (push.limit.user.connections). */
+/* push_subscriber_identify - before start: who that is.  Errors: PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE: the
+ * budget has no room for it; PUSH_LIMITED: its user has enough subscribers (push.limit.user.connections). */
 enum push_status PUSH_MUST_USE
 push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity);
 
@@ -69,7 +69,7 @@ push_subscriber_identity(const struct push_subscriber *subscriber);
  * The client is told `authenticated`, and leaves the channels that are not granted any more, each with
  * `unsubscribed` and a reason.  Errors, with which nothing changes: PUSH_REFUSED: it is another user's; PUSH_INVALID: the
  * connection's positions are kept by a name, which is nobody's; PUSH_LIMITED: the user has enough subscribers;
- * PUSH_UNAVAILABLE: it has not started, or is being closed; PUSH_OUT_OF_MEMORY.
+ * PUSH_UNAVAILABLE: it has not started, or is being closed; PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE.
  */
 enum push_status PUSH_MUST_USE
 push_subscriber_renew(

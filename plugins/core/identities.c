@@ -8,11 +8,30 @@
 #define FIRST_CAPACITY 16
 
 void
+identities_init(struct push_identities *identities, struct push_memory *memory)
+{
+	*identities = (struct push_identities){.memory = memory};
+}
+
+static struct push_account *
+account(const struct push_identities *identities)
+{
+	return &identities->memory->accounts[PUSH_MEMORY_IDENTITIES];
+}
+
+static uint64_t
+table_bytes(size_t capacity)
+{
+	return capacity ? capacity * sizeof(struct push_identity_slot) + PUSH_MALLOC_BYTES : 0;
+}
+
+void
 identities_fini(struct push_identities *identities)
 {
 	PUSH_ASSERT(identities->count == 0);
+	push_account_take(account(identities), table_bytes(identities->capacity));
 	free(identities->slots);
-	*identities = (struct push_identities){NULL, 0, 0};
+	identities_init(identities, identities->memory);
 }
 
 /* Bits of a hash that are not of the home. */
@@ -45,10 +64,13 @@ place_of(const struct push_identities *identities, const struct push_subscriber 
 static enum push_status
 resize(struct push_identities *identities, size_t capacity)
 {
-	struct push_identities other = {calloc(capacity, sizeof(*other.slots)), capacity, identities->count};
+	struct push_identities other = *identities;
 
+	other.slots = calloc(capacity, sizeof(*other.slots));
+	other.capacity = capacity;
 	if (!other.slots)
 		return PUSH_OUT_OF_MEMORY;
+	push_account_change(account(identities), table_bytes(identities->capacity), table_bytes(capacity));
 	for (size_t i = 0; i < identities->capacity; i++)
 		if (identities->slots[i].subscriber)
 			other.slots[place_of(&other, identities->slots[i].subscriber)] = identities->slots[i];
@@ -57,20 +79,51 @@ resize(struct push_identities *identities, size_t capacity)
 	return PUSH_OK;
 }
 
+static size_t
+capacity_for_one_more(const struct push_identities *identities)
+{
+	size_t capacity = identities->capacity;
+
+	if (8 * (identities->count + 1) <= 7 * capacity)
+		return capacity;
+	return capacity ? 2 * capacity : FIRST_CAPACITY;
+}
+
+static bool
+has_room(const struct push_identities *identities, const struct push_identity *identity, size_t capacity)
+{
+	uint64_t bytes = table_bytes(capacity) - table_bytes(identities->capacity);
+
+	if (!push_identity_is_charged(identity))
+		bytes += push_identity_bytes(identity);
+	return !bytes || push_memory_has_room_for_identity(identities->memory, bytes);
+}
+
+static void
+leave(const struct push_identities *identities, const struct push_identity_slot *slot)
+{
+	if (!slot->identity)
+		return;
+	push_identity_discharge(slot->identity, account(identities));
+	push_identity_unref(slot->identity);
+}
+
 enum push_status
 identities_put(struct push_identities *identities, struct push_subscriber *subscriber,
 	const struct push_identity *identity)
 {
-	size_t capacity = identities->capacity;
+	size_t capacity = capacity_for_one_more(identities);
 	struct push_identity_slot *slot;
 
-	if (8 * (identities->count + 1) > 7 * capacity &&
-		resize(identities, capacity ? 2 * capacity : FIRST_CAPACITY) != PUSH_OK)
+	if (!has_room(identities, identity, capacity))
+		return PUSH_TOO_LARGE;
+	if (capacity != identities->capacity && resize(identities, capacity) != PUSH_OK)
 		return PUSH_OUT_OF_MEMORY;
 	slot = &identities->slots[place_of(identities, subscriber)];
 	identities->count += !slot->subscriber;
 	(void)push_identity_ref(identity);
-	push_identity_unref(slot->identity);
+	push_identity_charge(identity, account(identities));
+	leave(identities, slot);
 	*slot = (struct push_identity_slot){subscriber, identity};
 	return PUSH_OK;
 }
@@ -101,7 +154,7 @@ identities_forget(struct push_identities *identities, const struct push_subscrib
 	hole = at = place_of(identities, subscriber);
 	if (!identities->slots[hole].subscriber)
 		return;
-	push_identity_unref(identities->slots[hole].identity);
+	leave(identities, &identities->slots[hole]);
 	while (identities->slots[at = (at + 1) & mask].subscriber)
 		if (may_move(identities, at, hole)) {
 			identities->slots[hole] = identities->slots[at];

@@ -7,6 +7,8 @@
  *
  * A slot's home is the upper bits of its key's hash: homes are in the order of the hashes at every size of the
  * table, so that a walk in slices misses nobody while the table grows, shrinks, and closes its gaps.
+ *
+ * The table and the identities in it, each once however many clients share it, are charged to the budget of memory.
  */
 #ifndef PUSH_CORE_IDENTITIES_H
 #define PUSH_CORE_IDENTITIES_H
@@ -16,6 +18,7 @@
 #include <stdint.h>
 
 #include "identity.h"
+#include "memory.h"
 
 struct push_subscriber;
 
@@ -28,14 +31,18 @@ struct push_identities {
 	struct push_identity_slot *slots; /* owned; NULL while there are none */
 	size_t capacity;                  /* a power of two */
 	size_t count;
+	struct push_memory *memory; /* borrowed */
 };
+
+void
+identities_init(struct push_identities *identities, struct push_memory *memory);
 
 /* identities_fini - free the table, which is empty. */
 void
 identities_fini(struct push_identities *identities);
 
-/* identities_put - remember who that is; takes a reference, and drops the one before.  Errors: PUSH_OUT_OF_MEMORY.
- */
+/* identities_put - remember who that is; takes a reference, and drops the one before.  Errors, after which
+ * nothing has changed: PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE: the budget has no room for it (PUSH_IDENTITIES_SHARE). */
 enum push_status PUSH_MUST_USE
 identities_put(struct push_identities *identities, struct push_subscriber *subscriber,
 	const struct push_identity *identity);

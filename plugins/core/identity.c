@@ -22,7 +22,8 @@
  *   identity ── bytes: user | token id | key name | name space | channels | patterns of each right
  */
 struct push_identity {
-	unsigned int refs; /* 0: static */
+	unsigned int refs;    /* 0: static */
+	unsigned int holders; /* that it is charged for */
 	bool is_everybody;
 	struct push_identity_facts facts;
 	struct push_str space, channels;
@@ -281,7 +282,7 @@ push_identity_everybody(void)
 	return &everybody;
 }
 
-/* Only the count of references changes after an identity was made. */
+/* Only the counts of references and holders change after an identity was made. */
 static struct push_identity *
 counted(const struct push_identity *identity)
 {
@@ -307,6 +308,32 @@ push_identity_unref(const struct push_identity *identity)
 	PUSH_ASSERT(identity->refs > 0);
 	if (!--counted(identity)->refs)
 		free(counted(identity));
+}
+
+void
+push_identity_charge(const struct push_identity *identity, struct push_account *account)
+{
+	if (is_everybody(identity))
+		return;
+	PUSH_ASSERT(identity->holders < UINT_MAX);
+	if (!counted(identity)->holders++)
+		push_account_add(account, push_identity_bytes(identity));
+}
+
+void
+push_identity_discharge(const struct push_identity *identity, struct push_account *account)
+{
+	if (is_everybody(identity))
+		return;
+	PUSH_ASSERT(identity->holders > 0);
+	if (!--counted(identity)->holders)
+		push_account_take(account, push_identity_bytes(identity));
+}
+
+bool
+push_identity_is_charged(const struct push_identity *identity)
+{
+	return is_everybody(identity) || identity->holders;
 }
 
 bool

@@ -121,6 +121,20 @@ push_identity_ref(const struct push_identity *identity);
 void
 push_identity_unref(const struct push_identity *identity);
 
+struct push_account;
+
+/* push_identity_charge - one holder more, of those that an account of memory has: the first is charged for all. */
+void
+push_identity_charge(const struct push_identity *identity, struct push_account *account);
+
+/* push_identity_discharge - one holder less. */
+void
+push_identity_discharge(const struct push_identity *identity, struct push_account *account);
+
+/* push_identity_is_charged - whether there is a holder. */
+bool
+push_identity_is_charged(const struct push_identity *identity);
+
 /* push_identity_may - whether it has this right for this channel; of NULL never. */
 bool
 push_identity_may(const struct push_identity *identity, enum push_right right, struct push_str channel);

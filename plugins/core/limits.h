@@ -48,6 +48,10 @@
 #define PUSH_BUDGET_BYTES_MIN   (8ull * 1024 * 1024)
 #define PUSH_BUDGET_PERCENT_MAX 90u
 
+/* Part of that memory that may be taken by who clients are and what they may do: past it a client is put off.  No
+ * client can be asked to give it back, so most is left to what can be freed. */
+#define PUSH_IDENTITIES_SHARE 4u
+
 /* Freed since the heap was last looked at, so much is worth giving back to the system. */
 #define PUSH_TRIM_BYTES_MIN (16ull * 1024 * 1024)
 

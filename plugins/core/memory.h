@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "limits.h"
+
 /* X(name, label in metrics).  A new one needs whoever charges it, and a place in broker/relief.c if it can be
  * freed. */
 #define PUSH_MEMORY_USE_MAP(X)                                                                               \
@@ -32,7 +34,8 @@
 	X(REQUESTS, "requests") /* bodies that come in, publishes under way, answers that are not read */    \
 	X(HISTORY, "history")   /* messages kept of channels */                                              \
 	X(VALUES, "values")     /* what is kept by name */                                                   \
-	X(CHANNELS, "channels") /* channels and their lists of subscribers */
+	X(CHANNELS, "channels") /* channels and their lists of subscribers */                                \
+	X(IDENTITIES, "identities") /* who clients are, and what they may do */
 
 enum push_memory_use {
 #define X(name, label) PUSH_MEMORY_##name,
@@ -54,6 +57,9 @@ struct push_memory {
 	uint64_t bytes_high, bytes_max;
 	bool is_exhausted; /* more than the budget is in use, and nothing is left to be freed */
 };
+
+/* What a client is told where the budget leaves no room. */
+#define PUSH_MEMORY_SHORT_TEXT "memory is short (push.memory.max), try again"
 
 /* What malloc itself takes for a block, about. */
 #define PUSH_MALLOC_BYTES 16u
@@ -112,6 +118,16 @@ push_memory_has_room_for_channel(const struct push_memory *memory, uint64_t byte
 {
 	return push_memory_has_room(memory, bytes) && memory->accounts[PUSH_MEMORY_CHANNELS].bytes + bytes <=
 							      memory->bytes_max - memory->bytes_max / 4;
+}
+
+/* push_memory_has_room_for_identity - likewise: identities may take one part of so many, since a token may have
+ * rights of 8 kB. */
+static inline bool
+push_memory_has_room_for_identity(const struct push_memory *memory, uint64_t bytes)
+{
+	return push_memory_has_room(memory, bytes) &&
+	       memory->accounts[PUSH_MEMORY_IDENTITIES].bytes + bytes <=
+		       memory->bytes_max / PUSH_IDENTITIES_SHARE;
 }
 
 /*

@@ -243,7 +243,7 @@ render_memory(const struct push_stats *stats, struct push_buf *to)
 
 	head(to, "push_memory_bytes", "gauge",
 		"Bytes of push.memory.max in use now: queues, socket buffers of slow clients, unfinished "
-		"requests and answers, history, values kept by name, channels.");
+		"requests and answers, history, values kept by name, channels, identities of clients.");
 	by_label(to, "push_memory_bytes", "for", uses, stats->memory, PUSH_MEMORY_USE_COUNT);
 	single(to, "push_memory_max_bytes", "gauge", "push.memory.max of all workers together.",
 		stats->memory_max);

@@ -461,6 +461,53 @@ without_memory_a_client_is_put_off(void **state)
 	}
 }
 
+static void
+where_the_budget_has_no_room_for_an_identity_a_client_is_put_off_and_told_why(void **state)
+{
+	struct push_identity_builder *builder = push_identity_build(
+		&(struct push_identity_facts){.user = {"carl", 4}, .expires_us = UINT64_MAX});
+	struct world *world = *state;
+	const struct push_identity *large;
+	struct push_error error;
+	struct client *client, *other;
+	char name[201];
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(push_identity_grant(builder, PUSH_RIGHT_SUBSCRIBE,
+					 (struct push_str){name, strlen(name)}, &error),
+			PUSH_OK);
+	large = push_identity_done(builder);
+	push_memory_set_max(push_hub_memory(world->hub), 16384);
+	client = come_as(world, "news", world->alice);
+	assert_false(client->closed);
+	world->verdict = (struct push_verdict){.identity = large};
+	other = come_with(world, 1, name, PUSH_CREDENTIAL_TOKEN);
+	assert_true(has(other, "memory is short (push.memory.max), try again"));
+	assert_true(has_code(other, 1013));
+	push_memory_set_max(push_hub_memory(world->hub), UINT64_MAX);
+	leave(world, other);
+	world->verdict = (struct push_verdict){.identity = large};
+	other = come_with(world, 1, name, PUSH_CREDENTIAL_TOKEN);
+	assert_false(has_code(other, 1013));
+	push_identity_unref(large);
+}
+
+static void
+where_the_budget_has_no_room_for_another_token_a_client_keeps_what_it_has(void **state)
+{
+	struct world *world = *state;
+	struct client *client = come_as(world, "news", world->alice);
+
+	push_memory_set_max(push_hub_memory(world->hub), 1);
+	bring(world, client, world->alice_less);
+	assert_true(has(client, "memory is short (push.memory.max), try again"));
+	assert_ptr_equal(push_subscriber_identity(client->subscriber), world->alice);
+	push_memory_set_max(push_hub_memory(world->hub), UINT64_MAX);
+	assert_int_equal(hears(world, "news"), 1);
+}
+
 /* --- the first message --- */
 
 static void
@@ -951,6 +998,8 @@ main(void)
 		TEST(a_client_that_is_being_closed_is_not_started_by_the_answer),
 		TEST(a_client_whose_connection_has_ended_is_not_started_by_the_answer),
 		TEST(without_memory_a_client_is_put_off),
+		TEST(where_the_budget_has_no_room_for_an_identity_a_client_is_put_off_and_told_why),
+		TEST(where_the_budget_has_no_room_for_another_token_a_client_keeps_what_it_has),
 		TEST(a_first_message_brings_the_token),
 		TEST(who_brings_no_token_in_time_is_closed_and_counted_as_one_without),
 		TEST(a_token_that_came_in_time_may_take_longer_to_be_looked_at),

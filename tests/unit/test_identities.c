@@ -29,6 +29,7 @@ create(const char *user)
 }
 
 struct model {
+	struct push_memory memory;
 	struct push_identities identities;
 	const struct push_identity *all[2];
 	const struct push_identity *expected[KEYS]; /* NULL: it is not there */
@@ -39,6 +40,8 @@ static void
 open_model(struct model *model)
 {
 	memset(model, 0, sizeof(*model));
+	push_memory_init(&model->memory);
+	identities_init(&model->identities, &model->memory);
 	model->all[0] = create("a");
 	model->all[1] = create("b");
 }
@@ -59,9 +62,32 @@ forget(struct model *model, size_t i)
 	model->expected[i] = NULL;
 }
 
+static uint64_t
+charged(const struct model *model)
+{
+	return model->memory.accounts[PUSH_MEMORY_IDENTITIES].bytes;
+}
+
+/* The table, and each identity that is in use once. */
+static uint64_t
+naive_charge(const struct model *model)
+{
+	size_t capacity = model->identities.capacity;
+	uint64_t bytes = capacity ? capacity * sizeof(struct push_identity_slot) + PUSH_MALLOC_BYTES : 0;
+	bool is_used[2] = {false, false};
+
+	for (size_t i = 0; i < KEYS; i++)
+		for (size_t n = 0; n < 2; n++)
+			is_used[n] |= model->expected[i] == model->all[n];
+	for (size_t n = 0; n < 2; n++)
+		bytes += is_used[n] ? push_identity_bytes(model->all[n]) : 0;
+	return bytes;
+}
+
 static void
 check(const struct model *model)
 {
+	assert_int_equal(charged(model), naive_charge(model));
 	assert_int_equal(model->identities.count, model->count);
 	for (size_t i = 0; i < KEYS; i++)
 		assert_ptr_equal(identities_get(&model->identities, key(i)), model->expected[i]);
@@ -73,6 +99,7 @@ close_model(struct model *model)
 	for (size_t i = 0; i < KEYS; i++)
 		forget(model, i);
 	identities_fini(&model->identities);
+	assert_int_equal(model->memory.bytes, 0);
 	push_identity_unref(model->all[0]);
 	push_identity_unref(model->all[1]);
 }
@@ -145,6 +172,54 @@ without_memory_nothing_changes(void **state)
 		forget(&model, i);
 	check(&model);
 	allocations_left = -1;
+	close_model(&model);
+}
+
+/* A table for 14, and what is left of a quarter of the budget. */
+static void
+past_its_part_of_the_budget_an_identity_is_refused_and_nothing_changes(void **state)
+{
+	static struct model model;
+	uint64_t part;
+
+	(void)state;
+	open_model(&model);
+	part = 16 * sizeof(struct push_identity_slot) + PUSH_MALLOC_BYTES + push_identity_bytes(model.all[0]);
+	push_memory_set_max(&model.memory, PUSH_IDENTITIES_SHARE * part);
+	for (size_t i = 0; i < 14; i++)
+		put(&model, i, model.all[0]);
+	assert_int_equal(charged(&model), part);
+	/* another identity, whose it ever is, and a larger table */
+	assert_int_equal(identities_put(&model.identities, key(0), model.all[1]), PUSH_TOO_LARGE);
+	assert_int_equal(identities_put(&model.identities, key(20), model.all[0]), PUSH_TOO_LARGE);
+	check(&model);
+	forget(&model, 3);
+	assert_int_equal(identities_put(&model.identities, key(20), model.all[1]), PUSH_TOO_LARGE);
+	put(&model, 20, model.all[0]);
+	check(&model);
+	push_memory_set_max(&model.memory, UINT64_MAX);
+	put(&model, 0, model.all[1]);
+	put(&model, 21, model.all[0]);
+	check(&model);
+	close_model(&model);
+}
+
+static void
+what_others_have_taken_of_the_budget_leaves_no_room_either(void **state)
+{
+	static struct model model;
+
+	(void)state;
+	open_model(&model);
+	push_memory_set_max(&model.memory, 1 << 20);
+	push_account_add(&model.memory.accounts[PUSH_MEMORY_QUEUES], 1 << 20);
+	put(&model, 0, model.all[0]); /* queues can be freed */
+	model.memory.is_exhausted = true;
+	assert_int_equal(identities_put(&model.identities, key(1), model.all[1]), PUSH_TOO_LARGE);
+	put(&model, 1, model.all[0]); /* which takes nothing */
+	push_account_take(&model.memory.accounts[PUSH_MEMORY_QUEUES], 1 << 20);
+	put(&model, 1, model.all[1]);
+	check(&model);
 	close_model(&model);
 }
 
@@ -226,10 +301,13 @@ a_walk_in_slices_misses_nobody_while_the_table_grows_shrinks_and_closes_gaps(voi
 static void
 a_walk_of_an_empty_table_is_over(void **state)
 {
-	struct push_identities none = {NULL, 0, 0};
+	struct push_memory memory;
+	struct push_identities none;
 	uint64_t at = 0;
 
 	(void)state;
+	push_memory_init(&memory);
+	identities_init(&none, &memory);
 	assert_true(identities_walk(&none, &at, 10, see, NULL));
 	assert_null(identities_get(&none, key(0)));
 	identities_forget(&none, key(0));
@@ -243,6 +321,8 @@ main(void)
 		cmocka_unit_test(it_knows_whom_a_naive_table_knows_while_it_grows_and_shrinks),
 		cmocka_unit_test(it_gives_its_memory_back_when_most_are_gone),
 		cmocka_unit_test(without_memory_nothing_changes),
+		cmocka_unit_test(past_its_part_of_the_budget_an_identity_is_refused_and_nothing_changes),
+		cmocka_unit_test(what_others_have_taken_of_the_budget_leaves_no_room_either),
 		cmocka_unit_test(the_same_subscriber_has_one_identity_the_last_one),
 		cmocka_unit_test(
 			a_walk_in_slices_misses_nobody_while_the_table_grows_shrinks_and_closes_gaps),
