@@ -16,6 +16,11 @@
 /* What a shell takes as it is. */
 #define PLAIN_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-"
 
+/* The commands above it are those for a server that everybody may use. */
+#define ACCESS_TEXT                                                                                          \
+	"  access      with a token or key: push sub news --token @FILE\n"                                   \
+	"              curl -H 'Authorization: Bearer TOKEN' ...\n"
+
 static bool
 path_has(const char *folder)
 {
@@ -133,6 +138,8 @@ welcome_print(const struct log *log, const struct config *config)
 		print_operators(operators, port && config->options.console, &text);
 	if (open)
 		push_buf_printf(&text, "  access      %s\n", open);
+	else
+		push_buf_append_text(&text, ACCESS_TEXT);
 	push_buf_printf(&text,
 		"  stop        Ctrl-C, or kill %d: clients are asked to reconnect within "
 		"push.drain.duration\n\n",

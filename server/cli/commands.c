@@ -295,14 +295,15 @@ static const struct cli_command commands[] = {
 			},
 		.run = token_make_run},
 	{.name = "token check",
-		.arguments = "TOKEN|-",
+		.arguments = "TOKEN|@FILE|-",
 		.summary = "verify a token and say what it may do",
 		.details =
-			"Verifies a token as a server with these keys does, and prints what it says. With\n"
-			"-, the token is read from stdin, where other users of the machine do not see it.\n"
-			"The exit code is 0 if the token is valid and may do all that --may asks.",
+			"Verifies a token as a server with these keys does, and prints what it says. The\n"
+			"token is read from FILE, or with - from stdin; other users of the machine can see\n"
+			"one that is an argument. The exit code is 0 if the token is valid and may do all\n"
+			"that --may asks.",
 		.examples =
-			"push token check - --keys app.jwk.pub <token.txt\n"
+			"push token check @token.txt --keys app.jwk.pub\n"
 			"push token check $TOKEN --keys /etc/push/keys --may subscribe:news,publish:chat:7",
 		.words_min = 1,
 		.words_max = 1,
@@ -318,11 +319,11 @@ static const struct cli_command commands[] = {
 			},
 		.run = token_check_run},
 	{.name = "token explain",
-		.arguments = "TOKEN|-",
+		.arguments = "TOKEN|@FILE|-",
 		.summary = "print what a token says, without verifying it",
 		.details = "Decodes a token and prints its header, its payload, and what they mean. Nothing\n"
 			   "is verified: anybody can write a token that says anything.",
-		.examples = "push token explain - <token.txt",
+		.examples = "push token explain @token.txt",
 		.words_min = 1,
 		.words_max = 1,
 		.run = token_explain_run},
@@ -332,7 +333,8 @@ static const struct cli_command commands[] = {
 		.details =
 			"Makes a random key and prints two lines: the line for the file of the option\n"
 			"push.publish.keys, which has only the key's hash, and the key. The key is sent as\n"
-			"Authorization: Bearer KEY. It is not stored anywhere, and shown only once.",
+			"Push-Key: KEY or Authorization: Bearer KEY, or by push pub with PUSH_KEY. It is\n"
+			"not stored anywhere, and shown only once.",
 		.examples = "push token publish-key shop 'orders:*,news'\n"
 			    "push token publish-key shop '**' --rate 100/s --out /etc/push/publish.keys",
 		.words_min = 2,

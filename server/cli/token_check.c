@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "auth/base64url.h"
 #include "auth/claims.h"
@@ -47,6 +48,14 @@ print_part(const char *name, struct push_str part, char *bytes, size_t room, siz
 	return true;
 }
 
+/* What is refused may be the name of a file, for which the word is @FILE. */
+static void
+hint_at_file(const char *word)
+{
+	if (word[0] != '@' && strcmp(word, "-") != 0 && !access(word, R_OK))
+		say("to read the token from the file, write @%s", word);
+}
+
 enum cli_exit
 token_explain_run(const struct cli_arguments *arguments)
 {
@@ -61,6 +70,7 @@ token_explain_run(const struct cli_arguments *arguments)
 		code = CLI_NO;
 	} else if (!split(token, parts)) {
 		say("not a signed token: it must have three parts with dots between them");
+		hint_at_file(arguments->words[0]);
 	} else {
 		say("not verified: anybody can write such a token (push token check verifies it)");
 		if (print_part("header", parts[HEADER], bytes, sizeof(bytes), &size) &&
@@ -229,6 +239,8 @@ token_check_run(const struct cli_arguments *arguments)
 	token = token_take(arguments->words[0], &text);
 	if (token.bytes)
 		code = check(token, set, &options, arguments->may);
+	if (token.bytes && code != CLI_DONE)
+		hint_at_file(arguments->words[0]);
 	push_buf_fini(&text);
 	push_key_set_destroy(set);
 	return code;

@@ -35,10 +35,16 @@ check_item(const struct list *list, const char *item, size_t size)
 		list->is_names ? push_channel_name_check(item, size, PUSH_PATTERN_BYTES_MAX, &error)
 			       : push_pattern_check((struct push_str){item, size}, &error);
 
-	if (status == PUSH_OK)
-		return true;
-	say("--%s: %s", list->option, error.text);
-	return false;
+	if (status != PUSH_OK) {
+		say("--%s: %s", list->option, error.text);
+		return false;
+	}
+	/* as plugins/auth/claims.c: such a token is refused */
+	if (list->is_names && (memchr(item, '*', size) || memmem(item, size, "{sub}", 5))) {
+		say("--%s: must be names, not patterns: '%.*s'", list->option, (int)size, item);
+		return false;
+	}
+	return true;
 }
 
 /* `a,b` as ["a","b"]. */

@@ -151,6 +151,7 @@ def test_the_start_says_what_everybody_may_do(server, tmp_path):
             other.process.wait_for("^  stop  ")
             assert ("everybody may subscribe: " in other.process.output()) == said
             assert "everybody may publish" not in other.process.output()
+            assert ("  access      with a token or key: push sub news --token @FILE\n" in other.process.output()) != said
 
 
 def test_text_has_the_same_lines_with_debug():

@@ -265,10 +265,12 @@ def test_a_publish_key_is_shown_once_and_its_hash_goes_into_the_file(tmp_path):
     (("make",), "--key FILE: say which private key signs it"),
     (("make", "--key", "KEY", "--subscribe", "a,,b"), "--subscribe: bad pattern '': empty"),
     (("make", "--key", "KEY", "--channels", "a\nb"), "--channels: bad channel name 'a?b': has a control character"),
+    (("make", "--key", "KEY", "--channels", "a,b*"), "--channels: must be names, not patterns: 'b*'"),
+    (("make", "--key", "KEY", "--channels", "user:{sub}"), "--channels: must be names, not patterns: 'user:{sub}'"),
     (("make", "--key", "KEY", "--expires", "soon"), "--expires soon: must be a duration, such as 90s"),
     (("make", "--key", "KEY", "--expires", "0s"), "--expires 0s: must be a duration"),
     (("make", "--key", "KEY", "--sub", ""), "--sub '': must be a text"),
-    (("check", "x"), "--keys PATH: say which keys"), (("check",), "usage: push token check TOKEN|- [option...]"),
+    (("check", "x"), "--keys PATH: say which keys"), (("check",), "usage: push token check TOKEN|@FILE|- [option...]"),
     (("check", "x", "--keys", "KEY", "--may", "read:a"), "--may read:a: must be subscribe:CHANNEL"),
     (("publish-key", "sh/op", "**"), "NAME must be 1 to 64 letters"), (("publish-key", "shop", "a b"), "PATTERNS 'a b': must be one word"),
     (("publish-key", "shop", "**", "--rate", "fast"), "rate= must be"), (("publish-key", "shop", "{sub}"), "{sub} is the user"),
@@ -276,6 +278,15 @@ def test_a_publish_key_is_shown_once_and_its_hash_goes_into_the_file(tmp_path):
 def test_a_wrong_command_line_is_said(key, words, said):
     code, lines, errors = run(None, "token", *[key.path if word == "KEY" else word for word in words])
     assert (code, lines) == (USAGE, []) and errors.startswith("push: " + said), errors
+
+
+def test_a_file_without_an_at_sign_is_hinted_at(key, tmp_path):
+    file = tmp_path / "token.txt"
+    file.write_text(key.make("--sub", "ann"))
+    for words in (("explain",), ("check", "--keys", key.public_path)):
+        code, lines, errors = run(None, "token", *words, file)
+        assert (code, lines) == (NO, []) and errors.endswith(f"push: to read the token from the file, write @{file}\n")
+        assert run(None, "token", *words, f"@{file}")[0] == DONE
 
 
 def test_the_group_says_what_is_in_it():
