@@ -13,6 +13,7 @@ const BLOCKED_MS = 600_000;
 const SEEN = 1000;
 const DENIED = /^4?401$/;
 const REFUSED = /^(4(?!08|29)..|100[3789]|440[13])$/;
+const LIMITED = /\(push\.limit/;	// also 1008, but not for good
 
 const EVENTS = ['gap', 'state', 'error', 'heard', 'message', 'resumed', 'unknown'];
 const OPTIONS = ['id', ...EVENTS, 'acks', 'client', 'channels', 'transport', 'heartbeat', 'token', 'WebSocket', 'EventSource'];
@@ -618,8 +619,8 @@ export class Push {
 			const code = why.code ?? why.status;
 			const again = DENIED.test(code) && !this.#denied && !!(this.#forget() || link.ticket);
 			this.#denied ||= again;
-			const state = REFUSED.test(code) && !again ? 'refused' : 'waiting';
 			const error = why.error ?? `no connection to ${this.#url}`;
+			const state = REFUSED.test(code) && !again && !LIMITED.test(error) ? 'refused' : 'waiting';
 			this.#why = Object.assign(new Error(error), why);
 			if (!this.#on.has('state'))
 				console.warn(`push.js: ${state}: ${error}`);

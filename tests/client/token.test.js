@@ -39,6 +39,25 @@ function tokens(...all) {
 	return next;
 }
 
+it('waits if the user has too many connections, and connects when one of them has ended', async () => {
+	const limited = await Server.start({...key.options, PUSH_LIMIT_USER_CONNECTIONS: '1'});
+	const [first, second] = [0, 1].map(() => new Client(limited.origin, {token: token(), transport: 'ws'}));
+
+	clients.push(first, second);
+	try {
+		first.push.subscribe('news', () => {});
+		await first.reaches('open');
+		second.push.subscribe('news', () => {});
+		await second.reaches('waiting');
+		assert.match(second.whys.at(-1).error, /^too many connections of one user/);
+		first.push.close();
+		await second.reaches('open');
+		assert.ok(!second.states.includes('refused'));
+	} finally {
+		await limited.stop();
+	}
+});
+
 for (const transport of ['ws', 'sse']) {
 	describe(`by ${transport}`, () => {
 		for (const [kind, make] of [['a string', () => token()], ['a function', () => tokens(token())]])

@@ -61,6 +61,7 @@ SEEN_MAX = 2000  # ids, more than an ack window and the queue together
 UNAUTHENTICATED, FORBIDDEN = 4401, 4403
 REFUSED_CODES = (1003, 1007, 1008, 1009, UNAUTHENTICATED, FORBIDDEN)
 RETRIED_STATUSES = (408, 429)
+LIMITED = "(push.limit."  # in the error before 1008: a limit, under which there may be room again
 
 SETTLED: dict[str, Any] = {"event": "settled", "data": {}}  # among the frames that are held: what follows is no copy
 
@@ -93,6 +94,8 @@ class Lost(Exception):
     @property
     def is_refusal(self) -> bool:
         status = self.why.status or 0
+        if LIMITED in (self.why.error or ""):
+            return False
         return self.why.code in REFUSED_CODES or (400 <= status < 500 and status not in RETRIED_STATUSES)
 
 

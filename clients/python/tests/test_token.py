@@ -45,6 +45,27 @@ def run(server, source, test, *channels, **handlers):
     asyncio.run(body())
 
 
+def test_too_many_connections_of_one_user_are_waited_for(tmp_path):
+    write_jwks(tmp_path / "keys.json", KEY)
+    waiting = asyncio.Event()
+
+    def note(state, _why):
+        if state == "waiting":
+            waiting.set()
+
+    async def test(push, subscription):
+        async with subscription:
+            await subscription.opened()
+            second = push.subscribe("news", state=note)
+            async with second:
+                await waiting.wait()
+                await subscription.close()
+                await second.opened()
+
+    with Server(PUSH_AUTH_KEYS=str(tmp_path / "keys.json"), PUSH_LIMIT_USER_CONNECTIONS=1) as server:
+        run(server, token(sub="ann"), test)
+
+
 @pytest.mark.parametrize("kind", ["a string", "a function", "a coroutine", "another one after a refusal", "later"])
 def test_a_token_is_shown_by_subscriptions_and_requests(server, kind):
     async def test(push, subscription):
