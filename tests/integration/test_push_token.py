@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from push_command import DONE, NO, USAGE, run
+from server import SOURCE
 
 ALGORITHMS = ("ES256", "ES384", "EdDSA", "RS256", "PS256", "HS256")
 CURVES = {"ES256": "P-256", "ES384": "P-384", "EdDSA": "Ed25519"}
@@ -278,6 +279,22 @@ def test_a_publish_key_is_shown_once_and_its_hash_goes_into_the_file(tmp_path):
 def test_a_wrong_command_line_is_said(key, words, said):
     code, lines, errors = run(None, "token", *[key.path if word == "KEY" else word for word in words])
     assert (code, lines) == (USAGE, []) and errors.startswith("push: " + said), errors
+
+
+def pattern_rows():
+    text = (SOURCE / "docs/tokens.md").read_text().split("## Patterns\n")[1].split("\n## ")[0]
+    rows = [[re.findall(r"`(.+?)`", cell) for cell in line.strip("| ").split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+    return [(row[0][0], row[1], row[2] if len(row) > 2 else []) for row in rows]
+
+
+@pytest.mark.parametrize("pattern,matched,others", pattern_rows())
+def test_each_row_of_the_table_of_patterns_is_true(key, pattern, matched, others):
+    assert matched or pattern == "**"
+    token = key.make("--sub", "ann", "--subscribe", pattern)
+    asked = [(channel, DONE) for channel in matched or ["any:channel:at:all"]] + [(channel, NO) for channel in others]
+    for channel, expected in asked:
+        code, lines, _ = run(None, "token", "check", token, "--keys", key.public_path, "--may", f"subscribe:{channel}")
+        assert code == expected, (channel, lines)
 
 
 def test_a_file_without_an_at_sign_is_hinted_at(key, tmp_path):
