@@ -179,7 +179,8 @@ build(const struct push_identity **ret_identity, const struct push_identity_fact
 	if (!builder)
 		return PUSH_OUT_OF_MEMORY;
 	for (int right = 0; right < PUSH_RIGHT_COUNT; right++)
-		rights.patterns[right] = texts[MEMBER_RIGHTS + right];
+		if (right != PUSH_RIGHT_PUBLISH || !facts->ticket.size)
+			rights.patterns[right] = texts[MEMBER_RIGHTS + right];
 	status = push_identity_restore(builder, &rights);
 	if (status != PUSH_OK) {
 		push_identity_abandon(builder);

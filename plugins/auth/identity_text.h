@@ -32,7 +32,7 @@ push_identity_text_print(
 /*
  * push_identity_text_parse - make an identity of a text.  One that is over expires now.
  *
- * @ticket: that it was kept by; without bytes: none.
+ * @ticket: that it was kept by, which is in URLs and so may not publish; without bytes: none.
  *
  * Errors: PUSH_INVALID: it is none; PUSH_OUT_OF_MEMORY.
  */

@@ -91,17 +91,22 @@ asks_for_server(const struct push_request *request)
 }
 
 static bool
-asks_for_history(const struct push_request *request)
+query_has(const struct push_request *request, const char *name)
 {
 	struct push_buf value;
-	bool asks;
+	bool has;
 
-	if (request->method != PUSH_METHOD_GET && request->method != PUSH_METHOD_HEAD)
-		return false;
 	push_buf_init(&value, PUSH_HEAD_BYTES_MAX);
-	asks = push_query_values(request->query, "channel", &value) != PUSH_QUERY_NONE;
+	has = push_query_values(request->query, name, &value) != PUSH_QUERY_NONE;
 	push_buf_fini(&value);
-	return asks;
+	return has;
+}
+
+static bool
+asks_for_history(const struct push_request *request)
+{
+	return (request->method == PUSH_METHOD_GET || request->method == PUSH_METHOD_HEAD) &&
+	       query_has(request, "channel");
 }
 
 static void
@@ -250,6 +255,15 @@ is_socket_path(const struct push_request *request)
 	return is_path(request, PUSH_PATH_WS);
 }
 
+/* A ticket that made others would be good for as long as the token that it was made of, whoever has seen its URL. */
+static void
+refuse_ticket(struct push_exchange *x, const struct push_request *request)
+{
+	end_with_body(x, request);
+	x->ops->count_auth_refused(x->broker, PUSH_AUTH_MALFORMED);
+	exchange_deny(x, 401, "invalid_token", "a ticket is for event streams and WebSockets only");
+}
+
 static void
 tickets(struct push_exchange *x, const struct push_request *request)
 {
@@ -257,6 +271,8 @@ tickets(struct push_exchange *x, const struct push_request *request)
 		options(x, request, "POST, OPTIONS");
 	else if (request->method != PUSH_METHOD_POST)
 		wrong_method(x, request, "POST, OPTIONS", "method not allowed, use POST");
+	else if (query_has(request, "ticket"))
+		refuse_ticket(x, request);
 	else
 		exchange_identify(x, request, PUSH_RIGHT_SUBSCRIBE, exchange_begin_ticket);
 }

@@ -170,6 +170,21 @@ def test_a_ticket_opens_event_streams_and_nothing_else(server):
     assert get(server.port, "/sse/messages?channels=news&ticket=" + "x" * 32).status == 401
 
 
+def test_a_ticket_makes_no_other_ticket(server):
+    """Whoever has seen its URL could keep the token's rights by it."""
+    shown = ticket(server, KEY.token(subscribe=["news"])).json["ticket"]
+    for headers, path in ([], f"/auth/tickets?ticket={shown}"), (bearer(shown), "/auth/tickets"):
+        assert request(server.port, post("", headers=headers, path=path)).status == 401
+
+
+def test_a_websocket_that_a_ticket_opened_does_not_publish(server):
+    shown = ticket(server, KEY.token(subscribe=["news"], publish=["news"])).json["ticket"]
+    with WebSocket(server.port, path=f"/ws/messages?channels=news&ticket={shown}") as ws:
+        ws.read_frame()
+        say(ws, "publish", channel="news", message=1)
+        assert ws.event()["data"] == {"error": "no right to publish to 'news'"}
+
+
 def test_a_ticket_needs_a_token(server):
     assert request(server.port, post("", path="/auth/tickets")).status == 401
 
