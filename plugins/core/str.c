@@ -50,17 +50,21 @@ struct push_str
 push_str_token_after(struct push_str list, const char *prefix)
 {
 	const char *p = list.bytes, *end = p ? p + list.size : NULL;
+	struct push_str found = {NULL, 0};
 	size_t size = strlen(prefix);
 
 	while (p && p < end) {
 		const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma ? comma : end;
 		struct push_str token = push_str_trim((struct push_str){p, (size_t)(stop - p)});
 
-		if (token.size >= size && !memcmp(token.bytes, prefix, size))
-			return (struct push_str){token.bytes + size, token.size - size};
+		if (token.size >= size && !memcmp(token.bytes, prefix, size)) {
+			if (found.bytes)
+				return (struct push_str){found.bytes, (size_t)(end - found.bytes)};
+			found = (struct push_str){token.bytes + size, token.size - size};
+		}
 		p = comma ? comma + 1 : end;
 	}
-	return (struct push_str){NULL, 0};
+	return found;
 }
 
 bool

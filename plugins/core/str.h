@@ -21,8 +21,8 @@ push_str_is(struct push_str str, const char *lower_case);
 bool
 push_str_has_token(struct push_str list, const char *lower_case);
 
-/* push_str_token_after - of the first token of such a list that begins with `prefix`, what follows that; without
- * bytes: there is none. */
+/* push_str_token_after - of the token of such a list that begins with `prefix`, what follows that; without bytes: there
+ * is none.  Of several, all from the first on, with their commas: a secret that is shown twice is none. */
 struct push_str
 push_str_token_after(struct push_str list, const char *prefix);
 

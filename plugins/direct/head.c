@@ -80,8 +80,8 @@ read_protocols(struct push_head *head, struct push_str offer)
 
 	head->offers_push_ws |= push_str_has_token(offer, PUSH_WS_PROTOCOL);
 	head->offers_push_v1 |= push_str_has_token(offer, PUSH_WS_V1_PROTOCOL);
-	if (token.bytes)
-		head->request.ws_token = token;
+	if (token.bytes) /* in two lines: none */
+		head->request.ws_token = head->request.ws_token.bytes ? (struct push_str){"", 0} : token;
 }
 
 static int
@@ -99,7 +99,8 @@ on_header_value_complete(llhttp_t *parser)
 	else if (IS_NAMED(reading->name, "cookie") && !request->cookie.bytes)
 		request->cookie = value;
 	else if (IS_NAMED(reading->name, "push-key"))
-		request->push_key = value.bytes ? value : (struct push_str){"", 0};
+		request->push_key =
+			value.bytes && !request->push_key.bytes ? value : (struct push_str){"", 0};
 	else if (IS_NAMED(reading->name, "x-forwarded-for"))
 		push_forwarded_add(&request->x_forwarded_for, value);
 	else if (IS_NAMED(reading->name, "forwarded"))

@@ -56,11 +56,13 @@ argument(const struct push_request *request, enum push_credential_kind kind, con
 	}
 }
 
-/* `a=1; NAME=TOKEN; b=2` (RFC 6265, 4.2.1). */
+/* `a=1; NAME=TOKEN; b=2` (RFC 6265, 4.2.1).  Of two with this name, all from the first on, which is no token: one may
+ * have been planted from another host of the same site. */
 static struct push_str
 cookie(struct push_str header, const char *name)
 {
 	const char *at = header.bytes, *end = at + header.size;
+	struct push_str found = {NULL, 0};
 	size_t name_size = strlen(name);
 
 	while (at && at < end) {
@@ -69,11 +71,14 @@ cookie(struct push_str header, const char *name)
 			push_str_trim((struct push_str){at, (size_t)((stop ? stop : end) - at)});
 
 		if (pair.size > name_size && pair.bytes[name_size] == '=' &&
-			!memcmp(pair.bytes, name, name_size))
-			return (struct push_str){pair.bytes + name_size + 1, pair.size - name_size - 1};
+			!memcmp(pair.bytes, name, name_size)) {
+			if (found.bytes)
+				return (struct push_str){found.bytes, (size_t)(end - found.bytes)};
+			found = (struct push_str){pair.bytes + name_size + 1, pair.size - name_size - 1};
+		}
 		at = stop ? stop + 1 : end;
 	}
-	return (struct push_str){NULL, 0};
+	return found;
 }
 
 struct push_credential

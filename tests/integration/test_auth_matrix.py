@@ -396,6 +396,20 @@ def test_a_cookie_does_not_count_from_an_origin_that_is_not_listed(server, origi
         assert not is_open(ws)
 
 
+def test_a_secret_that_is_shown_twice_is_none(server):
+    """As a cookie that another host of the same site has planted beside the page's own."""
+    cookie, offer = "Cookie: session={}; a=b; session={}", "Sec-WebSocket-Protocol: push.v1, push.token.{}, push.token.{}"
+    lines = "Sec-WebSocket-Protocol: push.v1, push.token.{}\r\nSec-WebSocket-Protocol: push.token.{}"
+    query = "token={}&token={}"
+    for two in (good(), "junk"), ("junk", good()), (good(), good()):
+        headers = [cookie.format(*two), f"Origin: {ORIGIN}"]
+        assert request(server.port, post(body(), headers=headers)).status == 401
+        assert request(server.port, post(body(), path="/messages?" + query.format(*two))).status == 401
+        for how in headers, [offer.format(*two)], [lines.format(*two)]:
+            with WebSocket(server.port, "secret", headers=how) as ws:
+                assert not is_open(ws)
+
+
 def test_two_credentials_are_one_too_many(server):
     assert request(server.port, post(body(), headers=bearer(good()) + ["Push-Key: a"])).status == 400
     assert request(server.port, post(body(), path=f"/messages?token={good()}", headers=bearer(good()))).status == 400

@@ -92,7 +92,7 @@ a_cookie_counts_if_nothing_else_was_shown(void **state)
 		{"session=a.b.c", "a.b.c"},
 		{"x=1; session=a.b.c; y=2", "a.b.c"},
 		{"x=1;session=a.b.c;", "a.b.c"},
-		{"session=first; session=second", "first"},
+		{"session=first; a=b; session=second", "first; a=b; session=second"}, /* and is none */
 		{"session=", NULL}, /* of one who has logged out */
 		{"session", NULL},
 		{"Session=a", NULL},
