@@ -128,6 +128,9 @@ take_name(struct claims *claims, enum member which, struct push_buf *to, struct 
 		return malformed(claims, "'%s' must have 1 to %zu bytes", member->name, to->max);
 	if (push_utf8_has_control(to->bytes, to->size))
 		return malformed(claims, "'%s' has a control character", member->name);
+	/* all halves of surrogate pairs are decoded to it: two users would have one name */
+	if (memmem(to->bytes, to->size, "\xef\xbf\xbd", 3))
+		return malformed(claims, "'%s' has half of a surrogate pair, or U+FFFD", member->name);
 	*ret_name = (struct push_str){to->bytes, to->size};
 	return PUSH_TOKEN_OK;
 }

@@ -37,8 +37,9 @@ token(struct push_lws_head *head, struct lws *wsi, enum lws_token_indexes index)
 	int size = lws_hdr_total_length(wsi, index);
 	char *to = size > 0 ? reserve(head, (size_t)size) : NULL;
 
-	if (!to || lws_hdr_copy(wsi, to, size + 1, index) < 0)
+	if (!to || (size = lws_hdr_copy(wsi, to, size + 1, index)) < 0)
 		return (struct push_str){NULL, 0};
+	head->has_nul |= strlen(to) < (size_t)size; /* RFC 9113, 8.2.1 */
 	return push_str_trim((struct push_str){to, strlen(to)});
 }
 
@@ -219,6 +220,11 @@ push_lws_head_read(struct push_lws_head *head, struct lws *wsi, enum push_place 
 
 		if (status)
 			return status;
+	}
+	if (head->has_nul) {
+		snprintf(error->text, sizeof(error->text), "the head of the request is malformed: %s",
+			"a header has a NUL");
+		return 400;
 	}
 	if (head->is_cut) {
 		snprintf(error->text, sizeof(error->text), "the head of the request is over 16 kB");

@@ -16,7 +16,8 @@
 struct push_lws_head {
 	struct push_request request;
 	size_t used;
-	bool is_cut; /* its texts are longer than a head may be */
+	bool has_nul; /* a header has one in its value */
+	bool is_cut;  /* its texts are longer than a head may be */
 	char texts[PUSH_HEAD_BYTES_MAX];
 };
 

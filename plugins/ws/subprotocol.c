@@ -145,6 +145,8 @@ keep(struct lws *wsi)
 	if (!goes_on(wsi) || !push_request_header(wsi, WSI_TOKEN_PROTOCOL, text, sizeof(text)))
 		return;
 	offer = (struct push_str){text, strlen(text)};
+	if (offer.size != (size_t)lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL))
+		offer.size = 0; /* it has a NUL */
 	token = push_str_token_after(offer, PUSH_WS_TOKEN_PREFIX);
 	if (push_str_has_token(offer, PUSH_WS_V1_PROTOCOL))
 		kept = malloc(sizeof(*kept) + token.size);
