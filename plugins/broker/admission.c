@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "admission.h"
+#include "core/describe.h"
 #include "core/hub.h"
 #include "core/identified.h"
 #include "core/jsonscan.h"
@@ -134,7 +135,7 @@ decide(struct admission *admission, const struct push_identity *identity)
 			push_subscriber_await_identity(admission->subscriber, true, admissions->now_us());
 			break;
 		}
-		admissions->stats->auth_refused[PUSH_AUTH_FORBIDDEN]++;
+		push_hub_count_refused(admissions->hub, PUSH_AUTH_FORBIDDEN, error.text);
 		refuse(admission, error.text, PUSH_CLOSE_FORBIDDEN);
 		break;
 	default:
@@ -171,8 +172,8 @@ renew(struct admission *admission, const struct push_verdict *verdict)
 		tell_error(subscriber, verdict->text, now_us);
 		return;
 	}
-	refusal = push_renew(
-		admissions->authenticator, admissions->stats, subscriber, verdict->identity, now_us);
+	refusal =
+		push_renew(admissions->authenticator, admissions->hub, subscriber, verdict->identity, now_us);
 	if (refusal.status)
 		tell_error(subscriber, refusal.text, now_us);
 }
@@ -295,6 +296,7 @@ void
 push_admissions_init(struct push_admissions *admissions, struct push_hub *hub)
 {
 	admissions->account = &push_hub_memory(hub)->accounts[PUSH_MEMORY_REQUESTS];
+	admissions->hub = hub;
 	admissions->count = 0;
 	for (size_t i = 0; i < PUSH_ADMISSIONS_BUCKETS; i++)
 		push_list_init(&admissions->buckets[i]);

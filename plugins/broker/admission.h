@@ -32,6 +32,7 @@ struct push_admissions {
 	const struct push_options *options;
 	struct push_stats *stats;
 	uint64_t (*now_us)(void);
+	struct push_hub *hub;
 	struct push_account *account; /* that what is kept is charged to */
 	size_t count;
 	struct push_list buckets[PUSH_ADMISSIONS_BUCKETS]; /* by subscriber */

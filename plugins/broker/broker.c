@@ -15,6 +15,7 @@
 #include "channel_list.h"
 #include "client_publishes.h"
 #include "control.h"
+#include "core/describe.h"
 #include "core/cors.h"
 #include "core/history_rules.h"
 #include "core/hub.h"
@@ -854,9 +855,12 @@ ops_take_back(struct push_broker *broker, bool is_revocation, struct push_str te
 }
 
 static void
-ops_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why)
+ops_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why, const char *text)
 {
-	broker->counts->stats.auth_refused[why]++;
+	if (text)
+		push_hub_count_refused(broker->hub, why, text);
+	else
+		broker->counts->stats.auth_refused[why]++;
 }
 
 static void

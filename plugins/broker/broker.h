@@ -31,7 +31,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  9
+#define PUSH_BROKER_ABI_VERSION  10
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -181,7 +181,8 @@ struct push_broker_ops {
 	/* An operator's order (struct push_authenticator.take_back); only where the broker is guarded. */
 	void (*take_back)(struct push_broker *broker, bool is_revocation, struct push_str order,
 		push_answer_fn answer, void *context);
-	void (*count_auth_refused)(struct push_broker *broker, enum push_auth_refusal why);
+	/* `text`: for the log; NULL: it is there already. */
+	void (*count_auth_refused)(struct push_broker *broker, enum push_auth_refusal why, const char *text);
 
 	/*
 	 * Give a new subscriber what it asks for, before its start: push_subscription_apply(), the identity (of

@@ -1,6 +1,7 @@
 /* debug_log.c - see debug_log.h. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/json.h"
 #include "core/limits.h"
@@ -93,6 +94,26 @@ on_closed(void *context, const struct push_subscriber *subscriber)
 }
 
 void
+push_debug_log_refused(struct push_debug_log *self, const char *text)
+{
+	struct push_buf line;
+
+	if (!has_room(self))
+		return;
+	push_buf_init(&line, PUSH_LOG_LINE_BYTES_MAX);
+	push_buf_append_text(&line, "a client is refused: ");
+	push_buf_append(&line, text, strlen(text) + 1);
+	say_debug(self, &line);
+	push_buf_fini(&line);
+}
+
+static void
+on_refused(void *context, const char *text)
+{
+	push_debug_log_refused(context, text);
+}
+
+void
 push_debug_log_published(struct push_debug_log *self, const char *channel, size_t channel_size, size_t bytes,
 	enum push_status status, uint64_t subscribers)
 {
@@ -121,7 +142,7 @@ push_debug_log_init(struct push_debug_log *self, enum push_log_level level, uint
 		.own_level = (uint32_t)level,
 		.level = shared,
 		.configured = level,
-		.observer = {on_opened, on_closed, self}};
+		.observer = {on_opened, on_closed, on_refused, self}};
 	if (!shared)
 		self->level = &self->own_level;
 }

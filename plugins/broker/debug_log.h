@@ -63,6 +63,10 @@ push_debug_log_set_level(struct push_debug_log *self, enum push_log_level level)
 void
 push_debug_log_say(struct push_debug_log *self, enum push_log_level level, const char *line);
 
+/* push_debug_log_refused - a client has no right for something. */
+void
+push_debug_log_refused(struct push_debug_log *self, const char *text);
+
 /* push_debug_log_published - how a publish has ended; to be called only where is_on. */
 void
 push_debug_log_published(struct push_debug_log *self, const char *channel, size_t channel_size, size_t bytes,

@@ -265,15 +265,15 @@ is_good(const struct push_publisher *publisher, const struct push_identity *iden
 		return true;
 	expires_us = push_identity_facts(identity).expires_us;
 	if (expires_us != UINT64_MAX && expires_us <= publisher->now_us()) {
-		publisher->stats->auth_refused[PUSH_AUTH_EXPIRED]++;
 		snprintf(error->text, sizeof(error->text), "the token has expired");
+		push_publisher_count_refused(publisher, PUSH_AUTH_EXPIRED, error->text);
 		return false;
 	}
 	if (authenticator->is_revoked(authenticator, identity)) {
-		publisher->stats->auth_refused[PUSH_AUTH_REVOKED]++;
 		snprintf(error->text, sizeof(error->text), "%s",
 			push_identity_facts(identity).key_name.size ? "the key was removed or revoked"
 								    : "the token was revoked");
+		push_publisher_count_refused(publisher, PUSH_AUTH_REVOKED, error->text);
 		return false;
 	}
 	return true;
@@ -297,8 +297,9 @@ check_rights(const struct push_message *message, const struct push_publication *
 
 		if (push_identity_may(identity, PUSH_RIGHT_PUBLISH, channel))
 			continue;
-		message->publisher->stats->auth_refused[push_identity_refused_as(identity)]++;
 		push_identity_refusal(PUSH_RIGHT_PUBLISH, channel, error);
+		push_publisher_count_refused(
+			message->publisher, push_identity_refused_as(identity), error->text);
 		return push_identity_status(identity);
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include "core/jsonscan.h"
 #include "core/limits.h"
 #include "core/push_assert.h"
+#include "debug_log.h"
 #include "idempotency.h"
 #include "message.h"
 #include "publishing.h"
@@ -221,6 +222,15 @@ push_publisher_tick(struct push_publisher *publisher, uint64_t now_us)
 {
 	answer_all(&publisher->settled, UINT64_MAX);
 	answer_all(&publisher->waiting, now_us);
+}
+
+void
+push_publisher_count_refused(
+	const struct push_publisher *publisher, enum push_auth_refusal why, const char *text)
+{
+	publisher->stats->auth_refused[why]++;
+	if (publisher->log && publisher->log->is_on)
+		push_debug_log_refused(publisher->log, text);
 }
 
 bool

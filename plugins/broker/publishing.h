@@ -112,6 +112,11 @@ push_publisher_settle(struct push_publisher *publisher);
 void
 push_publisher_tick(struct push_publisher *publisher, uint64_t now_us);
 
+/* push_publisher_count_refused - a client has no right for something: count it, and log why. */
+void
+push_publisher_count_refused(
+	const struct push_publisher *publisher, enum push_auth_refusal why, const char *text);
+
 /* push_publisher_is_busy - whether some wait. */
 bool
 push_publisher_is_busy(const struct push_publisher *publisher);

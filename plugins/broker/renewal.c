@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/describe.h"
 #include "core/hub.h"
 #include "core/identified.h"
 #include "core/jsonscan.h"
@@ -62,18 +63,21 @@ apply(struct push_authenticator *authenticator, struct push_subscriber *subscrib
 }
 
 struct push_renewal_refusal
-push_renew(struct push_authenticator *authenticator, struct push_stats *stats,
-	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
+push_renew(struct push_authenticator *authenticator, struct push_hub *hub, struct push_subscriber *subscriber,
+	const struct push_identity *identity, uint64_t now_us)
 {
+	static const char others[] = "the token is another user's";
+	static const char named[] =
+		"a connection with a client name cannot become a user's: connect again with the token";
+
 	switch (apply(authenticator, subscriber, identity, now_us)) {
 	case PUSH_OK: return (struct push_renewal_refusal){0, NULL};
 	case PUSH_REFUSED:
-		stats->auth_refused[PUSH_AUTH_CLAIMS]++;
-		return (struct push_renewal_refusal){403, "the token is another user's"};
+		push_hub_count_refused(hub, PUSH_AUTH_CLAIMS, others);
+		return (struct push_renewal_refusal){403, others};
 	case PUSH_INVALID:
-		stats->auth_refused[PUSH_AUTH_CLAIMS]++;
-		return (struct push_renewal_refusal){403, "a connection with a client name cannot become a "
-							  "user's: connect again with the token"};
+		push_hub_count_refused(hub, PUSH_AUTH_CLAIMS, named);
+		return (struct push_renewal_refusal){403, named};
 	case PUSH_LIMITED:
 		return (struct push_renewal_refusal){429, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS)};
 	case PUSH_UNAVAILABLE: return (struct push_renewal_refusal){503, "not now, try again"};
@@ -91,7 +95,7 @@ renew_here(struct push_renewals *renewals, const char *token, const struct push_
 	struct push_renewal_refusal refusal = {404, "no event stream has this token"};
 
 	if (subscriber)
-		refusal = push_renew(renewals->authenticator, renewals->stats, subscriber, identity, now_us);
+		refusal = push_renew(renewals->authenticator, renewals->hub, subscriber, identity, now_us);
 	if (refusal.status)
 		answer_error(refusal.status, refusal.text, answer, context);
 	else

@@ -45,8 +45,8 @@ struct push_renewal_refusal {
  * that one from then on.  A refusal is counted.
  */
 struct push_renewal_refusal
-push_renew(struct push_authenticator *authenticator, struct push_stats *stats,
-	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us);
+push_renew(struct push_authenticator *authenticator, struct push_hub *hub, struct push_subscriber *subscriber,
+	const struct push_identity *identity, uint64_t now_us);
 
 /* push_read_token - decode a token, a string that was scanned, into `text`.  Returns what is wrong with it; NULL: nothing. */
 const char *

@@ -14,6 +14,16 @@ push_hub_observe(struct push_hub *hub, const struct push_hub_observer *observer)
 }
 
 void
+push_hub_count_refused(struct push_hub *hub, enum push_auth_refusal why, const char *text)
+{
+	const struct push_hub_observer *observer = hub->observer;
+
+	hub->stats->auth_refused[why]++;
+	if (observer && observer->refused)
+		observer->refused(observer->context, text);
+}
+
+void
 push_describe_client(const struct push_subscriber *subscriber, struct push_buf *to)
 {
 	const struct push_transport *transport = subscriber->transport;

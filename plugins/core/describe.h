@@ -12,8 +12,14 @@ struct push_hub_observer {
 	void (*opened)(void *context, const struct push_subscriber *subscriber);
 	/* `reason` is settled; the socket may be gone already. */
 	void (*closed)(void *context, const struct push_subscriber *subscriber);
+	/* A client has no right for something; NULL: of no interest. */
+	void (*refused)(void *context, const char *text);
 	void *context;
 };
+
+/* push_hub_count_refused - a client has no right for something: count it, and report why. */
+void
+push_hub_count_refused(struct push_hub *hub, enum push_auth_refusal why, const char *text);
 
 /* push_hub_observe - from now on, borrowed; NULL: nobody. */
 void

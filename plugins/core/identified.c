@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "acks.h"
+#include "describe.h"
 #include "hub_private.h"
 #include "identified.h"
 #include "limiter.h"
@@ -98,8 +99,10 @@ push_subscriber_await_identity(struct push_subscriber *subscriber, bool for_toke
 void
 identified_is_late(struct push_subscriber *subscriber, uint64_t now_us)
 {
-	subscriber->hub->stats->auth_refused[PUSH_AUTH_MISSING]++;
-	push_subscriber_refuse(subscriber, "no token came in time", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+	static const char text[] = "no token came in time";
+
+	push_hub_count_refused(subscriber->hub, PUSH_AUTH_MISSING, text);
+	push_subscriber_refuse(subscriber, text, PUSH_CLOSE_UNAUTHENTICATED, now_us);
 }
 
 const struct push_identity *
@@ -159,10 +162,12 @@ warn(struct push_subscriber *subscriber, uint64_t left_us, uint64_t now_us)
 bool
 identified_has_ended(struct push_subscriber *subscriber, uint64_t now_us)
 {
+	static const char text[] = "the token has expired";
+
 	if (expires_us(subscriber) > now_us)
 		return false;
-	subscriber->hub->stats->auth_refused[PUSH_AUTH_EXPIRED]++;
-	push_subscriber_end(subscriber, "the token has expired", PUSH_CLOSE_UNAUTHENTICATED, now_us);
+	push_hub_count_refused(subscriber->hub, PUSH_AUTH_EXPIRED, text);
+	push_subscriber_end(subscriber, text, PUSH_CLOSE_UNAUTHENTICATED, now_us);
 	return true;
 }
 

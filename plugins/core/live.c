@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "describe.h"
 #include "acks.h"
 #include "limiter.h"
 #include "channels.h"
@@ -686,8 +687,8 @@ is_granted(const struct live_call *call, const char *name, size_t size, struct p
 		snprintf(error->text, sizeof(error->text), "%s", grant->text);
 		return false;
 	}
-	call->subscriber->hub->stats->auth_refused[push_identity_refused_as(identity)]++;
 	push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, channel, error);
+	push_hub_count_refused(call->subscriber->hub, push_identity_refused_as(identity), error->text);
 	return false;
 }
 

@@ -354,10 +354,12 @@ exchange_begin_page(struct push_exchange *x, const struct push_request *request,
 void
 exchange_begin_ticket(struct push_exchange *x, const struct push_request *request)
 {
+	static const char no_token[] = "a ticket needs a token";
+
 	if (push_identity_facts(x->identity).is_anonymous) {
 		x->head.closes |= request->has_body;
-		x->ops->count_auth_refused(x->broker, PUSH_AUTH_MISSING);
-		exchange_deny(x, 401, NULL, "a ticket needs a token");
+		x->ops->count_auth_refused(x->broker, PUSH_AUTH_MISSING, no_token);
+		exchange_deny(x, 401, NULL, no_token);
 		return;
 	}
 	x->verb = EXCHANGE_TICKET;

@@ -158,8 +158,9 @@ exchange_on_answer(void *context, const struct push_answer *answer)
 		return;
 	}
 	x->head.retry_after_s = answer->retry_after_s;
-	if (x->verb == EXCHANGE_CHANGE && (answer->status == 401 || answer->status == 403))
-		exchange_deny_change(x, answer);
+	if ((answer->status == 401 || answer->status == 403) && x->verb != EXCHANGE_PAGE &&
+		x->ops->is_guarded(x->broker))
+		exchange_answer_denied(x, answer);
 	else
 		exchange_answer(x, answer->status, answer->content_type,
 			(struct push_str){answer->body, answer->size});

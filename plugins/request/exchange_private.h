@@ -104,9 +104,9 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 void
 exchange_deny(struct push_exchange *x, unsigned int status, const char *code, const char *text);
 
-/* exchange_deny_change - the token that a control request brings is refused, by this node or another: its body says why. */
+/* exchange_answer_denied - likewise, of an answer of this broker or of another node, whose body says why. */
 void
-exchange_deny_change(struct push_exchange *x, const struct push_answer *answer);
+exchange_answer_denied(struct push_exchange *x, const struct push_answer *answer);
 
 /* exchange_forget_identity - its request is over. */
 void

@@ -54,38 +54,74 @@ quote(const char *text, char *to, size_t size)
 	to[i] = '\0';
 }
 
+static void
+write_challenge(char challenge[CHALLENGE_BYTES_MAX], const char *code, const char *text)
+{
+	char quoted[PUSH_ERROR_TEXT_BYTES_MAX];
+
+	quote(text, quoted, sizeof(quoted));
+	snprintf(challenge, CHALLENGE_BYTES_MAX, "Bearer error=\"%s\", error_description=\"%s\"", code,
+		quoted);
+}
+
 void
 exchange_deny(struct push_exchange *x, unsigned int status, const char *code, const char *text)
 {
-	char challenge[CHALLENGE_BYTES_MAX], quoted[PUSH_ERROR_TEXT_BYTES_MAX];
+	char challenge[CHALLENGE_BYTES_MAX];
 
-	quote(text, quoted, sizeof(quoted));
-	if (code)
-		snprintf(challenge, sizeof(challenge), "Bearer error=\"%s\", error_description=\"%s\"", code,
-			quoted);
-	if (code && (status == 401 || status == 403))
+	if (code && (status == 401 || status == 403)) {
+		write_challenge(challenge, code, text);
 		x->head.www_authenticate = challenge;
+	}
 	exchange_refuse(x, status, text);
 	x->head.www_authenticate = NULL;
 }
 
-void
-exchange_deny_change(struct push_exchange *x, const struct push_answer *answer)
+/* Whose rights do not suffice has shown something; who has shown nothing is told no more than that (RFC 6750, 3.1). */
+static const char *
+code_of(const struct push_exchange *x, unsigned int status)
+{
+	if (status == 403)
+		return "insufficient_scope";
+	return x->verb == EXCHANGE_CHANGE || !push_identity_facts(x->identity).is_anonymous ? "invalid_token"
+											    : NULL;
+}
+
+/* The text of `{"error":"text"}`; returns false if it is none. */
+static bool
+read_error(const struct push_answer *answer, char text[PUSH_ERROR_TEXT_BYTES_MAX])
 {
 	struct push_json_member member = {.name = "error"};
-	char text[PUSH_ERROR_TEXT_BYTES_MAX] = "";
 	struct push_error error;
 	struct push_buf why;
+	bool is_read;
 
-	push_buf_init(&why, sizeof(text) - 1);
+	push_buf_init(&why, PUSH_ERROR_TEXT_BYTES_MAX - 1);
 	if (push_json_scan_object(answer->body, answer->size, &member, 1, &error) == PUSH_OK &&
 		push_json_is_string(&member))
 		push_json_decode_string(&why, member.text, member.size);
-	if (why.status == PUSH_OK && why.size)
+	is_read = why.status == PUSH_OK && why.size;
+	if (is_read) {
 		memcpy(text, why.bytes, why.size);
+		text[why.size] = '\0';
+	}
 	push_buf_fini(&why);
-	exchange_deny(
-		x, answer->status, answer->status == 401 ? "invalid_token" : "insufficient_scope", text);
+	return is_read;
+}
+
+void
+exchange_answer_denied(struct push_exchange *x, const struct push_answer *answer)
+{
+	char challenge[CHALLENGE_BYTES_MAX], text[PUSH_ERROR_TEXT_BYTES_MAX];
+	const char *code = code_of(x, answer->status);
+
+	if (code && read_error(answer, text)) {
+		write_challenge(challenge, code, text);
+		x->head.www_authenticate = challenge;
+	}
+	exchange_answer(
+		x, answer->status, answer->content_type, (struct push_str){answer->body, answer->size});
+	x->head.www_authenticate = NULL;
 }
 
 struct push_asked
@@ -131,7 +167,7 @@ go_on(struct push_exchange *x, const struct push_request *request, const struct 
 		/* what was not read of the body would be taken for the next request */
 		x->head.closes |= request->has_body;
 		x->head.retry_after_s = verdict->retry_after_s;
-		x->ops->count_auth_refused(x->broker, verdict->why);
+		x->ops->count_auth_refused(x->broker, verdict->why, NULL);
 		exchange_deny(x, verdict->status, verdict->code, verdict->text);
 	} else {
 		x->identity = push_identity_ref(verdict->identity);

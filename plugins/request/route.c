@@ -145,7 +145,7 @@ grant(struct push_exchange *x, struct push_subscription *subscription)
 	case PUSH_OK: return true;
 	case PUSH_INVALID: exchange_refuse(x, 400, error.text); break;
 	case PUSH_REFUSED:
-		x->ops->count_auth_refused(x->broker, push_identity_refused_as(x->identity));
+		x->ops->count_auth_refused(x->broker, push_identity_refused_as(x->identity), error.text);
 		exchange_deny(x, push_identity_status(x->identity),
 			push_identity_status(x->identity) == 403 ? "insufficient_scope" : NULL, error.text);
 		break;
@@ -259,9 +259,11 @@ is_socket_path(const struct push_request *request)
 static void
 refuse_ticket(struct push_exchange *x, const struct push_request *request)
 {
+	static const char text[] = "a ticket is for event streams and WebSockets only";
+
 	end_with_body(x, request);
-	x->ops->count_auth_refused(x->broker, PUSH_AUTH_MALFORMED);
-	exchange_deny(x, 401, "invalid_token", "a ticket is for event streams and WebSockets only");
+	x->ops->count_auth_refused(x->broker, PUSH_AUTH_MALFORMED, text);
+	exchange_deny(x, 401, "invalid_token", text);
 }
 
 static void

@@ -1,11 +1,13 @@
 """How a token comes, and its time: on the way in, and on a connection that is open already."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from collector import Collector
 from http1 import Connection, get, post, request
 from server import DIRECT, SANITIZED, Server
 from sseclient import EventStream
@@ -42,6 +44,12 @@ def of_size(size, **claims):
             if len(token) == size:
                 return token
     raise AssertionError(f"no token of {size} bytes")
+
+
+def get_head(path, headers):
+    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+               "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="] if path.startswith("/ws/") else []
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: test", *upgrade, *headers]) + "\r\n\r\n"
 
 
 def opened(server, path, **options):
@@ -129,6 +137,97 @@ def test_a_refused_control_request_has_its_challenge(server):
         assert (answer.status, answer.error) == (status, error)
         assert answer.headers["www-authenticate"] == f'Bearer error="{code}", error_description="{error}"'
     client.stream.close()
+
+
+def test_a_refusal_names_the_channel_and_the_right_and_is_logged_once(server):
+    headers, origin = bearer(KEY.token(subscribe=["a"], sub="refused")), "no right to"
+    for number, (send, text) in enumerate([
+            (lambda c: request(server.port, post(json.dumps({"channel": c, "message": 1}), headers=headers)), "publish to"),
+            (lambda c: get(server.port, f"/messages?channel={c}", headers=headers), "read the history of"),
+            (lambda c: get(server.port, f"/sse/messages?channels=a,{c}", headers=headers), "subscribe to")]):
+        channel = f"refused-{number}"
+        answer, why = send(channel), f"{origin} {text} '{channel}'"
+        assert (answer.status, answer.error) == (403, why)
+        assert answer.headers["www-authenticate"] == f'Bearer error="insufficient_scope", error_description="{why}"'
+        server.process.wait_for(f"push: debug: a client is refused: {why}$")
+        assert server.process.output().count(why) == 1
+    with opened(server, "/ws/messages?channels=a", headers=headers) as ws:
+        say(ws, "subscribe", channels=["refused-ws"])
+        assert ws.event()["data"]["error"] == "no right to subscribe to 'refused-ws'"
+        say(ws, "publish", channel="refused-ws", message=1)
+        assert ws.event()["data"]["error"] == "no right to publish to 'refused-ws'"
+    with WebSocket(server.port, "refused-open", headers=headers) as ws:
+        assert end_of(ws) == ("no right to subscribe to 'refused-open'", 4403)
+    for why in "subscribe to 'refused-ws'", "publish to 'refused-ws'", "subscribe to 'refused-open'":
+        server.process.wait_for(f"push: debug: a client is refused: no right to {why}$")
+
+
+# --- secrets ---
+
+def test_no_secret_is_in_a_log_a_metric_a_trace_or_an_error(keys, tmp_path):
+    publish_key, wrong_key = "push_key_0123456789abcdef", "push_key_that_nobody_has"
+    digest = hashlib.sha256(publish_key.encode()).hexdigest()
+    (tmp_path / "publish.keys").write_text(f"shop {digest} a\n")
+    rights = {"subscribe": ["a", "b"], "publish": ["a"], "history": ["a"]}
+    shown, errors = [publish_key, wrong_key], []
+
+    def token(**claims):
+        shown.append(KEY.token(**{**rights, **claims}, jti=f"jti-{len(shown)}"))
+        return shown[-1]
+
+    def each(make):
+        """What is good, what is over, and what is none."""
+        return make(), make(exp=-60), shown.append("junk.of-a.client" + str(len(shown))) or shown[-1]
+
+    def ask(method, path, *headers):
+        body = json.dumps({"channel": "a", "message": 1}) if method == "POST" else None
+        with Connection(server.port) as connection:
+            connection.send(post(body, path=path, headers=headers) if body else get_head(path, headers))
+            status, _, headers = connection.read_stream_head()
+            errors.append(repr((status, headers, connection.read_exactly(int(headers.get("content-length", 0))))))
+
+    with Collector() as collector, Server(
+            PUSH_AUTH_KEYS=str(keys), PUSH_PUBLISH_KEYS=str(tmp_path / "publish.keys"), PUSH_LOG_LEVEL="debug",
+            PUSH_AUTH_QUERY="on", PUSH_AUTH_COOKIE="session", PUSH_CORS_ALLOWED_ORIGINS="https://app.test",
+            PUSH_TRACE_URL=collector.url, PUSH_TRACE_RATIO="1", PUSH_HISTORY_SIZE="10", PUSH_WS_PUBLISH="on") as server:
+        for key in publish_key, wrong_key:
+            ask("POST", "/messages", f"Push-Key: {key}")
+            ask("POST", "/messages", f"Authorization: Bearer {key}")
+        paths = "/sse/messages?channels=a", "/ws/messages?channels=a", "/messages?channel=a"
+        for path in paths:
+            for secret in each(token):
+                ask("GET", path, f"Authorization: Bearer {secret}")
+                ask("GET", path, f"Cookie: session={secret}")
+                ask("GET", f"{path}&token={secret}")
+                ask("GET", f"{path}&ticket={secret}")
+                ask("GET", f"{path}&token={secret}", f"Authorization: Bearer {secret}")
+        for secret in each(token):
+            with WebSocket(server.port, "a", headers=[f"Sec-WebSocket-Protocol: push.v1, push.token.{secret}"]) as ws:
+                errors.append(repr((ws.headers, ws.read_frame())))
+            with WebSocket(server.port, "a") as ws:
+                say(ws, "auth", token=secret)
+                errors.append(repr(ws.read_frame()))
+        client = controlled(server.port, token())
+        shown.append(client.token)
+        for secret in each(token):
+            answer = client.change(auth={"token": secret})
+            errors.append(repr((answer.headers, answer.body)))
+        shown.append(ticket(server, token()).json["ticket"])
+        for path in paths:
+            ask("GET", f"{path}&ticket={shown[-1]}")
+            ask("GET", f"{path}&ticket={shown[-1]}", f"Authorization: Bearer {shown[-1]}")
+        client.stream.close()
+        order(server, "/tokens/revoke", jti="jti-2")
+        collector.wait(2, where=lambda span: span.name == "publish a")
+        metrics = get(server.management, "/actuator/prometheus").body.decode()
+        server.stop()
+        places = {"log": server.process.output(), "metrics": metrics, "errors": "\n".join(errors),
+                  "traces": repr([(path, body) for path, _, body in collector.requests])}
+    assert len(shown) > 20 and "a client is refused: the token has expired" in places["log"]
+    for name, text in places.items():
+        for secret in shown:
+            for part in [secret] + secret.split(".")[1:]:
+                assert part not in text, (name, part)
 
 
 # --- the largest token ---

@@ -265,8 +265,9 @@ fake_identify(struct push_broker *broker, const struct push_credential *credenti
 }
 
 static void
-fake_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why)
+fake_count_auth_refused(struct push_broker *broker, enum push_auth_refusal why, const char *text)
 {
+	(void)text;
 	PUSH_ASSERT(why < PUSH_AUTH_REFUSAL_COUNT);
 	((struct fake_broker *)(void *)broker)->auth_refusals++;
 }

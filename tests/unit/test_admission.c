@@ -715,7 +715,7 @@ a_renewal_keeps_the_ticket_that_has_opened_the_connection(void **state)
 	push_identity_unref(opened);
 	allocations_left = 0;
 	assert_int_equal(
-		push_renew(&world->authenticator, &world->stats, client->subscriber, world->alice_less, now())
+		push_renew(&world->authenticator, world->hub, client->subscriber, world->alice_less, now())
 			.status,
 		503);
 	allocations_left = -1;
@@ -746,11 +746,18 @@ count_closed(void *context, const struct push_subscriber *subscriber)
 }
 
 static void
+count_refused(void *context, const char *text)
+{
+	assert_true(*text);
+	((unsigned int *)context)[2]++;
+}
+
+static void
 each_connection_that_is_reported_is_reported_once_as_opened_and_then_as_closed(void **state)
 {
 	struct world *world = *state;
-	unsigned int counts[2] = {0, 0};
-	const struct push_hub_observer observer = {count_opened, count_closed, counts};
+	unsigned int counts[3] = {0, 0, 0};
+	const struct push_hub_observer observer = {count_opened, count_closed, count_refused, counts};
 	struct client *client;
 
 	push_hub_observe(world->hub, &observer);
@@ -759,12 +766,21 @@ each_connection_that_is_reported_is_reported_once_as_opened_and_then_as_closed(v
 	client = come_with(world, 0, "news", PUSH_CREDENTIAL_NONE);
 	pass(world, world->options.grace_us + SECOND_US); /* without a token in time */
 	assert_int_equal(counts[0], 1);
+	assert_int_equal(counts[2], 1);
 	push_subscriber_gone(client->subscriber);
 	leave(world, client);
 	assert_int_equal(counts[1], 1);
 	leave(world, come_as(world, "news", world->alice));
 	assert_int_equal(counts[0], 2);
 	assert_int_equal(counts[1], 2);
+	client = come_as(world, "kept", world->alice_less);
+	say(world, client, "{\"event\":\"subscribe\",\"data\":{\"channels\":[\"news\"]}}");
+	bring(world, client, world->bob);
+	leave(world, client);
+	assert_int_equal(counts[2], 3);
+	leave(world, come_as(world, "news", world->alice_less));
+	assert_int_equal(counts[2], 4);
+	assert_int_equal(counts[0], counts[1]);
 	push_hub_observe(world->hub, NULL);
 }
 
