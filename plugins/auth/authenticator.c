@@ -696,11 +696,20 @@ log_of_source(void *context, enum push_log_level level, const char *line)
 }
 
 static bool
+is_users_answer_revoked(void *context, const struct push_identity *identity)
+{
+	const struct authenticator *self = context;
+
+	return push_revocations_covers(self->revocations, identity, wall_s(self));
+}
+
+static bool
 open_callers(struct authenticator *self, uint64_t seed, struct push_error *error)
 {
 	const struct push_options *options = self->options;
 	const struct push_jwks_host source_host = {on_fetched, log_of_source, self};
-	const struct push_hook_host hook_host = {self->host->wall_us, self->host->log, self->host->context};
+	const struct push_hook_host hook_host = {
+		self->host->wall_us, log_of_source, is_users_answer_revoked, self};
 
 	if (!options->auth_jwks_url[0] && !options->auth_hook_url[0])
 		return true;

@@ -99,6 +99,13 @@ kept_us(const struct push_http_result *result)
 	return us < PUSH_HOOK_CACHE_US_MAX ? us : PUSH_HOOK_CACHE_US_MAX;
 }
 
+static bool
+is_revoked(const struct push_hook *hook, const struct push_verdict *verdict)
+{
+	return verdict->identity && hook->host.is_revoked &&
+	       hook->host.is_revoked(hook->host.context, verdict->identity);
+}
+
 /* Not longer than the rights last. */
 static void
 keep(struct push_hook *hook, const struct ask *ask, const struct push_verdict *verdict,
@@ -129,7 +136,16 @@ on_answered(void *context, const struct push_http_result *result)
 	struct push_hook_answer answer;
 
 	push_hook_answer_read(&answer, result, &ask->question, &hook->options, &clock);
-	if (answer.is_failure) {
+	if (is_revoked(hook, &answer.verdict)) { /* while it was asked */
+		static const struct push_verdict revoked = {.status = 401,
+			.why = PUSH_AUTH_REVOKED,
+			.code = "invalid_token",
+			.text = "the token was revoked"};
+
+		push_hook_answer_fini(&answer);
+		answer.verdict = revoked;
+		count(hook, &answer.verdict);
+	} else if (answer.is_failure) {
 		hook->counts.failed++;
 	} else {
 		count(hook, &answer.verdict);
@@ -254,7 +270,7 @@ push_hook_ask(struct push_hook *hook, const struct push_hook_question *question,
 		return;
 	}
 	known = push_hook_cache_find(hook->cache, hash, now_us);
-	if (known) {
+	if (known && !is_revoked(hook, known)) {
 		/* `done` may ask again, and so change the cache */
 		struct push_verdict verdict = *known;
 		char text[PUSH_HOOK_REASON_BYTES_MAX + 1];

@@ -10,7 +10,8 @@
  * What is sent is in hook_question.h, what an answer means in hook_answer.h.  The client's Authorization and
  * Cookie, where they are passed on, are headers of the call as well, so that the application's own sessions know
  * the user.  Nobody but who is asked about waits.  An answer is kept as its Cache-Control: max-age says, for the
- * same question; without that it is not kept.
+ * same question; without that it is not kept.  One that was given before its user was revoked does not count any
+ * more: the application is asked again.
  */
 #ifndef PUSH_AUTH_HOOK_H
 #define PUSH_AUTH_HOOK_H
@@ -29,6 +30,8 @@ struct push_hook;
 struct push_hook_host {
 	uint64_t (*wall_us)(void); /* microseconds since 1970 */
 	void (*log)(void *context, enum push_log_level level, const char *line);
+	/* Whether what the application said of that user has been taken back since; NULL: never. */
+	bool (*is_revoked)(void *context, const struct push_identity *identity);
 	void *context;
 };
 

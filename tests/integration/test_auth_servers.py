@@ -248,6 +248,26 @@ def test_answers_are_kept_as_their_cache_control_says():
         assert web.asked[-1][0]["Cookie"] == "session=2"  # another client is asked about
 
 
+def test_an_answer_that_was_kept_does_not_outlive_a_revocation_of_its_user():
+    kept = {"Cache-Control": "max-age=600"}
+    with application({"news": (200, kept, '{"sub":"eve"}')}) as web, Server(PUSH_AUTH_HOOK_URL=web.url) as server:
+        with EventStream(server.port, "news") as stream:
+            assert stream.status == 200
+            assert of_stream(server, "news") == (200, None) and len(web.asked) == 1
+            order = request(server.management, post('{"user":"eve"}', path="/tokens/revoke"))
+            assert order.status == 202
+            while b"the token was revoked" not in stream.next():
+                pass
+        # whatever the application says in that very second counts as said before
+        end = time.monotonic() + 60
+        while (answer := of_stream(server, "news")) != (200, None):
+            assert answer == (401, "the token was revoked") and time.monotonic() < end
+            time.sleep(0.1)
+        asked = len(web.asked)
+        assert asked >= 2
+        assert of_stream(server, "news") == (200, None) and len(web.asked) == asked
+
+
 # --- channels that a client subscribes to while it is open ---
 
 ALL = {"PUSH_AUTH_HOOK_ON": "connect,subscribe", "PUSH_AUTH_HOOK_TIMEOUT": "30s"}

@@ -28,6 +28,7 @@ struct fixture {
 	unsigned int lines;
 	char line[512]; /* the last that was logged */
 	enum push_log_level level;
+	int64_t revoked_before_s;
 };
 
 /* A verdict, copied. */
@@ -94,6 +95,14 @@ on_verdict(void *context, const struct push_verdict *verdict)
 	assert_int_equal(!verdict->status, verdict->identity != NULL);
 }
 
+static bool
+is_revoked(void *context, const struct push_identity *identity)
+{
+	const struct fixture *f = context;
+
+	return push_identity_facts(identity).issued_s < f->revoked_before_s;
+}
+
 static const struct push_asked usual = {
 	.right = PUSH_RIGHT_SUBSCRIBE,
 	.method = TEXT("GET"),
@@ -109,7 +118,8 @@ static const struct push_asked usual = {
 static void
 open_hook(struct fixture *f)
 {
-	const struct push_hook_host host = {.wall_us = wall_us, .log = on_log, .context = f};
+	const struct push_hook_host host = {
+		.wall_us = wall_us, .log = on_log, .is_revoked = is_revoked, .context = f};
 
 	memset(f, 0, sizeof(*f));
 	f->now_us = 1000 * SECOND_US;
@@ -624,6 +634,37 @@ an_answer_is_not_kept_longer_than_its_rights_last(void **state)
 }
 
 static void
+an_answer_that_was_given_before_its_user_was_revoked_is_asked_for_again(void **state)
+{
+	struct outcome outcome = {0};
+	struct fixture f;
+	int64_t answered_s;
+
+	(void)state;
+	set_answer("200 OK\r\nCache-Control: max-age=600", "{\"sub\":\"ann\"}");
+	open_hook(&f);
+	ask(&f, &usual, &outcome);
+	answered_s = push_identity_facts(outcome.identity).issued_s;
+	f.revoked_before_s = answered_s;
+	ask(&f, &usual, &outcome);
+	assert_int_equal(f.server.requests, 1);
+	/* it is the same second yet: not even a new answer counts, and is not kept */
+	f.revoked_before_s = answered_s + 1;
+	for (int i = 2; i < 4; i++) {
+		ask(&f, &usual, &outcome);
+		assert_int_equal(f.server.requests, i);
+		assert_int_equal(outcome.status, 401);
+		assert_string_equal(outcome.text, "the token was revoked");
+		assert_null(outcome.identity);
+	}
+	f.revoked_before_s = answered_s;
+	ask(&f, &usual, &outcome);
+	assert_int_equal(outcome.status, 0);
+	forget(&outcome);
+	close_hook(&f);
+}
+
+static void
 the_cache_is_bounded_and_gives_its_memory_back(void **state)
 {
 	struct push_verdict verdict = {.status = 403, .text = "no"};
@@ -710,6 +751,7 @@ main(void)
 		cmocka_unit_test(an_answer_is_kept_as_its_cache_control_says),
 		cmocka_unit_test(only_the_same_question_has_the_same_answer),
 		cmocka_unit_test(an_answer_is_not_kept_longer_than_its_rights_last),
+		cmocka_unit_test(an_answer_that_was_given_before_its_user_was_revoked_is_asked_for_again),
 		cmocka_unit_test(the_cache_is_bounded_and_gives_its_memory_back),
 		cmocka_unit_test(without_memory_the_client_gets_503),
 	};
