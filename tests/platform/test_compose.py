@@ -6,11 +6,14 @@ Jaeger and the collector Debian does not have: of these only what is written abo
 """
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from containers import (BUILD, ENGINE, SOURCE, compose_config, has_compose, http
                         run, wait_until)
 from ports import free_port
 from redis_servers import peers
+from server import Server
 from sseclient import HEARTBEAT, RECONNECT, EventStream
 from wsclient import PING, PONG, TEXT, WebSocket, frame
 
@@ -81,6 +85,24 @@ def test_with_tokens_the_keys_are_in_the_folder_that_is_mounted():
     assert push["environment"] == {"PUSH_AUTH_KEYS": "/run/push-keys/app.jwk.pub",
                                    "PUSH_PUBLISH_KEYS": "/run/push-keys/publish.keys"}
     assert set(written("compose.tokens.yaml")["services"]) <= set(written()["services"])
+    assert set(push["environment"]) <= own_options()
+
+
+def test_the_commands_of_the_file_with_tokens_make_keys_that_push_accepts(tmp_path):
+    text = (SOURCE / "compose.tokens.yaml").read_text()
+    commands = re.findall(r"^#   ((?:mkdir|push token|chmod) .+?)(?:   +.+)?$", text, re.M)
+    assert len(commands) == 4
+    path = f"{BUILD / 'server'}:{os.environ['PATH']}"
+    for command in commands:
+        subprocess.run(["bash", "-ec", command], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True, capture_output=True)
+    settings = written("compose.tokens.yaml")["services"]["push"]["environment"]
+    files = {name: Path(str(tmp_path / "keys") + value.removeprefix("/run/push-keys")) for name, value in settings.items()}
+    # the image's user is another one than theirs
+    assert all(file.stat().st_mode & 0o004 for file in files.values())
+    with Server(**{name: str(file) for name, file in files.items()}) as server:
+        body, key = '{"channel":"orders:1","message":1}', (tmp_path / "shop.key").read_text().strip()
+        assert http1.request(server.port, http1.post(body, headers=[f"Push-Key: {key}"])).status == 202
+        assert http1.request(server.port, http1.post(body)).status == 401
 
 
 def test_the_operators_port_is_this_machines_alone():
