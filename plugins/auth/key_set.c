@@ -152,13 +152,30 @@ add_pem(struct source *source, struct push_str text)
 	return fail(source, PUSH_INVALID, "key %zu: %s", source->set->count - before + 1, why);
 }
 
-/* What is in front of the first block may be anything but the beginning of JSON. */
-static bool
-is_pem(struct push_str text)
+/* The first byte that is neither white space nor a byte order mark; 0: there is none. */
+static char
+first_of(struct push_str text)
 {
-	const char *block = text.size ? memmem(text.bytes, text.size, "-----BEGIN ", 11) : NULL;
+	size_t i = text.size >= 3 && !memcmp(text.bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
 
-	return block && !memchr(text.bytes, '{', (size_t)(block - text.bytes));
+	while (i < text.size && memchr(" \t\r\n", text.bytes[i], 4))
+		i++;
+	return i < text.size ? text.bytes[i] : '\0';
+}
+
+/* Anything but JSON may be in front of the first block of PEM. */
+static enum push_status
+add_text(struct source *source, struct push_str text)
+{
+	char first = first_of(text);
+
+	if (first == '{' || first == '[')
+		return add_json(source, text);
+	if (first && memmem(text.bytes, text.size, "-----BEGIN ", 11))
+		return add_pem(source, text);
+	return fail(source, PUSH_INVALID, "%s",
+		first ? "neither PEM nor JSON (DER: openssl pkey -pubin -in FILE; a secret for HS256: a JWK)"
+		      : "it is empty");
 }
 
 enum push_status
@@ -169,7 +186,7 @@ push_key_set_add(struct push_key_set *set, struct push_str text, const struct pu
 	size_t before = set->count;
 	enum push_status status;
 
-	status = is_pem(text) ? add_pem(&source, text) : add_json(&source, text);
+	status = add_text(&source, text);
 	if (status == PUSH_OK && set->count == before)
 		return fail(&source, PUSH_NOT_FOUND, "none of its keys can be used%s",
 			set->skipped ? ": they are for something else" : "");

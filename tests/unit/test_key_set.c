@@ -82,8 +82,14 @@ a_text_without_a_usable_key_is_an_error(void **state)
 		const char *text, *why;
 		enum push_status status;
 	} rows[] = {
-		{"", "not JSON", PUSH_INVALID},
-		{"secret", "not JSON", PUSH_INVALID},
+		{"", "it is empty", PUSH_INVALID},
+		{"\xef\xbb\xbf \r\n\t", "it is empty", PUSH_INVALID},
+		{"secret", "neither PEM nor JSON", PUSH_INVALID},
+		{"\x30\x59\x30\x13", "neither PEM nor JSON", PUSH_INVALID}, /* DER */
+		{"{", "not JSON: ends too early", PUSH_INVALID},
+		{"{\"x\":\"-----BEGIN PUBLIC KEY-----\"}", "neither a JWK set", PUSH_INVALID},
+		{"by {me}\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+			"key 1: a private key", PUSH_INVALID},
 		{"[" GOOD "]", "not a JSON object", PUSH_INVALID},
 		{"{}", "neither a JWK set ('keys') nor a JWK ('kty')", PUSH_INVALID},
 		{"{\"keys\":{}}", "'keys' is not an array", PUSH_INVALID},
@@ -286,7 +292,7 @@ a_bad_file_is_named(void **state)
 	free(large);
 
 	write_file("b.json", "");
-	assert_non_null(strstr(keys_of(folder), "/b.json: not JSON: ends too early"));
+	assert_non_null(strstr(keys_of(folder), "/b.json: it is empty"));
 	assert_non_null(strstr(keys_of(path_of("none")), "/none: No such file or directory"));
 	assert_int_equal(mkfifo(path_of("fifo"), 0600), 0);
 	assert_non_null(strstr(keys_of(path_of("fifo")), "/fifo: neither a file nor a folder"));
