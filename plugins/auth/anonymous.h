@@ -1,5 +1,5 @@
 /*
- * anonymous.h - what clients may do that have shown nothing: push.auth.anonymous.
+ * anonymous.h - the rights of clients without credentials: push.auth.anonymous.
  *
  *   public:** publish=feedback history=news
  *
@@ -12,7 +12,7 @@
 #include "core/identity.h"
 
 /*
- * push_anonymous_create - the identity of all of them.
+ * push_anonymous_create - the identity that all these clients share.
  *
  * @reads_all: they may subscribe and read history anywhere, too.
  * Errors: PUSH_INVALID with the option and the pattern in `error`; PUSH_OUT_OF_MEMORY.

@@ -1,17 +1,17 @@
 /*
- * authenticator.h - who a client is, by what it shows: the one place where keys, tokens, tickets, revocations
- * and the application come together.
+ * authenticator.h - maps a client's credentials to its identity: the one place where keys, tokens, tickets,
+ * revocations and the application's hook meet.
  *
- *   nothing ──▶ the application, if it is asked ─▶ else what everybody may (push.auth.anonymous)
+ *   nothing ──▶ the application, if it is asked ─▶ otherwise push.auth.anonymous
  *   key ──────▶ push.publish.keys
- *   token ────▶ seen before? ─▶ signature (push.auth.keys, push.auth.jwks.url) ─▶ claims ─▶ taken back?
- *   ticket ───▶ the engine, which keeps its identity ─▶ taken back?
+ *   token ────▶ seen before? ─▶ signature (push.auth.keys, push.auth.jwks.url) ─▶ claims ─▶ revoked?
+ *   ticket ───▶ the engine, which keeps its identity ─▶ revoked?
  *
- * It is made where one of these is configured; without them nobody has to show anything, and there is none.
- * Where only push.publish.keys is set, everybody may subscribe and read history, and servers publish.
+ * There is an authenticator only if one of these is configured.  With push.publish.keys alone, everybody may
+ * subscribe and read history, and only keys publish.
  *
- * Files are looked at every few seconds: a file that has changed is read, and one that is broken leaves what was
- * there in use.
+ * Files are checked every few seconds.  A file that has changed is read again; if it is broken, the keys read
+ * before stay in use.
  */
 #ifndef PUSH_AUTH_AUTHENTICATOR_H
 #define PUSH_AUTH_AUTHENTICATOR_H

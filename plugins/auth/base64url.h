@@ -2,7 +2,7 @@
  * base64url.h - bytes as text, as RFC 7515 (2) has it: the alphabet of RFC 4648 (5) without padding.
  *
  * One text for each run of bytes: padding, white space, any other character and unused bits that are not zero
- * are refused, so that nobody can spell a token in two ways.
+ * are refused: no token has a second spelling.
  */
 #ifndef PUSH_AUTH_BASE64URL_H
 #define PUSH_AUTH_BASE64URL_H

@@ -5,14 +5,14 @@
  *   iss, aud         as push.auth.issuer and push.auth.audience ask for
  *   sub, jti         the user, and the token's own name
  *   push             {"subscribe":[pattern],"publish":[pattern],"history":[pattern],"channels":[name]}
- *   mercure          {"subscribe":[selector],"publish":[selector]}; who may subscribe may read history, as with
- *                    Mercure
+ *   mercure          {"subscribe":[selector],"publish":[selector]}; a right to subscribe includes history, as
+ *                    with Mercure
  *
- * What both claims grant is added up.  Everything else is ignored, except that a member of `push` which is one
+ * The rights of both claims are added up.  Everything else is ignored, except that a member of `push` which is one
  * of the four misspelt is an error, and that no member may come twice.
  *
  * Clocks differ: `exp`, `nbf` and `iat` are taken with push.auth.leeway.  An identity ends at exp + leeway, so
- * that a connection that is let in late is not cut off at once.
+ * that a connection accepted within the leeway is not closed at once.
  */
 #ifndef PUSH_AUTH_CLAIMS_H
 #define PUSH_AUTH_CLAIMS_H
@@ -33,7 +33,7 @@ struct push_claims_clock {
 /*
  * push_claims_read - the identity that a payload describes.
  *
- * @is_applications: it is no token's, but an answer of the application.
+ * @is_applications: the payload is an answer of the application, not a token's.
  *
  * Returns PUSH_TOKEN_OK with one reference in *ret_identity; otherwise why not, with a line for the client in
  * `error`, which names the claim.

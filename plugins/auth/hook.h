@@ -9,9 +9,9 @@
  *
  * What is sent is in hook_question.h, what an answer means in hook_answer.h.  The client's Authorization and
  * Cookie, where they are passed on, are headers of the call as well, so that the application's own sessions know
- * the user.  Nobody but who is asked about waits.  An answer is kept as its Cache-Control: max-age says, for the
- * same question; without that it is not kept.  One that was given before its user was revoked does not count any
- * more: the application is asked again.
+ * the user.  Only the client in question waits.  An answer is kept as its Cache-Control: max-age says, for the
+ * same question; without that it is not kept.  An answer from before a revocation of its user is not used: the
+ * application is asked again.
  */
 #ifndef PUSH_AUTH_HOOK_H
 #define PUSH_AUTH_HOOK_H
@@ -30,7 +30,7 @@ struct push_hook;
 struct push_hook_host {
 	uint64_t (*wall_us)(void); /* microseconds since 1970 */
 	void (*log)(void *context, enum push_log_level level, const char *line);
-	/* Whether what the application said of that user has been taken back since; NULL: never. */
+	/* Whether this identity has been revoked since the answer; NULL: never. */
 	bool (*is_revoked)(void *context, const struct push_identity *identity);
 	void *context;
 };
@@ -44,7 +44,7 @@ struct push_hook_counts {
 };
 
 /*
- * push_hook_create - NULL when memory is out.
+ * push_hook_create - NULL if out of memory.
  *
  * @client: borrowed, with the CAs of https; must outlive the hook.
  * @options: checked, with a push.auth.hook.url; borrowed for this call.
@@ -54,11 +54,11 @@ struct push_hook *
 push_hook_create(struct push_http_client *client, const struct push_options *options,
 	const struct push_hook_host *host, uint64_t seed);
 
-/* push_hook_destroy - before the client; who waits gets 503.  NULL is allowed. */
+/* push_hook_destroy - before the HTTP client; pending questions get 503.  NULL is allowed. */
 void
 push_hook_destroy(struct push_hook *hook);
 
-/* push_hook_tick - forget answers that are over.  To be called every PUSH_TICK_US. */
+/* push_hook_tick - drop expired answers.  Call it every PUSH_TICK_US. */
 void
 push_hook_tick(struct push_hook *hook, uint64_t now_us);
 

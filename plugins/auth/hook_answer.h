@@ -5,10 +5,10 @@
  *   2xx, an object       {"sub":"ann","expires_in":60,"push":{...}}: `push` as in a token (claims.h); without it
  *                        exactly the channels asked for
  *   401, 403             refused, for the reason of {"error":"..."}
- *   anything else        failed: 503 for the client, who may try again
+ *   anything else        failed: 503; the client may try again
  *
- * A channel that was asked for is granted as it stands: one whose name has a wildcard is left out, since it would
- * be a pattern, and needs a right in the answer.  More names than an identity may have (PUSH_IDENTITY_...) are a
+ * A requested channel is granted by its name.  A name with a wildcard would be a pattern: it is left out, and
+ * needs a right in the answer.  More names than an identity may have (PUSH_IDENTITY_...) are a
  * failure: rights by pattern are for that.
  */
 #ifndef PUSH_AUTH_HOOK_ANSWER_H
@@ -29,8 +29,8 @@ struct push_hook_answer {
 /*
  * push_hook_answer_read - read it.
  *
- * @options: of channels; those of tokens are not for this.
- * The caller owes push_hook_answer_fini().
+ * @options: the limits of channel names; the options of tokens do not apply.
+ * The caller must call push_hook_answer_fini().
  */
 void
 push_hook_answer_read(struct push_hook_answer *ret, const struct push_http_result *result,

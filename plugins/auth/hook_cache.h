@@ -1,8 +1,8 @@
 /*
- * hook_cache.h - what the application has answered, as long as its Cache-Control lets it be kept.
+ * hook_cache.h - the application's answers, for as long as their Cache-Control allows.
  *
- * An answer is known by the SHA-256 of the question, so that it is for exactly the same one, and no cookie lies
- * here that could be read out.  Past its number of entries or their bytes the oldest goes.
+ * The key of an entry is the SHA-256 of the question: only exactly the same question hits it, and no cookie is
+ * stored.  Beyond the maximum of entries or bytes, the oldest entry is evicted.
  */
 #ifndef PUSH_AUTH_HOOK_CACHE_H
 #define PUSH_AUTH_HOOK_CACHE_H
@@ -16,7 +16,7 @@
 
 struct push_hook_cache;
 
-/* push_hook_cache_create - an empty cache; NULL when memory is out. */
+/* push_hook_cache_create - an empty cache; NULL if out of memory. */
 struct push_hook_cache *
 push_hook_cache_create(uint64_t seed, size_t count_max, size_t bytes_max);
 
@@ -38,11 +38,11 @@ void
 push_hook_cache_put(struct push_hook_cache *cache, const unsigned char *hash,
 	const struct push_verdict *verdict, uint64_t now_us, uint64_t until_us);
 
-/* push_hook_cache_tick - free what is over, some of it at each call. */
+/* push_hook_cache_tick - free expired entries, some of them at each call. */
 void
 push_hook_cache_tick(struct push_hook_cache *cache, uint64_t now_us);
 
-/* push_hook_cache_count - entries, those that are over and not yet freed among them. */
+/* push_hook_cache_count - entries, including expired ones that are not freed yet. */
 size_t
 push_hook_cache_count(const struct push_hook_cache *cache);
 

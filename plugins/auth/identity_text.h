@@ -4,8 +4,8 @@
  *   {"v":1,"sub":"u","jti":"j","key":"k","iat":1700000000,"exp_ms":1700003600000,
  *    "channels":"a,b","subscribe":"...","publish":"...","history":"..."}
  *
- * What there is none of is not there.  Patterns are compiled ones (core/identity.h).  Times are of the wall
- * clock, since each machine has a monotonic clock of its own.
+ * Members without a value are left out.  Patterns are in compiled form (core/identity.h).  Times are wall-clock
+ * times, because monotonic clocks differ between machines.
  */
 #ifndef PUSH_AUTH_IDENTITY_TEXT_H
 #define PUSH_AUTH_IDENTITY_TEXT_H

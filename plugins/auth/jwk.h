@@ -9,8 +9,8 @@
 /*
  * push_jwk_read - the key that one JWK describes.
  *
- * A private key is refused though its public part would do: a server that only verifies has no use for it, and
- * whoever reads it there can make tokens.
+ * A private key is refused, although its public part would suffice: a server that only verifies does not need it,
+ * and anyone who reads it there can make tokens.
  * Errors: PUSH_NOT_FOUND for a key that is not for us: of a kind, a curve or an algorithm that is not
  * supported, or one that `use` or `key_ops` keep from verifying; PUSH_INVALID for a malformed, a weak or a
  * private one; both with a line in `error`.  PUSH_OUT_OF_MEMORY.

@@ -7,9 +7,9 @@
  *    ▲       └───────┴────────┴──▶ failed: the last set stays in use
  *    └──── a pause that doubles ◀─┘
  *
- * What keys are is not known here: they are parsed, and kept, by whoever made the source.  Until the first set
- * has come, tokens cannot be checked, which is 503 and not 401.  A change between reachable and not reachable is
- * a line of the log; a single try is not.
+ * This module does not know the format of keys: its owner parses and keeps them.  Until the first set has arrived,
+ * tokens cannot be checked: the answer is 503, not 401.  A change between reachable and unreachable is logged;
+ * single attempts are not.
  */
 #ifndef PUSH_AUTH_JWKS_SOURCE_H
 #define PUSH_AUTH_JWKS_SOURCE_H
@@ -51,13 +51,13 @@ typedef void (*push_jwks_done_fn)(void *context, enum push_status status);
  *
  * @client: borrowed, with the CAs of https; must outlive the source's destruction.
  * @options: checked, with a push.auth.jwks.url; borrowed for this call.
- * Returns NULL when memory is out.  Where the URL is http and not on this machine, a warning is logged.
+ * Returns NULL if out of memory.  Where the URL is http and not on this machine, a warning is logged.
  */
 struct push_jwks_source *
 push_jwks_source_create(struct push_http_client *client, const struct push_options *options,
 	const struct push_jwks_host *host, uint64_t seed);
 
-/* push_jwks_source_destroy - before the client; those who wait get PUSH_UNAVAILABLE.  NULL is allowed. */
+/* push_jwks_source_destroy - before the HTTP client; pending waits get PUSH_UNAVAILABLE.  NULL is allowed. */
 void
 push_jwks_source_destroy(struct push_jwks_source *source);
 
@@ -65,7 +65,7 @@ push_jwks_source_destroy(struct push_jwks_source *source);
 void
 push_jwks_source_tick(struct push_jwks_source *source, uint64_t now_us);
 
-/* push_jwks_source_has_set - whether a set has come at all. */
+/* push_jwks_source_has_set - whether any set has arrived. */
 bool
 push_jwks_source_has_set(const struct push_jwks_source *source);
 

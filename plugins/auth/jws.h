@@ -3,11 +3,11 @@
  *
  * A token is a JWS in compact form (RFC 7515, 7.1), and stricter than it might be: three parts in base64url
  * without padding, at most PUSH_TOKEN_BYTES_MAX; a header in which no member comes twice, with an `alg` that is
- * its key's (key.h).  `typ`, if it is there, is that of a JWT or an access token, so that a token made for
- * something else (RFC 8725, 3.11) is none.  Extensions (`crit`, `b64`) are refused, and so are tokens that bring
+ * its key's (key.h).  `typ`, if it is there, is that of a JWT or an access token, so that a JWT made for
+ * another purpose is refused (RFC 8725, 3.11).  Extensions (`crit`, `b64`) are refused, and so are tokens that bring
  * their own key or say where it is (`jwk`, `jku`, `x5u`).
  *
- * What is in the payload, nobody has looked at: claims.h does.
+ * The payload is not interpreted here: claims.h does that.
  */
 #ifndef PUSH_AUTH_JWS_H
 #define PUSH_AUTH_JWS_H

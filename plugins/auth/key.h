@@ -1,14 +1,13 @@
 /*
  * key.h - a key that tokens are verified with, and the one algorithm that it is for.
  *
- * The algorithm comes from the key, never from a token: a token that names another one is refused, so that
- * nobody can have an HMAC checked with the bytes of a public key, or nothing at all.
+ * The algorithm comes from the key, never from a token.  A token that names another one is refused: this prevents
+ * an HMAC verified with the bytes of a public key, and `none`.
  *
  *   EC P-256 ES256   EC P-384 ES384   Ed25519 EdDSA   RSA RS256, or PS256 if its `alg` says so
  *   RSA-PSS PS256    a secret HS256
  *
- * OpenSSL does the work; its queue of errors, which TLS connections of the same thread are judged by, is left
- * empty.
+ * OpenSSL does the work.  Its error queue is left empty, because TLS connections of the same thread read it.
  */
 #ifndef PUSH_AUTH_KEY_H
 #define PUSH_AUTH_KEY_H

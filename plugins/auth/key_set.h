@@ -1,8 +1,8 @@
 /*
  * key_set.h - the keys of one source: a file, a folder of files, or what a URL has answered.
  *
- * A set is made, then only read.  Whoever has new keys makes a new one, so that a source that is broken for a
- * while leaves the old set as it was.
+ * A set is immutable once it is complete.  New keys make a new set, so that the old one stays in use while a
+ * source is broken.
  */
 #ifndef PUSH_AUTH_KEY_SET_H
 #define PUSH_AUTH_KEY_SET_H
@@ -26,7 +26,7 @@ struct push_key_reading {
 	void *context;
 };
 
-/* push_key_set_create - an empty set; NULL when memory is out. */
+/* push_key_set_create - an empty set; NULL if out of memory. */
 struct push_key_set *
 push_key_set_create(void);
 
@@ -37,7 +37,7 @@ push_key_set_destroy(struct push_key_set *set);
 /*
  * push_key_set_add - the keys of a text: a JWK set, a single JWK, or PEM.
  *
- * Keys that are not for us (jwk.h) are left out and counted.
+ * Keys that cannot verify tokens (jwk.h) are left out and counted.
  * Errors: PUSH_INVALID, PUSH_TOO_MANY, PUSH_NOT_FOUND if no key is left, all with a line in `error`;
  * PUSH_OUT_OF_MEMORY.  The set may have some of the text's keys then.
  */

@@ -15,7 +15,7 @@
 /* The name of a key, of a token's header (kid). */
 #define PUSH_KEY_ID_BYTES_MAX 255
 
-/* RSA keys.  Below, they can be factored some day soon; above, a check takes milliseconds. */
+/* RSA keys.  Shorter ones may soon be factored; with longer ones a check takes milliseconds. */
 #define PUSH_KEY_RSA_BITS_MIN 2048
 #define PUSH_KEY_RSA_BITS_MAX 8192
 
@@ -70,8 +70,8 @@
 #define PUSH_JWKS_RETRY_FIRST_US 1000000ull
 #define PUSH_JWKS_RETRY_LAST_US  60000000ull
 
-/* Requests that wait for a fetch, 48 bytes each beside their own, and for how long: as a client waits that has
- * the patience of a person. */
+/* Requests that wait for a fetch, 48 bytes each beside their own, and for how long: as long as a person
+ * waits for a page. */
 #define PUSH_JWKS_WAITS_MAX 1024u
 #define PUSH_JWKS_WAIT_US   2000000ull
 
@@ -95,7 +95,7 @@
 /* When a client that gets 503 is asked to try again. */
 #define PUSH_HOOK_RETRY_S 2u
 
-/* The longest `expires_in`: a year, past which nobody means an end. */
+/* The longest `expires_in`: a year.  Beyond, it is not meant as an end. */
 #define PUSH_HOOK_EXPIRES_S_MAX (365u * 24 * 3600)
 
 /* Answers that are kept, their bytes with their identities, and for how long at most. */
@@ -106,10 +106,10 @@
 /* Between two lines of the log that the application fails, or answers again. */
 #define PUSH_HOOK_SAY_US 10000000ull
 
-/* --- what is taken back, and tickets --- */
+/* --- revocations and tickets --- */
 
-/* Revocations that a process remembers, each 56 bytes and a name; more are refused, since to forget one would
- * let a revoked token in again.  As many as an engine remembers for nodes that start later. */
+/* Revocations that a process remembers, each 56 bytes and a name; more are refused: evicting one would make a
+ * revoked token valid again.  As many as an engine remembers for nodes that start later. */
 #define PUSH_REVOCATIONS_MAX PUSH_NOTICES_MAX
 
 /* Buckets of theirs that one tick looks through for those that are over: all of them within 22 s. */

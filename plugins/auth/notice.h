@@ -1,6 +1,6 @@
 /*
- * notice.h - what nodes send each other when an operator takes rights back: the text of an engine's notice
- * (broker/engine.h).
+ * notice.h - the message between nodes when an operator revokes tokens or ends connections: the text of an engine's
+ * notice (broker/engine.h).
  *
  *   {"revoke":{"user":"u"},"before":1700000000,"until":1700086400}
  *   {"disconnect":{"channel":"news"},"before":1700000000}
@@ -12,8 +12,8 @@
  *   until        the Unix second until which a revocation is remembered: the end of the last token that it
  *                covers
  *
- * Anybody with access to the broker's server may send one.  There is one way to write each: other members,
- * white space, another order, a member that comes twice, are no notice.
+ * Anyone with access to the broker's server can send one.  The form is canonical: a text with other members, white
+ * space, another order or a repeated member is refused.
  */
 #ifndef PUSH_AUTH_NOTICE_H
 #define PUSH_AUTH_NOTICE_H

@@ -1,5 +1,6 @@
 /*
- * order.h - what an operator asks to be taken back, as JSON, and as the notice (notice.h) that all nodes get.
+ * order.h - an operator's order to revoke tokens or end connections: from JSON to the notice (notice.h) that all
+ * nodes get.
  *
  *   {"user":"ann"} {"jti":"..."} {"key":"orders"} {"channel":"news"} {"client":"tab-7"}: exactly one of them,
  *   the last two for disconnect only

@@ -1,15 +1,15 @@
 /*
  * publish_keys.h - the keys that servers publish with: the file push.publish.keys (publish_key_line.h).
  *
- * The file has a key's SHA-256 only, and so has the process: nothing that could be sent.  What a client shows is
- * hashed and compared with every key, in a time that depends on their number alone.
+ * The file and the process have only the SHA-256 of a key, which is useless to a client.  The client's key is
+ * hashed and compared with every entry, in a time that depends only on their number.
  *
  * A key is an identity without a user: its name space is `k:NAME` (push_identity_space()), and no `sub` of a
- * token can be in there.  Two lines may have the same NAME, so that a new key is handed out before the old one
- * is taken back: they share the name space and the limits, which must be the same, and may differ in patterns.
+ * token can be in there.  Two lines may have the same NAME, so that a new key can be deployed before the old
+ * one is removed: they share the name space and the limits, which must be the same, and may differ in patterns.
  *
- * The file is read when it has changed, or when told to.  A file that cannot be used then leaves the old keys in
- * use, with one line in the log for each change of it.  It is best replaced as a whole (rename(2)).
+ * The file is read again when it has changed, or on push_publish_keys_reload().  If it is invalid, the old keys
+ * stay in use, with one line in the log for each change of the file.  Replace it atomically (rename(2)).
  */
 #ifndef PUSH_AUTH_PUBLISH_KEYS_H
 #define PUSH_AUTH_PUBLISH_KEYS_H
@@ -24,7 +24,7 @@
 
 struct push_publish_keys;
 
-/* Borrowed until the file is read again; whoever keeps the identity takes a reference. */
+/* Borrowed until the file is read again; to keep the identity, take a reference. */
 struct push_publish_key {
 	const struct push_identity *identity; /* its key_name is NAME */
 	struct push_rate messages, bytes;
@@ -64,7 +64,7 @@ push_publish_keys_refresh(struct push_publish_keys *keys);
 bool
 push_publish_keys_reload(struct push_publish_keys *keys);
 
-/* push_publish_keys_find - whose key this is; NULL: nobody's.  `shown` is a secret. */
+/* push_publish_keys_find - the entry of this key; NULL: there is none.  `shown` is a secret. */
 const struct push_publish_key *
 push_publish_keys_find(const struct push_publish_keys *keys, struct push_str shown);
 

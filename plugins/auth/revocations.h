@@ -1,15 +1,15 @@
 /*
- * revocations.h - tokens that were valid and are not any more: by user, by token id, by the name of a key.
+ * revocations.h - revoked tokens: by user, by token id, by the name of a key.
  *
- * A revocation covers what was issued (`iat`) before its `before`; what does not say when it was issued counts
- * as issued before.  It is remembered until its `until`, which should be the end of the last token that it
- * covers: what comes later is not covered.  A second one of the same name leaves the later of both times.
+ * A revocation covers tokens issued (`iat`) before its `before`; a token without `iat` counts as issued before.  It
+ * is remembered until its `until`, which should be the end of the last token that it covers.  Of two revocations
+ * of the same name, the later times count.
  *
- * Each request with a token asks, so it is one look-up by a seeded hash.  Those that are over are
- * freed by the tick, some buckets at a time.  Where there are PUSH_REVOCATIONS_MAX a new one is refused, and
- * nothing that was revoked comes back; whoever has so many tokens to revoke should change the key.
+ * The check is on the path of each request with a token: one look-up by a seeded hash.  The tick frees expired
+ * revocations, some buckets at a time.  At PUSH_REVOCATIONS_MAX a new one is refused, and none is evicted, which
+ * would make a revoked token valid again: to revoke more tokens, change the key.
  *
- * This is one process' memory.  Others have the same by the engine's notices (notice.h).
+ * Each process has its own table; the engine's notices (notice.h) keep them equal.
  */
 #ifndef PUSH_AUTH_REVOCATIONS_H
 #define PUSH_AUTH_REVOCATIONS_H
@@ -24,7 +24,7 @@
 
 struct push_revocations;
 
-/* push_revocations_create - none yet.  @seed: of the hash.  NULL when memory is out. */
+/* push_revocations_create - an empty table.  @seed: of the hash.  NULL if out of memory. */
 struct push_revocations *
 push_revocations_create(uint64_t seed);
 

@@ -4,14 +4,14 @@
  *
  *   issue ─▶ 30 s ─▶ open ─▶ as long as a connection may live, and 60 s ─▶ it has ended ─▶ 60 s
  *
- * Whoever has a token is given a ticket for the same identity, to be opened within PUSH_TICKET_OPEN_US.  It is good
- * until the connections that it has opened have ended, and for a reconnect's time after that, but never longer than its
- * identity.  Several connections at a time are allowed, since a browser that comes back may be faster than the
- * server that notices that it was gone.  Where one of them is given another token, the ticket is good for that
- * identity from then on.
+ * A client exchanges its token for a ticket of the same identity, and must open a connection with it within
+ * PUSH_TICKET_OPEN_US.  The ticket is valid until its last connection has ended, and for the time of a reconnect after
+ * that, but never longer than its identity.  It may have several connections at a time, because a browser may
+ * reconnect before the server has noticed that the old connection is gone.  If the token is renewed on one of them,
+ * the ticket takes over the new identity.
  *
  * A ticket is PUSH_TICKET_RANDOM_BYTES of the system's random.  The engine keeps its identity by the name of its
- * SHA-256 (value_put), so that who can read Redis has no ticket:
+ * SHA-256 (value_put), so that a reader of Redis gets no ticket:
  *
  *   ticket:SHA-256  ─▶  `2 {"v":1,"sub":"u",...}`    the connections that are open, the identity (identity_text.h)
  *
@@ -19,7 +19,7 @@
  * without an end, or the next end that brings the identity puts it there again.  Nothing is kept in
  * this process.
  *
- * Whether an identity was revoked is not asked here.
+ * Revocations are not checked here.
  */
 #ifndef PUSH_AUTH_TICKETS_H
 #define PUSH_AUTH_TICKETS_H
@@ -45,7 +45,7 @@ struct push_tickets {
 /*
  * Called exactly once, maybe before the call that asked returns.
  *
- * @status: PUSH_OK; PUSH_INVALID: the identity is over, or whoever has shown nothing; PUSH_UNAVAILABLE: the broker cannot be
+ * @status: PUSH_OK; PUSH_INVALID: the identity has expired, or is anonymous; PUSH_UNAVAILABLE: the broker cannot be
  * reached; PUSH_REFUSED by it; PUSH_OUT_OF_MEMORY.
  * @ticket: a secret, borrowed until the function returns; NULL: none.
  */
@@ -83,8 +83,8 @@ push_tickets_renew(
  * push_tickets_end - a connection that a ticket has opened has ended.
  *
  * @identity: whose it is, so that the ticket is good for a reconnect also where the engine has lost it; NULL: if it
- * was, it stays so.  Both are borrowed until the call returns.  Nobody learns whether the broker could be reached: if
- * not, the ticket stays as long as it would have.
+ * was, it stays so.  Both are borrowed until the call returns.  A broker that cannot be reached is not
+ * reported: the ticket then stays until its own end.
  */
 void
 push_tickets_end(

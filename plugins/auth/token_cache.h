@@ -1,15 +1,14 @@
 /*
- * token_cache.h - tokens that were verified, so that a client that comes back with the same one costs a hash and
- * not a signature.
+ * token_cache.h - verified tokens, so that a reconnect with the same token costs a hash instead of a signature.
  *
- * A token is known by its SHA-256: the cache has no token that could be read out of it.  The hash of its table
- * is seeded, so that nobody can prepare tokens that collide.  Past its number of entries, or the bytes that they
- * take with their identities, the oldest goes.
+ * The key of an entry is the token's SHA-256: the cache stores no token.  The hash of its table is seeded, so that an
+ * attacker cannot prepare tokens that collide.  Beyond the maximum of entries, or of their bytes including the
+ * identities, the oldest entry is evicted.
  *
- * What was refused is remembered, too, for PUSH_TOKEN_REFUSAL_US: short enough that a key that has just come, or
- * a `nbf` that has just passed, is found soon; long enough that one bad token in a storm is checked once a
- * second.  There are PUSH_TOKEN_REFUSALS_MAX places; two tokens that fall into the same one displace each other,
- * so that bad tokens never cost room, and never displace good ones.
+ * Refusals are cached for PUSH_TOKEN_REFUSAL_US: short enough that a new key, or a `nbf` that has passed, takes
+ * effect soon; long enough that a bad token in a storm is verified once a second.  They have PUSH_TOKEN_REFUSALS_MAX
+ * fixed slots, in which two tokens with the same slot displace each other: bad tokens take no memory, and never
+ * evict good ones.
  */
 #ifndef PUSH_AUTH_TOKEN_CACHE_H
 #define PUSH_AUTH_TOKEN_CACHE_H
@@ -34,7 +33,7 @@ struct push_token_finding {
 };
 
 /*
- * push_token_cache_create - an empty cache; NULL when memory is out.
+ * push_token_cache_create - an empty cache; NULL if out of memory.
  *
  * @count_max, @bytes_max: PUSH_TOKEN_CACHE_MAX and PUSH_TOKEN_CACHE_BYTES_MAX; an identity of its largest size
  * must fit.

@@ -1,8 +1,8 @@
 /*
- * admission.h - WebSocket clients on their way in, where they have to show who they are.
+ * admission.h - WebSocket clients that have to identify themselves, until they are accepted or refused.
  *
- * A browser shows its page nothing of a handshake that fails, and sends no header of the page's choice with
- * it: so the handshake succeeds, and then
+ * A browser hides a failed handshake from its page, and sends no header of the page's choice with it.  So the
+ * handshake succeeds, and then
  *
  *   it has shown a token ─▶ asked about ─┬▶ known, and may ──▶ subscribed and started
  *                               ▲        └▶ else ────────────▶ an error; 4401, 4403, or 1013 to try again
@@ -10,7 +10,7 @@
  *                               │ else: what it asks for is kept for the grace period,
  *                               └─ and its first message may be {"event":"auth","data":{"token":"..."}}
  *
- * The same command, later, brings another token (push_subscriber_renew).
+ * Later, the same command renews the token (push_subscriber_renew).
  */
 #ifndef PUSH_BROKER_ADMISSION_H
 #define PUSH_BROKER_ADMISSION_H
@@ -42,7 +42,7 @@ struct push_admissions {
 void
 push_admissions_init(struct push_admissions *admissions, struct push_hub *hub);
 
-/* push_admissions_fini - free those that nobody asks about. */
+/* push_admissions_fini - free those without a pending question. */
 void
 push_admissions_fini(struct push_admissions *admissions);
 

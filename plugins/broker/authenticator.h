@@ -1,8 +1,8 @@
 /*
- * authenticator.h - who finds out who a client is, as the broker sees it.
+ * authenticator.h - the interface by which the broker identifies clients.
  *
- * auth/ is one; the composition root makes it and gives it to the broker, so that neither folder knows the
- * other.  Without one everybody is push_identity_everybody().
+ * auth/ implements it.  The composition root creates the authenticator and passes it to the broker, so that neither
+ * folder depends on the other.  Without one, everybody is push_identity_everybody().
  */
 #ifndef PUSH_BROKER_AUTHENTICATOR_H
 #define PUSH_BROKER_AUTHENTICATOR_H
@@ -68,7 +68,7 @@ struct push_authenticator_host {
 	void (*log)(void *context, enum push_log_level level, const char *line);
 	/* A notice came: end these connections (push_hub_disconnect). */
 	void (*disconnect)(void *context, const struct push_disconnect *what);
-	/* These publish keys have limits of their own, and no others.  Returns false when memory is out: then they
+	/* These publish keys have limits of their own, and no others.  Returns false if out of memory: then they
 	 * stay as they were. */
 	bool (*limit_keys)(void *context, const struct push_key_limits *limits, size_t count);
 	uint64_t (*now_us)(void);  /* monotonic */
@@ -82,7 +82,7 @@ typedef void (*push_order_fn)(void *context, unsigned int status, const char *js
 /* All are called with the authenticator, from the event loop's thread; texts are borrowed until the call
  * returns. */
 struct push_authenticator {
-	/* Who shows this? */
+	/* Identify the client that shows this. */
 	void (*identify)(struct push_authenticator *authenticator, const struct push_credential *credential,
 		const struct push_asked *asked, push_verdict_fn done, void *context);
 	/* A client that is connected asks for channels that its identity does not grant: is somebody asked? */
@@ -90,10 +90,10 @@ struct push_authenticator {
 	/* Only then: may it?  The verdict's identity has what it may besides.  @user: without bytes: not known. */
 	void (*ask_for_more)(struct push_authenticator *authenticator, struct push_str user,
 		const struct push_asked *asked, push_verdict_fn done, void *context);
-	/* Whether a token that was good has been taken back since. */
+	/* Whether an identity has been revoked since it was made. */
 	bool (*is_revoked)(struct push_authenticator *authenticator, const struct push_identity *identity);
 	/* An identity of a token as text, for another node, and of such a text: a reference; NULL: it is none, or
-	 * memory is out.  Failure to write shows in to->status. */
+	 * out of memory.  Failure to write shows in to->status. */
 	void (*write_identity)(struct push_authenticator *authenticator, const struct push_identity *identity,
 		struct push_buf *to);
 	const struct push_identity *(*read_identity)(
@@ -107,7 +107,7 @@ struct push_authenticator {
 	/* ... has another identity now, which the ticket is good for from here on. */
 	void (*ticket_renewed)(struct push_authenticator *authenticator, struct push_str ticket,
 		const struct push_identity *identity);
-	/* An operator's order, as JSON: tokens are not to be accepted any more, or connections to end. */
+	/* An operator's order, as JSON: revoke tokens, or end connections. */
 	void (*take_back)(struct push_authenticator *authenticator, bool is_revocation, struct push_str order,
 		push_order_fn done, void *context);
 	void (*tick)(struct push_authenticator *authenticator, uint64_t now_us);

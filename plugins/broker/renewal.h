@@ -1,11 +1,11 @@
 /*
- * renewal.h - another token for an event stream, which comes beside it:
+ * renewal.h - renews the token of an event stream, by a control request:
  *
  *   POST /sse/messages/CONTROL-TOKEN {"auth":{"token":"..."}}
  *     └▶ who is that? ─▶ its stream is here ──────────▶ renewed (push_subscriber_renew)
  *                   └──▶ another node's ─▶ `CONTROL-TOKEN IDENTITY` ─▶ there likewise
  *
- * What goes to another node is what the token grants, never the token.
+ * The other node gets the identity, never the token.
  */
 #ifndef PUSH_BROKER_RENEWAL_H
 #define PUSH_BROKER_RENEWAL_H

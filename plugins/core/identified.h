@@ -1,5 +1,5 @@
 /*
- * identified.h - a subscriber's identity (identity.h) over its life: until it is known, while it lasts, and at
+ * identified.h - a subscriber's identity (identity.h) over its life: before it is known, while it is valid, and at
  * its end.
  *
  *   create ─▶ UNIDENTIFIED ──identify──▶ as without (subscriber.h), until the identity expires
@@ -8,7 +8,7 @@
  *                 ▼     may be `auth`         │        more are left
  *            closed with 4401                 ▼ the end: an error, 4401
  *
- * Only where the hub is guarded (push_hub_guard): else nobody is asked, and all of this costs a branch.
+ * Only in a guarded hub (push_hub_guard); otherwise all of this costs one branch.
  */
 #ifndef PUSH_CORE_IDENTIFIED_H
 #define PUSH_CORE_IDENTIFIED_H
@@ -39,22 +39,22 @@ push_hub_guard(struct push_hub *hub,
 bool
 push_hub_disconnect(struct push_hub *hub, const struct push_disconnect *what);
 
-/* push_subscriber_identify - before start: who that is.  Errors: PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE: the
+/* push_subscriber_identify - set the identity, before start.  Errors: PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE: the
  * budget has no room for it; PUSH_LIMITED: its user has enough subscribers (push.limit.user.connections). */
 enum push_status PUSH_MUST_USE
 push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity);
 
 /*
- * push_subscriber_await_identity - before start: it is not known yet who that is.
+ * push_subscriber_await_identity - before start: the identity is not known yet.
  *
- * What it was greeted with goes out; of what it sends only `auth`, and pings, are heeded.
- * @for_token: it has shown nothing, and is closed after a grace period; else it is not read from, and
- * whoever asks will say how that ended.
+ * Its first events are sent.  Of its messages, only `auth` and pings are handled.
+ * @for_token: it has shown no credentials, and is closed after a grace period; otherwise it is not read from until
+ * the caller has the answer.
  */
 void
 push_subscriber_await_identity(struct push_subscriber *subscriber, bool for_token, uint64_t now_us);
 
-/* push_subscriber_is_unidentified - whether it waits so. */
+/* push_subscriber_is_unidentified - whether its identity is awaited. */
 bool
 push_subscriber_is_unidentified(const struct push_subscriber *subscriber);
 
@@ -66,7 +66,7 @@ push_subscriber_identity(const struct push_subscriber *subscriber);
  * push_subscriber_renew - another token of the same user came in time, or a first one of a user's on a connection that
  * is nobody's (its name space is empty, push_identity_space()): the user's it is from then on.
  *
- * The client is told `authenticated`, and leaves the channels that are not granted any more, each with
+ * The client gets `authenticated`, and leaves the channels that are not granted any more, each with
  * `unsubscribed` and a reason.  Errors, with which nothing changes: PUSH_REFUSED: it is another user's; PUSH_INVALID: the
  * connection's positions are kept by a name, which is nobody's; PUSH_LIMITED: the user has enough subscribers;
  * PUSH_UNAVAILABLE: it has not started, or is being closed; PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE.

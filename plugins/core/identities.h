@@ -1,12 +1,12 @@
 /*
- * identities.h - who is behind each subscriber: a table beside them, which takes nothing while nobody has to
- * show who he is.  Part of the hub; nobody else includes this.
+ * identities.h - the identity of each subscriber: a table beside them, which takes no memory unless identities are
+ * required.  Part of the hub; nobody else includes this.
  *
  * Open addressing with linear probing: 16 bytes a slot, at most 7 of 8 in use, so that a client costs 18 to 36
  * bytes and the subscriber itself none.  Keys are addresses of the heap, which no client chooses.
  *
- * A slot's home is the upper bits of its key's hash: homes are in the order of the hashes at every size of the
- * table, so that a walk in slices misses nobody while the table grows, shrinks, and closes its gaps.
+ * The preferred slot of a key is the upper bits of its hash: slots are in the order of the hashes at every size of
+ * the table, so that a walk in slices misses no entry while the table grows, shrinks, and closes its gaps.
  *
  * The table and the identities in it, each once however many clients share it, are charged to the budget of memory.
  */

@@ -1,12 +1,12 @@
 /*
- * identity.h - who a client is, and what it may do: the result of a token, a key or an answer of the
- * application, which everything behind goes by.
+ * identity.h - a client's user and rights: the result of a token, a key or an answer of the application, on which
+ * all checks are based.
  *
- * An identity is made once, then shared and never changed: by the connections of a token, by a publish that
- * is under way.  It is one allocation with its texts, counted by references.
+ * An identity is immutable, and shared by reference count: by the connections of a token, by a publish in progress.
+ * It is one allocation, including its texts.
  *
- * Where nothing is configured (push.auth... and push.publish.keys), everybody is push_identity_everybody(),
- * which may do everything.  A NULL identity may do nothing: who forgets to pass one on lets nobody in.
+ * If nothing is configured (push.auth... and push.publish.keys), everybody is push_identity_everybody(), which may
+ * do everything.  A NULL identity may do nothing, so that a forgotten argument fails closed.
  */
 #ifndef PUSH_CORE_IDENTITY_H
 #define PUSH_CORE_IDENTITY_H
@@ -59,7 +59,7 @@ struct push_identity_facts {
 };
 
 /*
- * push_identity_build - begin; NULL when memory is out or a text is too long.
+ * push_identity_build - begin; NULL if out of memory or a text is too long.
  *
  * A user whose name is not well-formed UTF-8, or has a control character, fits no `{sub}`.
  */
@@ -94,7 +94,7 @@ push_identity_add_channel(
 /*
  * push_identity_done - the identity, with one reference; the builder is freed.
  *
- * NULL when memory is out, or was out at any time before: no identity has less than it was granted.
+ * NULL if any allocation failed, also an earlier one: no identity has less than it was granted.
  */
 struct push_identity *
 push_identity_done(struct push_identity_builder *builder);
@@ -108,7 +108,7 @@ push_identity_with_ticket(const struct push_identity *identity, struct push_str 
 void
 push_identity_abandon(struct push_identity_builder *builder);
 
-/* push_identity_everybody - whom everybody is if nobody has to show anything.  Static; ref and unref do
+/* push_identity_everybody - the identity of all clients if nothing is configured.  Static; ref and unref do
  * nothing. */
 const struct push_identity *
 push_identity_everybody(void);

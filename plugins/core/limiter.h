@@ -2,15 +2,15 @@
  * limiter.h - the limits by address, user, publish key and connection: push.limit..., those in push.publish.keys,
  * and push.trusted.proxies.
  *
- * One object per broker, made only if one of these options is set: everybody else has a NULL pointer to look at.
- * Where there are only publish keys, nobody else's clients are its concern (push_limiter_knows_clients()).
- * It decides and counts; how a refusal reaches the client is the caller's.
+ * One object per broker, created only if one of these options is set; otherwise the check is one for NULL.
+ * With limits of publish keys only, connections are not reported to it (push_limiter_knows_clients()).
+ * It decides and counts; the caller sends the refusal to the client.
  *
- * A call that asks for something returns true if it is let in.  With push.limit.dry.run it always does: what
- * would be refused is counted apart, and logged.
+ * A call that asks for something returns true if it is allowed.  With push.limit.dry.run it always does: refusals
+ * are then counted separately, and logged.
  *
- * Connections are known by their descriptor.  Whoever accepts one opens it here; it is closed here before the
- * descriptor is, or, where nobody can tell (lws), at the latest when the kernel gives its number out again.
+ * Connections are known by their descriptor.  An accepted connection is opened here, and closed here before its
+ * descriptor is, or, if the close is not known (lws), at the latest when the kernel reuses the number.
  * Trusted proxies are not limited themselves: their clients are, when it is known who they are.
  */
 #ifndef PUSH_CORE_LIMITER_H
@@ -24,14 +24,14 @@
 
 struct push_limiter;
 
-/* What a refused client is told: static texts that name the limit, and nobody. */
+/* The error text for a refused client: static, with the name of the limit, and without a name of a client. */
 const char *
 push_limit_text(enum push_limit limit);
 
 /*
  * push_limiter_create - for options that were checked; borrowed, as `stats` is.
  *
- * @say: called with a line for the log, of level debug.  Returns NULL when memory is out, or if none of the
+ * @say: called with a line for the log, of level debug.  Returns NULL if out of memory, or if none of the
  * options asks for it: *ret_status says which.
  */
 struct push_limiter *
