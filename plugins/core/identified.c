@@ -245,6 +245,7 @@ enum push_status
 push_subscriber_renew(
 	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
 {
+	const struct push_identity *before;
 	enum push_status status = PUSH_OK;
 	bool is_login;
 
@@ -257,8 +258,10 @@ push_subscriber_renew(
 		status = log_in(subscriber, identity);
 	if (status != PUSH_OK)
 		return status;
+	before = push_identity_ref(push_subscriber_identity(subscriber));
 	status = identities_put(&subscriber->hub->identities, subscriber, identity);
 	if (status != PUSH_OK) {
+		push_identity_unref(before);
 		if (is_login)
 			leave_user(subscriber->hub, identity);
 		return status;
@@ -267,6 +270,9 @@ push_subscriber_renew(
 	tell_authenticated(subscriber, push_identity_facts(identity).expires_us, now_us);
 	leave_what_is_not_granted(subscriber, identity, now_us);
 	live_forget_end(subscriber);
+	/* not those that it has had, and may have left */
+	live_bring(subscriber, push_identity_channels(identity), push_identity_channels(before), now_us);
+	push_identity_unref(before);
 	if (subscriber->state == SUBSCRIBER_OPEN)
 		subscriber_arm(subscriber);
 	return PUSH_OK;

@@ -64,7 +64,7 @@ push_subscriber_identity(const struct push_subscriber *subscriber);
 
 /*
  * push_subscriber_renew - another token of the same user came in time, or a first one of a user's on a connection that
- * is nobody's (its name space is empty, push_identity_space()): the user's it is from then on.
+ * is nobody's (its name space is empty, push_identity_space()): the user's it is from then on, in the token's channels.
  *
  * The client gets `authenticated`, and leaves the channels that are not granted any more, each with
  * `unsubscribed` and a reason.  Errors, with which nothing changes: PUSH_REFUSED: it is another user's; PUSH_INVALID: the

@@ -921,6 +921,73 @@ serve_command(struct push_subscriber *subscriber, bool is_subscribe, struct live
 		replay_waiting(subscriber, now_us);
 }
 
+/* Takes the first name off a list that is joined by commas. */
+static struct push_str
+take_name(struct push_str *list)
+{
+	const char *comma = memchr(list->bytes, ',', list->size);
+	struct push_str name = {list->bytes, comma ? (size_t)(comma - list->bytes) : list->size};
+	size_t used = name.size + (comma ? 1 : 0);
+
+	*list = (struct push_str){list->bytes + used, list->size - used};
+	return name;
+}
+
+static bool
+names(struct push_str list, struct push_str name)
+{
+	while (list.size) {
+		struct push_str one = take_name(&list);
+
+		if (one.size == name.size && !memcmp(one.bytes, name.bytes, name.size))
+			return true;
+	}
+	return false;
+}
+
+static void
+bring(const struct live_call *call, struct push_str channels, struct push_str except)
+{
+	struct push_subscriber *subscriber = call->subscriber;
+
+	while (is_open(subscriber) && channels.size) {
+		struct push_str name = take_name(&channels);
+
+		if (!names(except, name) &&
+			live_place_of(subscriber, name.bytes, name.size) == subscriber->subscription_count)
+			subscribe(call, name.bytes, name.size);
+	}
+	if (is_open(subscriber))
+		replay_waiting(subscriber, call->now_us);
+}
+
+void
+live_bring(
+	struct push_subscriber *subscriber, struct push_str channels, struct push_str except, uint64_t now_us)
+{
+	struct live_request *request = channels.size ? calloc(1, sizeof(*request)) : NULL;
+	struct live_refusals refusals = {0};
+	struct live_lists lists;
+	/* an event stream is not told errors (disappoint): they would be those of a control request, which are not kept */
+	const struct live_call call = {subscriber, request, now_us,
+		subscriber->encoding == PUSH_ENCODING_SSE ? &lists : NULL, &refusals, NULL};
+
+	if (!channels.size)
+		return;
+	if (!request) {
+		push_subscriber_close(subscriber, PUSH_CLOSE_FAULT, now_us);
+		return;
+	}
+	request->refs = 1;
+	push_buf_init(&refusals.more, PUSH_LIVE_MORE_BYTES_MAX);
+	push_buf_init(&lists.subscribed, 0);
+	push_buf_init(&lists.unsubscribed, 0);
+	push_buf_init(&lists.errors, 0);
+	bring(&call, channels, except);
+	finish_refusals(&call);
+	unref(request);
+}
+
 static void
 obey(struct push_subscriber *subscriber, const struct push_command *command, const struct push_grant *grant,
 	uint64_t now_us)

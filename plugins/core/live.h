@@ -47,6 +47,12 @@ live_command(struct push_subscriber *subscriber, const struct push_command *comm
 void
 live_withdraw(struct push_subscriber *subscriber, uint32_t index, const char *why, uint64_t now_us);
 
+/* live_bring - subscribe the client to these channels, joined by commas, as if it had asked for those that it is not
+ * subscribed to; but for `except`, a list likewise.  May close it. */
+void
+live_bring(struct push_subscriber *subscriber, struct push_str channels, struct push_str except,
+	uint64_t now_us);
+
 /* live_is_full - what the client has asked for before its start, or behind a question, takes half of the room for that, or
  * push.channels.max channels that it has joined, left or not, were not confirmed by the engine. */
 bool

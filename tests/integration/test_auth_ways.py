@@ -62,13 +62,21 @@ def opened(server, path, **options):
 
 def test_a_websocket_that_showed_nothing_becomes_a_users_and_stays_that_users(server):
     with opened(server, "/ws/messages?channels=public:a,public:b") as ws:
-        say(ws, "auth", token=KEY.token(subscribe=["public:a", "user:{sub}"], sub="ann"))
+        say(ws, "auth", token=KEY.token(subscribe=["public:a", "user:{sub}"], channels=["public:a", "mine"], sub="ann"))
         event = ws.event()
         assert event["event"] == "authenticated" and event["data"]["expires_in"] > 500, event
         assert ws.event() == {"event": "unsubscribed",
                               "data": {"channel": "public:b", "reason": "no right to subscribe to 'public:b'"}}
+        event = ws.event()
+        assert (event["event"], event["data"]["channel"]) == ("subscribed", "mine")
         say(ws, "subscribe", channels=["user:ann"])
         assert ws.event()["event"] == "subscribed"
+        say(ws, "unsubscribe", channels=["mine"])
+        assert ws.event()["event"] == "unsubscribed"
+        say(ws, "auth", token=KEY.token(subscribe=["user:{sub}"], channels=["public:a", "mine", "more"], sub="ann"))
+        assert ws.event()["event"] == "authenticated"
+        event = ws.event()
+        assert (event["event"], event["data"]["channel"]) == ("subscribed", "more"), "what it has left stays left"
         for other in KEY.token(subscribe=["**"], sub="bob"), KEY.token(subscribe=["**"]):
             say(ws, "auth", token=other)
             assert ws.event() == {"event": "error", "data": {"error": "the token is another user's"}}
@@ -117,10 +125,14 @@ def test_what_a_client_publishes_after_a_login_is_in_its_users_name_space(server
 
 def test_an_event_stream_that_showed_nothing_becomes_a_users(server):
     client = controlled(server.port, KEY.token(subscribe=["a", "b"]))  # of nobody's name
-    token = KEY.token(subscribe=["b", "c"], sub="stream")
+    too_many = [f"brought-{i}" for i in range(128)]
+    token = KEY.token(subscribe=["b", "c"], channels=too_many, sub="stream")
     assert client.change(auth={"token": token}).status == 200
     assert client.event()[0] == "authenticated"
     assert client.event() == ("unsubscribed", {"channel": "a", "reason": "no right to subscribe to 'a'"})
+    for channel in too_many[:-1]:
+        event = client.event()
+        assert (event[0], event[1]["channel"]) == ("subscribed", channel)
     assert client.change(auth={"token": KEY.token(subscribe=["b"], sub="other")}).status == 403
     client.stream.close()
 
