@@ -730,7 +730,7 @@ def position_is_stored(server, folder):
 
 
 def test_the_readme_of_the_package_shows_a_program_that_works(server, tmp_path):
-    code, _ = README_PROGRAMS
+    code, _, _ = README_PROGRAMS
     program = tmp_path / "program.py"
     program.write_text(code.replace("http://localhost:8080", url(server)))
     with subprocess.Popen([sys.executable, "-u", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path,
@@ -741,8 +741,8 @@ def test_the_readme_of_the_package_shows_a_program_that_works(server, tmp_path):
             process.kill()
 
 
-def test_the_second_program_in_the_readme_continues_after_a_restart(tmp_path):
-    _, code = README_PROGRAMS
+def test_the_last_program_in_the_readme_continues_after_a_restart(tmp_path):
+    _, _, code = README_PROGRAMS
     program = tmp_path / "program.py"
     with Server(PUSH_HISTORY_SIZE=10) as server:
         program.write_text(code.replace("http://localhost:8080", url(server)))

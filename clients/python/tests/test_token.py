@@ -1,6 +1,11 @@
 """Tokens: how the Python client shows and renews them, and what is final."""
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +27,20 @@ def server(tmp_path_factory):
 
 def token(**claims):
     return KEY.token(**{"subscribe": ["news"], "publish": ["news"], "history": ["news"], **claims})
+
+
+def test_the_readme_shows_a_program_that_shows_a_token(server, tmp_path):
+    package = Path(__file__).resolve().parent.parent
+    (code,) = [code for code in re.findall(r"```python\n(.*?)```", (package / "README.md").read_text(), re.S) if "token=" in code]
+    (tmp_path / "program.py").write_text(code.replace("http://localhost:8080", f"http://127.0.0.1:{server.port}"))
+    for shown, expected in ((token(), "subscribed\n"), (token(subscribe=[]), "refused: no right to subscribe to 'news'\n")):
+        (tmp_path / "token.txt").write_text(shown + "\n")
+        with subprocess.Popen([sys.executable, "-u", "program.py"], stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+                              env={**os.environ, "PYTHONPATH": str(package)}) as process:
+            try:
+                assert process.stdout.readline() == expected
+            finally:
+                process.kill()
 
 
 class Source:
