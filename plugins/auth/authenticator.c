@@ -39,7 +39,11 @@ struct authenticator {
 	struct push_token_cache *cache;
 	struct push_revocations *revocations;
 	struct push_tickets tickets;
-	uint64_t look_us; /* at files, then */
+	uint64_t look_us;    /* at files, then */
+	uint64_t jwks_set_s; /* when the source's keys came, since 1970 */
+	/* of these the stats have been told */
+	struct push_hook_counts hook_counted;
+	struct push_jwks_counts jwks_counted;
 };
 
 static uint64_t
@@ -630,6 +634,43 @@ tick(struct push_authenticator *base, uint64_t now_us)
 }
 
 static void
+count_hook(struct authenticator *self, struct push_stats *to)
+{
+	const struct push_hook_counts now = push_hook_counts(self->hook), *before = &self->hook_counted;
+
+	to->hook_results[PUSH_HOOK_RESULT_ALLOWED] += now.allowed - before->allowed;
+	to->hook_results[PUSH_HOOK_RESULT_REFUSED] += now.refused - before->refused;
+	to->hook_results[PUSH_HOOK_RESULT_FAILED] += now.failed - before->failed;
+	to->hook_results[PUSH_HOOK_RESULT_TURNED_AWAY] += now.turned_away - before->turned_away;
+	to->hook_cached += now.cached - before->cached;
+	for (size_t i = 0; i <= PUSH_HOOK_BUCKET_COUNT; i++)
+		to->hook_buckets[i] += now.call_buckets[i] - before->call_buckets[i];
+	to->hook_sum_us += now.call_sum_us - before->call_sum_us;
+	to->hook_calls = now.under_way;
+	to->hook_waiting = now.waiting;
+	to->hook_answers = now.cache_entries;
+	self->hook_counted = now;
+}
+
+static void
+count(struct push_authenticator *base, struct push_stats *to)
+{
+	struct authenticator *self = (struct authenticator *)base;
+	struct push_jwks_counts jwks;
+
+	if (self->hook)
+		count_hook(self, to);
+	if (!self->source)
+		return;
+	jwks = push_jwks_source_counts(self->source);
+	to->jwks_failed += jwks.failures - self->jwks_counted.failures;
+	to->jwks_fetched +=
+		jwks.fetches - jwks.failures - (self->jwks_counted.fetches - self->jwks_counted.failures);
+	to->jwks_set_s = self->jwks_set_s;
+	self->jwks_counted = jwks;
+}
+
+static void
 ready(struct push_authenticator *base, uint64_t now_us)
 {
 	push_http_client_ready(((struct authenticator *)base)->client, now_us);
@@ -685,6 +726,7 @@ on_fetched(void *context, struct push_str text, struct push_error *error)
 	}
 	push_key_set_destroy(self->source_keys);
 	self->source_keys = set;
+	self->jwks_set_s = wall_us(self) / 1000000;
 	push_token_cache_forget_all(self->cache);
 	return PUSH_OK;
 }
@@ -772,6 +814,7 @@ push_authenticator_create(const struct push_options *options, struct push_engine
 		.ticket_renewed = ticket_renewed,
 		.take_back = take_back,
 		.tick = tick,
+		.count = count,
 		.fd = -1,
 		.ready = ready,
 		.destroy = destroy};

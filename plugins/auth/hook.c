@@ -35,6 +35,7 @@ struct ask {
 	struct push_http_call *call;
 	push_verdict_fn done;
 	void *context;
+	uint64_t begun_us;
 	struct push_hook_question question; /* asked and user point into here */
 	struct push_asked asked;            /* of which the right and the channels are kept */
 	unsigned char hash[PUSH_HOOK_HASH_BYTES];
@@ -128,6 +129,16 @@ free_ask(struct ask *ask)
 }
 
 static void
+count_call(struct push_hook *hook, uint64_t us)
+{
+	uint64_t scaled = us >> PUSH_HOOK_FIRST_BITS;
+	unsigned int bucket = scaled ? 64u - (unsigned int)__builtin_clzll(scaled) : 0;
+
+	hook->counts.call_buckets[bucket < PUSH_HOOK_BUCKET_COUNT ? bucket : PUSH_HOOK_BUCKET_COUNT]++;
+	hook->counts.call_sum_us += us;
+}
+
+static void
 on_answered(void *context, const struct push_http_result *result)
 {
 	struct ask *ask = context;
@@ -135,6 +146,7 @@ on_answered(void *context, const struct push_http_result *result)
 	const struct push_claims_clock clock = {.wall_us = hook->host.wall_us(), .now_us = result->now_us};
 	struct push_hook_answer answer;
 
+	count_call(hook, result->now_us - ask->begun_us);
 	push_hook_answer_read(&answer, result, &ask->question, &hook->options, &clock);
 	if (is_revoked(hook, &answer.verdict)) { /* while it was asked */
 		static const struct push_verdict revoked = {.status = 401,
@@ -163,7 +175,10 @@ on_answered(void *context, const struct push_http_result *result)
 static void
 fail(push_verdict_fn done, void *context, const char *text)
 {
-	const struct push_verdict verdict = {.status = 503, .text = text, .retry_after_s = PUSH_HOOK_RETRY_S};
+	const struct push_verdict verdict = {.status = 503,
+		.why = PUSH_AUTH_UNAVAILABLE,
+		.text = text,
+		.retry_after_s = PUSH_HOOK_RETRY_S};
 
 	done(context, &verdict);
 }
@@ -242,6 +257,7 @@ begin(struct push_hook *hook, const struct push_hook_question *question, struct 
 
 	if (status == PUSH_OK) {
 		memcpy(ask->hash, hash, PUSH_HOOK_HASH_BYTES);
+		ask->begun_us = now_us;
 		return;
 	}
 	if (ask)

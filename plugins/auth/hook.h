@@ -23,6 +23,7 @@
 #include "broker/authenticator.h"
 #include "core/log_level.h"
 #include "core/options.h"
+#include "core/stats.h"
 
 struct push_http_client;
 struct push_hook;
@@ -41,6 +42,7 @@ struct push_hook_counts {
 	uint64_t cached;                                /* of these, answered without a call */
 	unsigned int under_way, waiting;
 	size_t cache_entries;
+	uint64_t call_buckets[PUSH_HOOK_BUCKET_COUNT + 1], call_sum_us; /* of calls, as they end */
 };
 
 /*

@@ -18,6 +18,7 @@ push_hook_answer_fail(struct push_hook_answer *ret, const char *why, unsigned in
 	memset(ret, 0, sizeof(*ret));
 	ret->is_failure = true;
 	ret->verdict = (struct push_verdict){.status = 503,
+		.why = PUSH_AUTH_UNAVAILABLE,
 		.text = "the application that decides on this cannot be reached, try again",
 		.retry_after_s = retry_after_s ? retry_after_s : PUSH_HOOK_RETRY_S};
 	snprintf(ret->why.text, sizeof(ret->why.text), "%s", why);
@@ -51,8 +52,10 @@ refuse(struct push_hook_answer *ret, const struct push_http_result *result)
 	struct push_buf reason;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->verdict =
-		(struct push_verdict){.status = result->http_status, .text = "the application refuses this"};
+	ret->verdict = (struct push_verdict){.status = result->http_status,
+		.why = PUSH_AUTH_HOOK,
+		.code = result->http_status == 401 ? "invalid_token" : "insufficient_scope",
+		.text = "the application refuses this"};
 	if (push_json_scan_object(result->body.bytes, result->body.size, &error, 1, &ignored) != PUSH_OK ||
 		!push_json_is_string(&error))
 		return;

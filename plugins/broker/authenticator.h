@@ -111,6 +111,8 @@ struct push_authenticator {
 	void (*take_back)(struct push_authenticator *authenticator, bool is_revocation, struct push_str order,
 		push_order_fn done, void *context);
 	void (*tick)(struct push_authenticator *authenticator, uint64_t now_us);
+	/* Add what it has counted since, and set what is now. */
+	void (*count)(struct push_authenticator *authenticator, struct push_stats *to);
 	/* Readable when ready() has something to do; -1: never. */
 	int fd;
 	void (*ready)(struct push_authenticator *authenticator, uint64_t now_us);

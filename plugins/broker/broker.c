@@ -467,6 +467,8 @@ count_engine(struct push_broker *broker)
 {
 	if (broker->engine->update_stats)
 		broker->engine->update_stats(broker->engine);
+	if (broker->authenticator && broker->authenticator->count)
+		broker->authenticator->count(broker->authenticator, &broker->counts->stats);
 }
 
 static bool

@@ -227,6 +227,64 @@ render_limits(const struct push_stats *stats, struct push_buf *to)
 	by_label(to, "push_limited_dry_run_total", "limit", limits, stats->limits_dry, PUSH_LIMIT_COUNT);
 }
 
+/* Bucket i holds what is below 2^(first_bits + i) microseconds, the one behind them everything else. */
+static void
+histogram(struct push_buf *to, const char *name, const char *help, const uint64_t *buckets, int count,
+	int first_bits, uint64_t sum_us)
+{
+	uint64_t total = 0;
+
+	head(to, name, "histogram", help);
+	for (int i = 0; i < count; i++) {
+		total += buckets[i];
+		push_buf_printf(to, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
+			(double)(1ull << (first_bits + i)) / 1e6, total);
+	}
+	total += buckets[count];
+	push_buf_printf(to, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, total);
+	push_buf_printf(to, "%s_sum %.6f\n", name, (double)sum_us / 1e6);
+	push_buf_printf(to, "%s_count %" PRIu64 "\n", name, total);
+}
+
+static void
+render_hook(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char *const results[] = {
+#define X(name, label) label,
+		PUSH_HOOK_RESULT_MAP(X)
+#undef X
+	};
+
+	head(to, "push_hook_questions_total", "counter",
+		"Questions to the application (push.auth.hook.url) by result; failed: no usable answer; "
+		"turned_away: too many waited.");
+	by_label(to, "push_hook_questions_total", "result", results, stats->hook_results,
+		PUSH_HOOK_RESULT_COUNT);
+	single(to, "push_hook_cached_total", "counter",
+		"Questions answered by an answer kept before, without a call.", stats->hook_cached);
+	single(to, "push_hook_calls", "gauge", "Calls to the application now.", stats->hook_calls);
+	single(to, "push_hook_waiting", "gauge", "Questions that wait for a call to end.",
+		stats->hook_waiting);
+	single(to, "push_hook_cached_answers", "gauge", "Answers of the application kept now.",
+		stats->hook_answers);
+	histogram(to, "push_hook_call_seconds", "Duration of calls to the application, with their wait.",
+		stats->hook_buckets, PUSH_HOOK_BUCKET_COUNT, PUSH_HOOK_FIRST_BITS, stats->hook_sum_us);
+}
+
+static void
+render_jwks(const struct push_stats *stats, struct push_buf *to)
+{
+	head(to, "push_jwks_fetches_total", "counter", "Fetches of push.auth.jwks.url by result.");
+	push_buf_printf(to,
+		"push_jwks_fetches_total{result=\"ok\"} %" PRIu64
+		"\npush_jwks_fetches_total{result=\"failed\"} %" PRIu64 "\n",
+		stats->jwks_fetched, stats->jwks_failed);
+	single(to, "push_jwks_last_success_timestamp_seconds", "gauge",
+		"Time when the keys in use were fetched from push.auth.jwks.url, in seconds after 1970-01-01 "
+		"UTC, of the worker with the oldest; 0: no keys.",
+		stats->jwks_set_s);
+}
+
 static void
 render_memory(const struct push_stats *stats, struct push_buf *to)
 {
@@ -290,25 +348,6 @@ render_acks(const struct push_stats *stats, struct push_buf *to)
 		stats->redelivered);
 	single(to, "push_unacknowledged_messages", "gauge",
 		"Messages sent to clients with acks and not acknowledged yet.", stats->unacknowledged);
-}
-
-/* Bucket i holds what is below 2^(first_bits + i) microseconds, the one behind them everything else. */
-static void
-histogram(struct push_buf *to, const char *name, const char *help, const uint64_t *buckets, int count,
-	int first_bits, uint64_t sum_us)
-{
-	uint64_t total = 0;
-
-	head(to, name, "histogram", help);
-	for (int i = 0; i < count; i++) {
-		total += buckets[i];
-		push_buf_printf(to, "%s_bucket{le=\"%.6f\"} %" PRIu64 "\n", name,
-			(double)(1ull << (first_bits + i)) / 1e6, total);
-	}
-	total += buckets[count];
-	push_buf_printf(to, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, total);
-	push_buf_printf(to, "%s_sum %.6f\n", name, (double)sum_us / 1e6);
-	push_buf_printf(to, "%s_count %" PRIu64 "\n", name, total);
 }
 
 static void
@@ -397,6 +436,8 @@ push_stats_render(const struct push_stats *stats, const struct push_process *pro
 	render_disconnects(stats, to);
 	render_publishes(stats, to);
 	render_limits(stats, to);
+	render_hook(stats, to);
+	render_jwks(stats, to);
 	render_memory(stats, to);
 	render_history(stats, to);
 	render_live(stats, to);

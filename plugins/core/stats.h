@@ -77,6 +77,24 @@ enum push_relief_step {
 	X(HOOK, "hook")               /* the application says no */                                          \
 	X(UNAVAILABLE, "unavailable") /* nobody can say: keys, application or broker are away */
 
+/* What came of a question to the application (push.auth.hook.url).  X(NAME, label in metrics) */
+#define PUSH_HOOK_RESULT_MAP(X)                                                                              \
+	X(ALLOWED, "allowed")                                                                                \
+	X(REFUSED, "refused")                                                                                \
+	X(FAILED, "failed")           /* no answer, or one that means nothing */                             \
+	X(TURNED_AWAY, "turned_away") /* too many waited */
+
+enum push_hook_result {
+#define X(name, label) PUSH_HOOK_RESULT_##name,
+	PUSH_HOOK_RESULT_MAP(X)
+#undef X
+		PUSH_HOOK_RESULT_COUNT
+};
+
+/* How long its calls take: buckets of up to 1 ms, 2 ms, 4 ms and so on to 8 s. */
+#define PUSH_HOOK_BUCKET_COUNT 14
+#define PUSH_HOOK_FIRST_BITS   10
+
 enum push_auth_refusal {
 #define X(name, label) PUSH_AUTH_##name,
 	PUSH_AUTH_REFUSAL_MAP(X)
@@ -132,6 +150,13 @@ struct push_stats {
 	uint64_t acks, redelivered;                  /* acks that covered something, messages */
 	uint64_t unacknowledged;                     /* messages now */
 	uint64_t auth_refused[PUSH_AUTH_REFUSAL_COUNT];
+	uint64_t hook_results[PUSH_HOOK_RESULT_COUNT], hook_cached; /* cached: of these, without a call */
+	uint64_t hook_calls, hook_waiting, hook_answers;            /* now */
+	uint64_t hook_buckets[PUSH_HOOK_BUCKET_COUNT + 1];          /* the last one: longer than all */
+	uint64_t hook_sum_us;
+	uint64_t jwks_fetched, jwks_failed;
+	uint64_t
+		jwks_set_s; /* when the set in use came, since 1970; 0: none has; of several workers the oldest */
 	uint64_t origins_refused;              /* requests of pages that are not allowed */
 	uint64_t routes_probed;                /* routes that lws was asked for */
 	uint64_t routes_limited;               /* requests whose route was not asked for (direct/) */

@@ -12,7 +12,7 @@ import pytest
 from h2client import make_certificate
 from http1 import Connection, get, post, request
 from redis_nodes import node
-from redis_servers import RedisServer
+from redis_servers import RedisServer, wait_until
 from server import Server
 from sseclient import EventStream
 from test_live import Controlled
@@ -202,6 +202,35 @@ def test_an_application_that_is_away_is_503_and_never_403():
         assert status == 503
         with WebSocket(server.port, "a") as ws:
             assert ws.next()[0] == TEXT and ws.close_code() == 1013
+
+
+def test_metrics_say_what_the_application_answers_and_a_refusal_why():
+    answers = {"yes": (200, {"Cache-Control": "max-age=600"}, ""), "no": (403, {}, '{"error":"n\u00f6"}'),
+               "who": (401, {}, '{"error":"log in"}'), "broken": (500, {}, "")}
+    with application(answers) as web, Server(PUSH_AUTH_HOOK_URL=web.url) as server:
+        for channel in "yes", "yes", "no", "who", "broken":
+            of_stream(server, channel)
+        for result, count in ("allowed", 2), ("refused", 2), ("failed", 1), ("turned_away", 0):
+            assert server.metric(f'push_hook_questions_total{{result="{result}"}}') == count
+        assert server.metric("push_hook_cached_total") == server.metric("push_hook_cached_answers") == 1
+        assert server.metric("push_hook_call_seconds_count") == 4
+        assert server.metric('push_auth_refused_total{reason="hook"}') == 2
+        assert server.metric('push_auth_refused_total{reason="unavailable"}') == 1
+        assert server.metric('push_auth_refused_total{reason="missing"}') == 0
+        challenge = get(server.port, "/sse/messages?channels=who").headers["www-authenticate"]
+        assert challenge == 'Bearer error="invalid_token", error_description="log in"'
+
+
+def test_metrics_say_when_keys_were_fetched():
+    began = time.time() - 1
+    with Web(lambda _: (200, {}, key_set(Key()))) as web, \
+            Server(PUSH_AUTH_JWKS_URL=web.url) as server:
+        server.wait_metric('push_jwks_fetches_total{result="ok"}', 1, 60)
+        assert began <= server.metric("push_jwks_last_success_timestamp_seconds") <= time.time()
+        assert server.metric('push_jwks_fetches_total{result="failed"}') == 0
+    with Web(lambda _: (500, {}, "")) as web, Server(PUSH_AUTH_JWKS_URL=web.url) as server:
+        wait_until(lambda: server.metric('push_jwks_fetches_total{result="failed"}') >= 1, "it has failed")
+        assert server.metric("push_jwks_last_success_timestamp_seconds") == 0
 
 
 def test_nobody_waits_for_an_application_that_is_slow_to_answer_about_another():

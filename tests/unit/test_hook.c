@@ -34,6 +34,7 @@ struct fixture {
 /* A verdict, copied. */
 struct outcome {
 	unsigned int count, status, retry_after_s;
+	enum push_auth_refusal why;
 	char text[256];
 	const struct push_identity *identity;
 };
@@ -89,6 +90,7 @@ on_verdict(void *context, const struct push_verdict *verdict)
 	outcome->count++;
 	outcome->status = verdict->status;
 	outcome->retry_after_s = verdict->retry_after_s;
+	outcome->why = verdict->why;
 	snprintf(outcome->text, sizeof(outcome->text), "%s", verdict->text ? verdict->text : "");
 	push_identity_unref(outcome->identity);
 	outcome->identity = push_identity_ref(verdict->identity);
@@ -392,6 +394,7 @@ a_refusal_has_its_reason(void **state)
 		assert_int_equal(outcome.status, rows[i].status);
 		assert_string_equal(outcome.text, rows[i].text);
 		assert_int_equal(outcome.retry_after_s, 0);
+		assert_int_equal(outcome.why, PUSH_AUTH_HOOK);
 		assert_int_equal(push_hook_counts(f.hook).refused, 1);
 		assert_int_equal(f.lines, 0);
 		close_hook(&f);
@@ -453,6 +456,7 @@ anything_else_is_503_and_never_a_refusal(void **state)
 		assert_int_equal(outcome.status, 503);
 		assert_int_equal(outcome.retry_after_s, PUSH_HOOK_RETRY_S);
 		assert_null(strstr(outcome.text, rows[i].why));
+		assert_int_equal(outcome.why, PUSH_AUTH_UNAVAILABLE);
 		assert_int_equal(push_hook_counts(f.hook).failed, 1);
 		assert_int_equal(f.lines, 1);
 		assert_int_equal(f.level, PUSH_LOG_WARN);
@@ -503,6 +507,8 @@ no_answer_in_time_is_503_and_one_line(void **state)
 		assert_int_equal(outcomes[i].count, 1);
 		assert_int_equal(outcomes[i].status, 503);
 	}
+	assert_int_equal(push_hook_counts(f.hook).call_sum_us, 3 * f.options.auth_hook_timeout_us);
+	assert_int_equal(push_hook_counts(f.hook).call_buckets[10], 3); /* below 2^20 us */
 	assert_int_equal(f.lines, 1);
 	/* when it is back, one line more, but not at once */
 	set_answer("200 OK", "");
@@ -533,6 +539,7 @@ calls_are_bounded_and_those_over_the_queue_get_503(void **state)
 	push_hook_ask(f.hook, &question, f.now_us, on_verdict, &over);
 	assert_int_equal(over.count, 1);
 	assert_int_equal(over.status, 503);
+	assert_int_equal(over.why, PUSH_AUTH_UNAVAILABLE);
 	assert_int_equal(over.retry_after_s, PUSH_HOOK_RETRY_S);
 	assert_int_equal(push_hook_counts(f.hook).turned_away, 1);
 	assert_int_equal(push_hook_counts(f.hook).under_way, PUSH_HOOK_CALLS_MAX);

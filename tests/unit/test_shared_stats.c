@@ -89,12 +89,20 @@ the_broker_is_up_when_all_workers_reach_it_and_drains_are_counted(void **state)
 	push_shared_stats_sum(shared, &sum);
 	assert_int_equal(sum.stats.broker_up, 1); /* not 2 */
 	assert_int_equal(sum.stats.draining, 1);
+	/* of keys the oldest count, and a worker without any is the worst */
+	first.mine->stats.jwks_set_s = 200;
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.jwks_set_s, 0);
+	second.mine->stats.jwks_set_s = 100;
+	push_shared_stats_sum(shared, &sum);
+	assert_int_equal(sum.stats.jwks_set_s, 100);
 
 	set_up(&second, false, true);
 	stop(shared, 2, &second);
 	push_shared_stats_sum(shared, &sum);
 	assert_int_equal(sum.stats.broker_up, 1); /* who is gone is not asked */
 	assert_int_equal(sum.stats.draining, 0);
+	assert_int_equal(sum.stats.jwks_set_s, 200);
 	stop(shared, 0, &first);
 	push_shared_stats_destroy(shared);
 }
