@@ -74,8 +74,12 @@ on_file_sent(struct lws *wsi)
 
 /* Of every request, before lws looks whose it is.  lws 4.3 reads no chunks: it would take them for the next request. */
 static int
-on_request(struct lws *wsi)
+on_request(struct lws *wsi, struct push_http_session *session)
 {
+	if (session && ws_conn_is_preflight(wsi)) {
+		(void)ws_conn_plain_request(wsi, session, "");
+		return -1;
+	}
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) <= 0)
 		return 0;
 	(void)push_reply_error(wsi, (struct push_response){.status = 411, .closes = true},
@@ -90,7 +94,7 @@ push_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 
 	switch (reason) {
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return on_upgrade(wsi, in);
-	case LWS_CALLBACK_FILTER_HTTP_CONNECTION: return on_request(wsi);
+	case LWS_CALLBACK_FILTER_HTTP_CONNECTION: return on_request(wsi, session);
 	case LWS_CALLBACK_ADD_HEADERS: return on_headers(wsi, in);
 	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return on_offer(wsi);
 	case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return 1; /* permessage-deflate: 100 kB a connection */

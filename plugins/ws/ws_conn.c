@@ -1,6 +1,7 @@
 /* ws_conn.c - see ws_conn.h. */
 #include <string.h>
 
+#include "core/paths.h"
 #include "lwsio/claim.h"
 #include "lwsio/client.h"
 #include "lwsio/find_broker.h"
@@ -172,4 +173,17 @@ int
 ws_conn_plain_request(struct lws *wsi, struct push_http_session *session, const char *rest)
 {
 	return push_http_session_begin(session, wsi, PUSH_PLACE_SOCKETS, rest);
+}
+
+bool
+ws_conn_is_preflight(struct lws *wsi)
+{
+	char path[PUSH_PATH_BYTES_MAX];
+	const struct push_broker_link *link;
+
+	if (push_request_method(wsi) != PUSH_METHOD_OPTIONS)
+		return false;
+	push_request_path(wsi, path, sizeof(path));
+	link = push_path_is(path, PUSH_PATH_TICKETS) ? push_find_broker(wsi) : NULL;
+	return link && link->ops->is_guarded(link->broker);
 }

@@ -32,4 +32,12 @@ ws_conn_receive(struct push_connection *connection, const char *bytes, size_t si
 int
 ws_conn_plain_request(struct lws *wsi, struct push_http_session *session, const char *rest);
 
+/*
+ * ws_conn_is_preflight - whether this request asks what pages may do with tickets.
+ *
+ * The path has no mount, so that lws looks for a file, and answers OPTIONS itself, with 404.
+ */
+bool
+ws_conn_is_preflight(struct lws *wsi);
+
 #endif

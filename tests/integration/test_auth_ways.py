@@ -295,6 +295,14 @@ def test_a_ticket_lives_on_with_the_token_that_renews_its_connection(server):
         assert stream.status == 200
 
 
+def test_a_page_of_another_origin_may_get_tickets(server):
+    head = ["OPTIONS /auth/tickets HTTP/1.1", "Host: test", "Origin: https://app.test", "Access-Control-Request-Method: POST",
+            "Access-Control-Request-Headers: authorization"]
+    answer = request(server.port, "\r\n".join(head) + "\r\n\r\n")
+    assert (answer.status, answer.headers["access-control-allow-methods"]) == (204, "POST, OPTIONS")
+    assert "Authorization" in answer.headers["access-control-allow-headers"]
+
+
 # --- those that never show anything ---
 
 def test_sockets_that_never_send_a_token_count_and_are_closed_in_time(server):
