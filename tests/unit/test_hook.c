@@ -1,7 +1,6 @@
 /* The application is asked: what it gets, what its answers mean, and what happens while it is away. */
 #include "unit.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include "auth/hook.h"
@@ -9,7 +8,7 @@
 #include "auth/hook_cache.h"
 #include "auth/limits.h"
 #include "failing_alloc.h"
-#include "http_server.h"
+#include "http_answers.h"
 #include "loop/http_client.h"
 
 #define SECOND_US 1000000ull
@@ -38,33 +37,6 @@ struct outcome {
 	char text[256];
 	const struct push_identity *identity;
 };
-
-static pthread_mutex_t answer_lock = PTHREAD_MUTEX_INITIALIZER;
-static char answer[4096];
-
-static void
-set_answer(const char *head, const char *body)
-{
-	pthread_mutex_lock(&answer_lock);
-	snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", head, strlen(body),
-		body);
-	pthread_mutex_unlock(&answer_lock);
-}
-
-/* An empty answer is none: the connection stays open until the client closes it. */
-static void
-serve_answer(struct peer *peer)
-{
-	char copy[sizeof(answer)];
-
-	while (peer_hear(peer)) {
-		pthread_mutex_lock(&answer_lock);
-		memcpy(copy, answer, sizeof(copy));
-		pthread_mutex_unlock(&answer_lock);
-		if (*copy)
-			peer_say(peer, copy);
-	}
-}
 
 static uint64_t
 wall_us(void)
@@ -148,11 +120,7 @@ close_hook(struct fixture *f)
 static void
 turn(struct fixture *f)
 {
-	struct pollfd one = {.fd = push_http_client_fd(f->client), .events = POLLIN};
-
-	if (poll(&one, 1, 10) > 0)
-		push_http_client_ready(f->client, f->now_us);
-	push_http_client_tick(f->client, f->now_us);
+	turn_client(f->client, f->now_us);
 	push_hook_tick(f->hook, f->now_us);
 }
 
@@ -490,7 +458,7 @@ no_answer_in_time_is_503_and_one_line(void **state)
 	struct fixture f;
 
 	(void)state;
-	answer[0] = '\0';
+	set_no_answer();
 	open_hook(&f);
 	for (size_t i = 0; i < COUNT(outcomes); i++) {
 		const struct push_hook_question question = {PUSH_HOOK_CONNECT, &usual, {NULL, 0}};
@@ -531,7 +499,7 @@ calls_are_bounded_and_those_over_the_queue_get_503(void **state)
 	struct fixture f;
 
 	(void)state;
-	answer[0] = '\0';
+	set_no_answer();
 	open_hook(&f);
 	for (unsigned int i = 0; i < PUSH_HOOK_CALLS_MAX + PUSH_HOOK_WAITING_MAX; i++)
 		push_hook_ask(f.hook, &question, f.now_us, on_verdict, &waiting);

@@ -1,13 +1,12 @@
 /* Keys from a URL: fetched at start and again, kept through an outage, and fetched for a key that is not known. */
 #include "unit.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include "auth/jwks_source.h"
 #include "auth/limits.h"
 #include "failing_alloc.h"
-#include "http_server.h"
+#include "http_answers.h"
 #include "loop/http_client.h"
 
 #define SECOND_US 1000000ull
@@ -23,36 +22,6 @@ struct fixture {
 	char line[512]; /* the last that was logged */
 	enum push_log_level level;
 };
-
-/* The whole answer of the server, which a test may exchange while it runs. */
-static pthread_mutex_t answer_lock = PTHREAD_MUTEX_INITIALIZER;
-static char answer[1024];
-
-static void
-set_answer(const char *head, const char *body)
-{
-	pthread_mutex_lock(&answer_lock);
-	snprintf(answer, sizeof(answer), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", head, strlen(body),
-		body);
-	pthread_mutex_unlock(&answer_lock);
-}
-
-/* An empty answer is none: the connection stays open until the client closes it. */
-static void
-serve_answer(struct peer *peer)
-{
-	char copy[sizeof(answer)];
-
-	if (!peer_hear(peer))
-		return;
-	pthread_mutex_lock(&answer_lock);
-	memcpy(copy, answer, sizeof(copy));
-	pthread_mutex_unlock(&answer_lock);
-	if (*copy)
-		peer_say(peer, copy);
-	else
-		peer_wait(peer);
-}
 
 static enum push_status
 parse(void *context, struct push_str text, struct push_error *error)
@@ -105,11 +74,7 @@ close_source(struct fixture *f)
 static void
 turn(struct fixture *f)
 {
-	struct pollfd one = {.fd = push_http_client_fd(f->client), .events = POLLIN};
-
-	if (poll(&one, 1, 10) > 0)
-		push_http_client_ready(f->client, f->now_us);
-	push_http_client_tick(f->client, f->now_us);
+	turn_client(f->client, f->now_us);
 	push_jwks_source_tick(f->source, f->now_us);
 }
 
@@ -303,7 +268,7 @@ waits_end_in_time_though_the_fetch_does_not(void **state)
 	struct fixture f;
 
 	(void)state;
-	answer[0] = '\0';
+	set_no_answer();
 	open_source(&f);
 	wait_for_requests(&f, 1);
 	/* the first fetch is under way */
@@ -330,7 +295,7 @@ those_who_wait_are_bounded(void **state)
 	struct fixture f;
 
 	(void)state;
-	answer[0] = '\0';
+	set_no_answer();
 	open_source(&f);
 	wait_for_requests(&f, 1);
 	for (unsigned int i = 0; i < PUSH_JWKS_WAITS_MAX; i++)
