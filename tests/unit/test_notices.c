@@ -15,6 +15,7 @@
 
 #include "core/limits.h"
 #include "redis/redis_private.h"
+#include "redis_links.h"
 
 #define SECOND_US   1000000ull
 #define SERVER_MS   1700000000000ull
@@ -166,31 +167,29 @@ run_command(struct node *node, const struct command *command)
 
 /* --- the links --- */
 
-/* What stands first in what a node has written: `*2 $3 GET $1 a`. */
+static void
+keep_part(void *context, const char *text, size_t size)
+{
+	struct command *command = context;
+
+	assert_true(command->count < PARTS_MAX && size <= PART_BYTES);
+	command->sizes[command->count] = size;
+	memcpy(command->parts[command->count], text, size);
+	command->parts[command->count++][size] = '\0';
+}
+
 static bool
 take_command(struct push_redis_link *link, struct command *ret)
 {
-	char *at = link->out.bytes, *end;
+	const char *at = link->out.bytes, *end;
 
 	if (!link->out.size)
 		return false;
-	assert_true(*at == '*');
-	ret->count = strtoul(at + 1, &end, 10);
-	assert_true(ret->count <= PARTS_MAX);
-	for (size_t i = 0; i < ret->count; i++) {
-		assert_true(end[2] == '$');
-		ret->sizes[i] = strtoul(end + 3, &end, 10);
-		assert_true(ret->sizes[i] <= PART_BYTES);
-		memcpy(ret->parts[i], end + 2, ret->sizes[i]);
-		ret->parts[i][ret->sizes[i]] = '\0';
-		end += 2 + ret->sizes[i];
-	}
-	end += 2;
+	ret->count = 0;
+	end = links_read_command(at, keep_part, ret);
 	link->out.size -= (size_t)(end - at);
-	memmove(at, end, link->out.size);
-	assert_true(link->awaited_count > 0);
-	ret->awaited = link->awaited[link->awaited_head++ & (link->awaited_capacity - 1)];
-	link->awaited_count--;
+	memmove(link->out.bytes, end, link->out.size);
+	assert_true(links_take_awaited(link, &ret->awaited));
 	return true;
 }
 
@@ -249,15 +248,13 @@ static void
 lose_commands(struct node *node)
 {
 	struct push_redis_link *link = &node->server.commands.link;
+	struct push_redis_awaited awaited;
 
 	link->state = PUSH_REDIS_CLOSED;
 	push_buf_clear(&link->out);
-	while (link->awaited_count) {
-		struct push_redis_awaited awaited =
-			link->awaited[link->awaited_head++ & (link->awaited_capacity - 1)];
+	while (links_take_awaited(link, &awaited)) {
 		struct redis_request *request = awaited.context;
 
-		link->awaited_count--;
 		if (awaited.kind == REDIS_AWAITED_REQUEST)
 			request->lost(request);
 	}
@@ -267,11 +264,12 @@ static void
 lose_subscriptions(struct node *node)
 {
 	struct push_redis_link *link = &node->server.subscriptions.link;
+	struct push_redis_awaited awaited;
 
 	link->state = PUSH_REDIS_CLOSED;
 	push_buf_clear(&link->out);
-	link->awaited_head += link->awaited_count;
-	link->awaited_count = 0;
+	while (links_take_awaited(link, &awaited))
+		;
 	node->is_subscribed = false;
 	redis_subscriptions_lost(&node->server);
 }
@@ -318,32 +316,13 @@ start_node(int index)
 {
 	struct node *node = calloc(1, sizeof(*node));
 	struct redis_node *server = &node->server;
-	struct push_list *const lists[] = {&server->to_ask, &server->asked, &server->live, &server->refused,
-		&server->to_tell, &server->to_tell_later, &server->told, &server->to_check};
+	const struct push_engine_host host = {on_ready, on_log, node};
 
 	node->hub = push_hub_create(&world->options, &node->stats, 42, world->now, on_ready, node);
 	assert_non_null(node->hub);
-	node->engine = (struct redis_engine){.options = &world->options,
-		.hub = node->hub,
-		.stats = &node->redis_stats,
-		.host = {on_ready, on_log, node},
-		.random = 1,
-		.single = server,
-		.now_us = world->now};
-	push_list_init(&node->engine.connections);
-	push_list_init(&node->engine.nodes);
-	push_list_init(&node->engine.homeless);
-	push_list_init(&node->engine.idle);
-	push_list_init(&node->engine.to_fetch);
-	push_hub_watch(node->hub, sizeof(struct redis_subscription));
-	server->engine = &node->engine;
-	for (size_t i = 0; i < COUNT(lists); i++)
-		push_list_init(lists[i]);
-	push_list_append(&node->engine.nodes, &server->item);
-	push_redis_link_init(
-		&server->commands.link, PUSH_REDIS_COMMANDS, NULL, &node->engine.settings, NULL, server);
-	push_redis_link_init(&server->subscriptions.link, PUSH_REDIS_SUBSCRIPTIONS, NULL,
-		&node->engine.settings, NULL, server);
+	links_init_engine(&node->engine, &world->options, node->hub, &node->redis_stats, &host, world->now);
+	node->engine.single = server;
+	links_init_server(server, &node->engine, &node->engine.settings);
 	push_server_clock_learn(&server->commands.link.clock, world->now, world->now, SERVER_MS * 1000);
 	connect_again(node);
 	redis_notices_init(&node->engine);
@@ -365,10 +344,7 @@ stop_node(int index)
 		;
 	push_hub_destroy(node->hub);
 	redis_notices_fini(&node->engine);
-	free(node->server.commands.link.awaited);
-	free(node->server.subscriptions.link.awaited);
-	push_buf_fini(&node->server.commands.link.out);
-	push_buf_fini(&node->server.subscriptions.link.out);
+	links_fini_server(&node->server);
 	free(node);
 }
 

@@ -31,6 +31,7 @@
 #include "core/subscriber.h"
 #include "redis/keys.h"
 #include "redis/redis_private.h"
+#include "redis_links.h"
 
 #define SECOND_US    1000000ull
 #define DAY_MS       25000u /* a shorter one, so that `o` and `w` of scripts.h move */
@@ -699,17 +700,6 @@ link_of(struct node *node, unsigned int server, int link)
 	return link == COMMANDS ? &redis_node->commands.link : &redis_node->subscriptions.link;
 }
 
-static bool
-take_awaited(struct push_redis_link *link, struct push_redis_awaited *ret)
-{
-	if (!link->awaited_count)
-		return false;
-	*ret = link->awaited[link->awaited_head & (link->awaited_capacity - 1)];
-	link->awaited_head++;
-	link->awaited_count--;
-	return true;
-}
-
 static void
 forget(struct redis_node *redis_node, const struct push_redis_awaited *awaited)
 {
@@ -747,7 +737,7 @@ break_link(struct world *world, struct node *node, unsigned int server, int whic
 	begin_trouble(world);
 	drop_packets(&node->servers[server], &node->routes[server].to_node[which]);
 	drop_packets(&node->servers[server], &node->routes[server].to_server[which]);
-	while (take_awaited(link, &awaited))
+	while (links_take_awaited(link, &awaited))
 		forget(&node->servers[server], &awaited);
 	if (which == SUBSCRIPTIONS) {
 		node->routes[server].name_count = 0;
@@ -774,7 +764,13 @@ mend_link(struct node *node, unsigned int server, int which)
 	}
 }
 
-/* What a node has written is read as commands: `*2 $3 GET $1 a`. */
+static void
+keep_part(void *context, const char *text, size_t size)
+{
+	packet_add(context, text, size);
+}
+
+/* What a node has written is read as commands. */
 static void
 send_commands(struct world *world, struct node *node, unsigned int server, int which)
 {
@@ -790,23 +786,12 @@ send_commands(struct world *world, struct node *node, unsigned int server, int w
 	}
 	while (left) {
 		struct packet *packet = packet_create();
-		char *end;
-		unsigned long count;
+		const char *end = links_read_command(at, keep_part, packet);
 
-		assert_true(*at == '*');
-		count = strtoul(at + 1, &end, 10);
-		for (unsigned long i = 0; i < count; i++) {
-			size_t size;
-
-			assert_true(end[2] == '$');
-			size = strtoul(end + 3, &end, 10);
-			packet_add(packet, end + 2, size);
-			end += 2 + size;
-		}
-		left -= (size_t)(end + 2 - at);
-		at = end + 2;
+		left -= (size_t)(end - at);
+		at = end;
 		if (!strstr(packet->bytes + sizeof(size_t), "UNSUBSCRIBE"))
-			assert_true(packet->is_awaited = take_awaited(link, &packet->awaited));
+			assert_true(packet->is_awaited = links_take_awaited(link, &packet->awaited));
 		pipe_put(&node->routes[server].to_server[which], packet);
 	}
 	push_buf_clear(&link->out);
@@ -1300,43 +1285,19 @@ on_log(void *context, enum push_log_level level, const char *line)
 static void
 init_node(struct world *world, struct node *node, int index)
 {
+	const struct push_engine_host host = {on_ready, on_log, node};
 	struct redis_engine *engine = &node->engine;
 
 	node->hub =
 		push_hub_create(&world->options, &node->stats, 42 + draw(1000), world->now, on_ready, node);
 	assert_non_null(node->hub);
-	*engine = (struct redis_engine){.options = &world->options,
-		.hub = node->hub,
-		.stats = &node->redis_stats,
-		.host = {on_ready, on_log, node},
-		.random = 1,
-		.now_us = world->now};
-	push_list_init(&engine->connections);
-	push_list_init(&engine->nodes);
-	push_list_init(&engine->homeless);
-	push_list_init(&engine->idle);
-	push_list_init(&engine->waiting);
-	push_list_init(&engine->to_fetch);
+	links_init_engine(engine, &world->options, node->hub, &node->redis_stats, &host, world->now);
 	push_buf_init(&engine->scratch, 1 << 20);
-	push_hub_watch(node->hub, sizeof(struct redis_subscription));
 	snprintf(engine->id, sizeof(engine->id), "node%d", index);
 	for (unsigned int s = 0; s < SERVERS; s++) {
 		struct redis_node *server = &node->servers[s];
 
-		server->engine = engine;
-		push_list_init(&server->to_ask);
-		push_list_init(&server->asked);
-		push_list_init(&server->live);
-		push_list_init(&server->refused);
-		push_list_init(&server->to_tell);
-		push_list_init(&server->to_tell_later);
-		push_list_init(&server->told);
-		push_list_init(&server->to_check);
-		push_list_append(&engine->nodes, &server->item);
-		push_redis_link_init(
-			&server->commands.link, PUSH_REDIS_COMMANDS, NULL, &node->settings, NULL, server);
-		push_redis_link_init(&server->subscriptions.link, PUSH_REDIS_SUBSCRIPTIONS, NULL,
-			&node->settings, NULL, server);
+		links_init_server(server, engine, &node->settings);
 		for (int link = 0; link < LINKS; link++) {
 			pipe_init(&node->routes[s].to_server[link]);
 			pipe_init(&node->routes[s].to_node[link]);
@@ -1366,7 +1327,7 @@ fini_node(struct node *node)
 
 			drop_packets(server, &node->routes[s].to_node[link]);
 			drop_packets(server, &node->routes[s].to_server[link]);
-			while (take_awaited(link_of(node, s, link), &awaited))
+			while (links_take_awaited(link_of(node, s, link), &awaited))
 				forget(server, &awaited);
 			link_of(node, s, link)->state = PUSH_REDIS_CLOSED;
 		}
@@ -1380,10 +1341,7 @@ fini_node(struct node *node)
 			while (!push_list_is_empty(lists[i]))
 				redis_subscription_drop(engine,
 					push_container_of(lists[i]->next, struct redis_subscription, item));
-		free(server->commands.link.awaited);
-		free(server->subscriptions.link.awaited);
-		push_buf_fini(&server->commands.link.out);
-		push_buf_fini(&server->subscriptions.link.out);
+		links_fini_server(server);
 	}
 	while (!push_list_is_empty(&engine->homeless))
 		redis_subscription_drop(
@@ -1748,8 +1706,7 @@ static void
 whatever_a_client_brings_as_an_id_it_is_answered_and_hears_what_is_published(void **state)
 {
 	(void)state;
-	run_seeds(
-		run_bogus_ids, (const int[]){15, 94, 111, 777188, 35, 37, 777328, 90293, 0});
+	run_seeds(run_bogus_ids, (const int[]){15, 94, 111, 777188, 35, 37, 777328, 90293, 0});
 }
 
 /* For hours, in channels that are used and in ones that are not.  What is used is looked at, and not told
