@@ -5,6 +5,7 @@
 
 #include "auth/anonymous.h"
 #include "auth/authenticator.h"
+#include "auth/checks.h"
 #include "auth/claims.h"
 #include "auth/hook.h"
 #include "auth/identity_text.h"
@@ -37,6 +38,7 @@ struct authenticator {
 	struct push_hook *hook;                 /* NULL: the application is not asked */
 	struct push_publish_keys *publish_keys; /* NULL: none */
 	struct push_token_cache *cache;
+	struct push_checks checks; /* of tokens that it does not know */
 	struct push_revocations *revocations;
 	struct push_tickets tickets;
 	uint64_t look_us;    /* at files, then */
@@ -134,17 +136,15 @@ struct waiting {
 };
 
 static void
-check_token(struct authenticator *self, struct push_str token, bool may_wait, push_verdict_fn done,
-	void *context);
-
-static void
 on_keys(void *context, enum push_status status)
 {
 	struct waiting *waiting = context;
 
 	if (status == PUSH_OK)
-		check_token(waiting->self, (struct push_str){waiting->token, waiting->size}, false,
-			waiting->done, waiting->context);
+		push_checks_submit(
+			&waiting->self->checks, &(struct push_check){.token = {waiting->token, waiting->size},
+							.done = waiting->done,
+							.context = waiting->context});
 	else
 		refuse(waiting->self, 503, PUSH_AUTH_UNAVAILABLE, NULL,
 			"the keys cannot be reached now, try again", waiting->done, waiting->context);
@@ -174,10 +174,25 @@ wait_for_keys(struct authenticator *self, struct push_str token, push_verdict_fn
 	return true;
 }
 
-static void
-check_token(
-	struct authenticator *self, struct push_str token, bool may_wait, push_verdict_fn done, void *context)
+/* Returns false if the cache does not know it. */
+static bool
+know_token(struct authenticator *self, struct push_str token, push_verdict_fn done, void *context)
 {
+	struct push_token_finding finding;
+
+	switch (push_token_cache_find(self->cache, token, self->host->now_us(), &finding)) {
+	case PUSH_TOKEN_IS_GOOD: accept(self, finding.identity, done, context); return true;
+	case PUSH_TOKEN_IS_REFUSED:
+		refuse_token(self, finding.refusal, finding.why, done, context);
+		return true;
+	default: return false;
+	}
+}
+
+static void
+check_token(void *context, const struct push_check *check)
+{
+	struct authenticator *self = context;
 	const struct push_key_set *const sets[] = {self->keys, self->source_keys};
 	const struct push_claims_clock clock = {wall_us(self), self->host->now_us()};
 	const struct push_identity *identity = NULL;
@@ -185,38 +200,44 @@ check_token(
 	struct push_jws jws;
 	struct push_error error = {""};
 
-	refusal = push_jws_verify(sets, sizeof(sets) / sizeof(sets[0]), token, &jws, &error);
-	if (refusal == PUSH_TOKEN_UNKNOWN_KEY && may_wait && self->source &&
-		wait_for_keys(self, token, done, context))
+	if (check->has_waited && know_token(self, check->token, check->done, check->context))
+		return;
+	refusal = push_jws_verify(sets, sizeof(sets) / sizeof(sets[0]), check->token, &jws, &error);
+	if (refusal != PUSH_TOKEN_OK)
+		push_checks_charge(&self->checks, self->host->now_us() - clock.now_us);
+	if (refusal == PUSH_TOKEN_UNKNOWN_KEY && check->may_wait && self->source &&
+		wait_for_keys(self, check->token, check->done, check->context))
 		return;
 	if (refusal == PUSH_TOKEN_OK)
 		refusal = push_claims_read((struct push_str){jws.payload, jws.payload_size}, self->options,
 			&clock, false, &identity, &error);
 	if (refusal != PUSH_TOKEN_OK) {
-		push_token_cache_put_refusal(self->cache, token, refusal, &error, clock.now_us);
-		refuse_token(self, refusal, error.text, done, context);
+		push_token_cache_put_refusal(self->cache, check->token, refusal, &error, clock.now_us);
+		refuse_token(self, refusal, error.text, check->done, check->context);
 		return;
 	}
-	push_token_cache_put(self->cache, token, identity, clock.now_us);
-	accept(self, identity, done, context);
+	push_token_cache_put(self->cache, check->token, identity, clock.now_us);
+	accept(self, identity, check->done, check->context);
 	push_identity_unref(identity);
+}
+
+static void
+give_up_check(void *context, const struct push_check *check)
+{
+	refuse(context, 503, PUSH_AUTH_UNAVAILABLE, NULL, "too many tokens are being checked, try again",
+		check->done, check->context);
 }
 
 static void
 identify_token(struct authenticator *self, struct push_str token, push_verdict_fn done, void *context)
 {
-	struct push_token_finding finding;
+	const struct push_check check = {.token = token, .may_wait = true, .done = done, .context = context};
 
-	if (!has_keys(self)) {
+	if (!has_keys(self))
 		refuse(self, 401, PUSH_AUTH_KEY, "invalid_token", "tokens are not accepted here", done,
 			context);
-		return;
-	}
-	switch (push_token_cache_find(self->cache, token, self->host->now_us(), &finding)) {
-	case PUSH_TOKEN_IS_GOOD: accept(self, finding.identity, done, context); break;
-	case PUSH_TOKEN_IS_REFUSED: refuse_token(self, finding.refusal, finding.why, done, context); break;
-	default: check_token(self, token, true, done, context);
-	}
+	else if (!know_token(self, token, done, context))
+		push_checks_submit(&self->checks, &check);
 }
 
 /* --- keys of servers --- */
@@ -617,6 +638,7 @@ tick(struct push_authenticator *base, uint64_t now_us)
 	struct authenticator *self = (struct authenticator *)base;
 
 	push_token_cache_tick(self->cache, now_us);
+	push_checks_tick(&self->checks, now_us);
 	push_revocations_tick(self->revocations, wall_s(self));
 	if (self->source)
 		push_jwks_source_tick(self->source, now_us);
@@ -685,6 +707,7 @@ destroy(struct push_authenticator *base)
 		return;
 	push_hook_destroy(self->hook);
 	push_jwks_source_destroy(self->source);
+	push_checks_fini(&self->checks);
 	push_http_client_destroy(self->client);
 	push_key_set_destroy(self->source_keys);
 	push_token_cache_destroy(self->cache);
@@ -822,6 +845,8 @@ push_authenticator_create(const struct push_options *options, struct push_engine
 	self->engine = engine;
 	self->host = host;
 	self->look_us = now_us + LOOK_US;
+	push_checks_init(
+		&self->checks, &(struct push_checks_host){check_token, give_up_check, host->now_us, self});
 	self->tickets = (struct push_tickets){.engine = engine,
 		.now_us = host->now_us,
 		.wall_us = host->wall_us,

@@ -44,6 +44,16 @@
 #define PUSH_TOKEN_REFUSALS_MAX 256u
 #define PUSH_TOKEN_REFUSAL_US   1000000ull
 
+/* Checks of tokens that were refused may take this part of the time, a fifth; and a burst of them, some 20 of
+ * ES256.  What a tick of 10 ms spends on those that wait is as much.  */
+#define PUSH_CHECK_SHARE   5u
+#define PUSH_CHECK_DEBT_US 2000ull
+#define PUSH_CHECK_TICK_US 2000ull
+
+/* Tokens that wait for it, 4 kB each at most, and for how long: as a client waits that has the patience of a person. */
+#define PUSH_CHECKS_WAITING_MAX 1024u
+#define PUSH_CHECK_WAIT_US      2000000ull
+
 /* The name of a publish key: a line of the log has room for it. */
 #define PUSH_PUBLISH_KEY_NAME_BYTES_MAX 64
 

@@ -404,6 +404,30 @@ def test_nothing_that_was_shown_is_in_the_log(folder):
             assert secret not in output and secret[-20:] not in output
 
 
+def test_forged_tokens_wait_for_each_other_and_known_ones_for_nobody(folder):
+    """Some of those who wait go away meanwhile."""
+    with Server(PUSH_AUTH_KEYS=str(folder / "keys.json")) as server:
+        known, new, forger = KEY.token(publish=["a"]), KEY.token(publish=["a"], jti="new"), Key()
+        assert publish(server, "a", bearer(known)).status == 202
+        forged = [forger.token(publish=["a"], jti=str(i)) for i in range(300)]
+        clients = [Connection(server.port).send(post('{"channel":"a","message":1}', headers=bearer(token))) for token in forged]
+        for client in clients[::3]:
+            client.close()
+        assert publish(server, "a", bearer(known)).status == 202
+        # given up, with time and room for another attempt, if the machine is that slow
+        answer = publish(server, "a", bearer(new))
+        while answer.status == 503:
+            assert answer.error == "too many tokens are being checked, try again"
+            answer = publish(server, "a", bearer(new))
+        assert answer.status == 202
+        for i, client in enumerate(clients):
+            if i % 3:
+                assert client.read_answer().status in (401, 503)
+                client.close()
+        with WebSocket(server.port, "a", headers=bearer(forger.token(subscribe=["a"]))) as ws:
+            assert end_of(ws)[1] in (4401, 1013)
+
+
 # --- answers of an application that come late ---
 
 class Application:
