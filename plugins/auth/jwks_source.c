@@ -217,7 +217,8 @@ push_jwks_source_wait(struct push_jwks_source *source, uint64_t now_us, push_jwk
 
 	source->now_us = now_us;
 	if (!source->call && !may_begin)
-		return push_jwks_source_has_set(source) ? PUSH_NOT_FOUND : PUSH_UNAVAILABLE;
+		return push_jwks_source_has_set(source) && !source->failures ? PUSH_NOT_FOUND
+									     : PUSH_UNAVAILABLE;
 	if (source->wait_count >= PUSH_JWKS_WAITS_MAX)
 		return PUSH_TOO_MANY;
 	wait = malloc(sizeof(*wait));

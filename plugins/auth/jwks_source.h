@@ -74,7 +74,8 @@ push_jwks_source_has_set(const struct push_jwks_source *source);
  *
  * Joins the fetch that is under way, or begins one.
  * Returns PUSH_OK: `done` will be called, but not from here.  Otherwise it is not: PUSH_NOT_FOUND: the set is
- * fresh, there is no such key (401); PUSH_UNAVAILABLE: there is no set, and none is on its way now (503);
+ * fresh, there is no such key (401); PUSH_UNAVAILABLE: there is no set, or the last fetch has failed, and none is on its
+ * way now (503);
  * PUSH_TOO_MANY: too many wait (503); PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE

@@ -323,6 +323,15 @@ a_fetch_that_fails_ends_the_waits(void **state)
 	wait_for_fetches(&f, 2);
 	assert_int_equal(waiting.count, 1);
 	assert_int_equal(waiting.status, PUSH_UNAVAILABLE);
+	/* nobody knows whether there is such a key, until a set comes */
+	assert_int_equal(push_jwks_source_wait(f.source, f.now_us, on_waited, &waiting), PUSH_UNAVAILABLE);
+	set_answer("200 OK", "{2}");
+	f.now_us += PUSH_JWKS_RETRY_LAST_US;
+	wait_for_fetches(&f, 3);
+	assert_int_equal(push_jwks_source_wait(f.source, f.now_us, on_waited, &waiting), PUSH_OK);
+	wait_for_fetches(&f, 4);
+	assert_int_equal(waiting.status, PUSH_OK);
+	assert_int_equal(push_jwks_source_wait(f.source, f.now_us, on_waited, &waiting), PUSH_NOT_FOUND);
 	close_source(&f);
 }
 
