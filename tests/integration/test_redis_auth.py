@@ -181,3 +181,41 @@ def test_without_redis_a_revocation_is_carried_out_here_and_answered_with_503(ke
             assert answer.status == 503 and answer.error.startswith("carried out here")
             assert end_of(ws) == ("the token was revoked", 4401)
             assert refusal(server, headers) == (401, "the token was revoked")
+
+
+def test_a_revocation_that_is_repeated_when_redis_is_back_reaches_the_others_and_those_that_start_later(keys):
+    headers = bearer(KEY.token(subscribe=["news"], sub="eve", iat=-10))
+    with RedisServer() as redis, node(redis.url(), **keys) as one, node(redis.url(), **keys) as other:
+        one.wait_metric("push_redis_peers", 1)
+        redis.kill()
+        assert order(one, "/tokens/revoke", user="eve").status == 503
+        assert refusal(one, headers) == (401, "the token was revoked")
+        redis.restart()
+        wait_until(lambda: order(one, "/tokens/revoke", user="eve").status == 202, "Redis takes it")
+        wait_until(lambda: refusal_or_none(other, headers) == (401, "the token was revoked"), "the other node knows of it")
+        with node(redis.url(), **keys) as later:
+            assert refusal(later, headers) == (401, "the token was revoked")
+        # what Redis has lost, running nodes know still
+        redis.kill()
+        redis.restart()
+        for each in one, other:
+            wait_until(lambda: each.metric("push_broker_up") == 1, "it is connected again")
+            assert refusal(each, headers) == (401, "the token was revoked")
+
+
+def test_all_workers_of_a_node_disconnect_and_refuse(redis, keys):
+    headers = bearer(KEY.token(subscribe=["news"], sub="joe", iat=-10))
+    with node(redis.url(), **keys, PUSH_WORKERS="2") as server, contextlib.ExitStack() as stack:
+        clients = []
+
+        def has_all():
+            clients.append(stack.enter_context(opened(server, headers)))
+            return all(server.metric(f'push_worker_connections{{worker="{n}"}}') for n in (1, 2))
+
+        wait_until(has_all, "both workers have clients")
+        assert order(server, "/tokens/revoke", user="joe").status == 202
+        for ws in clients:
+            assert end_of(ws) == ("the token was revoked", 4401)
+        for _ in range(20):  # whichever worker takes the connection
+            assert refusal(server, headers) == (401, "the token was revoked")
+        assert order(server, "/connections/disconnect", channel="news").status == 202
