@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import time
 import urllib.parse
 
@@ -12,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import forged
 from http1 import Connection, get, post, request
 from server import Server
 from sseclient import EventStream
@@ -359,6 +361,31 @@ def test_a_token_that_is_not_good_gets_in_on_no_way(server, name):
     # once unknown to the cache of tokens, once known
     assert [way.__name__ for way in WAYS for _ in range(2) if not (name == "empty" and way is ws_protocol)
             if way(server, token)] == []
+
+
+def test_signatures_and_claims_that_are_almost_right_are_wrong(tmp_path):
+    """Whatever way a token has come, it is verified in one place."""
+    keys = {name: Key(name, kid=name) for name in ("ES256", "EdDSA", "RS256", "PS256")}
+    secret, claims = os.urandom(32), payload().encode()
+    jwks = [key.jwk() for key in keys.values()] + [{"kty": "oct", "alg": "HS256", "kid": "HS256", "k": b64(secret)}]
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": jwks}))
+    text = forged.text_of(keys["ES256"], claims)
+    token = f"{text}.{keys['ES256'].sign(text)}"
+    kinds = {"ES256": forged.of_ecdsa(keys["ES256"], claims), "EdDSA": forged.of_ed25519(keys["EdDSA"], claims),
+             "RS256": forged.of_rsa(keys["RS256"], claims), "PS256": forged.of_pss(keys["PS256"], claims),
+             "HS256": forged.of_hmac(secret, "HS256", claims), "text": forged.of_texts(token, keys["ES256"], claims),
+             "claim": forged.of_claims(keys["ES256"], claims)}
+    with Server(PUSH_AUTH_KEYS=str(tmp_path / "keys.json"), PUSH_AUTH_ISSUER=ISSUER, PUSH_AUTH_AUDIENCE=AUDIENCE) as server, \
+            Connection(server.port) as connection:
+        def status(token):
+            # has no body, which would end the connection with a refusal
+            return connection.send("\r\n".join(["POST /auth/tickets HTTP/1.1", "Host: test", "Content-Length: 0",
+                                                *bearer(token)]) + "\r\n\r\n").read_answer().status
+
+        for key in keys.values():
+            text = forged.text_of(key, claims)
+            assert status(f"{text}.{key.sign(text)}") == 200
+        assert [(kind, name) for kind, tokens in kinds.items() for name, token in tokens if status(token) != 401] == []
 
 
 # --- each right is good for its ways alone, and for its channel alone ---

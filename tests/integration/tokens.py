@@ -1,5 +1,6 @@
 """Keys and tokens, as an application makes them with PyJWT."""
 
+import base64
 import json
 import time
 
@@ -26,6 +27,11 @@ class Key:
         jwk = TO_JWK[self.algorithm].to_jwk(self.private.public_key())
         jwk = json.loads(jwk) if isinstance(jwk, str) else jwk
         return {**jwk, "kid": self.kid, "alg": self.algorithm, "use": "sig"}
+
+    def sign(self, text):
+        """The signature of a header and a payload, as it stands in a token."""
+        raw = jwt.get_algorithm_by_name(self.algorithm).sign(text.encode(), self.private)
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
     def token(self, subscribe=(), publish=(), history=(), channels=(), headers=None, **claims):
         """`exp`: seconds from now, as all times; None: it has none."""
