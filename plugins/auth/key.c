@@ -14,8 +14,9 @@
 #include "key.h"
 #include "limits.h"
 
-#define HMAC_BYTES    32
-#define ED25519_BYTES 64
+#define HMAC_BYTES        32
+#define ED25519_BYTES     64
+#define ED25519_KEY_BYTES 32
 
 struct push_key {
 	enum push_key_algorithm algorithm;
@@ -101,6 +102,32 @@ check_rsa(const EVP_PKEY *pkey, struct push_error *error)
 	return status;
 }
 
+/* A point of small order as an Ed25519 key: anybody can sign for it (RFC 8032, 8.9, leaves it to the verifier). */
+static bool
+is_of_small_order(const EVP_PKEY *pkey)
+{
+	static const char *const ys[] = {"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"};
+	unsigned char y[ED25519_KEY_BYTES];
+	size_t size = sizeof(y);
+	char text[2 * ED25519_KEY_BYTES + 1];
+
+	if (EVP_PKEY_get_raw_public_key(pkey, y, &size) != 1 || size != sizeof(y))
+		return true;
+	y[ED25519_KEY_BYTES - 1] &= 0x7f; /* the sign of x */
+	for (size_t i = 0; i < size; i++)
+		snprintf(text + 2 * i, 3, "%02x", y[i]);
+	for (size_t i = 0; i < sizeof(ys) / sizeof(ys[0]); i++)
+		if (!strcmp(text, ys[i]))
+			return true;
+	return false;
+}
+
 /* What a key is for if nothing else is said, and whether its `alg` may say so. */
 static enum push_status
 find_algorithm(const EVP_PKEY *pkey, enum push_key_algorithm *ret_algorithm, bool *ret_is_open,
@@ -111,7 +138,9 @@ find_algorithm(const EVP_PKEY *pkey, enum push_key_algorithm *ret_algorithm, boo
 		return find_curve(pkey, ret_algorithm, error);
 	*ret_algorithm = PUSH_KEY_EDDSA;
 	if (EVP_PKEY_is_a(pkey, "ED25519"))
-		return PUSH_OK;
+		return is_of_small_order(pkey)
+			       ? fail(error, PUSH_INVALID, "an Ed25519 key that anybody can sign for")
+			       : PUSH_OK;
 	*ret_algorithm = PUSH_KEY_PS256;
 	if (EVP_PKEY_is_a(pkey, "RSA-PSS"))
 		return check_rsa(pkey, error);

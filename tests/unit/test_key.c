@@ -453,10 +453,35 @@ every_allocation_may_fail(void **state)
 	}
 }
 
+static void
+an_ed25519_key_of_small_order_is_refused(void **state)
+{
+	static const char *const points[] = {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA", "7P_______________________________________38",
+		"7P________________________________________8", "7f_______________________________________38",
+		"7f________________________________________8", "7v_______________________________________38",
+		"7v________________________________________8", "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU",
+		"JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+		"xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o"};
+	struct push_key *key;
+	struct push_error error;
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+		snprintf(text, sizeof(text), "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%s\"}", points[i]);
+		assert_int_equal(
+			push_jwk_read((struct push_str){text, strlen(text)}, &key, &error), PUSH_INVALID);
+		assert_non_null(strstr(error.text, "Ed25519 key"));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_ed25519_key_of_small_order_is_refused),
 		cmocka_unit_test(a_jwk_is_for_one_algorithm),
 		cmocka_unit_test(a_jwk_that_is_not_for_us_is_not_found),
 		cmocka_unit_test(a_bad_jwk_is_refused_with_a_line),
