@@ -1,6 +1,9 @@
 /*
  * Whatever clients ask of their channels, over a WebSocket and by a token, with history and without: the hub
  * stays whole, and what it answers is JSON.
+ *
+ * Bytes from 0x80 on stand for pieces that requests are made of.  Each input comes twice.  The second time clients have shown who they are, and an `auth` changes that; then no client is
+ * ever in a channel that its identity does not grant, by a matcher of this file's own.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,6 +12,8 @@
 #include <json-c/json.h>
 
 #include "core/hub.h"
+#include "core/hub_private.h"
+#include "core/identified.h"
 #include "core/push_assert.h"
 #include "core/subscriber.h"
 #include "core/tokens.h"
@@ -49,14 +54,109 @@ on_ready(void *context)
 	(void)context;
 }
 
+static const char *const pieces[] = {"{\"event\":\"subscribe\",\"data\":{\"channels\":[",
+	"{\"event\":\"unsubscribe\",\"data\":{\"channels\":[", "{\"event\":\"auth\",\"data\":{}}\n",
+	"{\"subscribe\":[", "{\"unsubscribe\":[", "{\"event\":\"resume\",\"data\":{\"id\":", "]}}\n", "]}\n",
+	"}}\n", "],\"id\":", "],\"subscribe\":[", "],\"ref\":1", "\"a\"", "\"b\"", "\"h:b\"", "\"h:c\"",
+	"\"secret\"", "\"h:\"", "\"h\"", "\"**\"", "\"a\\u0000\"", "\"a,b\"", "\"\"", "\"0.7.0\"",
+	"\"0.7.1\"", ",", "\n"};
+
+static void
+expand(struct push_buf *to, const uint8_t *data, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		char byte = (char)data[i];
+
+		if (data[i] < 0x80)
+			push_buf_append(to, &byte, 1);
+		else
+			push_buf_append_text(
+				to, pieces[(data[i] - 0x80u) % (sizeof(pieces) / sizeof(pieces[0]))]);
+	}
+}
+
+/* --- who they are --- */
+
+/* The same, as patterns and for the matcher here. */
+static const struct rights {
+	const char *names[4], *prefixes[2];
+	const char *patterns[6];
+} rights[] = {
+	{{"a"}, {"h:"}, {"a", "h:**"}},
+	{{"a", "b"}, {NULL}, {"a", "b"}},
+	{{"h:b", "h:c"}, {NULL}, {"h:b", "h:c"}},
+};
+
+#define RIGHTS (sizeof(rights) / sizeof(rights[0]))
+
+struct guard {
+	const struct push_identity *identities[RIGHTS];
+	size_t next;
+};
+
+static const struct push_identity *
+create_identity(const struct rights *of)
+{
+	struct push_identity_builder *builder = push_identity_build(&(struct push_identity_facts){
+		.user = {"u", 1}, .expires_us = UINT64_MAX, .issued_s = INT64_MIN});
+	const struct push_identity *identity;
+	struct push_error error;
+
+	for (const char *const *each = of->patterns; *each; each++)
+		PUSH_ASSERT(push_identity_grant(builder, PUSH_RIGHT_SUBSCRIBE,
+				    (struct push_str){*each, strlen(*each)}, &error) == PUSH_OK);
+	identity = push_identity_done(builder);
+	PUSH_ASSERT(identity);
+	return identity;
+}
+
+static bool
+grants(const struct rights *of, const struct push_channel *channel)
+{
+	for (const char *const *name = of->names; *name; name++)
+		if (channel->name_size == strlen(*name) && !memcmp(channel->name, *name, channel->name_size))
+			return true;
+	for (const char *const *prefix = of->prefixes; prefix < of->prefixes + 2 && *prefix; prefix++)
+		if (channel->name_size >= strlen(*prefix) && !memcmp(channel->name, *prefix, strlen(*prefix)))
+			return true;
+	return false;
+}
+
+/* A token of the same user, with other rights each time. */
+static void
+authenticate(void *context, struct push_subscriber *subscriber, const struct push_command *command)
+{
+	struct guard *guard = context;
+
+	PUSH_ASSERT(command->kind == PUSH_COMMAND_AUTH);
+	(void)!push_subscriber_renew(subscriber, guard->identities[++guard->next % RIGHTS], 1000000);
+}
+
+static void
+check_rights(const struct guard *guard, const struct push_subscriber *subscriber)
+{
+	const struct push_identity *identity = push_subscriber_identity(subscriber);
+	struct subscription item;
+	size_t which = 0;
+
+	while (which < RIGHTS && guard->identities[which] != identity)
+		which++;
+	PUSH_ASSERT(which < RIGHTS);
+	for (uint32_t i = 0; subscriber_item(subscriber, i, &item); i++)
+		PUSH_ASSERT(grants(&rights[which], item.channel));
+}
+
 static struct push_subscriber *
-come(struct push_hub *hub, const struct push_options *options, enum push_encoding encoding)
+come(struct push_hub *hub, const struct push_options *options, enum push_encoding encoding,
+	const struct push_identity *identity)
 {
 	struct push_subscriber *subscriber = push_subscriber_create(hub, encoding, &transport, NULL);
 	struct push_channels channels;
 	struct push_error error;
 
 	PUSH_ASSERT(subscriber);
+	if (identity)
+		PUSH_ASSERT(push_subscriber_identify(subscriber, identity) == PUSH_OK);
 	PUSH_ASSERT(push_channels_parse(&channels, "a,h:b", 5, options, &error) == PUSH_OK);
 	PUSH_ASSERT(push_subscriber_subscribe(subscriber, &channels) == PUSH_OK);
 	push_channels_fini(&channels);
@@ -86,14 +186,11 @@ ask(struct push_hub *hub, struct push_subscriber *ws, const char *text, size_t s
 	json_tokener_free(tokener);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* Lines are requests; a message follows each. */
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+run(const char *text, const char *end, struct guard *guard)
 {
-	const char *text = (const char *)data, *end = text + size;
+	const struct push_identity *identity = guard ? guard->identities[0] : NULL;
 	struct push_options options;
 	struct push_stats stats;
 	struct push_subscriber *ws, *sse;
@@ -107,14 +204,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hub = push_hub_create(&options, &stats, 42, 1000000, on_ready, NULL);
 	PUSH_ASSERT(hub);
 	push_hub_number(hub, 7);
-	ws = come(hub, &options, PUSH_ENCODING_WS);
-	sse = come(hub, &options, PUSH_ENCODING_SSE);
+	if (guard)
+		push_hub_guard(hub, authenticate, guard);
+	ws = come(hub, &options, PUSH_ENCODING_WS, identity);
+	sse = come(hub, &options, PUSH_ENCODING_SSE, identity);
 	while (text < end) {
 		const char *line_end = memchr(text, '\n', (size_t)(end - text));
 		size_t line = (size_t)((line_end ? line_end : end) - text);
 
 		ask(hub, ws, text, line);
 		PUSH_ASSERT(push_hub_deliver(hub, "h:b", 3, "1", 1, 0, 1000000, &count) == PUSH_OK);
+		if (guard) {
+			check_rights(guard, ws);
+			check_rights(guard, sse);
+		}
 		while (push_hub_flush(hub, 1000000, 16))
 			;
 		text += line + 1;
@@ -124,5 +227,27 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	push_subscriber_destroy(sse);
 	PUSH_ASSERT(!stats.subscriptions && !stats.channels && !stats.outbox_bytes);
 	push_hub_destroy(hub);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct guard guard = {.next = 0};
+	struct push_buf text;
+	const char *begin;
+
+	push_buf_init(&text, SIZE_MAX);
+	expand(&text, data, size);
+	begin = text.bytes ? text.bytes : "";
+	run(begin, begin + text.size, NULL);
+	for (size_t i = 0; i < RIGHTS; i++)
+		guard.identities[i] = create_identity(&rights[i]);
+	run(begin, begin + text.size, &guard);
+	for (size_t i = 0; i < RIGHTS; i++)
+		push_identity_unref(guard.identities[i]);
+	push_buf_fini(&text);
 	return 0;
 }
