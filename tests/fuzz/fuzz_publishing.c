@@ -4,6 +4,9 @@
  * The first byte says how the rest comes.  Whatever it is there is one answer, which is JSON or lines of it,
  * with as many parts as there are messages; a stream's lines have the same answers however they are cut; and
  * what is published has a valid name and a value without a line break.
+ *
+ * All of it comes again from somebody with few rights: then nothing is published to, or read from, a channel that is not
+ * granted.  Bytes from 0x80 on stand for pieces that requests are made of.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +14,7 @@
 
 #include "broker/lines.h"
 #include "broker/publishing.h"
+#include "broker/reading.h"
 #include "core/jsonscan.h"
 #include "core/push_assert.h"
 
@@ -23,9 +27,64 @@ struct world {
 	struct push_stats stats;
 	struct push_memory memory;
 	struct push_publisher publisher;
+	const struct push_identity *identity; /* who publishes */
 	unsigned int answers;
 	struct push_buf answer;
 };
+
+static const char *const pieces[] = {"{\"channel\":\"a\",\"message\":1}",
+	"{\"channel\":\"secret\",\"message\":1}", "{\"channels\":[\"a\",\"secret\"],\"message\":2}",
+	"{\"channel\":", "{\"channels\":[", "\"a\"", "\"secret\"", "\"b:1\"", "\"b:1:2\"", "\"b\"",
+	"\"\\u0061\"", "\"*\"", "\"a\\u0000\"", "],", ",\"message\":", "\"channel\":", "}\n", ",", "[", "]",
+	"\"ttl\":\"1m\"", "a", "b:1", "secret"};
+
+static char *
+expand(const uint8_t *data, size_t size, size_t *ret_size)
+{
+	struct push_buf text;
+
+	push_buf_init(&text, SIZE_MAX);
+	for (size_t i = 0; i < size; i++) {
+		char byte = (char)data[i];
+
+		if (data[i] < 0x80)
+			push_buf_append(&text, &byte, 1);
+		else
+			push_buf_append_text(
+				&text, pieces[(data[i] - 0x80u) % (sizeof(pieces) / sizeof(pieces[0]))]);
+	}
+	*ret_size = text.size;
+	push_buf_append(&text, "", 1);
+	PUSH_ASSERT(text.status == PUSH_OK);
+	return text.bytes;
+}
+
+/* `a`, and `b:*` as a matcher of this file's own has it. */
+static bool
+is_granted(const struct world *world, const char *name, size_t size)
+{
+	if (world->identity == push_identity_everybody() || (size == 1 && *name == 'a'))
+		return true;
+	return size >= 2 && !memcmp(name, "b:", 2) && !memchr(name + 2, ':', size - 2);
+}
+
+static const struct push_identity *
+create_limited(void)
+{
+	static const struct push_str patterns[] = {{"a", 1}, {"b:*", 3}};
+	struct push_identity_builder *builder = push_identity_build(&(struct push_identity_facts){
+		.user = {"u", 1}, .expires_us = UINT64_MAX, .issued_s = INT64_MIN});
+	const struct push_identity *identity;
+	struct push_error error;
+
+	for (size_t i = 0; i < 2; i++) {
+		PUSH_ASSERT(push_identity_grant(builder, PUSH_RIGHT_PUBLISH, patterns[i], &error) == PUSH_OK);
+		PUSH_ASSERT(push_identity_grant(builder, PUSH_RIGHT_HISTORY, patterns[i], &error) == PUSH_OK);
+	}
+	identity = push_identity_done(builder);
+	PUSH_ASSERT(identity);
+	return identity;
+}
 
 static uint64_t
 now_us(void)
@@ -41,12 +100,22 @@ fake_publish(struct push_engine *engine, const struct push_publication *publicat
 	struct push_error error;
 
 	(void)now;
+	PUSH_ASSERT(is_granted(world, publication->channel, publication->channel_size));
 	PUSH_ASSERT(push_channel_name_check(publication->channel, publication->channel_size,
 			    world->options.channel_name_bytes_max, &error) == PUSH_OK);
 	PUSH_ASSERT(
 		publication->value_size > 0 && !memchr(publication->value, '\n', publication->value_size));
 	PUSH_ASSERT(publication->ttl_us <= PUSH_DURATION_US_MAX);
 	done(context, PUSH_OK, 1);
+}
+
+static void
+fake_read(struct push_engine *engine, const struct push_reading *reading, uint64_t now,
+	push_value_done_fn done, void *context)
+{
+	(void)now;
+	PUSH_ASSERT(is_granted((struct world *)engine, reading->channel, reading->channel_size));
+	done(context, PUSH_OK, "{}", 2);
 }
 
 static void
@@ -65,13 +134,16 @@ on_ready(void *context)
 }
 
 static void
-init(struct world *world)
+init(struct world *world, const struct push_identity *identity)
 {
 	memset(world, 0, sizeof(*world));
+	world->identity = identity;
 	world->engine.publish = fake_publish;
+	world->engine.read = fake_read;
 	push_options_init(&world->options);
 	world->options.message_bytes_max = 1024;
 	world->options.channels_max = 3;
+	world->options.history_size = 1;
 	push_memory_init(&world->memory);
 	world->publisher = (struct push_publisher){.engine = &world->engine,
 		.options = &world->options,
@@ -89,7 +161,7 @@ stream(struct world *world, const char *text, size_t size, size_t cut)
 
 	struct push_buf *answers = push_lines_answers(lines);
 
-	push_lines_set_identity(lines, push_identity_everybody());
+	push_lines_set_identity(lines, world->identity);
 	for (size_t at = 0; at < size; at += cut) {
 		char *piece = malloc(cut);
 		size_t piece_size = size - at < cut ? size - at : cut;
@@ -118,38 +190,65 @@ check_lines(const struct push_buf *text)
 	}
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+read_history(struct world *world, const char *text, size_t size)
 {
-	struct world world, other;
-	size_t cut = size ? data[0] / 2 + 1 : 1;
-	struct push_publish_request request = {.is_lines = size && data[0] % 2, .identity = push_identity_everybody()};
-	bool is_compact;
-	char *text;
+	struct push_buf channel;
+	const struct push_read_request request = {.channel = &channel, .identity = world->identity};
 
-	if (!size)
-		return 0;
-	text = malloc(size);
-	memcpy(text, data + 1, size - 1);
-	request.body = text;
-	request.size = size - 1;
-	init(&world);
+	push_buf_init(&channel, SIZE_MAX);
+	push_buf_append(&channel, text, size);
+	world->answers = 0;
+	push_read(&world->publisher, &request, on_answer, world);
+	PUSH_ASSERT(world->answers == 1);
+	push_buf_fini(&channel);
+}
+
+static void
+run(const char *text, size_t size, unsigned int how, const struct push_identity *identity)
+{
+	struct push_publish_request request = {
+		.is_lines = how % 2, .identity = identity, .body = text, .size = size};
+	struct world world, other;
+	bool is_compact;
+
+	init(&world, identity);
 	push_publisher_publish(&world.publisher, &request, on_answer, &world);
 	PUSH_ASSERT(world.answers == 1);
 	if (!request.is_lines)
 		PUSH_ASSERT(push_json_scan_value(world.answer.bytes, world.answer.size, &is_compact));
 	push_buf_fini(&world.answer);
 
-	init(&world);
-	init(&other);
-	stream(&world, text, size - 1, cut);
-	stream(&other, text, size - 1, size);
+	init(&world, identity);
+	init(&other, identity);
+	stream(&world, text, size, how / 2 + 1);
+	stream(&other, text, size, size + 1);
 	check_lines(&world.answer);
 	PUSH_ASSERT(
 		world.answer.size == other.answer.size &&
 		(!world.answer.size || !memcmp(world.answer.bytes, other.answer.bytes, world.answer.size)));
+	read_history(&world, text, size);
 	push_buf_fini(&world.answer);
 	push_buf_fini(&other.answer);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct push_identity *limited;
+	size_t text_size;
+	char *text, *copy;
+
+	if (!size)
+		return 0;
+	text = expand(data + 1, size - 1, &text_size);
+	copy = malloc(text_size ? text_size : 1); /* so that a byte behind it is seen */
+	memcpy(copy, text, text_size);
 	free(text);
+	run(copy, text_size, data[0], push_identity_everybody());
+	limited = create_limited();
+	run(copy, text_size, data[0], limited);
+	push_identity_unref(limited);
+	free(copy);
 	return 0;
 }
