@@ -455,13 +455,10 @@ check_auth(const struct push_options *o, struct push_error *error)
 static enum push_status
 check_trace(const struct push_options *o, struct push_error *error)
 {
-	struct push_http_url url = {.is_tls = false};
+	struct push_http_url url;
 
 	if (o->trace_url[0] && push_http_url_parse(&url, "push.trace.url", o->trace_url, error) != PUSH_OK)
 		return PUSH_INVALID;
-	if (url.is_tls)
-		return fail(error, PUSH_INVALID, "push.trace.url", o->trace_url,
-			"https is not supported: use a collector on the same machine");
 	if (push_utf8_is_valid(o->trace_service, strlen(o->trace_service)) && o->trace_service[0])
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "push.trace.service: must be a name, in UTF-8");

@@ -121,8 +121,9 @@ report(struct push_http_call *call)
 		.content_type = "",
 		.age = ""};
 
-	if (call->status == PUSH_OK) {
+	if (call->status == PUSH_OK || call->status == PUSH_TOO_LARGE)
 		result.http_status = answer->status;
+	if (call->status == PUSH_OK) {
 		result.body =
 			(struct push_str){answer->body.size ? answer->body.bytes : "", answer->body.size};
 		result.cache_control = answer->cache_control.text;

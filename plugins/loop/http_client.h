@@ -41,7 +41,7 @@ struct push_http_result {
 	enum push_status status;
 	const char *error; /* why, for the operator: `connection refused`; "" with PUSH_OK */
 	uint64_t now_us;   /* as the client was given it */
-	unsigned int http_status;
+	unsigned int http_status; /* also with PUSH_TOO_LARGE */
 	struct push_str body;
 	/* headers; "": not there */
 	const char *cache_control, *content_type, *age;

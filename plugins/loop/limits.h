@@ -25,8 +25,8 @@
  * forbids to keep the answer. */
 #define PUSH_HTTP_VALUE_BYTES_MAX 256u
 
-/* A request, with its body. */
-#define PUSH_HTTP_REQUEST_BYTES_MAX (256u * 1024)
+/* A request, with its body: the largest is a batch of spans (trace/limits.h). */
+#define PUSH_HTTP_REQUEST_BYTES_MAX (320u * 1024)
 
 /* Read from a connection in one turn, in pieces, so that no server keeps the loop busy. */
 #define PUSH_HTTP_READ_BYTES 16384u

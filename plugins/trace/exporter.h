@@ -5,8 +5,7 @@
  *     ▲             └────────────┴─────────┴────────┴──┬──▶ refused: failed
  *     └───────── a pause that doubles, or Retry-After ◀┘ no answer, 429, 502, 503, 504
  *
- * Nothing here waits: names are looked up in a thread (loop/resolve.h), the socket is non-blocking and lives
- * in an epoll set of its own, and one batch at a time is on its way.  A collector that is slow, dead or
+ * Nothing here waits: calls are loop/http_client.h's, by HTTP or HTTPS, and one batch at a time is on its way.  A collector that is slow, dead or
  * speaks nonsense costs spans, which the tracer drops once its batches are full.
  *
  * Each batch has a connection of its own, one a second at least: behind a name with several collectors they

@@ -50,13 +50,9 @@
 /* A batch that cannot be sent for so long has failed: what is newer says more. */
 #define PUSH_TRACE_BATCH_AGE_US 120000000ull
 
-/* What is read of an answer at all, and of its body, in which the collector says what it has not taken. */
-#define PUSH_TRACE_ANSWER_BYTES_MAX (64u * 1024)
-#define PUSH_TRACE_BODY_BYTES_MAX   4096u
-
-/* How long the collector's addresses are believed, and how many of them are tried in turn. */
-#define PUSH_TRACE_ADDRESS_US    30000000ull
-#define PUSH_TRACE_ADDRESSES_MAX 8
+/* What is read of an answer's body, in which the collector says what it has not taken; of a longer one only the
+ * status counts. */
+#define PUSH_TRACE_BODY_BYTES_MAX 4096u
 
 /* How long a process that has no other work any more stays for its last spans. */
 #define PUSH_TRACE_LAST_US 2000000ull

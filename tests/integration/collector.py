@@ -1,6 +1,7 @@
 """A collector of OTLP/HTTP's spans that keeps what it is sent, and can be made to behave badly."""
 
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,7 @@ class Collector:
     answer: (status, headers, body) of every request, or a function of its number, from 0 on.
     """
 
-    def __init__(self, answer=(200, {}, b"{}"), port=0):
+    def __init__(self, answer=(200, {}, b"{}"), port=0, certificate=None):
         self.answer = answer if callable(answer) else lambda number: answer
         self.spans, self.requests, self.refused = [], [], []
         self.lock = threading.Lock()
@@ -52,7 +53,11 @@ class Collector:
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1/traces"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"{'https://localhost' if certificate else 'http://127.0.0.1'}:{self.port}/v1/traces"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     def take(self, handler):

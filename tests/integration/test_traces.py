@@ -9,6 +9,7 @@ import time
 import pytest
 
 from collector import Collector
+from h2client import make_certificate
 from http1 import Connection, get, post, publish, request
 from ports import free_port
 from server import DIRECT, Server
@@ -264,6 +265,19 @@ def test_what_a_collector_takes_in_part_is_counted():
         assert exported(server) == {"exported": 3, "failed": 2, "dropped": 0}
 
 
+def test_a_collector_is_reached_over_tls_if_the_system_trusts_it(tmp_path):
+    certificate = make_certificate(tmp_path)
+    with Collector(certificate=certificate) as collector:
+        with Server(PUSH_TRACE_URL=collector.url, PUSH_TRACE_RATIO="1", SSL_CERT_FILE=str(certificate[0]),
+                    **FAST) as server:
+            spans_of(server, 2)
+            server.wait_metric('push_trace_spans_total{result="exported"}', 2)
+        with Server(PUSH_TRACE_URL=collector.url, PUSH_TRACE_RATIO="1", **FAST) as server:
+            spans_of(server, 1)
+            server.process.wait_for("does not accept spans: .*certificate")
+        assert len(collector.requests) == 1
+
+
 def test_a_body_of_ten_megabytes_is_not_read_to_its_end():
     with Collector((200, {}, b" " * (10 << 20))) as collector, \
             Server(PUSH_TRACE_URL=collector.url, PUSH_TRACE_RATIO="1", **FAST) as server:
@@ -336,7 +350,6 @@ def test_what_publishers_ask_for_is_limited(collector, traced):
 
 
 @pytest.mark.parametrize("options,words", [
-    ({"PUSH_TRACE_URL": "https://c:4318/v1/traces"}, "push.trace.url=https://c:4318/v1/traces: https is not supported"),
     ({"PUSH_TRACE_URL": "http://u:secret@c:4318/"}, "push.trace.url=...@...: a user and a password"),
     ({"PUSH_TRACE_URL": "http://c:0/"}, "the port must be from 1 to 65535"),
     ({"PUSH_TRACE_URL": "http://c/a b"}, "must be percent-encoded"),
