@@ -102,12 +102,12 @@ start(struct admission *admission, const struct push_identity *identity)
 {
 	struct push_subscriber *subscriber = admission->subscriber;
 	uint64_t now_us = admission->admissions->now_us();
-	enum push_status status = push_subscriber_identify(subscriber, identity);
+	enum push_status status = push_subscriber_identify(subscriber, identity, now_us);
 
 	if (status == PUSH_OK)
 		status = push_subscription_apply(&admission->subscription, subscriber);
-	if (status == PUSH_LIMITED) {
-		refuse(admission, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS), PUSH_CLOSE_REFUSED);
+	if (push_user_limit_text(status)) {
+		refuse(admission, push_user_limit_text(status), PUSH_CLOSE_REFUSED);
 		return;
 	}
 	if (status != PUSH_OK) {

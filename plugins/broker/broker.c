@@ -798,7 +798,7 @@ ops_subscriber_open(struct push_broker *broker, struct push_subscriber *subscrib
 	enum push_status status = PUSH_OK;
 
 	if (broker->authenticator)
-		status = push_subscriber_identify(subscriber, identity);
+		status = push_subscriber_identify(subscriber, identity, now_us());
 	if (status == PUSH_OK)
 		status = push_subscription_apply(subscription, subscriber);
 	if (status == PUSH_OK && subscription->with_token)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "channels.h"
+#include "limiter.h"
 #include "memory.h"
 #include "push_assert.h"
 #include "utf8.h"
@@ -140,7 +141,7 @@ const char *
 push_channels_join_error(enum push_status status)
 {
 	switch (status) {
-	case PUSH_TOO_MANY: return "this server has no room for more channels (push.channels.total.max)";
+	case PUSH_TOO_MANY: return push_limit_text(PUSH_LIMIT_CHANNELS_TOTAL);
 	case PUSH_TOO_LARGE: return PUSH_MEMORY_SHORT_TEXT;
 	default: return push_status_text(PUSH_OUT_OF_MEMORY);
 	}

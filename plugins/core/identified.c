@@ -44,14 +44,16 @@ push_subscriber_is_unidentified(const struct push_subscriber *subscriber)
 	return is_waiting(subscriber);
 }
 
-/* One subscriber more of the identity's user.  Returns false if there are enough. */
-static bool
-enter_user(const struct push_hub *hub, const struct push_identity *identity)
+/* One subscriber more of the identity's user. */
+static enum push_status
+enter_user(const struct push_hub *hub, const struct push_identity *identity, uint64_t now_us)
 {
 	enum push_limit limit;
 
-	return !hub->limiter || !identity ||
-	       push_limiter_enter_user(hub->limiter, push_identity_facts(identity).user, &limit);
+	if (!hub->limiter || !identity ||
+		push_limiter_enter_user(hub->limiter, push_identity_facts(identity).user, now_us, &limit))
+		return PUSH_OK;
+	return limit == PUSH_LIMIT_USER_CONNECTS ? PUSH_TOO_OFTEN : PUSH_LIMITED;
 }
 
 static void
@@ -62,14 +64,16 @@ leave_user(const struct push_hub *hub, const struct push_identity *identity)
 }
 
 enum push_status
-push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity)
+push_subscriber_identify(
+	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
 {
 	enum push_status status;
 
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC);
 	PUSH_ASSERT(subscriber->state == SUBSCRIBER_NEW || is_waiting(subscriber));
-	if (!enter_user(subscriber->hub, identity))
-		return PUSH_LIMITED;
+	status = enter_user(subscriber->hub, identity, now_us);
+	if (status != PUSH_OK)
+		return status;
 	status = identities_put(&subscriber->hub->identities, subscriber, identity);
 	if (status != PUSH_OK) {
 		leave_user(subscriber->hub, identity);

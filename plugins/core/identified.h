@@ -40,9 +40,10 @@ bool
 push_hub_disconnect(struct push_hub *hub, const struct push_disconnect *what);
 
 /* push_subscriber_identify - set the identity, before start.  Errors: PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE: the
- * budget has no room for it; PUSH_LIMITED: its user has enough subscribers (push.limit.user.connections). */
+ * budget has no room for it; those of push_user_limit_text(). */
 enum push_status PUSH_MUST_USE
-push_subscriber_identify(struct push_subscriber *subscriber, const struct push_identity *identity);
+push_subscriber_identify(
+	struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us);
 
 /*
  * push_subscriber_await_identity - before start: the identity is not known yet.

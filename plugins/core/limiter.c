@@ -64,13 +64,24 @@ push_limit_text(enum push_limit limit)
 	return texts[limit];
 }
 
+const char *
+push_user_limit_text(enum push_status status)
+{
+	switch (status) {
+	case PUSH_LIMITED: return push_limit_text(PUSH_LIMIT_USER_CONNECTIONS);
+	case PUSH_TOO_OFTEN: return push_limit_text(PUSH_LIMIT_USER_CONNECTS);
+	default: return NULL;
+	}
+}
+
 static bool
 knows_clients(const struct push_options *o)
 {
 	return o->trusted_proxies[0] || o->auth_hook_url[0] /* is told addresses */ ||
 	       o->limit_address_connections || o->limit_address_connects || o->limit_user_connections ||
-	       o->limit_client_messages || o->limit_client_subscribes || o->limit_publish_messages ||
-	       o->limit_publish_bytes || o->limit_ndjson_idle_us || o->limit_reserved_descriptors;
+	       o->limit_user_connects || o->limit_client_messages || o->limit_client_subscribes ||
+	       o->limit_publish_messages || o->limit_publish_bytes || o->limit_ndjson_idle_us ||
+	       o->limit_reserved_descriptors;
 }
 
 struct push_limiter *
@@ -333,15 +344,19 @@ push_limiter_serial(const struct push_limiter *limiter, int fd)
 /* --- users, and rates --- */
 
 bool
-push_limiter_enter_user(struct push_limiter *limiter, struct push_str user, enum push_limit *ret_limit)
+push_limiter_enter_user(
+	struct push_limiter *limiter, struct push_str user, uint64_t now_us, enum push_limit *ret_limit)
 {
+	const struct push_options *o = limiter->options;
 	struct push_quota_key key;
 
 	if (!user.size)
 		return true;
 	key = key_of(limiter, KEY_USER, BUCKET_FIRST, user.bytes, user.size);
-	return enter(limiter, &key, limiter->options->limit_user_connections, PUSH_LIMIT_USER_CONNECTIONS,
-		ret_limit);
+	if (!take(limiter, &key, 1, o->limit_user_connects, now_us) &&
+		!refuse(limiter, PUSH_LIMIT_USER_CONNECTS, ret_limit))
+		return false;
+	return enter(limiter, &key, o->limit_user_connections, PUSH_LIMIT_USER_CONNECTIONS, ret_limit);
 }
 
 void

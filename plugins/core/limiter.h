@@ -28,6 +28,12 @@ struct push_limiter;
 const char *
 push_limit_text(enum push_limit limit);
 
+/* push_user_limit_text - what a client is told with PUSH_LIMITED, its user has enough subscribers
+ * (push.limit.user.connections), and PUSH_TOO_OFTEN, it gets new ones too fast (push.limit.user.connects).  Of any
+ * other status: NULL. */
+const char *
+push_user_limit_text(enum push_status status);
+
 /*
  * push_limiter_create - for options that were checked; borrowed, as `stats` is.
  *
@@ -104,7 +110,8 @@ push_limiter_leave(struct push_limiter *limiter, const struct push_address *clie
 /* push_limiter_enter_user, _leave_user - a subscriber of this user begins, or ends.  One without a name is
  * nobody, and is let in. */
 bool
-push_limiter_enter_user(struct push_limiter *limiter, struct push_str user, enum push_limit *ret_limit);
+push_limiter_enter_user(
+	struct push_limiter *limiter, struct push_str user, uint64_t now_us, enum push_limit *ret_limit);
 void
 push_limiter_leave_user(struct push_limiter *limiter, struct push_str user);
 

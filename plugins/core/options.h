@@ -104,6 +104,8 @@
 		"most new connections of one address in a second; 0: no limit")                              \
 	X(limit_user_connections, COUNT, "push.limit.user.connections", "0",                                 \
 		"most subscribers of one user at a time; 0: no limit")                                       \
+	X(limit_user_connects, COUNT, "push.limit.user.connects", "0",                                       \
+		"most new subscribers of one user in a second; 0: no limit")                                 \
 	X(limit_publish_messages, COUNT, "push.limit.publish.messages", "0",                                 \
 		"most messages in a second that one key, user or address publishes; 0: no limit")            \
 	X(limit_publish_bytes, MEMORY, "push.limit.publish.bytes", "0",                                      \

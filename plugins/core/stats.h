@@ -110,6 +110,7 @@ enum push_auth_refusal {
 		"too many new connections from one address (push.limit.address.connects)")                   \
 	X(USER_CONNECTIONS, "user.connections",                                                              \
 		"too many connections of one user (push.limit.user.connections)")                            \
+	X(USER_CONNECTS, "user.connects", "too many new connections of one user (push.limit.user.connects)") \
 	X(PUBLISH_MESSAGES, "publish.messages", "too many messages published (push.limit.publish.messages)") \
 	X(PUBLISH_BYTES, "publish.bytes", "too many bytes published (push.limit.publish.bytes)")             \
 	X(KEY_MESSAGES, "key.messages",                                                                      \
@@ -119,6 +120,8 @@ enum push_auth_refusal {
 		"too many messages from one client (push.limit.client.messages)")                            \
 	X(CLIENT_SUBSCRIBES, "client.subscribes",                                                            \
 		"too many subscribes from one client (push.limit.client.subscribes)")                        \
+	X(CHANNELS_TOTAL, "channels.total",                                                                  \
+		"this server has no room for more channels (push.channels.total.max)")                       \
 	X(NDJSON_IDLE, "ndjson.idle",                                                                        \
 		"the stream has brought nothing for too long (push.limit.ndjson.idle)")                      \
 	X(RESERVED_DESCRIPTORS, "reserved.descriptors",                                                      \

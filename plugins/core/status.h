@@ -16,6 +16,7 @@
 	X(INVALID, "invalid")                                                                                \
 	X(TOO_LARGE, "too large")                                                                            \
 	X(LIMITED, "over a limit")                                                                           \
+	X(TOO_OFTEN, "too often")                                                                            \
 	X(TOO_MANY, "too many")                                                                              \
 	X(NOT_FOUND, "not found")                                                                            \
 	X(UNAVAILABLE, "the broker cannot be reached")                                                       \

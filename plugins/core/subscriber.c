@@ -96,6 +96,19 @@ has_clients(struct push_hub *hub, const struct push_channel_name *name)
 	return channel && channel->count;
 }
 
+/* There are as many as there may be.  Returns false, unless nothing is refused. */
+static bool
+refuse_channel(struct push_hub *hub)
+{
+	if (hub->options->limit_dry_run) {
+		hub->stats->limits_dry[PUSH_LIMIT_CHANNELS_TOTAL]++;
+		return true;
+	}
+	hub->stats->limited[PUSH_LIMIT_CHANNELS_TOTAL]++;
+	hub->stats->channels_refused++;
+	return false;
+}
+
 enum push_status
 subscriber_join(struct push_subscriber *subscriber, const struct push_channel_name *name, uint32_t index,
 	struct subscription *ret)
@@ -103,10 +116,9 @@ subscriber_join(struct push_subscriber *subscriber, const struct push_channel_na
 	struct push_hub *hub = subscriber->hub;
 	struct push_channel *channel;
 
-	if (hub->stats->channels >= hub->options->channels_total_max && !has_clients(hub, name)) {
-		hub->stats->channels_refused++;
+	if (hub->stats->channels >= hub->options->channels_total_max && !has_clients(hub, name) &&
+		!refuse_channel(hub))
 		return PUSH_TOO_MANY;
-	}
 	channel = hub_obtain(hub, name->text, name->size);
 	if (!channel)
 		return PUSH_OUT_OF_MEMORY;

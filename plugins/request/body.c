@@ -402,16 +402,23 @@ keep(struct push_exchange *x, const char *bytes, size_t size, bool is_last)
 		ask_with_kept(x);
 }
 
+static bool
+end_idle(struct push_exchange *x)
+{
+	if (!exchange_has_idled(x))
+		return false;
+	push_exchange_break(x, 408, push_limit_text(PUSH_LIMIT_NDJSON_IDLE));
+	return true;
+}
+
 void
 push_exchange_body(struct push_exchange *x, const char *bytes, size_t size, bool is_last)
 {
 	PUSH_ASSERT(x->state == PUSH_EXCHANGE_BODY);
 	if (!has_room(x, size))
 		return;
-	if (x->lines && exchange_has_idled(x)) {
-		push_exchange_break(x, 408, push_limit_text(PUSH_LIMIT_NDJSON_IDLE));
+	if (x->lines && end_idle(x))
 		return;
-	}
 	x->in_call = true;
 	if (x->lines)
 		feed_lines(x, bytes, size, is_last);
@@ -436,17 +443,30 @@ push_exchange_break(struct push_exchange *x, unsigned int status, const char *te
 void
 push_exchange_break_stalled(struct push_exchange *x)
 {
+	if (x->lines && end_idle(x))
+		return;
+	if (x->awaits_line)
+		return; /* one has come since its time was set */
 	push_exchange_break(x, 408, "the body did not arrive in time");
 }
 
+/* A dry run leaves the time as it is. */
+static uint64_t
+line_left_us(const struct push_exchange *x)
+{
+	return x->limiter && !x->ops->options(x->broker)->limit_dry_run ? exchange_idle_left_us(x)
+									: UINT64_MAX;
+}
+
 uint64_t
-push_exchange_stall_us(const struct push_exchange *x)
+push_exchange_stall_us(struct push_exchange *x)
 {
 	uint64_t age_us = x->ops->now_us() - x->started_us;
 	uint64_t left_us = age_us < PUSH_BODY_TOTAL_US ? PUSH_BODY_TOTAL_US - age_us : 1;
 
 	if (x->lines) /* however long it takes */
-		left_us = PUSH_BODY_STALL_US;
+		left_us = line_left_us(x);
+	x->awaits_line = x->lines && left_us < PUSH_BODY_STALL_US;
 	return left_us < PUSH_BODY_STALL_US ? left_us : PUSH_BODY_STALL_US;
 }
 

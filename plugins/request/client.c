@@ -46,14 +46,22 @@ exchange_admit_stream(struct push_exchange *x, const struct push_request *reques
 	return limit == PUSH_LIMIT_RESERVED_DESCRIPTORS ? 503 : 429;
 }
 
+uint64_t
+exchange_idle_left_us(const struct push_exchange *x)
+{
+	uint64_t idle_us = x->limiter ? x->ops->options(x->broker)->limit_ndjson_idle_us : 0;
+	uint64_t now_us = idle_us ? x->ops->now_us() : 0;
+
+	if (!idle_us)
+		return UINT64_MAX;
+	return now_us - x->brought_us < idle_us ? idle_us - (now_us - x->brought_us) : 0;
+}
+
 bool
 exchange_has_idled(struct push_exchange *x)
 {
-	uint64_t idle_us = x->limiter ? x->ops->options(x->broker)->limit_ndjson_idle_us : 0;
-	uint64_t now_us = x->ops->now_us();
-
-	if (!idle_us || now_us - x->brought_us < idle_us)
+	if (exchange_idle_left_us(x))
 		return false;
-	x->brought_us = now_us; /* a dry run counts it once in a while, not with each byte */
+	x->brought_us = x->ops->now_us(); /* a dry run counts it once in a while, not with each byte */
 	return !push_limiter_refuse(x->limiter, PUSH_LIMIT_NDJSON_IDLE);
 }

@@ -101,13 +101,13 @@ push_exchange_close_after(struct push_exchange *exchange);
 void
 push_exchange_break(struct push_exchange *exchange, unsigned int status, const char *text);
 
-/* push_exchange_break_stalled - likewise, after push_exchange_stall_us(). */
+/* push_exchange_break_stalled - likewise, after push_exchange_stall_us(); the body may also have more time. */
 void
 push_exchange_break_stalled(struct push_exchange *exchange);
 
 /* push_exchange_stall_us - how long the next bytes of the body may take, from now on. */
 uint64_t
-push_exchange_stall_us(const struct push_exchange *exchange);
+push_exchange_stall_us(struct push_exchange *exchange);
 
 enum push_exchange_state
 push_exchange_state(const struct push_exchange *exchange);

@@ -57,6 +57,7 @@ struct push_exchange {
 	bool has_address;             /* of the client: */
 	struct push_address address;
 	uint64_t brought_us; /* when the stream of lines has last brought one */
+	bool awaits_line; /* its next bytes have less time than those of other bodies, for it has to bring one */
 	uint64_t started_us;
 	size_t body_bytes; /* that were published */
 	struct push_lines *lines;
@@ -82,6 +83,10 @@ exchange_address_text(const struct push_exchange *x, char to[PUSH_ADDRESS_TEXT_B
  * client, 0 if they do: then the connection counts for its client. */
 unsigned int
 exchange_admit_stream(struct push_exchange *x, const struct push_request *request, struct push_error *error);
+
+/* exchange_idle_left_us - after how long it is to end for that, if it goes on like this; UINT64_MAX: never. */
+uint64_t
+exchange_idle_left_us(const struct push_exchange *x);
 
 /* exchange_has_idled - whether a stream of lines is to end for having brought none for too long. */
 bool

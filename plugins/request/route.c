@@ -183,8 +183,8 @@ open_granted(
 	status = x->wire->subscribe(x->owner, &head, &opening);
 	if (status == PUSH_OK)
 		x->state = PUSH_EXCHANGE_STREAM;
-	else if (status == PUSH_LIMITED)
-		exchange_refuse(x, 429, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS));
+	else if (push_user_limit_text(status))
+		exchange_refuse(x, 429, push_user_limit_text(status));
 	else
 		exchange_refuse(x, 503, push_channels_join_error(status));
 }

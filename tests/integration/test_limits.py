@@ -16,6 +16,7 @@ from server import Server
 from sseclient import EventStream
 from test_http2 import VHOST as H2_VHOST
 from test_http2 import start
+from tokens import Key, bearer, write_jwks
 from wsclient import TEXT, WebSocket, frame
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"  # any address of 127.0.0.0/8 may be a client's
@@ -90,7 +91,7 @@ def test_a_crowd_of_one_address_is_turned_away_and_others_are_served():
 def test_a_dry_run_refuses_nothing():
     with Server(PUSH_LIMIT_ADDRESS_CONNECTIONS=1, PUSH_LIMIT_ADDRESS_CONNECTS=1, PUSH_LIMIT_PUBLISH_MESSAGES=1,
                 PUSH_LIMIT_CLIENT_MESSAGES=1, PUSH_LIMIT_CLIENT_SUBSCRIBES=1, PUSH_LIMIT_DRY_RUN="on",
-                PUSH_LOG_LEVEL="debug") as server:
+                PUSH_CHANNELS_TOTAL_MAX=1, PUSH_LOG_LEVEL="debug") as server:
         with EventStream(server.port, "a"), WebSocket(server.port, "a") as ws:
             for n in range(3):
                 ws.send(frame(TEXT, json.dumps({"event": "subscribe", "data": {"channels": [f"c{n}"]}})))
@@ -102,6 +103,8 @@ def test_a_dry_run_refuses_nothing():
             assert refused(server, limit, dry=True) > 0, limit
             assert refused(server, limit) == 0, limit
             server.process.wait_for(f"debug: would be refused: push.limit.{limit}")
+        assert refused(server, "channels.total", dry=True) == 3 and server.metric("push_channels") == 0
+        assert server.metric("push_channels_refused_total") == 0
 
 
 def test_publishes_are_limited_wherever_they_come_from():
@@ -251,6 +254,52 @@ def test_a_stream_of_lines_that_brings_none_is_ended():
                 pass
         assert answer.status == 408 and "(push.limit.ndjson.idle)" in answer.error
         assert lines.is_closed()
+
+
+def test_a_stream_of_lines_without_a_byte_is_ended_by_the_same_limit():
+    with Server(PUSH_LIMIT_NDJSON_IDLE="300ms") as server, Connection(server.port) as lines:
+        lines.send(post("", content_type="application/x-ndjson", length=False, headers=["Transfer-Encoding: chunked"]))
+        answer = lines.read_answer()
+        assert answer.status == 408 and "(push.limit.ndjson.idle)" in answer.error
+        assert lines.is_closed() and refused(server, "ndjson.idle") == 1
+
+
+@pytest.fixture
+def users(tmp_path):
+    """Starts a server with tokens; of a user's name, the headers that show one."""
+    key = Key()
+    write_jwks(tmp_path / "keys.json", key)
+
+    def shown(user):
+        return bearer(key.token(subscribe=["a"], sub=user))
+
+    return shown, lambda **options: Server(PUSH_AUTH_KEYS=str(tmp_path / "keys.json"), **options)
+
+
+def test_a_user_has_so_many_subscribers_from_wherever_and_however(users):
+    shown, serve = users
+    with serve(PUSH_LIMIT_USER_CONNECTIONS=1) as server, EventStream(server.port, "a", headers=shown("ann")) as first:
+        assert first.status == 200
+        assert is_429(get(server.port, "/sse/messages?channels=a", headers=shown("ann"), source=THERE), "user.connections")
+        with WebSocket(server.port, "a", headers=shown("ann")) as ws, WebSocket(server.port, "a") as late:
+            late.send(frame(TEXT, json.dumps({"event": "auth", "data": {"token": shown("ann")[0].split()[-1]}})))
+            for one in ws, late:
+                assert "(push.limit.user.connections)" in one.event()["error"] and one.close_code() == 1008
+        assert refused(server, "user.connections") == 3
+        with EventStream(server.port, "a", headers=shown("bob")) as other:
+            assert other.status == 200
+
+
+def test_a_user_gets_so_many_subscribers_in_a_second(users):
+    shown, serve = users
+    with serve(PUSH_LIMIT_USER_CONNECTS=1) as server:
+        refusal = None
+        while not refusal:  # two within one second come soon
+            with EventStream(server.port, "a", headers=shown("ann")) as one:
+                refusal = one if one.status == 429 else None
+        assert refusal.headers["retry-after"] == "1" and refused(server, "user.connects") == 1
+        with EventStream(server.port, "a", headers=shown("bob")) as other:
+            assert other.status == 200
 
 
 def test_subscribers_leave_descriptors_to_publishers():

@@ -151,7 +151,7 @@ http/health http/loggers request/body request/exchange request/page request/quer
 direct/head direct/http_conn lwsio/head lwsio/request auth/token_refusal auth/jws auth/claims
 auth/authenticator auth/order broker/admission core/disconnect core/identified http/taking_back request/credentials"""
 # Headers, and texts that nobody is answered with.
-OTHER = re.compile(r"text/|no-cache|access-control|vary|push\.trace\.url: |'\] = '|unknown status|over a limit$|Bearer|a client is refused: |a notice of |a revocation cannot|read again|.*stay in use$|.*: read again")
+OTHER = re.compile(r"text/|no-cache|access-control|vary|push\.trace\.url: |'\] = '|unknown status|over a limit$|too often$|Bearer|a client is refused: |a notice of |a revocation cannot|read again|.*stay in use$|.*: read again")
 
 
 def answers():

@@ -178,16 +178,35 @@ a_user_has_so_many_subscribers(void **state)
 	enum push_limit limit = PUSH_LIMIT_COUNT;
 
 	(void)state;
-	assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
-	assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
-	assert_false(push_limiter_enter_user(limiter, str("ann"), &limit));
+	assert_true(push_limiter_enter_user(limiter, str("ann"), NOW, &limit));
+	assert_true(push_limiter_enter_user(limiter, str("ann"), NOW, &limit));
+	assert_false(push_limiter_enter_user(limiter, str("ann"), NOW, &limit));
 	assert_int_equal(limit, PUSH_LIMIT_USER_CONNECTIONS);
-	assert_true(push_limiter_enter_user(limiter, str("bob"), &limit));
+	assert_true(push_limiter_enter_user(limiter, str("bob"), NOW, &limit));
 	for (int i = 0; i < 5; i++)
-		assert_true(push_limiter_enter_user(limiter, str(""), &limit));
+		assert_true(push_limiter_enter_user(limiter, str(""), NOW, &limit));
 	push_limiter_leave_user(limiter, str(""));
 	push_limiter_leave_user(limiter, str("ann"));
-	assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
+	assert_true(push_limiter_enter_user(limiter, str("ann"), NOW, &limit));
+	push_limiter_destroy(limiter);
+}
+
+static void
+a_user_gets_so_many_new_subscribers_in_a_second(void **state)
+{
+	struct push_limiter *limiter = CREATE("push.limit.user.connects", "2");
+	enum push_limit limit = PUSH_LIMIT_COUNT;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_true(push_limiter_enter_user(limiter, str("ann"), NOW, &limit));
+		push_limiter_leave_user(limiter, str("ann"));
+	}
+	assert_false(push_limiter_enter_user(limiter, str("ann"), NOW, &limit));
+	assert_int_equal(limit, PUSH_LIMIT_USER_CONNECTS);
+	assert_true(push_limiter_enter_user(limiter, str("bob"), NOW, &limit));
+	assert_true(push_limiter_enter_user(limiter, str("ann"), NOW + SECOND, &limit));
+	assert_int_equal(stats.limited[PUSH_LIMIT_USER_CONNECTS], 1);
 	push_limiter_destroy(limiter);
 }
 
@@ -229,14 +248,14 @@ a_hub_counts_the_subscribers_of_a_user(void **state)
 	push_hub_limit(hub, limiter);
 	for (size_t i = 0; i < COUNT(subscribers); i++)
 		subscribers[i] = push_subscriber_create(hub, PUSH_ENCODING_SSE, &transport, NULL);
-	assert_int_equal(push_subscriber_identify(subscribers[0], ann), PUSH_OK);
-	assert_int_equal(push_subscriber_identify(subscribers[1], ann), PUSH_OK);
-	assert_int_equal(push_subscriber_identify(subscribers[2], ann), PUSH_LIMITED);
-	assert_int_equal(push_subscriber_identify(subscribers[3], bob), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(subscribers[0], ann, NOW), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(subscribers[1], ann, NOW), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(subscribers[2], ann, NOW), PUSH_LIMITED);
+	assert_int_equal(push_subscriber_identify(subscribers[3], bob, NOW), PUSH_OK);
 	push_subscriber_destroy(subscribers[2]); /* was not counted */
-	assert_int_equal(push_subscriber_identify(subscribers[4], ann), PUSH_LIMITED);
+	assert_int_equal(push_subscriber_identify(subscribers[4], ann, NOW), PUSH_LIMITED);
 	push_subscriber_destroy(subscribers[0]);
-	assert_int_equal(push_subscriber_identify(subscribers[4], ann), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(subscribers[4], ann, NOW), PUSH_OK);
 	assert_int_equal(stats.limited[PUSH_LIMIT_USER_CONNECTIONS], 2);
 	push_subscriber_destroy(subscribers[1]);
 	push_subscriber_destroy(subscribers[3]);
@@ -471,7 +490,7 @@ a_dry_run_refuses_nothing_and_counts_it(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++) {
 		assert_true(push_limiter_open(limiter, i, &a, NOW, &limit));
-		assert_true(push_limiter_enter_user(limiter, str("ann"), &limit));
+		assert_true(push_limiter_enter_user(limiter, str("ann"), NOW, &limit));
 		assert_true(push_limiter_publish(limiter, &ann, 1, NOW, &refusal));
 		assert_true(push_limiter_message(limiter, &client, NOW, &limit));
 	}
@@ -510,7 +529,7 @@ texts_name_the_limit(void **state)
 		const char *name = strchr(push_limit_text((enum push_limit)i), '(');
 
 		assert_non_null(name);
-		assert_true(strstr(name, "(push.limit.") == name || strstr(name, "= in push.publish.keys)"));
+		assert_true(strstr(name, "(push.") == name || strstr(name, "= in push.publish.keys)"));
 	}
 }
 
@@ -569,6 +588,7 @@ main(void)
 		cmocka_unit_test(an_address_connects_so_often_in_a_second),
 		cmocka_unit_test(the_clients_of_trusted_proxies_are_counted_and_not_the_proxies),
 		cmocka_unit_test(a_user_has_so_many_subscribers),
+		cmocka_unit_test(a_user_gets_so_many_new_subscribers_in_a_second),
 		cmocka_unit_test(a_hub_counts_the_subscribers_of_a_user),
 		cmocka_unit_test(publishes_are_limited_by_key_or_user_or_address),
 		cmocka_unit_test(bytes_are_limited_beside_messages),
