@@ -69,8 +69,9 @@ push_renew(struct push_authenticator *authenticator, struct push_hub *hub, struc
 	static const char others[] = "the token is another user's";
 	static const char named[] =
 		"a connection with a client name cannot become a user's: connect again with the token";
+	enum push_status status = apply(authenticator, subscriber, identity, now_us);
 
-	switch (apply(authenticator, subscriber, identity, now_us)) {
+	switch (status) {
 	case PUSH_OK: return (struct push_renewal_refusal){0, NULL};
 	case PUSH_REFUSED:
 		push_hub_count_refused(hub, PUSH_AUTH_CLAIMS, others);
@@ -79,7 +80,7 @@ push_renew(struct push_authenticator *authenticator, struct push_hub *hub, struc
 		push_hub_count_refused(hub, PUSH_AUTH_CLAIMS, named);
 		return (struct push_renewal_refusal){403, named};
 	case PUSH_LIMITED:
-		return (struct push_renewal_refusal){429, push_limit_text(PUSH_LIMIT_USER_CONNECTIONS)};
+	case PUSH_TOO_OFTEN: return (struct push_renewal_refusal){429, push_user_limit_text(status)};
 	case PUSH_UNAVAILABLE: return (struct push_renewal_refusal){503, "not now, try again"};
 	case PUSH_TOO_LARGE: return (struct push_renewal_refusal){503, PUSH_MEMORY_SHORT_TEXT};
 	default: return (struct push_renewal_refusal){503, push_status_text(PUSH_OUT_OF_MEMORY)};

@@ -204,13 +204,13 @@ keeps_positions(const struct push_subscriber *subscriber)
 
 /* A connection of nobody's becomes a user's: one without a name space has nothing that is anybody's. */
 static enum push_status
-log_in(struct push_subscriber *subscriber, const struct push_identity *identity)
+log_in(struct push_subscriber *subscriber, const struct push_identity *identity, uint64_t now_us)
 {
 	if (push_identity_space(push_subscriber_identity(subscriber)).size)
 		return PUSH_REFUSED;
 	if (keeps_positions(subscriber))
 		return PUSH_INVALID;
-	return enter_user(subscriber->hub, identity) ? PUSH_OK : PUSH_LIMITED;
+	return enter_user(subscriber->hub, identity, now_us);
 }
 
 static void
@@ -259,7 +259,7 @@ push_subscriber_renew(
 	is_login = !is_same(
 		push_identity_space(push_subscriber_identity(subscriber)), push_identity_space(identity));
 	if (is_login)
-		status = log_in(subscriber, identity);
+		status = log_in(subscriber, identity, now_us);
 	if (status != PUSH_OK)
 		return status;
 	before = push_identity_ref(push_subscriber_identity(subscriber));

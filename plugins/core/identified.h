@@ -69,7 +69,7 @@ push_subscriber_identity(const struct push_subscriber *subscriber);
  *
  * The client gets `authenticated`, and leaves the channels that are not granted any more, each with
  * `unsubscribed` and a reason.  Errors, with which nothing changes: PUSH_REFUSED: it is another user's; PUSH_INVALID: the
- * connection's positions are kept by a name, which is nobody's; PUSH_LIMITED: the user has enough subscribers;
+ * connection's positions are kept by a name, which is nobody's; those of push_user_limit_text();
  * PUSH_UNAVAILABLE: it has not started, or is being closed; PUSH_OUT_OF_MEMORY; PUSH_TOO_LARGE.
  */
 enum push_status PUSH_MUST_USE

@@ -156,7 +156,7 @@ come(struct push_hub *hub, const struct push_options *options, enum push_encodin
 
 	PUSH_ASSERT(subscriber);
 	if (identity)
-		PUSH_ASSERT(push_subscriber_identify(subscriber, identity) == PUSH_OK);
+		PUSH_ASSERT(push_subscriber_identify(subscriber, identity, 1000000) == PUSH_OK);
 	PUSH_ASSERT(push_channels_parse(&channels, "a,h:b", 5, options, &error) == PUSH_OK);
 	PUSH_ASSERT(push_subscriber_subscribe(subscriber, &channels) == PUSH_OK);
 	push_channels_fini(&channels);

@@ -182,7 +182,7 @@ come(struct world *world, size_t index, const char *list, const struct push_iden
 {
 	struct client *client = arrive(world, index);
 
-	assert_int_equal(push_subscriber_identify(client->subscriber, who), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(client->subscriber, who, world->now_us), PUSH_OK);
 	subscribe(world, client, list);
 	return client;
 }
@@ -272,7 +272,7 @@ of_a_client_that_is_not_known_only_auth_and_pings_are_heeded(void **state)
 	assert_int_equal(world->asked, 1);
 	assert_int_equal(hears(world, "a"), 0);
 	assert_int_equal(renew(world, client, world->ann), PUSH_UNAVAILABLE);
-	assert_int_equal(push_subscriber_identify(client->subscriber, world->ann), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(client->subscriber, world->ann, world->now_us), PUSH_OK);
 	subscribe(world, client, "a");
 	assert_int_equal(hears(world, "a"), 1);
 }
@@ -373,13 +373,15 @@ a_user_has_no_more_connections_than_the_limit_whichever_way_they_became_its_own(
 	assert_int_equal(renew(world, first, world->ann), PUSH_OK);
 	assert_int_equal(renew(world, second, world->ann), PUSH_LIMITED);
 	assert_ptr_equal(push_subscriber_identity(second->subscriber), world->anonymous);
-	assert_int_equal(push_subscriber_identify(arrive(world, 2)->subscriber, world->ann), PUSH_LIMITED);
+	assert_int_equal(push_subscriber_identify(arrive(world, 2)->subscriber, world->ann, world->now_us),
+		PUSH_LIMITED);
 	assert_int_equal(renew(world, first, world->less), PUSH_OK); /* is one connection still */
 	go(first);
 	assert_int_equal(renew(world, second, world->ann), PUSH_OK);
 	assert_int_equal(renew(world, second, world->anonymous), PUSH_REFUSED);
 	go(second);
-	assert_int_equal(push_subscriber_identify(world->clients[2].subscriber, world->ann), PUSH_OK);
+	assert_int_equal(
+		push_subscriber_identify(world->clients[2].subscriber, world->ann, world->now_us), PUSH_OK);
 }
 
 static void
@@ -400,11 +402,12 @@ without_memory_an_identity_is_neither_taken_nor_counted(void **state)
 	struct client *client = arrive(world, 0);
 
 	allocations_left = 0;
-	assert_int_equal(push_subscriber_identify(client->subscriber, world->ann), PUSH_OUT_OF_MEMORY);
+	assert_int_equal(
+		push_subscriber_identify(client->subscriber, world->ann, world->now_us), PUSH_OUT_OF_MEMORY);
 	allocations_left = -1;
 	assert_null(push_subscriber_identity(client->subscriber));
 	/* the user's one connection is free yet */
-	assert_int_equal(push_subscriber_identify(client->subscriber, world->ann), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(client->subscriber, world->ann, world->now_us), PUSH_OK);
 	subscribe(world, client, "a,kept");
 	for (int left = 0; left < 40; left++) {
 		allocations_left = left;

@@ -1481,7 +1481,7 @@ create_asking_world(struct asker *asker, bool is_applications)
 	push_hub_ask(world->hub, &(struct push_hub_asker){asks, ask, asker});
 	client->room = SIZE_MAX;
 	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_WS, &pausing, client);
-	assert_int_equal(push_subscriber_identify(client->subscriber, identity), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(client->subscriber, identity, world->now), PUSH_OK);
 	push_identity_unref(identity);
 	assert_int_equal(push_channels_parse(&channels, "a", 1, &world->options, &error), PUSH_OK);
 	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
@@ -1665,7 +1665,7 @@ a_control_request_is_asked_about_first_and_carried_out_with_the_answer(void **st
 	client->room = SIZE_MAX;
 	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_SSE, &fake, client);
 	mine = create_identity("a", true, UINT64_MAX);
-	assert_int_equal(push_subscriber_identify(client->subscriber, mine), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(client->subscriber, mine, world->now), PUSH_OK);
 	push_identity_unref(mine);
 	assert_int_equal(push_subscriber_control(client->subscriber, TOKEN), PUSH_OK);
 	push_subscriber_start(client->subscriber, world->now);

@@ -177,7 +177,7 @@ come(struct world *world)
 
 	client->room = SIZE_MAX;
 	client->subscriber = push_subscriber_create(world->hub, PUSH_ENCODING_SSE, &fake, client);
-	assert_int_equal(push_subscriber_identify(client->subscriber, world->ann), PUSH_OK);
+	assert_int_equal(push_subscriber_identify(client->subscriber, world->ann, now()), PUSH_OK);
 	assert_int_equal(push_channels_parse(&channels, "a,b", 3, &world->options, &error), PUSH_OK);
 	assert_int_equal(push_subscriber_subscribe(client->subscriber, &channels), PUSH_OK);
 	push_channels_fini(&channels);
