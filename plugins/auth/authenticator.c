@@ -210,7 +210,7 @@ check_token(void *context, const struct push_check *check)
 		return;
 	if (refusal == PUSH_TOKEN_OK)
 		refusal = push_claims_read((struct push_str){jws.payload, jws.payload_size}, self->options,
-			&clock, false, &identity, &error);
+			&clock, jws.signer, &identity, &error);
 	if (refusal != PUSH_TOKEN_OK) {
 		push_token_cache_put_refusal(self->cache, check->token, refusal, &error, clock.now_us);
 		refuse_token(self, refusal, error.text, check->done, check->context);
@@ -262,12 +262,24 @@ struct opening {
 	void *context;
 };
 
+/* Whether the key of its token is still there: a ticket does not outlive it. */
+static enum push_status
+find_signer(const struct authenticator *self, uint64_t signer)
+{
+	if (!signer || (self->keys && push_key_set_has_signer(self->keys, signer)) ||
+		(self->source_keys && push_key_set_has_signer(self->source_keys, signer)))
+		return PUSH_OK;
+	return self->source && !self->source_keys ? PUSH_UNAVAILABLE : PUSH_NOT_FOUND;
+}
+
 static void
 on_ticket(void *context, enum push_status status, const struct push_identity *identity)
 {
 	const struct opening opening = *(struct opening *)context;
 
 	free(context);
+	if (status == PUSH_OK)
+		status = find_signer(opening.self, push_identity_facts(identity).signer);
 	if (status == PUSH_OK)
 		accept(opening.self, identity, opening.done, opening.context);
 	else if (status == PUSH_NOT_FOUND)

@@ -375,8 +375,8 @@ read_members(struct claims *claims, const struct push_identity **ret_identity)
 
 enum push_token_refusal
 push_claims_read(struct push_str payload, const struct push_options *options,
-	const struct push_claims_clock *clock, bool is_applications,
-	const struct push_identity **ret_identity, struct push_error *error)
+	const struct push_claims_clock *clock, uint64_t signer, const struct push_identity **ret_identity,
+	struct push_error *error)
 {
 	struct claims claims = {.members = {[EXP] = {.name = "exp"},
 					[NBF] = {.name = "nbf"},
@@ -387,7 +387,7 @@ push_claims_read(struct push_str payload, const struct push_options *options,
 					[JTI] = {.name = "jti"},
 					[PUSH] = {.name = "push"},
 					[MERCURE] = {.name = "mercure"}},
-		.facts = {.is_applications = is_applications},
+		.facts = {.signer = signer, .is_applications = !signer},
 		.options = options,
 		.clock = clock,
 		.error = error};

@@ -33,14 +33,14 @@ struct push_claims_clock {
 /*
  * push_claims_read - the identity that a payload describes.
  *
- * @is_applications: the payload is an answer of the application, not a token's.
+ * @signer: of the key that has signed the token; 0: the payload is an answer of the application, not a token's.
  *
  * Returns PUSH_TOKEN_OK with one reference in *ret_identity; otherwise why not, with a line for the client in
  * `error`, which names the claim.
  */
 enum push_token_refusal PUSH_MUST_USE
 push_claims_read(struct push_str payload, const struct push_options *options,
-	const struct push_claims_clock *clock, bool is_applications,
-	const struct push_identity **ret_identity, struct push_error *error);
+	const struct push_claims_clock *clock, uint64_t signer, const struct push_identity **ret_identity,
+	struct push_error *error);
 
 #endif

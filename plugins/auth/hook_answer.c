@@ -165,7 +165,7 @@ read_claims(struct push_hook_answer *ret, struct push_str claims, const struct p
 	enum push_token_refusal refusal;
 
 	memset(ret, 0, sizeof(*ret));
-	refusal = push_claims_read(claims, options, clock, true, &ret->verdict.identity, &error);
+	refusal = push_claims_read(claims, options, clock, 0, &ret->verdict.identity, &error);
 	if (refusal == PUSH_TOKEN_OK)
 		return;
 	if (!strncmp(error.text, of_tokens, sizeof(of_tokens) - 1))

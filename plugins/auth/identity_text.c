@@ -24,6 +24,7 @@ enum member {
 	MEMBER_SOURCE,
 	MEMBER_ISSUED,
 	MEMBER_EXPIRY,
+	MEMBER_SIGNER,
 	MEMBER_CHANNELS,
 	MEMBER_RIGHTS,
 	MEMBER_COUNT = MEMBER_RIGHTS + PUSH_RIGHT_COUNT
@@ -36,6 +37,7 @@ static const char *const names[MEMBER_COUNT] = {[MEMBER_VERSION] = "v",
 	[MEMBER_SOURCE] = "of",
 	[MEMBER_ISSUED] = "iat",
 	[MEMBER_EXPIRY] = "exp_ms",
+	[MEMBER_SIGNER] = "signer",
 	[MEMBER_CHANNELS] = "channels",
 #define X(name, word) [MEMBER_RIGHTS + PUSH_RIGHT_##name] = word,
 	PUSH_RIGHT_MAP(X)
@@ -86,6 +88,8 @@ push_identity_text_print(
 		print_number(to, MEMBER_ISSUED, (uint64_t)facts.issued_s);
 	if (facts.expires_us != UINT64_MAX)
 		print_number(to, MEMBER_EXPIRY, expiry_ms(facts.expires_us, now_us, wall_us));
+	if (facts.signer)
+		print_number(to, MEMBER_SIGNER, facts.signer);
 	print_text(to, MEMBER_CHANNELS, rights.channels);
 	for (int right = 0; right < PUSH_RIGHT_COUNT; right++)
 		print_text(to, (enum member)(MEMBER_RIGHTS + right), rights.patterns[right]);
@@ -111,7 +115,7 @@ read_number(const struct push_json_member *member, uint64_t max, uint64_t *ret)
 }
 
 static enum push_status
-read_times(struct push_identity_facts *facts, const struct push_json_member *members, uint64_t now_us,
+read_numbers(struct push_identity_facts *facts, const struct push_json_member *members, uint64_t now_us,
 	uint64_t wall_us)
 {
 	uint64_t number;
@@ -128,13 +132,17 @@ read_times(struct push_identity_facts *facts, const struct push_json_member *mem
 			return PUSH_INVALID;
 		facts->expires_us = now_us + (number > wall_us / 1000 ? number * 1000 - wall_us : 0);
 	}
+	if (members[MEMBER_SIGNER].text &&
+		!read_number(&members[MEMBER_SIGNER], (1ull << 53) - 1, &facts->signer))
+		return PUSH_INVALID;
 	return PUSH_OK;
 }
 
 static bool
 is_text(int member)
 {
-	return member != MEMBER_VERSION && member != MEMBER_ISSUED && member != MEMBER_EXPIRY;
+	return member != MEMBER_VERSION && member != MEMBER_ISSUED && member != MEMBER_EXPIRY &&
+	       member != MEMBER_SIGNER;
 }
 
 /* Texts are in `bytes`, which may move while it grows. */
@@ -215,7 +223,7 @@ push_identity_text_parse(const struct push_identity **ret_identity, const char *
 	push_buf_init(&bytes, size + 1);
 	status = read_texts(texts, &bytes, members);
 	if (status == PUSH_OK)
-		status = read_times(&facts, members, now_us, wall_us);
+		status = read_numbers(&facts, members, now_us, wall_us);
 	if (status == PUSH_OK) {
 		facts.user = texts[MEMBER_USER];
 		facts.token_id = texts[MEMBER_TOKEN_ID];

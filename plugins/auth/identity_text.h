@@ -1,7 +1,7 @@
 /*
  * identity_text.h - an identity as JSON, for another node: what a ticket stands for (tickets.h).
  *
- *   {"v":1,"sub":"u","jti":"j","key":"k","iat":1700000000,"exp_ms":1700003600000,
+ *   {"v":1,"sub":"u","jti":"j","key":"k","iat":1700000000,"exp_ms":1700003600000,"signer":1,
  *    "channels":"a,b","subscribe":"...","publish":"...","history":"..."}
  *
  * Members without a value are left out.  Patterns are in compiled form (core/identity.h).  Times are wall-clock

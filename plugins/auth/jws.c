@@ -146,13 +146,13 @@ read_header(struct push_str text, struct header *header, struct push_error *erro
 
 static enum push_token_refusal
 try_keys(const struct push_key_candidates *candidates, struct push_str id, struct push_str text,
-	const unsigned char *signature, size_t size)
+	const unsigned char *signature, size_t size, uint64_t *ret_signer)
 {
 	bool no_memory = false;
 
 	for (size_t i = 0; i < candidates->count; i++)
 		switch (push_key_verify(candidates->keys[i], text, signature, size)) {
-		case PUSH_OK: return PUSH_TOKEN_OK;
+		case PUSH_OK: *ret_signer = push_key_signer(candidates->keys[i]); return PUSH_TOKEN_OK;
 		case PUSH_OUT_OF_MEMORY: no_memory = true; break;
 		default: break;
 		}
@@ -190,6 +190,6 @@ push_jws_verify(const struct push_key_set *const *sets, size_t set_count, struct
 	push_key_set_find(
 		sets, set_count, header.algorithm, (struct push_str){header.id, header.id_size}, &candidates);
 	refusal = try_keys(&candidates, (struct push_str){header.id, header.id_size}, parts.signed_text,
-		signature, signature_size);
+		signature, signature_size, &jws->signer);
 	return refusal == PUSH_TOKEN_OK ? PUSH_TOKEN_OK : refuse(refusal, error);
 }

@@ -22,6 +22,7 @@
 #include "token_refusal.h"
 
 struct push_jws {
+	uint64_t signer; /* the key that has signed it (push_key_signer) */
 	size_t payload_size;
 	char payload[PUSH_BASE64URL_DECODED_BYTES(PUSH_TOKEN_BYTES_MAX)];
 };

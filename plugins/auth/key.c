@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 struct push_key {
 	enum push_key_algorithm algorithm;
 	EVP_PKEY *pkey; /* owned; NULL: of a secret */
+	uint64_t signer;
 	size_t id_size, secret_size;
 	char id[PUSH_KEY_ID_BYTES_MAX];
 	unsigned char secret[PUSH_KEY_SECRET_BYTES_MAX];
@@ -193,6 +195,32 @@ create(const struct push_key_facts *facts, enum push_key_algorithm algorithm, st
 	return PUSH_OK;
 }
 
+/* Returns false if memory is out. */
+static bool
+find_signer(const unsigned char *bytes, size_t size, uint64_t *ret)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	uint64_t number = 0;
+
+	if (EVP_Digest(bytes, size, digest, NULL, EVP_sha256(), NULL) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof(number); i++)
+		number = number << 8 | digest[i];
+	*ret = (number >> 11) | 1;
+	return true;
+}
+
+static bool
+find_signer_of_public(const EVP_PKEY *pkey, uint64_t *ret)
+{
+	unsigned char *bytes = NULL;
+	int size = i2d_PUBKEY(pkey, &bytes);
+	bool is_found = size > 0 && find_signer(bytes, (size_t)size, ret);
+
+	OPENSSL_free(bytes);
+	return is_found;
+}
+
 enum push_status
 push_key_create_secret(const unsigned char *secret, size_t size, const struct push_key_facts *facts,
 	struct push_key **ret_key, struct push_error *error)
@@ -212,7 +240,10 @@ push_key_create_secret(const unsigned char *secret, size_t size, const struct pu
 		return status;
 	(*ret_key)->secret_size = size;
 	memcpy((*ret_key)->secret, secret, size);
-	return PUSH_OK;
+	if (find_signer(secret, size, &(*ret_key)->signer))
+		return PUSH_OK;
+	push_key_destroy(*ret_key);
+	return PUSH_OUT_OF_MEMORY;
 }
 
 void
@@ -229,6 +260,12 @@ enum push_key_algorithm
 push_key_algorithm(const struct push_key *key)
 {
 	return key->algorithm;
+}
+
+uint64_t
+push_key_signer(const struct push_key *key)
+{
+	return key->signer;
 }
 
 struct push_str
@@ -366,6 +403,10 @@ push_key_create(EVP_PKEY *pkey, const struct push_key_facts *facts, struct push_
 		(*ret_key)->pkey = pkey;
 	else
 		EVP_PKEY_free(pkey);
+	if (status == PUSH_OK && !find_signer_of_public(pkey, &(*ret_key)->signer)) {
+		push_key_destroy(*ret_key);
+		return PUSH_OUT_OF_MEMORY;
+	}
 	/* an RSA-PSS key may be for other parameters only */
 	if (status == PUSH_OK && algorithm == PUSH_KEY_PS256 && !is_usable(*ret_key)) {
 		push_key_destroy(*ret_key);

@@ -76,6 +76,10 @@ push_key_destroy(struct push_key *key);
 enum push_key_algorithm
 push_key_algorithm(const struct push_key *key);
 
+/* push_key_signer - a number by which a key is known again, by whatever name and in whatever file; 1 to 2^53 - 1. */
+uint64_t
+push_key_signer(const struct push_key *key);
+
 /* push_key_id - its `kid`, borrowed; size 0: it has none. */
 struct push_str
 push_key_id(const struct push_key *key);

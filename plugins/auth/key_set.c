@@ -36,6 +36,15 @@ push_key_set_count(const struct push_key_set *set)
 	return set->count;
 }
 
+bool
+push_key_set_has_signer(const struct push_key_set *set, uint64_t signer)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (push_key_signer(set->keys[i]) == signer)
+			return true;
+	return false;
+}
+
 size_t
 push_key_set_skipped(const struct push_key_set *set)
 {

@@ -70,6 +70,10 @@ push_key_path_mark(const char *path);
 size_t
 push_key_set_count(const struct push_key_set *set);
 
+/* push_key_set_has_signer - whether one of its keys is this one (push_key_signer). */
+bool
+push_key_set_has_signer(const struct push_key_set *set, uint64_t signer);
+
 /* push_key_set_skipped - those that were left out. */
 size_t
 push_key_set_skipped(const struct push_key_set *set);

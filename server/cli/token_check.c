@@ -204,7 +204,7 @@ check(struct push_str token, const struct push_key_set *set, const struct push_o
 		return CLI_NO;
 	}
 	payload = (struct push_str){jws.payload, jws.payload_size};
-	if (push_claims_read(payload, options, &clock, false, &identity, &error) != PUSH_TOKEN_OK)
+	if (push_claims_read(payload, options, &clock, jws.signer, &identity, &error) != PUSH_TOKEN_OK)
 		say("refused: %s", error.text);
 	else
 		printf("valid\n");

@@ -82,7 +82,7 @@ check_payload(const char *text, size_t size)
 
 	push_options_init(&options);
 	memcpy(options.auth_issuer, "a", 2);
-	if (push_claims_read((struct push_str){text, size}, &options, &clock, false, &identity, &error) ==
+	if (push_claims_read((struct push_str){text, size}, &options, &clock, 1, &identity, &error) ==
 		PUSH_TOKEN_OK) {
 		PUSH_ASSERT(identity && push_identity_facts(identity).expires_us > clock.now_us);
 		PUSH_ASSERT(push_identity_facts(identity).user.size <= PUSH_USER_BYTES_MAX);

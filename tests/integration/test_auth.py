@@ -374,8 +374,16 @@ def test_keys_that_are_rotated_are_read_without_a_restart(tmp_path):
     write_jwks(tmp_path / "keys.json", old)
     with Server(PUSH_AUTH_KEYS=str(tmp_path / "keys.json")) as server:
         assert publish(server, "a", bearer(old.token(publish=["a"]))).status == 202
+        shown = ticket(server, old.token(subscribe=["a"])).json["ticket"]
+        with EventStream(server.port, path=f"/sse/messages?channels=a&ticket={shown}") as stream:
+            assert stream.status == 200
         write_jwks(tmp_path / "keys.json", new)
         server.process.wait_for(r"push.auth.keys=.*: read again, 1 keys")
+        # nor are tickets of its tokens good, which a client could use for ever
+        assert get(server.port, f"/sse/messages?channels=a&ticket={shown}").status == 401
+        shown = ticket(server, new.token(subscribe=["a"])).json["ticket"]
+        with EventStream(server.port, path=f"/sse/messages?channels=a&ticket={shown}") as stream:
+            assert stream.status == 200
         assert publish(server, "a", bearer(new.token(publish=["a"]))).status == 202
         assert publish(server, "a", bearer(old.token(publish=["a"]))).status == 401
         (tmp_path / "keys.json").write_text("{")

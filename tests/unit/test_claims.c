@@ -29,8 +29,7 @@ read_at(const char *payload, uint64_t wall_us, const struct push_identity **ret_
 
 	memcpy(copy, payload, size);
 	error.text[0] = '\0';
-	refusal = push_claims_read(
-		(struct push_str){copy, size}, &options, &clock, false, ret_identity, &error);
+	refusal = push_claims_read((struct push_str){copy, size}, &options, &clock, 1, ret_identity, &error);
 	free(copy);
 	assert_true((refusal == PUSH_TOKEN_OK) == !error.text[0] || refusal == PUSH_TOKEN_OK);
 	return refusal;

@@ -272,7 +272,7 @@ texts_have_their_limits(void **state)
 {
 	char longest[PUSH_USER_BYTES_MAX + 1];
 	struct push_str fits = {longest, PUSH_USER_BYTES_MAX}, too_long = {longest, PUSH_USER_BYTES_MAX + 1};
-	struct push_identity_facts facts = {fits, fits, fits, 0, 0, {NULL, 0}, false, false};
+	struct push_identity_facts facts = {fits, fits, fits, 0, 0, {NULL, 0}, 0, false, false};
 	struct push_identity *identity;
 
 	(void)state;

@@ -66,6 +66,7 @@ assert_same_identity(const struct push_identity *one, const struct push_identity
 	assert_same(a.token_id, b.token_id);
 	assert_same(a.key_name, b.key_name);
 	assert_true(a.issued_s == b.issued_s);
+	assert_true(a.signer == b.signer);
 	assert_int_equal(a.is_applications, b.is_applications);
 	assert_same(rights.channels, others.channels);
 	for (int right = 0; right < PUSH_RIGHT_COUNT; right++)
@@ -77,10 +78,11 @@ static void
 it_is_the_same_at_another_clock(void **state)
 {
 	static const struct push_identity_facts rows[] = {
-		{{"u", 1}, {"j", 1}, {NULL, 0}, 5000 * SECOND_US, 1700000000, {NULL, 0}, false, false},
-		{{"a,\"\\\x01\x7f\xc3\xbc*", 9}, {"", 0}, {"shop", 4}, 5000 * SECOND_US, 0, {NULL, 0}, false,
-			false},
-		{{NULL, 0}, {NULL, 0}, {NULL, 0}, UINT64_MAX, INT64_MIN, {NULL, 0}, false, true},
+		{{"u", 1}, {"j", 1}, {NULL, 0}, 5000 * SECOND_US, 1700000000, {NULL, 0}, (1ull << 53) - 1,
+			false, false},
+		{{"a,\"\\\x01\x7f\xc3\xbc*", 9}, {"", 0}, {"shop", 4}, 5000 * SECOND_US, 0, {NULL, 0}, 1,
+			false, false},
+		{{NULL, 0}, {NULL, 0}, {NULL, 0}, UINT64_MAX, INT64_MIN, {NULL, 0}, 0, false, true},
 	};
 
 	(void)state;
