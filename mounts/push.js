@@ -13,7 +13,7 @@ const BLOCKED_MS = 600_000;
 const SEEN = 1000;
 const DENIED = /^4?401$/;
 const REFUSED = /^(4(?!08|29)..|100[3789]|440[13])$/;
-const LIMITED = /\(push\.limit/;	// also 1008, but not for good
+const LIMITED = /\(push\.limit/; // 1008, too, for now
 
 const EVENTS = ['gap', 'state', 'error', 'heard', 'message', 'resumed', 'unknown'];
 const OPTIONS = ['id', ...EVENTS, 'acks', 'client', 'channels', 'transport', 'heartbeat', 'token', 'WebSocket', 'EventSource'];
@@ -321,7 +321,7 @@ export class Push {
 	}
 
 	/**
-	 * A page cannot send a header with these: a WebSocket sends the token first, an event stream has a ticket.
+	 * Pages send no headers: a WebSocket sends the token first, an event stream has a ticket.
 	 * @param {any} link @param {any} start
 	 */
 	async #show(link, start) {
@@ -346,7 +346,7 @@ export class Push {
 	 * @type {Any}
 	 */
 	#renew(link, seconds) {
-		clearTimeout(link.renewal);
+		link.shown = clearTimeout(link.renewal);
 		link.renewal = setTimeout(async () => {
 			if (link.closed || !this.#forget())
 				return;
@@ -362,7 +362,7 @@ export class Push {
 		let error = NONE;
 
 		if (token)
-			socket.onopen = () => this.#send(link, 'auth', {token});
+			socket.onopen = () => link.shown = !this.#send(link, 'auth', {token});
 		socket.onmessage = (/** @type {any} */ {data: text}) => {
 			const frame = parse(text);
 
@@ -417,6 +417,8 @@ export class Push {
 		this.#call('heard', [name]);
 		if (!link.alive)
 			this.#opened(link, now);
+		else if (name !== 'error')
+			this.#denied = false;
 		if (name === 'pong')
 			return link.pongs.shift()?.();
 		this.#quiet = false;
@@ -432,7 +434,6 @@ export class Push {
 	#opened(link, now) {
 		link.alive = true;
 		link.since = now;
-		this.#denied = false;
 		if (link.sse && this.#failures > 1)
 			blockedUntil.set(this.#url, now + BLOCKED_MS);
 		this.#failures = link.sse ? 0 : -Infinity;
@@ -467,6 +468,8 @@ export class Push {
 			link.channels.delete(channel);
 			this.#take(link, 'error', {channel, error: data.reason});
 		} else if (name === 'error') {
+			if (link.shown && !channel && !data?.channels)
+				return this.#ended(link, {...data, code: 4401});
 			this.#call(name, [data]);
 			if (!this.#on.has(name))
 				console.warn('push.js:', data);

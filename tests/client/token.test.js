@@ -132,6 +132,44 @@ for (const transport of ['ws', 'sse']) {
 	});
 }
 
+/* There a WebSocket is open before its token has been looked at. */
+describe('where a channel is for everybody', () => {
+	let open_;
+
+	before(async () => {
+		open_ = await Server.start({...key.options, PUSH_AUTH_ANONYMOUS: 'public:**'});
+	});
+	after(() => open_?.stop());
+
+	for (const transport of ['ws', 'sse']) {
+		const come = next => {
+			const client = new Client(open_.origin, {channels: ['public:a'], transport, token: next});
+
+			clients.push(client);
+			return client;
+		};
+
+		it(`has the rights of its token, by ${transport}`, async () => {
+			const client = come(token('1h', '--subscribe', 'public:**,mine', '--publish', 'mine'));
+
+			await client.reaches('open');
+			client.push.subscribe('mine', () => {});
+			await until(async () => (await client.push.publish('mine', 1)).subscribers === 1);
+			assert.deepEqual(client.errors, []);
+		});
+
+		it(`asks for another token when one is refused, and ends when that is, too, by ${transport}`, async () => {
+			const next = tokens('junk', token('1h', '--subscribe', 'public:**'), 'junk');
+			const client = come(next);
+
+			await until(() => next.asked === 2 && client.states.at(-1) === 'open');
+			const other = come(tokens('junk'));
+			await other.reaches('refused');
+			assert.equal(other.whys.at(-1).error, 'the token is not a signed JWT in compact form');
+		});
+	}
+});
+
 it('leaves a channel that the next token does not grant, and says so', async () => {
 	const client = open({channels: ['news', 'more'], token: tokens(token('6s', '--subscribe', 'news,more'), token())});
 
