@@ -109,6 +109,7 @@ static void
 fake_publish_request(struct push_broker *broker, const struct push_publish_request *request,
 	push_answer_fn answer, void *context)
 {
+	PUSH_ASSERT(request->identity); /* whoever is not known publishes nothing */
 	fake_ask(broker, "asked ", request->body, request->size, answer, context);
 }
 
@@ -123,7 +124,7 @@ static void
 fake_read_request(struct push_broker *broker, const struct push_read_request *request, push_answer_fn answer,
 	void *context)
 {
-	(void)request;
+	PUSH_ASSERT(request->identity);
 	fake_ask(broker, "read", "", 0, answer, context);
 }
 
@@ -383,7 +384,8 @@ fake_wire_subscribe(void *owner, const struct push_response *head, const struct 
 {
 	struct fake_broker *fake = owner;
 
-	(void)opening;
+	/* a WebSocket is opened before it is known whose it is, but never without a question */
+	PUSH_ASSERT(opening->identity || (fake->is_guarded && opening->credential && opening->asked));
 	fake->subscribers++;
 	push_buf_printf(&fake->log, "subscribe %u; ", head->status);
 	return PUSH_OK;
