@@ -11,7 +11,7 @@
 struct order {
 	struct push_list item;
 	struct push_disconnect what;
-	uint64_t at; /* where the next slice begins */
+	uint64_t at; /* of a channel: where the next slice begins */
 	bool has_begun;
 	char name[];
 };
@@ -20,7 +20,7 @@ void
 push_disconnects_init(struct push_disconnects *disconnects)
 {
 	push_list_init(&disconnects->waiting);
-	disconnects->count = 0;
+	disconnects->count = disconnects->group = 0;
 }
 
 static void
@@ -89,29 +89,79 @@ end(struct push_subscriber *subscriber, const struct push_disconnect *what, uint
 }
 
 struct walk {
-	const struct push_disconnect *what;
+	const struct push_disconnects *disconnects;
 	uint64_t now_us;
+	size_t ended;
 };
+
+static const struct order *
+next_of(const struct push_list *item)
+{
+	return push_container_of(item->next, const struct order, item);
+}
+
+static bool
+covers(const struct push_disconnect *what, const struct push_identity_facts *facts)
+{
+	/* what does not say when it was issued has the least number */
+	return has_name(what, facts) && (!what->is_revoked || facts->issued_s < what->issued_before_s);
+}
 
 static void
 end_if_covered(void *context, struct push_subscriber *subscriber, const struct push_identity *identity)
 {
 	const struct push_identity_facts facts = push_identity_facts(identity);
-	const struct walk *walk = context;
-	const struct push_disconnect *what = walk->what;
+	struct walk *walk = context;
+	const struct push_list *item = &walk->disconnects->waiting;
 
-	/* what does not say when it was issued has the least number */
-	if (has_name(what, &facts) && (!what->is_revoked || facts.issued_s < what->issued_before_s))
-		end(subscriber, what, walk->now_us);
+	for (size_t i = 0; i < walk->disconnects->group; i++, item = item->next) {
+		if (!covers(&next_of(item)->what, &facts))
+			continue;
+		end(subscriber, &next_of(item)->what, walk->now_us);
+		walk->ended++;
+	}
+}
+
+static bool
+is_by_identity(const struct push_disconnect *what)
+{
+	return what->by != PUSH_DISCONNECT_CHANNEL && what->by != PUSH_DISCONNECT_CLIENT;
+}
+
+/* Those that wait in a row, from the first on. */
+static void
+begin_walk(struct push_disconnects *disconnects)
+{
+	const struct push_list *item = &disconnects->waiting;
+
+	disconnects->at = 0;
+	disconnects->group = 0;
+	while (disconnects->group < PUSH_DISCONNECT_GROUP && item->next != &disconnects->waiting &&
+		is_by_identity(&next_of(item)->what)) {
+		disconnects->group++;
+		item = item->next;
+	}
 }
 
 /* Closing a client leaves it in the table until it is destroyed, which no call from here does. */
-static bool
-walk_identities(struct order *order, struct push_hub *hub, uint64_t now_us)
+static void
+walk_identities(struct push_disconnects *disconnects, struct push_hub *hub, uint64_t now_us)
 {
-	struct walk walk = {&order->what, now_us};
+	const struct push_identities *identities = &hub->identities;
+	struct walk walk = {disconnects, now_us, 0};
+	size_t looked = 0;
+	bool is_over;
 
-	return identities_walk(&hub->identities, &order->at, PUSH_DISCONNECT_SLICE, end_if_covered, &walk);
+	if (!disconnects->group)
+		begin_walk(disconnects);
+	do {
+		is_over = identities_walk(
+			identities, &disconnects->at, PUSH_DISCONNECT_SLICE, end_if_covered, &walk);
+		looked += PUSH_DISCONNECT_SLICE;
+	} while (!is_over && looked < identities->capacity / PUSH_DISCONNECT_TURNS &&
+		 walk.ended < PUSH_DISCONNECT_SLICE / 16);
+	for (; is_over && disconnects->group; disconnects->group--)
+		destroy(disconnects, push_container_of(disconnects->waiting.next, struct order, item));
 }
 
 /* From the last entry on, since the last one takes the place of one that leaves; not those that come while it
@@ -135,20 +185,25 @@ walk_channel(struct order *order, struct push_hub *hub, uint64_t now_us)
 	return false;
 }
 
+struct search {
+	const struct push_disconnect *what;
+	uint64_t now_us;
+};
+
 static void
 end_client(void *context, struct push_subscriber *subscriber)
 {
-	const struct walk *walk = context;
+	const struct search *search = context;
 
-	end(subscriber, walk->what, walk->now_us);
+	end(subscriber, search->what, search->now_us);
 }
 
 static bool
 walk_clients(struct order *order, struct push_hub *hub, uint64_t now_us)
 {
-	struct walk walk = {&order->what, now_us};
+	struct search search = {&order->what, now_us};
 
-	durable_each(hub, order->what.name, end_client, &walk);
+	durable_each(hub, order->what.name, end_client, &search);
 	return true;
 }
 
@@ -161,11 +216,12 @@ push_disconnects_tick(struct push_disconnects *disconnects, struct push_hub *hub
 	if (push_list_is_empty(&disconnects->waiting))
 		return;
 	order = push_container_of(disconnects->waiting.next, struct order, item);
-	switch (order->what.by) {
-	case PUSH_DISCONNECT_CHANNEL: is_over = walk_channel(order, hub, now_us); break;
-	case PUSH_DISCONNECT_CLIENT: is_over = walk_clients(order, hub, now_us); break;
-	default: is_over = walk_identities(order, hub, now_us);
+	if (is_by_identity(&order->what)) {
+		walk_identities(disconnects, hub, now_us);
+		return;
 	}
+	is_over = order->what.by == PUSH_DISCONNECT_CHANNEL ? walk_channel(order, hub, now_us)
+							    : walk_clients(order, hub, now_us);
 	if (is_over)
 		destroy(disconnects, order);
 }

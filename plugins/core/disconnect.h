@@ -3,7 +3,8 @@
  *
  * They are looked for in slices, a turn at a time, so that a hundred thousand of them hold nobody up; several
  * orders wait in a row.  Subscribers of a channel, and clients with a name, are found where they stand; for the
- * others the table of identities is walked, which no request and no timer does otherwise.
+ * others the table of identities is walked, which no request and no timer does otherwise: once for all of those
+ * orders that wait in a row, and within a second however many clients there are.
  */
 #ifndef PUSH_CORE_DISCONNECT_H
 #define PUSH_CORE_DISCONNECT_H
@@ -42,9 +43,18 @@ struct push_disconnect {
 /* Slots or subscribers that one turn looks at: some 50 us. */
 #define PUSH_DISCONNECT_SLICE 2048
 
+/* Turns, of a tick each, in which the whole table of identities is looked through: more slots a turn where it is large,
+ * as long as few connections are ended. */
+#define PUSH_DISCONNECT_TURNS 64
+
+/* Orders that are carried out in one walk through that table: each is compared with each client, some ns. */
+#define PUSH_DISCONNECT_GROUP 64
+
 struct push_disconnects {
 	struct push_list waiting;
 	size_t count;
+	size_t group; /* the first so many share the walk that is under way; 0: none is */
+	uint64_t at;  /* of that */
 };
 
 void

@@ -988,6 +988,44 @@ clients_that_come_back_at_once_do_not_hold_up_the_next_order(void **state)
 }
 
 static void
+orders_that_wait_share_a_walk_and_each_ends_its_own(void **state)
+{
+	struct world *world = *state;
+	const struct push_identity *users[CLIENTS];
+	char name[CLIENTS][8];
+
+	for (size_t n = 0; n < CLIENTS; n++) {
+		snprintf(name[n], sizeof(name[n]), "u%zu", n);
+		users[n] = user(name[n], "**", UINT64_MAX);
+		world->verdict = (struct push_verdict){.identity = users[n]};
+		(void)come_with(world, n, "news", PUSH_CREDENTIAL_TOKEN);
+		push_identity_unref(users[n]);
+	}
+	/* all but every fourth, one order of another kind among them */
+	for (size_t n = 0; n < CLIENTS; n++) {
+		if (n == CLIENTS / 2)
+			assert_true(push_hub_disconnect(
+				world->hub, &(struct push_disconnect){.by = PUSH_DISCONNECT_CHANNEL,
+						    .name = {"nobody's", 8},
+						    .began_before_us = UINT64_MAX}));
+		if (n % 4)
+			assert_true(push_hub_disconnect(
+				world->hub, &(struct push_disconnect){.by = PUSH_DISCONNECT_USER,
+						    .name = {name[n], strlen(name[n])},
+						    .is_revoked = n % 2,
+						    .issued_before_s = INT64_MAX}));
+	}
+	/* a walk, the channel, another walk: a turn each */
+	for (int i = 0; i < 3; i++)
+		while (push_hub_tick(world->hub, now(), 1000))
+			;
+	flush(world);
+	for (size_t n = 0; n < CLIENTS; n++)
+		assert_true(has_code(&world->clients[n], n % 2 ? 4401 : 4403) == (n % 4 != 0));
+	assert_int_equal(hears(world, "news"), CLIENTS / 4);
+}
+
+static void
 too_many_orders_are_refused(void **state)
 {
 	const struct push_disconnect order = {.by = PUSH_DISCONNECT_USER, .name = {"alice", 5}};
@@ -1037,6 +1075,7 @@ main(void)
 		TEST(connections_that_began_before_the_time_of_an_order_are_ended_and_later_ones_stay),
 		TEST(a_connection_that_has_lasted_for_a_day_is_as_old_as_it_is),
 		TEST(clients_that_come_back_at_once_do_not_hold_up_the_next_order),
+		TEST(orders_that_wait_share_a_walk_and_each_ends_its_own),
 		TEST(too_many_orders_are_refused),
 	};
 
