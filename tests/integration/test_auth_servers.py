@@ -191,6 +191,10 @@ def test_the_application_is_asked_about_what_it_wants_to_be_asked_about():
                     PUSH_HISTORY_SIZE="5") as server:
             assert publish(server).status == 202
             assert publish(server, channel="b").status == 403
+            assert web.asked[-1][1]["channels"] == []  # the body has not come, so that patterns are to be granted
+            web.answer = lambda _: (200, {}, "")
+            assert publish(server).error == "no right to publish to 'a'"
+            web.answer = grants
             assert get(server.port, "/messages?channel=a").status == 200
             assert {question["event"] for _, question in web.asked} == {"publish", "subscribe"}
 
