@@ -262,6 +262,19 @@ create_authenticator(struct push_broker *broker, uint64_t seed, struct push_erro
 }
 
 static void
+create_controls(struct push_broker *broker)
+{
+	broker->controls = (struct push_controls){.authenticator = broker->authenticator,
+		.engine = broker->engine,
+		.hub = broker->hub,
+		.options = &broker->options,
+		.stats = &broker->counts->stats,
+		.node = broker->node,
+		.now_us = now_us};
+	push_controls_init(&broker->controls);
+}
+
+static void
 say_limited(void *context, const char *line)
 {
 	push_broker_say(context, PUSH_LOG_DEBUG, line);
@@ -322,14 +335,7 @@ push_broker_create(
 	}
 	if (!create_authenticator(broker, seed, error))
 		goto fail_tracer;
-	broker->controls = (struct push_controls){.authenticator = broker->authenticator,
-		.engine = broker->engine,
-		.hub = broker->hub,
-		.options = &broker->options,
-		.stats = &broker->counts->stats,
-		.node = broker->node,
-		.now_us = now_us};
-	push_controls_init(&broker->controls);
+	create_controls(broker);
 	if (broker->engine->serve)
 		broker->engine->serve(broker->engine, serve, broker);
 	broker->reads_history = push_history_is_kept(&broker->options);
