@@ -212,7 +212,7 @@ push_renewal_request(struct push_renewals *renewals, const struct push_control_r
 	push_buf_init(&token, PUSH_SECRET_BYTES_MAX);
 	wrong = scan(request, members) ? read_token(&members[0], &token) : NOT_A_TOKEN;
 	if (wrong)
-		answer_error(400, wrong, answer, context);
+		answer_error(token.status == PUSH_OUT_OF_MEMORY ? 503 : 400, wrong, answer, context);
 	else if (members[1].text || members[2].text)
 		answer_error(400, "'auth' must be sent by itself", answer, context);
 	else
