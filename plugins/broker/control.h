@@ -36,14 +36,14 @@ struct push_controls {
 void
 push_controls_init(struct push_controls *controls);
 
-/* push_controls_is_here - whether this process serves the stream of that token.  @controls: struct push_controls. */
+/* push_controls_is_here - whether this process serves the stream of that token.  @context: struct push_controls. */
 bool
-push_controls_is_here(void *controls, const char *token);
+push_controls_is_here(void *context, const char *token);
 
-/* push_controls_call - ask the node that does.  @controls: struct push_controls. */
+/* push_controls_call - ask the node that does.  @context: struct push_controls. */
 void
-push_controls_call(void *controls, const char *token, const char *verb, const struct push_buf *text,
-	push_answer_fn answer, void *context);
+push_controls_call(void *context, const char *token, const char *verb, const struct push_buf *text,
+	push_answer_fn answer, void *answer_context);
 
 /* push_controls_request - carry it out; `answer` is called exactly once, maybe later. */
 void

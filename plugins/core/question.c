@@ -32,15 +32,15 @@ bool
 question_collect(const struct push_subscriber *subscriber, struct push_str names, struct push_buf *channels)
 {
 	const struct push_hub_asker *asker = &subscriber->hub->asker;
-	const char *at = names.bytes, *end = names.bytes + names.size, *text;
+	const char *at = names.bytes, *text;
 	struct push_buf name;
 	size_t size;
 
-	if (!asker->ask || !at || *at != '[' ||
+	if (!asker->ask || !names.size || *at != '[' ||
 		!asker->asks(asker->context, push_subscriber_identity(subscriber)))
 		return false;
 	push_buf_init(&name, names.size);
-	while (push_json_next_element(&at, end, &text, &size)) {
+	while (push_json_next_element(&at, names.bytes + names.size, &text, &size)) {
 		if (*text != '"')
 			break; /* it will be refused as a whole */
 		if (size == 2)
