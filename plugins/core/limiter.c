@@ -424,7 +424,7 @@ push_limiter_set_keys(struct push_limiter *limiter, const struct push_key_limits
 static const struct key_limits *
 find_key(const struct push_limiter *limiter, struct push_str name)
 {
-	struct key_limits wanted;
+	struct key_limits wanted = {.bytes = {0, 0}};
 
 	if (!limiter->key_count || !name.size)
 		return NULL;
