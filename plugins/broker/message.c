@@ -297,7 +297,7 @@ check_rights(const struct push_message *message, const struct push_publication *
 
 		if (push_identity_may(identity, PUSH_RIGHT_PUBLISH, channel))
 			continue;
-		push_identity_refusal(PUSH_RIGHT_PUBLISH, channel, error);
+		push_identity_refusal(identity, PUSH_RIGHT_PUBLISH, channel, error);
 		push_publisher_count_refused(
 			message->publisher, push_identity_refused_as(identity), error->text);
 		return push_identity_status(identity);

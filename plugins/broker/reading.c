@@ -93,7 +93,7 @@ push_read(struct push_publisher *publisher, const struct push_read_request *requ
 	}
 	channel = (struct push_str){arguments.channel, arguments.channel_size};
 	if (!push_identity_may(request->identity, PUSH_RIGHT_HISTORY, channel)) {
-		push_identity_refusal(PUSH_RIGHT_HISTORY, channel, &error);
+		push_identity_refusal(request->identity, PUSH_RIGHT_HISTORY, channel, &error);
 		push_publisher_count_refused(
 			publisher, push_identity_refused_as(request->identity), error.text);
 		push_answer_error(push_identity_status(request->identity), error.text, answer, context);

@@ -229,7 +229,7 @@ leave_what_is_not_granted(
 			i++;
 			continue;
 		}
-		push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, name, &error);
+		push_identity_refusal(identity, PUSH_RIGHT_SUBSCRIBE, name, &error);
 		live_withdraw(subscriber, i, error.text, now_us);
 	}
 }

@@ -358,7 +358,8 @@ push_identity_may(const struct push_identity *identity, enum push_right right, s
 }
 
 void
-push_identity_refusal(enum push_right right, struct push_str channel, struct push_error *error)
+push_identity_refusal(const struct push_identity *identity, enum push_right right, struct push_str channel,
+	struct push_error *error)
 {
 	static const char *const what[PUSH_RIGHT_COUNT] = {
 		[PUSH_RIGHT_SUBSCRIBE] = "subscribe to",
@@ -367,8 +368,9 @@ push_identity_refusal(enum push_right right, struct push_str channel, struct pus
 	};
 	size_t size = push_utf8_cut(channel.bytes, channel.size, PUSH_ERROR_QUOTE_BYTES_MAX);
 
-	snprintf(error->text, sizeof(error->text), "no right to %s '%.*s%s'", what[right], (int)size,
-		channel.bytes, size < channel.size ? "..." : "");
+	snprintf(error->text, sizeof(error->text), "no right to %s '%.*s%s'%s", what[right], (int)size,
+		channel.bytes, size < channel.size ? "..." : "",
+		push_identity_status(identity) == 401 ? " without a token" : "");
 }
 
 unsigned int

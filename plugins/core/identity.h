@@ -140,9 +140,11 @@ push_identity_is_charged(const struct push_identity *identity);
 bool
 push_identity_may(const struct push_identity *identity, enum push_right right, struct push_str channel);
 
-/* push_identity_refusal - say that it has not: `no right to publish to 'news'`. */
+/* push_identity_refusal - say that it has not: `no right to publish to 'news'`, and if nothing was shown,
+ * `... without a token`. */
 void
-push_identity_refusal(enum push_right right, struct push_str channel, struct push_error *error);
+push_identity_refusal(const struct push_identity *identity, enum push_right right, struct push_str channel,
+	struct push_error *error);
 
 /* push_identity_status - of HTTP, of such a refusal: 401 for those who have shown nothing, else 403. */
 unsigned int

@@ -687,7 +687,7 @@ is_granted(const struct live_call *call, const char *name, size_t size, struct p
 		snprintf(error->text, sizeof(error->text), "%s", grant->text);
 		return false;
 	}
-	push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, channel, error);
+	push_identity_refusal(identity, PUSH_RIGHT_SUBSCRIBE, channel, error);
 	push_hub_count_refused(call->subscriber->hub, push_identity_refused_as(identity), error->text);
 	return false;
 }

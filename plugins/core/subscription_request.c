@@ -54,7 +54,7 @@ push_subscription_grant(struct push_subscription *subscription, const struct pus
 
 		if (push_identity_may(identity, PUSH_RIGHT_SUBSCRIBE, channel))
 			continue;
-		push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, channel, error);
+		push_identity_refusal(identity, PUSH_RIGHT_SUBSCRIBE, channel, error);
 		return PUSH_REFUSED;
 	}
 	if (more.size) /* which it may have, whatever its patterns say */

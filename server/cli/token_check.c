@@ -133,7 +133,7 @@ answer(const char *may, const struct push_identity *identity)
 			return CLI_USAGE;
 		if (!identity)
 			continue;
-		push_identity_refusal(right, channel, &error);
+		push_identity_refusal(identity, right, channel, &error);
 		if (push_identity_may(identity, right, channel)) {
 			printf("may %.*s\n", (int)size, may);
 		} else {

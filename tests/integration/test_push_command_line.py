@@ -364,7 +364,7 @@ def test_bench_that_cannot_reach_the_server_leaves_no_picture(tmp_path):
 
 
 @pytest.mark.parametrize("rights, text", [
-    (None, "401: no right to publish to 'ch0'\npush: show a token with --token or PUSH_TOKEN"),
+    (None, "401: no right to publish to 'ch0' without a token\npush: show a token with --token or PUSH_TOKEN"),
     ({}, "403: no right to publish to 'ch0'"), ({"publish": ["ch*"]}, "bench: there must be a right to subscribe to 'ch0'")])
 def test_bench_without_the_rights_ends_before_it_begins(guarded, tmp_path, rights, text):
     env = {} if rights is None else {"PUSH_TOKEN": KEY.token(**rights)}

@@ -346,19 +346,34 @@ static void
 a_refusal_names_the_right_and_the_channel(void **state)
 {
 	char longest[300];
+	struct push_identity *identity = push_identity_done(build("ann"));
 	struct push_error error = {""};
 
 	(void)state;
-	push_identity_refusal(PUSH_RIGHT_SUBSCRIBE, text("news"), &error);
+	push_identity_refusal(identity, PUSH_RIGHT_SUBSCRIBE, text("news"), &error);
 	assert_string_equal(error.text, "no right to subscribe to 'news'");
-	push_identity_refusal(PUSH_RIGHT_PUBLISH, text("news"), &error);
+	push_identity_refusal(identity, PUSH_RIGHT_PUBLISH, text("news"), &error);
 	assert_string_equal(error.text, "no right to publish to 'news'");
-	push_identity_refusal(PUSH_RIGHT_HISTORY, text("news"), &error);
+	push_identity_refusal(identity, PUSH_RIGHT_HISTORY, text("news"), &error);
 	assert_string_equal(error.text, "no right to read the history of 'news'");
 	memset(longest, 'n', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	push_identity_refusal(PUSH_RIGHT_HISTORY, text(longest), &error);
+	push_identity_refusal(identity, PUSH_RIGHT_HISTORY, text(longest), &error);
 	assert_non_null(strstr(error.text, "nnn...'"));
+	push_identity_unref(identity);
+}
+
+static void
+a_refusal_says_if_there_was_no_token(void **state)
+{
+	const struct push_identity_facts nobody = {.is_anonymous = true, .expires_us = UINT64_MAX};
+	struct push_identity *identity = push_identity_done(push_identity_build(&nobody));
+	struct push_error error = {""};
+
+	(void)state;
+	push_identity_refusal(identity, PUSH_RIGHT_PUBLISH, text("news"), &error);
+	assert_string_equal(error.text, "no right to publish to 'news' without a token");
+	push_identity_unref(identity);
 }
 
 /* Everything that takes memory once; NULL when it was out at any step. */
@@ -427,6 +442,7 @@ main(void)
 		cmocka_unit_test(more_bytes_of_patterns_than_allowed_are_refused_and_make_no_identity),
 		cmocka_unit_test(a_bad_pattern_is_refused_and_the_rest_goes_on),
 		cmocka_unit_test(a_refusal_names_the_right_and_the_channel),
+		cmocka_unit_test(a_refusal_says_if_there_was_no_token),
 		cmocka_unit_test(without_memory_there_is_no_identity_rather_than_half_of_one),
 	};
 
