@@ -55,12 +55,21 @@ copies_add(struct copies *copies, const struct copies_key *message)
 	return true;
 }
 
+/* What came before `end` on its channel. */
 static void
-use_up(struct copies *copies, uint64_t channel, size_t end)
+use_up(struct copies *copies, const struct copy *wanted, size_t end)
 {
 	for (size_t i = copies->first; i < end; i++)
-		if (copies->list[i].channel == channel && !copies->list[i].has_id)
+		if (copies->list[i].channel == wanted->channel && copies->list[i].has_id == wanted->has_id)
 			copies->list[i].is_used = true;
+}
+
+void
+copies_settle(struct copies *copies)
+{
+	copies->is_settled = true;
+	for (size_t i = copies->first; i < copies->count; i++)
+		copies->list[i].is_used |= !copies->list[i].has_id;
 }
 
 bool
@@ -78,8 +87,8 @@ copies_take(struct copies *copies, const struct copies_key *message)
 			copy->has_id == wanted.has_id)
 			break;
 	}
-	if (!wanted.has_id)
-		use_up(copies, wanted.channel, i);
+	if (!wanted.has_id || (copies->is_settled && i == copies->count))
+		use_up(copies, &wanted, i);
 	if (i == copies->count)
 		return false;
 	copies->list[i].is_used = true;

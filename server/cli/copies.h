@@ -6,6 +6,9 @@
  * known by its content: of those that the old connection brought the first that is equal is its copy, and
  * with it everything that came before it on this channel is done with; one that has no copy is new, and so is
  * what follows it.
+ *
+ * Equal content means a copy only for a while, until copies_settle().  Equal ids always do: a server that was busy may
+ * replay late.  Those are kept until a new message shows that the replay of its channel is over.
  */
 #ifndef PUSH_CLI_COPIES_H
 #define PUSH_CLI_COPIES_H
@@ -22,6 +25,7 @@ struct copy {
 struct copies {
 	struct copy *list;
 	size_t count, capacity, first; /* none before `first` is unused */
+	bool is_settled;
 };
 
 /* A message, borrowed. */
@@ -36,6 +40,10 @@ copies_clear(struct copies *copies);
 /* copies_add - false: out of memory, or CLI_COPIES_MAX of them are there. */
 bool
 copies_add(struct copies *copies, const struct copies_key *message);
+
+/* copies_settle - from now on a message without an id is new. */
+void
+copies_settle(struct copies *copies);
 
 /* copies_take - whether it is the copy of one that was added; that one is used up. */
 bool

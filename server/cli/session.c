@@ -98,7 +98,7 @@ session_move(struct session *session)
 static void
 on_settle(lws_sorted_usec_list_t *timer)
 {
-	copies_clear(&lws_container_of(timer, struct session, settle)->copies);
+	copies_settle(&lws_container_of(timer, struct session, settle)->copies);
 }
 
 static void

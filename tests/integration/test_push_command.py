@@ -260,6 +260,24 @@ def test_sub_moves_again_when_the_new_connection_is_asked_to_while_it_moves():
             link.close()
 
 
+def test_sub_knows_copies_by_their_ids_however_late_the_new_connection_brings_them():
+    with Script() as fake, Running(fake, "sub", "a") as sub:
+        old = fake.accept_client()
+        tell(old, "ping", id="7")
+        tell(old, "reconnect")
+        new = fake.accept_client()
+        tell(new, "ping", id="7")
+        for number in "12":
+            tell(old, "message", channel="a", message=number, id=number)
+        assert is_closed(old)
+        for number in "123":
+            tell(new, "message", channel="a", message=number, id=number)
+        tell(new, "message", channel="a", message="3", id="4")
+        assert sub.wait_lines(4) == ["1", "2", "3", "3"]
+        old.close()
+        new.close()
+
+
 def test_sub_reports_no_gap_that_the_old_connection_has_filled():
     with Script() as fake, Running(fake, "sub", "a", "kept") as sub:
         old = fake.accept_client()

@@ -144,6 +144,29 @@ copies_are_left_out_and_nothing_else(void **state)
 }
 
 static void
+copies_with_ids_are_left_out_until_a_new_message_of_their_channel(void **state)
+{
+	static const char *const old[] = {"a1", "a#1", "a#2", "a#3", "b#1"};
+	static const char *const new[] = {"a1", "a#1", "a#4", "a#2", "b#1"};
+	struct copies copies = {.list = NULL};
+	char channel[2];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(old); i++) {
+		struct copies_key key = parse(old[i], channel);
+
+		assert_true(copies_add(&copies, &key));
+	}
+	copies_settle(&copies);
+	for (size_t i = 0; i < COUNT(new); i++) {
+		struct copies_key key = parse(new[i], channel);
+
+		assert_int_equal(copies_take(&copies, &key), i == 1 || i == 4);
+	}
+	copies_clear(&copies);
+}
+
+static void
 copies_end_at_their_limit(void **state)
 {
 	struct copies copies = {.list = NULL};
@@ -193,6 +216,7 @@ main(void)
 		cmocka_unit_test(an_event_stream_may_come_in_any_pieces),
 		cmocka_unit_test(a_line_or_an_event_that_is_too_large_is_refused),
 		cmocka_unit_test(copies_are_left_out_and_nothing_else),
+		cmocka_unit_test(copies_with_ids_are_left_out_until_a_new_message_of_their_channel),
 		cmocka_unit_test(copies_end_at_their_limit),
 		cmocka_unit_test(samples_are_found_by_their_whole_name),
 		cmocka_unit_test(a_quantile_is_of_what_was_counted_in_between),
