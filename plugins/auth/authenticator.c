@@ -600,6 +600,17 @@ read_keys(const struct authenticator *self, struct push_error *error)
 	return NULL;
 }
 
+/* An RSA key in PEM is for RS256 only, for example: what was understood is in the log. */
+static void
+say_keys(const struct authenticator *self, const char *what)
+{
+	char keys[128], line[PUSH_ERROR_TEXT_BYTES_MAX + 192];
+
+	push_key_set_describe(self->keys, keys, sizeof(keys));
+	snprintf(line, sizeof(line), "push.auth.keys=%s: %s, %s", self->options->auth_keys, what, keys);
+	say(self, PUSH_LOG_INFO, line);
+}
+
 /* A broken file leaves the keys that are there in use; it is said once. */
 static void
 look_at_keys(struct authenticator *self)
@@ -621,9 +632,7 @@ look_at_keys(struct authenticator *self)
 	push_key_set_destroy(self->keys);
 	self->keys = set;
 	push_token_cache_forget_all(self->cache);
-	snprintf(line, sizeof(line), "push.auth.keys=%s: read again, %zu keys", self->options->auth_keys,
-		push_key_set_count(set));
-	say(self, PUSH_LOG_INFO, line);
+	say_keys(self, "read again");
 }
 
 /* Their limits.  Returns false when memory is out. */
@@ -820,6 +829,7 @@ open_all(struct authenticator *self, uint64_t seed, struct push_error *error)
 		self->keys = read_keys(self, error);
 		if (!self->keys)
 			return false;
+		say_keys(self, "read");
 	}
 	if (!open_callers(self, seed, error))
 		return false;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buf.h"
 #include "core/jsonscan.h"
 #include "jwk.h"
 #include "key_set.h"
@@ -49,6 +50,35 @@ size_t
 push_key_set_skipped(const struct push_key_set *set)
 {
 	return set->skipped;
+}
+
+static bool
+has_algorithm(const struct push_key_set *set, enum push_key_algorithm algorithm)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (push_key_algorithm(set->keys[i]) == algorithm)
+			return true;
+	return false;
+}
+
+void
+push_key_set_describe(const struct push_key_set *set, char *to, size_t size)
+{
+	struct push_buf line;
+	const char *before = ": ";
+
+	push_buf_init(&line, size - 1);
+	push_buf_printf(&line, "%zu key%s", set->count, set->count == 1 ? "" : "s");
+	for (int i = 0; i < PUSH_KEY_ALGORITHM_COUNT; i++)
+		if (has_algorithm(set, (enum push_key_algorithm)i)) {
+			push_buf_printf(
+				&line, "%s%s", before, push_key_algorithm_name((enum push_key_algorithm)i));
+			before = ", ";
+		}
+	if (set->skipped)
+		push_buf_printf(&line, "; %zu left out, which cannot verify tokens", set->skipped);
+	snprintf(to, size, "%.*s", (int)line.size, line.bytes ? line.bytes : "");
+	push_buf_fini(&line);
 }
 
 /* One source while it is read. */

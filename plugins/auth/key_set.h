@@ -78,6 +78,10 @@ push_key_set_has_signer(const struct push_key_set *set, uint64_t signer);
 size_t
 push_key_set_skipped(const struct push_key_set *set);
 
+/* push_key_set_describe - a line for the log: `2 keys: ES256, RS256`, and how many were left out. */
+void
+push_key_set_describe(const struct push_key_set *set, char *to, size_t size);
+
 /* Keys that a token may be signed with. */
 struct push_key_candidates {
 	const struct push_key *keys[PUSH_KEY_CANDIDATES_MAX]; /* borrowed */

@@ -368,9 +368,10 @@ push_identity_refusal(const struct push_identity *identity, enum push_right righ
 	};
 	size_t size = push_utf8_cut(channel.bytes, channel.size, PUSH_ERROR_QUOTE_BYTES_MAX);
 
-	snprintf(error->text, sizeof(error->text), "no right to %s '%.*s%s'%s", what[right], (int)size,
-		channel.bytes, size < channel.size ? "..." : "",
-		push_identity_status(identity) == 401 ? " without a token" : "");
+	snprintf(error->text, sizeof(error->text),
+		push_identity_status(identity) == 401 ? "no right to %s '%.*s%s' without a token"
+						      : "no right to %s '%.*s%s'",
+		what[right], (int)size, channel.bytes, size < channel.size ? "..." : "");
 }
 
 unsigned int

@@ -378,7 +378,7 @@ def test_keys_that_are_rotated_are_read_without_a_restart(tmp_path):
         with EventStream(server.port, path=f"/sse/messages?channels=a&ticket={shown}") as stream:
             assert stream.status == 200
         write_jwks(tmp_path / "keys.json", new)
-        server.process.wait_for(r"push.auth.keys=.*: read again, 1 keys")
+        server.process.wait_for(r"push.auth.keys=.*: read again, 1 key: ES256")
         # nor are tickets of its tokens good, which a client could use for ever
         assert get(server.port, f"/sse/messages?channels=a&ticket={shown}").status == 401
         shown = ticket(server, new.token(subscribe=["a"])).json["ticket"]

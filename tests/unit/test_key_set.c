@@ -50,12 +50,14 @@ a_text_is_a_set_or_a_key(void **state)
 	static const struct {
 		const char *text;
 		size_t count, skipped;
+		const char *said;
 	} rows[] = {
-		{GOOD, 1, 0},
-		{"\xef\xbb\xbf \n" GOOD "\n", 1, 0},
-		{"{\"keys\":[" GOOD "]}", 1, 0},
-		{"{ \"keys\" : [ " GOOD " , " NAMED " ] , \"more\" : {} }", 2, 0},
-		{"{\"keys\":[" ALIEN "," GOOD "," ALIEN "]}", 1, 2},
+		{GOOD, 1, 0, "1 key: HS256"},
+		{"\xef\xbb\xbf \n" GOOD "\n", 1, 0, "1 key: HS256"},
+		{"{\"keys\":[" GOOD "]}", 1, 0, "1 key: HS256"},
+		{"{ \"keys\" : [ " GOOD " , " NAMED " ] , \"more\" : {} }", 2, 0, "2 keys: HS256"},
+		{"{\"keys\":[" ALIEN "," GOOD "," ALIEN "]}", 1, 2,
+			"1 key: HS256; 2 left out, which cannot verify tokens"},
 	};
 
 	(void)state;
@@ -63,12 +65,15 @@ a_text_is_a_set_or_a_key(void **state)
 		struct notes notes = {.count = 0};
 		const struct push_key_reading reading = {.note = note, .context = &notes};
 		struct push_key_set *set = push_key_set_create();
+		char line[128];
 
 		if (push_key_set_add(set, str(rows[i].text), &reading, &error) != PUSH_OK)
 			fail_msg("%s: %s", rows[i].text, error.text);
 		assert_int_equal(push_key_set_count(set), rows[i].count);
 		assert_int_equal(push_key_set_skipped(set), rows[i].skipped);
 		assert_int_equal(notes.count, rows[i].skipped);
+		push_key_set_describe(set, line, sizeof(line));
+		assert_string_equal(line, rows[i].said);
 		if (notes.count)
 			assert_string_equal(notes.last, "key 3: its 'kty' is not supported");
 		push_key_set_destroy(set);
