@@ -190,7 +190,7 @@ decide(struct push_controls *controls, const struct push_control_request *reques
 	struct push_asked asked;
 	struct control *control;
 
-	if (!push_hub_control_asks(controls->hub, token, body, &channels, &subscriber)) {
+	if (!push_hub_control_asks(controls->hub, token, body, controls->now_us(), &channels, &subscriber)) {
 		push_buf_fini(&channels);
 		carry_out(controls, request, NULL, answer, context);
 		return;
@@ -399,7 +399,7 @@ serve_control(struct push_controls *controls, const struct push_control_request 
 	char text[PUSH_ADDRESS_TEXT_BYTES];
 	struct push_buf channels;
 
-	if (push_hub_control_asks(controls->hub, token, body, &channels, &subscriber)) {
+	if (push_hub_control_asks(controls->hub, token, body, controls->now_us(), &channels, &subscriber)) {
 		push_buf_printf(to, "%u {", STATUS_ASK);
 		append_text(to, "user", user_of(subscriber));
 		append_text(to, "address", address_of(subscriber, text));

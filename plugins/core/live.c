@@ -80,6 +80,7 @@ struct live_call {
 	struct live_lists *lists;       /* NULL: it came over the connection, and is answered there */
 	struct live_refusals *refusals; /* where lists is NULL */
 	const struct push_grant *grant; /* what was answered about it; NULL: nobody was asked */
+	unsigned int *counted; /* channels that the limit has counted when it was asked; NULL: none */
 };
 
 static void
@@ -692,16 +693,33 @@ is_granted(const struct live_call *call, const char *name, size_t size, struct p
 	return false;
 }
 
+/* Returns why not; NULL: it may ask for a channel. */
+static const char *
+count_channel(const struct push_subscriber *subscriber, uint64_t now_us)
+{
+	struct push_limiter *limiter = subscriber->hub->limiter;
+	enum push_limit limit;
+
+	if (!limiter || push_limiter_subscribe(limiter, subscriber, now_us, &limit))
+		return NULL;
+	return push_limit_text(limit);
+}
+
 /* Returns why not; NULL: it may. */
 static const char *
 admit(const struct live_call *call)
 {
-	struct push_limiter *limiter = call->subscriber->hub->limiter;
-	enum push_limit limit;
+	if (!call->counted || !*call->counted)
+		return count_channel(call->subscriber, call->now_us);
+	--*call->counted;
+	return NULL;
+}
 
-	if (!limiter || push_limiter_subscribe(limiter, call->subscriber, call->now_us, &limit))
-		return NULL;
-	return push_limit_text(limit);
+/* The first channel counts before anybody is asked, so that no client over the limit causes questions. */
+static bool
+may_be_asked_about(const struct push_subscriber *subscriber, uint64_t now_us)
+{
+	return !count_channel(subscriber, now_us);
 }
 
 static void
@@ -802,7 +820,7 @@ unsubscribe(const struct live_call *call, const char *name, size_t size)
 void
 live_withdraw(struct push_subscriber *subscriber, uint32_t index, const char *why, uint64_t now_us)
 {
-	const struct live_call call = {subscriber, NULL, now_us, NULL, NULL, NULL};
+	const struct live_call call = {subscriber, NULL, now_us, NULL, NULL, NULL, NULL};
 	struct subscription item = {0};
 	struct push_buf data;
 
@@ -902,7 +920,8 @@ serve_command(struct push_subscriber *subscriber, bool is_subscribe, struct live
 	const struct push_json_member *channels, const struct push_grant *grant, uint64_t now_us)
 {
 	struct live_refusals refusals = {0};
-	const struct live_call call = {subscriber, request, now_us, NULL, &refusals, grant};
+	unsigned int counted = grant != NULL;
+	const struct live_call call = {subscriber, request, now_us, NULL, &refusals, grant, &counted};
 	struct json_object *names = NULL;
 	enum push_status status = parse_names(channels, &names);
 
@@ -970,7 +989,7 @@ live_bring(
 	struct live_lists lists;
 	/* an event stream is not told errors (disappoint): they would be those of a control request, which are not kept */
 	const struct live_call call = {subscriber, request, now_us,
-		subscriber->encoding == PUSH_ENCODING_SSE ? &lists : NULL, &refusals, NULL};
+		subscriber->encoding == PUSH_ENCODING_SSE ? &lists : NULL, &refusals, NULL, NULL};
 
 	if (!channels.size)
 		return;
@@ -1038,7 +1057,8 @@ ask(struct push_subscriber *subscriber, const struct push_command *command, uint
 		push_json_scan_object(command->data, command->data_size, &channels, 1, &error) != PUSH_OK)
 		return false;
 	push_buf_init(&names, command->data_size);
-	if (!question_collect(subscriber, (struct push_str){channels.text, channels.size}, &names)) {
+	if (!question_collect(subscriber, (struct push_str){channels.text, channels.size}, &names) ||
+		!may_be_asked_about(subscriber, now_us)) {
 		push_buf_fini(&names);
 		return false;
 	}
@@ -1309,7 +1329,8 @@ control(struct push_subscriber *subscriber, struct live_request *request, struct
 	struct push_error *error)
 {
 	struct live_lists lists;
-	const struct live_call call = {subscriber, request, now_us, &lists, NULL, grant};
+	unsigned int counted = grant != NULL;
+	const struct live_call call = {subscriber, request, now_us, &lists, NULL, grant, &counted};
 	struct json_object *to_join = NULL, *to_leave = NULL;
 	const char *wrong = read_id(request, &members[2]);
 	enum push_status status;
@@ -1367,7 +1388,7 @@ push_hub_control(struct push_hub *hub, const char *token, size_t token_size, con
 }
 
 bool
-push_hub_control_asks(struct push_hub *hub, struct push_str token, struct push_str body,
+push_hub_control_asks(struct push_hub *hub, struct push_str token, struct push_str body, uint64_t now_us,
 	struct push_buf *channels, const struct push_subscriber **ret_subscriber)
 {
 	struct push_json_member names = {.name = "subscribe"};
@@ -1379,7 +1400,8 @@ push_hub_control_asks(struct push_hub *hub, struct push_str token, struct push_s
 		push_json_scan_object(body.bytes, body.size, &names, 1, &error) != PUSH_OK)
 		return false;
 	*ret_subscriber = subscriber;
-	return question_collect(subscriber, (struct push_str){names.text, names.size}, channels);
+	return question_collect(subscriber, (struct push_str){names.text, names.size}, channels) &&
+	       may_be_asked_about(subscriber, now_us);
 }
 
 struct push_subscriber *

@@ -54,11 +54,11 @@ push_question_answer(struct push_question *question, const struct push_grant *gr
 /*
  * push_hub_control_asks - whether push_hub_control() of this needs an answer first.
  *
- * Then `channels`, a new buffer, has what is to be asked about, and *ret_subscriber whose stream it is, borrowed.
+ * Not if its client is over push.limit.client.subscribes; its first channel counts for that here.  Then `channels`, a new buffer, has what is to be asked about, and *ret_subscriber whose stream it is, borrowed.
  * Failure to append shows in channels->status.
  */
 bool
-push_hub_control_asks(struct push_hub *hub, struct push_str token, struct push_str body,
+push_hub_control_asks(struct push_hub *hub, struct push_str token, struct push_str body, uint64_t now_us,
 	struct push_buf *channels, const struct push_subscriber **ret_subscriber);
 
 /* --- for the hub's own files --- */

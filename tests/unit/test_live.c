@@ -15,6 +15,7 @@
 #include "core/channel.h"
 #include "core/hub.h"
 #include "core/identified.h"
+#include "core/limiter.h"
 #include "core/limits.h"
 #include "core/position.h"
 #include "core/question.h"
@@ -1555,6 +1556,41 @@ changes_wait_behind_a_question_in_their_order_and_nothing_else_does(void **state
 }
 
 static void
+nothing_is_said(void *context, const char *line)
+{
+	(void)context;
+	(void)line;
+}
+
+static void
+a_client_over_its_limit_is_not_asked_about(void **state)
+{
+	const struct push_identity *granted = create_identity("*", true, UINT64_MAX);
+	struct asker asker;
+	struct world *world = create_asking_world(&asker, true);
+	struct push_limiter *limiter;
+	enum push_status status;
+
+	(void)state;
+	world->options.limit_client_subscribes = 2;
+	limiter = push_limiter_create(&world->options, &world->stats, 1, nothing_is_said, NULL, &status);
+	assert_non_null(limiter);
+	push_hub_limit(world->hub, limiter);
+	for (int i = 0; i < 2; i++) { /* each counts once */
+		say(world, SUBSCRIBE("[\"b\"]"));
+		answer_question(&asker, granted, 0, NULL);
+		say(world, UNSUBSCRIBE("[\"b\"]"));
+		assert_string_equal(told(world), SUBSCRIBED("\"b\"") UNSUBSCRIBED("\"b\""));
+	}
+	say(world, SUBSCRIBE("[\"b\"]"));
+	assert_int_equal(asker.count, 2);
+	assert_non_null(strstr(told(world), "(push.limit.client.subscribes)"));
+	destroy_world(world);
+	push_limiter_destroy(limiter);
+	push_identity_unref(granted);
+}
+
+static void
 what_waits_behind_a_question_is_bounded(void **state)
 {
 	struct asker asker;
@@ -1670,9 +1706,9 @@ a_control_request_is_asked_about_first_and_carried_out_with_the_answer(void **st
 	assert_int_equal(push_subscriber_control(client->subscriber, TOKEN), PUSH_OK);
 	push_subscriber_start(client->subscriber, world->now);
 
-	assert_false(push_hub_control_asks(world->hub, token, leaves, &buf, &found));
+	assert_false(push_hub_control_asks(world->hub, token, leaves, world->now, &buf, &found));
 	push_buf_fini(&buf);
-	assert_true(push_hub_control_asks(world->hub, token, text, &buf, &found));
+	assert_true(push_hub_control_asks(world->hub, token, text, world->now, &buf, &found));
 	assert_ptr_equal(found, client->subscriber);
 	assert_int_equal(buf.size, 3);
 	assert_memory_equal(buf.bytes, "b,c", 3);
@@ -1688,7 +1724,7 @@ a_control_request_is_asked_about_first_and_carried_out_with_the_answer(void **st
 	push_buf_fini(&buf);
 	assert_int_equal(asker.count, 0); /* that is for whoever has the request */
 	leave(client);
-	assert_false(push_hub_control_asks(world->hub, token, text, &buf, &found));
+	assert_false(push_hub_control_asks(world->hub, token, text, world->now, &buf, &found));
 	push_buf_fini(&buf);
 	destroy_world(world);
 	push_identity_unref(granted);
@@ -1756,6 +1792,7 @@ main(void)
 		T(whatever_a_client_changes_it_has_every_message_once_and_in_order_or_was_told),
 		T(nothing_is_joined_before_the_answer_and_what_it_grants_is),
 		T(changes_wait_behind_a_question_in_their_order_and_nothing_else_does),
+		T(a_client_over_its_limit_is_not_asked_about),
 		T(what_waits_behind_a_question_is_bounded),
 		T(a_client_that_goes_or_is_closed_leaves_its_question_and_nothing_else),
 		T(nobody_is_asked_about_the_client_of_a_token),
