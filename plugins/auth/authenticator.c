@@ -310,29 +310,32 @@ identify_ticket(struct authenticator *self, struct push_str ticket, push_verdict
 static enum push_hook_event
 event_of(const struct authenticator *self, enum push_right right)
 {
-	switch (right) {
-	case PUSH_RIGHT_PUBLISH: return PUSH_HOOK_PUBLISH;
-	case PUSH_RIGHT_HISTORY: return PUSH_HOOK_SUBSCRIBE;
-	default:
-		return push_hook_asks(self->hook, PUSH_HOOK_CONNECT) ? PUSH_HOOK_CONNECT
-								     : PUSH_HOOK_SUBSCRIBE;
-	}
+	if (right == PUSH_RIGHT_SUBSCRIBE && push_hook_asks(self->hook, PUSH_HOOK_CONNECT))
+		return PUSH_HOOK_CONNECT;
+	return PUSH_HOOK_SUBSCRIBE;
 }
 
-/* Returns false if it is not asked at this event. */
+/* Returns false if it is not asked now.  About a publish it is asked when its channels are known (ask_for_more); until then
+ * the client is one that has shown nothing. */
 static bool
 ask_application(
 	struct authenticator *self, const struct push_asked *asked, push_verdict_fn done, void *context)
 {
 	struct push_hook_question question = {.asked = asked};
 
-	if (!self->hook)
+	if (!self->hook || asked->right == PUSH_RIGHT_PUBLISH)
 		return false;
 	question.event = event_of(self, asked->right);
 	if (!push_hook_asks(self->hook, question.event))
 		return false;
 	push_hook_ask(self->hook, &question, self->host->now_us(), done, context);
 	return true;
+}
+
+static bool
+asks_about_publishes(const struct authenticator *self)
+{
+	return self->hook && push_hook_asks(self->hook, PUSH_HOOK_PUBLISH);
 }
 
 /* Where Push itself takes no tokens, those that are shown are the application's. */
@@ -342,6 +345,10 @@ identify_bearer(struct authenticator *self, struct push_str text, const struct p
 {
 	if (!has_keys(self) && ask_application(self, asked, done, context))
 		return;
+	if (!has_keys(self) && asked->right == PUSH_RIGHT_PUBLISH && asks_about_publishes(self)) {
+		accept(self, self->anonymous, done, context);
+		return;
+	}
 	identify_token(self, text, done, context);
 }
 
@@ -379,15 +386,24 @@ identify(struct push_authenticator *base, const struct push_credential *credenti
 	}
 }
 
+/* Of an identity that has a right for less than it asks for. */
+static enum push_hook_event
+event_of_more(enum push_right right)
+{
+	return right == PUSH_RIGHT_PUBLISH ? PUSH_HOOK_PUBLISH : PUSH_HOOK_SUBSCRIBE;
+}
+
 /* The rights of a token are all that its issuer meant to give. */
 static bool
-asks_for_more(struct push_authenticator *base, const struct push_identity *identity)
+asks_for_more(struct push_authenticator *base, const struct push_identity *identity, enum push_right right)
 {
 	const struct authenticator *self = (const struct authenticator *)base;
-	const struct push_identity_facts facts = push_identity_facts(identity);
+	struct push_identity_facts facts;
 
-	return self->hook && push_hook_asks(self->hook, PUSH_HOOK_SUBSCRIBE) &&
-	       (facts.is_anonymous || facts.is_applications);
+	if (!self->hook || !push_hook_asks(self->hook, event_of_more(right)))
+		return false;
+	facts = push_identity_facts(identity);
+	return facts.is_anonymous || facts.is_applications;
 }
 
 static void
@@ -396,7 +412,7 @@ ask_for_more(struct push_authenticator *base, struct push_str user, const struct
 {
 	struct authenticator *self = (struct authenticator *)base;
 	const struct push_hook_question question = {
-		.event = PUSH_HOOK_SUBSCRIBE, .asked = asked, .user = user};
+		.event = event_of_more(asked->right), .asked = asked, .user = user};
 
 	push_hook_ask(self->hook, &question, self->host->now_us(), done, context);
 }

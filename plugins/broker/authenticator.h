@@ -85,9 +85,11 @@ struct push_authenticator {
 	/* Identify the client that shows this. */
 	void (*identify)(struct push_authenticator *authenticator, const struct push_credential *credential,
 		const struct push_asked *asked, push_verdict_fn done, void *context);
-	/* A client that is connected asks for channels that its identity does not grant: is somebody asked? */
-	bool (*asks_for_more)(struct push_authenticator *authenticator, const struct push_identity *identity);
-	/* Only then: may it?  The verdict's identity has what it may besides.  @user: without bytes: not known. */
+	/* A client asks for channels that its identity does not grant this right for: is somebody asked? */
+	bool (*asks_for_more)(struct push_authenticator *authenticator, const struct push_identity *identity,
+		enum push_right right);
+	/* Only then: may it?  The verdict's identity has what it may besides: asked->right for asked->channels, or what else
+	 * it says.  @user: without bytes: not known. */
 	void (*ask_for_more)(struct push_authenticator *authenticator, struct push_str user,
 		const struct push_asked *asked, push_verdict_fn done, void *context);
 	/* Whether an identity has been revoked since it was made. */

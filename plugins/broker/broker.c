@@ -27,6 +27,7 @@
 #include "core/tokens.h"
 #include "debug_log.h"
 #include "idempotency.h"
+#include "permission.h"
 #include "process.h"
 #include "relief.h"
 #include "renewal.h"
@@ -827,6 +828,12 @@ ops_identify(struct push_broker *broker, const struct push_credential *credentia
 	broker->authenticator->identify(broker->authenticator, credential, asked, done, context);
 }
 
+static bool
+ops_asks_about_publishes(const struct push_broker *broker, const struct push_identity *identity)
+{
+	return push_permission_is_asked(&broker->publisher, identity);
+}
+
 static void
 ops_issue_ticket(
 	struct push_broker *broker, const struct push_identity *identity, push_ticket_fn done, void *context)
@@ -1035,6 +1042,8 @@ push_broker_ops_table(void)
 		.count_route_probe = ops_count_route_probe,
 		.limiter = ops_limiter,
 		.lines_set_address = push_lines_set_address,
+		.asks_about_publishes = ops_asks_about_publishes,
+		.lines_set_asked = push_lines_set_asked,
 	};
 
 	return &table;

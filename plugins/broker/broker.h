@@ -31,7 +31,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  10
+#define PUSH_BROKER_ABI_VERSION  11
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -211,6 +211,11 @@ struct push_broker_ops {
 
 	/* The longest message of a client that is to be read: push.client.message.max.size, or what an `auth` needs. */
 	size_t (*client_message_max)(const struct push_broker *broker);
+
+	/* Whether the application may be asked about what this client publishes: then it wants to know of the request
+	 * (push_publish_request.asked, lines_set_asked). */
+	bool (*asks_about_publishes)(const struct push_broker *broker, const struct push_identity *identity);
+	void (*lines_set_asked)(struct push_lines *lines, const struct push_asked *asked);
 };
 
 struct push_broker_link {

@@ -6,14 +6,27 @@
 #include "core/identified.h"
 #include "core/jsonscan.h"
 #include "core/limits.h"
+#include "core/push_assert.h"
 #include "core/subscriber.h"
 #include "message.h"
+#include "permission.h"
+
+/* What a client sends while the application is asked about a publish of it. */
+struct asking {
+	struct push_list waiting; /* publishes, the oldest first */
+	size_t waiting_bytes;
+};
 
 struct client_publish {
 	struct push_message message; /* first: the two are cast into each other */
 	struct push_client_publishes *publishes;
 	struct push_list item;              /* in its bucket */
 	struct push_subscriber *subscriber; /* NULL: gone */
+	struct asking *asking;              /* it is asked about, or waits; NULL: neither */
+	struct push_list wait;              /* in asking->waiting, or alone */
+	char *text;                         /* owned, meanwhile; NULL: not kept */
+	bool has_identity;                  /* a reference, since it was kept */
+	struct push_address address;        /* of the client; message.address points to it, if it is known */
 	size_t size;
 	size_t ref_size;
 	char ref[PUSH_REF_BYTES_MAX]; /* JSON text, to be echoed */
@@ -23,7 +36,7 @@ void
 push_client_publishes_init(struct push_client_publishes *publishes, struct push_publisher *publisher)
 {
 	publishes->publisher = publisher;
-	publishes->count = 0;
+	publishes->count = publishes->asking_count = 0;
 	for (size_t i = 0; i < PUSH_CLIENT_PUBLISHES_BUCKETS; i++)
 		push_list_init(&publishes->buckets[i]);
 }
@@ -44,6 +57,32 @@ count_of(struct push_client_publishes *publishes, const struct push_subscriber *
 	for (const struct push_list *item = list->next; item != list; item = item->next)
 		count += push_container_of(item, struct client_publish, item)->subscriber == subscriber;
 	return count;
+}
+
+/* NULL: the application is not asked about this client. */
+static struct asking *
+find_asking(struct push_client_publishes *publishes, const struct push_subscriber *subscriber)
+{
+	const struct push_list *list = bucket(publishes, subscriber);
+
+	if (!publishes->asking_count)
+		return NULL;
+	for (const struct push_list *item = list->next; item != list; item = item->next) {
+		const struct client_publish *publish = push_container_of(item, struct client_publish, item);
+
+		if (publish->subscriber == subscriber && publish->asking)
+			return publish->asking;
+	}
+	return NULL;
+}
+
+static bool
+has_enough(struct push_client_publishes *publishes, const struct push_subscriber *subscriber)
+{
+	const struct asking *asking = find_asking(publishes, subscriber);
+
+	return count_of(publishes, subscriber) >= PUSH_WS_PUBLISHES_MAX ||
+	       (asking && asking->waiting_bytes > PUSH_WS_PUBLISHES_WAITING_BYTES_MAX / 2);
 }
 
 /* A string or a number, and not too long; anything else is not echoed. */
@@ -94,22 +133,201 @@ on_over(struct push_message *message)
 	push_list_remove(&publish->item);
 	publish->publishes->count--;
 	if (publish->subscriber && push_subscriber_is_held(publish->subscriber) &&
-		count_of(publish->publishes, publish->subscriber) < PUSH_WS_PUBLISHES_MAX)
+		!has_enough(publish->publishes, publish->subscriber))
 		push_subscriber_hold(publish->subscriber, false);
+	if (publish->has_identity)
+		push_identity_unref(message->identity);
 	push_message_fini(message);
 	free(publish);
 }
 
 static void
-publish_command(struct client_publish *publish, const struct push_command *command)
+fail(struct client_publish *publish, unsigned int status, const char *text)
+{
+	push_message_fail(&publish->message, status, text);
+	on_over(&publish->message);
+}
+
+/* --- asking first --- */
+
+static struct push_account *
+account(const struct push_client_publishes *publishes)
+{
+	return &publishes->publisher->memory->accounts[PUSH_MEMORY_REQUESTS];
+}
+
+/* Until it is its turn.  Returns false if out of memory. */
+static bool
+keep(struct client_publish *publish, struct asking *asking, const char *text)
+{
+	publish->text = malloc(publish->size + 1);
+	if (!publish->text)
+		return false;
+	memcpy(publish->text, text, publish->size);
+	push_account_add(account(publish->publishes), publish->size);
+	publish->asking = asking;
+	/* the client may be gone by then, or show another token */
+	(void)push_identity_ref(publish->message.identity);
+	publish->has_identity = true;
+	return true;
+}
+
+/* It is its turn: the caller frees the text. */
+static char *
+take_text(struct client_publish *publish)
+{
+	char *text = publish->text;
+
+	push_account_take(account(publish->publishes), publish->size);
+	publish->text = NULL;
+	publish->asking = NULL;
+	return text;
+}
+
+/* With what was answered, or a failure that the message has; NULL: that.  It may be gone, then. */
+static void
+publish_asked(struct client_publish *publish, struct push_permission *permission, const char *text)
+{
+	bool is_published;
+
+	publish->message.permission = permission;
+	is_published = push_message_publish(&publish->message, text, publish->size, PUSH_PUBLISH_SENDS_MAX);
+	PUSH_ASSERT(is_published);
+	push_permission_free(permission);
+}
+
+static void
+on_permission(struct push_permission *permission);
+
+/* NULL: it cannot be asked, and the message has failed for that. */
+static struct push_permission *
+ask(struct client_publish *publish, const char *text)
 {
 	struct push_message *message = &publish->message;
-	struct push_address address;
+	struct push_permission_query query = {.identity = message->identity, .address = message->address};
+	struct push_permission_channels channels;
+	struct push_permission *permission = NULL;
+
+	push_permission_channels_init(&channels);
+	push_message_ask_about(message, text, publish->size, &channels);
+	query.channels = (struct push_str){channels.names.bytes, channels.names.size};
+	if (channels.names.status == PUSH_OK && channels.count)
+		permission = push_permission_ask(message->publisher, &query, on_permission, publish);
+	if (!permission)
+		push_permission_fail(message, channels.names.status);
+	push_permission_channels_fini(&channels);
+	return permission;
+}
+
+/* Returns the question that it waits for; NULL: it is published, or has failed, and may be gone. */
+static struct push_permission *
+publish_or_ask(struct client_publish *publish, const char *text)
+{
+	struct push_permission *permission;
+
+	if (push_message_publish(&publish->message, text, publish->size, PUSH_PUBLISH_SENDS_MAX))
+		return NULL;
+	permission = ask(publish, text);
+	if (permission && !permission->is_answered)
+		return permission;
+	publish_asked(publish, permission, text);
+	return NULL;
+}
+
+/* What waited, up to the next one that there is a question about. */
+static void
+publish_waiting(struct push_client_publishes *publishes, struct asking *asking)
+{
+	while (!push_list_is_empty(&asking->waiting)) {
+		struct client_publish *publish =
+			push_container_of(asking->waiting.next, struct client_publish, wait);
+		struct push_permission *permission;
+		char *text = take_text(publish);
+
+		push_list_remove(&publish->wait);
+		asking->waiting_bytes -= publish->size;
+		permission = publish_or_ask(publish, text);
+		if (permission) {
+			publish->text = text;
+			publish->asking = asking;
+			push_account_add(account(publishes), publish->size);
+			return;
+		}
+		free(text);
+	}
+	publishes->asking_count--;
+	free(asking);
+}
+
+static void
+on_permission(struct push_permission *permission)
+{
+	struct client_publish *publish = permission->context;
+	struct push_client_publishes *publishes = publish->publishes;
+	struct asking *asking = publish->asking;
+	char *text = take_text(publish);
+
+	publish_asked(publish, permission, text);
+	free(text);
+	publish_waiting(publishes, asking);
+}
+
+/* From here on what the client publishes waits.  Returns false if out of memory. */
+static bool
+begin_asking(struct client_publish *publish, const char *text)
+{
+	struct asking *asking = malloc(sizeof(*asking));
+
+	if (!asking || !keep(publish, asking, text)) {
+		free(asking);
+		return false;
+	}
+	push_list_init(&asking->waiting);
+	asking->waiting_bytes = 0;
+	publish->publishes->asking_count++;
+	return true;
+}
+
+/* Behind others.  One waits however long it is. */
+static void
+wait_for_turn(struct client_publish *publish, struct asking *asking, const char *text)
+{
+	if (!push_list_is_empty(&asking->waiting) &&
+		asking->waiting_bytes + publish->size > PUSH_WS_PUBLISHES_WAITING_BYTES_MAX) {
+		fail(publish, 503, "too many publishes without an answer");
+		return;
+	}
+	if (!keep(publish, asking, text)) {
+		fail(publish, 503, push_status_text(PUSH_OUT_OF_MEMORY));
+		return;
+	}
+	push_list_append(&asking->waiting, &publish->wait);
+	asking->waiting_bytes += publish->size;
+	if (has_enough(publish->publishes, publish->subscriber))
+		push_subscriber_hold(publish->subscriber, true);
+}
+
+/* --- commands --- */
+
+static void
+publish_text(struct client_publish *publish, const char *text)
+{
+	struct push_message *message = &publish->message;
+	struct asking *asking = find_asking(publish->publishes, publish->subscriber);
+	struct push_permission *permission;
 
 	if (message->publisher->limiter && push_limiter_knows_clients(message->publisher->limiter) &&
-		push_subscriber_address(publish->subscriber, &address))
-		message->address = &address;
-	push_message_publish(message, command->data, command->data_size, PUSH_PUBLISH_SENDS_MAX);
+		push_subscriber_address(publish->subscriber, &publish->address))
+		message->address = &publish->address;
+	if (asking) {
+		wait_for_turn(publish, asking, text);
+		return;
+	}
+	permission = publish_or_ask(publish, text);
+	if (!permission || begin_asking(publish, text))
+		return;
+	push_permission_give_up(permission, push_status_text(PUSH_OUT_OF_MEMORY));
+	publish_asked(publish, permission, text);
 }
 
 void
@@ -129,6 +347,10 @@ push_client_publish(void *context, struct push_subscriber *subscriber, const str
 	push_message_init(&publish->message, publisher, on_over);
 	publish->publishes = publishes;
 	publish->subscriber = subscriber;
+	publish->asking = NULL;
+	publish->text = NULL;
+	publish->has_identity = false;
+	push_list_init(&publish->wait);
 	publish->message.identity = push_subscriber_identity(subscriber);
 	publish->size = command->data_size;
 	publish->ref_size = read_ref(command, publish->ref);
@@ -136,13 +358,11 @@ push_client_publish(void *context, struct push_subscriber *subscriber, const str
 	publishes->count++;
 	if (is_full) {
 		push_subscriber_hold(subscriber, true);
-		push_message_fail(&publish->message, 503, "too many publishes without an answer");
-		on_over(&publish->message);
+		fail(publish, 503, "too many publishes without an answer");
 	} else if (!command->data) {
-		push_message_fail(&publish->message, 400, "'data' is missing");
-		on_over(&publish->message);
+		fail(publish, 400, "'data' is missing");
 	} else {
-		publish_command(publish, command);
+		publish_text(publish, command->data);
 	}
 }
 

@@ -7,6 +7,9 @@
  *
  * `data` is what the body of a publish request is.  Of one client up to PUSH_WS_PUBLISHES_MAX may be without
  * an answer; more are refused.  A client that goes away gets no answer; what it published is published.
+ *
+ * If the application is to be asked about one of them (permission.h), the client's later publishes wait behind it in their
+ * order, and everything else that it sends goes on.  What waits is bounded; meanwhile the client is not read from.
  */
 #ifndef PUSH_BROKER_CLIENT_PUBLISHES_H
 #define PUSH_BROKER_CLIENT_PUBLISHES_H
@@ -22,7 +25,7 @@ struct push_subscriber;
 /* Those that are under way, by client. */
 struct push_client_publishes {
 	struct push_publisher *publisher;
-	size_t count;
+	size_t count, asking_count; /* asking_count: clients that the application is asked about */
 	struct push_list buckets[PUSH_CLIENT_PUBLISHES_BUCKETS];
 };
 

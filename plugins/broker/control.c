@@ -113,7 +113,8 @@ asks(void *context, const struct push_identity *identity)
 {
 	const struct push_controls *controls = context;
 
-	return identity && controls->authenticator->asks_for_more(controls->authenticator, identity);
+	return identity && controls->authenticator->asks_for_more(
+				   controls->authenticator, identity, PUSH_RIGHT_SUBSCRIBE);
 }
 
 static void

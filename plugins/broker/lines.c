@@ -8,6 +8,7 @@
 #include "core/push_assert.h"
 #include "lines.h"
 #include "message.h"
+#include "permission.h"
 
 struct line {
 	struct push_message message; /* first: the two are cast into each other */
@@ -31,6 +32,11 @@ struct push_lines {
 	struct push_trace parent;             /* of all that do not bring their own */
 	bool has_address;                     /* of the client; for limits */
 	struct push_address address;
+	bool has_asked; /* his request, for an application that is asked: */
+	struct push_asked asked;
+	struct push_permission
+		*permission;  /* for the last line of the window; owned; NULL: none is waited for */
+	struct push_buf kept; /* that line */
 	struct line window[PUSH_LINES_UNANSWERED_MAX];
 };
 
@@ -51,13 +57,16 @@ push_lines_create(struct push_publisher *publisher, void (*ready)(void *context)
 	push_buf_init(&lines->waiting, SIZE_MAX);
 	push_buf_init(&lines->answers, ANSWERS_BYTES_MAX);
 	lines->account = &publisher->memory->accounts[PUSH_MEMORY_REQUESTS];
+	push_buf_init(&lines->kept, SIZE_MAX); /* of a line, which is bounded */
 	push_buf_charge(&lines->line, lines->account);
+	push_buf_charge(&lines->kept, lines->account);
 	push_buf_charge(&lines->waiting, lines->account);
 	push_buf_charge(&lines->answers, lines->account);
 	push_account_add(lines->account, sizeof(*lines));
 	lines->identity = NULL;
 	lines->waiting_at = 0;
-	lines->has_address = false;
+	lines->permission = NULL;
+	lines->has_address = lines->has_asked = false;
 	lines->head = lines->count = 0;
 	lines->is_too_long = lines->is_ended = lines->is_working = lines->has_parent = false;
 	return lines;
@@ -83,11 +92,19 @@ push_lines_set_address(struct push_lines *lines, const struct push_address *addr
 	lines->address = *address;
 }
 
+void
+push_lines_set_asked(struct push_lines *lines, const struct push_asked *asked)
+{
+	lines->has_asked = true;
+	lines->asked = *asked;
+}
+
 static void
 free_lines(struct push_lines *lines)
 {
 	push_identity_unref(lines->identity);
 	push_buf_fini(&lines->line);
+	push_buf_fini(&lines->kept);
 	push_buf_fini(&lines->waiting);
 	push_buf_fini(&lines->answers);
 	push_account_take(lines->account, sizeof(*lines));
@@ -124,15 +141,10 @@ take_answers(struct push_lines *lines)
 static void
 work(struct push_lines *lines);
 
+/* Something has been answered, outside of a call to the stream. */
 static void
-on_over(struct push_message *message)
+go_on(struct push_lines *lines)
 {
-	struct line *line = (struct line *)message;
-	struct push_lines *lines = line->lines;
-
-	line->is_over = true;
-	if (lines->is_working)
-		return;
 	take_answers(lines);
 	if (!lines->ready) {
 		if (!lines->count)
@@ -141,6 +153,16 @@ on_over(struct push_message *message)
 	}
 	work(lines);
 	lines->ready(lines->context);
+}
+
+static void
+on_over(struct push_message *message)
+{
+	struct line *line = (struct line *)message;
+
+	line->is_over = true;
+	if (!line->lines->is_working)
+		go_on(line->lines);
 }
 
 static struct line *
@@ -168,13 +190,92 @@ fail_line(struct push_lines *lines, unsigned int status, const char *text)
 	line->is_over = true;
 }
 
+/* --- asking first --- */
+
+/* With what was answered, or a failure that the message has; NULL: that. */
+static void
+publish_asked(struct line *line, struct push_permission *permission, const char *text, size_t size)
+{
+	bool is_published;
+
+	line->message.permission = permission;
+	is_published = push_message_publish(&line->message, text, size, PUSH_PUBLISH_SENDS_MAX);
+	PUSH_ASSERT(is_published);
+	push_permission_free(permission);
+}
+
+static void
+on_permission(struct push_permission *permission)
+{
+	struct push_lines *lines = permission->context;
+	struct push_buf text = lines->kept; /* is ours now */
+
+	push_buf_init(&lines->kept, SIZE_MAX);
+	push_buf_charge(&lines->kept, lines->account);
+	lines->permission = NULL;
+	lines->is_working = true;
+	publish_asked(at(lines, lines->count - 1), permission, text.bytes, text.size);
+	lines->is_working = false;
+	push_buf_fini(&text);
+	go_on(lines);
+}
+
+/* NULL: it cannot be asked, and the message has failed for that. */
+static struct push_permission *
+ask(struct push_lines *lines, struct push_message *message, const char *text, size_t size)
+{
+	struct push_permission_query query = {.identity = lines->identity,
+		.address = message->address,
+		.asked = lines->has_asked ? &lines->asked : NULL};
+	struct push_permission_channels channels;
+	struct push_permission *permission = NULL;
+
+	push_permission_channels_init(&channels);
+	push_message_ask_about(message, text, size, &channels);
+	query.channels = (struct push_str){channels.names.bytes, channels.names.size};
+	if (channels.names.status == PUSH_OK && channels.count)
+		permission = push_permission_ask(lines->publisher, &query, on_permission, lines);
+	if (!permission)
+		push_permission_fail(message, channels.names.status);
+	push_permission_channels_fini(&channels);
+	return permission;
+}
+
+static void
+ask_first(struct push_lines *lines, struct line *line, const char *text, size_t size)
+{
+	struct push_permission *permission = ask(lines, &line->message, text, size);
+
+	if (permission && !permission->is_answered) {
+		push_buf_append(&lines->kept, text, size);
+		if (lines->kept.status == PUSH_OK) {
+			lines->permission = permission;
+			return;
+		}
+		push_buf_reset(&lines->kept);
+		push_permission_give_up(permission, push_status_text(PUSH_OUT_OF_MEMORY));
+	}
+	publish_asked(line, permission, text, size);
+}
+
+/* --- lines --- */
+
+static void
+publish_text(struct push_lines *lines, const char *text, size_t size)
+{
+	struct line *line = begin_line(lines);
+
+	if (!push_message_publish(&line->message, text, size, PUSH_PUBLISH_SENDS_MAX))
+		ask_first(lines, line, text, size);
+}
+
 static void
 publish_line(struct push_lines *lines, const char *text, size_t size)
 {
 	if (lines->is_too_long || size > lines->publisher->options->message_bytes_max)
 		fail_line(lines, 413, "the line is over push.message.max.size");
 	else if (!push_json_is_blank(text, size))
-		push_message_publish(&begin_line(lines)->message, text, size, PUSH_PUBLISH_SENDS_MAX);
+		publish_text(lines, text, size);
 	lines->is_too_long = false;
 	take_answers(lines);
 }
@@ -198,13 +299,19 @@ end_line(struct push_lines *lines, const char *rest, size_t size)
 	take_answers(lines);
 }
 
+static bool
+takes_lines(const struct push_lines *lines)
+{
+	return lines->count < PUSH_LINES_UNANSWERED_MAX && !lines->permission;
+}
+
 /* Returns how many bytes were looked at. */
 static size_t
 take_lines(struct push_lines *lines, const char *bytes, size_t size)
 {
 	const char *p = bytes, *end = bytes + size;
 
-	while (p < end && lines->count < PUSH_LINES_UNANSWERED_MAX) {
+	while (p < end && takes_lines(lines)) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
 
 		if (!stop) {
@@ -231,7 +338,7 @@ work(struct push_lines *lines)
 	if (lines->waiting_at == waiting->size) {
 		push_buf_clear(waiting);
 		lines->waiting_at = 0;
-		if (lines->is_ended && has_begun(lines) && lines->count < PUSH_LINES_UNANSWERED_MAX)
+		if (lines->is_ended && has_begun(lines) && takes_lines(lines))
 			end_line(lines, "", 0);
 	}
 	lines->is_working = false;
@@ -263,7 +370,7 @@ push_lines_end(struct push_lines *lines)
 bool
 push_lines_is_full(const struct push_lines *lines)
 {
-	return lines->waiting.size > 0 || lines->count == PUSH_LINES_UNANSWERED_MAX;
+	return lines->waiting.size > 0 || !takes_lines(lines);
 }
 
 bool
@@ -284,6 +391,7 @@ push_lines_destroy(struct push_lines *lines)
 	if (!lines)
 		return;
 	lines->ready = NULL;
+	lines->has_asked = false;
 	push_buf_clear(&lines->waiting);
 	lines->waiting_at = 0;
 	if (!lines->count)

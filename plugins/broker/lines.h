@@ -6,6 +6,9 @@
  * Every line that is not blank has one line of answer, as in publishing.h.  One that is over
  * push.message.max.size is not kept: it has an error, and the stream goes on behind it.
  *
+ * If the application is to be asked about a line (permission.h), the stream is full until the answer is there, so that its
+ * lines keep their order.
+ *
  * Who feeds it looks at push_lines_is_full() before; what is fed all the same is kept until it is its turn.
  */
 #ifndef PUSH_BROKER_LINES_H
@@ -36,6 +39,11 @@ push_lines_set_identity(struct push_lines *lines, const struct push_identity *id
 /* push_lines_set_address - where they come from, before the first one does. */
 void
 push_lines_set_address(struct push_lines *lines, const struct push_address *address);
+
+/* push_lines_set_asked - whose request it is, for an application that is asked, before the first one comes.  Its texts are
+ * borrowed until the stream is destroyed. */
+void
+push_lines_set_asked(struct push_lines *lines, const struct push_asked *asked);
 
 /* push_lines_destroy - nobody waits for the answers any more.  NULL is allowed. */
 void

@@ -9,6 +9,7 @@
 #include "authenticator.h"
 #include "debug_log.h"
 #include "message.h"
+#include "permission.h"
 #include "trace/tracer.h"
 
 void
@@ -214,15 +215,36 @@ seconds_of(uint64_t us)
 	return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
 }
 
-/* Whether the limits of its sender let it pass. */
+/* Whether the limits let these senders pass. */
 static bool
-is_within_limits(struct push_message *message, size_t size, struct push_error *error)
+is_within_limits(
+	struct push_message *message, const struct push_sender *sender, size_t size, struct push_error *error)
 {
 	const struct push_publisher *publisher = message->publisher;
-	struct push_sender sender = {.has_address = message->address};
 	struct push_limit_refusal refusal;
 
-	if (!publisher->limiter || !push_limiter_limits_publishes(publisher->limiter))
+	if (push_limiter_publish(publisher->limiter, sender, size, publisher->now_us(), &refusal))
+		return true;
+	message->retry_after_s = seconds_of(refusal.wait_us);
+	snprintf(error->text, sizeof(error->text), "%s", push_limit_text(refusal.limit));
+	return false;
+}
+
+static bool
+is_limited(const struct push_message *message)
+{
+	const struct push_limiter *limiter = message->publisher->limiter;
+
+	return limiter && push_limiter_limits_publishes(limiter);
+}
+
+/* By what is known of it before anybody is asked. */
+static bool
+admit_sender(struct push_message *message, size_t size, struct push_error *error)
+{
+	struct push_sender sender = {.has_address = message->address};
+
+	if (!is_limited(message))
 		return true;
 	if (message->identity) {
 		const struct push_identity_facts facts = push_identity_facts(message->identity);
@@ -232,25 +254,41 @@ is_within_limits(struct push_message *message, size_t size, struct push_error *e
 	}
 	if (message->address)
 		sender.address = *message->address;
-	if (push_limiter_publish(publisher->limiter, &sender, size, publisher->now_us(), &refusal))
+	return is_within_limits(message, &sender, size, error);
+}
+
+/* The user that an answer has named: what was not known of it before. */
+static bool
+admit_named(struct push_message *message, size_t size, struct push_error *error)
+{
+	struct push_sender sender = {.has_address = false};
+
+	if (!message->permission->identity || !is_limited(message) ||
+		push_identity_facts(message->identity).user.size)
 		return true;
-	message->retry_after_s = seconds_of(refusal.wait_us);
-	snprintf(error->text, sizeof(error->text), "%s", push_limit_text(refusal.limit));
-	return false;
+	sender.user = push_identity_facts(message->permission->identity).user;
+	return is_within_limits(message, &sender, size, error);
 }
 
 /* The last to give way when memory is short (relief.h).  Returns a status of HTTP, 0 where it may go on. */
-static unsigned int
+static inline unsigned int
 admit(struct push_message *message, size_t size, struct push_error *error)
 {
 	const struct push_publisher *publisher = message->publisher;
 
+	if (message->status) { /* it was refused when it was to be asked about */
+		snprintf(error->text, sizeof(error->text), "%s",
+			message->error ? message->error : push_status_text(PUSH_OUT_OF_MEMORY));
+		return message->status;
+	}
 	if (!push_memory_has_room(publisher->memory, size)) {
 		publisher->stats->relieved[PUSH_RELIEF_PUBLISHES]++;
 		snprintf(error->text, sizeof(error->text), "%s", PUSH_MEMORY_SHORT_TEXT);
 		return 503;
 	}
-	return is_within_limits(message, size, error) ? 0 : 429;
+	if (message->is_admitted)
+		return message->permission && !admit_named(message, size, error) ? 429 : 0;
+	return admit_sender(message, size, error) ? 0 : 429;
 }
 
 /* Whether its right lasts: of a stream or a WebSocket it may be long ago that it was looked at. */
@@ -279,33 +317,77 @@ is_good(const struct push_publisher *publisher, const struct push_identity *iden
 	return true;
 }
 
-/* Returns a status of HTTP, 0 if it may be published to all of its channels. */
+static size_t
+count_channels(const struct push_publication *publication)
+{
+	return publication->channels.count ? publication->channels.count : 1;
+}
+
+static struct push_str
+channel_at(const struct push_publication *publication, size_t i)
+{
+	const struct push_channels *channels = &publication->channels;
+
+	return channels->count ? (struct push_str){channels->names[i].text, channels->names[i].size}
+			       : (struct push_str){publication->channel, publication->channel_size};
+}
+
+static bool
+is_to_be_asked_about(const struct push_message *message)
+{
+	return !message->permission && push_permission_is_asked(message->publisher, message->identity);
+}
+
+/* Instead of a status of HTTP. */
+#define ASK_FIRST 1u
+
+/* Its identity grants nothing for this channel.  Returns a status of HTTP, or ASK_FIRST; 0: an answer does. */
+static unsigned int
+check_answer(const struct push_message *message, struct push_str channel, struct push_error *error)
+{
+	const struct push_permission *permission = message->permission;
+	const struct push_identity *identity = message->identity;
+
+	if (is_to_be_asked_about(message))
+		return ASK_FIRST;
+	if (permission && permission->status) { /* counted when it was answered */
+		snprintf(error->text, sizeof(error->text), "%s", permission->reason.text);
+		return permission->status;
+	}
+	if (permission && push_identity_may(permission->identity, PUSH_RIGHT_PUBLISH, channel))
+		return 0;
+	if (permission && permission->identity)
+		identity =
+			permission
+				->identity; /* one that is known has no right, and need not show another token */
+	push_identity_refusal(identity, PUSH_RIGHT_PUBLISH, channel, error);
+	push_publisher_count_refused(message->publisher, push_identity_refused_as(identity), error->text);
+	return push_identity_status(identity);
+}
+
+/* Returns a status of HTTP, or ASK_FIRST; 0 if it may be published to all of its channels. */
 static unsigned int
 check_rights(const struct push_message *message, const struct push_publication *publication,
 	struct push_error *error)
 {
-	const struct push_channels *channels = &publication->channels;
 	const struct push_identity *identity = message->identity;
-	size_t count = channels->count ? channels->count : 1;
+	size_t count = count_channels(publication);
 
 	if (!is_good(message->publisher, identity, error))
 		return 401;
 	for (size_t i = 0; i < count; i++) {
-		const struct push_str channel =
-			channels->count ? (struct push_str){channels->names[i].text, channels->names[i].size}
-					: (struct push_str){publication->channel, publication->channel_size};
+		const struct push_str channel = channel_at(publication, i);
+		unsigned int refusal = push_identity_may(identity, PUSH_RIGHT_PUBLISH, channel)
+					       ? 0
+					       : check_answer(message, channel, error);
 
-		if (push_identity_may(identity, PUSH_RIGHT_PUBLISH, channel))
-			continue;
-		push_identity_refusal(identity, PUSH_RIGHT_PUBLISH, channel, error);
-		push_publisher_count_refused(
-			message->publisher, push_identity_refused_as(identity), error->text);
-		return push_identity_status(identity);
+		if (refusal)
+			return refusal;
 	}
 	return 0;
 }
 
-void
+bool
 push_message_publish(struct push_message *message, const char *text, size_t size, size_t sends_max)
 {
 	struct push_publication publication;
@@ -314,21 +396,72 @@ push_message_publish(struct push_message *message, const char *text, size_t size
 	enum push_status status = PUSH_UNAVAILABLE;
 
 	if (!refusal) {
+		message->is_admitted = true;
 		status =
 			push_publication_parse(&publication, text, size, message->publisher->options, &error);
 		refusal = status == PUSH_OK ? check_rights(message, &publication, &error)
 					    : push_publish_http_status(status);
 	}
+	if (refusal == ASK_FIRST && count_channels(&publication) <= sends_max) {
+		push_publication_fini(&publication);
+		return false;
+	}
 	message->left = 1;
+	if (message->permission && message->permission->status == refusal)
+		message->retry_after_s = message->permission->retry_after_s;
 	if (message->publisher->tracer)
 		begin_span(message, status == PUSH_OK ? &publication : NULL, size);
-	if (refusal)
+	if (refusal && refusal != ASK_FIRST)
 		push_message_fail(message, refusal, error.text);
 	else
 		send_all(message, &publication, sends_max);
 	if (status == PUSH_OK)
 		push_publication_fini(&publication);
 	part_done(message);
+	return true;
+}
+
+/* Whether its identity does not grant all of its channels; those are added.  NULL: to nothing. */
+static bool
+collect(const struct push_message *message, const struct push_publication *publication,
+	struct push_permission_channels *to)
+{
+	bool are_any = false;
+
+	for (size_t i = 0; i < count_channels(publication); i++) {
+		const struct push_str channel = channel_at(publication, i);
+
+		if (push_identity_may(message->identity, PUSH_RIGHT_PUBLISH, channel))
+			continue;
+		are_any = true;
+		if (to)
+			push_permission_channels_add(to, channel);
+	}
+	return are_any;
+}
+
+void
+push_message_ask_about(struct push_message *message, const char *text, size_t size,
+	struct push_permission_channels *channels)
+{
+	struct push_publication publication;
+	struct push_error error;
+	unsigned int refusal = 0;
+
+	/* what is wrong with it is said when it is its turn */
+	if (message->status || !is_to_be_asked_about(message) ||
+		push_publication_parse(&publication, text, size, message->publisher->options, &error) !=
+			PUSH_OK)
+		return;
+	if (collect(message, &publication, NULL) && !message->is_admitted) {
+		refusal = admit(message, size, &error);
+		message->is_admitted = true;
+	}
+	if (refusal)
+		push_message_fail(message, refusal, error.text);
+	else
+		(void)collect(message, &publication, channels);
+	push_publication_fini(&publication);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "debug_log.h"
 #include "idempotency.h"
 #include "message.h"
+#include "permission.h"
 #include "publishing.h"
 
 struct publishing;
@@ -18,6 +19,15 @@ struct publishing;
 struct item {
 	struct push_message message; /* first: the two are cast into each other */
 	struct publishing *publishing;
+};
+
+/* What is left of a request that waits for a permission. */
+struct kept {
+	bool has_key; /* nothing of it is published or claimed yet */
+	bool has_asked;
+	struct push_asked asked;
+	size_t key_size, size;
+	char texts[]; /* the key, then the body from the next item on */
 };
 
 struct publishing {
@@ -34,7 +44,12 @@ struct publishing {
 	struct push_trace parent;             /* of all messages that do not bring their own */
 	uint32_t left;                        /* items without a result, and one while they are published */
 	bool has_address;
-	struct push_address address; /* of the client; for limits */
+	struct push_address address;    /* of the client; for limits */
+	const struct push_asked *asked; /* borrowed during a call; of the client */
+	struct push_permission
+		*permission;       /* for what its identity does not grant; owned; NULL: nobody was asked */
+	struct kept *kept_request; /* owned, while it is asked for; NULL: nothing waits for that */
+	uint32_t next;             /* the item that is to be published next */
 	uint32_t count;
 	struct item items[];
 };
@@ -77,6 +92,8 @@ destroy(struct publishing *publishing)
 	for (uint32_t i = 0; i < publishing->count; i++)
 		push_message_fini(&publishing->items[i].message);
 	push_identity_unref(publishing->identity);
+	if (publishing->permission)
+		push_permission_free(publishing->permission);
 	push_account_take(
 		&publishing->publisher->memory->accounts[PUSH_MEMORY_REQUESTS], publishing->charged);
 	free(publishing);
@@ -236,7 +253,8 @@ push_publisher_count_refused(
 bool
 push_publisher_is_busy(const struct push_publisher *publisher)
 {
-	return !push_list_is_empty(&publisher->waiting) || !push_list_is_empty(&publisher->settled);
+	return !push_list_is_empty(&publisher->waiting) || !push_list_is_empty(&publisher->settled) ||
+	       !push_list_is_empty(&publisher->permissions);
 }
 
 void
@@ -244,6 +262,7 @@ push_publisher_init(struct push_publisher *publisher)
 {
 	push_list_init(&publisher->waiting);
 	push_list_init(&publisher->settled);
+	push_list_init(&publisher->permissions);
 	for (size_t i = 0; i < PUSH_CLAIM_BUCKETS; i++)
 		push_list_init(&publisher->claims[i]);
 }
@@ -251,6 +270,7 @@ push_publisher_init(struct push_publisher *publisher)
 void
 push_publisher_fini(struct push_publisher *publisher)
 {
+	push_permission_end_all(publisher);
 	push_publisher_tick(publisher, UINT64_MAX);
 }
 
@@ -265,27 +285,17 @@ on_over(struct push_message *message)
 		finish(publishing);
 }
 
-static void
+/* Returns false if somebody is to be asked first. */
+static bool
 publish_item(struct item *item, const char *text, size_t size)
 {
 	struct publishing *publishing = item->publishing;
 
-	push_message_publish(&item->message, text, size, publishing->sends_left);
+	item->message.permission = publishing->permission;
+	if (!push_message_publish(&item->message, text, size, publishing->sends_left))
+		return false;
 	publishing->sends_left -= item->message.sent;
-}
-
-static void
-publish_array(struct publishing *publishing, const char *body, size_t size)
-{
-	const char *at = body, *text;
-	size_t text_size;
-
-	for (uint32_t i = 0; i < publishing->count; i++) {
-		bool found = push_json_next_element(&at, body + size, &text, &text_size);
-
-		PUSH_ASSERT(found);
-		publish_item(&publishing->items[i], text, text_size);
-	}
+	return true;
 }
 
 /* The next line that is not blank. */
@@ -306,32 +316,149 @@ next_line(const char **at, const char *end, const char **ret_text, size_t *ret_s
 	return false;
 }
 
-static void
-publish_lines(struct publishing *publishing, const char *body, size_t size)
+/* The text of the next item, which is there. */
+static inline struct push_str
+next_text(const struct publishing *publishing, const char **at, const char *end)
 {
-	const char *at = body, *text = "";
-	size_t text_size = 0;
+	struct push_str text = {*at, (size_t)(end - *at)};
+	bool found = true;
 
-	for (uint32_t i = 0; i < publishing->count; i++) {
-		bool found = next_line(&at, body + size, &text, &text_size);
+	if (publishing->is_array)
+		found = push_json_next_element(at, end, &text.bytes, &text.size);
+	else if (publishing->is_lines)
+		found = next_line(at, end, &text.bytes, &text.size);
+	else
+		*at = end;
+	PUSH_ASSERT(found);
+	return text;
+}
 
-		PUSH_ASSERT(found);
-		publish_item(&publishing->items[i], text, text_size);
+static bool
+ask_first(struct publishing *publishing, struct push_str rest);
+
+static void
+forget_permission(struct publishing *publishing)
+{
+	push_permission_free(publishing->permission);
+	publishing->permission = NULL;
+}
+
+/* From the next item on, up to one that somebody is to be asked about. */
+static void
+publish_rest(struct publishing *publishing, struct push_str rest)
+{
+	const char *at = rest.bytes, *end = rest.bytes + rest.size;
+
+	while (publishing->next < publishing->count) {
+		const char *before = at;
+		struct push_str text = next_text(publishing, &at, end);
+
+		if (publish_item(&publishing->items[publishing->next], text.bytes, text.size)) {
+			publishing->next++;
+			if (publishing->is_lines)
+				forget_permission(publishing);
+			continue;
+		}
+		at = before;
+		if (!ask_first(publishing, (struct push_str){before, (size_t)(end - before)}))
+			return;
 	}
+	if (--publishing->left == 0)
+		finish(publishing);
 }
 
 static void
 publish_all(struct publishing *publishing, const char *body, size_t size)
 {
 	publishing->left = publishing->count + 1;
-	if (publishing->is_array)
-		publish_array(publishing, body, size);
-	else if (publishing->is_lines)
-		publish_lines(publishing, body, size);
-	else
-		publish_item(&publishing->items[0], body, size);
-	if (--publishing->left == 0)
-		finish(publishing);
+	publish_rest(publishing, (struct push_str){body, size});
+}
+
+/* --- asking first --- */
+
+/* Up to where one question goes: each line has its own, as in a stream of them (lines.h). */
+static uint32_t
+end_of_question(const struct publishing *publishing)
+{
+	return publishing->is_lines ? publishing->next + 1 : publishing->count;
+}
+
+static void
+fail_rest(struct publishing *publishing, enum push_status status)
+{
+	for (uint32_t i = publishing->next; i < end_of_question(publishing); i++)
+		push_permission_fail(&publishing->items[i].message, status);
+}
+
+static bool
+keep(struct publishing *publishing, struct push_str rest, const struct push_publish_request *keyed)
+{
+	size_t key_size = keyed ? keyed->key_size : 0;
+	struct kept *kept = malloc(sizeof(*kept) + key_size + rest.size);
+
+	if (!kept)
+		return false;
+	*kept = (struct kept){
+		.has_key = keyed, .has_asked = publishing->asked, .key_size = key_size, .size = rest.size};
+	if (publishing->asked)
+		kept->asked = *publishing->asked;
+	if (keyed)
+		memcpy(kept->texts, keyed->key, key_size);
+	memcpy(kept->texts + key_size, rest.bytes, rest.size);
+	publishing->kept_request = kept;
+	return true;
+}
+
+static void
+on_permission(struct push_permission *permission);
+
+/* Returns whether there is an answer, or nobody to wait for. */
+static bool
+ask(struct publishing *publishing, const struct push_permission_channels *channels, struct push_str rest,
+	const struct push_publish_request *keyed)
+{
+	const struct push_permission_query query = {publishing->identity,
+		publishing->has_address ? &publishing->address : NULL, publishing->asked,
+		{channels->names.bytes, channels->names.size}};
+
+	publishing->permission =
+		push_permission_ask(publishing->publisher, &query, on_permission, publishing);
+	if (!publishing->permission) {
+		fail_rest(publishing, PUSH_OUT_OF_MEMORY);
+	} else if (!publishing->permission->is_answered) {
+		if (keep(publishing, rest, keyed))
+			return false;
+		push_permission_give_up(publishing->permission, push_status_text(PUSH_OUT_OF_MEMORY));
+	}
+	return true;
+}
+
+/* About all channels of the rest at once.  Returns whether there is an answer, or nothing to wait for. */
+static bool
+ask_about(struct publishing *publishing, struct push_str rest, const struct push_publish_request *keyed)
+{
+	const char *at = rest.bytes, *end = rest.bytes + rest.size;
+	struct push_permission_channels channels;
+	bool is_known = true;
+
+	push_permission_channels_init(&channels);
+	for (uint32_t i = publishing->next; i < end_of_question(publishing); i++) {
+		struct push_str text = next_text(publishing, &at, end);
+
+		push_message_ask_about(&publishing->items[i].message, text.bytes, text.size, &channels);
+	}
+	if (channels.names.status != PUSH_OK)
+		fail_rest(publishing, channels.names.status);
+	else if (channels.count)
+		is_known = ask(publishing, &channels, rest, keyed);
+	push_permission_channels_fini(&channels);
+	return is_known;
+}
+
+static bool
+ask_first(struct publishing *publishing, struct push_str rest)
+{
+	return ask_about(publishing, rest, NULL);
 }
 
 /* --- the request --- */
@@ -415,6 +542,7 @@ create(struct push_publisher *publisher, const struct push_publish_request *requ
 		.is_lines = request->is_lines,
 		.wait_written = request->wait_written,
 		.identity = push_identity_ref(request->identity),
+		.asked = request->asked,
 		.sends_left = PUSH_PUBLISH_SENDS_MAX,
 		.charged = sizeof(*publishing) + count * sizeof(struct item) + request->size,
 		.count = (uint32_t)count};
@@ -443,6 +571,7 @@ go_on(void *context, const char *body, size_t size)
 	struct publishing *publishing = context;
 	const char *once = push_idempotency_once(publishing->kept);
 
+	publishing->asked = NULL; /* it may be gone */
 	for (uint32_t i = 0; i < publishing->count; i++) {
 		publishing->items[i].message.once = once;
 		publishing->items[i].message.once_index = i;
@@ -459,6 +588,70 @@ stop(void *context, const struct push_answer *answer)
 	publishing->kept = NULL;
 	publishing->answer(publishing->context, answer);
 	destroy(publishing);
+}
+
+/* Whose key it is: the user's that an answer has named, if it was not known before. */
+static const struct push_identity *
+owner_of_key(const struct publishing *publishing)
+{
+	const struct push_permission *permission = publishing->permission;
+
+	if (permission && permission->identity && !push_identity_facts(publishing->identity).user.size &&
+		push_identity_facts(permission->identity).user.size)
+		return permission->identity;
+	return publishing->identity;
+}
+
+/* With its key, if there may be something to publish. */
+static void
+publish_keyed(struct publishing *publishing, struct push_str key, struct push_str body)
+{
+	const struct push_publish_request request = {.body = body.bytes,
+		.size = body.size,
+		.is_lines = publishing->is_lines,
+		.wait_written = publishing->wait_written,
+		.key = key.bytes,
+		.key_size = key.size,
+		.identity = owner_of_key(publishing)};
+	const struct push_permission *permission = publishing->permission;
+
+	if (publishing->count == 1 &&
+		(publishing->items[0].message.status || (permission && permission->status)))
+		publish_all(publishing, body.bytes, body.size);
+	else
+		push_idempotency_begin(
+			publishing->publisher, &request, &publishing->kept, go_on, stop, publishing);
+}
+
+/* What waited for it goes on. */
+static void
+on_permission(struct push_permission *permission)
+{
+	struct publishing *publishing = permission->context;
+	struct kept *kept = publishing->kept_request;
+	struct push_str key = {kept->texts, kept->key_size},
+			rest = {kept->texts + kept->key_size, kept->size};
+
+	publishing->kept_request = NULL;
+	publishing->asked = kept->has_asked ? &kept->asked : NULL;
+	if (kept->has_key)
+		publish_keyed(publishing, key, rest);
+	else
+		publish_rest(publishing, rest);
+	free(kept);
+}
+
+/* A key is claimed when it is known what may be published. */
+static void
+begin(struct publishing *publishing, const struct push_publish_request *request)
+{
+	const struct push_str body = {request->body, request->size};
+
+	if (!request->key)
+		publish_all(publishing, body.bytes, body.size);
+	else if (!push_permission_is_asked(publishing->publisher, publishing->identity) ||
+		 ask_about(publishing, body, request))
+		publish_keyed(publishing, (struct push_str){request->key, request->key_size}, body);
 }
 
 void
@@ -485,8 +678,5 @@ push_publisher_publish(struct push_publisher *publisher, const struct push_publi
 		return;
 	}
 	publishing->is_array = is_array;
-	if (request->key)
-		push_idempotency_begin(publisher, request, &publishing->kept, go_on, stop, publishing);
-	else
-		publish_all(publishing, request->body, request->size);
+	begin(publishing, request);
 }

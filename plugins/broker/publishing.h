@@ -12,7 +12,9 @@
  * With an Idempotency-Key the answer is kept by the engine (idempotency.h); with `wait_written` it is given
  * when the message has been written to all of its subscribers (core/tracker.h).
  *
- * Messages are handed to the engine in order and within the call; only answers are waited for.
+ * Messages are handed to the engine in order and within the call; only answers are waited for.  If the application has to
+ * be asked first (permission.h), the rest of the request waits for that, from the first message that needs it on, and a
+ * request with a key as a whole.  It is asked once for all of the rest, and of lines for each.
  */
 #ifndef PUSH_BROKER_PUBLISHING_H
 #define PUSH_BROKER_PUBLISHING_H
@@ -30,6 +32,7 @@
 #include "core/traceparent.h"
 #include "engine.h"
 
+struct push_asked;
 struct push_tracer;
 
 /* All texts are borrowed until the call returns. */
@@ -43,6 +46,8 @@ struct push_publish_request {
 	const struct push_trace *parent;      /* of its traceparent; NULL: none, or nothing is traced */
 	const struct push_identity *identity; /* whose it is; NULL: nobody's, and refused */
 	const struct push_address *address; /* of the client; NULL: not known, or nothing is limited by it */
+	/* His request, for an application that is asked; NULL: not known.  Its texts are borrowed until the answer. */
+	const struct push_asked *asked;
 };
 
 /* Borrowed until the function that is given it returns. */
@@ -90,6 +95,8 @@ struct push_publisher {
 	/* requests with a key that are under way, by number (idempotency.h) */
 	struct push_list claims[PUSH_CLAIM_BUCKETS];
 	uint64_t last_claim;
+	struct push_list permissions; /* that the application is asked for (permission.h) */
+	bool is_ending;               /* nobody is asked any more */
 };
 
 void

@@ -193,6 +193,15 @@
  * not read from until there is room. */
 #define PUSH_WS_PUBLISHES_MAX 64
 
+/* Of one client, what waits while the application is asked about a publish of it: past half of it the client is not
+ * read from, and past it a publish is refused. */
+#define PUSH_WS_PUBLISHES_WAITING_BYTES_MAX 16384u
+
+/* Channels that the application is asked about in one question on a publish, and their bytes: as many as a short
+ * answer can grant (PUSH_IDENTITY_PATTERNS_MAX, PUSH_IDENTITY_BYTES_MAX). */
+#define PUSH_PERMISSION_CHANNELS_MAX       256u
+#define PUSH_PERMISSION_CHANNELS_BYTES_MAX 7168u
+
 /* What a client may have echoed in the answers to its commands. */
 #define PUSH_REF_BYTES_MAX 64
 

@@ -106,6 +106,8 @@ check_coding(struct push_exchange *x, const struct push_request *request)
 static void
 publish(struct push_exchange *x, const char *body, size_t size)
 {
+	const struct push_asked asked =
+		x->kept ? exchange_asked(x->kept, PUSH_RIGHT_PUBLISH) : (struct push_asked){0};
 	const struct push_publish_request request = {.body = body,
 		.size = size,
 		.is_lines = x->verb == EXCHANGE_LINES,
@@ -114,7 +116,8 @@ publish(struct push_exchange *x, const char *body, size_t size)
 		.key_size = x->key.size,
 		.parent = x->has_parent ? &x->parent : NULL,
 		.identity = x->identity,
-		.address = x->limiter && x->has_address ? &x->address : NULL};
+		.address = x->limiter && x->has_address ? &x->address : NULL,
+		.asked = x->kept ? &asked : NULL};
 
 	x->body_bytes = size;
 	x->ops->publish_request(x->broker, &request, exchange_on_answer, x);
@@ -196,6 +199,8 @@ end_lines(struct push_exchange *x, bool is_whole)
 	x->state = PUSH_EXCHANGE_ANSWERED;
 	x->ops->lines_destroy(x->lines);
 	x->lines = NULL;
+	if (x->kept)
+		exchange_forget_kept(x);
 	x->wire->end(x->owner, is_whole);
 }
 
@@ -237,6 +242,8 @@ on_lines_ready(void *context)
 static void
 begin_lines(struct push_exchange *x)
 {
+	struct push_asked asked;
+
 	if (!x->wire->begin)
 		return; /* the body is kept, and answered as a whole */
 	x->lines = x->ops->lines_create(x->broker, on_lines_ready, x);
@@ -251,6 +258,10 @@ begin_lines(struct push_exchange *x)
 		x->ops->lines_set_parent(x->lines, &x->parent);
 	if (x->limiter && x->has_address)
 		x->ops->lines_set_address(x->lines, &x->address);
+	if (x->kept) {
+		asked = exchange_asked(x->kept, PUSH_RIGHT_PUBLISH);
+		x->ops->lines_set_asked(x->lines, &asked);
+	}
 }
 
 static void
@@ -318,6 +329,8 @@ exchange_begin_publish(struct push_exchange *x, const struct push_request *reque
 	read_query(x, request);
 	if (is_lines && (x->has_key || x->wait_written))
 		refuse_later(x, 400, "Idempotency-Key and wait are not supported with application/x-ndjson");
+	if (x->ops->asks_about_publishes(x->broker, x->identity) && !exchange_keep(x, request))
+		refuse_later(x, 503, push_status_text(PUSH_OUT_OF_MEMORY));
 	begin_body(x, request, x->ops->options(x->broker)->message_bytes_max);
 }
 

@@ -17,6 +17,8 @@ forget(struct push_exchange *x)
 	if (x->lines)
 		x->ops->lines_destroy(x->lines);
 	x->lines = NULL;
+	if (x->kept)
+		exchange_forget_kept(x);
 	exchange_forget_identity(x);
 }
 

@@ -49,7 +49,9 @@ struct push_exchange {
 	const struct push_identity *identity; /* whose request it is: a reference; NULL: not known */
 	exchange_then_fn then;
 	const struct push_request *asking; /* while the authenticator is being called */
-	struct push_request *kept;         /* owned; until then; NULL: no memory */
+	struct push_request
+		*kept; /* owned; until then; NULL: no memory; of a publish that the application may be
+					      asked about, as long as it takes */
 	size_t kept_bytes;
 	bool awaits_identity;         /* the authenticator has yet to answer */
 	bool awaits_continue;         /* the client waits for a word before it sends the body */
@@ -104,6 +106,14 @@ exchange_on_answer(void *context, const struct push_answer *answer);
 void
 exchange_identify(struct push_exchange *x, const struct push_request *request, enum push_right right,
 	exchange_then_fn then);
+
+/* exchange_keep - keep the request, in x->kept.  Returns false if out of memory. */
+bool
+exchange_keep(struct push_exchange *x, const struct push_request *request);
+
+/* exchange_forget_kept - it may have secrets in it. */
+void
+exchange_forget_kept(struct push_exchange *x);
 
 /* exchange_deny - `{"error":"text"}` with what RFC 6750 wants to be said besides. */
 void

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/jsonscan.h"
+#include "core/push_assert.h"
 #include "request/credentials.h"
 #include "request/exchange_private.h"
 #include "request/query.h"
@@ -24,13 +25,30 @@ account(const struct push_exchange *x)
 
 /* It may have secrets in it. */
 static void
-free_kept(struct push_exchange *x, struct push_request *kept)
+free_kept(const struct push_exchange *x, struct push_request *kept, size_t bytes)
 {
 	if (!kept)
 		return;
-	push_account_take(account(x), x->kept_bytes);
-	explicit_bzero(kept, x->kept_bytes);
+	push_account_take(account(x), bytes);
+	explicit_bzero(kept, bytes);
 	free(kept);
+}
+
+bool
+exchange_keep(struct push_exchange *x, const struct push_request *request)
+{
+	PUSH_ASSERT(!x->kept);
+	x->kept = push_request_keep(request, &x->kept_bytes);
+	if (x->kept)
+		push_account_add(account(x), x->kept_bytes);
+	return x->kept;
+}
+
+void
+exchange_forget_kept(struct push_exchange *x)
+{
+	free_kept(x, x->kept, x->kept_bytes);
+	x->kept = NULL;
 }
 
 void
@@ -146,7 +164,7 @@ exchange_asked(const struct push_request *request, enum push_right right)
 		.authorization = request->authorization};
 }
 
-/* What the query names; a publish names its channels in its body, which has not come. */
+/* What the query names.  A publish names its channels in its body, which has not come, and is asked about later. */
 static struct push_str
 channels_of(const struct push_request *request, enum push_right right, struct push_buf *buf)
 {
@@ -187,6 +205,7 @@ on_verdict(void *context, const struct push_verdict *verdict)
 	struct push_exchange *x = context;
 	const struct push_request *request = x->asking;
 	struct push_request *kept = x->kept;
+	size_t kept_bytes = x->kept_bytes;
 
 	x->awaits_identity = false;
 	if (request) {
@@ -196,7 +215,7 @@ on_verdict(void *context, const struct push_verdict *verdict)
 	}
 	x->kept = NULL;
 	if (!x->owner) { /* its client has gone */
-		free_kept(x, kept);
+		free_kept(x, kept, kept_bytes);
 		x->state = PUSH_EXCHANGE_ANSWERED;
 		push_exchange_drop(x);
 		return;
@@ -204,7 +223,7 @@ on_verdict(void *context, const struct push_verdict *verdict)
 	x->in_call = true;
 	go_on(x, kept, verdict);
 	x->in_call = false;
-	free_kept(x, kept);
+	free_kept(x, kept, kept_bytes);
 	x->wire->turn(x->owner);
 }
 
@@ -239,7 +258,5 @@ exchange_identify(struct push_exchange *x, const struct push_request *request, e
 	x->asking = NULL;
 	x->state = PUSH_EXCHANGE_ASKED;
 	x->awaits_identity = true;
-	x->kept = push_request_keep(request, &x->kept_bytes); /* NULL: answered with 503, in the end */
-	if (x->kept)
-		push_account_add(account(x), x->kept_bytes);
+	(void)exchange_keep(x, request); /* without memory answered with 503, in the end */
 }

@@ -15,6 +15,7 @@ from redis_nodes import node
 from redis_servers import RedisServer, wait_until
 from server import Server
 from sseclient import EventStream
+from test_http2 import start
 from test_live import Controlled
 from tokens import Key, bearer, write_jwks
 from wsclient import TEXT, WebSocket, frame
@@ -182,21 +183,15 @@ def test_the_application_lets_in_refuses_and_grants():
 
 
 def test_the_application_is_asked_about_what_it_wants_to_be_asked_about():
-    with application({"a": (200, {}, '{"push":{"publish":["a"],"history":["a"]}}')}) as web:
-        def grants(question):
-            web.asked_last = question
-            return 200, {}, json.dumps({"push": {"publish": ["a"], "history": ["a"]}})
-        web.answer = grants
-        with Server(PUSH_AUTH_HOOK_URL=web.url, PUSH_AUTH_HOOK_ON="connect,subscribe,publish",
-                    PUSH_HISTORY_SIZE="5") as server:
-            assert publish(server).status == 202
-            assert publish(server, channel="b").status == 403
-            assert web.asked[-1][1]["channels"] == []  # the body has not come, so that patterns are to be granted
-            web.answer = lambda _: (200, {}, "")
-            assert publish(server).error == "no right to publish to 'a'"
-            web.answer = grants
-            assert get(server.port, "/messages?channel=a").status == 200
-            assert {question["event"] for _, question in web.asked} == {"publish", "subscribe"}
+    rights = 200, {}, '{"push":{"publish":["a"],"history":["a"]}}'
+    with application({"a": rights, "b": rights}) as web, \
+            Server(PUSH_AUTH_HOOK_URL=web.url, PUSH_AUTH_HOOK_ON="connect,subscribe,publish",
+                   PUSH_HISTORY_SIZE="5") as server:
+        assert publish(server).status == 202
+        answer = publish(server, channel="b")
+        assert (answer.status, answer.error) == (403, "no right to publish to 'b'")
+        assert get(server.port, "/messages?channel=a").status == 200
+        assert [question["event"] for _, question in web.asked] == ["publish", "publish", "subscribe"]
 
 
 def test_an_application_that_is_away_is_503_and_never_403():
@@ -479,3 +474,194 @@ def test_what_a_ticket_of_the_applications_client_opens_is_asked_about(tmp_path)
         with opened(server, f"a&ticket={made.json['ticket']}") as ws:
             say(ws, "subscribe", channels=["b"])
             assert ws.event() == {"event": "subscribed", "data": {"channel": "b"}}
+
+
+# --- what clients publish ---
+
+PUBLISHES = {"PUSH_AUTH_HOOK_ON": "publish", "PUSH_AUTH_HOOK_TIMEOUT": "30s", "PUSH_WS_PUBLISH": "on",
+             "PUSH_AUTH_ANONYMOUS": "subscribe=** publish=open"}
+NDJSON = "application/x-ndjson"
+
+
+def one(channel, value=1):
+    return {"channel": channel, "message": value}
+
+
+def lines(*messages):
+    return "".join(json.dumps(message) + "\n" for message in messages)
+
+
+def send(server, body, *headers, path="/messages"):
+    return request(server.port, post(json.dumps(body), list(headers), path=path))
+
+
+def of_lines(server, *messages, headers=()):
+    """The answer to each line of a stream that comes at once."""
+    with Connection(server.port) as connection:
+        connection.send(post(lines(*messages), list(headers), content_type=NDJSON))
+        assert connection.read_stream_head()[0] == 202
+        return [json.loads(connection.read_until(b"\n")) for _ in messages]
+
+
+def answers_of_publishes():
+    released = threading.Event()
+    return released, {
+        "yes": (200, {}, ""), "also": (200, {}, "{}"), "no": (403, {}, '{"error":"not for you"}'),
+        "who": (401, {}, '{"error":"log in first"}'), "broken": (500, {}, ""),
+        "kept": (200, {"Cache-Control": "max-age=600"}, ""),
+        "rights": (200, {}, '{"sub":"ann","push":{"publish":["rights","own:{sub}"]}}'),
+        "slow": lambda _: (released.wait(60), (200, {}, ""))[1],
+    }
+
+
+@contextlib.contextmanager
+def publishing(**options):
+    released, answers = answers_of_publishes()
+    with application(answers) as web, Server(PUSH_AUTH_HOOK_URL=web.url, **{**PUBLISHES, **options}) as server:
+        try:
+            yield web, server, released
+        finally:
+            released.set()
+
+
+def channels_asked(web):
+    return [question["channels"] for _, question in web.asked]
+
+
+def test_the_application_is_asked_about_a_publish_with_its_channels():
+    with publishing() as (web, server, _):
+        answer = send(server, one("yes"), "Cookie: session=s1", path="/messages?wait=written")
+        assert (answer.status, answer.json) == (202, {"subscribers": 0, "written": 0})
+        headers, question = web.asked.pop()
+        assert headers["Cookie"] == "session=s1"
+        assert question == {"event": "publish", "method": "POST", "path": "/messages", "query": "wait=written",
+                            "headers": {"cookie": "session=s1"}, "address": "127.0.0.1", "channels": ["yes"]}
+        # one question for each request, about what is not granted, each channel once
+        assert send(server, {"channels": ["yes", "open", "also"], "message": 1}).status == 202
+        many = [one("open"), one("yes"), {}, one("also"), one("yes"), {"channel": "x"}]
+        assert [part.get("status") for part in send(server, many).json] == [None, None, 400, None, None, 400]
+        assert channels_asked(web) == [["yes", "also"]] * 2
+        web.asked.clear()
+        assert send(server, one("open")).status == 202
+        assert send(server, {"channel": "yes"}).status == 400
+        assert web.asked == []
+        for channel, status, error in ("no", 403, "not for you"), ("who", 401, "log in first"), ("broken", 503, AWAY):
+            answer = send(server, one(channel))
+            assert (answer.status, answer.error) == (status, error)
+            parts = send(server, [one(channel), one("open")]).json
+            assert parts == [{"error": error, "status": status}, {"subscribers": 0}]
+        assert "retry-after" in answer.headers
+        assert send(server, one("rights")).status == 202
+        answer = send(server, {"channels": ["rights", "own:ann", "own:bob"], "message": 1})
+        assert (answer.status, answer.error) == (403, "no right to publish to 'own:bob'")
+        assert send(server, one("yes"), "Authorization: Bearer the-applications-own").status == 202
+        assert web.asked[-1][0]["Authorization"] == "Bearer the-applications-own"
+
+
+def test_each_line_is_asked_about_in_its_order_and_an_answer_is_kept_as_it_says():
+    with publishing() as (web, server, released):
+        channels = "kept", "no", "kept", "open", "kept", "broken"
+        answers = of_lines(server, *map(one, channels), headers=["Cookie: session=s1"])
+        assert [answer.get("status") for answer in answers] == [None, 403, None, None, None, 503]
+        assert channels_asked(web) == [["kept"], ["no"], ["broken"]]
+        assert web.asked[0][1]["headers"] == {"cookie": "session=s1"}
+        with opened(server, "slow,open") as ws:
+            with Connection(server.port) as connection:
+                text = lines(one("open", 1), one("slow", 2), one("open", 3))
+                connection.send(post(text, content_type=NDJSON))
+                assert ws.message() == ("open", 1)
+                until_asked(web, 4)
+                say(ws, "ping")
+                assert ws.event()["event"] == "pong"  # nothing was published meanwhile
+                released.set()
+                assert [ws.message() for _ in range(2)] == [("slow", 2), ("open", 3)]
+                assert connection.read_stream_head()[0] == 202
+
+
+def test_a_sockets_publishes_wait_for_the_answer_in_their_order_and_nothing_else_does():
+    with publishing() as (web, server, released), opened(server, "slow,open") as ws, opened(server, "x") as other:
+        say(ws, "publish", channel="slow", message=1, ref=1)
+        until_asked(web, 1)
+        assert web.asked[0][1] == {"event": "publish", "headers": {}, "address": "127.0.0.1", "channels": ["slow"]}
+        for ref, channel in (2, "open"), (3, "no"), (4, "slow"), (5, "open"):
+            say(ws, "publish", channel=channel, message=ref, ref=ref)
+        say(ws, "ping")
+        assert ws.event()["event"] == "pong"
+        say(other, "publish", channel="open", message="other")  # another client
+        assert other.event() == {"event": "published", "data": {"subscribers": 1}}
+        assert ws.message() == ("open", "other")
+        assert channels_asked(web) == [["slow"]]
+        released.set()
+        events = [ws.event() for _ in range(9)]
+        assert [e["data"]["message"] for e in events if e["event"] == "message"] == [1, 2, 4, 5]
+        said = [(e["event"], e["data"]["ref"], e["data"].get("error")) for e in events if e["event"] != "message"]
+        assert said == [("published", 1, None), ("published", 2, None), ("error", 3, "not for you"),
+                        ("published", 4, None), ("published", 5, None)]
+
+
+def test_where_the_application_is_away_a_publish_is_503_and_never_403():
+    web = application({})
+    web.__exit__()
+    with Server(PUSH_AUTH_HOOK_URL=web.url, **PUBLISHES) as server, opened(server) as ws:
+        answer = send(server, one("yes"))
+        assert (answer.status, answer.error) == (503, AWAY) and answer.headers["retry-after"]
+        assert of_lines(server, one("yes")) == [{"error": AWAY, "status": 503}]
+        say(ws, "publish", channel="yes", message=1)
+        assert ws.event() == {"event": "error", "data": {"error": AWAY}}
+
+
+def test_a_publisher_that_goes_while_it_is_asked_about_leaves_nothing_and_is_not_waited_for():
+    with publishing() as (web, server, released), opened(server, "slow,open") as ws:
+        with Connection(server.port) as plain, Connection(server.port) as stream, opened(server, "x") as other:
+            plain.send(post(json.dumps(one("slow", "plain"))))
+            until_asked(web, 1)
+            stream.send(post(lines(one("slow", "line")), content_type=NDJSON))
+            until_asked(web, 2)
+            say(other, "publish", channel="slow", message="socket")
+            until_asked(web, 3)
+        server.wait_metric('push_connections{transport="ws"}', 1)
+        assert publish(server, channel="open").status == 202
+        assert ws.message() == ("open", 1)
+        released.set()
+        # what had come whole is published
+        assert {ws.message()[1] for _ in range(3)} == {"plain", "line", "socket"}
+        server.wait_metric('push_memory_bytes{for="requests"}', 0)
+
+
+def test_a_key_is_claimed_when_the_application_has_answered_and_is_its_users():
+    with publishing() as (web, server, released):
+        key = "Idempotency-Key: k"
+        assert send(server, one("no"), key).status == 403
+        web.answer = lambda _: (200, {}, "")
+        assert send(server, one("no"), key).json == {"subscribers": 0}
+        assert send(server, one("other"), key).status == 422  # it is claimed now
+        for user in "ann", "bob":
+            web.answer = lambda _, user=user: (200, {}, json.dumps({"sub": user}))
+            assert send(server, one(user), key).status == 202
+            assert send(server, one(user, 2), key).status == 422
+        web.answer = lambda _: (500, {}, "")
+        assert send(server, one("no"), key).status == 503
+
+
+def test_the_rights_of_a_token_are_all_that_its_publisher_has(tmp_path):
+    key = Key()
+    write_jwks(tmp_path / "keys.json", key)
+    with publishing(PUSH_AUTH_KEYS=str(tmp_path / "keys.json")) as (web, server, _):
+        answer = publish(server, bearer(key.token(publish=["a"])), channel="yes")
+        assert (answer.status, answer.error) == (403, "no right to publish to 'yes'")
+        assert web.asked == []
+        assert publish(server, channel="yes").status == 202  # without one the application is asked
+
+
+def test_over_http_2_the_application_is_asked_about_publishes(tmp_path):
+    released, answers = answers_of_publishes()
+    with application(answers) as web, start(tmp_path, PUSH_AUTH_HOOK_URL=web.url, **PUBLISHES) as server, \
+            server.connect() as connection:
+        for channel, status in ("yes", 202), ("no", 403), ("broken", 503):
+            stream = connection.post(json.dumps(one(channel)).encode())
+            assert stream.status == status
+            assert web.asked[-1][1]["channels"] == [channel]
+            stream.whole()
+        stream = connection.post(lines(one("yes"), one("open"), one("also")).encode(), kind=NDJSON)
+        assert (stream.status, stream.whole()) == (202, b'{"subscribers":0}\n' * 3)
+        assert channels_asked(web)[3:] == [["yes"], ["also"]]

@@ -23,6 +23,7 @@ VHOST = """
   "name": "tls", "port": "%d", "host-ssl-cert": "%s", "host-ssl-key": "%s", "alpn": "h2,http/1.1",
   "mounts": [
     { "mountpoint": "/messages", "origin": "callback://push-http" },
+    { "mountpoint": "/auth/tickets", "origin": "callback://push-http" },
     { "mountpoint": "/sse/messages", "origin": "callback://push-sse" },
     { "mountpoint": "/ws/messages", "origin": "callback://push-ws" }
   ],

@@ -146,7 +146,7 @@ def test_each_error_on_the_page_is_one_that_the_programs_send():
 
 # What clients and publishers get comes from these; what only operators get is in many more places.
 ANSWERING = """core/channels core/json core/jsonscan core/live core/acks core/acks_request core/subscriber core/durable core/status
-broker/broker broker/message broker/publishing broker/reading broker/lines broker/idempotency broker/client_publishes broker/control
+broker/broker broker/message broker/publishing broker/reading broker/lines broker/idempotency broker/client_publishes broker/control broker/permission
 http/health http/loggers request/body request/exchange request/page request/query request/route request/subscription ws/ws_conn
 direct/head direct/http_conn lwsio/head lwsio/request auth/token_refusal auth/jws auth/claims
 auth/authenticator auth/order broker/admission core/disconnect core/identified http/taking_back request/credentials"""

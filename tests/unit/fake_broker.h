@@ -24,7 +24,8 @@ struct fake_broker {
 	struct push_memory memory;
 	uint64_t now_us;
 	bool is_late, is_draining, reads_history, refuses_origins, is_guarded, is_known, is_anonymous;
-	push_verdict_fn verdict; /* NULL: nobody waits for one */
+	bool asks_about_publishes; /* then a request says whose it is */
+	push_verdict_fn verdict;   /* NULL: nobody waits for one */
 	void *verdict_context;
 	push_answer_fn answer; /* NULL: nobody waits for one */
 	void *context;
@@ -109,7 +110,14 @@ static void
 fake_publish_request(struct push_broker *broker, const struct push_publish_request *request,
 	push_answer_fn answer, void *context)
 {
+	struct fake_broker *fake = (struct fake_broker *)(void *)broker;
+
 	PUSH_ASSERT(request->identity); /* whoever is not known publishes nothing */
+	PUSH_ASSERT(!request->asked == !fake->asks_about_publishes);
+	if (request->asked) {
+		push_buf_append(&fake->log, request->asked->cookie.bytes, request->asked->cookie.size);
+		push_buf_append_text(&fake->log, " ");
+	}
 	fake_ask(broker, "asked ", request->body, request->size, answer, context);
 }
 
@@ -302,7 +310,24 @@ fake_lines_set_address(struct push_lines *lines, const struct push_address *addr
 	(void)address;
 }
 
+static bool
+fake_asks_about_publishes(const struct push_broker *broker, const struct push_identity *identity)
+{
+	PUSH_ASSERT(identity);
+	return ((const struct fake_broker *)(const void *)broker)->asks_about_publishes;
+}
+
+static void
+fake_lines_set_asked(struct push_lines *lines, const struct push_asked *asked)
+{
+	push_buf_append_text(&lines->broker->log, "path ");
+	push_buf_append(&lines->broker->log, asked->path.bytes, asked->path.size);
+	push_buf_append_text(&lines->broker->log, "; ");
+}
+
 static const struct push_broker_ops fake_ops = {
+	.asks_about_publishes = fake_asks_about_publishes,
+	.lines_set_asked = fake_lines_set_asked,
 	.is_guarded = fake_is_guarded,
 	.client_message_max = fake_client_message_max,
 	.identify = fake_identify,
