@@ -56,6 +56,8 @@ struct world {
 	char published[16384], answer[4096];
 	unsigned int answers, status, retry_after_s, readies;
 	size_t claims;
+	bool has_address; /* of who publishes: */
+	struct push_address address;
 };
 
 static uint64_t
@@ -339,6 +341,7 @@ publish(struct world *world, const char *text, const char *key, bool is_lines)
 			.key = copied_key,
 			.key_size = key ? strlen(key) : 0,
 			.identity = world->nobody,
+			.address = world->has_address ? &world->address : NULL,
 			.asked = &asked},
 		on_answer, world);
 	if (body)
@@ -495,6 +498,46 @@ too_many_channels_are_refused_and_not_asked_about(void **state)
 	strcat(body, "]");
 	publish(world, body, NULL, false);
 	assert_int_equal(world->asked, 1);
+}
+
+static void
+nothing_is_said(void *context, const char *line)
+{
+	(void)context;
+	(void)line;
+}
+
+static void
+each_message_counts_once_before_the_question_and_for_the_user_that_it_names(void **state)
+{
+	struct world *world = *state;
+	enum push_status status;
+	struct push_limiter *limiter;
+
+	world->options.limit_publish_messages = 3;
+	limiter = push_limiter_create(&world->options, &world->stats, 1, nothing_is_said, NULL, &status);
+	assert_non_null(limiter);
+	world->publisher.limiter = limiter;
+	assert_true(push_address_parse(&world->address, (struct push_str){"192.0.2.1", 9}));
+	world->has_address = true;
+	for (int i = 0; i < 3; i++) {
+		publish(world, ONE("a", "1"), NULL, false);
+		allow(world);
+		assert_int_equal(world->status, 202);
+	}
+	publish(world, ONE("a", "1"), NULL, false);
+	assert_int_equal(world->status, 429);
+	publish(world, ONE("a", "1"), "key", false);
+	assert_int_equal(world->status, 429);
+	assert_int_equal(world->asked, 3);
+	/* another address of the same user, who is ann */
+	assert_true(push_address_parse(&world->address, (struct push_str){"192.0.2.2", 9}));
+	publish(world, ONE("a", "1"), NULL, false);
+	assert_int_equal(world->asked, 4);
+	allow(world);
+	assert_int_equal(world->status, 429);
+	world->publisher.limiter = NULL;
+	push_limiter_destroy(limiter);
 }
 
 static void
@@ -768,6 +811,7 @@ main(void)
 		TEST(an_answer_that_is_known_is_given_in_the_call),
 		TEST(a_key_is_claimed_after_the_answer_by_the_user_that_it_names),
 		TEST(too_many_channels_are_refused_and_not_asked_about),
+		TEST(each_message_counts_once_before_the_question_and_for_the_user_that_it_names),
 		TEST(when_the_broker_ends_what_is_asked_is_refused),
 		TEST(a_stream_takes_no_more_lines_while_one_is_asked_about),
 		TEST(lines_whose_answers_are_known_are_not_held_up),
