@@ -402,16 +402,19 @@ push_message_publish(struct push_message *message, const char *text, size_t size
 		refusal = status == PUSH_OK ? check_rights(message, &publication, &error)
 					    : push_publish_http_status(status);
 	}
-	if (refusal == ASK_FIRST && count_channels(&publication) <= sends_max) {
-		push_publication_fini(&publication);
-		return false;
+	if (status == PUSH_OK && refusal == ASK_FIRST) {
+		if (count_channels(&publication) <= sends_max) {
+			push_publication_fini(&publication);
+			return false;
+		}
+		refusal = 0; /* it has too many channels, whoever is asked */
 	}
 	message->left = 1;
 	if (message->permission && message->permission->status == refusal)
 		message->retry_after_s = message->permission->retry_after_s;
 	if (message->publisher->tracer)
 		begin_span(message, status == PUSH_OK ? &publication : NULL, size);
-	if (refusal && refusal != ASK_FIRST)
+	if (refusal)
 		push_message_fail(message, refusal, error.text);
 	else
 		send_all(message, &publication, sends_max);
