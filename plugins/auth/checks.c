@@ -19,23 +19,29 @@ push_checks_init(struct push_checks *checks, const struct push_checks_host *host
 	push_list_init(&checks->waiting);
 }
 
+/* What `how` calls may let more wait, behind the others, and takes none away. */
 static void
-end_first(struct push_checks *checks, void (*how)(void *context, const struct push_check *check))
+end_wait(struct push_checks *checks, struct waiting *waiting,
+	void (*how)(void *context, const struct push_check *check))
 {
-	struct waiting *first = push_container_of(checks->waiting.next, struct waiting, node);
-
-	push_list_remove(&first->node);
+	push_list_remove(&waiting->node);
 	checks->waiting_count--;
-	how(checks->host.context, &first->check);
-	explicit_bzero(first->token, first->check.token.size);
-	free(first);
+	how(checks->host.context, &waiting->check);
+	explicit_bzero(waiting->token, waiting->check.token.size);
+	free(waiting);
 }
 
 void
 push_checks_fini(struct push_checks *checks)
 {
-	while (!push_list_is_empty(&checks->waiting))
-		end_first(checks, checks->host.give_up);
+	struct push_list *item = checks->waiting.next;
+
+	while (item != &checks->waiting) {
+		struct waiting *waiting = push_container_of(item, struct waiting, node);
+
+		item = item->next;
+		end_wait(checks, waiting, checks->host.give_up);
+	}
 }
 
 static void
@@ -88,17 +94,19 @@ push_checks_charge(struct push_checks *checks, uint64_t us)
 void
 push_checks_tick(struct push_checks *checks, uint64_t now_us)
 {
+	struct push_list *item = checks->waiting.next;
 	uint64_t begun_us = now_us;
 
 	pay(checks, now_us);
-	while (!push_list_is_empty(&checks->waiting)) {
-		bool is_late =
-			push_container_of(checks->waiting.next, struct waiting, node)->until_us <= now_us;
+	while (item != &checks->waiting) {
+		struct waiting *waiting = push_container_of(item, struct waiting, node);
+		bool is_late = waiting->until_us <= now_us;
 
 		if (!is_late &&
 			(checks->debt_us > PUSH_CHECK_DEBT_US || now_us - begun_us >= PUSH_CHECK_TICK_US))
 			break;
-		end_first(checks, is_late ? checks->host.give_up : checks->host.check);
+		item = item->next;
+		end_wait(checks, waiting, is_late ? checks->host.give_up : checks->host.check);
 		now_us = checks->host.now_us();
 	}
 }

@@ -149,6 +149,7 @@ walk_identities(struct push_disconnects *disconnects, struct push_hub *hub, uint
 {
 	const struct push_identities *identities = &hub->identities;
 	struct walk walk = {disconnects, now_us, 0};
+	struct push_list *item = disconnects->waiting.next;
 	size_t looked = 0;
 	bool is_over;
 
@@ -160,8 +161,12 @@ walk_identities(struct push_disconnects *disconnects, struct push_hub *hub, uint
 		looked += PUSH_DISCONNECT_SLICE;
 	} while (!is_over && looked < identities->capacity / PUSH_DISCONNECT_TURNS &&
 		 walk.ended < PUSH_DISCONNECT_SLICE / 16);
-	for (; is_over && disconnects->group; disconnects->group--)
-		destroy(disconnects, push_container_of(disconnects->waiting.next, struct order, item));
+	for (; is_over && disconnects->group; disconnects->group--) {
+		struct order *order = push_container_of(item, struct order, item);
+
+		item = item->next;
+		destroy(disconnects, order);
+	}
 }
 
 /* From the last entry on, since the last one takes the place of one that leaves; not those that come while it

@@ -293,11 +293,10 @@ read_headers(const char **to, const struct row *row, const char *path)
 	FILE *file = fopen(path, "re");
 	char *line = NULL;
 	size_t room = 0;
-	ssize_t size;
 
 	if (!file)
 		refuse(row->name, path, strerror(errno));
-	while ((size = getline(&line, &room, file)) > 0) {
+	while (getline(&line, &room, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		set_header(to, row, line);
 		line = NULL;
