@@ -76,19 +76,51 @@ set_low_water(struct push_http_conn *conn, size_t bytes)
 	(void)setsockopt(conn->source.fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
 }
 
-/* `size` bytes of a head have come. */
+/* RFC 6093; no head has it. */
+static bool
+has_urgent_data(const struct push_http_conn *conn)
+{
+	char byte;
+
+	return recv(conn->source.fd, &byte, 1, MSG_OOB | MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/*
+ * `size` bytes of a head have come.
+ *
+ * The kernel may call without a byte more, and would again at once: for urgent data, which it counts and does not
+ * show, and where very small segments have used up the socket's memory (Linux, tcp_epollin_ready).  Then the connection
+ * rests for a moment.
+ */
 static void
 await_head(struct push_http_conn *conn, size_t size)
 {
-	if (!conn->low_water)
+	if (!conn->low_water) {
 		arm(conn, PUSH_HEAD_US);
-	else if (size < conn->low_water) {
-		/* the kernel counts urgent data (RFC 6093), which no head has, and would call again at once
-		 */
-		conn_close(conn);
+		conn->head_end_us = conn->direct->ops->now_us() + PUSH_HEAD_US;
+	} else if (size < conn->low_water) {
+		if (has_urgent_data(conn)) {
+			conn_close(conn);
+			return;
+		}
+		conn->is_resting = true;
+		wait_for(conn, EPOLLRDHUP);
+		arm(conn, PUSH_HEAD_REST_US);
 		return;
 	}
 	set_low_water(conn, size + 1);
+}
+
+static void
+end_rest(struct push_http_conn *conn, uint64_t now_us)
+{
+	conn->is_resting = false;
+	if (now_us >= conn->head_end_us) {
+		conn_close(conn);
+		return;
+	}
+	arm(conn, conn->head_end_us - now_us);
+	wait_for(conn, READING);
 }
 
 static void
@@ -784,6 +816,10 @@ conn_ready(struct push_source *source, uint32_t events)
 
 	bool reads = conn->state == CONN_HEAD || conn->state == CONN_BODY || conn->state == CONN_LINGER;
 
+	if (conn->is_resting) /* it has hung up */
+		end_rest(conn, conn->direct->ops->now_us());
+	if (source->fd < 0)
+		return;
 	if (events & EPOLLOUT)
 		send_answers(conn);
 	else if (events & EPOLLERR || (events & EPOLLHUP && !reads))
@@ -870,8 +906,9 @@ direct_request_on_timer(struct push_timer *timer, uint64_t now_us)
 {
 	struct push_http_conn *conn = push_container_of(timer, struct push_http_conn, timer);
 
-	(void)now_us;
-	if (conn->state == CONN_BODY && !(is_lines(conn) && conn->answers.size))
+	if (conn->is_resting)
+		end_rest(conn, now_us);
+	else if (conn->state == CONN_BODY && !(is_lines(conn) && conn->answers.size))
 		break_stalled(conn);
 	else
 		conn_close(conn);

@@ -39,9 +39,11 @@ struct push_http_conn {
 	bool head_taken;     /* from the socket already: it was to be a stream's */
 	bool has_published;  /* an earlier request: it is a publisher's connection */
 	bool may_be_proxied; /* its first bytes may be a PROXY header */
+	bool is_resting;     /* in HEAD: not called by what is there (await_head) */
 	bool is_over_limit;  /* it is refused, by: */
 	enum push_limit limit;
 	int port;
+	uint64_t head_end_us; /* of a head that has begun */
 	size_t low_water; /* SO_RCVLOWAT, if it is set: so many bytes of a head that has begun are awaited */
 	struct push_exchange *exchange; /* owned; NULL until the first request */
 	const struct push_head *head;   /* of the request that is being begun; NULL: none */

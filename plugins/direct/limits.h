@@ -63,6 +63,9 @@ _Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a
 /* The time for a request's head, from the connection or from its first byte on. */
 #define PUSH_HEAD_US 5000000ull
 
+/* How long a head rests that is called for without a byte more. */
+#define PUSH_HEAD_REST_US 10000ull
+
 /* How long a publisher may keep a connection that it does not use. */
 #define PUSH_KEEP_ALIVE_US 75000000ull
 

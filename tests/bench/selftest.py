@@ -41,11 +41,14 @@ def run(port, *args, transport="ws"):
 
 
 class Case(unittest.TestCase):
-    def expect(self, outcome, code, **counts):
-        """The outcome of run() has this code and these counts; all others are zero."""
+    def expect(self, outcome, code, may_skip=False, **counts):
+        """The outcome of run() has this code and these counts; all others are zero.  may_skip: at a fixed rate, a busy machine
+        may leave messages out."""
         seen_code, report, text = outcome
         self.assertIsNotNone(report, text)
         seen = {**report["subscribers"], **report["publishers"]}
+        if may_skip:
+            seen["skipped"] = 0
         self.assertEqual({name: seen[name] for name in COUNTS if seen[name]},
                          {name: count for name, count in counts.items() if count}, text)
         self.assertEqual(seen_code, code, text)
@@ -117,7 +120,7 @@ class CleanServer(Case):
         for act in ("leaves", "arrives", "stalls"):
             with self.subTest(act), FakeServer() as server:
                 report = self.expect(run(server.port, "--messages", "0", "--rate", "100", "--time", "400ms",
-                                         "--crowd", "20", "--crowd-act", act), 0)
+                                         "--crowd", "20", "--crowd-act", act), 0, may_skip=True)
                 self.assertGreater(report["latency_before_us"]["count"], 0)
                 self.assertGreater(report["latency_us"]["count"], 0)
                 self.assertEqual(report["crowd"]["opened"], 20)
