@@ -6,7 +6,6 @@
 #include "core/identified.h"
 #include "core/jsonscan.h"
 #include "core/limits.h"
-#include "core/push_assert.h"
 #include "core/subscriber.h"
 #include "message.h"
 #include "permission.h"
@@ -184,53 +183,24 @@ take_text(struct client_publish *publish)
 	return text;
 }
 
-/* With what was answered, or a failure that the message has; NULL: that.  It may be gone, then. */
-static void
-publish_asked(struct client_publish *publish, struct push_permission *permission, const char *text)
-{
-	bool is_published;
-
-	publish->message.permission = permission;
-	is_published = push_message_publish(&publish->message, text, publish->size, PUSH_PUBLISH_SENDS_MAX);
-	PUSH_ASSERT(is_published);
-	push_permission_free(permission);
-}
-
 static void
 on_permission(struct push_permission *permission);
-
-/* NULL: it cannot be asked, and the message has failed for that. */
-static struct push_permission *
-ask(struct client_publish *publish, const char *text)
-{
-	struct push_message *message = &publish->message;
-	struct push_permission_query query = {.identity = message->identity, .address = message->address};
-	struct push_permission_channels channels;
-	struct push_permission *permission = NULL;
-
-	push_permission_channels_init(&channels);
-	push_message_ask_about(message, text, publish->size, &channels);
-	query.channels = (struct push_str){channels.names.bytes, channels.names.size};
-	if (channels.names.status == PUSH_OK && channels.count)
-		permission = push_permission_ask(message->publisher, &query, on_permission, publish);
-	if (!permission)
-		push_permission_fail(message, channels.names.status);
-	push_permission_channels_fini(&channels);
-	return permission;
-}
 
 /* Returns the question that it waits for; NULL: it is published, or has failed, and may be gone. */
 static struct push_permission *
 publish_or_ask(struct client_publish *publish, const char *text)
 {
+	struct push_message *message = &publish->message;
+	struct push_permission_query query = {.identity = message->identity, .address = message->address};
+	const struct push_str whole = {text, publish->size};
 	struct push_permission *permission;
 
-	if (push_message_publish(&publish->message, text, publish->size, PUSH_PUBLISH_SENDS_MAX))
+	if (push_message_publish(message, text, publish->size, PUSH_PUBLISH_SENDS_MAX))
 		return NULL;
-	permission = ask(publish, text);
+	permission = push_permission_ask_about(message, whole, &query, on_permission, publish);
 	if (permission && !permission->is_answered)
 		return permission;
-	publish_asked(publish, permission, text);
+	push_permission_publish(permission, message, whole);
 	return NULL;
 }
 
@@ -267,7 +237,7 @@ on_permission(struct push_permission *permission)
 	struct asking *asking = publish->asking;
 	char *text = take_text(publish);
 
-	publish_asked(publish, permission, text);
+	push_permission_publish(permission, &publish->message, (struct push_str){text, publish->size});
 	free(text);
 	publish_waiting(publishes, asking);
 }
@@ -327,7 +297,7 @@ publish_text(struct client_publish *publish, const char *text)
 	if (!permission || begin_asking(publish, text))
 		return;
 	push_permission_give_up(permission, push_status_text(PUSH_OUT_OF_MEMORY));
-	publish_asked(publish, permission, text);
+	push_permission_publish(permission, &publish->message, (struct push_str){text, publish->size});
 }
 
 void

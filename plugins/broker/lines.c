@@ -192,18 +192,6 @@ fail_line(struct push_lines *lines, unsigned int status, const char *text)
 
 /* --- asking first --- */
 
-/* With what was answered, or a failure that the message has; NULL: that. */
-static void
-publish_asked(struct line *line, struct push_permission *permission, const char *text, size_t size)
-{
-	bool is_published;
-
-	line->message.permission = permission;
-	is_published = push_message_publish(&line->message, text, size, PUSH_PUBLISH_SENDS_MAX);
-	PUSH_ASSERT(is_published);
-	push_permission_free(permission);
-}
-
 static void
 on_permission(struct push_permission *permission)
 {
@@ -214,37 +202,21 @@ on_permission(struct push_permission *permission)
 	push_buf_charge(&lines->kept, lines->account);
 	lines->permission = NULL;
 	lines->is_working = true;
-	publish_asked(at(lines, lines->count - 1), permission, text.bytes, text.size);
+	push_permission_publish(
+		permission, &at(lines, lines->count - 1)->message, (struct push_str){text.bytes, text.size});
 	lines->is_working = false;
 	push_buf_fini(&text);
 	go_on(lines);
 }
 
-/* NULL: it cannot be asked, and the message has failed for that. */
-static struct push_permission *
-ask(struct push_lines *lines, struct push_message *message, const char *text, size_t size)
-{
-	struct push_permission_query query = {.identity = lines->identity,
-		.address = message->address,
-		.asked = lines->has_asked ? &lines->asked : NULL};
-	struct push_permission_channels channels;
-	struct push_permission *permission = NULL;
-
-	push_permission_channels_init(&channels);
-	push_message_ask_about(message, text, size, &channels);
-	query.channels = (struct push_str){channels.names.bytes, channels.names.size};
-	if (channels.names.status == PUSH_OK && channels.count)
-		permission = push_permission_ask(lines->publisher, &query, on_permission, lines);
-	if (!permission)
-		push_permission_fail(message, channels.names.status);
-	push_permission_channels_fini(&channels);
-	return permission;
-}
-
 static void
 ask_first(struct push_lines *lines, struct line *line, const char *text, size_t size)
 {
-	struct push_permission *permission = ask(lines, &line->message, text, size);
+	struct push_permission_query query = {.identity = lines->identity,
+		.address = line->message.address,
+		.asked = lines->has_asked ? &lines->asked : NULL};
+	struct push_permission *permission = push_permission_ask_about(
+		&line->message, (struct push_str){text, size}, &query, on_permission, lines);
 
 	if (permission && !permission->is_answered) {
 		push_buf_append(&lines->kept, text, size);
@@ -255,7 +227,7 @@ ask_first(struct push_lines *lines, struct line *line, const char *text, size_t 
 		push_buf_reset(&lines->kept);
 		push_permission_give_up(permission, push_status_text(PUSH_OUT_OF_MEMORY));
 	}
-	publish_asked(line, permission, text, size);
+	push_permission_publish(permission, &line->message, (struct push_str){text, size});
 }
 
 /* --- lines --- */

@@ -155,11 +155,25 @@ send(struct push_message *message, const struct push_publication *publication)
 		engine->publish(engine, publication, publisher->now_us(), on_published, message);
 }
 
+static size_t
+count_channels(const struct push_publication *publication)
+{
+	return publication->channels.count ? publication->channels.count : 1;
+}
+
+static struct push_str
+channel_at(const struct push_publication *publication, size_t i)
+{
+	const struct push_channels *channels = &publication->channels;
+
+	return channels->count ? (struct push_str){channels->names[i].text, channels->names[i].size}
+			       : (struct push_str){publication->channel, publication->channel_size};
+}
+
 static void
 send_all(struct push_message *message, struct push_publication *publication, size_t sends_max)
 {
-	const struct push_channels *channels = &publication->channels;
-	size_t count = channels->count ? channels->count : 1;
+	size_t count = count_channels(publication);
 
 	if (count > sends_max) {
 		push_message_fail(
@@ -172,16 +186,16 @@ send_all(struct push_message *message, struct push_publication *publication, siz
 	message->sent = (uint32_t)count;
 	for (size_t i = 0; i < count; i++) {
 		char once[PUSH_ONCE_BYTES_MAX];
+		struct push_str channel;
 
 		if (message->once) {
 			publication->once = once;
 			publication->once_size = (size_t)snprintf(once, sizeof(once), "%s-%" PRIu32 "-%zu",
 				message->once, message->once_index, i);
 		}
-		if (channels->count) {
-			publication->channel = channels->names[i].text;
-			publication->channel_size = channels->names[i].size;
-		}
+		channel = channel_at(publication, i);
+		publication->channel = channel.bytes;
+		publication->channel_size = channel.size;
 		send(message, publication);
 	}
 }
@@ -315,21 +329,6 @@ is_good(const struct push_publisher *publisher, const struct push_identity *iden
 		return false;
 	}
 	return true;
-}
-
-static size_t
-count_channels(const struct push_publication *publication)
-{
-	return publication->channels.count ? publication->channels.count : 1;
-}
-
-static struct push_str
-channel_at(const struct push_publication *publication, size_t i)
-{
-	const struct push_channels *channels = &publication->channels;
-
-	return channels->count ? (struct push_str){channels->names[i].text, channels->names[i].size}
-			       : (struct push_str){publication->channel, publication->channel_size};
 }
 
 static bool

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/push_assert.h"
 #include "message.h"
 #include "permission.h"
 
@@ -154,6 +155,37 @@ push_permission_ask(struct push_publisher *publisher, const struct push_permissi
 		ask(permission, query);
 	}
 	return permission;
+}
+
+struct push_permission *
+push_permission_ask_about(struct push_message *message, struct push_str text,
+	struct push_permission_query *query, void (*answered)(struct push_permission *permission),
+	void *context)
+{
+	struct push_permission_channels channels;
+	struct push_permission *permission = NULL;
+
+	push_permission_channels_init(&channels);
+	push_message_ask_about(message, text.bytes, text.size, &channels);
+	query->channels = (struct push_str){channels.names.bytes, channels.names.size};
+	if (channels.names.status == PUSH_OK && channels.count)
+		permission = push_permission_ask(message->publisher, query, answered, context);
+	if (!permission)
+		push_permission_fail(message, channels.names.status);
+	push_permission_channels_fini(&channels);
+	return permission;
+}
+
+void
+push_permission_publish(
+	struct push_permission *permission, struct push_message *message, struct push_str text)
+{
+	bool is_published;
+
+	message->permission = permission;
+	is_published = push_message_publish(message, text.bytes, text.size, PUSH_PUBLISH_SENDS_MAX);
+	PUSH_ASSERT(is_published);
+	push_permission_free(permission);
 }
 
 void

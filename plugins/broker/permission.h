@@ -83,6 +83,23 @@ struct push_permission *
 push_permission_ask(struct push_publisher *publisher, const struct push_permission_query *query,
 	void (*answered)(struct push_permission *permission), void *context);
 
+/*
+ * push_permission_ask_about - likewise, about the channels of one message (message.h), whose text this is.
+ *
+ * @query: its channels are found here.
+ * Returns NULL if nobody can be asked: the message has failed for that.
+ */
+struct push_permission *
+push_permission_ask_about(struct push_message *message, struct push_str text,
+	struct push_permission_query *query, void (*answered)(struct push_permission *permission),
+	void *context);
+
+/* push_permission_publish - publish one message with the answer, which is freed.  NULL: it has failed before.
+ * The message may be gone when the call returns. */
+void
+push_permission_publish(
+	struct push_permission *permission, struct push_message *message, struct push_str text);
+
 /* push_permission_fail - nobody can be asked about the message: too many channels (PUSH_TOO_LARGE), or out of memory. */
 void
 push_permission_fail(struct push_message *message, enum push_status status);

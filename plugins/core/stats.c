@@ -170,9 +170,8 @@ render_auth(const struct push_stats *stats, struct push_buf *to)
 
 	head(to, "push_auth_refused_total", "counter",
 		"Requests, connections and messages refused for want of a right, by reason.");
-	for (size_t i = 0; i < PUSH_AUTH_REFUSAL_COUNT; i++)
-		push_buf_printf(to, "push_auth_refused_total{reason=\"%s\"} %" PRIu64 "\n", labels[i],
-			stats->auth_refused[i]);
+	by_label(to, "push_auth_refused_total", "reason", labels, stats->auth_refused,
+		PUSH_AUTH_REFUSAL_COUNT);
 }
 
 static void
