@@ -18,6 +18,7 @@
 #include "direct/http1_answer.h"
 #include "direct/http1_body.h"
 #include "request/limits.h"
+#include "pieces.h"
 
 #define CUTS_BYTES 8
 
@@ -47,15 +48,7 @@ expand(const uint8_t *data, size_t size, size_t *ret_size)
 	struct push_buf text;
 
 	push_buf_init(&text, FAKE_TEXT_BYTES_MAX);
-	for (size_t i = 0; i < size; i++) {
-		char byte = (char)data[i];
-
-		if (data[i] < 0x80)
-			push_buf_append(&text, &byte, 1);
-		else
-			push_buf_append_text(
-				&text, pieces[(data[i] - 0x80u) % (sizeof(pieces) / sizeof(pieces[0]))]);
-	}
+	pieces_expand(&text, pieces, sizeof(pieces) / sizeof(pieces[0]), data, size);
 	*ret_size = text.size;
 	return text.bytes;
 }

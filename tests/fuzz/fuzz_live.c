@@ -17,6 +17,7 @@
 #include "core/push_assert.h"
 #include "core/subscriber.h"
 #include "core/tokens.h"
+#include "pieces.h"
 
 static const char token[] = "0123456789abcdef.000102030405060708090a0b0c0d0e0f";
 
@@ -60,20 +61,6 @@ static const char *const pieces[] = {"{\"event\":\"subscribe\",\"data\":{\"chann
 	"}}\n", "],\"id\":", "],\"subscribe\":[", "],\"ref\":1", "\"a\"", "\"b\"", "\"h:b\"", "\"h:c\"",
 	"\"secret\"", "\"h:\"", "\"h\"", "\"**\"", "\"a\\u0000\"", "\"a,b\"", "\"\"", "\"0.7.0\"",
 	"\"0.7.1\"", ",", "\n"};
-
-static void
-expand(struct push_buf *to, const uint8_t *data, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		char byte = (char)data[i];
-
-		if (data[i] < 0x80)
-			push_buf_append(to, &byte, 1);
-		else
-			push_buf_append_text(
-				to, pieces[(data[i] - 0x80u) % (sizeof(pieces) / sizeof(pieces[0]))]);
-	}
-}
 
 /* --- who they are --- */
 
@@ -240,7 +227,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *begin;
 
 	push_buf_init(&text, SIZE_MAX);
-	expand(&text, data, size);
+	pieces_expand(&text, pieces, sizeof(pieces) / sizeof(pieces[0]), data, size);
 	begin = text.bytes ? text.bytes : "";
 	run(begin, begin + text.size, NULL);
 	for (size_t i = 0; i < RIGHTS; i++)

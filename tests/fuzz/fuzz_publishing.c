@@ -17,6 +17,7 @@
 #include "broker/reading.h"
 #include "core/jsonscan.h"
 #include "core/push_assert.h"
+#include "pieces.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,15 +45,7 @@ expand(const uint8_t *data, size_t size, size_t *ret_size)
 	struct push_buf text;
 
 	push_buf_init(&text, SIZE_MAX);
-	for (size_t i = 0; i < size; i++) {
-		char byte = (char)data[i];
-
-		if (data[i] < 0x80)
-			push_buf_append(&text, &byte, 1);
-		else
-			push_buf_append_text(
-				&text, pieces[(data[i] - 0x80u) % (sizeof(pieces) / sizeof(pieces[0]))]);
-	}
+	pieces_expand(&text, pieces, sizeof(pieces) / sizeof(pieces[0]), data, size);
 	*ret_size = text.size;
 	push_buf_append(&text, "", 1);
 	PUSH_ASSERT(text.status == PUSH_OK);
