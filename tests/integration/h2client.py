@@ -6,6 +6,8 @@ import struct
 import subprocess
 import time
 
+import hpack
+
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 MAX_CONCURRENT_STREAMS, INITIAL_WINDOW, ENABLE_CONNECT = 3, 4, 8
@@ -14,7 +16,8 @@ MAX_CONCURRENT_STREAMS, INITIAL_WINDOW, ENABLE_CONNECT = 3, 4, 8
 def make_certificate(folder):
     """A new self-signed certificate for localhost: its path and that of its key."""
     cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost",
                     "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
                    check=True, capture_output=True)
     return cert, key
@@ -37,49 +40,26 @@ def string(text):
     return bytes([127, *rest, size]) + text
 
 
-def read_headers(block):
-    """What lws writes are literals without Huffman coding, and nothing else."""
-    headers, at = {}, 0
-
-    def take():
-        nonlocal at
-        size, at = block[at], at + 1
-        assert size < 128, "Huffman coding"
-        if size == 127:
-            shift = 0
-            while True:
-                byte, at = block[at], at + 1
-                size += (byte & 127) << shift
-                shift += 7
-                if byte < 128:
-                    break
-        text, at = block[at:at + size], at + size
-        return text.decode()
-
-    while at < len(block):
-        assert block[at] == 0, f"not a literal: {block[at:]!r}"
-        at += 1
-        name = take()
-        headers[name] = take()
-    return headers
-
-
 class H2:
-    """One connection.  auto_window: whether what arrives is given back to the sender at once."""
+    """One connection.  auto_window: whether what arrives is given back to the sender at once.  No certificate: not over TLS,
+    and without being asked whether the server speaks HTTP/2."""
 
-    def __init__(self, port, certificate, window=65535, auto_window=True, timeout=15, receive_buffer=None):
-        context = ssl.create_default_context(cafile=certificate)
-        context.set_alpn_protocols(["h2"])
+    def __init__(self, port, certificate=None, window=65535, auto_window=True, timeout=15, receive_buffer=None):
         plain = socket.socket()
         if receive_buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.settimeout(timeout)
         plain.connect(("127.0.0.1", port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket = context.wrap_socket(plain, server_hostname="localhost")
-        assert self.socket.selected_alpn_protocol() == "h2"
+        self.socket, self.scheme = plain, "http"
+        if certificate:
+            context = ssl.create_default_context(cafile=certificate)
+            context.set_alpn_protocols(["h2"])
+            self.socket, self.scheme = context.wrap_socket(plain, server_hostname="localhost"), "https"
+            assert self.socket.selected_alpn_protocol() == "h2"
         self.buffer, self.auto_window, self.next_stream, self.port = b"", auto_window, 1, port
         self.streams, self.settings, self.goaway, self.held = {}, {}, None, None
+        self.decoder, self.block = hpack.Decoder(), b""
         self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         self.frame(SETTINGS, 0, 0, struct.pack(">HI", INITIAL_WINDOW, window))
         while not self.settings:
@@ -111,7 +91,7 @@ class H2:
         return stream
 
     def request(self, method, path, headers=(), end=True):
-        return self.open([(":method", method), (":scheme", "https"), (":authority", f"localhost:{self.port}"),
+        return self.open([(":method", method), (":scheme", self.scheme), (":authority", f"localhost:{self.port}"),
                           (":path", path), *headers], end)
 
     def get(self, path, **options):
@@ -128,7 +108,7 @@ class H2:
         return stream
 
     def websocket(self, path):
-        return self.open([(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "https"),
+        return self.open([(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", self.scheme),
                           (":authority", f"localhost:{self.port}"), (":path", path), ("sec-websocket-version", "13")],
                          end=False)
 
@@ -153,9 +133,12 @@ class H2:
             self.frame(PING, ACK, 0, payload)
         elif kind == GOAWAY:
             self.goaway = struct.unpack(">II", payload[:8])
-        elif kind == HEADERS and stream:
-            assert flags & END_HEADERS
-            stream.headers = read_headers(payload)
+        elif kind in (HEADERS, CONTINUATION):
+            self.block += payload
+            if flags & END_HEADERS:
+                headers, self.block = dict(self.decoder.decode(self.block)), b""  # all of them: each may change the table
+                if stream:
+                    stream.take_headers(headers)
         elif kind == DATA:
             if stream:
                 stream.data += payload
@@ -199,7 +182,13 @@ class Stream:
 
     def __init__(self, connection, number):
         self.connection, self.number = connection, number
-        self.headers, self.data, self.ended, self.reset = None, b"", False, None
+        self.headers, self.interim, self.data, self.ended, self.reset = None, [], b"", False, None
+
+    def take_headers(self, headers):
+        if headers.get(":status", "").startswith("1"):
+            self.interim.append(int(headers[":status"]))
+        else:
+            self.headers = headers | (self.headers or {})  # the second ones are trailers
 
     def send(self, data, end=False):
         self.connection.frame(DATA, END_STREAM if end else 0, self.number, data)
