@@ -30,6 +30,8 @@ struct push_direct_host {
 	 * whatever happens.
 	 */
 	void (*hand_over)(void *context, int fd, int port);
+	/* Likewise, and without TLS, also where the port has it: what comes is decrypted. */
+	void (*hand_over_plain)(void *context, int fd, int port);
 	/* The answer to a Sec-WebSocket-Key (RFC 6455, 4.2.2): NUL-terminated, `size` is enough. */
 	void (*accept_key)(const char *key, size_t key_size, char *to, size_t size);
 	/* What a vhost adds to its answers: lines, each with CRLF; borrowed.  NULL: not known. */

@@ -545,8 +545,9 @@ known_route(struct push_http_conn *conn, const struct push_request *request, str
 	if (memchr(path.bytes, '%', path.size) || !push_route_key_fits(request->host, path))
 		return PUSH_WHOSE_LWS;
 	whose = direct_told(direct, &asked, &conn->route, &rest_size);
-	if (whose == PUSH_WHOSE_UNKNOWN && push_route_key_make(key, &direct->routes, asked.is_upgrade,
-						   conn->port, request->host, path)) {
+	if (whose == PUSH_WHOSE_UNKNOWN &&
+		push_route_key_make(key, &direct->routes, asked.is_upgrade ? PUSH_ROUTE_UPGRADE : 0,
+			conn->port, request->host, path)) {
 		conn->route = push_routes_find(&direct->routes, key);
 		if (!conn->route)
 			return PUSH_WHOSE_UNKNOWN;

@@ -100,6 +100,19 @@ show(int fd, bool is_upgrade, struct push_str host, struct push_str path)
 	return shown;
 }
 
+/* A request that came unencrypted to a port with TLS must not be taken for Push's: lws refuses the bytes of such a
+ * probe as it would refuse the request's. */
+static void
+give_end(struct push_direct *direct, int fd, const struct push_route_key *key)
+{
+	int port = push_route_key_port(key);
+
+	if (push_route_key_is_tls(key))
+		direct->host.hand_over_plain(direct->host.context, fd, port);
+	else
+		direct->host.hand_over(direct->host.context, fd, port);
+}
+
 static struct probe *
 start(struct push_direct *direct, const struct push_route_key *key, struct push_str host,
 	struct push_str path)
@@ -128,7 +141,7 @@ start(struct push_direct *direct, const struct push_route_key *key, struct push_
 	push_source_open(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, &probe_kind, ends[0]);
 	/* if the set takes no more, the time limit ends it */
 	(void)push_source_want(&direct->sets[PUSH_DIRECT_ARRIVALS], &probe->source, EPOLLIN);
-	direct->host.hand_over(direct->host.context, ends[1], push_route_key_port(key));
+	give_end(direct, ends[1], key);
 	return probe;
 }
 

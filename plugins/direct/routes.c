@@ -43,13 +43,13 @@ push_route_key_fits(struct push_str host, struct push_str path)
 }
 
 bool
-push_route_key_make(struct push_route_key *key, const struct push_routes *routes, bool is_upgrade, int port,
-	struct push_str host, struct push_str path)
+push_route_key_make(struct push_route_key *key, const struct push_routes *routes, unsigned int flags,
+	int port, struct push_str host, struct push_str path)
 {
 	if (!push_route_key_fits(host, path))
 		return false;
 	key->size = 0;
-	key->bytes[key->size++] = is_upgrade;
+	key->bytes[key->size++] = (char)flags;
 	key->bytes[key->size++] = (char)(port >> 8);
 	key->bytes[key->size++] = (char)port;
 	put(key, host);
@@ -61,7 +61,13 @@ push_route_key_make(struct push_route_key *key, const struct push_routes *routes
 bool
 push_route_key_is_upgrade(const struct push_route_key *key)
 {
-	return key->bytes[0];
+	return (unsigned char)key->bytes[0] & PUSH_ROUTE_UPGRADE;
+}
+
+bool
+push_route_key_is_tls(const struct push_route_key *key)
+{
+	return (unsigned char)key->bytes[0] & PUSH_ROUTE_TLS;
 }
 
 int

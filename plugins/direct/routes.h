@@ -3,7 +3,7 @@
  *
  * Mounts, virtual hosts and passwords are lws' business, and no API shows them.  So where pushd has not told
  * (vhosts.h), the first request for a path is shown to lws (probe.c); what it decides holds for all requests
- * that agree in everything that it decides by: upgrade, port, Host, path.  A request that differs in one of
+ * that agree in everything that it decides by: upgrade, TLS, port, Host, path.  A request that differs in one of
  * them is another route.
  *
  * Passwords are never remembered: what lws is shown has none, so that a route is known only where none is
@@ -54,13 +54,20 @@ push_routes_fini(struct push_routes *routes);
 bool
 push_route_key_fits(struct push_str host, struct push_str path);
 
+/* What a request is besides its Host and path: flags. */
+#define PUSH_ROUTE_UPGRADE 1u
+#define PUSH_ROUTE_TLS     2u /* it came by TLS that was ended here */
+
 /* push_route_key_make - the key of a request that came to a port.  Returns false if it is too long. */
 bool
-push_route_key_make(struct push_route_key *key, const struct push_routes *routes, bool is_upgrade, int port,
-	struct push_str host, struct push_str path);
+push_route_key_make(struct push_route_key *key, const struct push_routes *routes, unsigned int flags,
+	int port, struct push_str host, struct push_str path);
 
 bool
 push_route_key_is_upgrade(const struct push_route_key *key);
+
+bool
+push_route_key_is_tls(const struct push_route_key *key);
 
 int
 push_route_key_port(const struct push_route_key *key);

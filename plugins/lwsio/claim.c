@@ -27,7 +27,7 @@ push_claim(struct lws *wsi, const struct push_broker_link *link, enum push_place
 	struct push_claim claim = {.place = place, .rest_size = strlen(rest), .extra = headers};
 	const struct push_options *options = link->ops->options(link->broker);
 
-	if (!options->direct || lws_get_network_wsi(wsi) != wsi || lws_is_ssl(wsi))
+	if (!options->direct || lws_get_network_wsi(wsi) != wsi)
 		return false;
 	claim.extra_size = push_claim_headers(wsi, headers, sizeof(headers));
 	return link->ops->direct_claim(link->broker, (int)lws_get_socket_fd(wsi), &claim);

@@ -218,6 +218,16 @@ hand_over(void *context, int fd, int port)
 	(void)lws_adopt_socket_vhost(vhost_of(context, port), fd);
 }
 
+/* For lws it is a TLS connection whose bytes it does not encrypt: a redirect leads to https://. */
+static void
+hand_over_plain(void *context, int fd, int port)
+{
+	lws_sock_file_fd_type descriptor = {.sockfd = fd};
+
+	(void)lws_adopt_descriptor_vhost(vhost_of(context, port),
+		(lws_adoption_type)(LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP), descriptor, NULL, NULL);
+}
+
 static void
 accept_key(const char *key, size_t key_size, char *to, size_t size)
 {
@@ -481,7 +491,7 @@ watch_all(struct broker_vhost *self)
 static bool
 start_direct(struct broker_vhost *self)
 {
-	const struct push_direct_host host = {hand_over, accept_key, vhost_headers, self};
+	const struct push_direct_host host = {hand_over, hand_over_plain, accept_key, vhost_headers, self};
 
 	self->direct = push_direct_create(push_broker_ops_table(), self->link.broker, &host);
 	if (!self->direct)

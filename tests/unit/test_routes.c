@@ -16,7 +16,7 @@ key_of(const struct push_routes *routes, const char *host, const char *path)
 {
 	struct push_route_key key;
 
-	assert_true(push_route_key_make(&key, routes, false, 8080, span(host), span(path)));
+	assert_true(push_route_key_make(&key, routes, 0, 8080, span(host), span(path)));
 	assert_false(push_route_key_is_upgrade(&key));
 	assert_int_equal(push_route_key_port(&key), 8080);
 	return key;
@@ -25,17 +25,20 @@ key_of(const struct push_routes *routes, const char *host, const char *path)
 static void
 keys_differ_where_lws_could_decide_otherwise(void **state)
 {
-	struct push_route_key keys[6];
+	struct push_route_key keys[7];
 	struct push_routes routes;
 
 	(void)state;
 	push_routes_init(&routes, 1);
-	assert_true(push_route_key_make(&keys[0], &routes, false, 8080, span("a"), span("/m")));
-	assert_true(push_route_key_make(&keys[1], &routes, true, 8080, span("a"), span("/m")));
-	assert_true(push_route_key_make(&keys[2], &routes, false, 8080 + 256, span("a"), span("/m")));
+	assert_true(push_route_key_make(&keys[0], &routes, 0, 8080, span("a"), span("/m")));
+	assert_true(push_route_key_make(&keys[1], &routes, PUSH_ROUTE_UPGRADE, 8080, span("a"), span("/m")));
+	assert_true(push_route_key_make(&keys[2], &routes, 0, 8080 + 256, span("a"), span("/m")));
 	keys[3] = key_of(&routes, "a/", "m"); /* the same letters, parted elsewhere */
 	keys[4] = key_of(&routes, "A", "/m");
 	keys[5] = key_of(&routes, NULL, "/m");
+	assert_true(push_route_key_make(&keys[6], &routes, PUSH_ROUTE_TLS, 8080, span("a"), span("/m")));
+	assert_true(push_route_key_is_tls(&keys[6]) && !push_route_key_is_upgrade(&keys[6]));
+	assert_true(push_route_key_is_upgrade(&keys[1]) && !push_route_key_is_tls(&keys[1]));
 	for (size_t i = 0; i < COUNT(keys); i++)
 		for (size_t j = 0; j < COUNT(keys); j++)
 			assert_int_equal(push_route_key_is(&keys[i], &keys[j]), i == j);
@@ -53,7 +56,7 @@ a_key_that_is_too_long_is_none(void **state)
 	memset(path, 'x', sizeof(path));
 	push_routes_init(&routes, 1);
 	assert_false(push_route_key_make(
-		&key, &routes, false, 80, span("a"), (struct push_str){path, sizeof(path) - 1}));
+		&key, &routes, 0, 80, span("a"), (struct push_str){path, sizeof(path) - 1}));
 	push_routes_fini(&routes);
 }
 
