@@ -97,10 +97,26 @@ direct_request_on_timer(struct push_timer *timer, uint64_t now_us);
 void
 direct_requests_stop(struct push_direct *direct);
 
-/* One that waits for a probe: it is over, look again, or give the connection to lws. */
-struct push_http_conn;
-void
-direct_request_resume(struct push_http_conn *conn, bool ours);
+/* A request that waits for a probe. */
+struct direct_waiter {
+	struct push_list link; /* in the probe's waiting */
+	/* It is over: look again, or give the request to lws. */
+	void (*resume)(struct direct_waiter *waiter, bool ours);
+};
+
+static inline void
+direct_waiter_init(struct direct_waiter *waiter, void (*resume)(struct direct_waiter *waiter, bool ours))
+{
+	push_list_init(&waiter->link);
+	waiter->resume = resume;
+}
+
+/* direct_waiter_forget - it does not wait any more. */
+static inline void
+direct_waiter_forget(struct direct_waiter *waiter)
+{
+	push_list_remove(&waiter->link);
+}
 
 /* A listening socket (door.c). */
 bool
@@ -121,12 +137,12 @@ void
 direct_doors_tick(struct push_direct *direct, uint64_t now_us);
 
 /*
- * direct_probe - ask lws whose such a path is, without a password; `conn` is resumed when it is known.
+ * direct_probe - ask lws whose such a path is, without a password; `waiter` is resumed when it is known.
  *
  * Returns false if it cannot be asked.
  */
 bool
-direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
+direct_probe(struct push_direct *direct, struct direct_waiter *waiter, const struct push_route_key *key,
 	struct push_str host, struct push_str path);
 
 /* direct_claim - a plugin says whose a path is that came to lws by this descriptor.  Returns true if it was a
@@ -143,9 +159,6 @@ enum push_whose
 direct_told(struct push_direct *direct, const struct push_vhosts_key *key, struct push_route **ret_route,
 	size_t *ret_rest_size);
 
-/* direct_probe_forget - the connection is gone. */
-void
-direct_probe_forget(struct push_http_conn *conn);
 void
 direct_probes_tick(struct push_direct *direct, uint64_t now_us);
 

@@ -7,6 +7,7 @@
 #include "core/push_assert.h"
 #include "direct/head.h"
 #include "direct/post_head.h"
+#include "request/fields.h"
 #include "request/limits.h"
 
 /* What the callbacks fill; the last header's name says where its value belongs. */
@@ -49,66 +50,20 @@ on_header_value(llhttp_t *parser, const char *bytes, size_t size)
 	return 0;
 }
 
-/* Most names of a head differ in their length already from each that is looked for. */
-#define IS_NAMED(name, text) ((name).size == sizeof(text) - 1 && push_str_is(name, text))
-
-/* Where a header's value belongs, of those that may come once; NULL: nobody wants to know. */
-static struct push_str *
-place_of(struct reading *reading)
-{
-	static const struct {
-		const char *name;
-		size_t size, offset;
-	} rows[] = {
-#define X(member, text) {text, sizeof(text) - 1, offsetof(struct push_request, member)},
-		PUSH_REQUEST_FIELD_MAP(X)
-#undef X
-	};
-
-	if (IS_NAMED(reading->name, "transfer-encoding"))
-		return &reading->coding;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (reading->name.size == rows[i].size && push_str_is(reading->name, rows[i].name))
-			return (struct push_str *)(void *)((char *)&reading->head->request + rows[i].offset);
-	return NULL;
-}
-
-static void
-read_protocols(struct push_head *head, struct push_str offer)
-{
-	struct push_str token = push_str_token_after(offer, PUSH_WS_TOKEN_PREFIX);
-
-	head->offers_push_ws |= push_str_has_token(offer, PUSH_WS_PROTOCOL);
-	head->offers_push_v1 |= push_str_has_token(offer, PUSH_WS_V1_PROTOCOL);
-	if (token.bytes) /* in two lines: none */
-		head->request.ws_token = head->request.ws_token.bytes ? (struct push_str){"", 0} : token;
-}
-
 static int
 on_header_value_complete(llhttp_t *parser)
 {
 	struct reading *reading = parser->data;
-	struct push_request *request = &reading->head->request;
-	struct push_str value = push_str_trim(reading->value), *place = place_of(reading);
+	struct push_str name = reading->name, value = push_str_trim(reading->value);
 
-	/* these may come as lists, in one line or in several */
-	if (IS_NAMED(reading->name, "upgrade"))
+	if (PUSH_FIELD_IS(name, "upgrade")) /* may be a list, in one line or in several */
 		reading->offers_websocket |= push_str_has_token(value, "websocket");
-	else if (IS_NAMED(reading->name, "sec-websocket-protocol"))
-		read_protocols(reading->head, value);
-	else if (IS_NAMED(reading->name, "cookie") && !request->cookie.bytes)
-		request->cookie = value;
-	else if (IS_NAMED(reading->name, "push-key"))
-		request->push_key =
-			value.bytes && !request->push_key.bytes ? value : (struct push_str){"", 0};
-	else if (IS_NAMED(reading->name, "x-forwarded-for"))
-		push_forwarded_add(&request->x_forwarded_for, value);
-	else if (IS_NAMED(reading->name, "forwarded"))
-		push_forwarded_add(&request->forwarded, value);
-	if (place && place->bytes)
+	else if (!PUSH_FIELD_IS(name, "transfer-encoding"))
+		reading->is_twice |= !push_fields_add(&reading->head->request, name, value);
+	else if (reading->coding.bytes)
 		reading->is_twice = true;
-	else if (place) /* an empty value gives no span, and is there all the same */
-		*place = value.bytes ? value : (struct push_str){"", 0};
+	else /* an empty value gives no span, and is there all the same */
+		reading->coding = value.bytes ? value : (struct push_str){"", 0};
 	reading->name = reading->value = (struct push_str){NULL, 0};
 	return 0;
 }

@@ -25,8 +25,6 @@ struct push_head {
 	bool http_1_1;               /* else 1.0 */
 	bool keep_alive;             /* the connection may carry another request */
 	bool chunked;                /* the body is */
-	bool offers_push_v1;         /* likewise */
-	bool offers_push_ws;         /* among Sec-WebSocket-Protocol (RFC 6455, 4.1) */
 	size_t size;                 /* of the head, with its empty line */
 	unsigned int status;         /* PUSH_HEAD_BAD: of the answer, and */
 	struct push_error error;     /* its text */

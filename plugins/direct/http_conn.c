@@ -7,8 +7,8 @@
 
 #include "core/json.h"
 #include "core/push_assert.h"
-#include "core/tokens.h"
 #include "core/proxy_header.h"
+#include "direct/find_route.h"
 #include "direct/http_conn.h"
 #include "direct/peer.h"
 
@@ -58,7 +58,7 @@ conn_destroy(struct push_source *source)
 	push_list_remove(&conn->link);
 	push_list_remove(&conn->burden.link);
 	conn->direct->refusal_count -= conn->is_over_limit;
-	direct_probe_forget(conn);
+	direct_waiter_forget(&conn->waiter);
 	forget_request(conn);
 	push_exchange_drop(conn->exchange);
 	push_buf_fini(&conn->answers);
@@ -292,6 +292,7 @@ append_upgrade(struct push_http_conn *conn, struct push_buf *to)
 {
 	const struct push_head *head = conn->head;
 	const struct push_direct_host *host = &conn->direct->host;
+	const char *protocol = push_request_subprotocol(&head->request);
 	char key[32];
 
 	host->accept_key(head->request.ws_key.bytes, head->request.ws_key.size, key, sizeof(key));
@@ -299,10 +300,10 @@ append_upgrade(struct push_http_conn *conn, struct push_buf *to)
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
 		"Sec-WebSocket-Accept: ");
 	push_buf_append_text(to, key);
-	if (head->offers_push_v1)
-		push_buf_append_text(to, "\r\nSec-WebSocket-Protocol: " PUSH_WS_V1_PROTOCOL);
-	else if (head->offers_push_ws)
-		push_buf_append_text(to, "\r\nSec-WebSocket-Protocol: " PUSH_WS_PROTOCOL);
+	if (protocol) {
+		push_buf_append_text(to, "\r\nSec-WebSocket-Protocol: ");
+		push_buf_append_text(to, protocol);
+	}
 	push_buf_append_text(to, "\r\n\r\n");
 }
 
@@ -487,18 +488,6 @@ read_body(struct push_http_conn *conn, const char *bytes, size_t size)
 	return used;
 }
 
-/* A path of an event stream's token is no route of its own: each has another one. */
-static struct push_str
-routed_path(struct push_str path)
-{
-	const char *slash = memrchr(path.bytes, '/', path.size);
-	size_t size = slash ? (size_t)(slash - path.bytes) : 0;
-
-	if (size && push_token_is_shaped(slash + 1, path.size - size - 1))
-		path.size = size;
-	return path;
-}
-
 /* Well-formed, and not for Push: files, mounts of others, passwords.  lws 4.3 takes no chunks, and no body of
  * methods that have none: what follows would be the next request to it. */
 static void
@@ -522,65 +511,24 @@ may_be_served(const struct push_route *route, const struct push_head *head, bool
 	return first || head->request.method != PUSH_METHOD_GET || route->place == PUSH_PLACE_PUBLISH;
 }
 
-/* What the route says of the request. */
-static void
-place_request(struct push_request *request, const struct push_route *route, size_t mount_size)
-{
-
-	request->place = route->place;
-	request->rest = (struct push_str){request->path.bytes + mount_size, request->path.size - mount_size};
-}
-
-/* What pushd has told, or lws has said before: whose the request is, and if it is Push's, conn->route and the
- * size of the mount in the path. */
-static enum push_whose
-known_route(struct push_http_conn *conn, const struct push_request *request, struct push_str path,
-	struct push_route_key *key, size_t *ret_mount_size)
-{
-	const struct push_vhosts_key asked = {conn->port, request->wants_websocket, path};
-	struct push_direct *direct = conn->direct;
-	enum push_whose whose;
-	size_t rest_size;
-
-	if (memchr(path.bytes, '%', path.size) || !push_route_key_fits(request->host, path))
-		return PUSH_WHOSE_LWS;
-	whose = direct_told(direct, &asked, &conn->route, &rest_size);
-	if (whose == PUSH_WHOSE_UNKNOWN &&
-		push_route_key_make(key, &direct->routes, asked.is_upgrade ? PUSH_ROUTE_UPGRADE : 0,
-			conn->port, request->host, path)) {
-		conn->route = push_routes_find(&direct->routes, key);
-		if (!conn->route)
-			return PUSH_WHOSE_UNKNOWN;
-		rest_size = conn->route->rest_size;
-		whose = PUSH_WHOSE_PUSH;
-	}
-	if (whose == PUSH_WHOSE_PUSH)
-		*ret_mount_size = path.size - rest_size;
-	return whose;
-}
-
 /* Finds conn->route, or begins to look for it.  Returns false if the request is not to be served here and
  * now. */
 static bool
 find_route(struct push_http_conn *conn, struct push_head *head, bool first)
 {
-	const struct push_str path = routed_path(head->request.path), host = head->request.host;
-	struct push_route_key key;
-	size_t mount_size;
-	enum push_whose whose;
+	struct direct_lookup lookup = {.port = conn->port, .request = &head->request};
+	enum push_whose whose = direct_look_up(conn->direct, &lookup);
 
 	conn->route = NULL;
-	whose = known_route(conn, &head->request, path, &key, &mount_size);
-	if (whose == PUSH_WHOSE_PUSH && may_be_served(conn->route, head, first)) {
-		place_request(&head->request, conn->route, mount_size);
+	if (whose == PUSH_WHOSE_PUSH && may_be_served(lookup.route, head, first)) {
+		conn->route = lookup.route;
+		direct_place(&head->request, &lookup);
 		return true;
 	}
-	if (conn->route || !first) {
-		push_route_unref(conn->route);
-		conn->route = NULL;
+	push_route_unref(lookup.route);
+	if (whose == PUSH_WHOSE_PUSH || !first)
 		return false;
-	}
-	if (whose == PUSH_WHOSE_LWS || conn->probed || !direct_probe(conn->direct, conn, &key, host, path)) {
+	if (whose == PUSH_WHOSE_LWS || conn->probed || !direct_ask(conn->direct, &lookup, &conn->waiter)) {
 		leave_to_lws(conn, head);
 		return false;
 	}
@@ -871,6 +819,21 @@ relieve(struct direct_burden *burden)
 	conn_close(conn);
 }
 
+static void
+resume(struct direct_waiter *waiter, bool ours)
+{
+	struct push_http_conn *conn = push_container_of(waiter, struct push_http_conn, waiter);
+
+	if (conn->source.fd < 0)
+		return;
+	conn->state = CONN_HEAD;
+	if (ours)
+		wait_for(conn, READING);
+	else
+		look(conn, false); /* it is `probed`: what lws would read otherwise does not go there
+				      (leave_to_lws) */
+}
+
 void
 direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival)
 {
@@ -889,7 +852,7 @@ direct_request_open(struct push_direct *direct, int fd, int port, const struct d
 	conn->limit = arrival->limit;
 	direct->refusal_count += conn->is_over_limit;
 	push_list_append(&direct->requests, &conn->link);
-	push_list_init(&conn->probe_link);
+	direct_waiter_init(&conn->waiter, resume);
 	push_list_init(&conn->burden.link);
 	conn->burden.relieve = relieve;
 	push_timer_init(&conn->timer);
@@ -913,19 +876,6 @@ direct_request_on_timer(struct push_timer *timer, uint64_t now_us)
 		break_stalled(conn);
 	else
 		conn_close(conn);
-}
-
-void
-direct_request_resume(struct push_http_conn *conn, bool ours)
-{
-	if (conn->source.fd < 0)
-		return;
-	conn->state = CONN_HEAD;
-	if (ours)
-		wait_for(conn, READING);
-	else
-		look(conn, false); /* it is `probed`: what lws would read otherwise does not go there
-				      (leave_to_lws) */
 }
 
 void

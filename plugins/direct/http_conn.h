@@ -30,7 +30,7 @@ struct push_http_conn {
 	struct push_direct *direct;
 	struct push_sources *set;    /* one of direct's */
 	struct push_list link;       /* in direct->requests */
-	struct push_list probe_link; /* in a probe's waiting */
+	struct direct_waiter waiter; /* CONN_PROBING */
 	struct direct_burden burden; /* listed while its client does not read answers or end a body */
 	struct push_timer timer;
 	uint8_t state;       /* enum conn_state */

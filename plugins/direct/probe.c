@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 #include "direct/direct_private.h"
-#include "direct/http_conn.h"
 
 struct probe {
 	struct push_source source; /* our end */
 	struct push_direct *direct;
 	struct push_list link;    /* in direct->probes */
-	struct push_list waiting; /* connections */
+	struct push_list waiting; /* of struct direct_waiter */
 	uint64_t cookie;          /* of lws' end */
 	uint64_t end_us;
 	struct push_route_key key;
@@ -29,11 +28,11 @@ static void
 resume_all(struct probe *probe, bool ours)
 {
 	while (!push_list_is_empty(&probe->waiting)) {
-		struct push_http_conn *conn =
-			push_container_of(probe->waiting.next, struct push_http_conn, probe_link);
+		struct direct_waiter *waiter =
+			push_container_of(probe->waiting.next, struct direct_waiter, link);
 
-		push_list_remove(&conn->probe_link);
-		direct_request_resume(conn, ours);
+		push_list_remove(&waiter->link);
+		waiter->resume(waiter, ours);
 	}
 }
 
@@ -165,7 +164,7 @@ may_start(struct push_direct *direct)
 }
 
 bool
-direct_probe(struct push_direct *direct, struct push_http_conn *conn, const struct push_route_key *key,
+direct_probe(struct push_direct *direct, struct direct_waiter *waiter, const struct push_route_key *key,
 	struct push_str host, struct push_str path)
 {
 	struct probe *probe = find(direct, key);
@@ -174,14 +173,8 @@ direct_probe(struct push_direct *direct, struct push_http_conn *conn, const stru
 		probe = start(direct, key, host, path);
 	if (!probe)
 		return false;
-	push_list_append(&probe->waiting, &conn->probe_link);
+	push_list_append(&probe->waiting, &waiter->link);
 	return true;
-}
-
-void
-direct_probe_forget(struct push_http_conn *conn)
-{
-	push_list_remove(&conn->probe_link);
 }
 
 void

@@ -1,8 +1,7 @@
 /*
  * stream.c - a WebSocket or SSE client on its own socket: a transport below its subscriber.
  *
- * Idle it is 56 bytes, beside the subscriber's; what it reads is parsed where it was read, and only a frame
- * that has begun and not ended is kept.
+ * Idle it is 56 bytes, beside the subscriber's; what it reads is parsed where it was read (ws_client.h).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,34 +9,24 @@
 #include <sys/socket.h>
 
 #include "core/push_assert.h"
-#include "core/wsreader.h"
+#include "core/wsframe.h"
 #include "direct/direct_private.h"
 #include "direct/peer.h"
 #include "direct/send.h"
+#include "direct/ws_client.h"
 
 #define READING (EPOLLIN | EPOLLRDHUP)
 
 struct stream {
 	struct push_source source;
-	struct push_direct *direct;
-	struct push_subscriber *subscriber; /* owned */
-	struct begun *begun;                /* owned; NULL while no frame has begun */
+	struct direct_ws_client client;
 };
 
-/* What has come of a frame or a message that has not ended. */
-struct begun {
-	struct push_ws_reader reader;
-	struct direct_burden burden; /* listed while there is text */
-	struct stream *stream;       /* whose this is */
-};
-
-/* In source.flags. */
+/* In source.flags, beside those of ws_client.h. */
 enum {
-	IS_WS = 1,
-	FAILING = 2,     /* its frames could not be read: after our Close frame nothing more is read */
-	IS_PAUSED = 4,   /* the hub does not want to read from it */
-	IS_RELIEVED = 8, /* closed for what it had begun: of its frames only the Close counts */
-	IS_BARE = 16,    /* an event stream without chunks: its client speaks HTTP/1.0 */
+	IS_WS = 8,
+	IS_PAUSED = 16, /* the hub does not want to read from it */
+	IS_BARE = 32,   /* an event stream without chunks: its client speaks HTTP/1.0 */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes with malloc's own");
@@ -45,9 +34,10 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes wit
 static void
 stream_end(struct stream *stream)
 {
-	stream->direct->ops->subscriber_gone(stream->subscriber);
-	direct_forget(stream->direct, stream->source.fd);
-	push_source_close(&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source);
+	stream->source.flags |= DIRECT_WS_ENDED;
+	stream->client.direct->ops->subscriber_gone(stream->client.subscriber);
+	direct_forget(stream->client.direct, stream->source.fd);
+	push_source_close(&stream->client.direct->sets[PUSH_DIRECT_STREAMS], &stream->source);
 }
 
 static bool
@@ -62,7 +52,7 @@ stream_want(struct stream *stream, bool is_blocked)
 {
 	uint32_t events = stream->source.flags & IS_PAUSED ? EPOLLRDHUP : READING;
 
-	return push_source_want(&stream->direct->sets[PUSH_DIRECT_STREAMS], &stream->source,
+	return push_source_want(&stream->client.direct->sets[PUSH_DIRECT_STREAMS], &stream->source,
 		is_blocked ? events | EPOLLOUT : events);
 }
 
@@ -79,7 +69,7 @@ stream_write(void *connection, struct push_frame *const *frames, size_t count, s
 					       : push_send_frames(stream->source.fd, frames, count, skip);
 	if (taken >= 0 && (size_t)taken < size)
 		(void)stream_want(stream, true);
-	else if ((stream->source.flags & FAILING) && is_close(frames[count - 1]))
+	else if ((stream->source.flags & DIRECT_WS_FAILING) && is_close(frames[count - 1]))
 		(void)shutdown(stream->source.fd, SHUT_WR);
 	return taken;
 }
@@ -127,7 +117,8 @@ stream_address(void *connection, struct push_address *ret)
 {
 	const struct stream *stream = connection;
 
-	if (stream->direct->limiter && push_limiter_address(stream->direct->limiter, stream->source.fd, ret))
+	if (stream->client.direct->limiter &&
+		push_limiter_address(stream->client.direct->limiter, stream->source.fd, ret))
 		return true;
 	return push_peer_address(stream->source.fd, ret);
 }
@@ -155,142 +146,33 @@ static const struct push_transport direct_transport = {
 };
 
 static void
-free_begun(struct stream *stream)
-{
-	if (!stream->begun)
-		return;
-	push_list_remove(&stream->begun->burden.link);
-	push_ws_reader_fini(&stream->begun->reader);
-	free(stream->begun);
-	stream->begun = NULL;
-}
-
-static void
 stream_destroy(struct push_source *source)
 {
 	struct stream *stream = push_container_of(source, struct stream, source);
 
-	free_begun(stream); /* first: the account may go with the broker */
-	stream->direct->ops->subscriber_destroy(stream->direct->broker, stream->subscriber);
+	direct_ws_forget(&stream->client); /* first: the account may go with the broker */
+	stream->client.direct->ops->subscriber_destroy(
+		stream->client.direct->broker, stream->client.subscriber);
 	free(stream);
-}
-
-static enum push_close_reason
-reason_of(unsigned int code)
-{
-	switch (code) {
-	case 1003: return PUSH_CLOSE_BINARY;
-	case 1007: return PUSH_CLOSE_BAD_DATA;
-	case 1009: return PUSH_CLOSE_TOO_LARGE;
-	case 1011: return PUSH_CLOSE_FAULT;
-	default: return PUSH_CLOSE_PROTOCOL;
-	}
-}
-
-static void
-on_event(struct stream *stream, const struct push_ws_event *event)
-{
-	const struct push_broker_ops *ops = stream->direct->ops;
-	struct push_subscriber *subscriber = stream->subscriber;
-
-	switch (event->kind) {
-	case PUSH_WS_EVENT_MESSAGE:
-		ops->subscriber_receive(subscriber, (const char *)event->bytes, event->size);
-		break;
-	case PUSH_WS_EVENT_PING: ops->subscriber_pinged(subscriber, event->bytes, event->size); break;
-	case PUSH_WS_EVENT_PONG: ops->subscriber_heard(subscriber); break;
-	case PUSH_WS_EVENT_CLOSE: ops->subscriber_answer_close(subscriber, event->code); break;
-	case PUSH_WS_EVENT_FAULT:
-		stream->source.flags |= FAILING;
-		ops->subscriber_close(subscriber, reason_of(event->code));
-		break;
-	default: break;
-	}
-}
-
-/* What has come is freed at once, not when the connection has ended: others have begun messages, too. */
-static void
-relieve(struct direct_burden *burden)
-{
-	struct begun *begun = push_container_of(burden, struct begun, burden);
-	struct stream *stream = begun->stream;
-
-	push_list_remove(&burden->link);
-	push_ws_reader_discard(&begun->reader);
-	stream->source.flags |= IS_RELIEVED;
-	stream->direct->ops->subscriber_close(stream->subscriber, PUSH_CLOSE_MEMORY);
-}
-
-/* A reader that has something in hand moves to the heap.  Returns false where there is none. */
-static bool
-begin(struct stream *stream, const struct push_ws_reader *reader)
-{
-	stream->begun = malloc(sizeof(*stream->begun));
-	if (!stream->begun)
-		return false;
-	stream->begun->reader = *reader;
-	stream->begun->burden.relieve = relieve;
-	stream->begun->stream = stream;
-	push_list_init(&stream->begun->burden.link);
-	return true;
-}
-
-static void
-keep_reader(struct stream *stream, struct push_ws_reader *reader)
-{
-	struct push_direct *direct = stream->direct;
-	struct direct_burden *burden;
-
-	if (push_ws_reader_is_idle(reader)) {
-		free_begun(stream);
-		return;
-	}
-	if (!stream->begun && !begin(stream, reader)) {
-		push_ws_reader_fini(reader);
-		stream_end(stream);
-		return;
-	}
-	burden = &stream->begun->burden;
-	if (!stream->begun->reader.text.size) {
-		push_list_remove(&burden->link);
-		return;
-	}
-	direct_burden_list(direct, burden);
-	if (!push_memory_has_room(direct->requests_account->memory, 0))
-		relieve(burden);
 }
 
 static void
 read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 {
-	struct push_direct *direct = stream->direct;
-	struct push_ws_reader fresh, *reader = &fresh;
-	struct push_ws_event event;
-
-	if (stream->begun) {
-		reader = &stream->begun->reader;
-	} else {
-		push_ws_reader_init(&fresh, direct->ops->client_message_max(direct->broker));
-		push_buf_charge(&fresh.text, direct->requests_account);
-		if (stream->source.flags & IS_RELIEVED)
-			push_ws_reader_discard(&fresh);
-	}
-	while ((event = push_ws_reader_next(reader, &bytes, &size)).kind != PUSH_WS_EVENT_NONE)
-		if (stream->source.fd >= 0)
-			on_event(stream, &event);
-	keep_reader(stream, reader);
+	if (!direct_ws_read(&stream->client, &stream->source.flags, bytes, size))
+		stream_end(stream);
 }
 
 static void
 stream_ready(struct push_source *source, uint32_t events)
 {
 	struct stream *stream = push_container_of(source, struct stream, source);
-	struct push_direct *direct = stream->direct;
+	struct push_direct *direct = stream->client.direct;
 	ssize_t size;
 
 	if (events & EPOLLOUT) {
 		(void)stream_want(stream, false);
-		direct->ops->subscriber_writable(stream->subscriber);
+		direct->ops->subscriber_writable(stream->client.subscriber);
 	}
 	if (!(events & ~(uint32_t)EPOLLOUT) || source->fd < 0)
 		return;
@@ -321,21 +203,22 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 
 	if (!stream)
 		return status;
-	stream->direct = direct;
+	stream->client.direct = direct;
 	stream->source.flags = encoding == PUSH_ENCODING_WS ? IS_WS : has_chunks ? 0 : IS_BARE;
 	stream->source.fd = -1;
-	stream->subscriber = ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
-	if (stream->subscriber)
-		status = push_opening_settle(opening, ops, direct->broker, stream->subscriber);
+	stream->client.subscriber =
+		ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
+	if (stream->client.subscriber)
+		status = push_opening_settle(opening, ops, direct->broker, stream->client.subscriber);
 	if (status == PUSH_OK)
-		status = ops->subscriber_greet(stream->subscriber, greeting.bytes, greeting.size);
+		status = ops->subscriber_greet(stream->client.subscriber, greeting.bytes, greeting.size);
 	if (status != PUSH_OK) {
-		ops->subscriber_destroy(direct->broker, stream->subscriber);
+		ops->subscriber_destroy(direct->broker, stream->client.subscriber);
 		free(stream);
 		return status;
 	}
 	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));
-	push_opening_start(opening, ops, direct->broker, stream->subscriber);
+	push_opening_start(opening, ops, direct->broker, stream->client.subscriber);
 	if (stream->source.fd >= 0 && !stream_want(stream, stream->source.events & EPOLLOUT))
 		stream_end(stream);
 	return PUSH_OK;

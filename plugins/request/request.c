@@ -14,6 +14,14 @@
 	X(push_key, "")                                                                                      \
 	X(ws_token, "")
 
+const char *
+push_request_subprotocol(const struct push_request *request)
+{
+	return request->offers_push_v1   ? PUSH_WS_V1_PROTOCOL
+	       : request->offers_push_ws ? PUSH_WS_PROTOCOL
+					 : NULL;
+}
+
 static struct push_str
 move(struct push_str text, char **to)
 {

@@ -53,9 +53,10 @@ struct push_request {
 	bool is_tls;                    /* likewise */
 	const struct push_pages *pages; /* of PUSH_PLACE_OPERATORS: what is there (page.h) */
 	/* what may be in a list, or come more than once: */
-	struct push_str cookie;   /* the first Cookie line */
-	struct push_str push_key; /* Push-Key */
-	struct push_str ws_token; /* of `push.token.TOKEN` among Sec-WebSocket-Protocol */
+	struct push_str cookie;              /* the first Cookie line */
+	struct push_str push_key;            /* Push-Key */
+	struct push_str ws_token;            /* of `push.token.TOKEN` among Sec-WebSocket-Protocol */
+	bool offers_push_v1, offers_push_ws; /* likewise, as subprotocols (RFC 6455, 4.1) */
 	struct push_forwarded x_forwarded_for, forwarded;
 	bool is_over_limit; /* its connection is one too many, by this limit: the request is refused */
 	enum push_limit over_limit;
@@ -67,6 +68,10 @@ struct push_request {
 	bool is_http_2;       /* whose WebSockets have neither version nor key (RFC 8441, 5) */
 	bool may_have_been_cut; /* the wire loses headers that it does not know (lws over HTTP/2) */
 };
+
+/* push_request_subprotocol - what a WebSocket is opened with, of what the client offers; NULL: none. */
+const char *
+push_request_subprotocol(const struct push_request *request);
 
 /* push_request_keep - a copy with its texts, in one allocation of `*ret_bytes`, to be freed.  NULL when memory is
  * out. */
