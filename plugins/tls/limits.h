@@ -1,0 +1,18 @@
+/*
+ * limits.h - the fixed limits of TLS on Push's own sockets, with their units, their reasons and what happens there.
+ */
+#ifndef PUSH_TLS_LIMITS_H
+#define PUSH_TLS_LIMITS_H
+
+#include <stdint.h>
+
+/* Virtual hosts of one port, as many as a configuration has files; more are an error. */
+#define PUSH_TLS_VHOSTS_MAX 64
+
+/* Of a list of protocols in ALPN: twice what `h2,http/1.1` takes, and more than lws keeps. */
+#define PUSH_TLS_ALPN_BYTES_MAX 31
+
+/* Of a name in a ClientHello: a DNS name has at most 253 bytes.  A longer one is no vhost's. */
+#define PUSH_TLS_NAME_BYTES_MAX 255
+
+#endif
