@@ -167,6 +167,14 @@ class H2:
             self.socket.settimeout(timeout)
         return False
 
+    def fill_until_the_end(self):
+        """Until the server closes the connection."""
+        try:
+            while True:
+                self.read_frame()
+        except (EOFError, ConnectionError):
+            pass
+
     def close(self):
         self.socket.close()
 

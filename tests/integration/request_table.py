@@ -24,9 +24,9 @@ At the end of a row the connection `stays` (one more publish is answered on it),
 first ping comes) or its `refusal` (an error and a Close frame).  As many messages
 arrive in the channel as answers were 202, or as a line `published 3` says.
 
-`@lws reason` begins what is expected of lws' sockets instead, plain and TLS, and `@tls reason` of TLS only; what is sent is
-the same unless it says otherwise.  `whole` in a row: it means something else when its bytes come one by one.  `missing why`:
-what is to come is not there yet.
+`@lws reason` begins what is expected of lws' sockets instead, plain and TLS, `@lws-tls reason` of those with TLS only, and
+`@h2 reason` of HTTP/2 (http2_table.py); what is sent is the same unless it says otherwise.  `whole` in a row: it means
+something else when its bytes come one by one.  `missing why`: what is to come is not there yet.
 """
 
 import json
@@ -35,6 +35,7 @@ import socket
 import uuid
 from pathlib import Path
 
+import http2_table
 from http1 import Answer, Connection, post
 from sseclient import EventStream
 from wsclient import WebSocket
@@ -131,7 +132,8 @@ class Row:
         self.scripts = {"direct": Script()}
 
     def script(self, wire):
-        kinds = {"tls": ("tls", "lws", "direct"), "lws": ("lws", "direct")}.get(wire, ("direct",))
+        kinds = {"lws-tls": ("lws-tls", "lws", "direct"), "lws": ("lws", "direct"), "h2": ("h2", "direct"),
+                 "h2c": ("h2", "direct")}.get(wire, ("direct",))
         return next(self.scripts[kind] for kind in kinds if kind in self.scripts)
 
     def bytes(self, channel="table"):
@@ -154,7 +156,7 @@ def read(file):
             continue
         elif line == "whole":
             rows[-1].may_be_cut = False
-        elif re.match("@(lws|tls) ", line):
+        elif re.match("@(lws|lws-tls|h2) ", line):
             kind, reason = line[1:].split(" ", 1)
             script = rows[-1].scripts[kind] = Script()
             script.reason = reason
@@ -254,13 +256,20 @@ def one_by_one(step):
         yield one
 
 
-def run(row, wire, server_port, channel, kind=Connection, **where):
+def ask(script, channel, kind=Connection, **where):
+    with kind(timeout=SLACK_S, **where) as connection:
+        return converse(connection, script, channel)
+
+
+def run(row, wire, server_port, channel, **where):
     """Sends the row over a wire, and raises AssertionError if anything else than it says comes back."""
     script = row.script(wire)
     with EventStream(server_port, channel, timeout=SLACK_S) as events:
         events.raw()
-        with kind(timeout=SLACK_S, **where) as connection:
-            accepted = converse(connection, script, channel)
+        if "http2" in where:
+            accepted = http2_table.ask(where["http2"], script, channel, SLACK_S)
+        else:
+            accepted = ask(script, channel, **where)
         with Connection(server_port, timeout=SLACK_S) as after:
             assert after.send(post(json.dumps({"channel": channel, "message": "the end"}))).read_answer().status == 202
         got = []
