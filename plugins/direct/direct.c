@@ -73,6 +73,7 @@ push_direct_create(
 	push_list_init(&direct->probes);
 	push_list_init(&direct->doors);
 	push_list_init(&direct->requests);
+	push_list_init(&direct->handshakes);
 	push_list_init(&direct->burdens);
 	direct->requests_account = &ops->memory(broker)->accounts[PUSH_MEMORY_REQUESTS];
 	return direct;
@@ -145,7 +146,7 @@ push_direct_relieve(struct push_direct *direct, size_t max)
 bool
 push_direct_is_busy(const struct push_direct *direct)
 {
-	return !push_list_is_empty(&direct->requests);
+	return !push_list_is_empty(&direct->requests) || !push_list_is_empty(&direct->handshakes);
 }
 
 static void
@@ -171,6 +172,7 @@ push_direct_ready(struct push_direct *direct, enum push_direct_set set)
 	static const int batches[] = {
 		[PUSH_DIRECT_PUBLISHERS] = PUSH_PUBLISHERS_BATCH,
 		[PUSH_DIRECT_ARRIVALS] = PUSH_ARRIVALS_BATCH,
+		[PUSH_DIRECT_HANDSHAKES] = PUSH_HANDSHAKES_BATCH,
 		[PUSH_DIRECT_STREAMS] = PUSH_STREAMS_BATCH,
 	};
 
@@ -182,13 +184,21 @@ push_direct_ready(struct push_direct *direct, enum push_direct_set set)
 	reap(direct);
 }
 
+static void
+on_timer(struct push_timer *timer, uint64_t now_us)
+{
+	struct direct_timer *due = push_container_of(timer, struct direct_timer, timer);
+
+	due->due(due, now_us);
+}
+
 /* What one slice of timers leaves is due still at the next tick. */
 void
 push_direct_tick(struct push_direct *direct)
 {
 	uint64_t now_us = direct->ops->now_us();
 
-	(void)push_wheel_advance(&direct->wheel, now_us, PUSH_WHEEL_SLICE_TIMERS, direct_request_on_timer);
+	(void)push_wheel_advance(&direct->wheel, now_us, PUSH_WHEEL_SLICE_TIMERS, on_timer);
 	direct_probes_tick(direct, now_us);
 	direct_doors_tick(direct, now_us);
 	direct_handed_tick(direct);

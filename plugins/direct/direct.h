@@ -56,6 +56,7 @@ push_direct_destroy(struct push_direct *direct);
 enum push_direct_set {
 	PUSH_DIRECT_PUBLISHERS, /* connections that have published before */
 	PUSH_DIRECT_ARRIVALS,   /* listening sockets, new connections, probes */
+	PUSH_DIRECT_HANDSHAKES, /* of TLS */
 	PUSH_DIRECT_STREAMS,
 	PUSH_DIRECT_SET_COUNT
 };

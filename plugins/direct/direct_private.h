@@ -12,12 +12,19 @@
 #include "direct/vhosts.h"
 #include "loop/source.h"
 #include "request/subscription.h"
+#include "tls/limits.h"
 
 /* What a connection keeps for a client that does not end it: a body, a message, answers that are not read. */
 struct direct_burden {
 	struct push_list link; /* in direct->burdens */
 	void (*relieve)(
 		struct direct_burden *burden); /* frees it and takes it off the list; its connection ends */
+};
+
+/* In direct->wheel. */
+struct direct_timer {
+	struct push_timer timer;
+	void (*due)(struct direct_timer *timer, uint64_t now_us);
 };
 
 struct push_direct {
@@ -28,7 +35,7 @@ struct push_direct {
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
 	struct push_vhosts *vhosts; /* owned; NULL: nobody has told (told.c) */
-	struct push_list probes, doors, requests;
+	struct push_list probes, doors, requests, handshakes;
 	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count;
@@ -47,6 +54,8 @@ struct push_direct {
 	bool stopped;
 	/* What is being read.  Of one connection only until its `ready` returns. */
 	char scratch[PUSH_READ_BYTES];
+	/* What is being sealed; the hub may write while a request is read. */
+	unsigned char unsealed[PUSH_TLS_RECORD_BYTES];
 };
 
 /* direct_burden_list - it is one from now on, if it was not before. */
@@ -64,9 +73,21 @@ struct direct_arrival {
 	enum push_limit limit;
 };
 
-/* A connection on which requests come (http_conn.c). */
+struct direct_bytes;
+
+/* A connection on which requests come (http_conn.c).  @bytes: moved; NULL: it is plain. */
 void
-direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival);
+direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival,
+	struct direct_bytes *bytes);
+
+/* direct_tls_context - for connections to a port; borrowed.  NULL: it is plain, or lws' in all it does. */
+struct ssl_ctx_st;
+struct ssl_ctx_st *
+direct_tls_context(struct push_direct *direct, int port);
+
+/* One to a port with TLS (handshake.c). */
+void
+direct_handshake_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival);
 
 /* direct_forget - the connection of this descriptor is about to be closed. */
 static inline void
@@ -89,9 +110,12 @@ direct_handed_tick(struct push_direct *direct);
 uint64_t
 direct_cookie(int fd);
 
-/* direct_request_on_timer - the wheel's callback. */
-void
-direct_request_on_timer(struct push_timer *timer, uint64_t now_us);
+/* direct_arm - have `timer` due after so long, and not when it was to be before. */
+static inline void
+direct_arm(struct push_direct *direct, struct direct_timer *timer, uint64_t us)
+{
+	push_wheel_arm(&direct->wheel, &timer->timer, direct->ops->now_us() + us);
+}
 
 /* direct_requests_stop - end those that wait for a request. */
 void
@@ -167,11 +191,12 @@ direct_probes_tick(struct push_direct *direct, uint64_t now_us);
  * or, if its subscription is refused, say so and close it.
  *
  * @has_chunks: an event stream's client reads chunks (core/sse.h).
- * On success `request` is closed without its descriptor.  Errors: as push_subscription_apply(); nothing has
+ * On success `request` is closed without its descriptor, and `bytes` are the stream's.  Errors: as push_subscription_apply(); nothing has
  * changed then.
  */
 enum push_status PUSH_MUST_USE
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	const struct push_opening *opening, struct push_str greeting, bool has_chunks);
+	struct direct_bytes *bytes, const struct push_opening *opening, struct push_str greeting,
+	bool has_chunks);
 
 #endif

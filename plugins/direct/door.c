@@ -129,10 +129,12 @@ serve(const struct door *door, int fd, const union peer *peer)
 		turn_away(direct, fd, arrival.limit);
 		return PUSH_ACCEPT_REFUSED;
 	}
-	if (door->kind == PUSH_DIRECT_DOOR_CLIENTS)
-		direct_request_open(direct, fd, door->port, &arrival);
-	else
+	if (door->kind != PUSH_DIRECT_DOOR_CLIENTS)
 		direct_hand_over(direct, fd, door->port);
+	else if (direct_tls_context(direct, door->port))
+		direct_handshake_open(direct, fd, door->port, &arrival);
+	else
+		direct_request_open(direct, fd, door->port, &arrival, NULL);
 	return 1;
 }
 

@@ -20,7 +20,7 @@ begin_head(struct push_http_conn *conn);
 static void
 arm(struct push_http_conn *conn, uint64_t us)
 {
-	push_wheel_arm(&conn->direct->wheel, &conn->timer, conn->direct->ops->now_us() + us);
+	direct_arm(conn->direct, &conn->timer, us);
 }
 
 static void
@@ -28,6 +28,8 @@ conn_close(struct push_http_conn *conn)
 {
 	if (conn->answers.size)
 		push_source_abort(&conn->source);
+	else
+		direct_bytes_leave(&conn->bytes);
 	direct_forget(conn->direct, conn->source.fd);
 	push_source_close(conn->set, &conn->source);
 }
@@ -35,6 +37,10 @@ conn_close(struct push_http_conn *conn)
 static void
 wait_for(struct push_http_conn *conn, uint32_t events)
 {
+	direct_bytes_settle(&conn->bytes);
+	/* a socket that can be written to calls at once */
+	if (events & EPOLLIN && direct_bytes_has_more(&conn->bytes))
+		events |= EPOLLOUT;
 	if (!push_source_want(conn->set, &conn->source, events))
 		conn_close(conn);
 }
@@ -54,9 +60,10 @@ conn_destroy(struct push_source *source)
 {
 	struct push_http_conn *conn = push_container_of(source, struct push_http_conn, source);
 
-	push_timer_disarm(&conn->timer);
+	push_timer_disarm(&conn->timer.timer);
 	push_list_remove(&conn->link);
 	push_list_remove(&conn->burden.link);
+	direct_bytes_fini(&conn->bytes);
 	conn->direct->refusal_count -= conn->is_over_limit;
 	direct_waiter_forget(&conn->waiter);
 	forget_request(conn);
@@ -73,6 +80,8 @@ set_low_water(struct push_http_conn *conn, size_t bytes)
 	if (bytes == 1 && !conn->low_water)
 		return;
 	conn->low_water = bytes > 1 ? bytes : 0;
+	if (conn->bytes.tls) /* what is awaited is sealed */
+		return;
 	(void)setsockopt(conn->source.fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
 }
 
@@ -98,7 +107,7 @@ await_head(struct push_http_conn *conn, size_t size)
 	if (!conn->low_water) {
 		arm(conn, PUSH_HEAD_US);
 		conn->head_end_us = conn->direct->ops->now_us() + PUSH_HEAD_US;
-	} else if (size < conn->low_water) {
+	} else if (!conn->bytes.tls && size < conn->low_water) {
 		if (has_urgent_data(conn)) {
 			conn_close(conn);
 			return;
@@ -134,6 +143,11 @@ give_to_lws(struct push_http_conn *conn)
 		return;
 	}
 	set_low_water(conn, 1);
+	if (conn->bytes.tls) {
+		direct_bytes_take(&conn->bytes, conn->source.fd, 0);
+		conn_close(conn);
+		return;
+	}
 	direct_hand_over(direct, push_source_release(conn->set, &conn->source), port);
 }
 
@@ -141,8 +155,7 @@ give_to_lws(struct push_http_conn *conn)
 static void
 take(struct push_http_conn *conn, size_t size)
 {
-	if (size)
-		(void)recv(conn->source.fd, NULL, size, MSG_TRUNC | MSG_DONTWAIT);
+	direct_bytes_take(&conn->bytes, conn->source.fd, size);
 }
 
 /* Until the client has seen the answer and closed: what it still sends would make a reset of our close. */
@@ -151,7 +164,7 @@ linger(struct push_http_conn *conn)
 {
 	conn->state = CONN_LINGER;
 	set_low_water(conn, 1);
-	(void)shutdown(conn->source.fd, SHUT_WR);
+	direct_bytes_end(&conn->bytes, conn->source.fd);
 	wait_for(conn, READING);
 	arm(conn, PUSH_LINGER_US);
 }
@@ -179,30 +192,44 @@ wait_on(struct push_http_conn *conn)
 	if (is_lines(conn) && reads)
 		arm(conn, push_exchange_stall_us(conn->exchange));
 	else if (is_lines(conn))
-		push_timer_disarm(&conn->timer);
+		push_timer_disarm(&conn->timer.timer);
 	wait_for(conn, reads ? READING : 0);
+}
+
+/* Returns false if the connection is beyond use. */
+static bool
+send_some(struct push_http_conn *conn)
+{
+	size_t left = conn->answers.size - conn->answers_sent;
+	ssize_t sent;
+
+	if (!direct_bytes_flush(&conn->bytes))
+		return false;
+	if (!left)
+		return true;
+	do
+		sent = direct_bytes_send(
+			&conn->bytes, conn->source.fd, conn->answers.bytes + conn->answers_sent, left);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
+		return false;
+	conn->answers_sent += sent > 0 ? (size_t)sent : 0;
+	return true;
 }
 
 static void
 send_answers(struct push_http_conn *conn)
 {
 	struct push_buf *answers = &conn->answers;
-	size_t left = answers->size - conn->answers_sent;
-	ssize_t sent;
 
-	if (!left || conn->source.fd < 0)
+	if (!answers->size || conn->source.fd < 0)
 		return;
-	do
-		sent = send(conn->source.fd, answers->bytes + conn->answers_sent, left,
-			MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (sent < 0 && errno == EINTR);
-	if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
+	if (!send_some(conn)) {
 		conn_close(conn);
 		return;
 	}
-	conn->answers_sent += sent > 0 ? (size_t)sent : 0;
-	if (conn->answers_sent < answers->size) {
-		if (is_lines(conn) || !push_timer_is_armed(&conn->timer))
+	if (conn->answers_sent < answers->size || direct_bytes_is_blocked(&conn->bytes)) {
+		if (is_lines(conn) || !push_timer_is_armed(&conn->timer.timer))
 			arm(conn, PUSH_ANSWERS_US);
 		direct_burden_list(conn->direct, &conn->burden);
 		wait_for(conn, EPOLLOUT);
@@ -327,7 +354,7 @@ wire_subscribe(void *owner, const struct push_response *head, const struct push_
 	}
 	if (greeting->status != PUSH_OK)
 		return greeting->status;
-	return direct_stream_open(conn->direct, conn->set, &conn->source, opening,
+	return direct_stream_open(conn->direct, conn->set, &conn->source, &conn->bytes, opening,
 		(struct push_str){greeting->bytes, greeting->size}, conn->form.can_chunk);
 }
 
@@ -455,7 +482,7 @@ follow(struct push_http_conn *conn)
 		break;
 	case PUSH_EXCHANGE_ASKED:
 		conn->state = CONN_ASKED;
-		push_timer_disarm(&conn->timer);
+		push_timer_disarm(&conn->timer.timer);
 		wait_for(conn, 0);
 		if (!conn->answers.size) /* what is under way is not the client's to end */
 			push_list_remove(&conn->burden.link);
@@ -557,6 +584,7 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 		.can_chunk = head->http_1_1};
 	if (conn->route)
 		conn->form.extra = (struct push_str){conn->route->extra, conn->route->extra_size};
+	request->is_tls = conn->bytes.tls;
 	request->is_over_limit = conn->is_over_limit;
 	request->over_limit = conn->limit;
 	request->awaits_continue = request->expect.bytes && (head->chunked ? !rest : rest < request->length);
@@ -685,8 +713,9 @@ read_proxy_header(struct push_http_conn *conn, const char *bytes, size_t size)
 static void
 look(struct push_http_conn *conn, bool ended)
 {
-	char *bytes = conn->direct->scratch;
-	ssize_t size = recv(conn->source.fd, bytes, PUSH_READ_BYTES, MSG_PEEK | MSG_DONTWAIT);
+	const char *bytes;
+	ssize_t size = direct_bytes_look(
+		&conn->bytes, conn->source.fd, conn->direct->scratch, PUSH_READ_BYTES, &bytes);
 	size_t used = 0;
 
 	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
@@ -716,7 +745,9 @@ look(struct push_http_conn *conn, bool ended)
 	}
 	take(conn, used);
 	send_answers(conn);
-	if (!conn->source.is_waiting && (conn->state == CONN_HEAD || conn->state == CONN_BODY))
+	/* the kernel calls again for what was only looked at */
+	if ((!conn->source.is_waiting || direct_bytes_has_more(&conn->bytes)) && !conn->answers.size &&
+		(conn->state == CONN_HEAD || conn->state == CONN_BODY))
 		wait_for(conn, may_read(conn) ? READING : 0);
 }
 
@@ -724,7 +755,7 @@ look(struct push_http_conn *conn, bool ended)
 static void
 read_more(struct push_http_conn *conn)
 {
-	char *bytes = conn->direct->scratch;
+	const char *bytes = conn->direct->scratch;
 	size_t wanted = PUSH_READ_BYTES;
 	ssize_t size;
 
@@ -734,7 +765,10 @@ read_more(struct push_http_conn *conn)
 	}
 	if (!conn->body.chunked && conn->body.left < wanted)
 		wanted = (size_t)conn->body.left;
-	size = recv(conn->source.fd, bytes, wanted, MSG_DONTWAIT | (conn->body.chunked ? MSG_PEEK : 0));
+	size = conn->body.chunked
+		       ? direct_bytes_look(
+				 &conn->bytes, conn->source.fd, conn->direct->scratch, wanted, &bytes)
+		       : direct_bytes_read(&conn->bytes, conn->source.fd, conn->direct->scratch, wanted);
 	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
 	if (size <= 0) {
@@ -752,7 +786,8 @@ read_more(struct push_http_conn *conn)
 static void
 discard(struct push_http_conn *conn)
 {
-	ssize_t size = recv(conn->source.fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
+	ssize_t size =
+		direct_bytes_discard(&conn->bytes, conn->source.fd, conn->direct->scratch, PUSH_READ_BYTES);
 
 	if (!size || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
 		conn_close(conn);
@@ -769,14 +804,14 @@ conn_ready(struct push_source *source, uint32_t events)
 		end_rest(conn, conn->direct->ops->now_us());
 	if (source->fd < 0)
 		return;
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT && conn->answers.size)
 		send_answers(conn);
 	else if (events & EPOLLERR || (events & EPOLLHUP && !reads))
 		conn_close(conn);
 	else if (reads && has_to_wait(conn))
 		return;
 	else if (conn->state == CONN_HEAD)
-		look(conn, events & EPOLLRDHUP);
+		look(conn, events & EPOLLRDHUP && !conn->bytes.tls); /* TLS has an end of its own */
 	else if (conn->state == CONN_BODY)
 		read_more(conn);
 	else if (conn->state == CONN_LINGER)
@@ -834,15 +869,35 @@ resume(struct direct_waiter *waiter, bool ours)
 				      (leave_to_lws) */
 }
 
+static void
+on_timer(struct direct_timer *timer, uint64_t now_us)
+{
+	struct push_http_conn *conn = push_container_of(timer, struct push_http_conn, timer);
+
+	if (conn->is_resting)
+		end_rest(conn, now_us);
+	else if (conn->state == CONN_BODY && !(is_lines(conn) && conn->answers.size))
+		break_stalled(conn);
+	else
+		conn_close(conn);
+}
+
 void
-direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival)
+direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival,
+	struct direct_bytes *bytes)
 {
 	struct push_http_conn *conn = calloc(1, sizeof(*conn));
 
 	if (!conn) {
+		if (bytes)
+			direct_bytes_fini(bytes);
 		direct_forget(direct, fd);
 		close(fd);
 		return;
+	}
+	if (bytes) {
+		conn->bytes = *bytes;
+		*bytes = (struct direct_bytes){NULL};
 	}
 	conn->direct = direct;
 	conn->port = port;
@@ -855,7 +910,8 @@ direct_request_open(struct push_direct *direct, int fd, int port, const struct d
 	direct_waiter_init(&conn->waiter, resume);
 	push_list_init(&conn->burden.link);
 	conn->burden.relieve = relieve;
-	push_timer_init(&conn->timer);
+	push_timer_init(&conn->timer.timer);
+	conn->timer.due = on_timer;
 	push_buf_init(&conn->answers, PUSH_ANSWERS_BYTES_MAX + PUSH_ANSWER_BYTES_MAX);
 	push_buf_charge(&conn->answers, direct->requests_account);
 	arm(conn, PUSH_HEAD_US);
@@ -863,19 +919,6 @@ direct_request_open(struct push_direct *direct, int fd, int port, const struct d
 	push_source_open(conn->set, &conn->source, &conn_kind, fd);
 	/* when many come at once their requests are there already */
 	look(conn, false);
-}
-
-void
-direct_request_on_timer(struct push_timer *timer, uint64_t now_us)
-{
-	struct push_http_conn *conn = push_container_of(timer, struct push_http_conn, timer);
-
-	if (conn->is_resting)
-		end_rest(conn, now_us);
-	else if (conn->state == CONN_BODY && !(is_lines(conn) && conn->answers.size))
-		break_stalled(conn);
-	else
-		conn_close(conn);
 }
 
 void

@@ -8,9 +8,9 @@
  *    │  └─ PROBING ◀┘ not known yet        malformed: 400 ──────────────────▲
  *    └─ well-formed, and not Push's ─▶ lws
  *
- * In HEAD nothing is taken from the socket until it is decided who serves the request; what waits for its
+ * In HEAD nothing is taken from a plain socket until it is decided who serves the request; what waits for its
  * rest waits in the kernel (SO_RCVLOWAT), so that a slow sender costs no memory here and can still be given
- * to lws.  One request at a time; the answers of pipelined ones go out together, in order.
+ * to lws.  Over TLS the rest of a head waits here (bytes.h), and lws is given the connection by a relay.  One request at a time; the answers of pipelined ones go out together, in order.
  *
  * This file moves bytes and keeps times.  What a request means is request/exchange.h's to decide, and how
  * HTTP/1.1 is read and written is in head.h, http1_body.h and http1_answer.h.
@@ -18,6 +18,7 @@
 #ifndef PUSH_DIRECT_HTTP_CONN_H
 #define PUSH_DIRECT_HTTP_CONN_H
 
+#include "direct/bytes.h"
 #include "direct/direct_private.h"
 #include "direct/http1_answer.h"
 #include "direct/http1_body.h"
@@ -32,15 +33,16 @@ struct push_http_conn {
 	struct push_list link;       /* in direct->requests */
 	struct direct_waiter waiter; /* CONN_PROBING */
 	struct direct_burden burden; /* listed while its client does not read answers or end a body */
-	struct push_timer timer;
-	uint8_t state;       /* enum conn_state */
-	bool keep_alive;     /* behind the answers that are there, another request may come */
-	bool probed;         /* lws was asked about this request already */
-	bool head_taken;     /* from the socket already: it was to be a stream's */
-	bool has_published;  /* an earlier request: it is a publisher's connection */
-	bool may_be_proxied; /* its first bytes may be a PROXY header */
-	bool is_resting;     /* in HEAD: not called by what is there (await_head) */
-	bool is_over_limit;  /* it is refused, by: */
+	struct direct_timer timer;
+	struct direct_bytes bytes; /* of the socket */
+	uint8_t state;             /* enum conn_state */
+	bool keep_alive;           /* behind the answers that are there, another request may come */
+	bool probed;               /* lws was asked about this request already */
+	bool head_taken;           /* from the socket already: it was to be a stream's */
+	bool has_published;        /* an earlier request: it is a publisher's connection */
+	bool may_be_proxied;       /* its first bytes may be a PROXY header */
+	bool is_resting;           /* in HEAD: not called by what is there (await_head) */
+	bool is_over_limit;        /* it is refused, by: */
 	enum push_limit limit;
 	int port;
 	uint64_t head_end_us; /* of a head that has begun */

@@ -41,6 +41,10 @@
  * that is accepted can be served at once.  After it a silent one is accepted, too, and has PUSH_HEAD_US. */
 #define PUSH_DEFER_S 1
 
+/* Handshakes of TLS gone on with in one turn, each with 0.1 to 0.7 ms of crypto, and the time for them, past which
+ * others have theirs: a storm of them is limited by the CPU, and must not be by everybody's. */
+#define PUSH_HANDSHAKES_BATCH 16
+
 /* How long accepting rests when there are no descriptors left. */
 #define PUSH_ACCEPT_REST_US 100000ull
 
@@ -56,6 +60,9 @@
 #define PUSH_READ_BYTES (16 * 1024)
 
 _Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a whole");
+
+/* What OpenSSL has opened, and nobody has asked for yet, is taken from it in such pieces. */
+#define PUSH_TLS_REST_BYTES 4096
 
 /* ... and of a WebSocket's frames, which are small: who sends without a pause has a turn like all others. */
 #define PUSH_FRAMES_READ_BYTES 512

@@ -19,6 +19,17 @@ push_frames_size(struct push_frame *const *frames, size_t count, size_t skip)
 	return size - skip;
 }
 
+void
+push_frames_skip(struct push_frame *const **frames, size_t *count, size_t *skip, size_t size)
+{
+	*skip += size;
+	while (*count && *skip >= (**frames)->size) {
+		*skip -= (**frames)->size;
+		++*frames;
+		--*count;
+	}
+}
+
 size_t
 push_frames_gather(unsigned char *to, size_t max, struct push_frame *const *frames, size_t count, size_t skip)
 {

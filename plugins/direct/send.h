@@ -39,6 +39,10 @@ push_send_events(int fd, struct push_frame *const *frames, size_t count, size_t 
 size_t
 push_frames_size(struct push_frame *const *frames, size_t count, size_t skip);
 
+/* push_frames_skip - the frames behind `size` bytes, which are done with. */
+void
+push_frames_skip(struct push_frame *const **frames, size_t *count, size_t *skip, size_t size);
+
 /* push_frames_gather - copy the frames' bytes, up to `max`; returns how many. */
 size_t
 push_frames_gather(

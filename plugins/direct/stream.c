@@ -1,7 +1,8 @@
 /*
  * stream.c - a WebSocket or SSE client on its own socket: a transport below its subscriber.
  *
- * Idle it is 56 bytes, beside the subscriber's; what it reads is parsed where it was read (ws_client.h).
+ * Idle it is 56 bytes, beside the subscriber's; what it reads is parsed where it was read (ws_client.h).  Over TLS it
+ * is a session more (tls/session.h): 14 kB.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "core/push_assert.h"
 #include "core/wsframe.h"
+#include "direct/bytes.h"
 #include "direct/direct_private.h"
 #include "direct/peer.h"
 #include "direct/send.h"
@@ -22,20 +24,46 @@ struct stream {
 	struct direct_ws_client client;
 };
 
+/* One over TLS. */
+struct tls_stream {
+	struct stream stream;
+	struct direct_bytes bytes; /* nothing is held but within stream_ready() */
+	struct direct_timer timer; /* IS_ENDING: until its client has taken what was sealed */
+};
+
 /* In source.flags, beside those of ws_client.h. */
 enum {
 	IS_WS = 8,
 	IS_PAUSED = 16, /* the hub does not want to read from it */
 	IS_BARE = 32,   /* an event stream without chunks: its client speaks HTTP/1.0 */
+	IS_TLS = 64,
+	IS_ENDING = 128, /* the hub has closed it, and sealed bytes wait */
 };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(struct stream) == 56, "64 bytes with malloc's own");
 
+/* NULL: it is plain. */
+static struct direct_bytes *
+bytes_of(struct stream *stream)
+{
+	return stream->source.flags & IS_TLS ? &push_container_of(stream, struct tls_stream, stream)->bytes
+					     : NULL;
+}
+
+static bool
+has_sealed(struct stream *stream)
+{
+	return stream->source.flags & IS_TLS && direct_bytes_is_blocked(bytes_of(stream));
+}
+
 static void
 stream_end(struct stream *stream)
 {
+	if (!(stream->source.flags & IS_ENDING))
+		stream->client.direct->ops->subscriber_gone(stream->client.subscriber);
 	stream->source.flags |= DIRECT_WS_ENDED;
-	stream->client.direct->ops->subscriber_gone(stream->client.subscriber);
+	if (stream->source.flags & IS_TLS)
+		direct_bytes_leave(bytes_of(stream));
 	direct_forget(stream->client.direct, stream->source.fd);
 	push_source_close(&stream->client.direct->sets[PUSH_DIRECT_STREAMS], &stream->source);
 }
@@ -56,6 +84,55 @@ stream_want(struct stream *stream, bool is_blocked)
 		is_blocked ? events | EPOLLOUT : events);
 }
 
+/* Record by record: what is taken may have to wait in part, and nothing more is taken then. */
+static ssize_t
+seal(struct stream *stream, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	unsigned char *unsealed = stream->client.direct->unsealed;
+	struct direct_bytes *bytes = bytes_of(stream);
+	size_t taken = 0;
+
+	while (count && !direct_bytes_is_blocked(bytes)) {
+		size_t done, size = PUSH_TLS_RECORD_BYTES;
+		ssize_t sent;
+
+		if (stream->source.flags & IS_BARE)
+			size = push_frames_gather_events(unsealed, size, frames, count, skip, &done);
+		else
+			done = size = push_frames_gather(unsealed, size, frames, count, skip);
+		sent = size ? direct_bytes_send(bytes, stream->source.fd, (const char *)unsealed, size) : 0;
+		if (sent < 0)
+			return errno == EAGAIN ? (ssize_t)taken : -1;
+		if ((size_t)sent < size && stream->source.flags & IS_BARE)
+			(void)push_frames_gather_events(unsealed, (size_t)sent, frames, count, skip, &done);
+		else if ((size_t)sent < size)
+			done = (size_t)sent;
+		taken += done;
+		if ((size_t)sent < size)
+			break;
+		push_frames_skip(&frames, &count, &skip, done);
+	}
+	return (ssize_t)taken;
+}
+
+static ssize_t
+send_now(struct stream *stream, struct push_frame *const *frames, size_t count, size_t skip)
+{
+	if (stream->source.flags & IS_TLS)
+		return seal(stream, frames, count, skip);
+	return stream->source.flags & IS_BARE ? push_send_events(stream->source.fd, frames, count, skip)
+					      : push_send_frames(stream->source.fd, frames, count, skip);
+}
+
+static void
+end_sending(struct stream *stream)
+{
+	if (stream->source.flags & IS_TLS)
+		direct_bytes_end(bytes_of(stream), stream->source.fd);
+	else
+		(void)shutdown(stream->source.fd, SHUT_WR);
+}
+
 static ssize_t
 stream_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
 {
@@ -65,12 +142,11 @@ stream_write(void *connection, struct push_frame *const *frames, size_t count, s
 
 	if (stream->source.fd < 0)
 		return -1;
-	taken = stream->source.flags & IS_BARE ? push_send_events(stream->source.fd, frames, count, skip)
-					       : push_send_frames(stream->source.fd, frames, count, skip);
-	if (taken >= 0 && (size_t)taken < size)
+	taken = send_now(stream, frames, count, skip);
+	if (taken >= 0 && ((size_t)taken < size || has_sealed(stream)))
 		(void)stream_want(stream, true);
 	else if ((stream->source.flags & DIRECT_WS_FAILING) && is_close(frames[count - 1]))
-		(void)shutdown(stream->source.fd, SHUT_WR);
+		end_sending(stream);
 	return taken;
 }
 
@@ -92,15 +168,41 @@ drop_input(const struct stream *stream)
 		(void)recv(stream->source.fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
 }
 
+/* What the kernel keeps of a plain connection, after it was closed, is in our hands here: its client has some time. */
+static void
+end_later(struct stream *stream)
+{
+	struct tls_stream *tls = push_container_of(stream, struct tls_stream, stream);
+
+	stream->client.direct->ops->subscriber_gone(stream->client.subscriber);
+	stream->source.flags |= IS_ENDING | DIRECT_WS_ENDED;
+	direct_arm(stream->client.direct, &tls->timer, PUSH_ANSWERS_US);
+	(void)push_source_want(&stream->client.direct->sets[PUSH_DIRECT_STREAMS], &stream->source, EPOLLOUT);
+}
+
 static void
 stream_close(void *connection, bool at_once)
 {
 	struct stream *stream = connection;
 
+	if (!at_once && stream->source.fd >= 0 && has_sealed(stream)) {
+		end_later(stream);
+		return;
+	}
 	if (at_once)
 		push_source_abort(&stream->source);
 	else
 		drop_input(stream);
+	stream_end(stream);
+}
+
+static void
+on_timer(struct direct_timer *timer, uint64_t now_us)
+{
+	struct stream *stream = &push_container_of(timer, struct tls_stream, timer)->stream;
+
+	(void)now_us;
+	push_source_abort(&stream->source);
 	stream_end(stream);
 }
 
@@ -146,6 +248,15 @@ static const struct push_transport direct_transport = {
 };
 
 static void
+free_stream(struct stream *stream)
+{
+	if (stream->source.flags & IS_TLS)
+		free(push_container_of(stream, struct tls_stream, stream));
+	else
+		free(stream);
+}
+
+static void
 stream_destroy(struct push_source *source)
 {
 	struct stream *stream = push_container_of(source, struct stream, source);
@@ -153,7 +264,11 @@ stream_destroy(struct push_source *source)
 	direct_ws_forget(&stream->client); /* first: the account may go with the broker */
 	stream->client.direct->ops->subscriber_destroy(
 		stream->client.direct->broker, stream->client.subscriber);
-	free(stream);
+	if (source->flags & IS_TLS) {
+		push_timer_disarm(&push_container_of(stream, struct tls_stream, stream)->timer.timer);
+		direct_bytes_fini(bytes_of(stream));
+	}
+	free_stream(stream);
 }
 
 static void
@@ -163,6 +278,57 @@ read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 		stream_end(stream);
 }
 
+/* What was sealed goes first.  Returns false if there is nothing else to be done. */
+static bool
+flush_sealed(struct stream *stream)
+{
+	if (!direct_bytes_flush(bytes_of(stream)))
+		stream_end(stream);
+	else if (!has_sealed(stream) && stream->source.flags & IS_ENDING)
+		stream_end(stream);
+	return stream->source.fd >= 0 && !has_sealed(stream) && !(stream->source.flags & IS_ENDING);
+}
+
+static void
+become_writable(struct stream *stream)
+{
+	if (stream->source.flags & IS_TLS && !flush_sealed(stream))
+		return;
+	(void)stream_want(stream, false);
+	stream->client.direct->ops->subscriber_writable(stream->client.subscriber);
+}
+
+static void
+take_input(struct stream *stream, char *bytes, ssize_t size)
+{
+	if (size > 0 && stream->source.flags & IS_WS)
+		read_frames(stream, (unsigned char *)bytes, (size_t)size);
+	else
+		stream_end(stream); /* gone, or with a request behind one whose answer does not end */
+}
+
+static bool
+has_none(ssize_t size)
+{
+	return size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+/* All that the session has taken from the socket with it: nobody would call for it. */
+static void
+read_opened(struct stream *stream)
+{
+	struct direct_bytes *bytes = bytes_of(stream);
+	char input[PUSH_FRAMES_READ_BYTES]; /* the request that has led here may be in the scratch yet */
+	ssize_t size;
+
+	do {
+		size = direct_bytes_read(bytes, stream->source.fd, input, sizeof(input));
+		if (has_none(size))
+			return;
+		take_input(stream, input, size);
+	} while (stream->source.fd >= 0 && direct_bytes_has_more(bytes));
+}
+
 static void
 stream_ready(struct push_source *source, uint32_t events)
 {
@@ -170,42 +336,72 @@ stream_ready(struct push_source *source, uint32_t events)
 	struct push_direct *direct = stream->client.direct;
 	ssize_t size;
 
-	if (events & EPOLLOUT) {
-		(void)stream_want(stream, false);
-		direct->ops->subscriber_writable(stream->client.subscriber);
-	}
+	if (events & EPOLLOUT)
+		become_writable(stream);
 	if (!(events & ~(uint32_t)EPOLLOUT) || source->fd < 0)
 		return;
-	if (source->flags & IS_PAUSED) {
+	if (source->flags & (IS_PAUSED | IS_ENDING)) {
 		stream_end(stream); /* it has hung up, and what it asked for before is not wanted any more */
 		return;
 	}
-	size = recv(source->fd, direct->scratch, PUSH_FRAMES_READ_BYTES, MSG_DONTWAIT);
-	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (source->flags & IS_TLS) {
+		read_opened(stream);
 		return;
-	if (size > 0 && source->flags & IS_WS)
-		read_frames(stream, (unsigned char *)direct->scratch, (size_t)size);
-	else
-		stream_end(stream); /* gone, or with a request behind one whose answer does not end */
+	}
+	size = recv(source->fd, direct->scratch, PUSH_FRAMES_READ_BYTES, MSG_DONTWAIT);
+	if (!has_none(size))
+		take_input(stream, direct->scratch, size);
 }
 
 static const struct push_source_kind stream_kind = {stream_ready, stream_destroy};
 
+static struct stream *
+create_stream(struct push_direct *direct, bool is_tls)
+{
+	struct tls_stream *tls;
+	struct stream *stream;
+
+	if (!is_tls) {
+		stream = calloc(1, sizeof(*stream));
+	} else {
+		tls = calloc(1, sizeof(*tls));
+		stream = tls ? &tls->stream : NULL;
+	}
+	if (!stream)
+		return NULL;
+	stream->client.direct = direct;
+	stream->source.fd = -1;
+	if (is_tls) {
+		stream->source.flags = IS_TLS;
+		push_timer_init(&tls->timer.timer);
+		tls->timer.due = on_timer;
+	}
+	return stream;
+}
+
+/* What has come behind the request. */
+static void
+take_held(struct stream *stream)
+{
+	if (stream->source.flags & IS_TLS && stream->source.fd >= 0 &&
+		direct_bytes_held(bytes_of(stream)).size)
+		read_opened(stream);
+}
+
 enum push_status
 direct_stream_open(struct push_direct *direct, struct push_sources *request_set, struct push_source *request,
-	const struct push_opening *opening, struct push_str greeting, bool has_chunks)
+	struct direct_bytes *bytes, const struct push_opening *opening, struct push_str greeting,
+	bool has_chunks)
 {
 	struct push_sources *set = &direct->sets[PUSH_DIRECT_STREAMS];
 	const struct push_broker_ops *ops = direct->ops;
 	enum push_encoding encoding = opening->subscription->encoding;
-	struct stream *stream = calloc(1, sizeof(*stream));
+	struct stream *stream = create_stream(direct, bytes->tls);
 	enum push_status status = PUSH_OUT_OF_MEMORY;
 
 	if (!stream)
 		return status;
-	stream->client.direct = direct;
-	stream->source.flags = encoding == PUSH_ENCODING_WS ? IS_WS : has_chunks ? 0 : IS_BARE;
-	stream->source.fd = -1;
+	stream->source.flags |= encoding == PUSH_ENCODING_WS ? IS_WS : has_chunks ? 0 : IS_BARE;
 	stream->client.subscriber =
 		ops->subscriber_create(direct->broker, encoding, &direct_transport, stream);
 	if (stream->client.subscriber)
@@ -214,12 +410,17 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 		status = ops->subscriber_greet(stream->client.subscriber, greeting.bytes, greeting.size);
 	if (status != PUSH_OK) {
 		ops->subscriber_destroy(direct->broker, stream->client.subscriber);
-		free(stream);
+		free_stream(stream);
 		return status;
 	}
 	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));
+	if (bytes->tls) {
+		*bytes_of(stream) = *bytes;
+		*bytes = (struct direct_bytes){NULL};
+	}
 	push_opening_start(opening, ops, direct->broker, stream->client.subscriber);
 	if (stream->source.fd >= 0 && !stream_want(stream, stream->source.events & EPOLLOUT))
 		stream_end(stream);
+	take_held(stream);
 	return PUSH_OK;
 }

@@ -42,3 +42,11 @@ direct_told(struct push_direct *direct, const struct push_vhosts_key *key, struc
 	*ret_rest_size = found.rest_size;
 	return whose;
 }
+
+struct ssl_ctx_st *
+direct_tls_context(struct push_direct *direct, int port)
+{
+	(void)direct;
+	(void)port;
+	return NULL;
+}

@@ -15,4 +15,14 @@
 /* Of a name in a ClientHello: a DNS name has at most 253 bytes.  A longer one is no vhost's. */
 #define PUSH_TLS_NAME_BYTES_MAX 255
 
+/* What is sealed in one record, at most (RFC 8446, 5.1). */
+#define PUSH_TLS_RECORD_BYTES (16 * 1024)
+
+/* What is read from a socket in one call. */
+#define PUSH_TLS_RECV_BYTES 4096
+
+/* Sealed bytes that wait for a socket: one record with its overhead, and answers to alerts and key updates.  A client
+ * that asks for more of those and does not read is cut off. */
+#define PUSH_TLS_SEALED_BYTES_MAX (PUSH_TLS_RECORD_BYTES + 4096)
+
 #endif
