@@ -1,10 +1,5 @@
 /*
- * anonymous.h - the rights of clients without credentials: push.auth.anonymous.
- *
- *   public:** publish=feedback history=news
- *
- * Patterns (core/pattern.h) with spaces or commas between them; one without a word is for subscribing and for
- * history.
+ * anonymous.h - the rights of clients without credentials: push.auth.anonymous (granted.h).
  */
 #ifndef PUSH_AUTH_ANONYMOUS_H
 #define PUSH_AUTH_ANONYMOUS_H

@@ -5,6 +5,7 @@
 
 #include "auth/anonymous.h"
 #include "auth/authenticator.h"
+#include "auth/certificate.h"
 #include "auth/checks.h"
 #include "auth/claims.h"
 #include "auth/hook.h"
@@ -60,6 +61,20 @@ wall_s(const struct authenticator *self)
 	return (int64_t)(wall_us(self) / 1000000);
 }
 
+/* A time since 1970 by this process' own clock. */
+static uint64_t
+monotonic_us(const struct authenticator *self, int64_t at_s)
+{
+	uint64_t now_us = self->host->now_us(), now_wall_us = wall_us(self), at_us;
+
+	if (at_s > PUSH_NOTICE_SECONDS_MAX) /* PUSH_NOTICE_WHENEVER */
+		return UINT64_MAX;
+	at_us = (uint64_t)at_s * 1000000;
+	if (at_us >= now_wall_us)
+		return now_us + (at_us - now_wall_us);
+	return now_wall_us - at_us < now_us ? now_us - (now_wall_us - at_us) : 0;
+}
+
 static void
 say(const struct authenticator *self, enum push_log_level level, const char *line)
 {
@@ -107,15 +122,49 @@ refuse_token(const struct authenticator *self, enum push_token_refusal refusal, 
 }
 
 static void
-accept(const struct authenticator *self, const struct push_identity *identity, push_verdict_fn done,
-	void *context)
+accept_unless_revoked(const struct authenticator *self, const struct push_identity *identity,
+	const char *revoked, push_verdict_fn done, void *context)
 {
 	const struct push_verdict verdict = {.identity = identity};
 
 	if (push_revocations_covers(self->revocations, identity, wall_s(self)))
-		refuse(self, 401, PUSH_AUTH_REVOKED, "invalid_token", "the token was revoked", done, context);
+		refuse(self, 401, PUSH_AUTH_REVOKED, "invalid_token", revoked, done, context);
 	else
 		done(context, &verdict);
+}
+
+static void
+accept(const struct authenticator *self, const struct push_identity *identity, push_verdict_fn done,
+	void *context)
+{
+	accept_unless_revoked(self, identity, "the token was revoked", done, context);
+}
+
+/* --- certificates --- */
+
+/* A resumed TLS session has the certificate of the first one, which OpenSSL does not check again: it may have ended. */
+static void
+identify_certificate(const struct authenticator *self, const struct push_credential *shown,
+	push_verdict_fn done, void *context)
+{
+	const struct push_certificate certificate = {
+		shown->text, shown->from_s, monotonic_us(self, shown->until_s)};
+	const struct push_identity *identity;
+	struct push_error error;
+
+	if (shown->until_s <= wall_s(self)) {
+		refuse(self, 401, PUSH_AUTH_EXPIRED, "invalid_token", "the client certificate has expired",
+			done, context);
+		return;
+	}
+	if (push_certificate_identify(
+		    self->options->auth_certificate_rights, &certificate, &identity, &error) != PUSH_OK) {
+		refuse(self, 503, PUSH_AUTH_UNAVAILABLE, NULL, push_status_text(PUSH_OUT_OF_MEMORY), done,
+			context);
+		return;
+	}
+	accept_unless_revoked(self, identity, "the user's certificate was revoked", done, context);
+	push_identity_unref(identity);
 }
 
 /* --- tokens --- */
@@ -382,6 +431,7 @@ identify(struct push_authenticator *base, const struct push_credential *credenti
 			refuse(self, 401, PUSH_AUTH_MALFORMED, "invalid_token",
 				"a ticket is for event streams and WebSockets only", done, context);
 		break;
+	case PUSH_CREDENTIAL_CERTIFICATE: identify_certificate(self, credential, done, context); break;
 	default: refuse(self, 400, PUSH_AUTH_MALFORMED, "invalid_request", credential->why, done, context);
 	}
 }
@@ -393,7 +443,7 @@ event_of_more(enum push_right right)
 	return right == PUSH_RIGHT_PUBLISH ? PUSH_HOOK_PUBLISH : PUSH_HOOK_SUBSCRIBE;
 }
 
-/* The rights of a token are all that its issuer meant to give. */
+/* The rights of a token are all that its issuer meant to give; a certificate says who its client is. */
 static bool
 asks_for_more(struct push_authenticator *base, const struct push_identity *identity, enum push_right right)
 {
@@ -403,7 +453,7 @@ asks_for_more(struct push_authenticator *base, const struct push_identity *ident
 	if (!self->hook || !push_hook_asks(self->hook, event_of_more(right)))
 		return false;
 	facts = push_identity_facts(identity);
-	return facts.is_anonymous || facts.is_applications;
+	return facts.is_anonymous || facts.asks_application;
 }
 
 static void
@@ -477,20 +527,6 @@ by_of(enum push_notice_by by)
 	case PUSH_NOTICE_BY_CHANNEL: return PUSH_DISCONNECT_CHANNEL;
 	default: return PUSH_DISCONNECT_CLIENT;
 	}
-}
-
-/* A time since 1970 by this process' own clock. */
-static uint64_t
-monotonic_us(const struct authenticator *self, int64_t at_s)
-{
-	uint64_t now_us = self->host->now_us(), now_wall_us = wall_us(self), at_us;
-
-	if (at_s > PUSH_NOTICE_SECONDS_MAX) /* PUSH_NOTICE_WHENEVER */
-		return UINT64_MAX;
-	at_us = (uint64_t)at_s * 1000000;
-	if (at_us >= now_wall_us)
-		return now_us + (at_us - now_wall_us);
-	return now_wall_us - at_us < now_us ? now_us - (now_wall_us - at_us) : 0;
 }
 
 static void
@@ -761,13 +797,14 @@ bool
 push_authenticator_is_wanted(const struct push_options *options)
 {
 	return options->auth_keys[0] || options->auth_jwks_url[0] || options->auth_hook_url[0] ||
-	       options->auth_anonymous[0] || options->publish_keys[0];
+	       options->auth_anonymous[0] || options->auth_certificate[0] || options->publish_keys[0];
 }
 
 static bool
 identifies_readers(const struct push_options *options)
 {
-	return options->auth_keys[0] || options->auth_jwks_url[0] || options->auth_hook_url[0];
+	return options->auth_keys[0] || options->auth_jwks_url[0] || options->auth_hook_url[0] ||
+	       options->auth_certificate[0];
 }
 
 /* --- who is called --- */
@@ -827,6 +864,22 @@ open_callers(struct authenticator *self, uint64_t seed, struct push_error *error
 	return (self->source || !options->auth_jwks_url[0]) && (self->hook || !options->auth_hook_url[0]);
 }
 
+/* Whether the rights can be granted to every user, the one with the longest name too. */
+static bool
+check_certificate_rights(const struct push_options *options, struct push_error *error)
+{
+	char name[PUSH_USER_BYTES_MAX];
+	const struct push_certificate longest = {.user = {name, sizeof(name)}};
+	const struct push_identity *identity;
+
+	memset(name, 'x', sizeof(name));
+	if (push_certificate_identify(options->auth_certificate_rights, &longest, &identity, error) !=
+		PUSH_OK)
+		return false;
+	push_identity_unref(identity);
+	return true;
+}
+
 static bool
 open_all(struct authenticator *self, uint64_t seed, struct push_error *error)
 {
@@ -838,7 +891,8 @@ open_all(struct authenticator *self, uint64_t seed, struct push_error *error)
 	self->revocations = push_revocations_create(seed);
 	if (!self->cache || !self->revocations)
 		return false;
-	if (push_anonymous_create(options->auth_anonymous, reads_all, &self->anonymous, error) != PUSH_OK)
+	if (push_anonymous_create(options->auth_anonymous, reads_all, &self->anonymous, error) != PUSH_OK ||
+		!check_certificate_rights(options, error))
 		return false;
 	if (options->auth_keys[0]) {
 		self->keys_mark = push_key_path_mark(options->auth_keys);

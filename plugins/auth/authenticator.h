@@ -6,6 +6,7 @@
  *   key ──────▶ push.publish.keys
  *   token ────▶ seen before? ─▶ signature (push.auth.keys, push.auth.jwks.url) ─▶ claims ─▶ revoked?
  *   ticket ───▶ the engine, which keeps its identity ─▶ revoked?
+ *   certificate ─▶ push.auth.certificate.rights, of its user ─▶ revoked?
  *
  * There is an authenticator only if one of these is configured.  With push.publish.keys alone, everybody may
  * subscribe and read history, and only keys publish.

@@ -387,7 +387,7 @@ push_claims_read(struct push_str payload, const struct push_options *options,
 					[JTI] = {.name = "jti"},
 					[PUSH] = {.name = "push"},
 					[MERCURE] = {.name = "mercure"}},
-		.facts = {.signer = signer, .is_applications = !signer},
+		.facts = {.signer = signer, .asks_application = !signer},
 		.options = options,
 		.clock = clock,
 		.error = error};

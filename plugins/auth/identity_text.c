@@ -82,7 +82,7 @@ push_identity_text_print(
 	print_text(to, MEMBER_USER, facts.user);
 	print_text(to, MEMBER_TOKEN_ID, facts.token_id);
 	print_text(to, MEMBER_KEY, facts.key_name);
-	if (facts.is_applications)
+	if (facts.asks_application)
 		print_text(to, MEMBER_SOURCE, (struct push_str){APPLICATION, sizeof(APPLICATION) - 1});
 	if (facts.issued_s >= 0)
 		print_number(to, MEMBER_ISSUED, (uint64_t)facts.issued_s);
@@ -228,7 +228,7 @@ push_identity_text_parse(const struct push_identity **ret_identity, const char *
 		facts.user = texts[MEMBER_USER];
 		facts.token_id = texts[MEMBER_TOKEN_ID];
 		facts.key_name = texts[MEMBER_KEY];
-		facts.is_applications = push_str_is(texts[MEMBER_SOURCE], APPLICATION);
+		facts.asks_application = push_str_is(texts[MEMBER_SOURCE], APPLICATION);
 		status = build(ret_identity, &facts, texts);
 	}
 	push_buf_fini(&bytes);

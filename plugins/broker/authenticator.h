@@ -29,13 +29,16 @@ enum push_credential_kind {
 	PUSH_CREDENTIAL_TOKEN,
 	PUSH_CREDENTIAL_KEY,
 	PUSH_CREDENTIAL_TICKET,
-	PUSH_CREDENTIAL_BROKEN /* something that is none of these: `why` says what is wrong with it */
+	PUSH_CREDENTIAL_CERTIFICATE, /* of its TLS connection, verified */
+	PUSH_CREDENTIAL_BROKEN       /* something that is none of these: `why` says what is wrong with it */
 };
 
 struct push_credential {
 	enum push_credential_kind kind;
-	struct push_str text; /* a secret: it is in no log, metric, trace or error */
-	const char *why;      /* static */
+	struct push_str
+		text;    /* a secret: it is in no log, metric, trace or error; of a certificate, its user */
+	const char *why; /* static */
+	int64_t from_s, until_s; /* of a certificate, since 1970 */
 };
 
 /* What is asked for with it, as far as an application that is asked may want to know. */

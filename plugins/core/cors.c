@@ -107,12 +107,19 @@ is_of_host(struct part origin, struct part host)
 }
 
 bool
-push_cors_admits(
+push_cors_trusts(
 	const char *allowed, const char *origin, size_t origin_size, const char *host, size_t host_size)
 {
 	struct part given = {origin, origin ? origin_size : 0}, own = {host, host ? host_size : 0};
 
-	return !given.size || allows_all(allowed) || is_listed(allowed, given) || is_of_host(given, own);
+	return !given.size || is_listed(allowed, given) || is_of_host(given, own);
+}
+
+bool
+push_cors_admits(
+	const char *allowed, const char *origin, size_t origin_size, const char *host, size_t host_size)
+{
+	return allows_all(allowed) || push_cors_trusts(allowed, origin, origin_size, host, host_size);
 }
 
 struct push_cors

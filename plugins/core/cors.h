@@ -33,6 +33,14 @@ bool
 push_cors_admits(
 	const char *allowed, const char *origin, size_t origin_size, const char *host, size_t host_size);
 
+/*
+ * push_cors_trusts - whether what a browser adds to a request by itself, such as a client certificate, may count: as
+ * push_cors_admits(), but `*` admits no page here.
+ */
+bool
+push_cors_trusts(
+	const char *allowed, const char *origin, size_t origin_size, const char *host, size_t host_size);
+
 /* What an answer says of the pages that may read it. */
 struct push_cors {
 	const char

@@ -56,7 +56,7 @@ struct push_identity_facts {
 	struct push_str ticket;   /* that it was made of for one connection: a secret; else none */
 	uint64_t signer;          /* of the key that has signed its token (key.h); 0: none has */
 	bool is_anonymous;        /* of those who have shown nothing: a refusal is answered with 401 */
-	bool is_applications; /* the application has answered so (push.auth.hook.url), which may be asked for more */
+	bool asks_application; /* what it does not grant, the application is asked about (push.auth.hook.url) */
 };
 
 /*

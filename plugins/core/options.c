@@ -7,6 +7,7 @@
 
 #include "address.h"
 #include "buf.h"
+#include "certificate_name.h"
 #include "cors.h"
 #include "environment.h"
 #include "history_rules.h"
@@ -417,14 +418,25 @@ has_token_keys(const struct push_options *o)
 const char *
 push_options_openness(const struct push_options *o)
 {
-	if (has_token_keys(o) || o->auth_hook_url[0] || o->auth_anonymous[0])
+	if (has_token_keys(o) || o->auth_hook_url[0] || o->auth_anonymous[0] || o->auth_certificate[0])
 		return NULL;
 	if (o->publish_keys[0])
 		return "everybody may subscribe: none of push.auth.keys, push.auth.jwks.url, "
-		       "push.auth.hook.url "
+		       "push.auth.hook.url, push.auth.certificate "
 		       "and push.auth.anonymous is set";
 	return "everybody may publish and subscribe: none of push.auth.keys, push.auth.jwks.url, "
-	       "push.auth.hook.url, push.auth.anonymous and push.publish.keys is set";
+	       "push.auth.hook.url, push.auth.certificate, push.auth.anonymous and push.publish.keys is set";
+}
+
+static enum push_status
+check_certificate(const struct push_options *o, struct push_error *error)
+{
+	enum push_certificate_name ignored;
+
+	if (push_certificate_name_parse(o->auth_certificate, &ignored))
+		return PUSH_OK;
+	return fail(error, PUSH_INVALID, "push.auth.certificate", o->auth_certificate,
+		"must be cn, subject, dns, email or uri");
 }
 
 static enum push_status
@@ -446,6 +458,11 @@ check_auth(const struct push_options *o, struct push_error *error)
 			"cookie";
 	else if ((o->auth_cookie[0] || o->auth_query) && !has_token_keys(o))
 		wrong = "push.auth.cookie and push.auth.query: need push.auth.keys or push.auth.jwks.url";
+	else if (o->auth_certificate_rights[0] && !o->auth_certificate[0])
+		wrong = "push.auth.certificate.rights: needs push.auth.certificate";
+	else if (o->auth_certificate[0] && !o->direct)
+		wrong = "push.auth.certificate: needs push.direct=on, since libwebsockets passes no "
+			"certificates on";
 	if (!wrong)
 		return PUSH_OK;
 	snprintf(error->text, sizeof(error->text), "%s", wrong);
@@ -530,9 +547,9 @@ enum push_status
 push_options_check(const struct push_options *o, struct push_error *error)
 {
 	if (check_bounds(o, error) || check_redis(o, error) || check_history(o, error) ||
-		check_acks(o, error) || check_auth(o, error) || check_limits(o, error) ||
-		check_calls(o, error) || check_trace(o, error) || check_log(o, error) ||
-		push_cors_check(o->cors_origins, error))
+		check_acks(o, error) || check_auth(o, error) || check_certificate(o, error) ||
+		check_limits(o, error) || check_calls(o, error) || check_trace(o, error) ||
+		check_log(o, error) || push_cors_check(o->cors_origins, error))
 		return PUSH_INVALID;
 
 	if (o->flush_delay_us > PUSH_FLUSH_DELAY_US_MAX) {

@@ -93,6 +93,11 @@
 	X(auth_tls_ca, TEXT, "push.auth.tls.ca", "",                                                         \
 		"file with the CA certificates for push.auth.jwks.url and push.auth.hook.url; empty: the"    \
 		" system's")                                                                                 \
+	X(auth_certificate, TEXT, "push.auth.certificate", "",                                               \
+		"what is the user name of a client with a TLS certificate: its cn, subject, dns, email or "  \
+		"uri; empty: certificates identify nobody")                                                  \
+	X(auth_certificate_rights, TEXT, "push.auth.certificate.rights", "",                                 \
+		"what such clients may do: patterns as in push.auth.anonymous; {sub} is the user name")      \
 	X(publish_keys, TEXT, "push.publish.keys", "",                                                       \
 		"file with the keys that servers publish with: a line NAME SHA256 PATTERNS for each")        \
 	X(trusted_proxies, TEXT, "push.trusted.proxies", "",                                                 \

@@ -1,6 +1,7 @@
 /* credentials.c - see credentials.h. */
 #include <string.h>
 
+#include "core/cors.h"
 #include "request/credentials.h"
 #include "request/query.h"
 
@@ -81,6 +82,22 @@ cookie(struct push_str header, const char *name)
 	return found;
 }
 
+static struct push_credential
+certificate(const struct push_request *request, const struct push_options *options)
+{
+	const struct push_str origin = request->origin, host = request->host;
+
+	if (!request->certificate.bytes)
+		return (struct push_credential){.kind = PUSH_CREDENTIAL_NONE};
+	if (!push_cors_trusts(options->cors_origins, origin.bytes, origin.size, host.bytes, host.size))
+		return broken(
+			"a web page's client certificate needs push.cors.allowed.origins to list its origin");
+	return (struct push_credential){.kind = PUSH_CREDENTIAL_CERTIFICATE,
+		.text = request->certificate,
+		.from_s = request->certificate_from_s,
+		.until_s = request->certificate_until_s};
+}
+
 struct push_credential
 push_credentials_read(
 	const struct push_request *request, const struct push_options *options, struct push_buf *text)
@@ -114,6 +131,8 @@ push_credentials_read(
 		if (value.size) /* an empty one is of a client that has logged out */
 			found = plain(PUSH_CREDENTIAL_TOKEN, value);
 	}
+	if (found.kind == PUSH_CREDENTIAL_NONE)
+		return certificate(request, options);
 	if (found.text.size > PUSH_SECRET_BYTES_MAX)
 		return broken("the credential is over 4 kB");
 	return found;

@@ -9,7 +9,10 @@
  *   Cookie: NAME=TOKEN                    push.auth.cookie; what a browser adds by itself counts if nothing else
  *                                         was shown, and only where origins are checked
  *
- * Two of them at once are refused, but for the cookie (RFC 6750, 2).
+ *   the TLS connection's certificate      push.auth.certificate; if nothing else was shown, not even the cookie
+ *
+ * Two of them at once are refused, but for the cookie (RFC 6750, 2).  A browser adds a certificate by itself, too: of a
+ * page whose origin is neither listed nor Push's own it is refused, or any page could use it.
  */
 #ifndef PUSH_REQUEST_CREDENTIALS_H
 #define PUSH_REQUEST_CREDENTIALS_H

@@ -12,7 +12,8 @@
 	X(query, "")                                                                                         \
 	X(cookie, "")                                                                                        \
 	X(push_key, "")                                                                                      \
-	X(ws_token, "")
+	X(ws_token, "")                                                                                      \
+	X(certificate, "")
 
 const char *
 push_request_subprotocol(const struct push_request *request)

@@ -57,6 +57,10 @@ struct push_request {
 	struct push_str push_key;            /* Push-Key */
 	struct push_str ws_token;            /* of `push.token.TOKEN` among Sec-WebSocket-Protocol */
 	bool offers_push_v1, offers_push_ws; /* likewise, as subprotocols (RFC 6455, 4.1) */
+	/* The user that push.auth.certificate names of the connection's verified certificate, and when that is valid, in
+	 * seconds since 1970; without bytes: none. */
+	struct push_str certificate;
+	int64_t certificate_from_s, certificate_until_s;
 	struct push_forwarded x_forwarded_for, forwarded;
 	bool is_over_limit; /* its connection is one too many, by this limit: the request is refused */
 	enum push_limit over_limit;

@@ -118,6 +118,58 @@ a_cookie_counts_if_nothing_else_was_shown(void **state)
 		PUSH_CREDENTIAL_BEARER, "b");
 }
 
+static void
+a_certificate_counts_if_nothing_else_was_shown(void **state)
+{
+	static const char foreign[] =
+		"a web page's client certificate needs push.cors.allowed.origins to list its origin";
+	static const struct {
+		struct push_request request;
+		const char *origins;
+		enum push_credential_kind kind;
+		const char *text;
+	} rows[] = {
+		{{.certificate = STR("ann")}, "*", PUSH_CREDENTIAL_CERTIFICATE, "ann"},
+		{{.certificate = STR("ann"), .authorization = STR("Basic dTpw")}, "*",
+			PUSH_CREDENTIAL_CERTIFICATE, "ann"},
+		{{.certificate = STR("ann"), .authorization = STR("Bearer b")}, "*", PUSH_CREDENTIAL_BEARER,
+			"b"},
+		{{.certificate = STR("ann"), .push_key = STR("k")}, "*", PUSH_CREDENTIAL_KEY, "k"},
+		{{.certificate = STR("ann"), .query = STR("ticket=t")}, "*", PUSH_CREDENTIAL_TICKET, "t"},
+		{{.certificate = STR("ann"), .cookie = STR("session=c")}, "*", PUSH_CREDENTIAL_TOKEN, "c"},
+		{{.certificate = STR("ann"), .push_key = STR("")}, "*", PUSH_CREDENTIAL_BROKEN,
+			"an empty credential"},
+		/* of web pages, for which browsers add it by themselves */
+		{{.certificate = STR("ann"),
+			 .origin = STR("https://evil.example"),
+			 .host = STR("push.example")},
+			"*", PUSH_CREDENTIAL_BROKEN, foreign},
+		{{.certificate = STR("ann"), .origin = STR("null"), .host = STR("push.example")}, "*",
+			PUSH_CREDENTIAL_BROKEN, foreign},
+		{{.certificate = STR("ann"),
+			 .origin = STR("https://push.example"),
+			 .host = STR("push.example")},
+			"*", PUSH_CREDENTIAL_CERTIFICATE, "ann"},
+		{{.certificate = STR("ann"),
+			 .origin = STR("https://good.example"),
+			 .host = STR("push.example")},
+			"https://good.example", PUSH_CREDENTIAL_CERTIFICATE, "ann"},
+		{{.certificate = STR("ann"),
+			 .origin = STR("https://good.example"),
+			 .host = STR("push.example")},
+			"*,https://good.example", PUSH_CREDENTIAL_CERTIFICATE, "ann"},
+	};
+	struct push_options options;
+
+	(void)state;
+	push_options_init(&options);
+	strcpy(options.auth_cookie, "session");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		strcpy(options.cors_origins, rows[i].origins);
+		check(&rows[i].request, &options, rows[i].kind, rows[i].text);
+	}
+}
+
 /* Each in memory of its own size, so that a byte too many that is read is seen. */
 static void
 a_credential_is_4_kb_at_most(void **state)
@@ -156,6 +208,7 @@ main(void)
 		cmocka_unit_test(each_way_is_read_and_two_at_once_are_refused),
 		cmocka_unit_test(a_token_in_the_query_counts_where_that_is_allowed),
 		cmocka_unit_test(a_cookie_counts_if_nothing_else_was_shown),
+		cmocka_unit_test(a_certificate_counts_if_nothing_else_was_shown),
 		cmocka_unit_test(a_credential_is_4_kb_at_most),
 	};
 

@@ -67,7 +67,7 @@ assert_same_identity(const struct push_identity *one, const struct push_identity
 	assert_same(a.key_name, b.key_name);
 	assert_true(a.issued_s == b.issued_s);
 	assert_true(a.signer == b.signer);
-	assert_int_equal(a.is_applications, b.is_applications);
+	assert_int_equal(a.asks_application, b.asks_application);
 	assert_same(rights.channels, others.channels);
 	for (int right = 0; right < PUSH_RIGHT_COUNT; right++)
 		assert_same(rights.patterns[right], others.patterns[right]);

@@ -1408,7 +1408,7 @@ static bool
 asks(void *context, const struct push_identity *identity)
 {
 	(void)context;
-	return push_identity_facts(identity).is_applications;
+	return push_identity_facts(identity).asks_application;
 }
 
 static void
@@ -1439,10 +1439,10 @@ answer_question(
 
 /* May subscribe to that pattern. */
 static const struct push_identity *
-create_identity(const char *pattern, bool is_applications, uint64_t expires_us)
+create_identity(const char *pattern, bool asks_application, uint64_t expires_us)
 {
 	struct push_identity_builder *builder = push_identity_build(&(struct push_identity_facts){
-		.expires_us = expires_us, .issued_s = INT64_MIN, .is_applications = is_applications});
+		.expires_us = expires_us, .issued_s = INT64_MIN, .asks_application = asks_application});
 	const struct push_identity *identity;
 	struct push_error error;
 
@@ -1469,11 +1469,11 @@ static const struct push_transport pausing = {.write = fake_write,
 
 /* A hub that asks, and a client of `a` that may subscribe to it and nothing else. */
 static struct world *
-create_asking_world(struct asker *asker, bool is_applications)
+create_asking_world(struct asker *asker, bool asks_application)
 {
 	struct world *world = create_world("", 0);
 	struct client *client = &world->clients[0];
-	const struct push_identity *identity = create_identity("a", is_applications, UINT64_MAX);
+	const struct push_identity *identity = create_identity("a", asks_application, UINT64_MAX);
 	struct push_channels channels;
 	struct push_error error;
 

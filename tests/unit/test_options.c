@@ -270,6 +270,9 @@ contradictions_name_both_options(void **state)
 		{"push.auth.hook.timeout", "49ms", "push.auth.hook.timeout", "from 50ms to 30s"},
 		{"push.auth.hook.timeout", "31s", "push.auth.hook.timeout", "from 50ms to 30s"},
 		{"push.auth.tls.ca", "ca.pem", "push.auth.tls.ca=ca.pem", "with https"},
+		{"push.auth.certificate", "on", "push.auth.certificate=on", "cn, subject, dns, email or uri"},
+		{"push.auth.certificate.rights", "a", "push.auth.certificate.rights",
+			"needs push.auth.certificate"},
 		{"push.log.level", "loud", "push.log.level=loud", "error, warn, info or debug"},
 		{"push.log.level", "", "push.log.level=", "error, warn, info or debug"},
 		{"push.log.format", "JSON", "push.log.format=JSON", "text or json"},
@@ -325,6 +328,7 @@ what_is_open_to_everybody_is_said(void **state)
 		{"push.auth.jwks.url", "https://id.example.com/jwks.json", NULL},
 		{"push.auth.hook.url", "https://app.example.com/push", NULL},
 		{"push.auth.anonymous", "public:*", NULL},
+		{"push.auth.certificate", "cn", NULL},
 	};
 
 	(void)state;

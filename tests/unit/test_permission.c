@@ -198,7 +198,7 @@ identity(const char *user, bool is_anonymous, const char *first, const char *sec
 		.expires_us = UINT64_MAX,
 		.issued_s = INT64_MIN,
 		.is_anonymous = is_anonymous,
-		.is_applications = !is_anonymous};
+		.asks_application = !is_anonymous};
 	const char *const patterns[] = {first, second};
 	struct push_identity_builder *builder = push_identity_build(&facts);
 	struct push_error error;
