@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "direct/bytes.h"
 #include "direct/direct_private.h"
 
 static uint64_t
@@ -65,6 +66,7 @@ push_direct_create(
 		sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, direct};
 	direct->host = *host;
 	direct->limiter = ops->limiter(broker);
+	(void)push_certificate_name_parse(ops->options(broker)->auth_certificate, &direct->certificate_name);
 	push_buf_init(&direct->greeting, PUSH_HEAD_BYTES_MAX + PUSH_EXTRA_HEADERS_BYTES_MAX);
 	direct->files_max = push_files_max();
 	(void)direct_reserve_fill(direct);
@@ -92,6 +94,18 @@ push_direct_destroy(struct push_direct *direct)
 	free(direct->handed);
 	push_buf_fini(&direct->greeting);
 	free(direct);
+}
+
+void
+direct_show_certificate(const struct push_direct *direct, const struct direct_bytes *bytes,
+	struct push_request *request, struct push_tls_client *ret)
+{
+	if (direct->certificate_name == PUSH_CERTIFICATE_NAME_NONE || !bytes->tls ||
+		!push_tls_session_client(bytes->tls, direct->certificate_name, ret))
+		return;
+	request->certificate = (struct push_str){ret->user, ret->user_size};
+	request->certificate_from_s = ret->from_s;
+	request->certificate_until_s = ret->until_s;
 }
 
 int

@@ -4,6 +4,7 @@
 #ifndef PUSH_DIRECT_PRIVATE_H
 #define PUSH_DIRECT_PRIVATE_H
 
+#include "core/certificate_name.h"
 #include "core/wheel.h"
 #include "direct/direct.h"
 #include "direct/files.h"
@@ -41,8 +42,9 @@ struct push_direct {
 	unsigned int probe_count, door_count;
 	struct push_broker_sockets sockets; /* of this */
 	struct push_limiter *limiter;       /* the broker's; NULL: nothing is limited */
-	unsigned int refusal_count;         /* connections that are one too many, and are told so */
-	struct direct_handed *handed;       /* owned: what lws serves and is counted (handed.c) */
+	enum push_certificate_name certificate_name;
+	unsigned int refusal_count;   /* connections that are one too many, and are told so */
+	struct direct_handed *handed; /* owned: what lws serves and is counted (handed.c) */
 	size_t handed_count, handed_room, handed_next;
 	struct push_buf greeting; /* the head of a stream's answer, until it is with its subscriber */
 	int files_max;
@@ -74,6 +76,14 @@ struct direct_arrival {
 };
 
 struct direct_bytes;
+struct push_tls_client;
+
+/* direct_show_certificate - add to a request who its client is by the certificate of its connection, if that counts.
+ *
+ * @ret: what the request points to from then on. */
+void
+direct_show_certificate(const struct push_direct *direct, const struct direct_bytes *bytes,
+	struct push_request *request, struct push_tls_client *ret);
 
 /* A connection on which requests come (http_conn.c).  @bytes: moved; NULL: it is plain. */
 void

@@ -571,6 +571,7 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 {
 	struct push_request *request = &head->request;
 	struct push_direct *direct = conn->direct;
+	struct push_tls_client client;
 
 	if (!conn->exchange)
 		conn->exchange = push_exchange_create(direct->ops, direct->broker, &wire, conn);
@@ -585,6 +586,7 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 	if (conn->route)
 		conn->form.extra = (struct push_str){conn->route->extra, conn->route->extra_size};
 	request->is_tls = conn->bytes.tls;
+	direct_show_certificate(direct, &conn->bytes, request, &client);
 	request->is_over_limit = conn->is_over_limit;
 	request->over_limit = conn->limit;
 	request->awaits_continue = request->expect.bytes && (head->chunked ? !rest : rest < request->length);

@@ -312,6 +312,16 @@ push_tls_session_speaks_h2(const struct push_tls_session *session)
 }
 
 bool
+push_tls_session_client(
+	const struct push_tls_session *session, enum push_certificate_name name, struct push_tls_client *ret)
+{
+	const X509 *certificate = SSL_get0_peer_certificate(session->ssl);
+
+	return certificate && SSL_get_verify_result(session->ssl) == X509_V_OK &&
+	       push_tls_client_read(certificate, name, ret);
+}
+
+bool
 push_tls_session_kernel_seals(const struct push_tls_session *session)
 {
 	return session->kernel_seals;

@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "core/str.h"
+#include "tls/client_name.h"
 
 struct ssl_ctx_st;
 struct push_tls_session;
@@ -83,6 +84,16 @@ push_tls_session_end(struct push_tls_session *session);
 /* push_tls_session_speaks_h2 - whether HTTP/2 was agreed upon (RFC 7301). */
 bool
 push_tls_session_speaks_h2(const struct push_tls_session *session);
+
+/*
+ * push_tls_session_client - who the client is, by its certificate (client_name.h).
+ *
+ * Returns false without a certificate that the vhost's CA has verified and that has such a name.  That of a resumed
+ * session was verified when the session began: it may have ended since.
+ */
+bool
+push_tls_session_client(
+	const struct push_tls_session *session, enum push_certificate_name name, struct push_tls_client *ret);
 
 /* push_tls_session_kernel_seals - whether kTLS is on for what is written. */
 bool
