@@ -1,6 +1,6 @@
 """A push server that breaks its promises on purpose, and keeps count of how often.
 
-It speaks just enough of Push's protocols (POST /messages, WebSocket, SSE) and of Redis' (SUBSCRIBE, PUBLISH) for
+It speaks just enough of Push's protocols (POST /messages, WebSocket, SSE by HTTP/1.1 and HTTP/2, TLS) and of Redis' (SUBSCRIBE, PUBLISH) for
 pushload, in the standard library alone.  What goes wrong is set per test; what went wrong is in `FakeServer.injected`, and pushload has to find
 exactly that.  It also has the habits of other servers that a client must put up with: chunked bodies, fragmented
 frames, CRLF, one byte at a time.
@@ -14,6 +14,8 @@ import hashlib
 import json
 import threading
 import urllib.parse
+
+import fake_h2
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -38,7 +40,7 @@ class Subscriber:
         self.server = server
         self.writer = writer
         self.channel = channel
-        self.kind = kind  # ws, sse, redis
+        self.kind = kind  # ws, sse, h2, redis
         self.is_ws = kind == "ws"
         self.seen = 0  # messages of its channel
         self.held = None  # a message that comes late
@@ -126,8 +128,8 @@ class FakeServer:
     """Use as a context manager; .port is where it listens."""
 
     def __init__(self, fault=None, every=0, dribble=False, fragment=False, chunked=False, crlf=False,
-                 count_format=b'{"subscribers":%d}', greets_after_s=None, joins=False):
-        self.fault, self.every = fault, every
+                 count_format=b'{"subscribers":%d}', greets_after_s=None, joins=False, tls=None):
+        self.fault, self.every, self.tls = fault, every, tls  # tls: an ssl.SSLContext
         self.greets_after_s, self.joins = greets_after_s, joins
         self.dribble, self.fragment, self.chunked, self.crlf = dribble, fragment, chunked, crlf
         self.count_format = count_format
@@ -141,7 +143,7 @@ class FakeServer:
         is_up = threading.Event()
 
         async def serve():
-            self.server = await asyncio.start_server(self.on_connection, "127.0.0.1", 0, backlog=512)
+            self.server = await asyncio.start_server(self.on_connection, "127.0.0.1", 0, backlog=512, ssl=self.tls)
             self.port = self.server.sockets[0].getsockname()[1]
             is_up.set()
 
@@ -183,6 +185,8 @@ class FakeServer:
                 method, target, _ = head.split(" ", 2)
                 headers = {name.lower(): value.strip() for name, _, value in
                            (line.partition(":") for line in head.split("\r\n")[1:])}
+                if method == "PRI":
+                    await fake_h2.serve(reader, writer, self.open_stream)
                 if method == "POST":
                     body = await reader.readexactly(int(headers["content-length"]))
                     answer = functools.partial(self.answer_http, writer)
@@ -267,6 +271,24 @@ class FakeServer:
         else:
             writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
+    def open_stream(self, path):
+        """For fake_h2: how a stream begins, None if it is refused."""
+        channel = urllib.parse.parse_qs(urllib.parse.urlparse(path).query)["channels"][0].rstrip("(")
+        if self.fault == "no upgrade":
+            self.injected["failed"] += 1
+            return None
+
+        async def begin(stream):
+            await self.begin(Subscriber(self, stream, channel, "h2"))
+        return begin
+
+    async def begin(self, subscriber):
+        if self.greets_after_s is not None:
+            await asyncio.sleep(self.greets_after_s)  # it is answered, and no subscriber yet
+            subscriber.event(b"connected", b"{}")
+        self.subscribers.append(subscriber)
+        subscriber.event(*((b"ping", b"{}") if subscriber.is_ws else (b"heartbeat", b"{}")))
+
     async def subscribe(self, reader, writer, target, headers):
         query = urllib.parse.parse_qs(urllib.parse.urlparse(target).query)
         is_ws = "upgrade" in headers
@@ -286,16 +308,11 @@ class FakeServer:
             await writer.drain()
             return
         subscriber = Subscriber(self, writer, query["channels"][0], "ws" if is_ws else "sse")
-        if self.greets_after_s is not None:
-            await asyncio.sleep(self.greets_after_s)  # it is answered, and no subscriber yet
-            subscriber.event(b"connected", b"{}")
-        self.subscribers.append(subscriber)
+        await self.begin(subscriber)
         if is_ws:
-            subscriber.event(b"ping", b"{}")
             subscriber.write(frame(9, b"x" * 125))
             await self.read_frames(reader)
         else:
-            subscriber.event(b"heartbeat", b"{}")
             await reader.read()
 
     async def read_frames(self, reader):

@@ -7,22 +7,46 @@ Each test runs pushload against a server that breaks one promise, and compares w
 the server knows that it did.
 """
 
+import atexit
+import functools
 import json
+import ssl
 import subprocess
 import sys
+import tempfile
 import unittest
 
+import fake_h2
+import tls
 from fake_server import FakeServer
 
 PUSHLOAD = None
 
 SUBSCRIBERS, CHANNELS, MESSAGES = 6, 2, 50
+STREAMS = 4  # of an HTTP/2 connection: one is full, one is not
 DELIVERIES = MESSAGES * SUBSCRIBERS // CHANNELS
 
 # What a report counts that may not be there in a clean run.
 COUNTS = ("failed", "lost", "duplicates", "out_of_order", "other_order", "damaged", "misrouted",
           "unknown_events", "error_events", "closed", "closed_announced", "reconnect_events",
           "refused", "unanswered", "wrong_counts", "reconnects", "gave_up", "skipped", "stalls")
+
+
+@functools.cache
+def certificate():
+    folder = tempfile.TemporaryDirectory(prefix="push-bench-")
+    atexit.register(folder.cleanup)
+    return tls.make_certificate(folder.name)
+
+
+def server_context(transport):
+    """For FakeServer; None without TLS."""
+    if not tls.is_secure(transport):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate())
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
 
 
 def run(port, *args, transport="ws"):
@@ -32,8 +56,10 @@ def run(port, *args, transport="ws"):
     """
     if transport == "redis":
         args = ("--publish-by", "redis", "--publish-body", "%m", *args)
+    elif transport.startswith("h2"):
+        args = ("--sse-path", fake_h2.PATH, "--streams", str(STREAMS), *args)
     done = subprocess.run(
-        [PUSHLOAD, "--quiet", "--target", "127.0.0.1:%d" % port, "--transport", transport,
+        [PUSHLOAD, "--quiet", "--target", "127.0.0.1:%d" % port, "--transport", *tls.TRANSPORTS[transport],
          "--subscribers", str(SUBSCRIBERS), "--channels", str(CHANNELS), "--messages", str(MESSAGES),
          "--warm-up", "0", "--settle", "0", "--drain", "500ms", "--json", "-", *args],
         capture_output=True, text=True, timeout=30, check=False)
@@ -59,7 +85,7 @@ class CleanServer(Case):
     """Nothing is found where nothing is wrong, whatever the server's habits."""
 
     def clean(self, *args, transport="ws", **habits):
-        with FakeServer(**habits) as server:
+        with FakeServer(tls=server_context(transport), **habits) as server:
             report = self.expect(run(server.port, *args, transport=transport), 0)
             self.assertEqual(report["subscribers"]["delivered"], DELIVERIES)
             self.assertEqual(report["published"], MESSAGES)
@@ -81,6 +107,30 @@ class CleanServer(Case):
     def test_chunked_bodies_are_clean(self):
         self.clean(transport="sse", chunked=True, crlf=True)
 
+    def test_tls_is_clean_and_each_handshake_is_a_full_one(self):
+        for transport in ("tls-ws", "tls-sse"):
+            for version in ("1.2", "1.3"):
+                with self.subTest(transport, version=version):
+                    _, report = self.clean("--tls-version", version, "--size", "20000", transport=transport)
+                    self.assertIn("TLSv" + version, report["tls"]["name"])
+                    self.assertEqual((report["tls"]["handshakes"], report["tls"]["resumed"]), (SUBSCRIBERS + 1, 0))
+
+    def test_sessions_are_resumed_on_demand(self):
+        for version in ("1.2", "1.3"):
+            with self.subTest(version):
+                _, report = self.clean("--tls-version", version, "--tls-resume", "--connecting", "1", transport="tls-ws")
+                self.assertEqual((report["tls"]["handshakes"], report["tls"]["resumed"]), (SUBSCRIBERS + 1, SUBSCRIBERS))
+
+    def test_a_certificate_is_verified_on_demand(self):
+        self.clean("--ca", certificate()[0], transport="tls-ws")
+        self.clean("--ca", certificate()[0], transport="h2-sse")
+
+    def test_streams_share_a_connection(self):
+        _, report = self.clean(transport="h2-sse")
+        self.assertEqual(report["tls"]["handshakes"], 2 + 1)  # 6 streams, 4 in one; a publisher
+        self.assertEqual(report["subscribers"]["heartbeats"], SUBSCRIBERS)
+        self.clean("--size", "40000", "--publishers", "3", "--header", "X-Name: value", transport="h2c-sse")
+
     def test_redis_is_clean_with_pipelines_and_in_pieces(self):
         self.clean(transport="redis")
         self.clean("--publishers", "3", "--pipeline", "5", "--size", "5000", transport="redis")
@@ -95,9 +145,11 @@ class CleanServer(Case):
     def test_one_byte_at_a_time_is_clean(self):
         self.clean(dribble=True, fragment=True)
         self.clean(transport="sse", dribble=True, chunked=True, crlf=True)
+        self.clean(transport="tls-ws", dribble=True)
+        self.clean(transport="h2c-sse", dribble=True)
 
     def test_with_a_greeting_nothing_is_due_before_it(self):
-        for transport in ("ws", "sse"):
+        for transport in ("ws", "sse", "h2c-sse"):
             with self.subTest(transport=transport):
                 _, report = self.clean("--greeting", transport=transport, greets_after_s=0.05)
                 self.assertEqual(report["subscribers"]["opened"], SUBSCRIBERS)
@@ -117,10 +169,10 @@ class CleanServer(Case):
                 self.clean(*args)
 
     def test_a_crowd_leaves_arrives_or_stalls_and_nothing_is_lost(self):
-        for act in ("leaves", "arrives", "stalls"):
-            with self.subTest(act), FakeServer() as server:
-                report = self.expect(run(server.port, "--messages", "0", "--rate", "100", "--time", "400ms",
-                                         "--crowd", "20", "--crowd-act", act), 0, may_skip=True)
+        for transport, act in (("ws", "leaves"), ("ws", "arrives"), ("ws", "stalls"), ("tls-ws", "arrives"), ("h2-sse", "stalls")):
+            with self.subTest(act, transport=transport), FakeServer(tls=server_context(transport)) as server:
+                report = self.expect(run(server.port, "--messages", "0", "--rate", "100", "--time", "400ms", "--crowd", "20",
+                                         "--crowd-act", act, transport=transport), 0, may_skip=True)
                 self.assertGreater(report["latency_before_us"]["count"], 0)
                 self.assertGreater(report["latency_us"]["count"], 0)
                 self.assertEqual(report["crowd"]["opened"], 20)
@@ -149,13 +201,13 @@ class FaultyServer(Case):
     def faulty(self, fault, every, args=(), counted=None, transports=("ws", "sse", "redis")):
         """`counted`: from what the server did to what pushload has to count."""
         for transport in transports:
-            with self.subTest(transport=transport), FakeServer(fault=fault, every=every) as server:
+            with self.subTest(transport=transport), FakeServer(fault=fault, every=every, tls=server_context(transport)) as server:
                 outcome = run(server.port, *args, transport=transport)
                 self.assertTrue(any(server.injected.values()), "nothing went wrong")
                 self.expect(outcome, 1, **(counted(server.injected) if counted else server.injected))
 
     def test_losses_in_the_middle_and_at_the_end_are_found(self):
-        self.faulty("lose", 5)
+        self.faulty("lose", 5, transports=("ws", "sse", "redis", "tls-ws", "h2-sse"))
 
     def test_losses_do_not_hang_a_window(self):
         self.faulty("lose", 20, ("--window", "1"), lambda did: {**did, "stalls": 2})
@@ -176,7 +228,7 @@ class FaultyServer(Case):
         self.faulty("misroute", 5, (), lambda did: {**did, "lost": did["misrouted"]})
 
     def test_connections_closed_without_notice_are_found(self):
-        self.faulty("close", 20)
+        self.faulty("close", 20, transports=("ws", "sse", "redis", "h2c-sse"))
 
     def test_refused_publishes_are_found_and_not_taken_for_losses(self):
         self.faulty("refuse", 10)
@@ -204,6 +256,21 @@ class FaultyServer(Case):
         self.assertEqual((code, report), (2, None))
         self.assertIn("no subscriber could connect", text)
 
+    def test_a_refused_stream_is_told_with_its_status(self):
+        with FakeServer(fault="no upgrade") as server:
+            code, report, text = run(server.port, transport="h2c-sse")
+        self.assertEqual((code, report), (2, None))
+        self.assertIn("the event stream was refused: HTTP/2 400", text)
+
+    def test_a_foreign_certificate_and_a_server_without_http2_are_told(self):
+        with FakeServer(tls=server_context("tls-ws")) as server, tempfile.TemporaryDirectory() as folder:
+            outcome = run(server.port, "--ca", tls.make_certificate(folder)[0], transport="tls-ws")
+        self.assertIn("self-signed certificate", outcome[2])
+        context = server_context("tls-ws")
+        context.set_alpn_protocols(["http/1.1"])
+        with FakeServer(tls=context) as server:
+            self.assertIn("the server has not chosen h2", run(server.port, transport="h2-sse")[2])
+
     def test_a_refused_handshake_is_told_with_what_the_server_said(self):
         with FakeServer(fault="no upgrade") as server:
             code, report, text = run(server.port)
@@ -229,9 +296,12 @@ class CommandLine(Case):
         for args, words in ((("--size", "3"), ("size", "3", "40")), (("--rate", "x"), ("rate", "x")),
                             (("--nonsense",), ("--nonsense",)), (("--preset", "x"), ("--preset", "x")),
                             (("--time", "5h"), ("time", "5h")), (("--ws-path", "/%z"), ("ws-path", "%z")),
-                            (("--transport", "tcp"), ("transport", "tcp", "ws|sse|redis")), (("--json",), ("--json",)),
+                            (("--transport", "tcp"), ("transport", "tcp", "ws|sse|h2|redis")), (("--json",), ("--json",)),
                             (("--server-pid", "1,x"), ("--server-pid", "1,x")),
-                            (("--target", "nowhere"), ("--target", "nowhere", "HOST:PORT"))):
+                            (("--target", "nowhere"), ("--target", "nowhere", "HOST:PORT")),
+                            (("--target", "https://nowhere"), ("--target", "https://nowhere", "HOST:PORT")),
+                            (("--tls", "--transport", "redis"), ("--tls", "--transport redis")),
+                            (("--tls", "--ca", "/nowhere"), ("--ca", "/nowhere", "certificate"))):
             with self.subTest(args):
                 done = subprocess.run([PUSHLOAD, *args], capture_output=True, text=True, check=False)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))

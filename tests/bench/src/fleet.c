@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "fleet.h"
+#include "h2.h"
 #include "subscriber.h"
 
 static void
@@ -37,6 +38,11 @@ fleet_init(struct fleet *fleet, struct loop *loop, const struct options *options
 	fleet->scratch = malloc(SUBSCRIBER_SCRATCH_BYTES);
 	if (!fleet->all || !fleet->trackers || !fleet->channel_open || !fleet->scratch)
 		return -1;
+	if (options->transport == TRANSPORT_H2) {
+		fleet->h2 = h2_pool_create(fleet, count);
+		if (!fleet->h2)
+			return -1;
+	}
 	loop_add_timer(loop, &fleet->connect_timer);
 	return 0;
 }
@@ -46,6 +52,7 @@ fleet_fini(struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->started; i++)
 		subscriber_fini(&fleet->all[i]);
+	h2_pool_destroy(fleet->h2);
 	free(fleet->scratch);
 	free(fleet->channel_open);
 	free(fleet->trackers);
@@ -65,13 +72,11 @@ allowed_by_rate(struct fleet *fleet, uint64_t now_ns)
 	return allowed < fleet->count ? (size_t)allowed : fleet->count;
 }
 
-void
-fleet_pump(struct fleet *fleet, uint64_t now_ns)
+static void
+connect_more(struct fleet *fleet, uint64_t now_ns)
 {
 	size_t allowed;
 
-	if (!fleet->may_connect || fleet->started == fleet->count)
-		return;
 	if (!fleet->connect_from_ns)
 		fleet->connect_from_ns = fleet->connect_until_ns = now_ns;
 	allowed = allowed_by_rate(fleet, now_ns);
@@ -84,6 +89,14 @@ fleet_pump(struct fleet *fleet, uint64_t now_ns)
 		subscriber->trackers = fleet->trackers + (size_t)index * fleet->streams->per_channel;
 		subscriber_connect(subscriber, fleet->source + index);
 	}
+}
+
+void
+fleet_pump(struct fleet *fleet, uint64_t now_ns)
+{
+	if (fleet->may_connect && fleet->started < fleet->count)
+		connect_more(fleet, now_ns);
+	h2_pool_flush(fleet->h2);
 }
 
 bool
@@ -111,13 +124,15 @@ fleet_give_up(struct fleet *fleet)
 void
 fleet_stall(struct fleet *fleet, bool is_stalled)
 {
-	for (size_t i = 0; i < fleet->started; i++) {
+	fleet->is_stalled = is_stalled;
+	for (size_t i = 0; i < fleet->started && !is_stalled; i++) {
 		struct subscriber *subscriber = &fleet->all[i];
 
 		if (subscriber->state != SUBSCRIBER_OPEN)
 			continue;
-		subscriber->is_stalled = is_stalled;
-		if (!is_stalled)
+		if (subscriber->h2)
+			h2_read_on(subscriber);
+		else
 			subscriber_read(subscriber, true);
 	}
 }

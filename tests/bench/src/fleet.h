@@ -18,10 +18,12 @@
 #include "response.h"
 #include "streams.h"
 #include "tracker.h"
+#include "wire.h"
 
 #define FLEET_ERROR_BYTES_MAX 200
 
 struct fleet;
+struct h2;
 
 enum subscriber_state {
 	SUBSCRIBER_NEW,
@@ -34,10 +36,12 @@ enum subscriber_state {
 struct subscriber {
 	struct handler handler; /* the first member: a handler is its subscriber */
 	struct fleet *fleet;
-	int fd;
+	struct wire wire; /* not with HTTP/2 */
+	struct h2 *h2;    /* with HTTP/2: the connection that has its stream */
+	int32_t stream;   /* there; 0: none yet */
 	uint32_t channel;
 	unsigned char state; /* enum subscriber_state */
-	bool has_sent_request, has_answer, is_announced, is_chunked, is_stalled;
+	bool has_sent_request, has_answer, is_announced, is_chunked;
 	bool has_joined_late;  /* messages had been sent to its channel before */
 	uint16_t close_code;   /* of the server's Close frame; 0: none */
 	uint32_t rest_size;    /* bytes of a frame that is not whole yet */
@@ -82,11 +86,12 @@ struct fleet {
 	struct tracker *trackers;
 	uint32_t *channel_open; /* subscribers per channel that are open */
 	char *scratch;          /* what is being read */
+	struct h2_pool *h2;     /* the connections, with HTTP/2 */
 	size_t count, started, connecting, open;
 	uint32_t first_channel, channel_count;
 	uint32_t source; /* first index for net_connect() */
 	int receive_buffer;
-	bool may_connect;
+	bool may_connect, is_stalled;
 	struct timer connect_timer;
 	uint64_t connect_from_ns, connect_until_ns; /* first start, last opening */
 
@@ -108,7 +113,7 @@ fleet_init(struct fleet *fleet, struct loop *loop, const struct options *options
 void
 fleet_fini(struct fleet *fleet);
 
-/* fleet_pump - after each turn: begin as many connections as may be under way. */
+/* fleet_pump - after each turn: begin as many connections as may be under way, and send what HTTP/2 has to send. */
 void
 fleet_pump(struct fleet *fleet, uint64_t now_ns);
 

@@ -23,7 +23,7 @@ init_publisher(struct load *load, uint32_t index)
 
 	publisher->load = load;
 	publisher->index = index;
-	publisher->fd = -1;
+	publisher->wire.fd = -1;
 	publisher->channel = index % channels;
 	publisher->stream = load->streams->per_channel > 1 ? index / channels : 0;
 	publisher->in = malloc(PUBLISHER_ANSWER_BYTES_MAX);

@@ -18,23 +18,44 @@
 #endif
 
 const char *
+net_place(const char *text)
+{
+	static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (!strncmp(text, schemes[i], strlen(schemes[i])))
+			return text + strlen(schemes[i]);
+	return text;
+}
+
+bool
+net_host(const char *text, char to[NET_HOST_BYTES_MAX])
+{
+	const char *from = net_place(text), *colon = strrchr(from, ':');
+	size_t size = colon ? (size_t)(colon - from) : 0;
+
+	if (!size || !colon[1])
+		return false;
+	if (size > 2 && *from == '[' && from[size - 1] == ']')
+		from++, size -= 2;
+	if (size >= NET_HOST_BYTES_MAX)
+		return false;
+	memcpy(to, from, size);
+	to[size] = 0;
+	return true;
+}
+
+const char *
 net_resolve(const char *text, struct target *ret_target)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
-	char host[256];
-	const char *colon = strrchr(text, ':'), *from = text;
-	size_t size = colon ? (size_t)(colon - text) : 0;
+	char host[NET_HOST_BYTES_MAX];
 	int error;
 
-	if (!size || !colon[1])
+	if (!net_host(text, host))
 		return "it has to be HOST:PORT";
-	if (size > 2 && *from == '[' && from[size - 1] == ']')
-		from++, size -= 2;
-	if (size >= sizeof(host))
-		return "the host is too long";
-	memcpy(host, from, size);
-	host[size] = 0;
-	error = getaddrinfo(host, colon + 1, &hints, &found);
+	*ret_target = (struct target){.is_secure = !strncmp(text, "https:", 6) || !strncmp(text, "wss:", 4)};
+	error = getaddrinfo(host, strrchr(text, ':') + 1, &hints, &found);
 	if (error)
 		return gai_strerror(error);
 	memcpy(&ret_target->address, found->ai_addr, found->ai_addrlen);

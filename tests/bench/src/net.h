@@ -8,12 +8,28 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct tls;
+
 struct target {
 	struct sockaddr_storage address;
 	socklen_t size;
+	bool is_secure;  /* https:// or wss:// */
+	struct tls *tls; /* how connections to it speak TLS; NULL: they do not */
 };
 
-/* net_resolve - "HOST:PORT" or "[V6]:PORT".  Returns NULL, or what is wrong with it. */
+#define NET_HOST_BYTES_MAX 256
+
+/* net_place - what stands behind the scheme: "HOST:PORT". */
+const char *net_place(const char *text);
+
+/* net_host - the host alone, without the brackets of an address; false if `text` has none, or no port. */
+bool net_host(const char *text, char to[NET_HOST_BYTES_MAX]);
+
+/*
+ * net_resolve - "HOST:PORT" or "[V6]:PORT", with http://, https://, ws:// or wss:// in front or without.
+ *
+ * Returns NULL, or what is wrong with it.
+ */
 const char *net_resolve(const char *text, struct target *ret_target);
 
 /*

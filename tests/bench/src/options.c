@@ -26,13 +26,22 @@ struct row {
 
 static const struct row rows[] = {
 	{.kind = SECTION, .help = "Where"},
-	{"target", TEXT, AT(target), "127.0.0.1:8080", 0, 0, NULL, "HOST:PORT", "the server, plain TCP"},
-	{"transport", CHOICE, AT(transport), "ws", 0, 0, "ws,sse,redis", "ws|sse|redis",
-		"how subscribers connect; redis: SUBSCRIBE"},
+	{"target", TEXT, AT(target), "127.0.0.1:8080", 0, 0, NULL, "HOST:PORT",
+		"the server; https:// in front of it is --tls"},
+	{"transport", CHOICE, AT(transport), "ws", 0, 0, "ws,sse,h2,redis", "ws|sse|h2|redis",
+		"how subscribers connect; h2: event streams by HTTP/2,\nwithout TLS by prior knowledge; "
+		"redis: SUBSCRIBE"},
+	{"tls", FLAG, AT(tls), NULL, 0, 0, NULL, NULL, "with TLS, subscribers and publishers"},
+	{"tls-version", CHOICE, AT(tls_version), "any", 0, 0, "any,1.2,1.3", "any|1.2|1.3", NULL},
+	{"tls-resume", FLAG, AT(tls_resume), NULL, 0, 0, NULL, NULL,
+		"resume the newest session, as a client that comes back;\nwithout, each handshake is a full "
+		"one"},
+	{"ca", TEXT, AT(ca), "", 0, 0, NULL, "FILE",
+		"verify the server's certificate by those in FILE;\nempty: it is not verified"},
 	{"publish-by", CHOICE, AT(publish_by), "http", 0, 0, "http,redis", "http|redis",
 		"how publishers publish: POST, or PUBLISH"},
 	{"publish-target", TEXT, AT(publish_target), "", 0, 0, NULL, "HOST:PORT",
-		"where publishers connect; empty: as subscribers"},
+		"where publishers connect, with TLS if it is https://;\nempty: as subscribers"},
 	{"ws-path", TEXT, AT(ws_path), "/ws/messages?channels=%c", 0, 0, "c", "PATH",
 		"%c: the channel's name"},
 	{"sse-path", TEXT, AT(sse_path), "/sse/messages?channels=%c", 0, 0, "c", "PATH", NULL},
@@ -50,6 +59,7 @@ static const struct row rows[] = {
 	{"subscribers", COUNT, AT(subscribers), "100", 1, 1000000, NULL, "N",
 		"number i listens to channel i mod M"},
 	{"channels", COUNT, AT(channels), "1", 1, PAYLOAD_CHANNELS_MAX, NULL, "M", NULL},
+	{"streams", COUNT, AT(streams), "100", 1, 100000, NULL, "N", "h2: event streams in one connection"},
 	{"connecting", COUNT, AT(connecting), "128", 1, 100000, NULL, "N", "handshakes under way at a time"},
 	{"connect-rate", COUNT, AT(connect_rate), "0", 0, 1000000, NULL, "N",
 		"connections a second; 0: no limit"},
@@ -187,9 +197,9 @@ print_row(const struct row *row)
 _Noreturn static void
 print_help(void)
 {
-	printf("pushload - load and measure a push server: WebSocket, SSE or Redis subscribers, HTTP or "
-	       "Redis\n"
-	       "publishers\n\n"
+	printf("pushload - load and measure a push server: WebSocket, SSE, HTTP/2 or Redis subscribers, HTTP "
+	       "or\n"
+	       "Redis publishers, plain or with TLS\n\n"
 	       "usage: pushload [--preset NAME] [OPTION...]\n\n"
 	       "Connects the subscribers, publishes, and checks that each subscriber gets each message of\n"
 	       "its channel once, whole and in order. Reports deliveries, latency, and what the server "
@@ -205,6 +215,7 @@ print_help(void)
 	       "Examples\n"
 	       "  pushload --preset broadcast --server-pid \"$(pidof pushd)\"\n"
 	       "  pushload --transport sse --subscribers 500 --rate 100 --time 10s --json results.jsonl\n"
+	       "  pushload --target https://127.0.0.1:8443 --transport h2 --streams 50 --preset idle\n"
 	       "  pushload --target 127.0.0.1:80 --ws-path /sub/%%c --publish-path /pub/%%c --publish-body "
 	       "%%m\n"
 	       "  pushload --target 127.0.0.1:6379 --transport redis --publish-by redis --publish-body "
@@ -393,6 +404,8 @@ check(const struct options *options)
 		refuse("--burst", NULL, "it needs as many --publishers (or --pipeline) to go out at once");
 	if (options->crowd && options->crowd_act == CROWD_STALLS && options->window)
 		refuse("--crowd-act", "stalls", "a --window would wait for those that stall; use --rate");
+	if (options->transport == TRANSPORT_REDIS && options->tls)
+		refuse("--tls", NULL, "it is not supported with --transport redis");
 	if (options->publishers > PAYLOAD_STREAMS_MAX)
 		refuse("--publishers", NULL, "there are too many");
 }
@@ -413,6 +426,7 @@ options_parse(struct options *ret_options, int argc, char **argv)
 	for (int i = 1; i < argc; i += words)
 		if (!preset_of(argv + i, &words))
 			words = take_option(&options, (const char *const *)argv + i);
+	options.tls |= !strncmp(options.target, "https:", 6) || !strncmp(options.target, "wss:", 4);
 	check(&options);
 	*ret_options = options;
 }
@@ -420,7 +434,25 @@ options_parse(struct options *ret_options, int argc, char **argv)
 const char *
 options_transport_text(const struct options *options)
 {
-	static const char *const texts[] = {"WebSocket", "SSE", "Redis"};
+	static const char *const texts[][2] = {{"WebSocket", "WebSocket and TLS"}, {"SSE", "SSE and TLS"},
+		{"SSE by HTTP/2 without TLS", "SSE by HTTP/2"}, {"Redis", "Redis"}};
 
-	return texts[options->transport];
+	return texts[options->transport][options->tls];
+}
+
+const char *
+options_transport_name(const struct options *options)
+{
+	static const char *const names[][2] = {
+		{"ws", "tls-ws"}, {"sse", "tls-sse"}, {"h2c-sse", "h2-sse"}, {"redis", "redis"}};
+
+	return names[options->transport][options->tls];
+}
+
+uint64_t
+options_connections(const struct options *options, uint64_t subscribers)
+{
+	if (options->transport != TRANSPORT_H2)
+		return subscribers;
+	return (subscribers + options->streams - 1) / options->streams;
 }

@@ -12,7 +12,10 @@
 
 #define OPTIONS_HEADERS_MAX 20
 
-enum transport { TRANSPORT_WS, TRANSPORT_SSE, TRANSPORT_REDIS };
+/* TRANSPORT_H2: event streams, many of them in one connection. */
+enum transport { TRANSPORT_WS, TRANSPORT_SSE, TRANSPORT_H2, TRANSPORT_REDIS };
+
+enum tls_version { TLS_VERSION_ANY, TLS_VERSION_12, TLS_VERSION_13 };
 
 /* How a publisher speaks. */
 enum publish_by { PUBLISH_BY_HTTP, PUBLISH_BY_REDIS };
@@ -26,13 +29,13 @@ struct options {
 	const char *target, *publish_target, *ws_path, *sse_path;
 	const char *publish_path, *publish_body, *content_type, *channel_name;
 	const char *headers[OPTIONS_HEADERS_MAX];
-	const char *server_pid;
-	uint64_t transport, publish_by; /* enums of these names */
-	uint64_t subscribers, channels, connecting, connect_rate, receive_buffer, lazy_us;
+	const char *server_pid, *ca;
+	uint64_t transport, publish_by, tls_version; /* enums of these names */
+	uint64_t subscribers, channels, streams, connecting, connect_rate, receive_buffer, lazy_us;
 	uint64_t publishers, pipeline, size, window, burst, rate, messages;
 	uint64_t crowd, crowd_act; /* enum crowd_act */
 	uint64_t time_ns, warm_up_ns, settle_ns, hold_ns, drain_ns, connect_timeout_ns;
-	uint64_t greeting, reconnect, quiet; /* flags */
+	uint64_t tls, tls_resume, greeting, reconnect, quiet; /* flags; tls: also by https:// */
 };
 
 /*
@@ -46,5 +49,14 @@ options_parse(struct options *ret_options, int argc, char **argv);
 /* options_transport_text - how people call it. */
 const char *
 options_transport_text(const struct options *options);
+
+/* options_transport_name - how reports and scripts call it: ws, tls-ws, sse, tls-sse,
+ * h2-sse, h2c-sse, redis. */
+const char *
+options_transport_name(const struct options *options);
+
+/* options_connections - that its subscribers need: with HTTP/2, several share one. */
+uint64_t
+options_connections(const struct options *options, uint64_t subscribers);
 
 #endif

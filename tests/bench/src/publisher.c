@@ -18,11 +18,10 @@
 static void
 disconnect(struct publisher *publisher)
 {
-	if (publisher->fd >= 0) {
-		loop_remove(publisher->load->loop, LOOP_MAIN, publisher->fd);
-		close(publisher->fd);
+	if (publisher->wire.fd >= 0) {
+		loop_remove(publisher->load->loop, LOOP_MAIN, publisher->wire.fd);
+		wire_close(&publisher->wire);
 	}
-	publisher->fd = -1;
 	publisher->is_connected = false;
 	publisher->out_size = publisher->in_size = 0;
 }
@@ -166,7 +165,8 @@ receive(struct publisher *publisher)
 {
 	for (;;) {
 		size_t room = PUBLISHER_ANSWER_BYTES_MAX - publisher->in_size;
-		ssize_t got = room ? read(publisher->fd, publisher->in + publisher->in_size, room) : 0;
+		ssize_t got =
+			room ? wire_read(&publisher->wire, publisher->in + publisher->in_size, room) : 0;
 
 		if (got < 0 && errno == EAGAIN)
 			return;
@@ -175,7 +175,7 @@ receive(struct publisher *publisher)
 			return;
 		}
 		publisher->in_size += (size_t)got;
-		if (!take_answers(publisher) || (size_t)got < room)
+		if (!take_answers(publisher) || (!publisher->wire.tls && (size_t)got < room))
 			return;
 	}
 }
@@ -185,22 +185,24 @@ ready(struct handler *handler, uint32_t events)
 {
 	struct publisher *publisher = (struct publisher *)handler;
 
-	if (publisher->fd < 0)
+	if (publisher->wire.fd < 0)
 		return;
+	wire_wake(&publisher->wire, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 	if (!publisher->is_connected) {
-		int error = net_error(publisher->fd);
+		const char *error;
+		enum wire_progress progress = wire_handshake(&publisher->wire, &error);
 
-		if (error) {
-			die(publisher, "connect", strerror(error));
+		if (progress == WIRE_FAILED)
+			die(publisher, "connect", error);
+		if (progress != WIRE_READY)
 			return;
-		}
 		publisher->is_connected = true;
 		publisher->answers = 0;
 		load_connected(publisher);
 	}
 	if (events & EPOLLOUT)
 		publisher_flush(publisher);
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && publisher->fd >= 0)
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) && publisher->wire.fd >= 0)
 		receive(publisher);
 }
 
@@ -210,10 +212,9 @@ publisher_connect(struct publisher *publisher)
 	struct load *load = publisher->load;
 
 	publisher->handler.ready = ready;
-	publisher->fd = net_connect(load->target, LOAD_SOURCE + publisher->index, 0);
-	if (publisher->fd < 0)
+	if (wire_open(&publisher->wire, load->target, LOAD_SOURCE + publisher->index, 0, NULL))
 		die(publisher, "connect", strerror(errno));
-	else if (loop_add(load->loop, LOOP_MAIN, publisher->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+	else if (loop_add(load->loop, LOOP_MAIN, publisher->wire.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
 			 &publisher->handler))
 		die(publisher, "epoll", strerror(errno));
 }
@@ -225,8 +226,8 @@ put_head(const struct options *options, const char *channel, size_t body_size, c
 
 	size += template_fill(options->publish_path, channel, NULL, 0, to + size);
 	size += (size_t)snprintf(to + size, room - size,
-		" HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", options->target,
-		options->content_type, body_size);
+		" HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n",
+		net_place(options->target), options->content_type, body_size);
 	for (const char *const *header = options->headers; *header && size < room; header++)
 		size += (size_t)snprintf(to + size, room - size, "%s\r\n", *header);
 	if (size + sizeof("\r\n") > room)
@@ -314,7 +315,8 @@ publisher_flush(struct publisher *publisher)
 	size_t sent = 0;
 
 	while (sent < publisher->out_size) {
-		ssize_t taken = write(publisher->fd, publisher->out + sent, publisher->out_size - sent);
+		ssize_t taken =
+			wire_write(&publisher->wire, publisher->out + sent, publisher->out_size - sent);
 
 		/* An error other than "full" shows again when the answer is read. */
 		if (taken < 0)

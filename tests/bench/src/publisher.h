@@ -14,6 +14,7 @@
 
 #include "loop.h"
 #include "streams.h"
+#include "wire.h"
 
 #define PUBLISHER_ANSWER_BYTES_MAX 16384
 
@@ -32,7 +33,7 @@ struct publisher {
 	struct load *load;
 	uint32_t index;
 	uint32_t channel, stream; /* the next message's */
-	int fd;
+	struct wire wire;
 	bool is_connected, is_dead, is_queued, is_touched;
 	uint64_t answers; /* on this connection */
 	char *out, *in;
@@ -49,8 +50,7 @@ void publisher_connect(struct publisher *publisher);
  *
  * Returns what is pending, to be filled in; NULL if memory is out.
  */
-struct pending *publisher_put(
-	struct publisher *publisher, const char *channel, const char *message, size_t size);
+struct pending *publisher_put(struct publisher *publisher, const char *channel, const char *message, size_t size);
 
 /* publisher_flush - send what was put, as far as the socket takes it. */
 void publisher_flush(struct publisher *publisher);

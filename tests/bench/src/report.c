@@ -125,6 +125,9 @@ print_connecting(FILE *to, const struct scenario *scenario)
 		fprintf(to, ", %.1f us of server CPU each",
 			ratio((span.user_s + span.system_s) * 1e6, count));
 	fprintf(to, "\n");
+	if (scenario->tls.handshakes)
+		fprintf(to, "  %-12s%s, %s of %s handshakes resumed\n", "TLS", scenario->tls.name,
+			grouped((double)scenario->tls.resumed), grouped((double)scenario->tls.handshakes));
 }
 
 static void
@@ -371,13 +374,11 @@ json_order(struct json *json, const struct options *options)
 {
 	json_text(json, "preset", options->preset);
 	json_text(json, "label", options->label);
-	json_text(json, "transport",
-		options->transport == TRANSPORT_WS    ? "ws"
-		: options->transport == TRANSPORT_SSE ? "sse"
-						      : "redis");
+	json_text(json, "transport", options_transport_name(options));
 	json_open(json, "order");
 	json_number(json, "subscribers", (double)options->subscribers);
 	json_number(json, "channels", (double)options->channels);
+	json_number(json, "streams", options->transport == TRANSPORT_H2 ? (double)options->streams : 1);
 	json_number(json, "publishers", (double)options->publishers);
 	json_number(json, "pipeline", (double)options->pipeline);
 	json_number(json, "size", (double)options->size);
@@ -388,6 +389,16 @@ json_order(struct json *json, const struct options *options)
 	json_number(json, "lazy_us", (double)options->lazy_us);
 	json_number(json, "crowd", (double)options->crowd);
 	json_number(json, "time_s", seconds(options->time_ns));
+	json_close(json);
+}
+
+static void
+json_tls(struct json *json, const struct tls *tls)
+{
+	json_open(json, "tls");
+	json_text(json, "name", tls->name);
+	json_number(json, "handshakes", (double)tls->handshakes);
+	json_number(json, "resumed", (double)tls->resumed);
 	json_close(json);
 }
 
@@ -483,6 +494,7 @@ report_json(FILE *to, const struct scenario *scenario)
 	json_number(&json, "deliveries_per_read", ratio(span.delivered, span.reads));
 	json_number(&json, "connects_per_s",
 		ratio((double)scenario->fleet.counts.opened, connect_seconds(scenario)));
+	json_tls(&json, &scenario->tls);
 	json_latency(&json, "connect_us", &scenario->fleet.connect_latency);
 	json_latency(&json, "answer_us", &scenario->load.answer_latency);
 	json_latency(&json, "latency_us", &scenario->latency);

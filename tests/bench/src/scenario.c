@@ -185,15 +185,44 @@ cap_by_files(struct scenario *scenario, struct options *options)
 	uint64_t own_max = net_open_files_max(), server_max;
 	struct process_sample sample;
 
-	cap(scenario, &options->subscribers, own_max - SPARE_FILES - options->publishers, "this tool's");
-	cap(scenario, &options->crowd, own_max - SPARE_FILES, "this tool's");
+	uint64_t each = options->transport == TRANSPORT_H2 ? options->streams : 1;
+
+	cap(scenario, &options->subscribers, each * (own_max - SPARE_FILES - options->publishers),
+		"this tool's");
+	cap(scenario, &options->crowd, each * (own_max - SPARE_FILES), "this tool's");
 	process_sample(&scenario->server, &sample);
 	server_max = sample.open_files_max;
 	if (server_max < 10 * SPARE_FILES)
 		return;
 	server_max -= 4 * SPARE_FILES + options->publishers;
-	cap(scenario, &options->subscribers, server_max, "the server's");
-	cap(scenario, &options->crowd, server_max - options->subscribers, "the server's");
+	cap(scenario, &options->subscribers, each * server_max, "the server's");
+	cap(scenario, &options->crowd,
+		each * (server_max - options_connections(options, options->subscribers)), "the server's");
+}
+
+/* Where to connect, and whether with TLS.  Returns -1, having said why. */
+static int
+resolve(struct scenario *scenario, const struct options *options)
+{
+	const char *error = net_resolve(options->target, &scenario->target);
+
+	if (error)
+		return cannot("--target", options->target, error);
+	scenario->target.is_secure |= options->tls;
+	scenario->publish_target = scenario->target;
+	error = *options->publish_target ? net_resolve(options->publish_target, &scenario->publish_target)
+					 : NULL;
+	if (error)
+		return cannot("--publish-target", options->publish_target, error);
+	if (!scenario->target.is_secure && !scenario->publish_target.is_secure)
+		return 0;
+	net_host(options->target, scenario->host);
+	error = tls_init(&scenario->tls, options, scenario->host);
+	if (error)
+		return cannot(*options->ca ? "--ca" : "--tls", options->ca, error);
+	scenario->target.tls = scenario->target.is_secure ? &scenario->tls : NULL;
+	scenario->publish_target.tls = scenario->publish_target.is_secure ? &scenario->tls : NULL;
+	return 0;
 }
 
 static int
@@ -201,15 +230,9 @@ prepare(struct scenario *scenario, struct options *options)
 {
 	uint64_t publishers = options->publishers, channels = options->channels;
 	uint64_t per_channel = publishers > channels ? (publishers + channels - 1) / channels : 1;
-	const char *error = net_resolve(options->target, &scenario->target);
 
-	if (error)
-		return cannot("--target", options->target, error);
-	scenario->publish_target = scenario->target;
-	error = *options->publish_target ? net_resolve(options->publish_target, &scenario->publish_target)
-					 : NULL;
-	if (error)
-		return cannot("--publish-target", options->publish_target, error);
+	if (resolve(scenario, options))
+		return -1;
 	if (options->server_pid && process_list_parse(options->server_pid, &scenario->server))
 		return cannot("--server-pid", options->server_pid, "no such process (PID[,PID...])");
 	cap_by_files(scenario, options);
@@ -370,6 +393,7 @@ scenario_fini(struct scenario *scenario)
 	loop_fini(&scenario->loop);
 	streams_destroy(scenario->streams);
 	payload_fini(&scenario->payload);
+	tls_fini(&scenario->tls);
 }
 
 static uint64_t

@@ -25,6 +25,8 @@ struct scenario {
 	const struct options *options;
 	struct process_list server;
 	struct target target, publish_target;
+	struct tls tls;
+	char host[NET_HOST_BYTES_MAX]; /* of the target */
 	struct payload payload;
 	struct streams *streams;
 	struct loop loop;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "h2.h"
 #include "resp.h"
 #include "sse.h"
 #include "subscriber.h"
@@ -19,11 +20,11 @@
 static void
 forget(struct subscriber *subscriber)
 {
-	if (subscriber->fd >= 0) {
-		loop_remove(subscriber->fleet->loop, LOOP_READERS, subscriber->fd);
-		close(subscriber->fd);
+	h2_leave(subscriber);
+	if (subscriber->wire.fd >= 0) {
+		loop_remove(subscriber->fleet->loop, LOOP_READERS, subscriber->wire.fd);
+		wire_close(&subscriber->wire);
 	}
-	subscriber->fd = -1;
 	free(subscriber->rest);
 	free(subscriber->partial);
 	subscriber->rest = subscriber->partial = NULL;
@@ -132,7 +133,7 @@ send_frame(struct subscriber *subscriber, unsigned char opcode, const char *text
 	char frame[WS_CLIENT_HEAD_BYTES + WS_CONTROL_BYTES_MAX];
 
 	/* A few bytes that a working connection always has room for; a broken one shows when it is read. */
-	(void)!write(subscriber->fd, frame, ws_frame_put(frame, opcode, text, size));
+	(void)!wire_write(&subscriber->wire, frame, ws_frame_put(frame, opcode, text, size));
 }
 
 static bool
@@ -295,6 +296,7 @@ take_one(struct subscriber *subscriber, char *bytes, size_t size, uint64_t now_n
 
 	switch ((enum transport)subscriber->fleet->options->transport) {
 	case TRANSPORT_SSE:
+	case TRANSPORT_H2:
 		taken = (long)sse_event_parse(bytes, size, &event);
 		if (taken > 0)
 			take_sse_event(subscriber, &event, now_ns);
@@ -470,13 +472,14 @@ subscriber_read(struct subscriber *subscriber, bool to_the_end)
 {
 	struct fleet *fleet = subscriber->fleet;
 
+	wire_wake(&subscriber->wire, to_the_end);
 	for (;;) {
 		size_t room = SUBSCRIBER_SCRATCH_BYTES - subscriber->rest_size;
 		ssize_t got;
 
 		if (subscriber->rest_size)
 			memcpy(fleet->scratch, subscriber->rest, subscriber->rest_size);
-		got = read(subscriber->fd, fleet->scratch + subscriber->rest_size, room);
+		got = wire_read(&subscriber->wire, fleet->scratch + subscriber->rest_size, room);
 		if (got < 0 && errno == EAGAIN)
 			return;
 		if (got <= 0) {
@@ -488,9 +491,48 @@ subscriber_read(struct subscriber *subscriber, bool to_the_end)
 		if (!take_bytes(subscriber, (size_t)got, clock_ns()))
 			return;
 		/* A short read has emptied the socket: a further arrival is a new edge. */
-		if (!to_the_end && (size_t)got < room)
+		if (!to_the_end && !subscriber->wire.tls && (size_t)got < room)
 			return;
 	}
+}
+
+void
+subscriber_answered(struct subscriber *subscriber, const struct response *response, uint64_t now_ns)
+{
+	char status[24];
+	const char *error = refusal(subscriber, response);
+
+	if (error) {
+		fail(subscriber, error, status,
+			(size_t)snprintf(status, sizeof(status), "HTTP/2 %u", response->status));
+		return;
+	}
+	subscriber->has_answer = true;
+	if (!subscriber->fleet->options->greeting)
+		opened(subscriber, now_ns);
+}
+
+void
+subscriber_received(struct subscriber *subscriber, const char *bytes, size_t size, uint64_t now_ns)
+{
+	char *scratch = subscriber->fleet->scratch;
+
+	/* What is longer than all that may be waiting for its end is no event of this tool's messages. */
+	if (subscriber->rest_size + size > SUBSCRIBER_SCRATCH_BYTES)
+		size = SUBSCRIBER_SCRATCH_BYTES - subscriber->rest_size;
+	if (subscriber->rest_size)
+		memcpy(scratch, subscriber->rest, subscriber->rest_size);
+	memcpy(scratch + subscriber->rest_size, bytes, size);
+	take_bytes(subscriber, size, now_ns);
+}
+
+void
+subscriber_ended(struct subscriber *subscriber, const char *error)
+{
+	if (subscriber->state == SUBSCRIBER_CONNECTING)
+		fail(subscriber, error ? error : "the stream ended before its answer was whole", NULL, 0);
+	else if (subscriber->state == SUBSCRIBER_OPEN)
+		end(subscriber, error ? END_RESET : END_OF_STREAM);
 }
 
 /* Puts the request of a WebSocket or of an event stream; returns its length, 0 if it is too long. */
@@ -506,7 +548,7 @@ put_http(const struct options *options, const char *channel, char *request)
 		return 0;
 	path[template_fill(path_template, channel, NULL, 0, path)] = 0;
 	size = (size_t)snprintf(request, REQUEST_BYTES_MAX, "GET %s HTTP/1.1\r\nHost: %s\r\n%s", path,
-		options->target,
+		net_place(options->target),
 		is_ws ? "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 			"Sec-WebSocket-Key: " WS_KEY "\r\n"
 		      : "Accept: text/event-stream\r\n");
@@ -525,32 +567,38 @@ put_subscribe(const char *channel, char *request)
 	return resp_put(request, words, 2);
 }
 
-static bool
+static void
 send_request(struct subscriber *subscriber)
 {
 	const struct options *options = subscriber->fleet->options;
 	char request[REQUEST_BYTES_MAX], channel[TEMPLATE_NAME_BYTES_MAX];
-	int error = net_error(subscriber->fd);
 	size_t size;
 
-	if (error) {
-		fail(subscriber, strerror(error), NULL, 0);
-		return false;
-	}
 	template_channel(options->channel_name, subscriber->channel, channel);
 	size = options->transport == TRANSPORT_REDIS ? put_subscribe(channel, request)
 						     : put_http(options, channel, request);
 	if (!size) {
 		fail(subscriber, "the request is too long", NULL, 0);
-		return false;
+		return;
 	}
 	/* A new socket takes a request as a whole. */
-	if (write(subscriber->fd, request, size) != (ssize_t)size) {
+	if (wire_write(&subscriber->wire, request, size) != (ssize_t)size) {
 		fail(subscriber, strerror(errno), NULL, 0);
-		return false;
+		return;
 	}
 	subscriber->has_sent_request = true;
-	return true;
+}
+
+static void
+shake_hands(struct subscriber *subscriber)
+{
+	const char *error;
+
+	switch (wire_handshake(&subscriber->wire, &error)) {
+	case WIRE_READY: send_request(subscriber); break;
+	case WIRE_FAILED: fail(subscriber, error, NULL, 0); break;
+	case WIRE_AGAIN: break;
+	}
 }
 
 static void
@@ -558,15 +606,36 @@ ready(struct handler *handler, uint32_t events)
 {
 	struct subscriber *subscriber = (struct subscriber *)handler;
 
-	if (subscriber->fd < 0 || subscriber->is_stalled)
+	if (subscriber->wire.fd < 0 || subscriber->fleet->is_stalled)
 		return;
+	wire_wake(&subscriber->wire, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 	if (!subscriber->has_sent_request) {
 		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-			send_request(subscriber);
+			shake_hands(subscriber);
 		return;
 	}
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		subscriber_read(subscriber, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+}
+
+/* As put_http(), which has the same room for the path. */
+static void
+connect_stream(struct subscriber *subscriber, uint32_t source)
+{
+	const struct options *options = subscriber->fleet->options;
+	char path[REQUEST_BYTES_MAX / 2], channel[TEMPLATE_NAME_BYTES_MAX];
+	const char *error;
+
+	subscriber->wire.fd = -1;
+	if (template_size(options->sse_path, 0) > sizeof(path)) {
+		fail(subscriber, "the request is too long", NULL, 0);
+		return;
+	}
+	template_channel(options->channel_name, subscriber->channel, channel);
+	path[template_fill(options->sse_path, channel, NULL, 0, path)] = 0;
+	error = h2_subscribe(subscriber, source, path);
+	if (error)
+		fail(subscriber, "connect", error, strlen(error));
 }
 
 void
@@ -583,12 +652,15 @@ subscriber_connect(struct subscriber *subscriber, uint32_t source)
 	subscriber->chunked = (struct chunked){0};
 	subscriber->started_ns = clock_ns();
 	fleet->connecting++;
-	subscriber->fd = net_connect(fleet->target, source, fleet->receive_buffer);
-	if (subscriber->fd < 0) {
+	if (fleet->options->transport == TRANSPORT_H2) {
+		connect_stream(subscriber, source);
+		return;
+	}
+	if (wire_open(&subscriber->wire, fleet->target, source, fleet->receive_buffer, NULL)) {
 		fail(subscriber, "connect", strerror(errno), strlen(strerror(errno)));
 		return;
 	}
-	if (loop_add(fleet->loop, LOOP_READERS, subscriber->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+	if (loop_add(fleet->loop, LOOP_READERS, subscriber->wire.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
 		    &subscriber->handler))
 		fail(subscriber, "epoll", strerror(errno), strlen(strerror(errno)));
 }
