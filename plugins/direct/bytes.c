@@ -193,6 +193,12 @@ direct_bytes_take(struct direct_bytes *bytes, int fd, size_t size)
 }
 
 void
+direct_bytes_again(struct direct_bytes *bytes)
+{
+	bytes->seen = 0;
+}
+
+void
 direct_bytes_settle(struct direct_bytes *bytes)
 {
 	if (bytes->held)

@@ -46,6 +46,10 @@ direct_bytes_look(struct direct_bytes *bytes, int fd, char *scratch, size_t size
 void
 direct_bytes_take(struct direct_bytes *bytes, int fd, size_t size);
 
+/* direct_bytes_again - another look may lead to more, although nothing has come. */
+void
+direct_bytes_again(struct direct_bytes *bytes);
+
 /* direct_bytes_settle - it waits from now on, and nothing of what a look has shown is used any more. */
 void
 direct_bytes_settle(struct direct_bytes *bytes);

@@ -543,7 +543,8 @@ may_be_served(const struct push_route *route, const struct push_head *head, bool
 static bool
 find_route(struct push_http_conn *conn, struct push_head *head, bool first)
 {
-	struct direct_lookup lookup = {.port = conn->port, .request = &head->request};
+	struct direct_lookup lookup = {
+		.port = conn->port, .is_tls = conn->bytes.tls, .request = &head->request};
 	enum push_whose whose = direct_look_up(conn->direct, &lookup);
 
 	conn->route = NULL;
@@ -864,6 +865,7 @@ resume(struct direct_waiter *waiter, bool ours)
 	if (conn->source.fd < 0)
 		return;
 	conn->state = CONN_HEAD;
+	direct_bytes_again(&conn->bytes);
 	if (ours)
 		wait_for(conn, READING);
 	else
