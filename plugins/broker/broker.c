@@ -774,6 +774,12 @@ ops_direct_claim(struct push_broker *broker, int lws_fd, const struct push_claim
 	return broker->sockets && broker->sockets->claim(broker->sockets->context, lws_fd, claim);
 }
 
+static int
+ops_client_fd(const struct push_broker *broker, int lws_fd)
+{
+	return broker->sockets ? broker->sockets->client_fd(broker->sockets->context, lws_fd) : lws_fd;
+}
+
 static void
 ops_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int code)
 {
@@ -1044,6 +1050,7 @@ push_broker_ops_table(void)
 		.lines_set_address = push_lines_set_address,
 		.asks_about_publishes = ops_asks_about_publishes,
 		.lines_set_asked = push_lines_set_asked,
+		.client_fd = ops_client_fd,
 	};
 
 	return &table;

@@ -216,6 +216,9 @@ struct push_broker_ops {
 	 * (push_publish_request.asked, lines_set_asked). */
 	bool (*asks_about_publishes)(const struct push_broker *broker, const struct push_identity *identity);
 	void (*lines_set_asked)(struct push_lines *lines, const struct push_asked *asked);
+
+	/* The descriptor of the client that lws serves by this one: the same, or that of a relay (direct/relay.h). */
+	int (*client_fd)(const struct push_broker *broker, int lws_fd);
 };
 
 struct push_broker_link {
@@ -262,6 +265,7 @@ struct push_broker_sockets {
 	size_t (*count)(const void *context);
 	bool (*is_busy)(const void *context); /* requests are not answered yet */
 	bool (*claim)(void *context, int lws_fd, const struct push_claim *claim);
+	int (*client_fd)(const void *context, int lws_fd);
 	void *context;
 };
 

@@ -39,6 +39,14 @@ sockets_claim(void *context, int lws_fd, const struct push_claim *claim)
 	return direct_claim(context, lws_fd, claim);
 }
 
+static int
+sockets_client_fd(const void *context, int lws_fd)
+{
+	const struct push_direct *direct = context;
+
+	return direct_ends_client(&direct->ends, lws_fd);
+}
+
 const struct push_broker_sockets *
 push_direct_sockets(const struct push_direct *direct)
 {
@@ -63,7 +71,7 @@ push_direct_create(
 	direct->ops = ops;
 	direct->broker = broker;
 	direct->sockets = (struct push_broker_sockets){
-		sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, direct};
+		sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, sockets_client_fd, direct};
 	direct->host = *host;
 	direct->limiter = ops->limiter(broker);
 	(void)push_certificate_name_parse(ops->options(broker)->auth_certificate, &direct->certificate_name);
@@ -92,6 +100,7 @@ push_direct_destroy(struct push_direct *direct)
 	push_vhosts_destroy(direct->vhosts);
 	direct_reserve_fini(direct);
 	free(direct->handed);
+	direct_ends_fini(&direct->ends);
 	push_buf_fini(&direct->greeting);
 	free(direct);
 }
@@ -177,7 +186,7 @@ push_direct_count(const struct push_direct *direct)
 
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
 		count += direct->sets[i].live_count;
-	return count - direct->probe_count - direct->door_count;
+	return count - direct->probe_count - direct->door_count - direct->relay_sources;
 }
 
 void

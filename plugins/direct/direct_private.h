@@ -7,6 +7,7 @@
 #include "core/certificate_name.h"
 #include "core/wheel.h"
 #include "direct/direct.h"
+#include "direct/ends.h"
 #include "direct/files.h"
 #include "direct/limits.h"
 #include "direct/routes.h"
@@ -39,7 +40,8 @@ struct push_direct {
 	struct push_list probes, doors, requests, handshakes;
 	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
-	unsigned int probe_count, door_count;
+	unsigned int probe_count, door_count, relay_sources;
+	struct direct_ends ends; /* lws' ends of relays */
 	struct push_broker_sockets sockets; /* of this */
 	struct push_limiter *limiter;       /* the broker's; NULL: nothing is limited */
 	enum push_certificate_name certificate_name;
@@ -98,6 +100,10 @@ direct_tls_context(struct push_direct *direct, int port);
 /* One to a port with TLS (handshake.c). */
 void
 direct_handshake_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival);
+
+/* direct_pair_open - two local sockets, one of which is to be lws' (relay.c).  Returns false if there are none. */
+bool PUSH_MUST_USE
+direct_pair_open(int ends[2]);
 
 /* direct_forget - the connection of this descriptor is about to be closed. */
 static inline void

@@ -11,6 +11,7 @@
 #include "direct/find_route.h"
 #include "direct/http_conn.h"
 #include "direct/peer.h"
+#include "direct/relay.h"
 
 #define READING (EPOLLIN | EPOLLRDHUP)
 
@@ -145,7 +146,8 @@ give_to_lws(struct push_http_conn *conn)
 	set_low_water(conn, 1);
 	if (conn->bytes.tls) {
 		direct_bytes_take(&conn->bytes, conn->source.fd, 0);
-		conn_close(conn);
+		direct_relay_open(direct, push_source_release(conn->set, &conn->source), port, &conn->bytes,
+			(struct push_str){NULL, 0});
 		return;
 	}
 	direct_hand_over(direct, push_source_release(conn->set, &conn->source), port);

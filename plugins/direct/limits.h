@@ -85,6 +85,16 @@ _Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a
 /* How long an answered connection that is to end is read, so that the client sees the answer and no reset. */
 #define PUSH_LINGER_US 2000000ull
 
+/* What a relay keeps in each direction: what it has read and its other end has not taken. */
+#define PUSH_RELAY_PIECE_BYTES PUSH_READ_BYTES
+
+/* What the local sockets of a relay hold in each direction (SO_SNDBUF, of which the kernel lets lws fill a quarter at
+ * once): less, and a download takes more turns. */
+#define PUSH_RELAY_SOCKET_BYTES (128 * 1024)
+
+/* What a relay moves in one direction in a turn: with TLS a tenth of a millisecond. */
+#define PUSH_RELAY_TURN_BYTES (4 * PUSH_RELAY_PIECE_BYTES)
+
 /* Routes learned, and probes at a time; beyond, requests go through lws as if this were not here. */
 #define PUSH_ROUTES_MAX 128
 #define PUSH_PROBES_MAX 128

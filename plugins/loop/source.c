@@ -68,6 +68,16 @@ push_source_want(struct push_sources *sources, struct push_source *source, uint3
 	return true;
 }
 
+void
+push_source_pause(struct push_sources *sources, struct push_source *source)
+{
+	if (!source->is_waiting || source->fd < 0)
+		return;
+	(void)control(sources, EPOLL_CTL_DEL, source->fd, source, 0);
+	source->is_waiting = false;
+	source->events = 0;
+}
+
 bool
 push_source_change_set(struct push_sources *from, struct push_sources *to, struct push_source *source)
 {

@@ -65,10 +65,15 @@ push_source_open(struct push_sources *sources, struct push_source *source,
 /*
  * push_source_want - wait for these events and no others.
  *
- * Returns false, with errno, where the set takes no more; that can only be the first time.
+ * Returns false, with errno, where the set takes no more; that can only be the first time, or behind
+ * push_source_pause().
  */
 bool
 push_source_want(struct push_sources *sources, struct push_source *source, uint32_t events);
+
+/* push_source_pause - wait for nothing, not even the end of the connection, which epoll(7) shows otherwise. */
+void
+push_source_pause(struct push_sources *sources, struct push_source *source);
 
 /* push_source_change_set - wait for the same in another set.  Returns false where that takes no more. */
 bool

@@ -5,10 +5,16 @@
 #include "direct/peer.h"
 #include "lwsio/client.h"
 
-static int
-fd_of(struct lws *wsi)
+int
+push_lws_client_fd(struct lws *wsi, const struct push_broker_ops *ops, const struct push_broker *broker)
 {
-	return (int)lws_get_socket_fd(lws_get_network_wsi(wsi));
+	return ops->client_fd(broker, (int)lws_get_socket_fd(lws_get_network_wsi(wsi)));
+}
+
+static int
+fd_of(struct lws *wsi, const struct push_broker_link *link)
+{
+	return push_lws_client_fd(wsi, link->ops, link->broker);
 }
 
 bool
@@ -16,8 +22,8 @@ push_lws_client_peer(struct lws *wsi, const struct push_broker_link *link, struc
 {
 	const struct push_limiter *limiter = link->ops->limiter(link->broker);
 
-	return (limiter && push_limiter_address(limiter, fd_of(wsi), ret)) ||
-	       push_peer_address(fd_of(wsi), ret);
+	return (limiter && push_limiter_address(limiter, fd_of(wsi, link), ret)) ||
+	       push_peer_address(fd_of(wsi, link), ret);
 }
 
 /* The kernel gives out the lowest descriptor that is free, so that its number says how many are left. */
@@ -26,7 +32,7 @@ has_descriptors(struct lws *wsi, const struct push_broker_link *link)
 {
 	uint64_t reserved = link->ops->options(link->broker)->limit_reserved_descriptors;
 
-	return !reserved || (uint64_t)fd_of(wsi) + reserved < (uint64_t)push_files_max() ||
+	return !reserved || (uint64_t)fd_of(wsi, link) + reserved < (uint64_t)push_files_max() ||
 	       push_limiter_refuse(link->ops->limiter(link->broker), PUSH_LIMIT_RESERVED_DESCRIPTORS);
 }
 
@@ -61,7 +67,7 @@ push_lws_client_claim(struct lws *wsi, const struct push_broker_link *link, cons
 	if (!client)
 		return true;
 	if (lws_get_network_wsi(wsi) == wsi)
-		return push_limiter_claim(limiter, fd_of(wsi), client, link->ops->now_us(), ret_limit);
+		return push_limiter_claim(limiter, fd_of(wsi, link), client, link->ops->now_us(), ret_limit);
 	if (!push_lws_client_peer(wsi, link, &peer) || !push_limiter_trusts(limiter, &peer))
 		return true; /* the connection has been counted */
 	return enter(limiter, link->ops, client, ret_entered, ret_limit);

@@ -13,6 +13,10 @@
 
 #include "broker/broker.h"
 
+/* push_lws_client_fd - the client's descriptor; lws' own is that of a local socket where its bytes come by a relay. */
+int
+push_lws_client_fd(struct lws *wsi, const struct push_broker_ops *ops, const struct push_broker *broker);
+
 /* push_lws_client_peer - the address at the other end of the connection, or whom a PROXY header has named. */
 bool
 push_lws_client_peer(struct lws *wsi, const struct push_broker_link *link, struct push_address *ret);

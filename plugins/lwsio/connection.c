@@ -220,7 +220,8 @@ connection_peer(void *context, char *to, size_t size)
 {
 	struct push_connection *connection = context;
 
-	if (push_peer_text((int)lws_get_socket_fd(lws_get_network_wsi(connection->wsi)), to, size)) {
+	if (push_peer_text(
+		    push_lws_client_fd(connection->wsi, connection->ops, connection->broker), to, size)) {
 		if (!connection->peer)
 			connection->peer = strdup(to);
 		return true;
@@ -236,7 +237,7 @@ connection_address(void *context, struct push_address *ret)
 {
 	const struct push_connection *connection = context;
 	const struct push_limiter *limiter = connection->ops->limiter(connection->broker);
-	int fd = (int)lws_get_socket_fd(lws_get_network_wsi(connection->wsi));
+	int fd = push_lws_client_fd(connection->wsi, connection->ops, connection->broker);
 
 	if (connection->entered) {
 		*ret = *connection->entered;

@@ -1,0 +1,44 @@
+/*
+ * ends.h - whose a connection of lws is that came to it by a local socket: the end of a relay (relay.h) or of a
+ * single request (lws_request.h).
+ *
+ * Push's plugins below lws ask for a client's address by the descriptor.  They are shown the client's own instead.
+ */
+#ifndef PUSH_DIRECT_ENDS_H
+#define PUSH_DIRECT_ENDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct direct_end {
+	uint64_t cookie; /* of lws' socket; 0: none */
+	int client_fd;
+};
+
+/* By lws' descriptors. */
+struct direct_ends {
+	struct direct_end *ends;
+	size_t count;
+};
+
+/* direct_ends_fini - nothing is known any more. */
+void
+direct_ends_fini(struct direct_ends *ends);
+
+/*
+ * direct_ends_add - lws' socket serves the client of `client_fd`.
+ *
+ * Returns its cookie.  Without memory the client stays unknown.
+ */
+uint64_t
+direct_ends_add(struct direct_ends *ends, int lws_fd, int client_fd);
+
+/* direct_ends_remove - the client is gone.  @cookie: as it was returned; lws may have closed its end. */
+void
+direct_ends_remove(struct direct_ends *ends, int lws_fd, uint64_t cookie);
+
+/* direct_ends_client - the client's descriptor, or `lws_fd` itself. */
+int
+direct_ends_client(const struct direct_ends *ends, int lws_fd);
+
+#endif
