@@ -12,6 +12,7 @@
 struct push_tls_session {
 	SSL *ssl;
 	int fd;
+	bool is_over;     /* the socket has nothing more to be read */
 	bool may_receive; /* from the socket, in this call */
 	bool is_broken;   /* the socket is beyond use */
 	bool is_done;     /* the handshake */
@@ -44,6 +45,7 @@ bio_read(BIO *bio, char *to, int size)
 	got = recv(session->fd, to, wanted, MSG_DONTWAIT);
 	if (got < 0 && is_passing(errno))
 		BIO_set_retry_read(bio);
+	session->is_over |= !got;
 	return (int)got;
 }
 
@@ -89,10 +91,11 @@ bio_write(BIO *bio, const char *bytes, int size)
 static long
 bio_control(BIO *bio, int command, long number, void *pointer)
 {
-	(void)bio;
+	const struct push_tls_session *session = BIO_get_data(bio);
+
 	(void)number;
 	(void)pointer;
-	return command == BIO_CTRL_FLUSH;
+	return command == BIO_CTRL_EOF ? session->is_over : command == BIO_CTRL_FLUSH;
 }
 
 /* One for the process, and read only once it is made: OpenSSL has no static ones, and room for 127
