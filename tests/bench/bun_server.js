@@ -5,10 +5,13 @@
 //
 // No event streams, no history, no heartbeats to clients, no limit on what waits for a slow one (backpressureLimit 0, as
 // no run may meet a limit), one process: Bun's topics end at its process.
+// With CERTIFICATE and KEY in the environment, over TLS.
+const { CERTIFICATE, KEY } = process.env;
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.env.PORT),
   idleTimeout: 0,
+  ...(CERTIFICATE && { tls: { cert: Bun.file(CERTIFICATE), key: Bun.file(KEY) } }),
   async fetch(request, server) {
     const [, verb, channel] = new URL(request.url).pathname.split("/");
     if (verb === "subscribe" && server.upgrade(request, { data: channel })) return;

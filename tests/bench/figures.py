@@ -10,7 +10,8 @@ import statistics
 # `value` takes a report and returns a number; `more`: whether more is better.
 Figure = collections.namedtuple("Figure", "preset title unit value more")
 
-TRANSPORTS = {"ws": "WebSocket", "sse": "SSE", "redis": "Redis"}
+TRANSPORTS = {"ws": "WebSocket", "sse": "SSE", "tls-ws": "WebSocket and TLS", "tls-sse": "SSE and TLS", "h2-sse": "SSE by HTTP/2",
+              "h2c-sse": "SSE by HTTP/2 without TLS", "redis": "Redis"}
 
 
 def at(path):
@@ -41,8 +42,8 @@ FIGURES = (
     Figure("latency", "500 messages a second in 100 rooms", "p99, µs", at("latency_us.p99"), False),
     Figure("storm", "10,000 connect", "connections/s", at("connects_per_s"), True),
     Figure("storm", "10,000 connect", "CPU µs a connection", at("server.cpu_us_per_connect"), False),
-    Figure("leave", "Others, when 19,000 leave", "p99, µs", at("latency_us.p99"), False),
-    Figure("arrive", "Others, while 19,000 arrive", "p99, µs", at("latency_us.p99"), False),
+    Figure("leave", "Others, when a crowd leaves", "p99, µs", at("latency_us.p99"), False),
+    Figure("arrive", "Others, while a crowd arrives", "p99, µs", at("latency_us.p99"), False),
     Figure("slow", "Memory grown while a client stalls", "bytes", at("server.grown_bytes"), False),
 )
 

@@ -17,6 +17,7 @@ import threading
 import time
 
 import peers
+import tls
 from ports import free_port, free_ports
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -46,8 +47,8 @@ http {{
   scgi_temp_path {work}/scgi;
   client_body_buffer_size 128k;
   nchan_shared_memory_size 512M;
-  server {{
-    listen 127.0.0.1:{port} backlog=4096;
+{certificate}  server {{
+    listen 127.0.0.1:{port} backlog=4096{tls};
     location ~ ^/subscribe/(\\w+)$ {{
       nchan_subscriber websocket eventsource;
       nchan_channel_id $1;
@@ -64,20 +65,30 @@ http {{
 """
 
 
+# HTTP/2 is on, for those who ask for it.
+NCHAN_TLS = """\
+  ssl_certificate {0};
+  ssl_certificate_key {1};
+  ssl_protocols TLSv1.2 TLSv1.3;
+  http2_max_concurrent_streams 1000;
+  http2_max_requests 2000000000;
+"""
+
+
 class Failed(Exception):
     """A server did not come up; says what it said itself."""
 
 
 class Server:
-    """Use as a context manager: .pid and .options(transport) are for pushload."""
+    """Use as a context manager: .pid, .target and .options() are for pushload.  transport: of tls.TRANSPORTS."""
 
     name = None
     peer = None  # of peers.py; None: it is ours
-    transports = ("ws", "sse")  # a server of none of them is spoken to in its own way
+    transports = ("ws", "sse", "tls-ws", "tls-sse", "h2-sse")  # a server of none of them is spoken to in its own way
     ready_text = None  # what it prints when it is ready; None: it answers a request
 
-    def __init__(self, build):
-        self.build = build
+    def __init__(self, build, transport="ws"):
+        self.build, self.transport = build, transport
         self.port = None
         self.process = None
         self.said = []
@@ -91,8 +102,16 @@ class Server:
     def environment(self):
         return dict(os.environ)
 
-    def options(self, transport):
-        return ["--transport", transport]
+    def options(self):
+        return ["--transport", *tls.TRANSPORTS[self.transport]]
+
+    @property
+    def is_secure(self):
+        return tls.is_secure(self.transport)
+
+    @property
+    def target(self):
+        return "127.0.0.1:%d" % self.port
 
     # The same for all.
 
@@ -156,24 +175,41 @@ class Server:
 
 class Push(Server):
     name = "Push"
+    root = peers.ROOT
+    transports = Server.transports + ("h2c-sse",)
     ready_text = "Push is ready"
 
     def command(self):
-        return [os.path.join(self.build, "server/pushd"), "--config", peers.ROOT, "--plugins",
-                os.path.join(self.build, "plugins"), "--mounts", os.path.join(peers.ROOT, "mounts"), "--lwsws",
-                os.path.join(peers.ROOT, "build/deps/bin/lwsws"), "--run-dir", self.work.name]
+        self.port, self.plain, self.management = free_ports(3)
+        if not self.is_secure:
+            self.port = self.plain
+        config = tls.push_config(self.work.name, self.port, self.root) if self.is_secure else self.root
+        return [os.path.join(self.build, "server/pushd"), "--config", config, "--plugins",
+                os.path.join(self.build, "plugins"), "--mounts", os.path.join(self.root, "mounts"), "--lwsws",
+                os.path.join(self.root, "build/deps/bin/lwsws"), "--run-dir", self.work.name]
 
     def environment(self):
-        self.port, management = free_ports(2)
-        return {**os.environ, "SERVER_PORT": str(self.port), "MANAGEMENT_SERVER_PORT": str(management)}
+        cleartext = {"PUSH_HTTP2_CLEARTEXT": "on"} if self.transport == "h2c-sse" else {}
+        return {**os.environ, "SERVER_PORT": str(self.plain), "MANAGEMENT_SERVER_PORT": str(self.management), **cleartext}
+
+
+class Before(Push):
+    """Push as another source tree has it (--before), to see what a change has brought."""
+
+    name = "before"
+
+    def __init__(self, build, transport="ws"):
+        super().__init__(os.path.join(self.root, "build/release"), transport)
 
 
 class Floor(Server):
     name = "floor"
+    transports = ("ws", "sse", "tls-ws", "tls-sse")
     ready_text = "floor is ready"
 
     def command(self):
-        return [os.path.join(self.build, "tests/bench/bench_floor")]
+        return [os.path.join(self.build, "tests/bench/bench_floor"),
+                *(tls.make_certificate(self.work.name) if self.is_secure else ())]
 
     def wait_until_ready(self):
         if not super().wait_until_ready():
@@ -191,6 +227,8 @@ class Nchan(Server):
         with open(conf, "w", encoding="utf-8") as file:
             file.write(NCHAN_CONF.format(
                 module=peers.path("usr/lib/nginx/modules/ngx_nchan_module.so"), work=self.work.name, port=self.port,
+                tls=" ssl http2" if self.is_secure else "", certificate=NCHAN_TLS.format(
+                    *tls.make_certificate(self.work.name)) if self.is_secure else "",
                 files=FILES_MAX, connections=FILES_MAX * 9 // 8, user="user root;" if os.geteuid() == 0 else ""))
         nginx = [peers.path("usr/sbin/nginx"), "-p", self.work.name, "-c", conf]
         if os.path.isdir("/var/lib/nginx"):
@@ -203,8 +241,8 @@ class Nchan(Server):
     def environment(self):
         return peers.environment()
 
-    def options(self, transport):
-        return super().options(transport) + [
+    def options(self):
+        return super().options() + [
             "--ws-path", "/subscribe/%c", "--sse-path", "/subscribe/%c", "--publish-path", "/publish/%c",
             "--publish-body", "%m", "--content-type", "text/plain"]
 
@@ -223,15 +261,15 @@ class Redis(Server):
     def environment(self):
         return peers.environment()
 
-    def options(self, transport):
-        return super().options("redis") + ["--publish-by", "redis", "--publish-body", "%m"]
+    def options(self):
+        return ["--transport", "redis", "--publish-by", "redis", "--publish-body", "%m"]
 
 
 class Bun(Server):
     """µWebSockets with its topics, as Bun has it built in; bun_server.js is the program."""
 
     name = peer = "Bun"
-    transports = ("ws",)
+    transports = ("ws", "tls-ws")
     ready_text = "Bun is ready"
 
     def command(self):
@@ -239,10 +277,11 @@ class Bun(Server):
 
     def environment(self):
         self.port = free_port()
-        return {**os.environ, "PORT": str(self.port), "NODE_ENV": "production", "DO_NOT_TRACK": "1"}
+        files = dict(zip(("CERTIFICATE", "KEY"), tls.make_certificate(self.work.name))) if self.is_secure else {}
+        return {**os.environ, "PORT": str(self.port), "NODE_ENV": "production", "DO_NOT_TRACK": "1", **files}
 
-    def options(self, transport):
-        return super().options(transport) + ["--ws-path", "/subscribe/%c", "--publish-path", "/publish/%c",
+    def options(self):
+        return super().options() + ["--ws-path", "/subscribe/%c", "--publish-path", "/publish/%c",
                                              "--publish-body", "%m", "--content-type", "text/plain"]
 
 
@@ -255,9 +294,11 @@ class Centrifugo(Server):
     def command(self):
         self.port = free_port()
         config = os.path.join(self.work.name, "config.json")
+        certificate, key = tls.make_certificate(self.work.name) if self.is_secure else ("", "")
         with open(config, "w", encoding="utf-8") as file:
             json.dump({
-                "http_server": {"address": "127.0.0.1", "port": self.port},
+                "http_server": {"address": "127.0.0.1", "port": self.port, "tls": {
+                    "enabled": self.is_secure, "cert_pem": certificate, "key_pem": key}},
                 "client": {"insecure": True, "allowed_origins": ["*"], "queue_max_size": 1 << 30},
                 "http_api": {"insecure": True},
                 "websocket": {"disabled": True},
@@ -270,9 +311,9 @@ class Centrifugo(Server):
     def environment(self):
         return {**os.environ, "GOMAXPROCS": "1"}  # one core, as the others; more take more CPU time for each delivery
 
-    def options(self, transport):
+    def options(self):
         # On a WebSocket the subscription begins after the handshake.
-        return super().options(transport) + ["--greeting"] + [
+        return super().options() + ["--greeting"] + [
             "--ws-path", "/connection/uni_websocket?" + self.CONNECT, "--sse-path", "/connection/uni_sse?" + self.CONNECT,
             "--publish-path", "/api/publish", "--publish-body", '{"channel":"%c","data":"%m"}']
 
@@ -303,24 +344,24 @@ class FromRedis(RedisBehind):
 
     name = "Redis>Push"
 
-    def options(self, transport):
-        return super().options(transport) + [
+    def options(self):
+        return super().options() + [
             "--publish-target", "127.0.0.1:%d" % self.redis.port, "--publish-by", "redis", "--publish-body", "%m"]
 
 
-ALL = {server.name: server for server in (Push, Nchan, Centrifugo, Bun, Redis, Floor, RedisBehind, FromRedis)}
+ALL = {server.name: server for server in (Push, Before, Nchan, Centrifugo, Bun, Redis, Floor, RedisBehind, FromRedis)}
 
 
 def speaks(name, transport):
     """Whether clients can connect to it in that way, or have a way of its own."""
     transports = ALL[name].transports
-    return transport in transports or not {"ws", "sse"}.intersection(transports)
+    return transport in transports or transports == ("redis",)
 
 
-def load(server, pushload, transport, extra, json_file):
+def load(server, pushload, extra, json_file):
     """One run of pushload against a running server.  Returns its exit code and what it printed."""
     done = subprocess.run(
-        [pushload, "--target", "127.0.0.1:%d" % server.port, "--server-pid", str(server.pid), "--label", server.name,
-         "--quiet", "--json", json_file, *extra, *server.options(transport)],
+        [pushload, "--target", server.target, "--server-pid", str(server.pid), "--label", server.name,
+         "--quiet", "--json", json_file, *extra, *server.options()],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout

@@ -44,11 +44,11 @@ def make_certificate(folder):
     return certificate, key
 
 
-def push_config(folder, port):
-    """The folder for pushd --config."""
+def push_config(folder, port, root=ROOT):
+    """The folder for pushd --config: that of this source, or of another one."""
     config = os.path.join(folder, "config")
-    shutil.copytree(os.path.join(ROOT, "conf.d"), os.path.join(config, "conf.d"))
-    shutil.copy(os.path.join(ROOT, "conf"), config)
+    shutil.copytree(os.path.join(root, "conf.d"), os.path.join(config, "conf.d"))
+    shutil.copy(os.path.join(root, "conf"), config)
     with open(os.path.join(config, "conf.d", "30-tls"), "w", encoding="utf-8") as file:
         file.write(VHOST % (port, *make_certificate(folder)))
     return config

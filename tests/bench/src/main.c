@@ -3,7 +3,7 @@
  *
  *   options    what to do             scenario   the phases, one after the other
  *   fleet      all subscribers        subscriber one of them; ws, sse, resp, response, tracker: what it reads
- *   wire       the bytes: TCP or TLS  h2        HTTP/2 connections, whose streams are subscribers
+ *   wire       the bytes: TCP or TLS h2         HTTP/2 connections, whose streams are subscribers
  *   load       when to publish        publisher  one connection that does
  *   crowd      those that leave, stall or arrive in the middle, in a process of their own
  *   process    what the server costs  histogram, report: what is told
