@@ -641,6 +641,12 @@ ops_count_route_probe(struct push_broker *broker)
 }
 
 static void
+ops_count_handshake(struct push_broker *broker, enum push_handshake result)
+{
+	broker->counts->stats.handshakes[result]++;
+}
+
+static void
 ops_count_limited_route(struct push_broker *broker)
 {
 	broker->counts->stats.routes_limited++;
@@ -1046,6 +1052,7 @@ push_broker_ops_table(void)
 		.lines_set_identity = push_lines_set_identity,
 		.render_channels = ops_render_channels,
 		.count_route_probe = ops_count_route_probe,
+		.count_handshake = ops_count_handshake,
 		.limiter = ops_limiter,
 		.lines_set_address = push_lines_set_address,
 		.asks_about_publishes = ops_asks_about_publishes,

@@ -31,7 +31,7 @@
 #include "publishing.h"
 #include "reading.h"
 
-#define PUSH_BROKER_ABI_VERSION  11
+#define PUSH_BROKER_ABI_VERSION  12
 #define PUSH_BROKER_LINK_MAGIC   0x5075424cu /* "PuBL" */
 #define PUSH_BROKER_PROTOCOL     "push-broker"
 #define PUSH_MANAGEMENT_PROTOCOL "push-management"
@@ -203,6 +203,9 @@ struct push_broker_ops {
 
 	/* lws is asked for a route (direct/probe.c). */
 	void (*count_route_probe)(struct push_broker *broker);
+
+	/* A client's handshake of TLS is over. */
+	void (*count_handshake)(struct push_broker *broker, enum push_handshake result);
 
 	/* The limits by address and user (core/limiter.h); NULL: none is set. */
 	struct push_limiter *(*limiter)(const struct push_broker *broker);

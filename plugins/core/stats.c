@@ -175,6 +175,20 @@ render_auth(const struct push_stats *stats, struct push_buf *to)
 }
 
 static void
+render_handshakes(const struct push_stats *stats, struct push_buf *to)
+{
+	static const char *const labels[] = {
+#define X(name, label) label,
+		PUSH_HANDSHAKE_MAP(X)
+#undef X
+	};
+
+	head(to, "push_tls_handshakes_total", "counter",
+		"TLS handshakes of clients by result; resumed: with a session ticket.");
+	by_label(to, "push_tls_handshakes_total", "result", labels, stats->handshakes, PUSH_HANDSHAKE_COUNT);
+}
+
+static void
 render_publishes(const struct push_stats *stats, struct push_buf *to)
 {
 	head(to, "push_publishes_total", "counter", "Answers to publish requests, by HTTP status.");
@@ -184,6 +198,7 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 	single(to, "push_published_bytes_total", "counter", "Bytes of accepted publish bodies.",
 		stats->published_bytes);
 	render_auth(stats, to);
+	render_handshakes(stats, to);
 	single(to, "push_origins_refused_total", "counter",
 		"Requests refused because the page origin is not in push.cors.allowed.origins.",
 		stats->origins_refused);

@@ -77,6 +77,19 @@ enum push_relief_step {
 	X(HOOK, "hook")               /* the application says no */                                          \
 	X(UNAVAILABLE, "unavailable") /* nobody can say: keys, application or broker are away */
 
+/* What came of a handshake of TLS on Push's own sockets.  X(NAME, label in metrics) */
+#define PUSH_HANDSHAKE_MAP(X)                                                                                \
+	X(FULL, "full")                                                                                      \
+	X(RESUMED, "resumed") /* by a ticket: without the certificate's key */                               \
+	X(FAILED, "failed")   /* nothing was agreed upon, or the client has gone or let its time pass */
+
+enum push_handshake {
+#define X(name, label) PUSH_HANDSHAKE_##name,
+	PUSH_HANDSHAKE_MAP(X)
+#undef X
+		PUSH_HANDSHAKE_COUNT
+};
+
 /* What came of a question to the application (push.auth.hook.url).  X(NAME, label in metrics) */
 #define PUSH_HOOK_RESULT_MAP(X)                                                                              \
 	X(ALLOWED, "allowed")                                                                                \
@@ -153,6 +166,7 @@ struct push_stats {
 	uint64_t acks, redelivered;                  /* acks that covered something, messages */
 	uint64_t unacknowledged;                     /* messages now */
 	uint64_t auth_refused[PUSH_AUTH_REFUSAL_COUNT];
+	uint64_t handshakes[PUSH_HANDSHAKE_COUNT];
 	uint64_t hook_results[PUSH_HOOK_RESULT_COUNT], hook_cached; /* cached: of these, without a call */
 	uint64_t hook_calls, hook_waiting, hook_answers;            /* now */
 	uint64_t hook_buckets[PUSH_HOOK_BUCKET_COUNT + 1];          /* the last one: longer than all */

@@ -36,8 +36,16 @@ set_of(const struct handshake *handshake)
 }
 
 static void
+count(const struct handshake *handshake, enum push_handshake result)
+{
+	handshake->direct->ops->count_handshake(handshake->direct->broker, result);
+}
+
+static void
 handshake_close(struct handshake *handshake)
 {
+	if (handshake->session && handshake->source.fd >= 0)
+		count(handshake, PUSH_HANDSHAKE_FAILED);
 	direct_forget(handshake->direct, handshake->source.fd);
 	push_source_close(set_of(handshake), &handshake->source);
 }
@@ -164,6 +172,8 @@ finish(struct handshake *handshake)
 	struct push_direct *direct = handshake->direct;
 	int port = handshake->port, fd = push_source_release(set_of(handshake), &handshake->source);
 
+	count(handshake, push_tls_session_was_resumed(handshake->session) ? PUSH_HANDSHAKE_RESUMED
+									  : PUSH_HANDSHAKE_FULL);
 	handshake->session = NULL;
 	direct_request_open(direct, fd, port, &handshake->arrival, &bytes);
 }

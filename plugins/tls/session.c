@@ -329,3 +329,9 @@ push_tls_session_kernel_seals(const struct push_tls_session *session)
 {
 	return session->kernel_seals;
 }
+
+bool
+push_tls_session_was_resumed(const struct push_tls_session *session)
+{
+	return SSL_session_reused(session->ssl);
+}

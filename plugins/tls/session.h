@@ -95,6 +95,10 @@ bool
 push_tls_session_client(
 	const struct push_tls_session *session, enum push_certificate_name name, struct push_tls_client *ret);
 
+/* push_tls_session_was_resumed - by a ticket. */
+bool
+push_tls_session_was_resumed(const struct push_tls_session *session);
+
 /* push_tls_session_kernel_seals - whether kTLS is on for what is written. */
 bool
 push_tls_session_kernel_seals(const struct push_tls_session *session);
