@@ -1,20 +1,24 @@
 /*
- * direct.h - clients on Push's own sockets: plain TCP and HTTP/1.x, without lws in between.
+ * direct.h - clients on Push's own sockets, without lws in between: HTTP/1.x and HTTP/2, plain or over TLS.
  *
- * lws binds, knows TLS, HTTP/2, files, mounts, virtual hosts and passwords; but a connection costs it two
- * kilobytes, an upgrade walks a list of all others, a publish takes it 30 us, and it is lenient with what is
- * malformed.  So the listening sockets of the main port are taken over (door.c), and each request head is
- * looked at before lws sees it (http_conn.c), with MSG_PEEK, so that it stays in the kernel:
+ * lws binds, knows files, mounts, virtual hosts and passwords; but a connection costs it two kilobytes (thirty and a
+ * long sorted list over TLS), an upgrade walks a list of all others, a publish takes it 30 us, and it is lenient with
+ * what is malformed.  So the listening sockets of clients' ports are taken over (door.c), and each request head is looked
+ * at before lws sees it:
  *
- *                       ┌─ for a path of Push's: served here, whatever it asks, by request/exchange.h
- *   accept ─▶ peek ─▶ ──┼─ malformed: 400, and closed
- *                       └─ anything else: files, passwords, HTTP/2 ─▶ lws gets the descriptor, unread
+ *            ┌─ TLS: handshake.c ─┬─ HTTP/2: h2_conn.c ──┐   ┌─ for a path of Push's: served here, whatever it asks,
+ *   accept ──┤                    │                      ├───┤  by request/exchange.h
+ *            └─ plain ────────────┴─ HTTP/1.x: http_conn ┘   ├─ malformed: 400, and closed
+ *                                                            └─ anything else (files, passwords) ─▶ lws
  *
- * Whose a path is (Push's plugins', nobody's, or somebody's who asks for a password) is learned once per
- * route, by asking lws (probe.c).
+ * A plain connection is looked at with MSG_PEEK, so that the request stays in the kernel, and lws gets the descriptor,
+ * unread.  What came by TLS lws gets opened, through a pair of local sockets (relay.h).
  *
- * A WebSocket or SSE client is a stream (stream.c), a transport below the same hub as lws' connections.
- * Everything waits in three epoll sets, which lws watches as three files; all of it runs in lws' thread.
+ * Whose a path is (Push's plugins', nobody's, or somebody's who asks for a password) is told by pushd (vhosts.h), or
+ * learned once per route, by asking lws (probe.c).
+ *
+ * A WebSocket or SSE client is a stream (stream.c, or one of an HTTP/2 connection), a transport below the same hub as
+ * lws' connections.  Everything waits in epoll sets, which lws watches as files; all of it runs in lws' thread.
  */
 #ifndef PUSH_DIRECT_DIRECT_H
 #define PUSH_DIRECT_DIRECT_H
