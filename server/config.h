@@ -78,9 +78,19 @@ enum push_status PUSH_MUST_USE
 config_render(
 	const struct config *config, const char *folder, struct push_buf *vhosts, struct push_error *error);
 
+/* What "global" says of TLS. */
+struct config_tls {
+	bool is_on;       /* init-ssl */
+	const char *alpn; /* default-alpn, or lws' own default; borrowed */
+};
+
+/* config_tls_read - of all files, as lwsws reads them. */
+void
+config_tls_read(const struct config *config, struct config_tls *ret);
+
 /* config_tell_vhosts - the vhosts of a tree that was checked, as plugins/direct/vhosts.h has them. */
 void
-config_tell_vhosts(struct json_object *tree, struct push_buf *to);
+config_tell_vhosts(struct json_object *tree, const struct config_tls *tls, struct push_buf *to);
 
 /* config_hide_console - in a tree that was checked: serve nothing of the console (config_console.c). */
 void

@@ -64,8 +64,10 @@ enum push_status
 config_render(
 	const struct config *config, const char *folder, struct push_buf *vhosts, struct push_error *error)
 {
+	struct config_tls tls;
 	char path[PATH_MAX];
 
+	config_tls_read(config, &tls);
 	snprintf(path, sizeof(path), "%s/conf.d", folder);
 	if (mkdir(path, 0700)) {
 		snprintf(error->text, sizeof(error->text), "%s: %s", path, strerror(errno));
@@ -77,7 +79,7 @@ config_render(
 
 		if (!config->options.console)
 			config_hide_console(tree);
-		config_tell_vhosts(tree, vhosts);
+		config_tell_vhosts(tree, &tls, vhosts);
 		snprintf(path, sizeof(path), "%s/%s", folder, config->files[i].name);
 		failed = json_object_to_file_ext(
 			path, tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);

@@ -5,19 +5,30 @@
  * protocol that is not Push's, is told as `?`.
  */
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
 
-/* Keys that change nothing of whose a request is. */
+/* Keys that change nothing of whose a request is.  The last ones are of connections without TLS on a port that has it:
+ * lws gets those. */
 static const char *const vhost_keys[] = {"name", "port", "interface", "keepalive_timeout", "headers",
-	"mounts", "ws-protocols", "sts", "access-log", "noipv6", "ipv6only", "fo-listen-queue", NULL};
+	"mounts", "ws-protocols", "sts", "access-log", "noipv6", "ipv6only", "fo-listen-queue",
+	"allow-non-tls", "redirect-http", "allow-http-on-https", NULL};
+/* Told with TLS, in this order, and without meaning where there is none. */
+static const char *const tls_texts[] = {"host-ssl-cert", "host-ssl-key", "host-ssl-ca", "ciphers",
+	"tls13-ciphers", "ecdh-curve", "alpn", NULL};
+static const char *const tls_numbers[] = {"ssl-option-set", "ssl-option-clear", NULL};
+#define TLS_FLAG "client-cert-required"
 static const char *const mount_keys[] = {"mountpoint", "origin", "default", "cgi-timeout", "cgi-env",
 	"cache-max-age", "cache-reuse", "cache-revalidate", "cache-intermediaries", "extra-mimetypes",
 	"interpret", NULL};
 
 #define DEFAULT_PAGE "index.html"
+
+/* What lws offers where neither the vhost nor "default-alpn" says something else. */
+#define DEFAULT_ALPN "h2,http/1.1"
 
 static bool
 is_listed(const char *name, const char *const *list)
@@ -34,6 +45,19 @@ has_only(struct json_object *object, const char *const *list)
 	{
 		(void)value;
 		if (!is_listed(name, list))
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_only_known_keys(struct json_object *vhost)
+{
+	json_object_object_foreach(vhost, name, value)
+	{
+		(void)value;
+		if (!is_listed(name, vhost_keys) && !is_listed(name, tls_texts) &&
+			!is_listed(name, tls_numbers) && strcmp(name, TLS_FLAG) != 0)
 			return false;
 	}
 	return true;
@@ -139,19 +163,84 @@ add_mount(struct push_buf *to, struct json_object *mount, bool has_broker)
 	return true;
 }
 
+/* --- TLS --- */
+
+/* Nothing but what direct sockets speak. */
 static bool
-add_understood(struct push_buf *to, struct json_object *vhost, long port)
+is_alpn(const char *text)
+{
+	static const char *const spoken[] = {"h2", "http/1.1", NULL};
+	char copy[64], *rest = copy, *name;
+
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
+		return false;
+	while ((name = strsep(&rest, ", ")))
+		if (*name && !is_listed(name, spoken))
+			return false;
+	return true;
+}
+
+/* Of a vhost that has a certificate.  Returns false if it is not understood. */
+static bool
+add_tls(struct push_buf *to, struct json_object *vhost, const struct config_tls *tls)
+{
+	push_buf_append_text(to, "t");
+	for (const char *const *name = tls_texts; *name; name++) {
+		const char *text = config_text(vhost, *name);
+
+		if (!strcmp(*name, "alpn")) {
+			text = text ? text : tls->alpn;
+			if (!is_alpn(text))
+				return false;
+		}
+		if (text && *text && !is_word(text))
+			return false;
+		push_buf_append_text(to, "\t");
+		push_buf_append_text(to, text ? text : "");
+	}
+	for (const char *const *name = tls_numbers; *name; name++) {
+		const char *text = config_text(vhost, *name);
+
+		push_buf_printf(to, "\t%llu", text ? strtoull(text, NULL, 10) : 0ull);
+	}
+	push_buf_printf(to, "\t%d\n", config_flag(vhost, TLS_FLAG));
+	return true;
+}
+
+void
+config_tls_read(const struct config *config, struct config_tls *ret)
+{
+	*ret = (struct config_tls){.alpn = DEFAULT_ALPN};
+	for (size_t i = 0; i < config->file_count; i++) {
+		struct json_object *global;
+		const char *alpn;
+
+		if (!json_object_object_get_ex(config->files[i].tree, "global", &global))
+			continue;
+		ret->is_on |= config_flag(global, "init-ssl");
+		alpn = config_text(global, "default-alpn");
+		if (alpn)
+			ret->alpn = alpn;
+	}
+}
+
+/* --- a vhost --- */
+
+static bool
+add_understood(struct push_buf *to, struct json_object *vhost, long port, const struct config_tls *tls)
 {
 	const char *name = config_text(vhost, "name"), *kind;
 	struct protocols protocols;
 	struct json_object *mounts;
 
-	if (!is_word(name) || !has_only(vhost, vhost_keys) || !read_protocols(vhost, &protocols))
+	if (!is_word(name) || !has_only_known_keys(vhost) || !read_protocols(vhost, &protocols))
 		return false;
 	kind = default_kind(&protocols);
 	if (!kind)
 		return false;
 	push_buf_printf(to, "v\t%ld\t%s\t%s\n", port, name, kind);
+	if (tls->is_on && config_text(vhost, "host-ssl-cert") && !add_tls(to, vhost, tls))
+		return false;
 	if (!json_object_object_get_ex(vhost, "mounts", &mounts))
 		return true;
 	for (size_t i = 0; i < json_object_array_length(mounts); i++)
@@ -161,7 +250,7 @@ add_understood(struct push_buf *to, struct json_object *vhost, long port)
 }
 
 void
-config_tell_vhosts(struct json_object *tree, struct push_buf *to)
+config_tell_vhosts(struct json_object *tree, const struct config_tls *tls, struct push_buf *to)
 {
 	struct json_object *vhosts;
 
@@ -171,9 +260,12 @@ config_tell_vhosts(struct json_object *tree, struct push_buf *to)
 		struct json_object *vhost = json_object_array_get_idx(vhosts, i);
 		const char *text = config_text(vhost, "port");
 		long port = text ? strtol(text, NULL, 10) : 0;
+		size_t before = to->size;
 
-		/* what was told of one that turns out not to be understood does no harm: its port is unknown */
-		if (!add_understood(to, vhost, port))
-			push_buf_printf(to, "v\t%ld\t?\t?\n", port);
+		if (add_understood(to, vhost, port, tls))
+			continue;
+		if (to->status == PUSH_OK)
+			to->size = before;
+		push_buf_printf(to, "v\t%ld\t?\t?\n", port);
 	}
 }

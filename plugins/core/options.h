@@ -154,6 +154,8 @@
 	X(client_ttl_us, DURATION, "push.client.ttl", "1h",                                                  \
 		"how long the position of a named client is kept after its last ack or disconnect")          \
 	X(direct, SWITCH, "push.direct", "on", "off: libwebsockets serves plain HTTP/1.1 clients, too")      \
+	X(tls_ktls, SWITCH, "push.tls.ktls", "off",                                                          \
+		"on: the kernel encrypts what is sent over TLS, if it has kTLS and the cipher")              \
 	X(console, SWITCH, "push.console", "on", "off: the web console is not served (with pushd)")          \
 	X(channels_list, SWITCH, "push.channels.list", "off",                                                \
 		"on: the management port lists the channels with the most subscribers, by name")             \

@@ -5,6 +5,7 @@
 
 #include "direct/bytes.h"
 #include "direct/direct_private.h"
+#include "direct/tls_ports.h"
 
 static uint64_t
 seed(void)
@@ -97,6 +98,7 @@ push_direct_destroy(struct push_direct *direct)
 	for (int i = 0; i < PUSH_DIRECT_SET_COUNT; i++)
 		push_sources_fini(&direct->sets[i]);
 	push_routes_fini(&direct->routes);
+	direct_tls_close(direct);
 	push_vhosts_destroy(direct->vhosts);
 	direct_reserve_fini(direct);
 	free(direct->handed);

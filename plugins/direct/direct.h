@@ -40,6 +40,7 @@ struct push_direct_host {
 	void (*accept_key)(const char *key, size_t key_size, char *to, size_t size);
 	/* What a vhost adds to its answers: lines, each with CRLF; borrowed.  NULL: not known. */
 	const char *(*vhost_headers)(void *context, const char *name);
+	void (*log)(void *context, enum push_log_level level, const char *line);
 	void *context;
 };
 

@@ -29,6 +29,12 @@ struct direct_timer {
 	void (*due)(struct direct_timer *timer, uint64_t now_us);
 };
 
+/* A port with TLS (tls_ports.h). */
+struct direct_tls_port {
+	int port;
+	struct push_tls_server *server; /* owned; its texts lie in direct->vhosts */
+};
+
 struct push_direct {
 	const struct push_broker_ops *ops;
 	struct push_broker *broker;
@@ -37,6 +43,8 @@ struct push_direct {
 	struct push_wheel wheel; /* of requests; subscribers have the hub's */
 	struct push_routes routes;
 	struct push_vhosts *vhosts; /* owned; NULL: nobody has told (told.c) */
+	struct direct_tls_port tls_ports[PUSH_BROKER_PORTS_MAX];
+	size_t tls_port_count;
 	struct push_list probes, doors, requests, handshakes;
 	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */

@@ -20,7 +20,8 @@ enum push_whose
 direct_look_up(struct push_direct *direct, struct direct_lookup *lookup)
 {
 	const struct push_str path = routed_path(lookup->request->path), host = lookup->request->host;
-	const struct push_vhosts_key asked = {lookup->port, lookup->request->wants_websocket, path};
+	const struct push_vhosts_key asked = {
+		lookup->port, lookup->request->wants_websocket, lookup->is_tls, path};
 	const unsigned int flags =
 		(asked.is_upgrade ? PUSH_ROUTE_UPGRADE : 0) | (lookup->is_tls ? PUSH_ROUTE_TLS : 0);
 	enum push_whose whose;

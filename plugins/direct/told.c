@@ -2,13 +2,16 @@
 #include <string.h>
 
 #include "direct/direct_private.h"
+#include "direct/tls_ports.h"
 #include "direct/vhosts.h"
 
 void
 push_direct_tell(struct push_direct *direct, const char *vhosts)
 {
+	direct_tls_close(direct);
 	push_vhosts_destroy(direct->vhosts);
 	direct->vhosts = push_vhosts_create(vhosts);
+	direct_tls_open(direct);
 }
 
 /* NULL: not to be had. */
@@ -41,12 +44,4 @@ direct_told(struct push_direct *direct, const struct push_vhosts_key *key, struc
 	*ret_route = *route;
 	*ret_rest_size = found.rest_size;
 	return whose;
-}
-
-struct ssl_ctx_st *
-direct_tls_context(struct push_direct *direct, int port)
-{
-	(void)direct;
-	(void)port;
-	return NULL;
 }

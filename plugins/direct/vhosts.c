@@ -14,7 +14,7 @@
 /* lws cuts the path of a file after so many bytes. */
 #define FILE_PATH_BYTES_MAX 254
 
-#define FIELDS_MAX 5
+#define FIELDS_MAX 11
 
 enum kind { KIND_LWS, KIND_PUBLISH, KIND_EVENTS, KIND_SOCKETS, KIND_FILE, KIND_UNKNOWN };
 
@@ -27,8 +27,9 @@ struct mount {
 struct push_vhost {
 	const char *name;
 	int port;
-	enum kind kind;    /* of the default protocol: KIND_SOCKETS, _LWS or _UNKNOWN */
-	size_t first, end; /* its mounts */
+	enum kind kind;            /* of the default protocol: KIND_SOCKETS, _LWS or _UNKNOWN */
+	struct push_tls_vhost tls; /* name NULL: none */
+	size_t first, end;         /* its mounts */
 	struct push_route *routes[PUSH_PLACE_OPERATORS];
 };
 
@@ -50,15 +51,41 @@ kind_of(const char *word)
 	return KIND_UNKNOWN;
 }
 
-/* Parts a line at its tabs, in place.  Returns the number of fields. */
+/* Parts a line at its tabs, in place.  Returns the number of fields; more than FIELDS_MAX: too many. */
 static size_t
 part(char *line, char *fields[FIELDS_MAX])
 {
 	size_t count = 0;
+	char *rest = line;
 
-	for (char *rest = line; rest && count < FIELDS_MAX; count++)
+	for (; rest && count < FIELDS_MAX; count++)
 		fields[count] = strsep(&rest, "\t");
-	return count;
+	return rest ? FIELDS_MAX + 1 : count;
+}
+
+static const char *
+or_null(const char *text)
+{
+	return *text ? text : NULL;
+}
+
+static bool
+add_tls(struct push_vhost *vhost, char *const fields[FIELDS_MAX])
+{
+	if (vhost->tls.name)
+		return false;
+	vhost->tls = (struct push_tls_vhost){.name = vhost->name,
+		.cert = fields[1],
+		.key = fields[2],
+		.ca = or_null(fields[3]),
+		.ciphers = or_null(fields[4]),
+		.tls13_ciphers = or_null(fields[5]),
+		.curve = or_null(fields[6]),
+		.alpn = or_null(fields[7]),
+		.options_set = strtoull(fields[8], NULL, 10),
+		.options_clear = strtoull(fields[9], NULL, 10),
+		.requires_client_cert = !strcmp(fields[10], "1")};
+	return true;
 }
 
 static bool
@@ -77,7 +104,11 @@ add_line(struct push_vhosts *vhosts, char *line)
 		vhost->first = vhost->end = vhosts->mount_count;
 		return true;
 	}
-	if (count < 3 || strcmp(fields[0], "m") != 0 || !vhosts->vhost_count)
+	if (!vhosts->vhost_count)
+		return false;
+	if (count == FIELDS_MAX && !strcmp(fields[0], "t"))
+		return add_tls(&vhosts->vhosts[vhosts->vhost_count - 1], fields);
+	if (count < 3 || strcmp(fields[0], "m") != 0)
 		return false;
 	mount = &vhosts->mounts[vhosts->mount_count++];
 	vhosts->vhosts[vhosts->vhost_count - 1].end = vhosts->mount_count;
@@ -155,7 +186,7 @@ push_vhost_route(struct push_vhost *vhost, enum push_place place)
 
 /* The only one of its port.  NULL: not known, or there are several, of which lws chooses by the Host. */
 static struct push_vhost *
-find_vhost(const struct push_vhosts *vhosts, int port)
+find_vhost(const struct push_vhosts *vhosts, int port, bool is_tls)
 {
 	struct push_vhost *found = NULL;
 
@@ -166,7 +197,40 @@ find_vhost(const struct push_vhosts *vhosts, int port)
 			return NULL;
 		found = &vhosts->vhosts[i];
 	}
-	return found && found->kind != KIND_UNKNOWN ? found : NULL;
+	return found && found->kind != KIND_UNKNOWN && is_tls == !!found->tls.name ? found : NULL;
+}
+
+size_t
+push_vhosts_ports(const struct push_vhosts *vhosts, int *ret, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; vhosts && i < vhosts->vhost_count; i++) {
+		size_t known = 0;
+
+		while (known < count && ret[known] != vhosts->vhosts[i].port)
+			known++;
+		if (known == count && count < max)
+			ret[count++] = vhosts->vhosts[i].port;
+	}
+	return count;
+}
+
+size_t
+push_vhosts_tls(const struct push_vhosts *vhosts, int port, struct push_tls_vhost ret[PUSH_TLS_VHOSTS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; vhosts && i < vhosts->vhost_count; i++) {
+		const struct push_vhost *vhost = &vhosts->vhosts[i];
+
+		if (vhost->port != port)
+			continue;
+		if (vhost->kind == KIND_UNKNOWN || !vhost->tls.name || count == PUSH_TLS_VHOSTS_MAX)
+			return 0;
+		ret[count++] = vhost->tls;
+	}
+	return count;
 }
 
 /* --- which mount --- */
@@ -277,7 +341,7 @@ enum push_whose
 push_vhosts_find(const struct push_vhosts *vhosts, const struct push_vhosts_key *key,
 	struct push_vhosts_found *ret_found)
 {
-	struct push_vhost *vhost = vhosts ? find_vhost(vhosts, key->port) : NULL;
+	struct push_vhost *vhost = vhosts ? find_vhost(vhosts, key->port, key->is_tls) : NULL;
 	const struct mount *mount;
 
 	if (!vhost || !is_usual(key->path))

@@ -5,6 +5,9 @@
  * (PUSH_VHOSTS_ENV): lines whose words are parted by tabs, all vhosts in lws' order.
  *
  *   v PORT NAME DEFAULT              DEFAULT, the vhost's default protocol: sockets | lws | ?
+ *   t CERT KEY CA CIPHERS TLS13-CIPHERS CURVE ALPN SET CLEAR CLIENT-CERT
+ *                                    the vhost has TLS (tls/server_context.h); a text may be empty, SET and CLEAR
+ *                                    are numbers, CLIENT-CERT is 1 where one is required, else 0
  *   m MOUNTPOINT KIND                publish | events | sockets: Push's plugins; lws: anything else
  *   m MOUNTPOINT file FOLDER PAGE    files; PAGE is that of the folder itself
  *
@@ -18,6 +21,7 @@
 
 #include "broker/broker.h"
 #include "core/str.h"
+#include "tls/server_context.h"
 
 #define PUSH_VHOSTS_ENV "PUSHD_VHOSTS"
 
@@ -41,6 +45,7 @@ push_vhosts_destroy(struct push_vhosts *vhosts);
 struct push_vhosts_key {
 	int port;
 	bool is_upgrade;
+	bool is_tls; /* it came by TLS that was ended here: what came otherwise finds no vhost with TLS */
 	struct push_str path;
 };
 
@@ -55,6 +60,19 @@ struct push_vhosts_found {
 enum push_whose
 push_vhosts_find(const struct push_vhosts *vhosts, const struct push_vhosts_key *key,
 	struct push_vhosts_found *ret_found);
+
+/* push_vhosts_ports - each port once.  Returns their number, at most `max`. */
+size_t
+push_vhosts_ports(const struct push_vhosts *vhosts, int *ret, size_t max);
+
+/*
+ * push_vhosts_tls - the vhosts of a port with TLS, in lws' order; their texts live as long as `vhosts`.
+ *
+ * Returns their number; 0 where one of the port has no TLS, is not understood, or there are more than
+ * PUSH_TLS_VHOSTS_MAX.
+ */
+size_t
+push_vhosts_tls(const struct push_vhosts *vhosts, int port, struct push_tls_vhost ret[PUSH_TLS_VHOSTS_MAX]);
 
 /* push_vhost_name - borrowed. */
 const char *

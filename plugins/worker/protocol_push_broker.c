@@ -261,6 +261,14 @@ vhost_headers(void *context, const char *name)
 	return named ? named->headers : NULL;
 }
 
+static void
+direct_says(void *context, enum push_log_level level, const char *line)
+{
+	struct broker_vhost *self = context;
+
+	push_broker_say(self->link.broker, level, line);
+}
+
 static size_t
 index_of(const struct broker_vhost *self, int port)
 {
@@ -491,7 +499,8 @@ watch_all(struct broker_vhost *self)
 static bool
 start_direct(struct broker_vhost *self)
 {
-	const struct push_direct_host host = {hand_over, hand_over_plain, accept_key, vhost_headers, self};
+	const struct push_direct_host host = {
+		hand_over, hand_over_plain, accept_key, vhost_headers, direct_says, self};
 
 	self->direct = push_direct_create(push_broker_ops_table(), self->link.broker, &host);
 	if (!self->direct)

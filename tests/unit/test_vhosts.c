@@ -117,8 +117,9 @@ a_request_is_whose_lws_would_say_it_is(void **state)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		const struct push_vhosts_key key = {
-			rows[i].port, rows[i].is_upgrade, {rows[i].path, strlen(rows[i].path)}};
+		const struct push_vhosts_key key = {.port = rows[i].port,
+			.is_upgrade = rows[i].is_upgrade,
+			.path = {rows[i].path, strlen(rows[i].path)}};
 		struct push_vhosts_found found;
 		enum push_whose whose = push_vhosts_find(*state, &key, &found);
 
@@ -142,7 +143,7 @@ a_path_that_lws_would_cut_is_not_known(void **state)
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
 	for (size_t size = 200; size <= sizeof(path); size++) {
-		const struct push_vhosts_key key = {80, false, {path, size}};
+		const struct push_vhosts_key key = {.port = 80, .path = {path, size}};
 
 		/* folder, slash, and the path without its own */
 		assert_int_equal(push_vhosts_find(*state, &key, &found),
@@ -155,7 +156,10 @@ a_text_that_is_malformed_tells_nothing(void **state)
 {
 	static const char *const rows[] = {"x", "m\t/\tlws\n", "v\t80\tpush\n", "v\t80\tpush\tsockets\tx\n",
 		"v\t80\tpush\tsockets\nm\t/\n", "v\t80\tpush\tsockets\nm\t/\tfile\n",
-		"v\t80\tpush\tsockets\nm\t/\tpublish\t/x\ty\n", "v\t80\tpush\tsockets\nm\t/\tother\n"};
+		"v\t80\tpush\tsockets\nm\t/\tpublish\t/x\ty\n", "v\t80\tpush\tsockets\nm\t/\tother\n",
+		"t\tcert\tkey\t\t\t\t\t\t0\t0\t0\n", "v\t80\tpush\tsockets\nt\tcert\tkey\n",
+		"v\t80\tpush\tsockets\nt\tcert\tkey\t\t\t\t\t\t0\t0\t0\tx\n",
+		"v\t80\tpush\tsockets\nt\tcert\tkey\t\t\t\t\t\t0\t0\t0\nt\tcert\tkey\t\t\t\t\t\t0\t0\t0\n"};
 
 	(void)state;
 	assert_null(push_vhosts_create(NULL));
@@ -163,10 +167,84 @@ a_text_that_is_malformed_tells_nothing(void **state)
 		assert_null(push_vhosts_create(rows[i]));
 }
 
+#define TLS "t\tcert\tkey\t\t\t\t\t\t0\t0\t0\n"
+
+static void
+a_vhost_with_tls_is_found_by_tls_only(void **state)
+{
+	static const struct {
+		int port;
+		bool is_tls;
+		enum push_whose whose;
+	} rows[] = {
+		{443, true, PUSH_WHOSE_PUSH},
+		{443, false, PUSH_WHOSE_UNKNOWN},
+		{80, false, PUSH_WHOSE_PUSH},
+		{80, true, PUSH_WHOSE_UNKNOWN},
+	};
+	struct push_vhosts *vhosts =
+		push_vhosts_create("v\t443\tpush\tsockets\n" TLS "m\t/messages\tpublish\n"
+				   "v\t80\tplain\tsockets\nm\t/messages\tpublish\n");
+
+	(void)state;
+	assert_non_null(vhosts);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct push_vhosts_key key = {
+			.port = rows[i].port, .is_tls = rows[i].is_tls, .path = {"/messages", 9}};
+		struct push_vhosts_found found;
+
+		assert_int_equal(push_vhosts_find(vhosts, &key, &found), rows[i].whose);
+	}
+	push_vhosts_destroy(vhosts);
+}
+
+static void
+a_port_has_tls_if_all_of_its_vhosts_do(void **state)
+{
+	static struct push_tls_vhost tls[PUSH_TLS_VHOSTS_MAX];
+	static const struct {
+		int port;
+		size_t count;
+	} rows[] = {{443, 2}, {444, 0}, {445, 0}, {446, 0}, {80, 0}, {1, 0}};
+	struct push_vhosts *vhosts = push_vhosts_create(
+		"v\t443\tone\tsockets\n"
+		"t\tcert\tkey\tca\tciphers\t13\tcurve\th2\t4294967296\t2\t1\n"
+		"v\t80\tplain\tsockets\n"
+		"v\t443\ttwo\tlws\n" TLS "v\t444\tthree\tsockets\n" TLS "v\t444\tfour\tsockets\n"
+		"v\t445\tfive\tsockets\n" TLS "v\t445\t?\t?\n"
+		"v\t446\ttwin\tsockets\n" TLS "v\t447\ttwin\tsockets\n" TLS);
+	int ports[8];
+
+	(void)state;
+	assert_non_null(vhosts);
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(push_vhosts_tls(vhosts, rows[i].port, tls), rows[i].count);
+	assert_int_equal(push_vhosts_tls(vhosts, 443, tls), 2);
+	assert_string_equal(tls[0].name, "one");
+	assert_string_equal(tls[0].cert, "cert");
+	assert_string_equal(tls[0].key, "key");
+	assert_string_equal(tls[0].ca, "ca");
+	assert_string_equal(tls[0].ciphers, "ciphers");
+	assert_string_equal(tls[0].tls13_ciphers, "13");
+	assert_string_equal(tls[0].curve, "curve");
+	assert_string_equal(tls[0].alpn, "h2");
+	assert_true(tls[0].options_set == UINT64_C(4294967296) && tls[0].options_clear == 2);
+	assert_true(tls[0].requires_client_cert);
+	assert_string_equal(tls[1].name, "two");
+	assert_null(tls[1].ca);
+	assert_null(tls[1].alpn);
+	assert_false(tls[1].requires_client_cert);
+	assert_int_equal(push_vhosts_ports(vhosts, ports, COUNT(ports)), 6);
+	assert_int_equal(ports[0], 443);
+	assert_int_equal(ports[1], 80);
+	assert_int_equal(push_vhosts_ports(vhosts, ports, 1), 1);
+	push_vhosts_destroy(vhosts);
+}
+
 static void
 a_vhost_keeps_a_route_for_each_place(void **state)
 {
-	const struct push_vhosts_key key = {80, false, {"/messages", 9}};
+	const struct push_vhosts_key key = {.port = 80, .path = {"/messages", 9}};
 	const struct push_claim claim = {.place = PUSH_PLACE_PUBLISH, .extra = "x: y\r\n", .extra_size = 6};
 	struct push_vhosts_found found;
 	struct push_route **route;
@@ -186,6 +264,8 @@ main(void)
 		cmocka_unit_test(a_request_is_whose_lws_would_say_it_is),
 		cmocka_unit_test(a_path_that_lws_would_cut_is_not_known),
 		cmocka_unit_test(a_text_that_is_malformed_tells_nothing),
+		cmocka_unit_test(a_vhost_with_tls_is_found_by_tls_only),
+		cmocka_unit_test(a_port_has_tls_if_all_of_its_vhosts_do),
 		cmocka_unit_test(a_vhost_keeps_a_route_for_each_place),
 	};
 

@@ -1,0 +1,65 @@
+/* tls_ports.c - see tls_ports.h. */
+#include <stdio.h>
+
+#include "direct/tls_ports.h"
+
+struct push_tls_server *
+direct_tls_of(const struct push_direct *direct, int port)
+{
+	for (size_t i = 0; i < direct->tls_port_count; i++)
+		if (direct->tls_ports[i].port == port)
+			return direct->tls_ports[i].server;
+	return NULL;
+}
+
+struct ssl_ctx_st *
+direct_tls_context(struct push_direct *direct, int port)
+{
+	const struct push_tls_server *server = direct_tls_of(direct, port);
+
+	return server ? push_tls_server_context(server) : NULL;
+}
+
+/* lws reads the same files: where this fails for a reason of theirs, lws has said so, too. */
+static void
+say_left_to_lws(const struct push_direct *direct, int port, const struct push_error *error)
+{
+	char line[PUSH_ERROR_TEXT_BYTES_MAX + 64];
+
+	snprintf(line, sizeof(line), "port %d: libwebsockets serves TLS: %s", port, error->text);
+	direct->host.log(direct->host.context, PUSH_LOG_ERROR, line);
+}
+
+void
+direct_tls_open(struct push_direct *direct)
+{
+	const struct push_options *options = direct->ops->options(direct->broker);
+	int ports[PUSH_BROKER_PORTS_MAX];
+	size_t port_count = push_vhosts_ports(direct->vhosts, ports, PUSH_BROKER_PORTS_MAX);
+
+	if (!options->direct)
+		return;
+	for (size_t i = 0; i < port_count; i++) {
+		struct push_tls_vhost vhosts[PUSH_TLS_VHOSTS_MAX];
+		size_t count = push_vhosts_tls(direct->vhosts, ports[i], vhosts);
+		struct direct_tls_port *port = &direct->tls_ports[direct->tls_port_count];
+		struct push_error error;
+
+		if (!count)
+			continue;
+		for (size_t j = 0; j < count; j++)
+			vhosts[j].allows_ktls = options->tls_ktls;
+		*port = (struct direct_tls_port){ports[i], push_tls_server_create(vhosts, count, &error)};
+		if (port->server)
+			direct->tls_port_count++;
+		else
+			say_left_to_lws(direct, ports[i], &error);
+	}
+}
+
+void
+direct_tls_close(struct push_direct *direct)
+{
+	while (direct->tls_port_count)
+		push_tls_server_destroy(direct->tls_ports[--direct->tls_port_count].server);
+}
