@@ -298,6 +298,9 @@ wire_write(struct wire *wire, const void *from, size_t size)
 void
 wire_close(struct wire *wire)
 {
+	/* Or the newest session would count as broken, and could not be resumed. */
+	if (wire->tls)
+		SSL_set_shutdown(wire->tls, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(wire->tls);
 	wire->tls = NULL;
 	if (wire->fd >= 0)
