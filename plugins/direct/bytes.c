@@ -222,13 +222,19 @@ direct_bytes_read(struct direct_bytes *bytes, int fd, char *to, size_t size)
 	return (ssize_t)size;
 }
 
+void
+direct_bytes_forget_held(struct direct_bytes *bytes)
+{
+	free(bytes->held);
+	bytes->held = NULL;
+}
+
 ssize_t
 direct_bytes_discard(struct direct_bytes *bytes, int fd, char *scratch, size_t size)
 {
 	if (!bytes->tls)
 		return recv(fd, NULL, INT32_MAX, MSG_TRUNC | MSG_DONTWAIT);
-	free(bytes->held);
-	bytes->held = NULL;
+	direct_bytes_forget_held(bytes);
 	return open_some(bytes, scratch, size);
 }
 

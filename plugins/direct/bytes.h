@@ -62,6 +62,10 @@ direct_bytes_read(struct direct_bytes *bytes, int fd, char *to, size_t size);
 ssize_t
 direct_bytes_discard(struct direct_bytes *bytes, int fd, char *scratch, size_t size);
 
+/* direct_bytes_forget_held - throw away what was opened and not taken. */
+void
+direct_bytes_forget_held(struct direct_bytes *bytes);
+
 /* direct_bytes_has_more - whether bytes are held that no look has seen: they are to be read without being called. */
 bool
 direct_bytes_has_more(const struct direct_bytes *bytes);

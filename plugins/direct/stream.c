@@ -379,13 +379,17 @@ create_stream(struct push_direct *direct, bool is_tls)
 	return stream;
 }
 
-/* What has come behind the request. */
+/* What has come behind the request: frames, or the body of a GET, which says nothing. */
 static void
 take_held(struct stream *stream)
 {
-	if (stream->source.flags & IS_TLS && stream->source.fd >= 0 &&
-		direct_bytes_held(bytes_of(stream)).size)
+	if (!(stream->source.flags & IS_TLS) || stream->source.fd < 0 ||
+		!direct_bytes_held(bytes_of(stream)).size)
+		return;
+	if (stream->source.flags & IS_WS)
 		read_opened(stream);
+	else
+		direct_bytes_forget_held(bytes_of(stream));
 }
 
 enum push_status
