@@ -8,6 +8,8 @@ import time
 
 import hpack
 
+from wsclient import WebSocket
+
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 MAX_CONCURRENT_STREAMS, INITIAL_WINDOW, ENABLE_CONNECT = 3, 4, 8
@@ -247,3 +249,39 @@ class Stream:
                 size = int.from_bytes(self.take(8), "big")
             payload += self.take(size)
         return opcode, payload
+
+
+class OnStream:
+    """A client of http1.Connection's kind whose bytes are those of a stream, on a connection of its own."""
+
+    def connect(self, port, certificate, **options):
+        self.h2, self.buffer, self.chunks = H2(port, certificate, **options), b"", None
+        self.socket = self.h2.socket
+
+    def head(self, stream):
+        self.stream = stream
+        self.status, self.headers = stream.status, stream.headers
+
+    def send(self, data):
+        if not self.stream.ended:
+            self.stream.send(data if isinstance(data, bytes) else data.encode())
+        return self
+
+    def fill(self):
+        while not self.stream.data and not self.stream.ended:
+            try:
+                self.h2.read_frame()
+            except (EOFError, ConnectionError):
+                return False
+        data, self.stream.data = self.stream.data, b""
+        self.buffer += data
+        return bool(data)
+
+
+class WebSocketStream(OnStream, WebSocket):
+    """A WebSocket by RFC 8441."""
+
+    def __init__(self, port, channels, certificate=None, answer=True, **options):
+        self.connect(port, certificate, **options)
+        self.answer = answer
+        self.head(self.h2.websocket(f"/ws/messages?channels={channels}"))

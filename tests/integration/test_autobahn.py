@@ -7,14 +7,23 @@ without losing a byte of that.  Where the suite sends text to be echoed, the pin
 comes back.  lws' own sockets have lws' own parser, so this is about direct sockets only.
 """
 
+import os
 import socket
+import ssl
 import struct
 
 import pytest
 
+from h2client import WebSocketStream, make_certificate
 from http1 import Connection
-from server import DIRECT
+from ports import free_port
+from server import DIRECT, Server
+from test_front_door import tls_vhost
 from wsclient import CLOSE, PING, PONG, TEXT, WebSocket, frame
+
+# over TLS and HTTP/2 all cases but those of what follows the upgrade
+WIRES = os.environ.get("TEST_WIRES", "plain tls").split()
+ONLY_PLAIN = pytest.mark.parametrize("server", ["plain"], indirect=True)
 
 pytestmark = pytest.mark.skipif(not DIRECT, reason="lws' own sockets are parsed by lws")
 
@@ -48,8 +57,28 @@ def case(number, sent, *expected):
     return pytest.param(sent, list(expected), id=number)
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A server, and how to open a WebSocket over each wire."""
+    certificate, key = make_certificate(tmp_path_factory.mktemp("tls"))
+    context, port = ssl.create_default_context(cafile=certificate), free_port()
+    with Server(conf_d={"30-tls": tls_vhost(port, certificate, key)}) as running:
+        running.open = {
+            "plain": lambda: WebSocket(running.port, "autobahn"),
+            "tls": lambda: WebSocket(port, "autobahn", wrap=lambda s: context.wrap_socket(s, server_hostname="localhost")),
+            "h2": lambda: WebSocketStream(port, "autobahn", certificate),
+        }
+        yield running
+
+
+@pytest.fixture(params=WIRES)
+def server(served, request):
+    served.open_socket = served.open[request.param]
+    return served
+
+
 def open_socket(server):
-    ws = WebSocket(server.port, "autobahn")
+    ws = server.open_socket()
     assert ws.read_frame()[0] == TEXT
     assert ws.read_frame()[0] == PING
     return ws
@@ -163,6 +192,7 @@ class Eager(WebSocket):
             self.send(data[-held:])
 
 
+@ONLY_PLAIN
 @pytest.mark.parametrize("sent,expected", [*GOOD, *BAD])
 def test_frames_behind_the_upgrade_are_read_as_any_other(server, sent, expected):
     """Whole, and with up to 20 bytes that come after the answer to the upgrade."""

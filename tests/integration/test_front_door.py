@@ -19,7 +19,7 @@ from sseclient import HEARTBEAT, EventStream
 ROWS = [row for file in ("methods", "heads", "bodies", "connections", "streams", "smuggling")
         for row in request_table.read(file)]
 AT_A_TIME = 16  # some rows wait for a time to be over
-WIRES = os.environ.get("TEST_WIRES", "direct asked pieces lws lws-tls").split()
+WIRES = os.environ.get("TEST_WIRES", "direct asked pieces tls tls-pieces lws lws-tls").split()
 
 
 def tls_vhost(port, certificate, key):
@@ -36,7 +36,7 @@ def tls_vhost(port, certificate, key):
 
 def is_sent(row, wire):
     """Whether what the row says can be said over the wire."""
-    if wire == "pieces":
+    if wire.endswith("pieces"):
         return row.may_be_cut
     return wire not in ("h2", "h2c") or http2_table.can_say(row)
 
@@ -58,6 +58,7 @@ def wires(tmp_path_factory):
                "asked": (asked, {"port": asked.port}),
                "pieces": (direct, {"port": direct.port, "kind": request_table.Pieces}),
                "tls": (direct, {"port": direct_tls, **with_tls}),
+               "tls-pieces": (direct, {"port": direct_tls, "kind": request_table.Pieces, **with_tls}),
                "h2": (direct, {"http2": http2[0]}),
                "h2c": (direct, {"http2": http2[1]}),
                "lws": (lws, {"port": lws.port}),
