@@ -4,7 +4,7 @@
  * What to run comes from the environment (TEST_PUSHD and its like, set by ctest); run by hand it is the release
  * build of this tree.  Timings are short, so that a connection's whole life goes by in a test.
  */
-import {spawn} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {Agent, request} from 'node:http';
@@ -70,8 +70,9 @@ export class Server {
 	#agent = new Agent({keepAlive: true});
 	#runDir = mkdtempSync(join(tmpdir(), 'push-browser-'));
 
-	/* `options` are PUSH_ variables; isOpen: the management port allows pages of this server, as docs/console.md says. */
-	static async start(options = {}, {isOpen = false} = {}) {
+	/* `options` are PUSH_ variables; isOpen: the management port allows pages of this server, as docs/console.md says; hasTls:
+	 * what is at `origin` is also at `secureOrigin`, by HTTP/2. */
+	static async start(options = {}, {isOpen = false, hasTls = false} = {}) {
 		const server = new Server();
 
 		server.#options = options;
@@ -79,19 +80,44 @@ export class Server {
 		server.managementPort = await freePort();
 		if (isOpen)
 			server.#openManagement();
+		if (hasTls)
+			await server.#addTls();
 		await server.start();
 		return server;
 	}
 
-	#openManagement() {
+	#ownConfig() {
 		const folder = join(this.#runDir, 'config');
+
+		if (this.#config !== folder)
+			for (const name of ['conf', 'conf.d'])
+				cpSync(join(this.#config, name), join(folder, name), {recursive: true});
+		this.#config = folder;
+		return folder;
+	}
+
+	/* The vhost of clients once more, with a certificate. */
+	async #addTls() {
+		const folder = this.#ownConfig();
+		const [cert, key] = ['cert.pem', 'key.pem'].map((name) => join(this.#runDir, name));
+		const port = await freePort();
+
+		execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+			'-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], {stdio: 'pipe'});
+		writeFileSync(join(folder, 'conf.d/30-tls'), readFileSync(join(folder, 'conf.d/10-push'), 'utf8')
+			.replace('"name": "push"', '"name": "tls"')
+			.replace('"port": "8080"', `"port": "${port}", "host-ssl-cert": "${cert}", "host-ssl-key": "${key}", "alpn": "h2,http/1.1"`)
+			.replace('/usr/share/push/mounts', paths.mounts)
+			.replace('"push-broker": { "status": "ok" }', '"push-broker": { "push-broker-vhost": "push" }'));
+		this.secureOrigin = `https://localhost:${port}`;
+	}
+
+	#openManagement() {
+		const folder = this.#ownConfig();
 		const file = join(folder, 'conf.d/20-management');
 
-		for (const name of ['conf', 'conf.d'])
-			cpSync(join(this.#config, name), join(folder, name), {recursive: true});
 		writeFileSync(file, readFileSync(file, 'utf8').replace('"headers": [{',
 			`"headers": [{ "access-control-allow-origin": "${this.origin}",`));
-		this.#config = folder;
 	}
 
 	get origin() {
@@ -158,6 +184,11 @@ export class Server {
 		await this.exited;
 	}
 
+	/* New workers take the place of those that serve. */
+	reload() {
+		this.#process.kill('SIGHUP');
+	}
+
 	/* And whatever is left, also of one that does not end by itself. */
 	async stop() {
 		const late = setTimeout(() => this.signal('SIGKILL'), STOP_MS_MAX);
@@ -170,15 +201,24 @@ export class Server {
 		rmSync(this.#runDir, {recursive: true, force: true});
 	}
 
-	/* Until a figure of the management port, over all labels, is at least so much. */
-	async waitForMetric(name, least) {
+	/* A figure of the management port, over all labels. */
+	async metric(name) {
+		const text = await (await fetch(`http://127.0.0.1:${this.managementPort}/actuator/prometheus`)).text();
+		const values = [...text.matchAll(new RegExp(`^${name}(?:{.*})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
+
+		return values.reduce((sum, value) => sum + value, 0);
+	}
+
+	/* Until it is at least so much, and at most `most`. */
+	async waitForMetric(name, least, most = Infinity) {
+		let value;
+
 		for (const end = Date.now() + START_MS_MAX; Date.now() < end; await wait(POLL_MS)) {
-			const text = await (await fetch(`http://127.0.0.1:${this.managementPort}/actuator/prometheus`)).text();
-			const values = [...text.matchAll(new RegExp(`^${name}(?:{.*})? (\\S+)$`, 'gm'))].map(([, value]) => Number(value));
-			if (values.reduce((sum, value) => sum + value, 0) >= least)
+			value = await this.metric(name);
+			if (value >= least && value <= most)
 				return;
 		}
-		throw new Error(`${name} does not become ${least}`);
+		throw new Error(`${name} does not become ${least}: ${value}`);
 	}
 
 	/* Any number of messages on a channel, in one request; returns when all are answered. */
