@@ -15,7 +15,8 @@ page is one sitting: what one block has published is there for the next.
     <!-- appears -->               above a block of ```text: what appears in that terminal next
 
 A block that runs ./server/run starts the page's servers anew, one for each line, with the settings in front of it; with
-redis://localhost among them, a Redis of their own, too; $PWD is the reader's folder.  A page begins with a server that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
+redis://localhost among them, a Redis of their own, too; $PWD is the reader's folder, which is like a clone: it has docs/,
+and what is in its conf.d/ is served, with TLS on localhost:8443.  A page begins with a server that has none.  In expected text a line `...` stands for any lines, and what differs from run to run
 (ids, tokens, times) is compared by its shape.  A command with an id or a token that a block before it has shown is run
 with the one that came in its place, as a reader would copy it.
 """
@@ -30,6 +31,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from ports import free_port
 from redis_servers import RedisServer
 from server import BUILD, DIRECT, SOURCE, TOOLS, Server, environment
 
@@ -161,7 +163,9 @@ class Reader:
 
     def __enter__(self):
         (self.folder / ".curlrc").write_text("silent\nshow-error\n")  # on a terminal curl shows no progress either
-        (self.folder / "bin").mkdir()
+        for name in "bin", "conf.d":
+            (self.folder / name).mkdir()
+        (self.folder / "docs").symlink_to(SOURCE / "docs")
         (self.folder / "bin/python3").symlink_to(sys.executable)
         self._start([{}])
         self._install(self.servers[0][1])
@@ -181,6 +185,12 @@ class Reader:
         if self.redis:
             self.redis.close()
 
+    def _added(self):
+        """What the reader has put into conf.d, and the port of its TLS."""
+        port = free_port()
+        return {file.name: file.read_text().replace('"8443"', f'"{port}"')
+                for file in (self.folder / "conf.d").iterdir()}, port
+
     def _start(self, commands):
         for settings in commands:
             shown = settings.pop("SERVER_PORT", "8080"), settings.pop("MANAGEMENT_SERVER_PORT", "8000")
@@ -188,7 +198,10 @@ class Reader:
             if settings.get("PUSH_REDIS_URL") == "redis://localhost":
                 self.redis = self.redis or RedisServer()
                 settings["PUSH_REDIS_URL"] = self.redis.url()
-            self.servers.append((shown, Server(**PATIENT | settings)))
+            added, tls_port = self._added()
+            server = Server(conf_d=added, **PATIENT | settings)
+            server.tls_port = tls_port
+            self.servers.append((shown, server))
 
     def _stop(self):
         try:
@@ -210,6 +223,7 @@ class Reader:
         for (port, management), server in self.servers:
             yield f"localhost:{port}", f"127.0.0.1:{server.port}"
             yield f"localhost:{management}", f"127.0.0.1:{server.management}"
+            yield "localhost:8443", f"localhost:{server.tls_port}"
 
     def _here(self, text):
         """Where the page's servers are."""
