@@ -20,7 +20,7 @@ yaml = pytest.importorskip("yaml", reason="no python3-yaml here: tests/platform/
 K8S = SOURCE / "k8s"
 HOME = TOOLS / "kubernetes"
 VERSION = "1.36"
-CUSTOM = {"ScaledObject": "keda.sh/v1alpha1", "HTTPRoute": "gateway.networking.k8s.io/v1"}
+CUSTOM = {"ScaledObject": "keda.sh/v1alpha1", "HTTPRoute": "gateway.networking.k8s.io/v1", "Certificate": "cert-manager.io/v1"}
 OVERLAYS = ["minimal", "redis-cluster", "production"]
 
 if not shutil.which("kubectl"):
@@ -46,7 +46,7 @@ def rendered(tmp_path_factory):
     overlay.mkdir()
     (overlay / "kustomization.yaml").write_text(
         "resources: [../../base]\ncomponents: [" +
-        ", ".join(f"../../components/{name}" for name in ("redis-cluster", "redis-hpa", "hpa", "gateway", "tokens")) + "]\n")
+        ", ".join(f"../../components/{name}" for name in ("redis-cluster", "redis-hpa", "hpa", "gateway", "tokens", "tls")) + "]\n")
     found["components"] = kustomize(overlay)
     return found
 
@@ -111,6 +111,27 @@ def test_every_custom_resource_is_right_by_its_own_schema(rendered):
     wrong = json.loads(json.dumps(one(rendered["production"], "ScaledObject")))
     wrong["spec"]["triggers"][0]["metadata"]["threshold"] = 5
     assert "must be string" in check([wrong]).stdout
+
+
+def test_tls_is_served_by_the_file_of_the_documentation_from_the_secret_of_cert_manager(rendered):
+    objects = rendered["components"]
+    text = (SOURCE / "docs/deploy/30-tls").read_text()
+    pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+    mounts = {m["name"]: m for m in pod["containers"][0]["volumeMounts"]}
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    configs = {o["metadata"]["name"]: o["data"] for o in objects if o["kind"] == "ConfigMap"}
+    assert configs[volumes["tls-vhost"]["configMap"]["name"]]["30-tls"] == text
+    assert mounts["tls-vhost"]["mountPath"] == "/etc/push/conf.d/30-tls"
+    assert volumes["tls"]["secret"]["secretName"] == one(objects, "Certificate")["spec"]["secretName"]
+    assert "subPath" not in mounts["tls"], "it would not be updated"
+    for name in "tls.crt", "tls.key":  # of a Secret of type kubernetes.io/tls
+        assert f'"{mounts["tls"]["mountPath"]}/{name}"' in text
+    ports = {p["name"]: p["containerPort"] for p in pod["containers"][0]["ports"]}
+    assert f'"port": "{ports["https"]}"' in text
+    service = {p["name"]: (p["port"], p["targetPort"]) for p in one(objects, "Service")["spec"]["ports"]}
+    assert service == {"http": (8080, "http"), "https": (443, "https")}
+    open_to_all = [p["port"] for r in one(objects, "NetworkPolicy")["spec"]["ingress"] if "from" not in r for p in r["ports"]]
+    assert open_to_all == ["http", "https"]
 
 
 def test_the_one_file_is_up_to_date():

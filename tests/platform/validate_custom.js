@@ -4,6 +4,7 @@ const path = require('path');
 const modules = path.join(process.argv[2], 'node_modules/@kubernetes-models');
 const kinds = {
   ScaledObject: ['keda/keda.sh/v1alpha1', 'ScaledObject'],
+  Certificate: ['cert-manager/cert-manager.io/v1', 'Certificate'],
   HTTPRoute: ['gateway-api/gateway.networking.k8s.io/v1', 'HTTPRoute'],
 };
 let failed = false;
