@@ -34,6 +34,7 @@ struct check {
 	struct listen listens[CONFIG_FILES_MAX];
 	size_t listen_count;
 	const char *broker_vhost; /* the one that has the broker */
+	bool has_clients_ca;      /* a vhost verifies certificates of clients */
 };
 
 static enum push_status
@@ -278,7 +279,7 @@ check_port(struct check *check, const struct config_file *file, struct json_obje
 }
 
 static enum push_status
-check_tls(const struct check *check, const struct config_file *file, struct json_object *vhost)
+check_tls(struct check *check, const struct config_file *file, struct json_object *vhost)
 {
 	static const char *const keys[] = {"host-ssl-cert", "host-ssl-key", "host-ssl-ca", "client-ssl-cert",
 		"client-ssl-key", "client-ssl-ca"};
@@ -286,6 +287,7 @@ check_tls(const struct check *check, const struct config_file *file, struct json
 
 	if (config_flag(vhost, "ignore-missing-cert"))
 		return PUSH_OK;
+	check->has_clients_ca |= cert && config_text(vhost, "host-ssl-ca");
 	if (!cert != !key)
 		return config_fail(check->error, file, cert ? "host-ssl-key" : "host-ssl-cert", "",
 			"a certificate needs its key, and a key its certificate");
@@ -363,5 +365,11 @@ config_check(struct config *config, struct push_error *error)
 	if (push_options_set_from_environment(&config->options, environ, error) != PUSH_OK ||
 		push_options_check(&config->options, error) != PUSH_OK)
 		return PUSH_INVALID;
+	if (config->options.auth_certificate[0] && !check.has_clients_ca) {
+		snprintf(error->text, sizeof(error->text),
+			"push.auth.certificate=%s: no vhost has host-ssl-ca, the CA of the clients' certificates",
+			config->options.auth_certificate);
+		return PUSH_INVALID;
+	}
 	return PUSH_OK;
 }

@@ -144,6 +144,12 @@ def test_the_edges_of_a_contradiction_are_allowed(check, options):
     assert check(options)[0] == 0
 
 
+def test_users_by_certificate_need_a_vhost_that_verifies_certificates(check):
+    code, lines = check({"push.auth.certificate": "cn"}, "env")
+    assert (code, lines[0].split(": ", 1)[1]) == (
+        1, "push.auth.certificate=cn: no vhost has host-ssl-ca, the CA of the clients' certificates")
+
+
 @pytest.mark.parametrize("name", ["push.nothing", "push.heartbeat.interval", "heartbeat", "push.heartbeat.interval.durations"])
 @pytest.mark.parametrize("way", ["json", "dashes"])
 def test_an_unknown_member_is_refused_and_named(check, name, way):
