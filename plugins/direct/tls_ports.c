@@ -47,8 +47,10 @@ direct_tls_open(struct push_direct *direct)
 
 		if (!count)
 			continue;
-		for (size_t j = 0; j < count; j++)
+		for (size_t j = 0; j < count; j++) {
 			vhosts[j].allows_ktls = options->tls_ktls;
+			vhosts[j].asks_client_cert = options->auth_certificate[0];
+		}
 		*port = (struct direct_tls_port){ports[i], push_tls_server_create(vhosts, count, &error)};
 		if (port->server)
 			direct->tls_port_count++;

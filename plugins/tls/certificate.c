@@ -94,7 +94,8 @@ set_session_scope(SSL_CTX *context, const struct push_tls_vhost *vhost)
 
 	is_set = digest && (file || !vhost->ca) && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) &&
 		 EVP_DigestUpdate(digest, vhost->name, strlen(vhost->name) + 1) &&
-		 EVP_DigestUpdate(digest, &vhost->requires_client_cert, sizeof(vhost->requires_client_cert));
+		 EVP_DigestUpdate(digest, &vhost->requires_client_cert, sizeof(vhost->requires_client_cert)) &&
+		 EVP_DigestUpdate(digest, &vhost->asks_client_cert, sizeof(vhost->asks_client_cert));
 	while (is_set && file && (size = BIO_read(file, bytes, sizeof(bytes))) > 0)
 		is_set = EVP_DigestUpdate(digest, bytes, (size_t)size);
 	is_set = is_set && EVP_DigestFinal_ex(digest, scope, NULL) &&
@@ -113,5 +114,7 @@ push_tls_ca_use(SSL_CTX *context, const struct push_tls_vhost *vhost, struct pus
 		return push_tls_fail(vhost, "host-ssl-ca", vhost->ca ? vhost->ca : "", NULL, error);
 	if (vhost->requires_client_cert)
 		SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	else if (vhost->asks_client_cert && vhost->ca)
+		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 	return PUSH_OK;
 }
