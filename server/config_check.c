@@ -367,7 +367,8 @@ config_check(struct config *config, struct push_error *error)
 		return PUSH_INVALID;
 	if (config->options.auth_certificate[0] && !check.has_clients_ca) {
 		snprintf(error->text, sizeof(error->text),
-			"push.auth.certificate=%s: no vhost has host-ssl-ca, the CA of the clients' certificates",
+			"push.auth.certificate=%s: no vhost has host-ssl-ca, the CA of the clients' "
+			"certificates",
 			config->options.auth_certificate);
 		return PUSH_INVALID;
 	}

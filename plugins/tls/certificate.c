@@ -92,10 +92,11 @@ set_session_scope(SSL_CTX *context, const struct push_tls_vhost *vhost)
 	int size = 0;
 	bool is_set;
 
-	is_set = digest && (file || !vhost->ca) && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) &&
-		 EVP_DigestUpdate(digest, vhost->name, strlen(vhost->name) + 1) &&
-		 EVP_DigestUpdate(digest, &vhost->requires_client_cert, sizeof(vhost->requires_client_cert)) &&
-		 EVP_DigestUpdate(digest, &vhost->asks_client_cert, sizeof(vhost->asks_client_cert));
+	is_set =
+		digest && (file || !vhost->ca) && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) &&
+		EVP_DigestUpdate(digest, vhost->name, strlen(vhost->name) + 1) &&
+		EVP_DigestUpdate(digest, &vhost->requires_client_cert, sizeof(vhost->requires_client_cert)) &&
+		EVP_DigestUpdate(digest, &vhost->asks_client_cert, sizeof(vhost->asks_client_cert));
 	while (is_set && file && (size = BIO_read(file, bytes, sizeof(bytes))) > 0)
 		is_set = EVP_DigestUpdate(digest, bytes, (size_t)size);
 	is_set = is_set && EVP_DigestFinal_ex(digest, scope, NULL) &&

@@ -40,8 +40,8 @@ struct push_tls_vhost {
 	uint64_t options_set;      /* ssl-option-set: bits of SSL_OP_..., set first */
 	uint64_t options_clear;    /* ssl-option-clear: then cleared */
 	bool requires_client_cert; /* client-cert-required */
-	bool asks_client_cert;     /* without that, and if there is a CA: a client need not have one (push.auth.certificate) */
-	bool allows_ktls;          /* push.tls.ktls */
+	bool asks_client_cert; /* without that, and if there is a CA: a client need not have one (push.auth.certificate) */
+	bool allows_ktls; /* push.tls.ktls */
 };
 
 struct push_tls_server;
