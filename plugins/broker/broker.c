@@ -781,9 +781,11 @@ ops_direct_claim(struct push_broker *broker, int lws_fd, const struct push_claim
 }
 
 static int
-ops_client_fd(const struct push_broker *broker, int lws_fd)
+ops_client_fd(const struct push_broker *broker, int lws_fd, bool *ret_is_shared)
 {
-	return broker->sockets ? broker->sockets->client_fd(broker->sockets->context, lws_fd) : lws_fd;
+	*ret_is_shared = false;
+	return broker->sockets ? broker->sockets->client_fd(broker->sockets->context, lws_fd, ret_is_shared)
+			       : lws_fd;
 }
 
 static void

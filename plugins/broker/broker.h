@@ -220,8 +220,9 @@ struct push_broker_ops {
 	bool (*asks_about_publishes)(const struct push_broker *broker, const struct push_identity *identity);
 	void (*lines_set_asked)(struct push_lines *lines, const struct push_asked *asked);
 
-	/* The descriptor of the client that lws serves by this one: the same, or that of a relay (direct/relay.h). */
-	int (*client_fd)(const struct push_broker *broker, int lws_fd);
+	/* The descriptor of the client that lws serves by this one: the same, or that of a relay (direct/relay.h).
+	 * *ret_is_shared: the client's connection has other requests beside the one that lws has. */
+	int (*client_fd)(const struct push_broker *broker, int lws_fd, bool *ret_is_shared);
 };
 
 struct push_broker_link {
@@ -268,7 +269,7 @@ struct push_broker_sockets {
 	size_t (*count)(const void *context);
 	bool (*is_busy)(const void *context); /* requests are not answered yet */
 	bool (*claim)(void *context, int lws_fd, const struct push_claim *claim);
-	int (*client_fd)(const void *context, int lws_fd);
+	int (*client_fd)(const void *context, int lws_fd, bool *ret_is_shared);
 	void *context;
 };
 

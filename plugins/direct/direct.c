@@ -41,11 +41,11 @@ sockets_claim(void *context, int lws_fd, const struct push_claim *claim)
 }
 
 static int
-sockets_client_fd(const void *context, int lws_fd)
+sockets_client_fd(const void *context, int lws_fd, bool *ret_is_shared)
 {
 	const struct push_direct *direct = context;
 
-	return direct_ends_client(&direct->ends, lws_fd);
+	return direct_ends_client(&direct->ends, lws_fd, ret_is_shared);
 }
 
 const struct push_broker_sockets *

@@ -109,9 +109,10 @@ direct_tls_context(struct push_direct *direct, int port);
 void
 direct_handshake_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival);
 
-/* direct_pair_open - two local sockets, one of which is to be lws' (relay.c).  Returns false if there are none. */
+/* direct_pair_open - two local sockets, one of which is to be lws' (relay.c).  Returns false where no descriptors are
+ * left for clients. */
 bool PUSH_MUST_USE
-direct_pair_open(int ends[2]);
+direct_pair_open(const struct push_direct *direct, int ends[2]);
 
 /* direct_forget - the connection of this descriptor is about to be closed. */
 static inline void

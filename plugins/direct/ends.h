@@ -7,12 +7,14 @@
 #ifndef PUSH_DIRECT_ENDS_H
 #define PUSH_DIRECT_ENDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct direct_end {
 	uint64_t cookie; /* of lws' socket; 0: none */
 	int client_fd;
+	bool is_shared; /* other requests of the client's connection have ends of their own */
 };
 
 /* By lws' descriptors. */
@@ -31,14 +33,14 @@ direct_ends_fini(struct direct_ends *ends);
  * Returns its cookie.  Without memory the client stays unknown.
  */
 uint64_t
-direct_ends_add(struct direct_ends *ends, int lws_fd, int client_fd);
+direct_ends_add(struct direct_ends *ends, int lws_fd, int client_fd, bool is_shared);
 
 /* direct_ends_remove - the client is gone.  @cookie: as it was returned; lws may have closed its end. */
 void
 direct_ends_remove(struct direct_ends *ends, int lws_fd, uint64_t cookie);
 
-/* direct_ends_client - the client's descriptor, or `lws_fd` itself. */
+/* direct_ends_client - the client's descriptor, or `lws_fd` itself.  *ret_is_shared: it has requests beside this one. */
 int
-direct_ends_client(const struct direct_ends *ends, int lws_fd);
+direct_ends_client(const struct direct_ends *ends, int lws_fd, bool *ret_is_shared);
 
 #endif

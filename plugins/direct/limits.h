@@ -95,6 +95,10 @@ _Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a
 /* What a relay moves in one direction in a turn: with TLS a tenth of a millisecond. */
 #define PUSH_RELAY_TURN_BYTES (4 * PUSH_RELAY_PIECE_BYTES)
 
+/* The body of a request to lws by itself (lws_request.h), as far as lws has not taken it: what HTTP/2 lets a client send
+ * before it is told to go on.  Past it the request ends. */
+#define PUSH_LWS_BODY_BYTES 65536
+
 /* Routes learned, and probes at a time; beyond, requests go through lws as if this were not here. */
 #define PUSH_ROUTES_MAX 128
 #define PUSH_PROBES_MAX 128

@@ -403,12 +403,17 @@ relieve(struct direct_burden *burden)
 }
 
 bool
-direct_pair_open(int ends[2])
+direct_pair_open(const struct push_direct *direct, int ends[2])
 {
 	int size = PUSH_RELAY_SOCKET_BYTES / 2; /* of which the kernel makes twice as much (socket(7)) */
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
 		return false;
+	if (ends[0] >= direct->files_max || ends[1] >= direct->files_max) {
+		close(ends[0]);
+		close(ends[1]);
+		return false;
+	}
 	(void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	(void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	return true;
@@ -419,7 +424,7 @@ create(struct push_direct *direct, int fd, struct direct_bytes *bytes, int ends[
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 
-	if (!relay || !direct_pair_open(ends)) {
+	if (!relay || !direct_pair_open(direct, ends)) {
 		free(relay);
 		return NULL;
 	}
@@ -439,7 +444,7 @@ create(struct push_direct *direct, int fd, struct direct_bytes *bytes, int ends[
 	push_source_open(set_of(relay), &relay->lws, &lws_kind, ends[0]);
 	direct->relay_sources += 2;
 	relay->lws_fd = ends[1];
-	relay->lws_cookie = direct_ends_add(&direct->ends, ends[1], fd);
+	relay->lws_cookie = direct_ends_add(&direct->ends, ends[1], fd, false);
 	return relay;
 }
 

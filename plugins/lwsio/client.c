@@ -8,7 +8,9 @@
 int
 push_lws_client_fd(struct lws *wsi, const struct push_broker_ops *ops, const struct push_broker *broker)
 {
-	return ops->client_fd(broker, (int)lws_get_socket_fd(lws_get_network_wsi(wsi)));
+	bool is_shared;
+
+	return ops->client_fd(broker, (int)lws_get_socket_fd(lws_get_network_wsi(wsi)), &is_shared);
 }
 
 static int
@@ -24,6 +26,18 @@ push_lws_client_peer(struct lws *wsi, const struct push_broker_link *link, struc
 
 	return (limiter && push_limiter_address(limiter, fd_of(wsi, link), ret)) ||
 	       push_peer_address(fd_of(wsi, link), ret);
+}
+
+/* The client's connection has no other requests at the same time. */
+static bool
+is_alone(struct lws *wsi, const struct push_broker_link *link)
+{
+	bool is_shared;
+
+	if (lws_get_network_wsi(wsi) != wsi)
+		return false;
+	(void)link->ops->client_fd(link->broker, (int)lws_get_socket_fd(wsi), &is_shared);
+	return !is_shared;
 }
 
 /* The kernel gives out the lowest descriptor that is free, so that its number says how many are left. */
@@ -66,7 +80,7 @@ push_lws_client_claim(struct lws *wsi, const struct push_broker_link *link, cons
 		return false;
 	if (!client)
 		return true;
-	if (lws_get_network_wsi(wsi) == wsi)
+	if (is_alone(wsi, link))
 		return push_limiter_claim(limiter, fd_of(wsi, link), client, link->ops->now_us(), ret_limit);
 	if (!push_lws_client_peer(wsi, link, &peer) || !push_limiter_trusts(limiter, &peer))
 		return true; /* the connection has been counted */
