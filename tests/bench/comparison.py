@@ -132,8 +132,9 @@ def memory_sentence(reports):
 
 
 def leave_sentence(reports):
-    return value_sentence(reports, figure_of("leave", "p99, µs"),
-                          "When 19,000 clients leave at once, 99 of 100 messages reach the others within", milliseconds)
+    counts = {report["order"]["crowd"] for report in reports if report["preset"] == "leave"}
+    words = "When %s clients leave at once, 99 of 100 messages reach the others within" % " or ".join(map("{:,.0f}".format, counts))
+    return value_sentence(reports, figure_of("leave", "p99, µs"), words, milliseconds)
 
 
 def behind_sentence(reports):
