@@ -30,12 +30,26 @@ say_left_to_lws(const struct push_direct *direct, int port, const struct push_er
 	direct->host.log(direct->host.context, PUSH_LOG_ERROR, line);
 }
 
+/* As under stock lwsws, which tells no vhosts: nothing is lost but what the operator wanted. */
+static void
+say_without_certificates(const struct push_direct *direct, const char *option)
+{
+	char line[PUSH_ERROR_TEXT_BYTES_MAX];
+
+	snprintf(line, sizeof(line),
+		"push.auth.certificate=%s: no user has one, since libwebsockets serves TLS and passes none "
+		"on",
+		option);
+	direct->host.log(direct->host.context, PUSH_LOG_ERROR, line);
+}
+
 void
 direct_tls_open(struct push_direct *direct)
 {
 	const struct push_options *options = direct->ops->options(direct->broker);
 	int ports[PUSH_BROKER_PORTS_MAX];
 	size_t port_count = push_vhosts_ports(direct->vhosts, ports, PUSH_BROKER_PORTS_MAX);
+	bool verifies = false;
 
 	if (!options->direct)
 		return;
@@ -48,6 +62,7 @@ direct_tls_open(struct push_direct *direct)
 		if (!count)
 			continue;
 		for (size_t j = 0; j < count; j++) {
+			verifies |= vhosts[j].ca != NULL;
 			vhosts[j].allows_ktls = options->tls_ktls;
 			vhosts[j].asks_client_cert = options->auth_certificate[0];
 		}
@@ -57,6 +72,8 @@ direct_tls_open(struct push_direct *direct)
 		else
 			say_left_to_lws(direct, ports[i], &error);
 	}
+	if (options->auth_certificate[0] && !verifies)
+		say_without_certificates(direct, options->auth_certificate);
 }
 
 void

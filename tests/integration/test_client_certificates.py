@@ -176,6 +176,11 @@ def test_a_ticket_for_a_certificate_opens_an_event_stream_elsewhere(server, ca):
         assert stream.status == 200
 
 
+def test_stock_lwsws_says_that_certificates_count_for_nobody():
+    with Server(stock=True, options={"push-auth-certificate": "cn"}) as stock:
+        stock.process.wait_for("push.auth.certificate=cn: no user has one, since libwebsockets serves TLS")
+
+
 def test_an_open_connection_and_a_resumed_session_end_with_the_certificate(server, ca):
     life_s = 3
     while True:  # an overloaded machine may need longer to connect
