@@ -140,33 +140,6 @@ accept(const struct authenticator *self, const struct push_identity *identity, p
 	accept_unless_revoked(self, identity, "the token was revoked", done, context);
 }
 
-/* --- certificates --- */
-
-/* A resumed TLS session has the certificate of the first one, which OpenSSL does not check again: it may have ended. */
-static void
-identify_certificate(const struct authenticator *self, const struct push_credential *shown,
-	push_verdict_fn done, void *context)
-{
-	const struct push_certificate certificate = {
-		shown->text, shown->from_s, monotonic_us(self, shown->until_s)};
-	const struct push_identity *identity;
-	struct push_error error;
-
-	if (shown->until_s <= wall_s(self)) {
-		refuse(self, 401, PUSH_AUTH_EXPIRED, "invalid_token", "the client certificate has expired",
-			done, context);
-		return;
-	}
-	if (push_certificate_identify(
-		    self->options->auth_certificate_rights, &certificate, &identity, &error) != PUSH_OK) {
-		refuse(self, 503, PUSH_AUTH_UNAVAILABLE, NULL, push_status_text(PUSH_OUT_OF_MEMORY), done,
-			context);
-		return;
-	}
-	accept_unless_revoked(self, identity, "the user's certificate was revoked", done, context);
-	push_identity_unref(identity);
-}
-
 /* --- tokens --- */
 
 static bool
@@ -359,23 +332,26 @@ identify_ticket(struct authenticator *self, struct push_str ticket, push_verdict
 static enum push_hook_event
 event_of(const struct authenticator *self, enum push_right right)
 {
-	if (right == PUSH_RIGHT_SUBSCRIBE && push_hook_asks(self->hook, PUSH_HOOK_CONNECT))
+	if (right == PUSH_RIGHT_SUBSCRIBE && self->hook && push_hook_asks(self->hook, PUSH_HOOK_CONNECT))
 		return PUSH_HOOK_CONNECT;
 	return PUSH_HOOK_SUBSCRIBE;
 }
 
-/* Returns false if it is not asked now.  About a publish it is asked when its channels are known (ask_for_more); until then
- * the client is one that has shown nothing. */
+/* About a publish it is asked when its channels are known (ask_for_more). */
+static bool
+asks_at_first(const struct authenticator *self, enum push_right right)
+{
+	return self->hook && right != PUSH_RIGHT_PUBLISH && push_hook_asks(self->hook, event_of(self, right));
+}
+
+/* Returns false if it is not asked now: until then the client is one that has shown nothing. */
 static bool
 ask_application(
 	struct authenticator *self, const struct push_asked *asked, push_verdict_fn done, void *context)
 {
-	struct push_hook_question question = {.asked = asked};
+	const struct push_hook_question question = {.event = event_of(self, asked->right), .asked = asked};
 
-	if (!self->hook || asked->right == PUSH_RIGHT_PUBLISH)
-		return false;
-	question.event = event_of(self, asked->right);
-	if (!push_hook_asks(self->hook, question.event))
+	if (!asks_at_first(self, asked->right))
 		return false;
 	push_hook_ask(self->hook, &question, self->host->now_us(), done, context);
 	return true;
@@ -399,6 +375,115 @@ identify_bearer(struct authenticator *self, struct push_str text, const struct p
 		return;
 	}
 	identify_token(self, text, done, context);
+}
+
+/* --- certificates --- */
+
+static bool
+identify_by_certificate(struct authenticator *self, const struct push_certificate *certificate,
+	const struct push_identity *more, const struct push_identity **ret_identity, push_verdict_fn done,
+	void *context)
+{
+	struct push_error error = {""};
+	enum push_status status = push_certificate_identify(
+		self->options->auth_certificate_rights, certificate, more, ret_identity, &error);
+
+	if (status == PUSH_TOO_MANY)
+		refuse(self, 403, PUSH_AUTH_CLAIMS, NULL, error.text, done, context);
+	else if (status != PUSH_OK)
+		refuse(self, 503, PUSH_AUTH_UNAVAILABLE, NULL, push_status_text(PUSH_OUT_OF_MEMORY), done,
+			context);
+	return status == PUSH_OK;
+}
+
+static void
+accept_certificate(
+	struct authenticator *self, const struct push_identity *identity, push_verdict_fn done, void *context)
+{
+	accept_unless_revoked(self, identity, "the user's certificate was revoked", done, context);
+	push_identity_unref(identity);
+}
+
+/* While the application is asked what a client with a certificate may do besides. */
+struct asking {
+	struct authenticator *self;
+	push_verdict_fn done;
+	void *context;
+	struct push_certificate certificate; /* its user is in: */
+	char user[PUSH_USER_BYTES_MAX];
+};
+
+static void
+on_more(void *context, const struct push_verdict *verdict)
+{
+	struct asking *asking = context;
+	const struct push_identity *identity;
+
+	if (verdict->status)
+		asking->done(asking->context, verdict);
+	else if (identify_by_certificate(asking->self, &asking->certificate, verdict->identity, &identity,
+			 asking->done, asking->context))
+		accept_certificate(asking->self, identity, asking->done, asking->context);
+	free(asking);
+}
+
+static bool
+grants_all(const struct push_identity *identity, const struct push_asked *asked)
+{
+	struct push_str channel;
+	size_t at = 0;
+
+	while (push_hook_next_channel(asked->channels, &at, &channel))
+		if (!push_identity_may(identity, asked->right, channel))
+			return false;
+	return true;
+}
+
+/* Who it is, the certificate says; what it may, the application may add to. */
+static void
+ask_about_certificate(struct authenticator *self, const struct push_certificate *certificate,
+	const struct push_asked *asked, push_verdict_fn done, void *context)
+{
+	struct asking *asking = malloc(sizeof(*asking));
+	struct push_hook_question question = {
+		.event = event_of(self, asked->right), .asked = asked, .user = certificate->user};
+
+	if (!asking) {
+		refuse(self, 503, PUSH_AUTH_UNAVAILABLE, NULL, push_status_text(PUSH_OUT_OF_MEMORY), done,
+			context);
+		return;
+	}
+	asking->self = self;
+	asking->done = done;
+	asking->context = context;
+	asking->certificate = *certificate;
+	memcpy(asking->user, certificate->user.bytes, certificate->user.size);
+	asking->certificate.user.bytes = asking->user;
+	push_hook_ask(self->hook, &question, self->host->now_us(), on_more, asking);
+}
+
+/* A resumed TLS session has the certificate of the first one, which OpenSSL does not check again: it may have ended. */
+static void
+identify_certificate(struct authenticator *self, const struct push_credential *shown,
+	const struct push_asked *asked, push_verdict_fn done, void *context)
+{
+	const struct push_certificate certificate = {
+		shown->text, shown->from_s, monotonic_us(self, shown->until_s)};
+	const struct push_identity *identity;
+
+	if (shown->until_s <= wall_s(self)) {
+		refuse(self, 401, PUSH_AUTH_EXPIRED, "invalid_token", "the client certificate has expired",
+			done, context);
+		return;
+	}
+	if (!identify_by_certificate(self, &certificate, NULL, &identity, done, context))
+		return;
+	if (asks_at_first(self, asked->right) && !grants_all(identity, asked)) {
+		push_identity_unref(identity);
+		ask_about_certificate(self, &certificate, asked, done, context);
+		return;
+	}
+	accept_certificate(self, identity, done, context);
 }
 
 /* --- the interface --- */
@@ -431,7 +516,7 @@ identify(struct push_authenticator *base, const struct push_credential *credenti
 			refuse(self, 401, PUSH_AUTH_MALFORMED, "invalid_token",
 				"a ticket is for event streams and WebSockets only", done, context);
 		break;
-	case PUSH_CREDENTIAL_CERTIFICATE: identify_certificate(self, credential, done, context); break;
+	case PUSH_CREDENTIAL_CERTIFICATE: identify_certificate(self, credential, asked, done, context); break;
 	default: refuse(self, 400, PUSH_AUTH_MALFORMED, "invalid_request", credential->why, done, context);
 	}
 }
@@ -873,7 +958,7 @@ check_certificate_rights(const struct push_options *options, struct push_error *
 	const struct push_identity *identity;
 
 	memset(name, 'x', sizeof(name));
-	if (push_certificate_identify(options->auth_certificate_rights, &longest, &identity, error) !=
+	if (push_certificate_identify(options->auth_certificate_rights, &longest, NULL, &identity, error) !=
 		PUSH_OK)
 		return false;
 	push_identity_unref(identity);

@@ -22,11 +22,13 @@ struct push_certificate {
 /*
  * push_certificate_identify - a reference, in *ret_identity.
  *
- * Errors: PUSH_INVALID with the option and the pattern in `error`, which any certificate shows;
- * PUSH_OUT_OF_MEMORY.
+ * @more: what the application grants besides, and until when at most; NULL: nothing.
+ * Errors: PUSH_INVALID with the option and the pattern in `error`, which any certificate shows; PUSH_TOO_MANY: more
+ * than an identity can have, with what the application grants; PUSH_OUT_OF_MEMORY.
  */
 enum push_status PUSH_MUST_USE
 push_certificate_identify(const char *rights, const struct push_certificate *certificate,
-	const struct push_identity **ret_identity, struct push_error *error);
+	const struct push_identity *more, const struct push_identity **ret_identity,
+	struct push_error *error);
 
 #endif

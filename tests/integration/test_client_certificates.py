@@ -14,6 +14,7 @@ from ports import free_port
 from server import Server
 from sseclient import EventStream
 from test_auth import end_of, order, say
+from test_auth_servers import Web
 from tokens import Key, bearer, write_jwks
 from wsclient import WebSocket
 
@@ -174,6 +175,31 @@ def test_a_ticket_for_a_certificate_opens_an_event_stream_elsewhere(server, ca):
     with EventStream(server.optional, path="/sse/messages?channels=user:dora:a&ticket=" + answer.json["ticket"],
                      wrap=wrapped(ca.client())) as stream:
         assert stream.status == 200
+
+
+def test_the_application_adds_to_the_rights_and_is_given_the_user(ca):
+    port, cert = free_port(), ca.issue("localhost", names=[x509.DNSName("localhost")])
+    verdict = {"expires_in": 60, "push": {"subscribe": ["room:**"], "publish": ["room:**"]}}
+    with Web(lambda _: (200, {}, json.dumps(verdict))) as web, \
+            Server(conf_d={"30-tls": VHOST % {"name": "t", "port": port, "cert": cert, "ca": ca.path, "more": ""}},
+                   PUSH_AUTH_CERTIFICATE="cn", PUSH_AUTH_CERTIFICATE_RIGHTS="user:{sub}:*",
+                   PUSH_AUTH_HOOK_URL=web.url, PUSH_AUTH_HOOK_ON="connect,subscribe,publish") as asking:
+        ann = as_user(ca, "ann")
+        with EventStream(port, "user:ann:a", wrap=ann) as stream:
+            assert stream.status == 200 and not web.asked, "its rights are enough"
+        with WebSocket(port, "user:ann:a,room:1", wrap=ann) as ws:
+            ws.read_frame()  # it is asked after the handshake
+            asked = web.asked[-1][1]
+            assert (asked["event"], asked["user"], asked["channels"]) == ("connect", "ann", ["user:ann:a", "room:1"])
+            assert publish(port, ann, "room:1").status == 202
+            assert (web.asked[-1][1]["event"], web.asked[-1][1]["user"]) == ("publish", "ann")
+            assert ws.message() == ("room:1", 1)
+            say(ws, "subscribe", channels=["user:bob:a"])
+            assert ws.event()["data"]["error"] == "no right to subscribe to 'user:bob:a'"
+            assert (web.asked[-1][1]["event"], web.asked[-1][1]["user"]) == ("subscribe", "ann")
+            assert order(asking, "/connections/disconnect", user="ann").status == 202
+            assert end_of(ws) == ("disconnected by the operator", 4403)
+        assert get(port, "/sse/messages?channels=user:bob:a", wrap=ann).status == 403
 
 
 def test_stock_lwsws_says_that_certificates_count_for_nobody():

@@ -21,8 +21,8 @@ rights_are_granted_with_the_users_name_and_end_with_the_certificate(void **state
 	struct push_error error;
 
 	(void)state;
-	assert_int_equal(
-		push_certificate_identify("user:{sub}:* news publish=from:{sub}", &ann, &identity, &error),
+	assert_int_equal(push_certificate_identify(
+				 "user:{sub}:* news publish=from:{sub}", &ann, NULL, &identity, &error),
 		PUSH_OK);
 	assert_true(may(identity, PUSH_RIGHT_SUBSCRIBE, "user:ann:inbox"));
 	assert_true(may(identity, PUSH_RIGHT_HISTORY, "news"));
@@ -41,13 +41,46 @@ rights_are_granted_with_the_users_name_and_end_with_the_certificate(void **state
 }
 
 static void
+what_the_application_grants_is_added_and_ends_it_earlier_but_not_later(void **state)
+{
+	static const struct {
+		uint64_t application_us, expires_us;
+	} rows[] = {{4000000, 4000000}, {6000000, 5000000}, {UINT64_MAX, 5000000}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct push_identity_facts facts = {
+			.user = {"bob", 3}, .expires_us = rows[i].application_us, .issued_s = INT64_MIN};
+		struct push_identity_builder *builder = push_identity_build(&facts);
+		const struct push_identity *more, *identity;
+		struct push_error error;
+
+		assert_int_equal(push_identity_grant(
+					 builder, PUSH_RIGHT_PUBLISH, (struct push_str){"chat:*", 6}, &error),
+			PUSH_OK);
+		assert_int_equal(
+			push_identity_add_channel(builder, (struct push_str){"lobby", 5}, &error), PUSH_OK);
+		more = push_identity_done(builder);
+		assert_int_equal(push_certificate_identify("{sub}", &ann, more, &identity, &error), PUSH_OK);
+		push_identity_unref(more);
+		assert_true(may(identity, PUSH_RIGHT_PUBLISH, "chat:1"));
+		assert_true(may(identity, PUSH_RIGHT_SUBSCRIBE, "ann"));
+		assert_true(may(identity, PUSH_RIGHT_SUBSCRIBE, "lobby"));
+		assert_int_equal(push_identity_channels(identity).size, 5);
+		assert_int_equal(push_identity_facts(identity).expires_us, rows[i].expires_us);
+		assert_memory_equal(push_identity_facts(identity).user.bytes, "ann", 3);
+		push_identity_unref(identity);
+	}
+}
+
+static void
 without_rights_it_is_a_user_that_may_do_nothing(void **state)
 {
 	const struct push_identity *identity;
 	struct push_error error;
 
 	(void)state;
-	assert_int_equal(push_certificate_identify("", &ann, &identity, &error), PUSH_OK);
+	assert_int_equal(push_certificate_identify("", &ann, NULL, &identity, &error), PUSH_OK);
 	for (int right = 0; right < PUSH_RIGHT_COUNT; right++)
 		assert_false(may(identity, (enum push_right)right, "a"));
 	push_identity_unref(identity);
@@ -61,7 +94,7 @@ a_name_that_is_like_a_pattern_stands_for_itself(void **state)
 	struct push_error error;
 
 	(void)state;
-	assert_int_equal(push_certificate_identify("{sub}", &star, &identity, &error), PUSH_OK);
+	assert_int_equal(push_certificate_identify("{sub}", &star, NULL, &identity, &error), PUSH_OK);
 	assert_true(may(identity, PUSH_RIGHT_SUBSCRIBE, "**"));
 	assert_false(may(identity, PUSH_RIGHT_SUBSCRIBE, "a"));
 	push_identity_unref(identity);
@@ -77,7 +110,8 @@ what_is_no_pattern_is_refused_with_the_name_of_the_option(void **state)
 		const struct push_identity *identity = NULL;
 		struct push_error error;
 
-		assert_int_equal(push_certificate_identify(rows[i], &ann, &identity, &error), PUSH_INVALID);
+		assert_int_equal(
+			push_certificate_identify(rows[i], &ann, NULL, &identity, &error), PUSH_INVALID);
 		assert_memory_equal(error.text, "push.auth.certificate.rights: ", 30);
 		assert_null(identity);
 	}
@@ -93,7 +127,7 @@ without_memory_there_is_none(void **state)
 	(void)state;
 	for (long left = 0; status != PUSH_OK; left++) {
 		allocations_left = left;
-		status = push_certificate_identify("a {sub} publish=c", &ann, &identity, &error);
+		status = push_certificate_identify("a {sub} publish=c", &ann, NULL, &identity, &error);
 		allocations_left = -1;
 		assert_true(left < 100 && (status == PUSH_OK || status == PUSH_OUT_OF_MEMORY));
 	}
@@ -105,6 +139,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rights_are_granted_with_the_users_name_and_end_with_the_certificate),
+		cmocka_unit_test(what_the_application_grants_is_added_and_ends_it_earlier_but_not_later),
 		cmocka_unit_test(without_rights_it_is_a_user_that_may_do_nothing),
 		cmocka_unit_test(a_name_that_is_like_a_pattern_stands_for_itself),
 		cmocka_unit_test(what_is_no_pattern_is_refused_with_the_name_of_the_option),
