@@ -98,6 +98,12 @@ push_buf_append_text(struct push_buf *buf, const char *text)
 	push_buf_append(buf, text, strlen(text));
 }
 
+char *
+push_buf_reserve(struct push_buf *buf, size_t size)
+{
+	return reserve(buf, size) ? buf->bytes + buf->size : NULL;
+}
+
 void
 push_buf_printf(struct push_buf *buf, const char *format, ...)
 {

@@ -54,6 +54,11 @@ push_buf_append(struct push_buf *buf, const void *bytes, size_t size);
 void
 push_buf_append_text(struct push_buf *buf, const char *text);
 
+/* push_buf_reserve - room for `size` bytes behind the content, which the caller fills, and counts in buf->size; NULL: the
+ * buffer has failed. */
+char *
+push_buf_reserve(struct push_buf *buf, size_t size);
+
 /* push_buf_printf - append formatted text. */
 void
 push_buf_printf(struct push_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -156,6 +156,8 @@
 	X(direct, SWITCH, "push.direct", "on", "off: libwebsockets serves plain HTTP/1.1 clients, too")      \
 	X(tls_ktls, SWITCH, "push.tls.ktls", "off",                                                          \
 		"on: the kernel encrypts what is sent over TLS, if it has kTLS and the cipher")              \
+	X(http2_cleartext, SWITCH, "push.http2.cleartext", "off",                                            \
+		"on: HTTP/2 without TLS, by prior knowledge, on the plain port, for proxies that speak it")  \
 	X(console, SWITCH, "push.console", "on", "off: the web console is not served (with pushd)")          \
 	X(channels_list, SWITCH, "push.channels.list", "off",                                                \
 		"on: the management port lists the channels with the most subscribers, by name")             \

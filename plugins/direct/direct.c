@@ -86,6 +86,8 @@ push_direct_create(
 	push_list_init(&direct->requests);
 	push_list_init(&direct->handshakes);
 	push_list_init(&direct->burdens);
+	push_list_init(&direct->h2_conns);
+	push_list_init(&direct->h2_dirty);
 	direct->requests_account = &ops->memory(broker)->accounts[PUSH_MEMORY_REQUESTS];
 	return direct;
 }
@@ -151,6 +153,7 @@ push_direct_stop(struct push_direct *direct)
 	direct->stopped = true;
 	direct_doors_close(direct, false);
 	direct_requests_stop(direct);
+	direct_h2_stop(direct);
 }
 
 size_t
@@ -171,7 +174,27 @@ push_direct_relieve(struct push_direct *direct, size_t max)
 bool
 push_direct_is_busy(const struct push_direct *direct)
 {
-	return !push_list_is_empty(&direct->requests) || !push_list_is_empty(&direct->handshakes);
+	return direct->h2_request_count || !push_list_is_empty(&direct->requests) ||
+	       !push_list_is_empty(&direct->handshakes);
+}
+
+/* Backpressure: the flush comes first; what is not read fills the publisher's socket.  Not for ever, since it
+ * may be something else than publishes that keeps the flush busy. */
+bool
+direct_has_to_wait(struct push_direct *direct, const struct push_sources *set)
+{
+	uint64_t now_us;
+
+	if (set != &direct->sets[PUSH_DIRECT_PUBLISHERS])
+		return false;
+	if (!direct->ops->is_behind(direct->broker)) {
+		direct->behind_since_us = 0;
+		return false;
+	}
+	now_us = direct->ops->now_us();
+	if (!direct->behind_since_us)
+		direct->behind_since_us = now_us;
+	return now_us - direct->behind_since_us < PUSH_PUBLISHERS_WAIT_US;
 }
 
 static void

@@ -46,6 +46,8 @@ struct push_direct {
 	struct direct_tls_port tls_ports[PUSH_BROKER_PORTS_MAX];
 	size_t tls_port_count;
 	struct push_list probes, doors, requests, handshakes;
+	struct push_list h2_conns, h2_dirty;   /* h2_conn.h */
+	unsigned int h2_request_count;         /* that are not answered */
 	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count, relay_sources;
@@ -99,6 +101,19 @@ direct_show_certificate(const struct push_direct *direct, const struct direct_by
 void
 direct_request_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival,
 	struct direct_bytes *bytes);
+
+/* One that speaks HTTP/2 (h2_conn.c).  @bytes: moved.  @early: what has come, and was taken already. */
+void
+direct_h2_open(struct push_direct *direct, int fd, int port, const struct direct_arrival *arrival,
+	struct direct_bytes *bytes, struct push_str early);
+
+/* direct_h2_stop - tell their clients to go elsewhere. */
+void
+direct_h2_stop(struct push_direct *direct);
+
+/* direct_has_to_wait - whether a connection of this set is not read from now: the flush comes before publishers. */
+bool
+direct_has_to_wait(struct push_direct *direct, const struct push_sources *set);
 
 /* direct_tls_context - for connections to a port; borrowed.  NULL: it is plain, or lws' in all it does. */
 struct ssl_ctx_st;

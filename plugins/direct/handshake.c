@@ -175,7 +175,10 @@ finish(struct handshake *handshake)
 	count(handshake, push_tls_session_was_resumed(handshake->session) ? PUSH_HANDSHAKE_RESUMED
 									  : PUSH_HANDSHAKE_FULL);
 	handshake->session = NULL;
-	direct_request_open(direct, fd, port, &handshake->arrival, &bytes);
+	if (push_tls_session_speaks_h2(bytes.tls))
+		direct_h2_open(direct, fd, port, &handshake->arrival, &bytes, (struct push_str){NULL, 0});
+	else
+		direct_request_open(direct, fd, port, &handshake->arrival, &bytes);
 }
 
 static void

@@ -619,6 +619,24 @@ asks_for_server(const struct push_head *head)
 	return head->request.method == PUSH_METHOD_OPTIONS && path.size == 1;
 }
 
+/* HTTP/2 with prior knowledge (RFC 9113, 3.3), where it is wanted; lws' whatever else it is. */
+static void
+leave_foreign(struct push_http_conn *conn, const char *bytes)
+{
+	struct push_direct *direct = conn->direct;
+	const struct direct_arrival arrival = {.is_over_limit = conn->is_over_limit, .limit = conn->limit};
+	int port = conn->port;
+
+	if (*bytes == PUSH_TLS_HANDSHAKE || conn->bytes.tls ||
+		!direct->ops->options(direct->broker)->http2_cleartext) {
+		give_to_lws(conn);
+		return;
+	}
+	set_low_water(conn, 1);
+	direct_h2_open(direct, push_source_release(conn->set, &conn->source), port, &arrival, &conn->bytes,
+		(struct push_str){NULL, 0});
+}
+
 enum next { GO_ON, STOP };
 
 /*
@@ -638,7 +656,7 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 		return STOP;
 	case PUSH_HEAD_FOREIGN:
 		if (first)
-			give_to_lws(conn);
+			leave_foreign(conn, bytes);
 		return STOP;
 	case PUSH_HEAD_TOO_LARGE: refuse(conn, 431, "the head of the request is over 16 kB"); return STOP;
 	case PUSH_HEAD_BAD: refuse(conn, head.status, head.error.text); return STOP;
@@ -660,26 +678,6 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	if (conn->state == CONN_BODY)
 		*used += read_body(conn, bytes + head.size, size - head.size);
 	return conn->state == CONN_HEAD && conn->keep_alive ? GO_ON : STOP;
-}
-
-/* Backpressure: the flush comes first; what is not read fills the publisher's socket.  Not for ever, since it
- * may be something else than publishes that keeps the flush busy. */
-static bool
-has_to_wait(const struct push_http_conn *conn)
-{
-	struct push_direct *direct = conn->direct;
-	uint64_t now_us;
-
-	if (conn->set != &direct->sets[PUSH_DIRECT_PUBLISHERS])
-		return false;
-	if (!direct->ops->is_behind(direct->broker)) {
-		direct->behind_since_us = 0;
-		return false;
-	}
-	now_us = direct->ops->now_us();
-	if (!direct->behind_since_us)
-		direct->behind_since_us = now_us;
-	return now_us - direct->behind_since_us < PUSH_PUBLISHERS_WAIT_US;
 }
 
 /*
@@ -813,7 +811,7 @@ conn_ready(struct push_source *source, uint32_t events)
 		send_answers(conn);
 	else if (events & EPOLLERR || (events & EPOLLHUP && !reads))
 		conn_close(conn);
-	else if (reads && has_to_wait(conn))
+	else if (reads && direct_has_to_wait(conn->direct, conn->set))
 		return;
 	else if (conn->state == CONN_HEAD)
 		look(conn, events & EPOLLRDHUP && !conn->bytes.tls); /* TLS has an end of its own */

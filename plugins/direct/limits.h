@@ -82,6 +82,13 @@ _Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a
 /* How long answers wait for a client that does not read them. */
 #define PUSH_ANSWERS_US 30000000ull
 
+/* How often a connection of HTTP/2 is sent from in one turn, each time with all that it may keep: a long answer waits for
+ * the turns of others. */
+#define PUSH_H2_ROUNDS 8
+
+/* How long streams that a client begins are still served, when it is told that its connection ends: a round trip. */
+#define PUSH_H2_LEAVE_US 1000000ull
+
 /* How long an answered connection that is to end is read, so that the client sees the answer and no reset. */
 #define PUSH_LINGER_US 2000000ull
 

@@ -90,8 +90,12 @@ flush_delay(const struct broker_vhost *self)
 static void
 flush(struct broker_vhost *self)
 {
-	if (self->link.broker && push_broker_flush(self->link.broker))
+	bool is_done = !self->link.broker || !push_broker_flush(self->link.broker);
+
+	if (!is_done)
 		eventfd_write(self->wake_fd, 1);
+	if (self->direct && is_done)
+		push_direct_flush(self->direct);
 }
 
 /* `interval_us` 0: once. */

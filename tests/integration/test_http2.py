@@ -13,7 +13,7 @@ from h2client import (END_HEADERS, ENABLE_CONNECT, H2, HEADERS, MAX_CONCURRENT_S
                       make_certificate)
 from http1 import get
 from ports import free_port
-from server import Server
+from server import DIRECT, Server
 from sseclient import HEARTBEAT, RECONNECT
 from tokens import Key, write_jwks
 from wsclient import CLOSE, PING, PING_TEXT, PONG, TEXT, frame
@@ -35,6 +35,9 @@ VHOST = """
 }] }
 """
 BODY = b'{"channel":"h2","message":"x"}'
+# what libwebsockets cannot do, where it serves HTTP/2 (push.direct=off)
+of_lws = pytest.mark.skipif(DIRECT, reason="Push's own sockets can")
+of_direct = pytest.mark.skipif(not DIRECT, reason="lws cannot")
 PONG_TEXT = '{"event":"pong","data":{}}'
 RECONNECT_TEXT = '{"event":"reconnect","data":{}}'
 
@@ -174,6 +177,7 @@ def test_a_hundred_event_streams_share_a_connection_from_the_first_burst_on(tmp_
         assert not [line for line in server.process.lines if "] E: " in line or "] W: " in line]
 
 
+@of_lws
 @pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
 @pytest.mark.parametrize("pieces", [1, 4])
 def test_a_body_without_its_length_is_411_and_stops_nobody(tls, pieces, together):
@@ -199,7 +203,7 @@ def test_errors_are_those_of_http_1_and_leave_the_connection_usable(tls):
         for stream, status in (
                 (h2.post(b"nope"), 400), (h2.post(b""), 400), (h2.post(BODY, kind="text/plain"), 415),
                 (h2.post(b"{}"), 400), (h2.get("/messages"), 405), (h2.get("/sse/messages"), 400),
-                (h2.get("/sse/messages?channels=,"), 400), (h2.request("POST", "/messages"), 411),
+                (h2.get("/sse/messages?channels=,"), 400), (h2.request("POST", "/messages"), 415 if DIRECT else 411),
                 (h2.request("DELETE", "/messages"), 405), (h2.post(BODY, path="/messages/sub"), 404),
                 (h2.request("POST", "/sse/messages?channels=a"), 405)):
             assert stream.status == status
@@ -244,6 +248,7 @@ def test_a_cancelled_stream_disturbs_no_other(tls):
             assert message(streams[0]) == message(streams[2]) == n
 
 
+@of_lws
 @pytest.mark.parametrize("kind", ["ws", "sse"])
 def test_a_cancelled_stream_is_forgotten_at_the_end_of_its_lifetime(mortal, kind):
     # lws 4.3 tells no one of RST_STREAM, and shows nothing by which it could be seen: until then the stream is
@@ -257,6 +262,24 @@ def test_a_cancelled_stream_is_forgotten_at_the_end_of_its_lifetime(mortal, kind
         mortal.wait_metric("push_subscriptions", 0)
         mortal.wait_metric(f"{kind}_connections_count", 0)
         assert h2.post(BODY).whole() == b'{"subscribers":0}'
+
+
+@of_direct
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_a_body_is_as_long_as_its_frames(tls, pieces):
+    with tls.connect() as h2:
+        assert h2.post(BODY, pieces=pieces, length=False).status == 202
+
+
+@of_direct
+@pytest.mark.parametrize("kind", ["sse", "ws"])
+def test_a_cancelled_stream_is_forgotten_at_once(tls, kind):
+    with tls.connect() as h2:
+        if kind == "ws":
+            opened(h2.websocket("/ws/messages?channels=cancel")).cancel()
+        else:
+            subscribed(h2.get("/sse/messages?channels=cancel")).cancel()
+        assert h2.post(b'{"channel":"cancel","message":1}').whole() == b'{"subscribers":0}'
 
 
 def test_a_connection_that_ends_takes_its_streams_with_it(tls):

@@ -34,7 +34,7 @@ def table(head, rows):
 def options():
     # in columns: an empty default is blank
     known = re.findall(r"^  (PUSH_.{37}) (\S*) +(.*)$", text_of([PUSHD, "--help"]), re.M)
-    names = re.findall(r'"(push\.[a-z.]+)"', (SOURCE / "plugins/core/options.h").read_text())
+    names = re.findall(r'"(push\.[a-z0-9.]+)"', (SOURCE / "plugins/core/options.h").read_text())
     by_variable = {name.upper().replace(".", "_"): name for name in names}
     return table(("option", "default", "meaning"),
                  [(f"`{by_variable[variable.strip()]}`", f"`{default}`" if default else "", meaning)
@@ -92,9 +92,9 @@ def test_each_part_stands_on_a_page():
 
 
 def test_the_table_of_options_has_every_option_with_its_default_and_meaning():
-    rows = re.findall(r"^\| `(push\.[a-z.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$", (REFERENCE / "options.md").read_text(), re.M)
+    rows = re.findall(r"^\| `(push\.[a-z0-9.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$", (REFERENCE / "options.md").read_text(), re.M)
     source = re.sub(r'"\s*\\?\n\s*"', "", (SOURCE / "plugins/core/options.h").read_text())
-    known = re.findall(r'X\(\w+, \w+, "(push\.[a-z.]+)", (?:"([^"]*)"|(\w+)),\s*\\?\s*"([^"]*)"\)', source)
+    known = re.findall(r'X\(\w+, \w+, "(push\.[a-z0-9.]+)", (?:"([^"]*)"|(\w+)),\s*\\?\s*"([^"]*)"\)', source)
     assert len(known) > 40
     assert rows == [(name, text or re.search(rf'#define {macro} "(.*)"', source)[1] if macro else text, meaning)
                     for name, text, macro, meaning in known]

@@ -56,7 +56,7 @@ def test_a_password_of_redis_is_not_for_everybody(unpacked):
 
 
 def test_the_environment_file_names_every_option_with_its_default(unpacked):
-    known = re.findall(r"^\| `(push\.[a-z.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$",
+    known = re.findall(r"^\| `(push\.[a-z0-9.]+)` \| (?:`([^`]*)`)? ?\| (.*?) \|$",
                        (SOURCE / "docs/reference/options.md").read_text(), re.M)  # which its own test compares with pushd
     text = (unpacked / "etc/default/push").read_text()
     assert len(known) > 30
