@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "core/push_assert.h"
+#include "h2/frames.h"
 #include "h2/limits.h"
 #include "h2/session.h"
 
-#define FRAME_HEAD_BYTES 9
+#define FRAME_HEAD_BYTES PUSH_H2_FRAME_HEAD_BYTES
 
 /* In stream->events. */
 enum { HAS_HEAD = 1, HAS_END = 2, HAS_CLOSED = 4, IS_POKED = 8 };
@@ -27,6 +28,14 @@ struct push_h2_body {
 	size_t sent;
 };
 
+/* Of the last streams: whether they were opened, and whether the client has ended them, so that nothing more may come. */
+#define REMEMBERED 512
+
+struct memory {
+	int32_t last; /* the last one that was opened */
+	uint64_t opened[REMEMBERED / 64], ended[REMEMBERED / 64];
+};
+
 /* So many at once, and so many a second: what is used up is ahead of the clock. */
 struct budget {
 	uint64_t used_us;
@@ -43,12 +52,12 @@ struct push_h2_session {
 	struct push_h2_head *head; /* of the head that is being read; NULL: none, or one without memory */
 	uint64_t now_us;
 	struct budget resets, quiet, updates;
+	struct memory memory;
 	uint64_t data_frames; /* sent, and not yet set against the client's updates */
 	/* a piece of a body, at which nghttp2 has paused */
 	struct push_h2_stream *piece_stream;
 	struct push_str piece;
-	bool piece_is_last;
-	size_t frame_left; /* of a DATA frame that is being read */
+	struct push_h2_frames frames;
 	/* push_h2_stream_pull() */
 	const struct push_h2_stream *pulling;
 	push_h2_fill_fn fill;
@@ -127,6 +136,99 @@ spend_update(struct push_h2_session *session)
 		spend(session, &session->updates, PUSH_H2_UPDATES_BURST, PUSH_H2_UPDATES_A_SECOND);
 }
 
+/* --- streams that have been --- */
+
+static void
+set_bit(uint64_t *bits, int32_t id, bool on)
+{
+	const unsigned int at = (unsigned int)id / 2 % REMEMBERED;
+
+	bits[at / 64] &= ~(1ull << at % 64);
+	bits[at / 64] |= (uint64_t)on << at % 64;
+}
+
+static bool
+has_bit(const uint64_t *bits, int32_t id)
+{
+	const unsigned int at = (unsigned int)id / 2 % REMEMBERED;
+
+	return bits[at / 64] >> at % 64 & 1;
+}
+
+/* Those between the last one and this can never be opened (RFC 9113, 5.1.1). */
+static void
+remember_opened(struct memory *memory, int32_t id)
+{
+	int32_t from = memory->last + 2;
+
+	if (id - from >= 2 * REMEMBERED)
+		from = id - 2 * (REMEMBERED - 1);
+	for (int32_t i = from; i < id; i += 2)
+		set_bit(memory->opened, i, false);
+	set_bit(memory->opened, id, true);
+	set_bit(memory->ended, id, false);
+	memory->last = id;
+}
+
+/* A stream that is open is nghttp2's to check, and so is one that we have reset: what was on its way is let be. */
+static void
+check_past(struct push_h2_session *session, int32_t id)
+{
+	const struct memory *memory = &session->memory;
+
+	if (!(id & 1) || id > memory->last || id <= memory->last - 2 * REMEMBERED ||
+		nghttp2_session_get_stream_user_data(session->ng, id))
+		return;
+	if (!has_bit(memory->opened, id))
+		fail(session, NGHTTP2_PROTOCOL_ERROR);
+	else if (has_bit(memory->ended, id))
+		fail(session, NGHTTP2_STREAM_CLOSED);
+}
+
+/* nghttp2 does not look at one, since priorities are off. */
+static void
+check_priority(struct push_h2_session *session, const struct push_h2_frame *frame)
+{
+	const unsigned char *on = (const unsigned char *)frame->payload.bytes;
+
+	if (!frame->stream_id)
+		fail(session, NGHTTP2_PROTOCOL_ERROR);
+	else if (frame->payload.size >= 4 && /* RFC 7540, 5.3.1 */
+		 ((uint32_t)(on[0] & 127) << 24 | (uint32_t)on[1] << 16 | (uint32_t)on[2] << 8 | on[3]) ==
+			 (uint32_t)frame->stream_id)
+		fail(session, NGHTTP2_PROTOCOL_ERROR);
+}
+
+/* What nghttp2 does not check of a frame, before it reads it. */
+static void
+check_frame(struct push_h2_session *session, const struct push_h2_frame *frame)
+{
+	switch (frame->type) {
+	case NGHTTP2_CONTINUATION:
+		if (++session->continuations > PUSH_H2_CONTINUATIONS_MAX)
+			fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
+		break;
+	case NGHTTP2_HEADERS:
+		session->continuations = 0;
+		check_past(session, frame->stream_id);
+		break;
+	case NGHTTP2_DATA:
+		if (!frame->size && !(frame->flags & NGHTTP2_FLAG_END_STREAM))
+			spend_quiet(session);
+		check_past(session, frame->stream_id);
+		break;
+	case NGHTTP2_RST_STREAM: break; /* on_stream_close */
+	case NGHTTP2_WINDOW_UPDATE: spend_update(session); break;
+	case NGHTTP2_SETTINGS:
+	case NGHTTP2_PING:
+		if (!(frame->flags & NGHTTP2_FLAG_ACK))
+			spend_quiet(session);
+		break;
+	case NGHTTP2_PRIORITY: check_priority(session, frame); /* fall through */
+	default: spend_quiet(session); break;
+	}
+}
+
 /* --- streams --- */
 
 static struct push_h2_stream *
@@ -174,35 +276,6 @@ stream_destroy(struct push_h2_stream *stream)
 /* --- callbacks of nghttp2: nobody else is called from here --- */
 
 static int
-on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user_data)
-{
-	struct push_h2_session *session = user_data;
-
-	(void)ng;
-	session->frame_left = hd->length;
-	switch (hd->type) {
-	case NGHTTP2_CONTINUATION:
-		if (++session->continuations > PUSH_H2_CONTINUATIONS_MAX)
-			fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
-		break;
-	case NGHTTP2_HEADERS: session->continuations = 0; break;
-	case NGHTTP2_DATA:
-		if (!hd->length && !(hd->flags & NGHTTP2_FLAG_END_STREAM))
-			spend_quiet(session);
-		break;
-	case NGHTTP2_RST_STREAM: break; /* on_stream_close */
-	case NGHTTP2_WINDOW_UPDATE: spend_update(session); break;
-	case NGHTTP2_SETTINGS:
-	case NGHTTP2_PING:
-		if (!(hd->flags & NGHTTP2_FLAG_ACK))
-			spend_quiet(session);
-		break;
-	default: spend_quiet(session); break;
-	}
-	return session->is_failed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
-}
-
-static int
 on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
 {
 	struct push_h2_session *session = user_data;
@@ -220,6 +293,7 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user_dat
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	}
 	nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, stream);
+	remember_opened(&session->memory, frame->hd.stream_id);
 	return 0;
 }
 
@@ -262,11 +336,13 @@ on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
 		break;
 	case NGHTTP2_WINDOW_UPDATE: session->has_opened = true; break;
 	case NGHTTP2_HEADERS: end_head(session, stream, frame); break;
+	case NGHTTP2_RST_STREAM: set_bit(session->memory.ended, frame->hd.stream_id, true); break;
 	default: break;
 	}
 	if (stream && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
 		frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
 		stream->flags |= IS_REMOTE_OVER;
+		set_bit(session->memory.ended, stream->id, true);
 		queue(stream, HAS_END);
 	}
 	return 0;
@@ -279,7 +355,6 @@ on_data_chunk(
 	struct push_h2_session *session = user_data;
 	struct push_h2_stream *stream = nghttp2_session_get_stream_user_data(ng, id);
 
-	session->frame_left -= size < session->frame_left ? size : session->frame_left;
 	if (!stream) {
 		nghttp2_session_consume(ng, id, size);
 		return 0;
@@ -433,7 +508,6 @@ create_callbacks(void)
 
 	if (nghttp2_session_callbacks_new(&callbacks))
 		return NULL;
-	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
@@ -504,6 +578,8 @@ push_h2_session_create(const struct push_h2_handler *handler, void *context, str
 	push_list_init(&session->streams);
 	push_list_init(&session->events);
 	push_list_init(&session->waiting);
+	session->memory.last = -1;
+	push_h2_frames_init(&session->frames);
 	/* control frames, and a GOAWAY at its end */
 	push_buf_init(&session->out, (size_t)2 * PUSH_H2_OUT_BYTES_MAX);
 	if (account)
@@ -625,20 +701,29 @@ give_piece(struct push_h2_session *session)
 		tell_body(stream, piece, false);
 }
 
-static bool
+static uint32_t
+error_of(ssize_t error)
+{
+	switch (error) {
+	case NGHTTP2_ERR_NOMEM:
+	case NGHTTP2_ERR_CALLBACK_FAILURE: return NGHTTP2_INTERNAL_ERROR;
+	case NGHTTP2_ERR_BAD_CLIENT_MAGIC: return NGHTTP2_PROTOCOL_ERROR;
+	default: return NGHTTP2_ENHANCE_YOUR_CALM;
+	}
+}
+
+/* Once more behind a pause: nghttp2 may have an end to tell of, without a byte more. */
+static void
 feed(struct push_h2_session *session, const char *bytes, size_t size)
 {
-	bool has_paused = false; /* then nghttp2 may have an end to tell of, without a byte more */
+	bool has_paused = false;
 
 	while ((size || has_paused) && !session->is_failed) {
 		ssize_t used = nghttp2_session_mem_recv(session->ng, (const uint8_t *)bytes, size);
 
 		if (used < 0) {
-			fail(session, used == NGHTTP2_ERR_NOMEM || used == NGHTTP2_ERR_CALLBACK_FAILURE
-					      ? NGHTTP2_INTERNAL_ERROR
-				      : used == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
-									     : NGHTTP2_ENHANCE_YOUR_CALM);
-			break;
+			fail(session, error_of(used));
+			return;
 		}
 		bytes += used;
 		size -= (size_t)used;
@@ -647,16 +732,26 @@ feed(struct push_h2_session *session, const char *bytes, size_t size)
 		give_piece(session);
 		dispatch(session);
 	}
-	return !session->is_failed;
 }
 
 bool
 push_h2_session_receive(struct push_h2_session *session, const char *bytes, size_t size, uint64_t now_us)
 {
+	struct push_h2_frame frame;
+
 	session->now_us = now_us;
-	if (!feed(session, bytes, size))
-		tell_failure(session);
-	else if (session->has_opened)
+	while (size && !session->is_failed) {
+		bool is_frame;
+		size_t piece = push_h2_frames_next(&session->frames, bytes, size, &frame, &is_frame);
+
+		if (is_frame)
+			check_frame(session, &frame);
+		if (!session->is_failed)
+			feed(session, bytes, piece);
+		bytes += piece;
+		size -= piece;
+	}
+	if (session->has_opened && !session->is_failed)
 		push_h2_session_resume(session);
 	return push_h2_session_run(session);
 }
