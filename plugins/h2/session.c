@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/push_assert.h"
+#include "h2/frame_room.h"
 #include "h2/frames.h"
 #include "h2/limits.h"
 #include "h2/session.h"
@@ -43,6 +44,7 @@ struct budget {
 
 struct push_h2_session {
 	nghttp2_session *ng;
+	struct push_h2_frame_room room;
 	const struct push_h2_handler *handler;
 	void *context;
 	struct push_account *account;
@@ -538,8 +540,9 @@ create_ng(struct push_h2_session *session)
 {
 	nghttp2_session_callbacks *callbacks = create_callbacks();
 	nghttp2_option *option = create_options();
-	bool done =
-		callbacks && option && !nghttp2_session_server_new2(&session->ng, callbacks, session, option);
+	nghttp2_mem memory = push_h2_frame_room_memory(&session->room);
+	bool done = callbacks && option &&
+		    !nghttp2_session_server_new3(&session->ng, callbacks, session, option, &memory);
 
 	nghttp2_session_callbacks_del(callbacks);
 	nghttp2_option_del(option);
