@@ -39,7 +39,7 @@ SLACK_S = 30  # on a machine that does many other things
 # however long a page takes, no heartbeat and no reconnect comes between two lines that it shows
 PATIENT = {"PUSH_HEARTBEAT_INTERVAL_DURATION": "1h", "PUSH_RECONNECT_DITHER_MIN_DURATION": "2h",
            "PUSH_RECONNECT_DITHER_MAX_DURATION": "2h"}
-START = re.compile(r"^(?P<settings>(?:[A-Z_]+=\S+ )*)\./server/run$", re.M)
+START = re.compile(r"^(?P<settings>(?:[A-Z0-9_]+=\S+ )*)\./server/run$", re.M)
 BLOCK = re.compile(r"(?P<marks>(?:<!-- .+? -->\n)*)```(?P<language>\w+)\n(?P<body>.*?)^```$"
                    r"(?:\n\n```text\n(?P<expected>.*?)^```$)?", re.S | re.M)
 SHAPES = (

@@ -22,7 +22,6 @@ KEY = Key()
 VHOST = """
 { "vhosts": [{
   "name": "%(name)s", "port": "%(port)d", "host-ssl-cert": "%(cert)s", "host-ssl-key": "%(cert)s", "host-ssl-ca": "%(ca)s",
-  "alpn": "http/1.1",
   %(more)s
   "mounts": [
     { "mountpoint": "/messages", "origin": "callback://push-http" },
@@ -80,10 +79,10 @@ def publish(port, wrap, channel, headers=()):
     return request(port, post(json.dumps({"channel": channel, "message": 1}), headers=list(headers)), wrap=wrap)
 
 
-def curl(port, ca, certificate, channel):
+def curl(port, ca, certificate, channel, version="--http2"):
     """The status, and 0 if there is no answer."""
     done = subprocess.run(
-        ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "60", "--cacert", ca.path,
+        ["curl", "-sS", version, "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "60", "--cacert", ca.path,
          *(["--cert", certificate] if certificate else []), "-H", "Content-Type: application/json",
          "-d", json.dumps({"channel": channel, "message": 1}), f"https://localhost:{port}/messages"],
         capture_output=True, text=True)

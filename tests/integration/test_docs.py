@@ -1,5 +1,6 @@
 """README.md and every page in docs/ are true: its commands run and print what it shows, its links lead somewhere, and it is short."""
 
+import json
 import re
 
 import pytest
@@ -73,6 +74,17 @@ def test_links_lead_from_the_readme_to_every_page():
         reached |= new
         new = {file for page in new for _, file, _ in links(page) if file in PAGES} - reached
     assert set(PAGES) - reached == set()
+
+
+def test_the_vhost_with_tls_serves_what_the_plain_one_does():
+    def vhost(path):
+        text = re.sub(r"^\s*#.*$", "", (SOURCE / path).read_text(), flags=re.M)
+        return json.loads(text)["vhosts"][0]
+    plain, tls = vhost("conf.d/10-push"), vhost("docs/deploy/30-tls")
+    plain["ws-protocols"][0]["push-broker"] = {"push-broker-vhost": plain["name"]}
+    assert {key: tls[key] for key in plain.keys() - {"name", "port"}} == {
+        key: plain[key] for key in plain.keys() - {"name", "port"}}
+    assert tls.keys() - plain.keys() == {"host-ssl-cert", "host-ssl-key", "alpn"}
 
 
 def test_each_command_of_the_readme_is_run_or_a_test_is_named_that_runs_it():

@@ -103,7 +103,7 @@ def test_the_table_of_options_has_every_option_with_its_default_and_meaning():
 def constants(names, folder):
     """The values of macros in the headers of plugins/, by compiling them."""
     headers = ["core/limits.h", "direct/limits.h", "redis/limits.h", "trace/limits.h", "core/wsframe.h",
-               "core/identity.h", "auth/limits.h"]
+               "core/identity.h", "auth/limits.h", "h2/limits.h", "tls/limits.h"]
     program = "#include <stdio.h>\n#include <stdint.h>\n" + "".join(f'#include "{h}"\n' for h in headers) + \
         "int main(void) {\n" + "".join(f'printf("%llu\\n", (unsigned long long)({n}));\n' for n in names) + "}\n"
     (folder / "constants.c").write_text(program)

@@ -32,6 +32,7 @@ PAGE = (SOURCE / "docs/deploy/reverse-proxy.md").read_text()
 BLOCKS = {language: re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.S | re.M)
           for language in ("nginx", "caddyfile", "haproxy")}
 TICKETS, LOG = re.findall(r"^```nginx\n(.*?)^```$", (SOURCE / "docs/security.md").read_text(), re.S | re.M)
+H2_SERVER = re.search(r"^```haproxy\n(.*?)^```$", (SOURCE / "docs/http2.md").read_text(), re.S | re.M)[1]
 THREE_NODES = (SOURCE / "docs/deploy/three-nodes.md").read_text()
 SLACK_S = 30
 
@@ -95,17 +96,21 @@ def haproxy(folder, server, text=BLOCKS["haproxy"][0]):
 
 
 def start(kind, folder, server):
-    if not peers.is_there({"nginx": "nginx", "caddy": "Caddy", "haproxy": "HAProxy"}[kind]):
+    if not peers.is_there({"nginx": "nginx", "caddy": "Caddy"}.get(kind, "HAProxy")):
         pytest.skip(f"no {kind}")
     if kind == "nginx":
         return nginx(folder, server, BLOCKS["nginx"][0])
+    if kind == "haproxy h2":
+        text = re.sub(r"^ +server push1 .*\n", H2_SERVER, BLOCKS["haproxy"][0], flags=re.M)
+        assert H2_SERVER in text
+        return haproxy(folder, server, text)
     return {"caddy": caddy, "haproxy": haproxy}[kind](folder, server)
 
 
-@pytest.fixture(params=["nginx", "caddy", "haproxy"])
+@pytest.fixture(params=["nginx", "caddy", "haproxy", "haproxy h2"])
 def proxied(request):
     folder = Path(tempfile.mkdtemp(prefix="push-proxy-"))
-    with Server() as server:
+    with Server(PUSH_HTTP2_CLEARTEXT="on" if "h2" in request.param else "off") as server:
         proxy = start(request.param, folder, server)
         try:
             yield server, proxy
