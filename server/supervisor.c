@@ -27,6 +27,7 @@
 #include "notify_socket.h"
 #include "ports.h"
 #include "supervisor.h"
+#include "tls/ticket_keys.h"
 #include "welcome.h"
 
 #define GENERATIONS_MAX 2
@@ -68,6 +69,7 @@ struct supervisor {
 	bool has_welcomed, has_said_why_not; /* it has been said that Push is ready, or that it is not yet */
 	unsigned int serial;                 /* of the last generation */
 	struct push_shared_stats *stats;
+	struct push_tls_ticket_keys *ticket_keys; /* of all workers; NULL: each has its own */
 	struct kept_sockets sockets[WORKER_COUNT_MAX];
 	char shim[PATH_MAX];
 	char run_dir[RUN_DIR_PATH_BYTES_MAX], notify_path[RUN_DIR_PATH_BYTES_MAX + 8];
@@ -119,6 +121,7 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 			.notify_path = self->notify_path,
 			.shim = self->shim,
 			.stats = self->stats,
+			.ticket_keys = self->ticket_keys,
 			.log = self->settings->log},
 	};
 	struct push_error error;
@@ -527,6 +530,8 @@ run(struct supervisor *self)
 		if (self->stats)
 			push_shared_stats_set_dropped_lines(
 				self->stats, self->settings->log->output->dropped);
+		if (self->ticket_keys)
+			push_tls_ticket_keys_rotate(self->ticket_keys, now_us());
 		for (size_t i = 0; i < worker_count; i++)
 			worker_read_output(workers[i]);
 		for (int i = 0; i < NOTIFICATIONS_PER_TURN_MAX; i++)
@@ -607,6 +612,11 @@ supervise(const struct settings *settings, struct config *config)
 	else
 		log_say(settings->log, PUSH_LOG_WARN,
 			"no shared memory, each worker reports only its own metrics: %s", strerror(errno));
+	self.ticket_keys = push_tls_ticket_keys_create(now_us());
+	if (!self.ticket_keys)
+		log_say(settings->log, PUSH_LOG_WARN,
+			"no shared memory, TLS sessions are resumed only by the worker that began them: %s",
+			strerror(errno));
 	if (!kept_sockets_find_shim(self.shim, sizeof(self.shim)))
 		log_say(settings->log, PUSH_LOG_WARN,
 			"no " LISTEN_SHIM_FILE " beside pushd: a reload may refuse connections");
@@ -622,6 +632,7 @@ supervise(const struct settings *settings, struct config *config)
 		kept_sockets_drop(&self.sockets[i]);
 	log_unshare(settings->log);
 	push_shared_stats_destroy(self.stats);
+	push_tls_ticket_keys_destroy(self.ticket_keys);
 	if (self.run_dir[0])
 		run_dir_remove(self.run_dir);
 	if (self.notify_fd >= 0)

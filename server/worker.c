@@ -12,6 +12,7 @@
 
 #include "direct/vhosts.h"
 #include "log_line.h"
+#include "tls/ticket_keys.h"
 #include "worker.h"
 
 /* lwsws' errors, and what Push says itself (libwebsockets' LLL_ERR and LLL_USER); a client can cause the
@@ -43,6 +44,8 @@ exec_lwsws(const struct worker_setup *setup, int output, pid_t parent)
 		setenv(PUSH_VHOSTS_ENV, setup->vhosts, 1);
 	if (setup->stats)
 		push_shared_stats_give(setup->stats, setup->stats_slot, setup->number);
+	if (setup->ticket_keys)
+		push_tls_ticket_keys_give(setup->ticket_keys);
 	kept_sockets_preload(setup->shim);
 	execlp(setup->lwsws, setup->lwsws, "-n", "-c", setup->folder, "-d", LWSWS_LOG_LEVEL, (char *)NULL);
 	dprintf(STDERR_FILENO, "cannot run %s: %s; give its path with --lwsws\n", setup->lwsws,

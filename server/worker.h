@@ -34,6 +34,8 @@
 
 enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_READY, WORKER_DRAINING };
 
+struct push_tls_ticket_keys;
+
 /* What a worker is started with, every time. */
 struct worker_setup {
 	const char *lwsws;               /* program */
@@ -44,6 +46,7 @@ struct worker_setup {
 	unsigned int number, of;         /* this one, from 1 on, and how many there are */
 	struct push_shared_stats *stats; /* NULL: it counts for itself */
 	size_t stats_slot;
+	const struct push_tls_ticket_keys *ticket_keys; /* NULL: it has its own */
 	const struct log *log;
 	struct kept_sockets *sockets; /* of those who had its number before */
 };

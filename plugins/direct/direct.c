@@ -250,5 +250,6 @@ push_direct_tick(struct push_direct *direct)
 	direct_probes_tick(direct, now_us);
 	direct_doors_tick(direct, now_us);
 	direct_handed_tick(direct);
+	direct_tls_tick(direct);
 	reap(direct);
 }

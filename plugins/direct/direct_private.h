@@ -45,6 +45,7 @@ struct push_direct {
 	struct push_vhosts *vhosts; /* owned; NULL: nobody has told (told.c) */
 	struct direct_tls_port tls_ports[PUSH_BROKER_PORTS_MAX];
 	size_t tls_port_count;
+	struct push_tls_ticket_keys *ticket_keys; /* owned; NULL: OpenSSL has its own */
 	struct push_list probes, doors, requests, handshakes;
 	struct push_list h2_conns, h2_dirty;   /* h2_conn.h */
 	unsigned int h2_request_count;         /* that are not answered */

@@ -1,7 +1,9 @@
 /* tls_ports.c - see tls_ports.h. */
 #include <stdio.h>
+#include <time.h>
 
 #include "direct/tls_ports.h"
+#include "tls/ticket_keys.h"
 
 struct push_tls_server *
 direct_tls_of(const struct push_direct *direct, int port)
@@ -61,12 +63,17 @@ direct_tls_open(struct push_direct *direct)
 
 		if (!count)
 			continue;
+		if (!direct->ticket_keys)
+			direct->ticket_keys = push_tls_ticket_keys_join();
+		if (!direct->ticket_keys)
+			direct->ticket_keys = push_tls_ticket_keys_create(direct->ops->now_us());
 		for (size_t j = 0; j < count; j++) {
 			verifies |= vhosts[j].ca != NULL;
 			vhosts[j].allows_ktls = options->tls_ktls;
 			vhosts[j].asks_client_cert = options->auth_certificate[0];
 		}
-		*port = (struct direct_tls_port){ports[i], push_tls_server_create(vhosts, count, &error)};
+		*port = (struct direct_tls_port){
+			ports[i], push_tls_server_create(vhosts, count, direct->ticket_keys, &error)};
 		if (port->server)
 			direct->tls_port_count++;
 		else
@@ -81,4 +88,18 @@ direct_tls_close(struct push_direct *direct)
 {
 	while (direct->tls_port_count)
 		push_tls_server_destroy(direct->tls_ports[--direct->tls_port_count].server);
+	push_tls_ticket_keys_destroy(direct->ticket_keys);
+	direct->ticket_keys = NULL;
+}
+
+void
+direct_tls_tick(struct push_direct *direct)
+{
+	const struct push_tls_host host = {direct->host.log, direct->host.context};
+	uint64_t now_us = direct->ops->now_us();
+
+	if (direct->ticket_keys)
+		push_tls_ticket_keys_rotate(direct->ticket_keys, now_us);
+	for (size_t i = 0; i < direct->tls_port_count; i++)
+		push_tls_server_tick(direct->tls_ports[i].server, now_us, time(NULL), &host);
 }

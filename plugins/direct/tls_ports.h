@@ -18,4 +18,8 @@ direct_tls_open(struct push_direct *direct);
 void
 direct_tls_close(struct push_direct *direct);
 
+/* direct_tls_tick - look at the files of certificates, if it is time. */
+void
+direct_tls_tick(struct push_direct *direct);
+
 #endif

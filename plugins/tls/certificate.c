@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "tls/certificate.h"
 
@@ -118,4 +119,45 @@ push_tls_ca_use(SSL_CTX *context, const struct push_tls_vhost *vhost, struct pus
 	else if (vhost->asks_client_cert && vhost->ca)
 		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 	return PUSH_OK;
+}
+
+void
+push_tls_stamp_read(const struct push_tls_vhost *vhost, struct push_tls_stamp *ret)
+{
+	const char *const paths[] = {vhost->cert, vhost->key, vhost->ca};
+
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct stat about;
+
+		if (!paths[i])
+			continue;
+		if (stat(paths[i], &about)) {
+			ret->files[i].error = errno;
+			continue;
+		}
+		ret->files[i].device = about.st_dev;
+		ret->files[i].inode = about.st_ino;
+		ret->files[i].size = about.st_size;
+		ret->files[i].modified = about.st_mtim;
+		ret->files[i].changed = about.st_ctim;
+	}
+}
+
+bool
+push_tls_stamp_is_hidden(const struct push_tls_stamp *stamp)
+{
+	for (size_t i = 0; i < sizeof(stamp->files) / sizeof(stamp->files[0]); i++)
+		if (stamp->files[i].error == EACCES)
+			return true;
+	return false;
+}
+
+int64_t
+push_tls_expiry_s(const SSL_CTX *context)
+{
+	const X509 *x509 = SSL_CTX_get0_certificate(context);
+	struct tm when;
+
+	return x509 && ASN1_TIME_to_tm(X509_get0_notAfter(x509), &when) ? timegm(&when) : 0;
 }

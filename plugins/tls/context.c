@@ -46,6 +46,12 @@ set_options(SSL_CTX *context, const struct push_tls_vhost *vhost)
 	SSL_CTX_set_read_ahead(context, 1);
 }
 
+bool
+push_tls_curves_use(SSL *ssl, const struct push_tls_vhost *vhost)
+{
+	return SSL_set1_groups_list(ssl, or_default(vhost->curve, DEFAULT_CURVES));
+}
+
 static enum push_status
 set_algorithms(SSL_CTX *context, const struct push_tls_vhost *vhost, struct push_error *error)
 {

@@ -24,4 +24,8 @@ SSL_CTX *
 push_tls_context_of_vhost(const struct push_tls_vhost *vhost, const struct push_tls_protocols *protocols,
 	struct push_error *error);
 
+/* push_tls_curves_use - those of this vhost, instead of another one's. */
+bool
+push_tls_curves_use(SSL *ssl, const struct push_tls_vhost *vhost);
+
 #endif

@@ -15,6 +15,26 @@
 /* Of a name in a ClientHello: a DNS name has at most 253 bytes.  A longer one is no vhost's. */
 #define PUSH_TLS_NAME_BYTES_MAX 255
 
+/* How often the files of certificates are looked at, by stat(2): cert-manager renews weeks before the end. */
+#define PUSH_TLS_LOOK_US 10000000ull
+
+/* How long before a certificate expires that is logged, and how often. */
+#define PUSH_TLS_EXPIRES_SOON_S (7 * 86400)
+#define PUSH_TLS_EXPIRES_SAY_US 86400000000ull
+
+/* How long a ticket may be used: a laptop that was asleep over lunch comes back cheaply. */
+#define PUSH_TLS_TICKET_S 7200
+
+/* How often its keys change (ticket_keys.h): as long as TLS 1.2 has no forward secrecy beyond the life of a ticket. */
+#define PUSH_TLS_TICKET_ROTATE_US 3600000000ull
+
+/* Keys that open tickets, the newest one among them: one that seals no longer is needed for a ticket's time. */
+#define PUSH_TLS_TICKET_KEYS_MAX 3
+
+_Static_assert(
+	PUSH_TLS_TICKET_S *UINT64_C(1000000) <= (PUSH_TLS_TICKET_KEYS_MAX - 1) * PUSH_TLS_TICKET_ROTATE_US,
+	"the last ticket of a key can be opened to its end");
+
 /* What is sealed in one record, at most (RFC 8446, 5.1). */
 #define PUSH_TLS_RECORD_BYTES (16 * 1024)
 

@@ -12,6 +12,12 @@
  * TLS 1.2 and newer, forward secrecy and authenticated encryption unless a vhost has its own `ciphers`, no
  * renegotiation, no compression, no early data, no session kept in memory.
  *
+ * Files are looked at every PUSH_TLS_LOOK_US.  If they have changed, an SSL_CTX is made of them and takes the place of
+ * the one before, which lives on by its sessions' references.  What is not whole, as a certificate whose key is still to
+ * be written, changes nothing and is logged; the next change is tried again.  lws reads its files before it gives up
+ * root and this does it then, too, but later as whoever it is: what it may not read any more, it says, and a SIGHUP to
+ * pushd starts workers that may.
+ *
  * lws staples no OCSP response, and neither does this.
  *
  * OpenSSL does the work.  Its error queue is left empty, because sessions of the same thread read it.
@@ -24,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/log_level.h"
 #include "core/options.h"
 #include "core/status.h"
 #include "tls/limits.h"
@@ -45,15 +52,31 @@ struct push_tls_vhost {
 };
 
 struct push_tls_server;
+struct push_tls_ticket_keys;
+
+/* Who is told what happens to certificates. */
+struct push_tls_host {
+	void (*log)(void *context, enum push_log_level level, const char *line);
+	void *context;
+};
+
+/* Of a vhost's certificate. */
+struct push_tls_certificate {
+	const char *vhost; /* borrowed */
+	int64_t expiry_s;  /* since 1970 */
+	bool is_stale;     /* its files have changed, and cannot be used */
+};
 
 /*
  * push_tls_server_create - read all certificates, those of the first vhost are the default.
  *
  * @vhosts: borrowed for the call; their texts longer, see above.
+ * @keys: of session tickets, borrowed for as long as the server lives; NULL: OpenSSL makes its own.
  * Returns NULL with one line in *error that names the vhost, the key and its value.
  */
 struct push_tls_server *
-push_tls_server_create(const struct push_tls_vhost *vhosts, size_t count, struct push_error *error);
+push_tls_server_create(const struct push_tls_vhost *vhosts, size_t count,
+	const struct push_tls_ticket_keys *keys, struct push_error *error);
 
 /* push_tls_server_destroy - no handshake may go on.  Sessions that are done live on.  NULL is allowed. */
 void
@@ -62,5 +85,19 @@ push_tls_server_destroy(struct push_tls_server *server);
 /* push_tls_server_context - for the next connection; borrowed, and SSL_new() makes it its own. */
 SSL_CTX *
 push_tls_server_context(const struct push_tls_server *server);
+
+/*
+ * push_tls_server_tick - look at the files, if it is time.  To be called often.
+ *
+ * @now_us: of the monotonic clock.  @wall_s: of the other one, since 1970.
+ */
+void
+push_tls_server_tick(
+	struct push_tls_server *server, uint64_t now_us, int64_t wall_s, const struct push_tls_host *host);
+
+/* push_tls_server_certificate - the one of a vhost, in order.  Returns false if there are no more. */
+bool
+push_tls_server_certificate(
+	const struct push_tls_server *server, size_t index, struct push_tls_certificate *ret);
 
 #endif
