@@ -92,8 +92,9 @@ def curl(port, ca, certificate, channel, version="--http2"):
 def test_curl_publishes_with_a_certificate_of_the_right_ca_only(server, ca, tmp_path):
     good, expired = ca.issue("ann"), ca.issue("ann", begins_s=-7200, ends_s=-3600)
     other = Authority(tmp_path, "other").issue("ann")
-    assert curl(server.required, ca, good, "from:ann") == 202
-    assert curl(server.required, ca, good, "from:bob") == 403
+    for version in "--http1.1", "--http2":
+        assert curl(server.required, ca, good, "from:ann", version) == 202
+        assert curl(server.required, ca, good, "from:bob", version) == 403
     for port in server.required, server.optional:
         assert curl(port, ca, expired, "from:ann") == 0
         assert curl(port, ca, other, "from:ann") == 0
