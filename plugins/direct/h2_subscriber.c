@@ -110,7 +110,7 @@ take_head(struct subscriber *self, struct pull *pull)
 	self->flags &= (uint8_t)~HAS_HEAD;
 	push_buf_init(&lines, frame->size);
 	push_buf_append(&lines, frame->bytes, frame->size);
-	done = push_h2_stream_begin(self->stream, &lines);
+	done = push_h2_stream_begin_pulled(self->stream, &lines);
 	push_buf_fini(&lines);
 	advance(pull, frame->size);
 	return done;

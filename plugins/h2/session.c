@@ -21,6 +21,7 @@ enum {
 	IS_FINISHED = 8,     /* ... and what there is of it is all */
 	IS_CLOSED = 16,      /* for nghttp2 it is gone */
 	IS_REMOTE_OVER = 32, /* END_STREAM has come */
+	IS_PULLED = 64, /* nghttp2 has an item for it only while there are bytes: 170 bytes for an idle one */
 };
 
 /* What was appended of an answer, sent up to `sent`. */
@@ -456,9 +457,11 @@ on_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *
 			       ? session->fill(session->fill_context, to + FRAME_HEAD_BYTES, length)
 			       : fill_from_body(stream, to + FRAME_HEAD_BYTES, length);
 	}
-	if (stream->flags & IS_FINISHED && !push_h2_stream_unsent(stream))
+	if (stream->flags & IS_FINISHED && !push_h2_stream_unsent(stream)) {
 		*data_flags |= NGHTTP2_DATA_FLAG_EOF;
-	else if (!size) {
+	} else if (stream->flags & IS_PULLED && size && size < length) {
+		*data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	} else if (!size) {
 		if (push_h2_stream_unsent(stream))
 			push_h2_stream_wait(stream);
 		return NGHTTP2_ERR_DEFERRED;
@@ -879,18 +882,38 @@ need_body(struct push_h2_stream *stream)
 	return true;
 }
 
+/* What there is goes on, or what is there now begins. */
+static void
+submit_data(struct push_h2_stream *stream)
+{
+	const nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = on_read};
+
+	if (nghttp2_session_resume_data(stream->session->ng, stream->id) && stream->flags & IS_PULLED)
+		(void)nghttp2_submit_data(
+			stream->session->ng, NGHTTP2_FLAG_END_STREAM, stream->id, &provider);
+}
+
+static int
+submit_head(struct push_h2_stream *stream, const nghttp2_nv *fields, size_t count, bool has_body)
+{
+	const nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = on_read};
+	nghttp2_session *ng = stream->session->ng;
+
+	if (stream->flags & IS_PULLED)
+		return nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, stream->id, NULL, fields, count, NULL);
+	return nghttp2_submit_response(ng, stream->id, fields, count, has_body ? &provider : NULL);
+}
+
 static bool
 submit(struct push_h2_stream *stream, struct push_buf *lines, bool has_body)
 {
 	nghttp2_nv fields[PUSH_H2_ANSWER_FIELDS_MAX];
-	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = on_read};
 	size_t count = push_h2_answer_fields(lines->bytes, lines->size, fields);
 
 	if (stream->flags & (IS_CLOSED | HAS_ANSWER))
 		return true;
 	stream->flags |= HAS_ANSWER;
-	if (lines->status == PUSH_OK && !nghttp2_submit_response(stream->session->ng, stream->id, fields,
-						count, has_body ? &provider : NULL))
+	if (lines->status == PUSH_OK && !submit_head(stream, fields, count, has_body))
 		return true;
 	push_h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
 	return false;
@@ -910,6 +933,13 @@ push_h2_stream_answer(struct push_h2_stream *stream, struct push_buf *lines, str
 bool
 push_h2_stream_begin(struct push_h2_stream *stream, struct push_buf *lines)
 {
+	return submit(stream, lines, true);
+}
+
+bool
+push_h2_stream_begin_pulled(struct push_h2_stream *stream, struct push_buf *lines)
+{
+	stream->flags |= IS_PULLED;
 	return submit(stream, lines, true);
 }
 
@@ -942,7 +972,7 @@ push_h2_stream_finish(struct push_h2_stream *stream)
 {
 	stream->flags |= IS_FINISHED;
 	if (!(stream->flags & IS_CLOSED))
-		(void)nghttp2_session_resume_data(stream->session->ng, stream->id);
+		submit_data(stream);
 }
 
 size_t
@@ -962,7 +992,7 @@ push_h2_stream_pull(struct push_h2_stream *stream, push_h2_fill_fn fill, void *c
 	session->pulling = stream;
 	session->fill = fill;
 	session->fill_context = context;
-	(void)nghttp2_session_resume_data(session->ng, stream->id);
+	submit_data(stream);
 	if (nghttp2_session_send(session->ng))
 		fail(session, NGHTTP2_INTERNAL_ERROR);
 	session->pulling = NULL;

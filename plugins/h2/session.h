@@ -129,9 +129,13 @@ push_h2_session_fail(struct push_h2_session *session, uint32_t error_code);
 bool
 push_h2_stream_answer(struct push_h2_stream *stream, struct push_buf *lines, struct push_str body);
 
-/* push_h2_stream_begin - an answer whose body follows, by _append() or by _pull(). */
+/* push_h2_stream_begin - an answer whose body follows, by _append(). */
 bool
 push_h2_stream_begin(struct push_h2_stream *stream, struct push_buf *lines);
+
+/* push_h2_stream_begin_pulled - likewise by _pull(): nothing is kept between two of them. */
+bool
+push_h2_stream_begin_pulled(struct push_h2_stream *stream, struct push_buf *lines);
 
 /* push_h2_stream_inform - an answer of 1xx before that (RFC 9110, 15.2). */
 void
