@@ -789,6 +789,14 @@ ops_client_fd(const struct push_broker *broker, int lws_fd, bool *ret_is_shared)
 }
 
 static void
+ops_show_certificate(const struct push_broker *broker, int lws_fd, struct push_request *request,
+	struct push_tls_client *ret)
+{
+	if (broker->sockets)
+		broker->sockets->show_certificate(broker->sockets->context, lws_fd, request, ret);
+}
+
+static void
 ops_subscriber_answer_close(struct push_subscriber *subscriber, unsigned int code)
 {
 	push_subscriber_answer_close(subscriber, code, now_us());
@@ -1060,6 +1068,7 @@ push_broker_ops_table(void)
 		.asks_about_publishes = ops_asks_about_publishes,
 		.lines_set_asked = push_lines_set_asked,
 		.client_fd = ops_client_fd,
+		.show_certificate = ops_show_certificate,
 	};
 
 	return &table;

@@ -66,6 +66,9 @@ struct push_claim {
 	size_t extra_size;
 };
 
+struct push_request;
+struct push_tls_client;
+
 struct push_broker_ops {
 	uint32_t abi_version, size_bytes;
 
@@ -223,6 +226,11 @@ struct push_broker_ops {
 	/* The descriptor of the client that lws serves by this one: the same, or that of a relay (direct/relay.h).
 	 * *ret_is_shared: the client's connection has other requests beside the one that lws has. */
 	int (*client_fd)(const struct push_broker *broker, int lws_fd, bool *ret_is_shared);
+
+	/* Add to a request of lws' who its client is by its certificate, if Push has ended its TLS.  *ret: what the request
+	 * points to from then on. */
+	void (*show_certificate)(const struct push_broker *broker, int lws_fd, struct push_request *request,
+		struct push_tls_client *ret);
 };
 
 struct push_broker_link {
@@ -270,6 +278,8 @@ struct push_broker_sockets {
 	bool (*is_busy)(const void *context); /* requests are not answered yet */
 	bool (*claim)(void *context, int lws_fd, const struct push_claim *claim);
 	int (*client_fd)(const void *context, int lws_fd, bool *ret_is_shared);
+	void (*show_certificate)(
+		const void *context, int lws_fd, struct push_request *request, struct push_tls_client *ret);
 	void *context;
 };
 

@@ -44,8 +44,21 @@ static int
 sockets_client_fd(const void *context, int lws_fd, bool *ret_is_shared)
 {
 	const struct push_direct *direct = context;
+	const struct direct_end_client *client = direct_ends_find(&direct->ends, lws_fd);
 
-	return direct_ends_client(&direct->ends, lws_fd, ret_is_shared);
+	*ret_is_shared = client && client->is_shared;
+	return client ? client->fd : lws_fd;
+}
+
+static void
+sockets_show_certificate(
+	const void *context, int lws_fd, struct push_request *request, struct push_tls_client *ret)
+{
+	const struct push_direct *direct = context;
+	const struct direct_end_client *client = direct_ends_find(&direct->ends, lws_fd);
+
+	if (client)
+		direct_show_certificate(direct, client->bytes, request, ret);
 }
 
 const struct push_broker_sockets *
@@ -71,8 +84,8 @@ push_direct_create(
 		}
 	direct->ops = ops;
 	direct->broker = broker;
-	direct->sockets = (struct push_broker_sockets){
-		sockets_relieve, sockets_count, sockets_is_busy, sockets_claim, sockets_client_fd, direct};
+	direct->sockets = (struct push_broker_sockets){sockets_relieve, sockets_count, sockets_is_busy,
+		sockets_claim, sockets_client_fd, sockets_show_certificate, direct};
 	direct->host = *host;
 	direct->limiter = ops->limiter(broker);
 	(void)push_certificate_name_parse(ops->options(broker)->auth_certificate, &direct->certificate_name);

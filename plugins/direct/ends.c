@@ -39,12 +39,12 @@ make_room(struct direct_ends *ends, int lws_fd)
 }
 
 uint64_t
-direct_ends_add(struct direct_ends *ends, int lws_fd, int client_fd, bool is_shared)
+direct_ends_add(struct direct_ends *ends, int lws_fd, const struct direct_end_client *client)
 {
 	uint64_t cookie = direct_cookie(lws_fd);
 
 	if (make_room(ends, lws_fd))
-		ends->ends[lws_fd] = (struct direct_end){cookie, client_fd, is_shared};
+		ends->ends[lws_fd] = (struct direct_end){cookie, *client};
 	return cookie;
 }
 
@@ -57,14 +57,10 @@ direct_ends_remove(struct direct_ends *ends, int lws_fd, uint64_t cookie)
 		end->cookie = 0;
 }
 
-int
-direct_ends_client(const struct direct_ends *ends, int lws_fd, bool *ret_is_shared)
+const struct direct_end_client *
+direct_ends_find(const struct direct_ends *ends, int lws_fd)
 {
 	const struct direct_end *end = end_of(ends, lws_fd);
 
-	*ret_is_shared = false;
-	if (!end || !end->cookie || direct_cookie(lws_fd) != end->cookie)
-		return lws_fd;
-	*ret_is_shared = end->is_shared;
-	return end->client_fd;
+	return end && end->cookie && direct_cookie(lws_fd) == end->cookie ? &end->client : NULL;
 }

@@ -2,7 +2,8 @@
  * ends.h - whose a connection of lws is that came to it by a local socket: the end of a relay (relay.h) or of a
  * single request (lws_request.h).
  *
- * Push's plugins below lws ask for a client's address by the descriptor.  They are shown the client's own instead.
+ * Push's plugins below lws ask for a client's address by the descriptor.  They are shown the client's own instead, and
+ * the certificate of its connection.
  */
 #ifndef PUSH_DIRECT_ENDS_H
 #define PUSH_DIRECT_ENDS_H
@@ -11,10 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct direct_bytes;
+
+/* The client's connection. */
+struct direct_end_client {
+	int fd;
+	const struct direct_bytes *bytes; /* borrowed */
+	bool is_shared;                   /* its other requests have ends of their own */
+};
+
 struct direct_end {
 	uint64_t cookie; /* of lws' socket; 0: none */
-	int client_fd;
-	bool is_shared; /* other requests of the client's connection have ends of their own */
+	struct direct_end_client client;
 };
 
 /* By lws' descriptors. */
@@ -28,19 +37,19 @@ void
 direct_ends_fini(struct direct_ends *ends);
 
 /*
- * direct_ends_add - lws' socket serves the client of `client_fd`.
+ * direct_ends_add - lws' socket serves this client.
  *
  * Returns its cookie.  Without memory the client stays unknown.
  */
 uint64_t
-direct_ends_add(struct direct_ends *ends, int lws_fd, int client_fd, bool is_shared);
+direct_ends_add(struct direct_ends *ends, int lws_fd, const struct direct_end_client *client);
 
 /* direct_ends_remove - the client is gone.  @cookie: as it was returned; lws may have closed its end. */
 void
 direct_ends_remove(struct direct_ends *ends, int lws_fd, uint64_t cookie);
 
-/* direct_ends_client - the client's descriptor, or `lws_fd` itself.  *ret_is_shared: it has requests beside this one. */
-int
-direct_ends_client(const struct direct_ends *ends, int lws_fd, bool *ret_is_shared);
+/* direct_ends_find - whom it serves; NULL: whoever is at its other end. */
+const struct direct_end_client *
+direct_ends_find(const struct direct_ends *ends, int lws_fd);
 
 #endif

@@ -189,6 +189,7 @@ unsigned int
 direct_h2_foreign_open(
 	struct direct_h2_conn *conn, struct push_h2_stream *stream, const struct push_h2_head *head)
 {
+	const struct direct_end_client client = {conn->source.fd, &conn->bytes, true};
 	struct direct_lws_field fields[PUSH_H2_FIELDS_MAX + 1];
 	struct direct_lws_head lws_head;
 	struct foreign *self;
@@ -205,7 +206,7 @@ direct_h2_foreign_open(
 	self->stream = stream;
 	self->is_head = head->request.method == PUSH_METHOD_HEAD;
 	status = direct_lws_request_open(
-		conn->direct, conn->source.fd, conn->port, &lws_head, &handler, self, &self->request);
+		conn->direct, &client, conn->port, &lws_head, &handler, self, &self->request);
 	if (status) {
 		free(self);
 		return status;

@@ -306,7 +306,8 @@ create(struct push_direct *direct, const struct direct_lws_head *head)
 
 /* A new pair has room for a head.  Returns false without descriptors. */
 static bool
-connect_to_lws(struct direct_lws_request *request, int client_fd, int port, const struct push_buf *head)
+connect_to_lws(struct direct_lws_request *request, const struct direct_end_client *client, int port,
+	const struct push_buf *head)
 {
 	struct push_direct *direct = request->direct;
 	int ends[2];
@@ -322,7 +323,7 @@ connect_to_lws(struct direct_lws_request *request, int client_fd, int port, cons
 	request->refs++;
 	direct->relay_sources++;
 	request->lws_fd = ends[1];
-	request->lws_cookie = direct_ends_add(&direct->ends, ends[1], client_fd, true);
+	request->lws_cookie = direct_ends_add(&direct->ends, ends[1], client);
 	if (!push_source_want(set_of(request), &request->source, EPOLLIN)) {
 		close(ends[1]);
 		give_up(request);
@@ -333,7 +334,7 @@ connect_to_lws(struct direct_lws_request *request, int client_fd, int port, cons
 }
 
 unsigned int
-direct_lws_request_open(struct push_direct *direct, int client_fd, int port,
+direct_lws_request_open(struct push_direct *direct, const struct direct_end_client *client, int port,
 	const struct direct_lws_head *head, const struct direct_lws_handler *handler, void *context,
 	struct direct_lws_request **ret)
 {
@@ -349,7 +350,7 @@ direct_lws_request_open(struct push_direct *direct, int client_fd, int port,
 	if (request) {
 		request->handler = handler;
 		request->context = context;
-		status = connect_to_lws(request, client_fd, port, &text) ? 0 : 503;
+		status = connect_to_lws(request, client, port, &text) ? 0 : 503;
 	}
 	if (request && status)
 		unref(request);

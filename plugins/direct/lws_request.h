@@ -14,6 +14,7 @@
 
 #include "direct/lws_head.h"
 
+struct direct_end_client;
 struct push_direct;
 struct direct_lws_request;
 
@@ -35,13 +36,13 @@ struct direct_lws_handler {
 
 /*
  * direct_lws_request_open - ask lws.
- *
- * @client_fd: the client's socket.  @port: to which it came.  @head: borrowed until this returns.
+ * * @client: its bytes are borrowed until the request is closed.  @port: to which it came.  @head: borrowed until this
+ * returns.
  * Returns 0 with *ret, which is owned by the caller; or the status of an answer: 400, 411, 431, 501 (lws_head.h), 503
  * without descriptors or memory.
  */
 unsigned int PUSH_MUST_USE
-direct_lws_request_open(struct push_direct *direct, int client_fd, int port,
+direct_lws_request_open(struct push_direct *direct, const struct direct_end_client *client, int port,
 	const struct direct_lws_head *head, const struct direct_lws_handler *handler, void *context,
 	struct direct_lws_request **ret);
 

@@ -444,7 +444,8 @@ create(struct push_direct *direct, int fd, struct direct_bytes *bytes, int ends[
 	push_source_open(set_of(relay), &relay->lws, &lws_kind, ends[0]);
 	direct->relay_sources += 2;
 	relay->lws_fd = ends[1];
-	relay->lws_cookie = direct_ends_add(&direct->ends, ends[1], fd, false);
+	relay->lws_cookie = direct_ends_add(
+		&direct->ends, ends[1], &(struct direct_end_client){fd, &relay->bytes, false});
 	return relay;
 }
 

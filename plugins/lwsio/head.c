@@ -192,8 +192,8 @@ check_http_1(const struct push_request *request, struct lws *wsi, struct push_er
 }
 
 unsigned int
-push_lws_head_read(struct push_lws_head *head, struct lws *wsi, enum push_place place, const char *rest,
-	struct push_error *error)
+push_lws_head_read(struct push_lws_head *head, struct lws *wsi, const struct push_broker_link *link,
+	enum push_place place, const char *rest, struct push_error *error)
 {
 	struct push_request *request = &head->request;
 	struct push_str length;
@@ -205,6 +205,9 @@ push_lws_head_read(struct push_lws_head *head, struct lws *wsi, enum push_place 
 	request->place = place;
 	request->rest = (struct push_str){rest, strlen(rest)};
 	request->is_tls = lws_is_ssl(lws_get_network_wsi(wsi));
+	if (link && link->broker)
+		link->ops->show_certificate(link->broker, (int)lws_get_socket_fd(lws_get_network_wsi(wsi)),
+			request, &head->client);
 	request->is_http_2 = request->may_have_been_cut = is_mux(wsi);
 	if (lws_http_get_uri_and_method(wsi, &path, &path_size) >= 0)
 		request->path = (struct push_str){path, (size_t)path_size};

@@ -268,7 +268,7 @@ begin(struct push_http_session *session, struct lws *wsi, struct push_broker_lin
 {
 	struct push_lws_head head;
 	struct push_error error;
-	unsigned int status = push_lws_head_read(&head, wsi, place, rest, &error);
+	unsigned int status = push_lws_head_read(&head, wsi, link, place, rest, &error);
 
 	if (status)
 		return push_reply_error(

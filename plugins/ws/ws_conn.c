@@ -33,7 +33,7 @@ ws_conn_admit(struct lws *wsi)
 	struct push_lws_head head;
 	struct push_error error;
 	struct push_str origin;
-	unsigned int status = push_lws_head_read(&head, wsi, PUSH_PLACE_SOCKETS, "", &error);
+	unsigned int status = push_lws_head_read(&head, wsi, link, PUSH_PLACE_SOCKETS, "", &error);
 
 	/* what is wrong with the query is said by the WebSocket */
 	if (!push_request_is_whole(wsi))
@@ -116,7 +116,7 @@ ws_conn_open(struct lws *wsi)
 
 	if (!connection)
 		return NULL;
-	if (push_lws_head_read(&head, wsi, PUSH_PLACE_SOCKETS, "", &error)) {
+	if (push_lws_head_read(&head, wsi, link, PUSH_PLACE_SOCKETS, "", &error)) {
 		link->ops->subscriber_refuse(connection->subscriber, error.text);
 		return connection;
 	}

@@ -79,12 +79,12 @@ def publish(port, wrap, channel, headers=()):
     return request(port, post(json.dumps({"channel": channel, "message": 1}), headers=list(headers)), wrap=wrap)
 
 
-def curl(port, ca, certificate, channel, version="--http2"):
+def curl(port, ca, certificate, channel, version="--http2", path="/messages"):
     """The status, and 0 if there is no answer."""
     done = subprocess.run(
         ["curl", "-sS", version, "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "60", "--cacert", ca.path,
          *(["--cert", certificate] if certificate else []), "-H", "Content-Type: application/json",
-         "-d", json.dumps({"channel": channel, "message": 1}), f"https://localhost:{port}/messages"],
+         "-d", json.dumps({"channel": channel, "message": 1}), f"https://localhost:{port}{path}"],
         capture_output=True, text=True)
     return int(done.stdout)
 
@@ -101,6 +101,15 @@ def test_curl_publishes_with_a_certificate_of_the_right_ca_only(server, ca, tmp_
     assert curl(server.required, ca, None, "from:ann") == 0
     assert curl(server.optional, ca, good, "from:ann") == 202
     assert curl(server.optional, ca, None, "from:ann") == 401
+
+
+def test_it_counts_for_what_lws_serves_behind_push_s_tls_too(server, ca):
+    ann = ca.issue("ann")
+    for version in "--http1.1", "--http2":
+        assert curl(server.required, ca, ann, "from:ann", version, "/message%73") == 202
+        assert curl(server.required, ca, ann, "from:bob", version, "/message%73") == 403
+    with WebSocket(server.required, "user:ann:a", path="/ws/message%73", wrap=wrapped(ca.client(ann))) as ws:
+        assert ws.event()["event"] == "ping"
 
 
 def test_each_right_is_granted_by_the_name_and_no_other(server, ca):

@@ -3,8 +3,6 @@
 
 #include "direct/lws_request.h"
 
-#define CLIENT_FD 0 /* any descriptor */
-
 static struct {
 	char heads[512], body[2 * MUCH];
 	size_t body_size, taken;
@@ -76,7 +74,9 @@ static const struct direct_lws_handler handler = {on_head, on_readable, on_taken
 static unsigned int
 open_head(const struct direct_lws_head *head)
 {
-	return direct_lws_request_open(f.direct, CLIENT_FD, PORT, head, &handler, &got, &got.request);
+	const struct direct_end_client client = {.fd = 0}; /* any */
+
+	return direct_lws_request_open(f.direct, &client, PORT, head, &handler, &got, &got.request);
 }
 
 static void
