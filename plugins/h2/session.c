@@ -800,25 +800,28 @@ may_write(const struct push_h2_stream *stream)
 	       push_h2_stream_has_window(stream);
 }
 
-/* Each that waits has one turn; who waits again does so behind the others. */
+/* Each that waits has one turn; who waits again does so behind those who had none. */
 void
 push_h2_session_resume(struct push_h2_session *session)
 {
-	struct push_list turn;
+	struct push_list turn, kept;
 
 	session->has_opened = false;
+	push_list_init(&kept);
 	push_list_take_all(&turn, &session->waiting);
 	while (!push_list_is_empty(&turn)) {
 		struct push_h2_stream *stream = push_container_of(turn.next, struct push_h2_stream, waiting);
 
 		push_list_remove(&stream->waiting);
 		if (!may_write(stream))
-			push_list_append(&session->waiting, &stream->waiting);
+			push_list_append(&kept, &stream->waiting);
 		else if (stream->body)
 			(void)nghttp2_session_resume_data(session->ng, stream->id);
 		else if (stream->owner)
 			session->handler->writable(stream->owner);
 	}
+	push_list_splice(&kept, &session->waiting);
+	push_list_take_all(&session->waiting, &kept);
 }
 
 bool
