@@ -55,12 +55,12 @@ struct direct_h2_conn {
 	struct direct_h2_request *spare; /* owned; for the next request; NULL: none */
 	size_t sent;                     /* of the session's bytes */
 	int port;
-	unsigned int subscriber_count;
-	uint8_t wait;       /* enum direct_h2_wait */
-	bool is_blocked;    /* its socket takes nothing */
-	bool is_ended;      /* ... and nothing more is given to it */
-	bool has_published; /* an earlier request: it is a publisher's connection */
-	bool is_over_limit; /* its requests are refused, by: */
+	unsigned int subscriber_count, foreign_count; /* foreign: requests that are lws' */
+	uint8_t wait;                                 /* enum direct_h2_wait */
+	bool is_blocked;                              /* its socket takes nothing */
+	bool is_ended;                                /* ... and nothing more is given to it */
+	bool has_published;                           /* an earlier request: it is a publisher's connection */
+	bool is_over_limit;                           /* its requests are refused, by: */
 	enum push_limit limit;
 };
 

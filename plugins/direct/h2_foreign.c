@@ -24,8 +24,11 @@ struct foreign {
 static void
 end_request(struct foreign *self)
 {
+	if (!self->request)
+		return;
 	direct_lws_request_close(self->request);
 	self->request = NULL;
+	self->conn->foreign_count--;
 }
 
 static void
@@ -212,5 +215,6 @@ direct_h2_foreign_open(
 		return status;
 	}
 	stream->owner = &self->owner;
+	conn->foreign_count++;
 	return 0;
 }

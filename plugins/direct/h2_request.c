@@ -371,16 +371,31 @@ foreign_text(unsigned int status)
 	}
 }
 
+/* Nothing has been done with it: the client may send it again (RFC 9113, 8.7). */
+static void
+put_off(struct direct_h2_request *self)
+{
+	self->state = REQUEST_ANSWERED;
+	push_h2_stream_reset(self->stream, NGHTTP2_REFUSED_STREAM);
+	direct_h2_touch(self->conn);
+	settle(self);
+}
+
 /* Files, passwords, mounts of others. */
 static void
 leave_to_lws(struct direct_h2_request *self)
 {
 	struct push_h2_stream *stream = self->stream;
 	struct direct_h2_owner *owner;
-	unsigned int status = direct_h2_foreign_open(self->conn, stream, self->head);
 	struct push_buf early;
 	bool is_last = self->is_last;
+	unsigned int status;
 
+	if (self->conn->foreign_count >= PUSH_H2_FOREIGN_MAX) {
+		put_off(self);
+		return;
+	}
+	status = direct_h2_foreign_open(self->conn, stream, self->head);
 	if (status) {
 		refuse(self, status, foreign_text(status));
 		return;

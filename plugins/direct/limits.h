@@ -106,6 +106,10 @@ _Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a
  * before it is told to go on.  Past it the request ends. */
 #define PUSH_LWS_BODY_BYTES 65536
 
+/* Requests of one HTTP/2 connection that lws serves at a time, each by two descriptors: the files of a page all at once.
+ * Past it a stream is refused (REFUSED_STREAM), and the client sends its request again. */
+#define PUSH_H2_FOREIGN_MAX 100
+
 /* Routes learned, and probes at a time; beyond, requests go through lws as if this were not here. */
 #define PUSH_ROUTES_MAX 128
 #define PUSH_PROBES_MAX 128

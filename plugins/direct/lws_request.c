@@ -15,6 +15,7 @@ struct direct_lws_request {
 	const struct direct_lws_handler *handler;
 	void *context;
 	struct direct_burden burden; /* listed while something is kept here */
+	struct direct_timer timer;   /* armed when lws has hung up: for what the client has to read yet */
 	struct direct_lws_answer answer;
 	struct push_buf body; /* of the answer, read up to: */
 	size_t body_read;
@@ -58,6 +59,7 @@ close_end(struct direct_lws_request *request)
 static void
 drop_kept(struct direct_lws_request *request)
 {
+	push_timer_disarm(&request->timer.timer);
 	push_list_remove(&request->burden.link);
 	push_buf_reset(&request->unsent);
 	request->unsent_at = 0;
@@ -111,19 +113,17 @@ has_body(const struct direct_lws_request *request)
 static void
 settle(struct direct_lws_request *request)
 {
-	uint32_t events = has_unsent(request) ? EPOLLOUT : 0;
+	uint32_t events = has_body(request) ? EPOLLRDHUP : EPOLLIN | EPOLLRDHUP;
 
 	if (request->source.fd < 0)
 		return;
+	if (has_unsent(request))
+		events |= EPOLLOUT;
 	if (has_unsent(request) || has_body(request))
 		direct_burden_list(request->direct, &request->burden);
 	else
 		push_list_remove(&request->burden.link);
-	if (!has_body(request))
-		events |= EPOLLIN;
-	else if (request->has_hung_up) /* which epoll(7) would show again and again */
-		events = 0;
-	if (!events)
+	if (request->has_hung_up && has_body(request)) /* epoll(7) would show it again and again */
 		push_source_pause(set_of(request), &request->source);
 	else if (!push_source_want(set_of(request), &request->source, events))
 		fail(request, 503);
@@ -233,6 +233,15 @@ receive(struct direct_lws_request *request)
 		show(request);
 }
 
+/* Of lws. */
+static void
+hang_up(struct direct_lws_request *request)
+{
+	if (!request->has_hung_up && !request->is_closed && request->source.fd >= 0)
+		direct_arm(request->direct, &request->timer, PUSH_ANSWERS_US);
+	request->has_hung_up = true;
+}
+
 static void
 request_ready(struct push_source *source, uint32_t events)
 {
@@ -241,9 +250,9 @@ request_ready(struct push_source *source, uint32_t events)
 
 	if (taken)
 		request->handler->taken(request->context, taken);
-	if (events & (EPOLLERR | EPOLLHUP))
-		request->has_hung_up = true;
-	if (request->source.fd >= 0 && !has_body(request) && events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+	if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP))
+		hang_up(request);
+	if (request->source.fd >= 0 && !has_body(request) && events & ~(uint32_t)EPOLLOUT)
 		receive(request);
 	if (!request->is_closed)
 		settle(request);
@@ -262,6 +271,8 @@ direct_lws_request_read(struct direct_lws_request *request, char *to, size_t max
 	if (request->body.size && !has_body(request)) {
 		push_buf_reset(&request->body);
 		request->body_read = 0;
+		if (request->has_hung_up && request->source.fd >= 0)
+			direct_arm(request->direct, &request->timer, PUSH_ANSWERS_US);
 		settle(request);
 	}
 	return size;
@@ -274,6 +285,14 @@ direct_lws_request_is_over(const struct direct_lws_request *request)
 }
 
 /* --- its life --- */
+
+/* Its client does not read. */
+static void
+on_timer(struct direct_timer *timer, uint64_t now_us)
+{
+	(void)now_us;
+	fail(push_container_of(timer, struct direct_lws_request, timer), 503);
+}
 
 static void
 relieve(struct direct_burden *burden)
@@ -295,6 +314,8 @@ create(struct push_direct *direct, const struct direct_lws_head *head)
 	request->refs = 1;
 	request->left = head->has_body ? head->length : 0;
 	request->burden.relieve = relieve;
+	push_timer_init(&request->timer.timer);
+	request->timer.due = on_timer;
 	push_list_init(&request->burden.link);
 	push_buf_init(&request->body, PUSH_RELAY_PIECE_BYTES);
 	push_buf_charge(&request->body, direct->requests_account);

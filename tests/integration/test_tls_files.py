@@ -39,8 +39,9 @@ VHOST = """{
 }"""
 ANN = "Authorization: Basic " + base64.b64encode(b"ann:secret").decode()
 EVE = "Authorization: Basic " + base64.b64encode(b"eve:wrong").decode()
-BIG = 16 * 1024 * 1024
+BIG = 8 * 1024 * 1024
 SOME = 1024 * 1024
+REFUSED_STREAM = 7
 PUBLISH_BODY = b'{"channel":"f","message":1}'
 PUBLISH = post(PUBLISH_BODY)
 
@@ -248,6 +249,16 @@ def test_many_files_come_by_one_connection(served):
         assert [stream.whole() for stream in streams[3:53]] == [b"<p>index</p>"] * 50
         assert [hashlib.sha256(stream.whole()).digest() for stream in streams[:3]] == [hashlib.sha256(expected).digest()] * 3
         assert streams[-1].whole() == b'{"subscribers":0}'
+
+
+def test_streams_past_the_limit_are_refused_and_may_be_tried_again(served):
+    with H2(served.sealed, served.certificate, window=0, auto_window=False) as h2:
+        streams = [h2.get("/some.txt") for _ in range(101)]
+        assert [stream.status for stream in streams[:100]] == [200] * 100
+        streams[100].wait(lambda: streams[100].ended)
+        assert streams[100].reset == REFUSED_STREAM
+        streams[0].cancel()
+        assert h2.get("/some.txt").status == 200
 
 
 def test_a_stream_without_a_window_stops_and_goes_on(served):

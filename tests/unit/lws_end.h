@@ -79,6 +79,13 @@ turn(void)
 	push_direct_tick(f.direct);
 }
 
+static void
+pass_time(uint64_t us)
+{
+	for (uint64_t end_us = f.now_us + us; f.now_us < end_us;)
+		turn();
+}
+
 static int
 set_up(void **state)
 {

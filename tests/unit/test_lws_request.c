@@ -362,6 +362,29 @@ a_client_that_does_not_read_stops_lws(void **state)
 }
 
 static void
+a_client_that_does_not_read_the_rest_is_given_up(void **state)
+{
+	size_t sent = 0;
+
+	(void)state;
+	ask("GET", "/");
+	answer("HTTP/1.0 200 OK\r\n\r\n");
+	got.does_not_read = true;
+	put_all_that_goes(f.lws, &sent, MUCH);
+	pass_time(2 * PUSH_ANSWERS_US); /* lws knows how long it may be */
+	assert_int_equal(got.failed, 0);
+	close_end(&f.lws);
+	pass_time(PUSH_ANSWERS_US - 10 * PUSH_TICK_US);
+	assert_int_equal(direct_lws_request_read(got.request, got.body, PUSH_RELAY_PIECE_BYTES),
+		PUSH_RELAY_PIECE_BYTES);
+	pass_time(PUSH_ANSWERS_US - 10 * PUSH_TICK_US); /* it has read */
+	assert_int_equal(got.failed, 0);
+	pass_time(20 * PUSH_TICK_US);
+	assert_int_equal(got.failed, 503);
+	assert_int_equal(f.memory.bytes, 0);
+}
+
+static void
 memory_is_given_back_when_it_is_short(void **state)
 {
 	size_t sent = 0;
@@ -496,6 +519,7 @@ main(void)
 		TEST(answers_without_a_body_are_whole_with_their_head),
 		TEST(what_is_no_answer_fails),
 		TEST(a_client_that_does_not_read_stops_lws),
+		TEST(a_client_that_does_not_read_the_rest_is_given_up),
 		TEST(memory_is_given_back_when_it_is_short),
 		TEST(a_body_goes_on_as_lws_takes_it),
 		TEST(a_body_is_as_long_as_was_announced_or_lws_sees_no_request),

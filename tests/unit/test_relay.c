@@ -4,13 +4,6 @@
 #include "direct/relay.h"
 
 static void
-pass_time(uint64_t us)
-{
-	for (uint64_t end_us = f.now_us + us; f.now_us < end_us;)
-		turn();
-}
-
-static void
 open_relay(const char *early)
 {
 	struct direct_bytes bytes = {NULL};
