@@ -48,6 +48,9 @@ def rendered(tmp_path_factory):
         "resources: [../../base]\ncomponents: [" +
         ", ".join(f"../../components/{name}" for name in ("redis-cluster", "redis-hpa", "hpa", "gateway", "tokens", "tls")) + "]\n")
     found["components"] = kustomize(overlay)
+    page = (SOURCE / "docs/tls.md").read_text()
+    (overlay / "kustomization.yaml").write_text(re.search(r"^```yaml\n(.*?)^```$", page, re.S | re.M)[1])
+    found["docs"] = kustomize(overlay)
     return found
 
 
@@ -132,6 +135,11 @@ def test_tls_is_served_by_the_file_of_the_documentation_from_the_secret_of_cert_
     assert service == {"http": (8080, "http"), "https": (443, "https")}
     open_to_all = [p["port"] for r in one(objects, "NetworkPolicy")["spec"]["ingress"] if "from" not in r for p in r["ports"]]
     assert open_to_all == ["http", "https"]
+
+
+def test_an_overlay_names_the_hosts_and_the_issuer_of_the_certificate(rendered):
+    spec = one(rendered["docs"], "Certificate")["spec"]
+    assert (spec["dnsNames"], spec["issuerRef"]["name"]) == (["push.example.com"], "letsencrypt")
 
 
 def test_the_one_file_is_up_to_date():
