@@ -20,6 +20,7 @@
 #include "settings.h"
 
 struct json_object;
+struct config_tls;
 
 #define CONFIG_FILES_MAX      64
 #define CONFIG_FILE_BYTES_MAX (64 * 1024)
@@ -77,16 +78,6 @@ config_check(struct config *config, struct push_error *error);
 enum push_status PUSH_MUST_USE
 config_render(
 	const struct config *config, const char *folder, struct push_buf *vhosts, struct push_error *error);
-
-/* What "global" says of TLS. */
-struct config_tls {
-	bool is_on;       /* init-ssl */
-	const char *alpn; /* default-alpn, or lws' own default; borrowed */
-};
-
-/* config_tls_read - of all files, as lwsws reads them. */
-void
-config_tls_read(const struct config *config, struct config_tls *ret);
 
 /* config_tell_vhosts - the vhosts of a tree that was checked, as plugins/direct/vhosts.h has them. */
 void

@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "config_keys.h"
+#include "config_tls.h"
 
 extern char **environ;
 
@@ -24,6 +25,7 @@ extern char **environ;
 struct listen {
 	int port;
 	const char *interface; /* NULL: all */
+	struct json_object *vhost;
 };
 
 struct check {
@@ -35,6 +37,7 @@ struct check {
 	size_t listen_count;
 	const char *broker_vhost; /* the one that has the broker */
 	bool has_clients_ca;      /* a vhost verifies certificates of clients */
+	struct config_tls tls;
 };
 
 static enum push_status
@@ -268,13 +271,17 @@ check_port(struct check *check, const struct config_file *file, struct json_obje
 	for (size_t i = 0; i < check->listen_count; i++) {
 		const struct listen *other = &check->listens[i];
 
-		if (other->port == port &&
-			(!interface || !other->interface || !strcmp(interface, other->interface)))
+		if (other->port != port ||
+			(interface && other->interface && strcmp(interface, other->interface) != 0))
+			continue;
+		if (!interface != !other->interface)
 			return config_fail(check->error, file, "port", text, "another vhost listens there");
+		if (config_tls_agree(file, vhost, other->vhost, &check->tls, check->error) != PUSH_OK)
+			return PUSH_INVALID;
 	}
 	if (check->listen_count == CONFIG_FILES_MAX)
 		return config_fail(check->error, file, "port", text, "too many vhosts");
-	check->listens[check->listen_count++] = (struct listen){port, interface};
+	check->listens[check->listen_count++] = (struct listen){port, interface, vhost};
 	return PUSH_OK;
 }
 
@@ -297,7 +304,7 @@ check_tls(struct check *check, const struct config_file *file, struct json_objec
 		if (path && check_readable(check, file, keys[i], path) != PUSH_OK)
 			return PUSH_INVALID;
 	}
-	return PUSH_OK;
+	return config_tls_check(file, vhost, &check->tls, check->error);
 }
 
 static enum push_status
@@ -356,7 +363,10 @@ config_check(struct config *config, struct push_error *error)
 {
 	struct check check = {.config = config, .error = error};
 
-	if (check_files(&check) != PUSH_OK || config_for_each_vhost(config, check_vhost, &check) != PUSH_OK)
+	if (check_files(&check) != PUSH_OK)
+		return PUSH_INVALID;
+	config_tls_read(config, &check.tls);
+	if (config_for_each_vhost(config, check_vhost, &check) != PUSH_OK)
 		return PUSH_INVALID;
 	if (!check.broker_vhost) {
 		snprintf(error->text, sizeof(error->text), "conf.d: no vhost has the protocol push-broker");

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "config.h"
+#include "config_tls.h"
 
 #define OPTION_NAME_SIZE 128
 

@@ -4,31 +4,29 @@
  * Told is only what is understood: a vhost with a key that is not in the list below, or with a default
  * protocol that is not Push's, is told as `?`.
  */
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
+#include "config_tls.h"
 
 /* Keys that change nothing of whose a request is.  The last ones are of connections without TLS on a port that has it:
  * lws gets those. */
 static const char *const vhost_keys[] = {"name", "port", "interface", "keepalive_timeout", "headers",
 	"mounts", "ws-protocols", "sts", "access-log", "noipv6", "ipv6only", "fo-listen-queue",
 	"allow-non-tls", "redirect-http", "allow-http-on-https", NULL};
-/* Told with TLS, in this order, and without meaning where there is none. */
-static const char *const tls_texts[] = {"host-ssl-cert", "host-ssl-key", "host-ssl-ca", "ciphers",
-	"tls13-ciphers", "ecdh-curve", "alpn", NULL};
-static const char *const tls_numbers[] = {"ssl-option-set", "ssl-option-clear", NULL};
-#define TLS_FLAG "client-cert-required"
+/* Told with TLS, and without meaning where there is none. */
+static const char *const tls_keys[] = {"host-ssl-cert", "host-ssl-key", "host-ssl-ca", "ciphers",
+	"tls13-ciphers", "ecdh-curve", "alpn", "ssl-option-set", "ssl-option-clear", "client-cert-required",
+	NULL};
 static const char *const mount_keys[] = {"mountpoint", "origin", "default", "cgi-timeout", "cgi-env",
 	"cache-max-age", "cache-reuse", "cache-revalidate", "cache-intermediaries", "extra-mimetypes",
 	"interpret", NULL};
 
 #define DEFAULT_PAGE "index.html"
-
-/* What lws offers where neither the vhost nor "default-alpn" says something else. */
-#define DEFAULT_ALPN "h2,http/1.1"
 
 static bool
 is_listed(const char *name, const char *const *list)
@@ -56,8 +54,7 @@ has_only_known_keys(struct json_object *vhost)
 	json_object_object_foreach(vhost, name, value)
 	{
 		(void)value;
-		if (!is_listed(name, vhost_keys) && !is_listed(name, tls_texts) &&
-			!is_listed(name, tls_numbers) && strcmp(name, TLS_FLAG) != 0)
+		if (!is_listed(name, vhost_keys) && !is_listed(name, tls_keys))
 			return false;
 	}
 	return true;
@@ -180,48 +177,25 @@ is_alpn(const char *text)
 	return true;
 }
 
-/* Of a vhost that has a certificate.  Returns false if it is not understood. */
+/* Returns false if it is not understood. */
 static bool
-add_tls(struct push_buf *to, struct json_object *vhost, const struct config_tls *tls)
+add_tls(struct push_buf *to, const struct push_tls_vhost *vhost)
 {
-	push_buf_append_text(to, "t");
-	for (const char *const *name = tls_texts; *name; name++) {
-		const char *text = config_text(vhost, *name);
+	const char *const texts[] = {vhost->cert, vhost->key, vhost->ca, vhost->ciphers, vhost->tls13_ciphers,
+		vhost->curve, vhost->alpn};
 
-		if (!strcmp(*name, "alpn")) {
-			text = text ? text : tls->alpn;
-			if (!is_alpn(text))
-				return false;
-		}
-		if (text && *text && !is_word(text))
+	if (!is_alpn(vhost->alpn))
+		return false;
+	push_buf_append_text(to, "t");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i] && *texts[i] && !is_word(texts[i]))
 			return false;
 		push_buf_append_text(to, "\t");
-		push_buf_append_text(to, text ? text : "");
+		push_buf_append_text(to, texts[i] ? texts[i] : "");
 	}
-	for (const char *const *name = tls_numbers; *name; name++) {
-		const char *text = config_text(vhost, *name);
-
-		push_buf_printf(to, "\t%llu", text ? strtoull(text, NULL, 10) : 0ull);
-	}
-	push_buf_printf(to, "\t%d\n", config_flag(vhost, TLS_FLAG));
+	push_buf_printf(to, "\t%" PRIu64 "\t%" PRIu64 "\t%d\n", vhost->options_set, vhost->options_clear,
+		vhost->requires_client_cert);
 	return true;
-}
-
-void
-config_tls_read(const struct config *config, struct config_tls *ret)
-{
-	*ret = (struct config_tls){.alpn = DEFAULT_ALPN};
-	for (size_t i = 0; i < config->file_count; i++) {
-		struct json_object *global;
-		const char *alpn;
-
-		if (!json_object_object_get_ex(config->files[i].tree, "global", &global))
-			continue;
-		ret->is_on |= config_flag(global, "init-ssl");
-		alpn = config_text(global, "default-alpn");
-		if (alpn)
-			ret->alpn = alpn;
-	}
 }
 
 /* --- a vhost --- */
@@ -230,6 +204,7 @@ static bool
 add_understood(struct push_buf *to, struct json_object *vhost, long port, const struct config_tls *tls)
 {
 	const char *name = config_text(vhost, "name"), *kind;
+	struct push_tls_vhost settings;
 	struct protocols protocols;
 	struct json_object *mounts;
 
@@ -239,7 +214,7 @@ add_understood(struct push_buf *to, struct json_object *vhost, long port, const 
 	if (!kind)
 		return false;
 	push_buf_printf(to, "v\t%ld\t%s\t%s\n", port, name, kind);
-	if (tls->is_on && config_text(vhost, "host-ssl-cert") && !add_tls(to, vhost, tls))
+	if (config_tls_vhost(vhost, tls, &settings) && !add_tls(to, &settings))
 		return false;
 	if (!json_object_object_get_ex(vhost, "mounts", &mounts))
 		return true;

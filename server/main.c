@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "config_tls.h"
 #include "health.h"
 #include "log.h"
 #include "orphans.h"
@@ -280,6 +282,8 @@ main(int argc, char **argv)
 	}
 	if (!settings.check && find_program(&log, settings.lwsws))
 		return supervise(&settings, config);
+	if (settings.check && config_tls_expires(config, time(NULL), &error))
+		log_say(&log, PUSH_LOG_WARN, "%s", error.text);
 	if (settings.check)
 		printf("%s: configuration is valid\n", settings.config);
 	config_close(config);

@@ -15,8 +15,8 @@
 /* Of a name in a ClientHello: a DNS name has at most 253 bytes.  A longer one is no vhost's. */
 #define PUSH_TLS_NAME_BYTES_MAX 255
 
-/* How often the files of certificates are looked at, by stat(2): cert-manager renews weeks before the end. */
-#define PUSH_TLS_LOOK_US 10000000ull
+/* How often the files of certificates are looked at, by three stat(2): 5 us. */
+#define PUSH_TLS_LOOK_US 2000000ull
 
 /* How long before a certificate expires that is logged, and how often. */
 #define PUSH_TLS_EXPIRES_SOON_S (7 * 86400)

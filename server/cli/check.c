@@ -1,8 +1,10 @@
 /* check.c - push check: what pushd --check does, with the same code. */
 #include <stdio.h>
+#include <time.h>
 
 #include "check.h"
 #include "config.h"
+#include "config_tls.h"
 #include "local_config.h"
 #include "say.h"
 #include "worker_count.h"
@@ -20,6 +22,8 @@ check_run(const struct cli_arguments *arguments)
 		config = config_open(&settings, &error);
 	if (config)
 		is_valid = worker_count_decide(&settings, config, &workers, &error) == PUSH_OK;
+	if (is_valid && config_tls_expires(config, time(NULL), &error))
+		say("%s", error.text);
 	config_close(config);
 	if (!is_valid) {
 		say("%s", error.text);
