@@ -15,6 +15,7 @@ from server import Server
 from sseclient import EventStream
 from test_auth import end_of, order, say
 from test_auth_servers import Web
+from test_live import Controlled
 from tokens import Key, bearer, write_jwks
 from wsclient import WebSocket
 
@@ -139,6 +140,14 @@ def test_a_websocket_has_them_without_a_word_and_publishes(server, ca):
         assert ws.event()["event"] == "authenticated"
         assert ws.event() == {"event": "unsubscribed", "data": {"channel": "user:ann:b",
                                                                 "reason": "no right to subscribe to 'user:ann:b'"}}
+
+
+def test_an_event_stream_changes_its_channels_within_the_users_rights(server, ca):
+    client = Controlled(server.required, "user:ann:a", wrap=as_user(ca, "ann"))
+    with client.stream:
+        answer = client.change(subscribe=["user:ann:b", "user:bob:a"])
+        assert answer.json == {"subscribed": ["user:ann:b"], "unsubscribed": [], "errors": [
+            {"channel": "user:bob:a", "error": "no right to subscribe to 'user:bob:a'"}]}
 
 
 def test_a_token_counts_more_than_the_certificate(server, ca):
