@@ -295,6 +295,9 @@ check_tls(struct check *check, const struct config_file *file, struct json_objec
 	if (config_flag(vhost, "ignore-missing-cert"))
 		return PUSH_OK;
 	check->has_clients_ca |= cert && config_text(vhost, "host-ssl-ca");
+	if (cert && config_flag(vhost, "client-cert-required") && !config_text(vhost, "host-ssl-ca"))
+		return config_fail(check->error, file, "client-cert-required", "yes",
+			"needs host-ssl-ca, or no client gets in");
 	if (!cert != !key)
 		return config_fail(check->error, file, cert ? "host-ssl-key" : "host-ssl-cert", "",
 			"a certificate needs its key, and a key its certificate");

@@ -166,6 +166,7 @@ def test_pushd_refuses_what_cannot_be_served_and_names_key_and_value(check, tmp_
         ({"ciphers": "NO-SUCH"}, "ciphers=NO-SUCH: no cipher match"),
         ({"tls13-ciphers": "NO-SUCH"}, "tls13-ciphers=NO-SUCH: no cipher match"),
         ({"ecdh-curve": "none"}, "ecdh-curve=none: unknown"),
+        ({"client-cert-required": "yes"}, "client-cert-required=yes: needs host-ssl-ca, or no client gets in"),
     ]
     assert check(vhost("one.test", 8443, one))[0] == 0
     for more, error in rows:
