@@ -237,7 +237,8 @@ push_direct_ready(struct push_direct *direct, enum push_direct_set set)
 		[PUSH_DIRECT_STREAMS] = PUSH_STREAMS_BATCH,
 	};
 
-	push_sources_dispatch_for(&direct->sets[set], batches[set], direct->ops->now_us, PUSH_BATCH_SLICE_US);
+	push_sources_dispatch_for(&direct->sets[set], batches[set], direct->ops->now_us,
+		set == PUSH_DIRECT_HANDSHAKES ? PUSH_HANDSHAKES_SLICE_US : PUSH_BATCH_SLICE_US);
 	/* those who have waited long enough had one turn */
 	if (set == PUSH_DIRECT_PUBLISHERS && direct->behind_since_us &&
 		direct->ops->now_us() - direct->behind_since_us >= PUSH_PUBLISHERS_WAIT_US)

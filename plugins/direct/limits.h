@@ -43,7 +43,8 @@
 
 /* Handshakes of TLS gone on with in one turn, each with 0.1 to 0.7 ms of crypto, and the time for them, past which
  * others have theirs: a storm of them is limited by the CPU, and must not be by everybody's. */
-#define PUSH_HANDSHAKES_BATCH 16
+#define PUSH_HANDSHAKES_BATCH    16
+#define PUSH_HANDSHAKES_SLICE_US 1000ull
 
 /* How long accepting rests when there are no descriptors left. */
 #define PUSH_ACCEPT_REST_US 100000ull
