@@ -172,6 +172,16 @@ report_dropped_lines(struct broker_vhost *self)
 	self->lines_dropped = self->log->dropped;
 }
 
+/* Answers do not wait for a flush that is put off. */
+static void
+end_turn(struct broker_vhost *self)
+{
+	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
+		flush(self);
+	else if (self->direct)
+		push_direct_flush(self->direct);
+}
+
 static void
 on_engine(struct broker_vhost *self)
 {
@@ -180,8 +190,7 @@ on_engine(struct broker_vhost *self)
 	self->in_turn = true;
 	push_broker_ready(self->link.broker);
 	self->in_turn = false;
-	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
-		flush(self);
+	end_turn(self);
 }
 
 static void
@@ -192,8 +201,7 @@ on_auth(struct broker_vhost *self)
 	self->in_turn = true;
 	push_broker_auth_ready(self->link.broker);
 	self->in_turn = false;
-	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
-		flush(self);
+	end_turn(self);
 }
 
 static void
@@ -202,8 +210,7 @@ on_direct(struct broker_vhost *self, enum push_direct_set set)
 	self->in_turn = true;
 	push_direct_ready(self->direct, set);
 	self->in_turn = false;
-	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
-		flush(self);
+	end_turn(self);
 }
 
 static struct lws_vhost *
@@ -380,8 +387,10 @@ tick(struct broker_vhost *self, uint64_t count)
 		drain(self);
 	report_dropped_lines(self);
 	push_broker_tick(self->link.broker, count);
-	if (self->direct)
+	if (self->direct) {
 		push_direct_tick(self->direct);
+		push_direct_flush(self->direct); /* what its timers have answered */
+	}
 }
 
 static void
