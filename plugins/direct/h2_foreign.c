@@ -199,7 +199,7 @@ direct_h2_foreign_open(
 	unsigned int status;
 
 	if (head->request.wants_websocket)
-		return 501;
+		return 404;
 	self = calloc(1, sizeof(*self));
 	if (!self)
 		return 503;

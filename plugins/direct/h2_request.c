@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/paths.h"
 #include "core/push_assert.h"
 #include "direct/find_route.h"
 #include "direct/h2_conn.h"
@@ -363,6 +364,7 @@ static const char *
 foreign_text(unsigned int status)
 {
 	switch (status) {
+	case 404: return "no WebSocket here; it is at " PUSH_PATH_WS;
 	case 411: return "Content-Length is missing";
 	case 431: return "the head of the request is over 16 kB";
 	case 501: return "unknown method";

@@ -286,14 +286,12 @@ push_route_check_socket(const struct push_request *request, struct push_error *e
 		snprintf(error->text, sizeof(error->text), "no WebSocket here; it is at " PUSH_PATH_WS);
 		return 404;
 	}
-	if (request->is_http_2)
-		return 0;
-	/* RFC 6455, 4.4 */
-	if (!push_str_is(request->ws_version, "13")) {
+	/* RFC 6455, 4.4; over HTTP/2 no server has ever asked for it, so that a client may leave it out */
+	if (!push_str_is(request->ws_version, "13") && (!request->is_http_2 || request->ws_version.bytes)) {
 		snprintf(error->text, sizeof(error->text), "Sec-WebSocket-Version must be 13");
 		return 426;
 	}
-	if (request->ws_key.size != WS_KEY_BYTES) {
+	if (!request->is_http_2 && request->ws_key.size != WS_KEY_BYTES) {
 		snprintf(error->text, sizeof(error->text), "Sec-WebSocket-Key must be 16 bytes in base64");
 		return 400;
 	}
