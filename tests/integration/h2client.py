@@ -12,6 +12,7 @@ from wsclient import WebSocket
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
+FRAME_BYTES = 16_384  # at most, unless the other side says that it takes more
 MAX_CONCURRENT_STREAMS, INITIAL_WINDOW, ENABLE_CONNECT = 3, 4, 8
 
 
@@ -89,7 +90,10 @@ class H2:
         number, self.next_stream = self.next_stream, self.next_stream + 2
         stream = self.streams[number] = Stream(self, number)
         block = b"".join(literal(name, value) for name, value in headers)
-        self.frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), number, block)
+        pieces = [block[start:start + FRAME_BYTES] for start in range(0, len(block), FRAME_BYTES)]
+        for at, piece in enumerate(pieces):
+            flags = END_HEADERS if at + 1 == len(pieces) else 0
+            self.frame(CONTINUATION if at else HEADERS, flags | (END_STREAM if end and not at else 0), number, piece)
         return stream
 
     def request(self, method, path, headers=(), end=True):
@@ -214,7 +218,9 @@ class Stream:
 
     @property
     def status(self):
-        return int(self.wait(lambda: self.headers).headers[":status"])
+        """Of the answer; 0: the stream was ended without one."""
+        self.wait(lambda: self.headers or self.ended)
+        return int(self.headers[":status"]) if self.headers else 0
 
     def whole(self):
         """The body, when all of it is there."""

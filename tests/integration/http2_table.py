@@ -5,14 +5,15 @@ end in the middle, and lengths that are not the body's (which h2spec sends).  A 
 (RFC 8441).  Requests of one segment are streams that are opened at once.
 
 A connection carries row after row, of each thread its own: `ends` is the end of the stream only, and one more publish is
-accepted on the connection.  In an answer that is expected of HTTP/2 alone (`@h2 reason`), the connection ends.
+accepted on the connection.  Where that is expected of HTTP/2 alone (`@h2 reason`), the connection ends, and `<<< 0` is a
+stream that is ended without an answer (RST_STREAM).
 """
 
 import json
 import re
 import threading
 
-from h2client import H2
+from h2client import FRAME_BYTES, H2
 from http1 import Answer
 from wsclient import CLOSE, TEXT
 
@@ -65,8 +66,8 @@ class Request:
 
 def send_body(stream, data):
     stream.missing -= len(data)
-    for start in range(0, len(data), 16_384):
-        stream.send(data[start:start + 16_384], end=start + 16_384 >= len(data) and not stream.missing)
+    for start in range(0, len(data), FRAME_BYTES):
+        stream.send(data[start:start + FRAME_BYTES], end=start + FRAME_BYTES >= len(data) and not stream.missing)
 
 
 def requests_of(send, channel):
@@ -81,7 +82,9 @@ def is_body(steps, number):
 def can_say(row):
     """Whether the row's requests can be said in HTTP/2."""
     script = row.scripts["direct"]
-    return script.end != "waits" and all(
+    requests = [lines for step in script.sends() if not is_body(script.steps, script.steps.index(step)) for lines in step.requests]
+    answers = [step for step in script.steps if getattr(step, "status", 100) != 100]
+    return script.end != "waits" and len(requests) == len(answers) and all(
         is_body(script.steps, number) or all(request.is_sayable for request in requests_of(step, "table"))
         for number, step in enumerate(script.steps) if step in script.sends())
 
@@ -108,7 +111,7 @@ class Connections:
 
 def read_answer(stream, is_open):
     """is_open: the answer is a stream, of which the head is read."""
-    status, headers = stream.status, stream.headers
+    status, headers = stream.status, stream.headers or {}
     assert not OF_THE_CONNECTION & set(headers), headers
     assert all(name == name.lower() for name in headers), headers
     body = b"" if is_open or headers.get("content-type") == "text/event-stream" else stream.whole()
@@ -154,7 +157,7 @@ def converse(h2, script, channel):
         elif step in sends:
             waiting += [request.open(h2) for request in requests_of(step, channel)]
             streams += waiting
-        elif step.status < 200 and step.status != 101:
+        elif step.status == 100:
             waiting[0].wait(lambda: waiting[0].interim or waiting[0].headers)
             assert waiting[0].interim == [step.status], (waiting[0].interim, waiting[0].headers)
         else:

@@ -19,7 +19,7 @@ from sseclient import HEARTBEAT, EventStream
 ROWS = [row for file in ("methods", "heads", "bodies", "connections", "streams", "smuggling")
         for row in request_table.read(file)]
 AT_A_TIME = 16  # some rows wait for a time to be over
-WIRES = os.environ.get("TEST_WIRES", "direct asked pieces tls tls-pieces lws lws-tls").split()
+WIRES = os.environ.get("TEST_WIRES", "direct asked pieces tls tls-pieces h2 h2c lws lws-tls").split()
 
 
 def tls_vhost(port, certificate, key):
@@ -49,7 +49,7 @@ def wires(tmp_path_factory):
     context.set_alpn_protocols(["http/1.1"])
     with_tls = {"wrap": lambda plain: context.wrap_socket(plain, server_hostname="localhost")}
     direct_tls, lws_tls = free_port(), free_port()
-    with Server(conf_d={"30-tls": tls_vhost(direct_tls, certificate, key)}, PUSH_DIRECT="on") as direct, \
+    with Server(conf_d={"30-tls": tls_vhost(direct_tls, certificate, key)}, PUSH_DIRECT="on", PUSH_HTTP2_CLEARTEXT="on") as direct, \
             Server(conf_d={"30-tls": tls_vhost(lws_tls, certificate, key)}, PUSH_DIRECT="off") as lws, \
             Server(stock=True, options={"push-direct": "on"}) as asked:
         wait_until(lambda: request(asked.port, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n").status == 204, "the port is taken over")
@@ -86,7 +86,7 @@ def test_a_wire_is_push_s_own_or_lws_as_its_name_says(wires, wire):
 def results(wires):
     """Of all rows, which are sent side by side: by wire and row."""
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {(wire, row.file, row.name): pool.submit(request_table.run, row, wire, wires[wire][0].port, f"{wire[0]}{number:03}",
+        yield {(wire, row.file, row.name): pool.submit(request_table.run, row, wire, wires[wire][0].port, f"{'abcdefghi'[WIRES.index(wire)]}{number:03}",
                                                        **wires[wire][1])
                for wire in WIRES for number, row in enumerate(ROWS) if is_sent(row, wire)}
 
