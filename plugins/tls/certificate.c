@@ -112,6 +112,8 @@ push_tls_ca_use(SSL_CTX *context, const struct push_tls_vhost *vhost, struct pus
 {
 	if (vhost->ca && SSL_CTX_load_verify_file(context, vhost->ca) != 1)
 		return push_tls_fail(vhost, "host-ssl-ca", vhost->ca, NULL, error);
+	if (vhost->ca) /* browsers offer their user those certificates only that these have issued */
+		SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(vhost->ca));
 	if (!set_session_scope(context, vhost))
 		return push_tls_fail(vhost, "host-ssl-ca", vhost->ca ? vhost->ca : "", NULL, error);
 	if (vhost->requires_client_cert)

@@ -113,6 +113,12 @@ def test_it_counts_for_what_lws_serves_behind_push_s_tls_too(server, ca):
         assert ws.event()["event"] == "ping"
 
 
+def test_the_handshake_names_the_ca(server):
+    for port in server.required, server.optional:
+        client = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}"], input=b"", capture_output=True, timeout=60)
+        assert b"Acceptable client certificate CA names\nCN = ca\n" in client.stdout
+
+
 def test_each_right_is_granted_by_the_name_and_no_other(server, ca):
     ann = as_user(ca, "ann")
     answer = publish(server.required, ann, "from:bob")
