@@ -15,6 +15,10 @@
 /* The fields of one head, with 32 bytes for each (RFC 9113, 6.5.2): answered with 431. */
 #define PUSH_H2_HEAD_BYTES_MAX PUSH_HEAD_BYTES_MAX
 
+/* ... with which the answer is 431, up to so many bytes of names and values: a field that is remembered takes one byte of the
+ * client's (RFC 7541, 6.1) and all that it has here, to be checked.  Past it the connection ends. */
+#define PUSH_H2_LIST_BYTES_MAX (4 * PUSH_H2_HEAD_BYTES_MAX)
+
 /* ... and their number: each costs a look-up, however small it is. */
 #define PUSH_H2_FIELDS_MAX 128
 
@@ -41,6 +45,10 @@
 
 /* Answers to PING and SETTINGS that wait to be sent. Past it the connection ends. */
 #define PUSH_H2_ACKS_MAX 128
+
+/* Frames of any kind, but for that: four of each stream.  A client that does not read can ask for refusals and resets without
+ * end.  Past it the connection ends. */
+#define PUSH_H2_QUEUE_MAX (4 * PUSH_H2_STREAMS_MAX)
 
 /* Settings in one SETTINGS frame; RFC 9113 and its extensions define nine.  Past it the connection ends. */
 #define PUSH_H2_SETTINGS_MAX 32

@@ -67,7 +67,9 @@ struct push_h2_session {
 	void *fill_context;
 	size_t prepared; /* bytes behind `out`, of the frame whose header follows */
 	unsigned int continuations;
-	bool has_begun, in_head, has_opened, is_failed;
+	int32_t head_id;  /* of the stream whose head or trailers are being read; 0: none */
+	size_t list_size; /* of its fields so far */
+	bool has_begun, has_opened, is_failed;
 	uint32_t failure;    /* is_failed: the error, */
 	bool is_told_failed; /* whose GOAWAY is in `out` */
 };
@@ -284,7 +286,8 @@ on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *user_dat
 	struct push_h2_session *session = user_data;
 	struct push_h2_stream *stream;
 
-	session->in_head = true;
+	session->head_id = frame->hd.stream_id;
+	session->list_size = 0;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0; /* trailers */
 	push_h2_head_destroy(session->head);
@@ -308,6 +311,11 @@ on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, 
 
 	(void)ng;
 	(void)flags;
+	session->list_size += name_size + value_size;
+	if (session->list_size > PUSH_H2_LIST_BYTES_MAX) {
+		fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	}
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST && session->head)
 		push_h2_head_add(session->head, (struct push_str){(const char *)name, name_size},
 			(struct push_str){(const char *)value, value_size});
@@ -317,7 +325,7 @@ on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, 
 static void
 end_head(struct push_h2_session *session, struct push_h2_stream *stream, const nghttp2_frame *frame)
 {
-	session->in_head = false;
+	session->head_id = 0;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST || !stream)
 		return;
 	stream->head = session->head;
@@ -377,10 +385,10 @@ on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *user
 
 	if (!stream)
 		return 0;
-	if (session->in_head && session->head && !(stream->flags & IS_TOLD) && !stream->head) {
-		push_h2_head_destroy(session->head); /* it was malformed */
+	if (session->head_id == id) { /* it was malformed; that of another stream may be under way by now */
+		push_h2_head_destroy(session->head);
 		session->head = NULL;
-		session->in_head = false;
+		session->head_id = 0;
 	}
 	/* whoever has made us reset it */
 	(void)error_code;
@@ -752,6 +760,8 @@ push_h2_session_receive(struct push_h2_session *session, const char *bytes, size
 
 		if (is_frame)
 			check_frame(session, &frame);
+		if (nghttp2_session_get_outbound_queue_size(session->ng) > PUSH_H2_QUEUE_MAX)
+			fail(session, NGHTTP2_ENHANCE_YOUR_CALM);
 		if (!session->is_failed)
 			feed(session, bytes, piece);
 		bytes += piece;
@@ -833,7 +843,7 @@ push_h2_session_has_begun(const struct push_h2_session *session)
 bool
 push_h2_session_in_head(const struct push_h2_session *session)
 {
-	return session->in_head;
+	return session->head_id;
 }
 
 size_t

@@ -605,7 +605,103 @@ who_finds_no_room_waits_for_it(void **state)
 	end(&world);
 }
 
+static void
+a_malformed_head_takes_nothing_from_the_next_one(void **state)
+{
+	static const char *const bad[] = {"Upper", "x", NULL};
+	struct world world;
+	struct push_buf block;
+
+	(void)state;
+	begin(&world);
+	put_request(&world, 1, "GET", NGHTTP2_FLAG_END_STREAM, bad);
+	put_block(&block, "GET", NULL);
+	h2_frame(&world.in, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 3, block.bytes, block.size);
+	assert_true(send_in(&world));
+	assert_true(push_h2_session_in_head(world.session));
+	assert_string_equal(read_out(&world), "reset 1 1");
+	push_buf_clear(&block);
+	h2_field(&block, "accept", "text/plain");
+	h2_frame(&world.in, NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, 3, block.bytes, block.size);
+	assert_true(send_in(&world));
+	assert_false(push_h2_session_in_head(world.session));
+	assert_int_equal(world.count, 1);
+	assert_span(world.owners[0].head->request.path, "/messages");
+	push_buf_fini(&block);
+	end(&world);
+}
+
+static void
+malformed_trailers_end_their_stream_and_nothing_else(void **state)
+{
+	struct world world;
+	struct push_buf block;
+
+	(void)state;
+	begin(&world);
+	put_request(&world, 1, "POST", 0, NULL);
+	push_buf_init(&block, 100);
+	h2_field(&block, "Upper", "x");
+	h2_frame(&world.in, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS, 1,
+		block.bytes, block.size);
+	assert_true(send_in(&world));
+	assert_true(world.owners[0].is_closed);
+	assert_false(push_h2_session_in_head(world.session)); /* nobody waits for its end */
+	push_buf_fini(&block);
+	end(&world);
+}
+
 /* --- floods --- */
+
+/* One field of 4,000 bytes that the server has to remember, and then a byte for each time that it is meant. */
+static void
+a_field_cannot_be_repeated_for_a_byte_each(void **state)
+{
+	static char value[4001], references[16384];
+	struct world world;
+	struct push_buf block;
+
+	(void)state;
+	memset(value, 'v', sizeof(value) - 1);
+	memset(references, 0xbe, sizeof(references)); /* the newest one */
+	begin(&world);
+	put_block(&block, "GET", NULL);
+	push_buf_append(&block, "\x40\1x", 3);
+	h2_length(&block, sizeof(value) - 1);
+	push_buf_append_text(&block, value);
+	push_buf_append(&block, references, 12);
+	h2_frame(&world.in, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS, 1,
+		block.bytes, block.size);
+	assert_true(send_in(&world));
+	assert_int_equal(world.owners[0].head->status, 431);
+	push_buf_append(&block, references, 8192);
+	h2_frame(&world.in, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM | NGHTTP2_FLAG_END_HEADERS, 3,
+		block.bytes, block.size);
+	assert_false(send_in(&world));
+	assert_non_null(strstr(read_out(&world), "goaway 0 11"));
+	push_buf_fini(&block);
+	end(&world);
+}
+
+/* Before it has seen our SETTINGS a client may open more streams than they allow. */
+static void
+refusals_that_are_not_read_are_bounded(void **state)
+{
+	struct world world;
+	uint32_t i = 0;
+
+	(void)state;
+	begin(&world);
+	for (; i < PUSH_H2_STREAMS_MAX; i++)
+		(void)get(&world, 2 * i + 1);
+	for (bool lives = true; lives; i++) {
+		assert_true(i < 50000);
+		put_request(&world, 2 * i + 1, "GET", NGHTTP2_FLAG_END_STREAM, NULL);
+		lives = send_in(&world);
+	}
+	assert_true(i > PUSH_H2_QUEUE_MAX);
+	end(&world);
+}
 
 enum flood {
 	FLOOD_PING,
@@ -884,6 +980,10 @@ main(void)
 		cmocka_unit_test(a_subscriber_without_a_window_waits_and_is_called),
 		cmocka_unit_test(streams_take_turns_with_the_window_of_their_connection),
 		cmocka_unit_test(who_finds_no_room_waits_for_it),
+		cmocka_unit_test(a_malformed_head_takes_nothing_from_the_next_one),
+		cmocka_unit_test(malformed_trailers_end_their_stream_and_nothing_else),
+		cmocka_unit_test(a_field_cannot_be_repeated_for_a_byte_each),
+		cmocka_unit_test(refusals_that_are_not_read_are_bounded),
 		cmocka_unit_test(floods_are_cut_at_their_limit_and_not_before),
 		cmocka_unit_test(what_comes_slowly_is_no_flood),
 		cmocka_unit_test(updates_for_what_was_sent_are_no_flood),
