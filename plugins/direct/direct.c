@@ -264,6 +264,7 @@ push_direct_tick(struct push_direct *direct)
 	direct_probes_tick(direct, now_us);
 	direct_doors_tick(direct, now_us);
 	direct_handed_tick(direct);
+	push_direct_flush(direct, true);
 	direct_tls_tick(direct);
 	reap(direct);
 }

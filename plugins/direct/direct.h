@@ -108,9 +108,13 @@ push_direct_count(const struct push_direct *direct);
 void
 push_direct_ready(struct push_direct *direct, enum push_direct_set set);
 
-/* push_direct_flush - send what was written to streams that share a connection, when the turn is over. */
+/*
+ * push_direct_flush - send what was written to streams that share a connection, when the turn is over.
+ *
+ * @is_done: nothing more is to be written to them now.  Otherwise that may be awaited, but not for long.
+ */
 void
-push_direct_flush(struct push_direct *direct);
+push_direct_flush(struct push_direct *direct, bool is_done);
 
 /* push_direct_relieve - while memory is short, close connections whose clients do not read answers or do not
  * end a body or a message, the oldest first: at most `max`.  Returns their number. */

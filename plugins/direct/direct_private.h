@@ -48,11 +48,12 @@ struct push_direct {
 	struct push_tls_ticket_keys *ticket_keys; /* owned; NULL: OpenSSL has its own */
 	struct push_list probes, doors, requests, handshakes;
 	struct push_list h2_conns, h2_dirty;   /* h2_conn.h */
+	uint64_t h2_dirty_since_us;            /* of the first in h2_dirty */
 	unsigned int h2_request_count;         /* that are not answered */
 	struct push_list burdens;              /* the oldest first */
 	struct push_account *requests_account; /* what bodies and answers are charged to */
 	unsigned int probe_count, door_count, relay_sources;
-	struct direct_ends ends; /* lws' ends of relays */
+	struct direct_ends ends;            /* lws' ends of relays */
 	struct push_broker_sockets sockets; /* of this */
 	struct push_limiter *limiter;       /* the broker's; NULL: nothing is limited */
 	enum push_certificate_name certificate_name;

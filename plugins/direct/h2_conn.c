@@ -74,8 +74,13 @@ direct_h2_become(struct direct_h2_conn *conn, enum push_direct_set kind)
 void
 direct_h2_touch(struct direct_h2_conn *conn)
 {
-	if (conn->source.fd >= 0 && push_list_is_empty(&conn->dirty))
-		push_list_append(&conn->direct->h2_dirty, &conn->dirty);
+	struct push_direct *direct = conn->direct;
+
+	if (conn->source.fd < 0 || !push_list_is_empty(&conn->dirty))
+		return;
+	if (push_list_is_empty(&direct->h2_dirty))
+		direct->h2_dirty_since_us = direct->ops->now_us();
+	push_list_append(&direct->h2_dirty, &conn->dirty);
 }
 
 /* --- times --- */
@@ -198,15 +203,19 @@ conn_flush(struct direct_h2_conn *conn)
 		return;
 	if (push_h2_session_is_over(conn->session))
 		linger(conn);
+	push_list_remove(&conn->dirty); /* who has been told of something meanwhile has been sent from */
 	keep_time(conn);
 	want(conn);
 }
 
 void
-push_direct_flush(struct push_direct *direct)
+push_direct_flush(struct push_direct *direct, bool is_done)
 {
 	struct push_list turn;
 
+	if (push_list_is_empty(&direct->h2_dirty) ||
+		(!is_done && direct->ops->now_us() - direct->h2_dirty_since_us < PUSH_H2_FLUSH_US))
+		return;
 	push_list_take_all(&turn, &direct->h2_dirty);
 	while (!push_list_is_empty(&turn))
 		conn_flush(push_container_of(turn.next, struct direct_h2_conn, dirty));

@@ -87,6 +87,9 @@ _Static_assert(PUSH_READ_BYTES >= PUSH_HEAD_BYTES_MAX, "a head is looked at as a
  * the turns of others. */
 #define PUSH_H2_ROUNDS 8
 
+/* How long what is written to a connection of HTTP/2 waits for more of a long flush, so that it is one write. */
+#define PUSH_H2_FLUSH_US 5000ull
+
 /* How long streams that a client begins are still served, when it is told that its connection ends: a round trip. */
 #define PUSH_H2_LEAVE_US 1000000ull
 

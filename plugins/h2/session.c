@@ -775,9 +775,14 @@ push_h2_session_receive(struct push_h2_session *session, const char *bytes, size
 bool
 push_h2_session_run(struct push_h2_session *session)
 {
-	if (!session->is_failed && nghttp2_session_send(session->ng))
-		fail(session, NGHTTP2_INTERNAL_ERROR);
-	dispatch(session);
+	bool has_events;
+
+	do {
+		if (!session->is_failed && nghttp2_session_send(session->ng))
+			fail(session, NGHTTP2_INTERNAL_ERROR);
+		has_events = !push_list_is_empty(&session->events);
+		dispatch(session);
+	} while (has_events); /* whoever was told may have answered */
 	tell_failure(session);
 	return !session->is_failed;
 }

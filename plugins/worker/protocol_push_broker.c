@@ -94,8 +94,18 @@ flush(struct broker_vhost *self)
 
 	if (!is_done)
 		eventfd_write(self->wake_fd, 1);
-	if (self->direct && is_done)
-		push_direct_flush(self->direct);
+	if (self->direct)
+		push_direct_flush(self->direct, is_done);
+}
+
+/* The end of a turn that has read from sockets.  What it has published may wait for more; answers do not. */
+static void
+end_turn(struct broker_vhost *self)
+{
+	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
+		flush(self);
+	else if (self->direct)
+		push_direct_flush(self->direct, true);
 }
 
 /* `interval_us` 0: once. */

@@ -88,7 +88,7 @@ act(struct world *world, struct owner *owner)
 		break;
 	case 2:
 		if (!owner->has_begun)
-			(void)push_h2_stream_begin(owner->stream, &lines);
+			(void)push_h2_stream_begin_pulled(owner->stream, &lines);
 		owner->has_begun = true;
 		if (push_h2_stream_pull(owner->stream, fill, &left) && left)
 			push_h2_stream_wait(owner->stream);

@@ -195,7 +195,7 @@ begin_events(struct owner *owner)
 
 	push_buf_init(&lines, 4096);
 	push_buf_append_text(&lines, ":status: 200\r\n");
-	assert_true(push_h2_stream_begin(owner->stream, &lines));
+	assert_true(push_h2_stream_begin_pulled(owner->stream, &lines));
 	push_buf_fini(&lines);
 }
 
