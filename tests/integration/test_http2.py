@@ -3,14 +3,16 @@
 import json
 import os
 import random
+import signal
+import socket
 import ssl
 import struct
 from pathlib import Path
 
 import pytest
 
-from h2client import (END_HEADERS, ENABLE_CONNECT, H2, HEADERS, MAX_CONCURRENT_STREAMS, literal,
-                      make_certificate)
+from h2client import (END_HEADERS, ENABLE_CONNECT, H2, HEADERS, MAX_CONCURRENT_STREAMS, PING as PING_FRAME, Stream,
+                      literal, make_certificate)
 from http1 import get
 from ports import free_port
 from server import DIRECT, Server
@@ -76,7 +78,7 @@ def message(stream):
     while event == HEARTBEAT:
         event = stream.event()
     assert event and event.startswith(b"event:message\ndata:"), event
-    return json.loads(event.split(b"data:", 1)[1])["message"]
+    return json.loads(event.split(b"data:", 1)[1].split(b"\n", 1)[0])["message"]
 
 
 def opened(stream):
@@ -157,7 +159,7 @@ def test_a_stream_may_be_ended_by_an_empty_frame(tls, body):
 def test_all_the_streams_that_are_allowed_may_publish_at_once(tls):
     with tls.connect() as h2:
         allowed, streams = h2.settings[MAX_CONCURRENT_STREAMS], []
-        for n in range(20 * allowed):
+        for n in range((3 if DIRECT else 20) * allowed):
             streams.append(h2.post(BODY))
             while sum(not stream.ended for stream in streams) >= allowed:
                 h2.read_frame()
@@ -450,9 +452,10 @@ def test_junk_ends_only_its_own_connection(tls):
         for junk in (b"\xff" * 1000, b"\x00\x00\x00\x01\x05\x00\x00\x00\x01",
                      b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100, b"GET / HTTP/1.1\r\n\r\n"):
             with tls.connect() as bad:
+                stream = bad.streams[1] = Stream(bad, 1)
                 bad.socket.sendall(junk)
                 try:
-                    while not bad.goaway:
+                    while not bad.goaway and not stream.ended:
                         bad.read_frame()
                 except (EOFError, OSError, AssertionError):
                     pass
@@ -460,6 +463,7 @@ def test_junk_ends_only_its_own_connection(tls):
             assert message(sse) == "x"
 
 
+@of_lws
 def test_a_head_over_the_limit_is_refused(tls):
     with tls.connect() as h2:
         block = literal(":method", "GET") + literal(":scheme", "https") + literal(":authority", "x")
@@ -572,3 +576,132 @@ def test_tokens_count_as_over_http_1(tmp_path):
         for token, status in (None, 401), ("junk", 401), (key.token(publish=["a"], subscribe=["a"]), 403):
             assert ask("POST", "/messages", token, BODY).status == status
             assert ask("GET", "/sse/messages?channels=h2", token).status == status
+
+
+# --- what Push's own sockets add ---
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """Without TLS, by prior knowledge."""
+    with Server(PUSH_HTTP2_CLEARTEXT="on", PUSH_HISTORY_SIZE=10) as running:
+        running.connect = lambda **options: H2(running.port, **options)
+        yield running
+
+
+def subscribed_with_history(h2, channel):
+    events = h2.get(f"/sse/messages?channels={channel}")
+    assert events.status == 200 and events.event().startswith(b"event:heartbeat")
+    return events
+
+
+@of_direct
+def test_without_tls_it_is_spoken_where_the_option_says_so(bare, tls):
+    with bare.connect() as h2:
+        events = subscribed_with_history(h2, "bare")
+        assert h2.post(b'{"channel":"bare","message":"x"}').whole() == b'{"subscribers":1}'
+        assert message(events) == "x"
+    with socket.create_connection(("127.0.0.1", tls.port), timeout=15) as plain:
+        plain.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+        assert not plain.recv(9)[3:4] == b"\4"  # lws': no SETTINGS
+
+
+@of_direct
+def test_headers_that_lws_loses_arrive(bare):
+    body = b'{"channel":"keyed","message":1}'
+    with bare.connect() as h2:
+        def post(key):
+            headers = [("content-type", "application/json"), ("idempotency-key", key)]
+            return h2.request("POST", "/messages", headers, end=False).send(body, end=True).whole()
+
+        events = h2.get("/sse/messages?channels=keyed")
+        assert events.status == 200 and events.event().startswith(b"event:heartbeat")
+        assert [post("k1") for _ in range(2)] == [b'{"subscribers":1}'] * 2
+        assert post("k2") == b'{"subscribers":1}'
+        ids = [events.event().split(b"\nid:", 1)[1].split(b"\n", 1)[0].decode() for _ in range(2)]
+        again = h2.get("/sse/messages?channels=keyed", headers=[("last-event-id", ids[0])])
+        assert again.event().startswith(b"event:heartbeat")
+        assert ids[1].encode() in again.event()  # the one that came once, and no other
+
+
+@of_direct
+def test_lines_are_answered_while_the_body_comes(bare):
+    with bare.connect() as h2:
+        events = subscribed_with_history(h2, "lines")
+        stream = h2.request("POST", "/messages", [("content-type", "application/x-ndjson")], end=False)
+        for n in range(3):
+            stream.send(b'{"channel":"lines","message":%d}\n' % n)
+            assert stream.wait(lambda n=n: stream.data.count(b"\n") == n + 1).status == 202
+            assert b'"message":%d' % n in events.event()
+        stream.send(b"", end=True)
+        assert stream.whole().count(b'"subscribers":1') == 3
+
+
+@of_direct
+def test_a_body_that_is_awaited_is_asked_for(bare):
+    with bare.connect() as h2:
+        stream = h2.request("POST", "/messages", [("content-type", "application/json"), ("expect", "100-continue")],
+                            end=False)
+        stream.wait(lambda: stream.interim)
+        assert stream.interim == [100] and stream.send(BODY, end=True).status == 202
+
+
+@of_direct
+def test_a_file_is_lws_and_comes_by_the_same_connection(bare):
+    with bare.connect() as h2:
+        events = subscribed_with_history(h2, "files")
+        pages = [h2.get("/") for _ in range(3)]
+        plain = get(bare.port, "/")
+        for page in pages:
+            assert page.status == 200 and page.whole() == plain.body
+            assert page.headers["content-type"] == plain.headers["content-type"]
+        assert h2.request("HEAD", "/").whole() == b""
+        assert h2.get("/nothing-here").status == 404
+        bare.publish("files", 1)
+        assert b'"message":1' in events.event()
+
+
+@of_direct
+def test_a_flood_ends_its_own_connection_and_says_why(bare):
+    with bare.connect() as good, bare.connect() as bad:
+        events = subscribed_with_history(good, "flood")
+        bad.hold()
+        for _ in range(2000):
+            bad.frame(PING_FRAME, 0, 0, b"12345678")
+        bad.socket.sendall(b"".join(bad.release()))
+        try:
+            while not bad.goaway:
+                bad.read_frame()
+        except (EOFError, OSError):
+            pass
+        assert bad.goaway and bad.goaway[1] == 11  # ENHANCE_YOUR_CALM
+        assert good.post(b'{"channel":"flood","message":7}').whole() == b'{"subscribers":1}'
+        assert b'"message":7' in events.event()
+
+
+@of_direct
+def test_on_drain_clients_are_told_first_and_lose_nothing():
+    with Server(PUSH_HTTP2_CLEARTEXT="on", PUSH_DRAIN_DURATION="3s",
+                PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="500ms") as server, \
+            H2(server.port) as h2, H2(server.port) as idle:
+        events = subscribed(h2.get("/sse/messages?channels=drain"))
+        os.kill(server.process.process.pid, signal.SIGTERM)
+        while not h2.goaway:
+            h2.read_frame()
+        assert h2.goaway == (0x7FFFFFFF, 0)  # announced: which stream is the last one is not said yet
+        assert h2.post(b'{"channel":"drain","message":"late"}').whole() == b'{"subscribers":1}'
+        assert message(events) == "late"
+        h2.goaway = None
+        assert events.event() == RECONNECT and events.event() is None and events.reset is None
+        try:
+            while True:
+                h2.read_frame()
+        except EOFError:
+            pass
+        assert h2.goaway == (3, 0)
+        try:
+            while True:
+                idle.read_frame()
+        except EOFError:
+            pass
+        assert idle.goaway[1] == 0
