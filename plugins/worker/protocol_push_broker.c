@@ -182,16 +182,6 @@ report_dropped_lines(struct broker_vhost *self)
 	self->lines_dropped = self->log->dropped;
 }
 
-/* Answers do not wait for a flush that is put off. */
-static void
-end_turn(struct broker_vhost *self)
-{
-	if (!flush_delay(self) || self->link.ops->is_behind(self->link.broker))
-		flush(self);
-	else if (self->direct)
-		push_direct_flush(self->direct);
-}
-
 static void
 on_engine(struct broker_vhost *self)
 {
@@ -397,10 +387,8 @@ tick(struct broker_vhost *self, uint64_t count)
 		drain(self);
 	report_dropped_lines(self);
 	push_broker_tick(self->link.broker, count);
-	if (self->direct) {
+	if (self->direct)
 		push_direct_tick(self->direct);
-		push_direct_flush(self->direct); /* what its timers have answered */
-	}
 }
 
 static void
