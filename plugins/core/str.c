@@ -21,6 +21,30 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+bool
+push_str_is_field_name(struct push_str str)
+{
+	static const char others[] = "!#$%&'*+-.^_`|~";
+
+	for (size_t i = 0; i < str.size; i++)
+		if (!isalnum((unsigned char)str.bytes[i]) &&
+			!memchr(others, str.bytes[i], sizeof(others) - 1))
+			return false;
+	return str.size > 0;
+}
+
+bool
+push_str_is_field_value(struct push_str str)
+{
+	for (size_t i = 0; i < str.size; i++) {
+		unsigned char byte = (unsigned char)str.bytes[i];
+
+		if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 struct push_str
 push_str_trim(struct push_str str)
 {

@@ -31,6 +31,14 @@ push_str_token_after(struct push_str list, const char *prefix);
 bool
 push_str_is_host(struct push_str str);
 
+/* push_str_is_field_name - a token (RFC 9110, 5.6.2). */
+bool
+push_str_is_field_name(struct push_str str);
+
+/* push_str_is_field_value - visible characters, spaces, tabs, and bytes of other alphabets (RFC 9110, 5.5). */
+bool
+push_str_is_field_value(struct push_str str);
+
 /* push_str_trim - without spaces and tabs at both ends (OWS, RFC 9110, 5.6.3). */
 struct push_str
 push_str_trim(struct push_str str);

@@ -74,12 +74,7 @@ static void
 advance(struct pull *pull, size_t size)
 {
 	pull->taken += size;
-	pull->skip += size;
-	while (pull->count && pull->skip >= pull->frames[0]->size) {
-		pull->skip -= pull->frames[0]->size;
-		pull->frames++;
-		pull->count--;
-	}
+	push_frames_skip(&pull->frames, &pull->count, &pull->skip, size);
 }
 
 static size_t

@@ -27,32 +27,6 @@ find_method(struct push_str name)
 	return NULL;
 }
 
-/* RFC 9110, 5.6.2 */
-static bool
-is_token(struct push_str text)
-{
-	static const char token[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
-
-	for (size_t i = 0; i < text.size; i++)
-		if (!text.bytes[i] || !strchr(token, text.bytes[i]))
-			return false;
-	return text.size > 0;
-}
-
-/* RFC 9110, 5.5: visible characters, spaces, tabs, and bytes of other alphabets. */
-static bool
-is_value(struct push_str value)
-{
-	for (size_t i = 0; i < value.size; i++) {
-		unsigned char byte = (unsigned char)value.bytes[i];
-
-		if ((byte < ' ' && byte != '\t') || byte == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 /* RFC 9112, 3.2.1 and 3.2.4; a fragment is not sent. */
 static bool
 is_target(const struct direct_lws_head *head)
@@ -129,7 +103,7 @@ append_fields(struct push_buf *to, const struct direct_lws_head *head)
 
 		if (field->name.size && *field->name.bytes == ':')
 			continue;
-		if (!is_token(field->name) || !is_value(field->value))
+		if (!push_str_is_field_name(field->name) || !push_str_is_field_value(field->value))
 			return false;
 		if (direct_lws_field_is_hop(field->name) || is_ours(field->name) ||
 			PUSH_FIELD_IS(field->name, "cookie"))

@@ -3,29 +3,6 @@
 
 #include "loop/http_request.h"
 
-/* RFC 9110, 5.5: visible characters, spaces, tabs, and bytes of other alphabets. */
-static bool
-is_value(struct push_str value)
-{
-	for (size_t i = 0; i < value.size; i++) {
-		unsigned char byte = (unsigned char)value.bytes[i];
-
-		if ((byte < ' ' && byte != '\t') || byte == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-/* RFC 9110, 5.6.2 */
-static bool
-is_name(const char *name)
-{
-	static const char token[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
-
-	return *name && strspn(name, token) == strlen(name);
-}
-
 enum push_status
 push_http_request_write(struct push_buf *to, const struct push_http_request *request, bool is_last)
 {
@@ -39,7 +16,8 @@ push_http_request_write(struct push_buf *to, const struct push_http_request *req
 
 		if (!header->value.bytes)
 			continue;
-		if (!is_name(header->name) || !is_value(header->value))
+		if (!push_str_is_field_name((struct push_str){header->name, strlen(header->name)}) ||
+			!push_str_is_field_value(header->value))
 			return PUSH_INVALID;
 		push_buf_append_text(to, header->name);
 		push_buf_append_text(to, ": ");
