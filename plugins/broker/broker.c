@@ -641,6 +641,13 @@ ops_count_route_probe(struct push_broker *broker)
 }
 
 static void
+ops_set_certificates(struct push_broker *broker, uint64_t expiry_s, uint64_t stale_count)
+{
+	broker->counts->stats.certificate_expiry_s = expiry_s;
+	broker->counts->stats.certificates_stale = stale_count;
+}
+
+static void
 ops_count_handshake(struct push_broker *broker, enum push_handshake result)
 {
 	broker->counts->stats.handshakes[result]++;
@@ -1063,6 +1070,7 @@ push_broker_ops_table(void)
 		.render_channels = ops_render_channels,
 		.count_route_probe = ops_count_route_probe,
 		.count_handshake = ops_count_handshake,
+		.set_certificates = ops_set_certificates,
 		.limiter = ops_limiter,
 		.lines_set_address = push_lines_set_address,
 		.asks_about_publishes = ops_asks_about_publishes,

@@ -231,6 +231,10 @@ struct push_broker_ops {
 	 * points to from then on. */
 	void (*show_certificate)(const struct push_broker *broker, int lws_fd, struct push_request *request,
 		struct push_tls_client *ret);
+
+	/* The certificates that are served: when the first one expires, since 1970, and how many are not what the files
+	 * are, since those cannot be used. */
+	void (*set_certificates)(struct push_broker *broker, uint64_t expiry_s, uint64_t stale_count);
 };
 
 struct push_broker_link {

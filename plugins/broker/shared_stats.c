@@ -180,6 +180,7 @@ clear_gauges(struct push_counts *counts)
 	counts->stats.memory_max = counts->stats.paused = 0;
 	counts->stats.hook_calls = counts->stats.hook_waiting = counts->stats.hook_answers = 0;
 	counts->stats.jwks_set_s = 0;
+	counts->stats.certificate_expiry_s = counts->stats.certificates_stale = 0;
 	counts->trouble[0] = '\0';
 	counts->stats.unacknowledged = counts->stats.broker_up = counts->stats.draining = 0;
 	redis->nodes = redis->nodes_up = redis->channels = redis->channels_live = 0;
@@ -349,7 +350,7 @@ push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts
 {
 	struct layout *layout = &shared->memory->layout;
 	uint64_t nodes = 0, peers = 0, resubscribe_us = 0, nodes_up = UINT64_MAX, broker_up = 1, workers = 0,
-		 jwks_set_s = UINT64_MAX;
+		 jwks_set_s = UINT64_MAX, expiry_s = UINT64_MAX, stale = 0;
 
 	*ret = (struct push_counts){0};
 	for (size_t i = 0; i < layout->slot_count; i++) {
@@ -367,11 +368,16 @@ push_shared_stats_sum(const struct push_shared_stats *shared, struct push_counts
 		broker_up &= one->stats.broker_up;
 		if (one->stats.jwks_set_s < jwks_set_s)
 			jwks_set_s = one->stats.jwks_set_s;
+		if (one->stats.certificate_expiry_s && one->stats.certificate_expiry_s < expiry_s)
+			expiry_s = one->stats.certificate_expiry_s;
+		keep_most(&stale, one->stats.certificates_stale);
 		if (one->redis.nodes_up < nodes_up)
 			nodes_up = one->redis.nodes_up;
 	}
 	ret->stats.broker_up = workers && broker_up;
 	ret->stats.jwks_set_s = workers ? jwks_set_s : 0;
+	ret->stats.certificate_expiry_s = expiry_s == UINT64_MAX ? 0 : expiry_s;
+	ret->stats.certificates_stale = stale;
 	ret->stats.log_lines_dropped += __atomic_load_n(&layout->log_lines_dropped, __ATOMIC_RELAXED);
 	ret->redis.nodes = nodes;
 	ret->redis.nodes_up = nodes_up == UINT64_MAX ? 0 : nodes_up;

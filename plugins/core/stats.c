@@ -186,6 +186,14 @@ render_handshakes(const struct push_stats *stats, struct push_buf *to)
 	head(to, "push_tls_handshakes_total", "counter",
 		"TLS handshakes of clients by result; resumed: with a session ticket.");
 	by_label(to, "push_tls_handshakes_total", "result", labels, stats->handshakes, PUSH_HANDSHAKE_COUNT);
+	single(to, "push_tls_certificate_expiry_timestamp_seconds", "gauge",
+		"Time when the first of the certificates that are served expires, in seconds after "
+		"1970-01-01 UTC; "
+		"0: none is served.",
+		stats->certificate_expiry_s);
+	single(to, "push_tls_certificates_stale", "gauge",
+		"Virtual hosts whose certificate has been replaced by one that cannot be used.",
+		stats->certificates_stale);
 }
 
 static void

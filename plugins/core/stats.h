@@ -167,6 +167,9 @@ struct push_stats {
 	uint64_t unacknowledged;                     /* messages now */
 	uint64_t auth_refused[PUSH_AUTH_REFUSAL_COUNT];
 	uint64_t handshakes[PUSH_HANDSHAKE_COUNT];
+	uint64_t certificate_expiry_s; /* of the first one to expire, since 1970; 0: there is none */
+	uint64_t
+		certificates_stale; /* now: vhosts whose new files cannot be used; of several workers the most */
 	uint64_t hook_results[PUSH_HOOK_RESULT_COUNT], hook_cached; /* cached: of these, without a call */
 	uint64_t hook_calls, hook_waiting, hook_answers;            /* now */
 	uint64_t hook_buckets[PUSH_HOOK_BUCKET_COUNT + 1];          /* the last one: longer than all */

@@ -92,14 +92,34 @@ direct_tls_close(struct push_direct *direct)
 	direct->ticket_keys = NULL;
 }
 
+static void
+count(struct push_direct *direct)
+{
+	uint64_t expiry_s = 0, stale_count = 0;
+
+	for (size_t i = 0; i < direct->tls_port_count; i++) {
+		struct push_tls_certificate one;
+
+		for (size_t j = 0; push_tls_server_certificate(direct->tls_ports[i].server, j, &one); j++) {
+			stale_count += one.is_stale;
+			if (!expiry_s || (uint64_t)one.expiry_s < expiry_s)
+				expiry_s = (uint64_t)one.expiry_s;
+		}
+	}
+	direct->ops->set_certificates(direct->broker, expiry_s, stale_count);
+}
+
 void
 direct_tls_tick(struct push_direct *direct)
 {
 	const struct push_tls_host host = {direct->host.log, direct->host.context};
 	uint64_t now_us = direct->ops->now_us();
+	bool has_looked = false;
 
 	if (direct->ticket_keys)
 		push_tls_ticket_keys_rotate(direct->ticket_keys, now_us);
 	for (size_t i = 0; i < direct->tls_port_count; i++)
-		push_tls_server_tick(direct->tls_ports[i].server, now_us, time(NULL), &host);
+		has_looked |= push_tls_server_tick(direct->tls_ports[i].server, now_us, time(NULL), &host);
+	if (has_looked)
+		count(direct);
 }

@@ -257,15 +257,16 @@ look_at_expiry(struct vhost *vhost, uint64_t now_us, int64_t wall_s, const struc
 		date);
 }
 
-void
+bool
 push_tls_server_tick(
 	struct push_tls_server *server, uint64_t now_us, int64_t wall_s, const struct push_tls_host *host)
 {
 	if (now_us < server->look_us)
-		return;
+		return false;
 	server->look_us = now_us + PUSH_TLS_LOOK_US;
 	for (size_t i = 0; i < server->count; i++) {
 		look(server, &server->vhosts[i], host);
 		look_at_expiry(&server->vhosts[i], now_us, wall_s, host);
 	}
+	return true;
 }

@@ -89,9 +89,9 @@ push_tls_server_context(const struct push_tls_server *server);
 /*
  * push_tls_server_tick - look at the files, if it is time.  To be called often.
  *
- * @now_us: of the monotonic clock.  @wall_s: of the other one, since 1970.
+ * @now_us: of the monotonic clock.  @wall_s: of the other one, since 1970.  Returns whether it was time.
  */
-void
+bool
 push_tls_server_tick(
 	struct push_tls_server *server, uint64_t now_us, int64_t wall_s, const struct push_tls_host *host);
 

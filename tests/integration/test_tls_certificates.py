@@ -118,8 +118,11 @@ def test_a_certificate_that_cannot_be_used_leaves_the_one_before(tls, certificat
     certificates.two.write_text(certificates.two.with_suffix(".old").read_text()[:300])
     tls.process.wait_for(r"vhost two.test: host-ssl-cert=\S+: .*; the certificate before is served")
     assert certificates.shown_to("two.test") == "two.test"
+    tls.wait_metric("push_tls_certificates_stale", 1)
     certificates.two.with_suffix(".old").rename(certificates.two)
     tls.process.wait_for("vhost two.test: its certificate was replaced")
+    tls.wait_metric("push_tls_certificates_stale", 0)
+    assert 0 < tls.metric("push_tls_certificate_expiry_timestamp_seconds") - time.time() <= 86400
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])

@@ -94,8 +94,13 @@ the_broker_is_up_when_all_workers_reach_it_and_drains_are_counted(void **state)
 	push_shared_stats_sum(shared, &sum);
 	assert_int_equal(sum.stats.jwks_set_s, 0);
 	second.mine->stats.jwks_set_s = 100;
+	first.mine->stats.certificate_expiry_s = 0; /* it has not looked yet */
+	second.mine->stats.certificate_expiry_s = 300;
+	first.mine->stats.certificates_stale = second.mine->stats.certificates_stale = 1;
 	push_shared_stats_sum(shared, &sum);
 	assert_int_equal(sum.stats.jwks_set_s, 100);
+	assert_int_equal(sum.stats.certificate_expiry_s, 300);
+	assert_int_equal(sum.stats.certificates_stale, 1);
 
 	set_up(&second, false, true);
 	stop(shared, 2, &second);

@@ -770,7 +770,9 @@ look(struct reloaded *reloaded)
 
 	reloaded->heard = (struct heard){.count = 0};
 	reloaded->now_us += PUSH_TLS_LOOK_US;
-	push_tls_server_tick(reloaded->server, reloaded->now_us, reloaded->wall_s, &host);
+	assert_true(push_tls_server_tick(reloaded->server, reloaded->now_us, reloaded->wall_s, &host));
+	assert_false(push_tls_server_tick(
+		reloaded->server, reloaded->now_us + PUSH_TLS_LOOK_US - 1, reloaded->wall_s, &host));
 }
 
 static void
