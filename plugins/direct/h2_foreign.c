@@ -77,7 +77,7 @@ pull(struct foreign *self)
 	if (!self->request || !self->has_begun)
 		return;
 	self->is_drained = false;
-	if (!push_h2_stream_pull(self->stream, fill, self))
+	if (!push_h2_stream_pull(self->stream, PUSH_H2_OUT_BYTES_MAX, fill, self))
 		return;
 	direct_h2_touch(self->conn);
 	if (direct_lws_request_is_over(self->request)) {

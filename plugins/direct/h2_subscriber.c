@@ -124,7 +124,8 @@ put(struct subscriber *self, struct direct_h2_conn *conn, struct pull *pull)
 	char none;
 
 	do {
-		if (!push_h2_stream_pull(self->stream, fill, pull))
+		if (!push_h2_stream_pull(self->stream,
+			    push_frames_size(pull->frames, pull->count, pull->skip), fill, pull))
 			return false;
 		/* a large one, or many: what there is goes out before its turn */
 	} while (pull->count && !push_h2_stream_has_room(self->stream) && direct_h2_send(conn));

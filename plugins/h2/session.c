@@ -65,7 +65,8 @@ struct push_h2_session {
 	const struct push_h2_stream *pulling;
 	push_h2_fill_fn fill;
 	void *fill_context;
-	size_t prepared; /* bytes behind `out`, of the frame whose header follows */
+	size_t fill_left; /* at most */
+	size_t prepared;  /* bytes behind `out`, of the frame whose header follows */
 	unsigned int continuations;
 	int32_t head_id;  /* of the stream whose head or trailers are being read; 0: none */
 	size_t list_size; /* of its fields so far */
@@ -449,6 +450,9 @@ on_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *
 {
 	struct push_h2_session *session = user_data;
 	struct push_h2_stream *stream = source->ptr;
+	bool is_pulling = session->pulling == stream;
+	/* no more room is made than there is to be put there: of ten thousand connections each has some */
+	size_t wanted = is_pulling ? session->fill_left : push_h2_stream_unsent(stream);
 	size_t room = has_room(session) ? PUSH_H2_OUT_BYTES_MAX - session->out.size : 0, size = 0;
 	char *to;
 
@@ -457,13 +461,15 @@ on_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *
 	(void)buf;
 	if (length > room)
 		length = room;
-	if (length) {
-		to = push_buf_reserve(&session->out, FRAME_HEAD_BYTES + length);
+	if (wanted > length)
+		wanted = length;
+	if (wanted) {
+		to = push_buf_reserve(&session->out, FRAME_HEAD_BYTES + wanted);
 		if (!to)
 			return NGHTTP2_ERR_CALLBACK_FAILURE;
-		size = session->pulling == stream
-			       ? session->fill(session->fill_context, to + FRAME_HEAD_BYTES, length)
-			       : fill_from_body(stream, to + FRAME_HEAD_BYTES, length);
+		size = is_pulling ? session->fill(session->fill_context, to + FRAME_HEAD_BYTES, wanted)
+				  : fill_from_body(stream, to + FRAME_HEAD_BYTES, wanted);
+		session->fill_left -= is_pulling ? size : 0;
 	}
 	if (stream->flags & IS_FINISHED && !push_h2_stream_unsent(stream)) {
 		*data_flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -1000,7 +1006,7 @@ push_h2_stream_unsent(const struct push_h2_stream *stream)
 }
 
 bool
-push_h2_stream_pull(struct push_h2_stream *stream, push_h2_fill_fn fill, void *context)
+push_h2_stream_pull(struct push_h2_stream *stream, size_t size, push_h2_fill_fn fill, void *context)
 {
 	struct push_h2_session *session = stream->session;
 
@@ -1010,6 +1016,7 @@ push_h2_stream_pull(struct push_h2_stream *stream, push_h2_fill_fn fill, void *c
 	session->pulling = stream;
 	session->fill = fill;
 	session->fill_context = context;
+	session->fill_left = size;
 	submit_data(stream);
 	if (nghttp2_session_send(session->ng))
 		fail(session, NGHTTP2_INTERNAL_ERROR);

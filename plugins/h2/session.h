@@ -159,11 +159,11 @@ typedef size_t (*push_h2_fill_fn)(void *context, char *to, size_t max);
 /*
  * push_h2_stream_pull - take what there is into `out`, as far as there are a window and room.
  *
- * @fill: called within this call only, as often as there is more room.
+ * @size: there is no more than that.  @fill: called within this call only, as often as there is more room.
  * Returns false if the connection is beyond use.
  */
 bool
-push_h2_stream_pull(struct push_h2_stream *stream, push_h2_fill_fn fill, void *context);
+push_h2_stream_pull(struct push_h2_stream *stream, size_t size, push_h2_fill_fn fill, void *context);
 
 /* push_h2_stream_wait - it has more to write: handler->writable() when there is a window and room. */
 void

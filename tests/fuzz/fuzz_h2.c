@@ -90,7 +90,7 @@ act(struct world *world, struct owner *owner)
 		if (!owner->has_begun)
 			(void)push_h2_stream_begin_pulled(owner->stream, &lines);
 		owner->has_begun = true;
-		if (push_h2_stream_pull(owner->stream, fill, &left) && left)
+		if (push_h2_stream_pull(owner->stream, left, fill, &left) && left)
 			push_h2_stream_wait(owner->stream);
 		break;
 	case 3: push_h2_stream_finish(owner->stream); break;

@@ -74,7 +74,7 @@ fill(void *context, char *to, size_t max)
 static void
 pull(struct owner *owner)
 {
-	assert_true(push_h2_stream_pull(owner->stream, fill, owner));
+	assert_true(push_h2_stream_pull(owner->stream, owner->to_write, fill, owner));
 	if (owner->to_write)
 		push_h2_stream_wait(owner->stream);
 }
