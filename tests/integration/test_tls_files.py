@@ -14,7 +14,7 @@ import pytest
 from h2client import H2, make_certificate
 from http1 import Connection, post, publish
 from ports import free_port
-from server import Server
+from server import SANITIZED, Server
 from sseclient import EventStream
 from wsclient import WebSocket
 
@@ -206,7 +206,7 @@ def test_readers_that_stop_take_no_memory_and_go_on(served):
             assert reader.read_head()[0] == 200
         for _ in range(3):  # the others are served meanwhile
             assert publish(served.sealed, "f", 1, wrap=served.wrap).status == 202
-        assert resident(served) - before < BIG / 2
+        assert SANITIZED or resident(served) - before < BIG / 2  # they keep what is freed
         assert readers[0].read_exactly(BIG) == random.Random(1).randbytes(BIG)
 
 
