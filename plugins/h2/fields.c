@@ -194,6 +194,14 @@ read_field(struct push_h2_head *head, struct push_str name, struct push_str valu
 	}
 }
 
+/* Without one it is a CONNECT to somewhere else. */
+static bool
+is_target(struct push_str path)
+{
+	return path.size && (*path.bytes == '/' || push_str_is(path, "*")) &&
+	       !memchr(path.bytes, '#', path.size);
+}
+
 static void
 settle(struct push_h2_head *head, const struct pseudo *pseudo)
 {
@@ -206,11 +214,7 @@ settle(struct push_h2_head *head, const struct pseudo *pseudo)
 		if (!request->wants_websocket)
 			refuse(head, 501, "':protocol' must be websocket");
 	}
-	if (!pseudo->path.size) /* CONNECT to somewhere else */
-		refuse(head, 400, "the target of the request must be a path or an http URL");
-	else if (*pseudo->path.bytes != '/' && !push_str_is(pseudo->path, "*"))
-		refuse(head, 400, "the target of the request must be a path or an http URL");
-	else if (memchr(pseudo->path.bytes, '#', pseudo->path.size))
+	if (!is_target(pseudo->path))
 		refuse(head, 400, "the target of the request must be a path or an http URL");
 	else if (*pseudo->path.bytes != '/' && request->method != PUSH_METHOD_OPTIONS)
 		refuse(head, 400, "'*' is allowed only with OPTIONS");

@@ -191,18 +191,21 @@ check_past(struct push_h2_session *session, int32_t id)
 		fail(session, NGHTTP2_STREAM_CLOSED);
 }
 
+static uint32_t
+get_32(const unsigned char *from)
+{
+	return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
+}
+
 /* nghttp2 does not look at one, since priorities are off. */
-static void
-check_priority(struct push_h2_session *session, const struct push_h2_frame *frame)
+static bool
+is_priority(const struct push_h2_frame *frame)
 {
 	const unsigned char *on = (const unsigned char *)frame->payload.bytes;
 
-	if (!frame->stream_id)
-		fail(session, NGHTTP2_PROTOCOL_ERROR);
-	else if (frame->payload.size >= 4 && /* RFC 7540, 5.3.1 */
-		 ((uint32_t)(on[0] & 127) << 24 | (uint32_t)on[1] << 16 | (uint32_t)on[2] << 8 | on[3]) ==
-			 (uint32_t)frame->stream_id)
-		fail(session, NGHTTP2_PROTOCOL_ERROR);
+	/* on no stream, or on itself (RFC 7540, 5.3.1) */
+	return frame->stream_id &&
+	       (frame->payload.size < 4 || (get_32(on) & INT32_MAX) != (uint32_t)frame->stream_id);
 }
 
 /* What nghttp2 does not check of a frame, before it reads it. */
@@ -230,7 +233,11 @@ check_frame(struct push_h2_session *session, const struct push_h2_frame *frame)
 		if (!(frame->flags & NGHTTP2_FLAG_ACK))
 			spend_quiet(session);
 		break;
-	case NGHTTP2_PRIORITY: check_priority(session, frame); /* fall through */
+	case NGHTTP2_PRIORITY:
+		if (!is_priority(frame))
+			fail(session, NGHTTP2_PROTOCOL_ERROR);
+		spend_quiet(session);
+		break;
 	default: spend_quiet(session); break;
 	}
 }
