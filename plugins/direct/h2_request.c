@@ -670,6 +670,8 @@ direct_h2_request_open(struct direct_h2_conn *conn, struct push_h2_stream *strea
 	self->is_head = head->request.method == PUSH_METHOD_HEAD;
 	self->is_last = self->was_asked = false;
 	self->owed = 0;
+	if (conn->is_over_limit) /* it is told so, and makes room for others who are to be told */
+		push_h2_session_end(conn->session);
 	if (head->status)
 		refuse(self, head->status, head->error.text);
 	else if (asks_for_server(&head->request))

@@ -680,6 +680,21 @@ def test_a_flood_ends_its_own_connection_and_says_why(bare):
 
 
 @of_direct
+def test_a_connection_over_the_limit_is_told_so_and_ends():
+    with Server(PUSH_HTTP2_CLEARTEXT="on", PUSH_LIMIT_ADDRESS_CONNECTIONS=1) as server, \
+            H2(server.port) as first, H2(server.port) as second:
+        assert first.post(BODY).status == 202
+        refused = second.post(BODY)
+        assert refused.status == 429 and "push.limit.address.connections" in json.loads(refused.whole())["error"]
+        try:
+            while True:
+                second.read_frame()
+        except EOFError:
+            pass
+        assert second.goaway == (1, 0)
+
+
+@of_direct
 def test_on_drain_clients_are_told_first_and_lose_nothing():
     with Server(PUSH_HTTP2_CLEARTEXT="on", PUSH_DRAIN_DURATION="3s",
                 PUSH_CLIENT_CLOSE_GRACE_PERIOD_DURATION="500ms") as server, \
