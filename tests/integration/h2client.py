@@ -47,11 +47,13 @@ class H2:
     """One connection.  auto_window: whether what arrives is given back to the sender at once.  No certificate: not over TLS,
     and without being asked whether the server speaks HTTP/2."""
 
-    def __init__(self, port, certificate=None, window=65535, auto_window=True, timeout=15, receive_buffer=None):
+    def __init__(self, port, certificate=None, window=65535, auto_window=True, timeout=15, receive_buffer=None, source=None):
         plain = socket.socket()
         if receive_buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.settimeout(timeout)
+        if source:
+            plain.bind((source, 0))
         plain.connect(("127.0.0.1", port))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket, self.scheme = plain, "http"

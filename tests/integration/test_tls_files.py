@@ -42,6 +42,7 @@ EVE = "Authorization: Basic " + base64.b64encode(b"eve:wrong").decode()
 BIG = 8 * 1024 * 1024
 SOME = 1024 * 1024
 REFUSED_STREAM = 7
+PROXY = "127.0.0.9"
 PUBLISH_BODY = b'{"channel":"f","message":1}'
 PUBLISH = post(PUBLISH_BODY)
 
@@ -145,6 +146,17 @@ def test_publishes_and_then_files_come_by_one_connection(served):
         for _ in range(2):
             assert answer_of(sealed, request("/index.html"))[2] == b"<p>index</p>"
             assert sealed.send(PUBLISH).read_answer().json == {"subscribers": 0}
+
+
+def test_a_probe_is_answered_on_a_port_with_tls(served):
+    """Of a path that pushd has not told; what is then served by Push takes a chunked body, which lws does not."""
+    probes = served.metric("push_routes_probed_total")
+    chunked = request("//messages", "POST", "Content-Type: application/json", "Transfer-Encoding: chunked") + (
+        f"{len(PUBLISH_BODY):x}\r\n{PUBLISH_BODY.decode()}\r\n0\r\n\r\n")
+    with Connection(served.sealed, wrap=served.wrap) as sealed:
+        for _ in range(2):
+            assert sealed.send(chunked).read_answer().status == 202
+    assert served.metric("push_routes_probed_total") == probes + 1
 
 
 def test_requests_may_be_sent_without_waiting_for_answers(served):
@@ -317,7 +329,7 @@ def test_clients_of_lws_count_by_their_address(served):
     port = free_port()
     conf = conf.replace(str(served.plain), str(free_port())).replace(str(served.sealed), str(port))
     with Server(conf_d={"30-two": conf},
-                PUSH_LIMIT_ADDRESS_CONNECTIONS=2, PUSH_LIMIT_PUBLISH_MESSAGES=2, PUSH_DRAIN_DURATION="1s") as server:
+                PUSH_TRUSTED_PROXIES=PROXY, PUSH_LIMIT_ADDRESS_CONNECTIONS=2, PUSH_LIMIT_PUBLISH_MESSAGES=2, PUSH_DRAIN_DURATION="1s") as server:
         three = post('[%s]' % ",".join([PUBLISH_BODY.decode()] * 3), [ANN], "/locked/messages")
         first, second = of_files(port, served.wrap), of_files(port, served.wrap)
         with Connection(port, wrap=served.wrap) as third:
@@ -330,6 +342,15 @@ def test_clients_of_lws_count_by_their_address(served):
                 return third.send(request("/sse/messages")).read_answer().status == 400
 
         wait_until(is_let_in)
+        # a proxy's clients share a connection, and have streams of their own
+        with H2(port, served.certificate, source=PROXY) as h2:
+            def stream_of(client):
+                return h2.request("GET", "/locked/events?channels=f", fields_of([ANN, f"X-Forwarded-For: {client}"]))
+
+            streams = [stream_of("10.0.0.1") for _ in range(3)] + [stream_of("10.0.0.2")]
+            assert [stream.status for stream in streams] == [200, 200, 429, 200]
+            streams[0].cancel()
+            wait_until(lambda: stream_of("10.0.0.1").status == 200)
         # it goes without a fault while lws is sending
         first.send(request("/big.txt")).read_head()
         assert server.stop() == 0
