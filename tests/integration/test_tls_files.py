@@ -306,7 +306,7 @@ def test_what_lws_cannot_be_asked_is_refused(served):
     with H2(served.sealed, served.certificate) as h2:
         no_length = h2.request("POST", "/locked/messages", fields_of([ANN]), end=False).send(b"x", end=True)
         assert no_length.status == 411
-        assert h2.websocket("/ws/message%73").status == 501
+        assert h2.websocket("/ws/message%73").status == 404
         assert h2.request("PROPFIND", "/index.html").status == 501
         assert h2.get("/index.html").status == 200
 
