@@ -4,6 +4,7 @@
 
 #include "tls/certificate.h"
 #include "tls/context.h"
+#include "tls/key_updates.h"
 
 /* lws' list has CBC and DHE, too: HTTP/2 forbids the one (RFC 9113, 9.2.2), and the other costs a server ten times an
  * ECDHE.  These are all that any client of the last ten years needs. */
@@ -44,6 +45,7 @@ set_options(SSL_CTX *context, const struct push_tls_vhost *vhost)
 						SSL_MODE_ENABLE_PARTIAL_WRITE);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(context, 1);
+	push_tls_key_updates_limit(context);
 }
 
 bool

@@ -15,6 +15,10 @@
 /* Of a name in a ClientHello: a DNS name has at most 253 bytes.  A longer one is no vhost's. */
 #define PUSH_TLS_NAME_BYTES_MAX 255
 
+/* KeyUpdates of one connection (key_updates.h): one an hour for five days, and a millisecond or two of work.  Beyond, it
+ * is closed. */
+#define PUSH_TLS_KEY_UPDATES_MAX 128
+
 /* How often the files of certificates are looked at, by three stat(2): 5 us. */
 #define PUSH_TLS_LOOK_US 2000000ull
 

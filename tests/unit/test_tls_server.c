@@ -237,9 +237,11 @@ speaks_tls_1_2_and_1_3_only(void **state)
 	} rows[] = {{TLS1_3_VERSION, true}, {TLS1_2_VERSION, true}, {TLS1_1_VERSION, false},
 		{TLS1_VERSION, false}};
 	struct push_tls_vhost vhost = vhost_of("push");
-	struct push_tls_server *server = server_of(&vhost, 1);
+	struct push_tls_server *server;
 
 	(void)state;
+	vhost.ciphers = "ALL:@SECLEVEL=0"; /* older ones would be possible by it */
+	server = server_of(&vhost, 1);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		SSL_CTX *context = client_context();
 		struct pair pair;
@@ -450,6 +452,29 @@ requires_a_client_certificate_of_its_ca_or_asks_for_one_or_does_neither(void **s
 	assert_string_equal(subject, "client-1");
 	assert_false(is_admitted(&required, client_context(), &subject));
 	assert_false(is_admitted(&required, client_with(&files.stranger), &subject));
+}
+
+static void
+requires_the_certificate_that_the_named_vhost_does(void **state)
+{
+	struct push_tls_vhost vhosts[2];
+	struct push_tls_server *server;
+	struct pair pair;
+
+	(void)state;
+	vhosts[0] = vhost_of("push");
+	vhosts[1] = vhost_of("example");
+	vhosts[1].name = "example.test";
+	vhosts[1].ca = path_of("ca.pem");
+	vhosts[1].requires_client_cert = true;
+	server = server_of(vhosts, COUNT(vhosts));
+	for (int i = 0; i < 2; i++) {
+		pair = pair_of(server, i ? client_with(&files.client) : client_context());
+		assert_true(SSL_set_tlsext_host_name(pair.client, "example.test"));
+		assert_int_equal(shake_hands(&pair) && says_hello(&pair), i);
+		pair_end(&pair);
+	}
+	push_tls_server_destroy(server);
 }
 
 /* --- session tickets --- */
@@ -674,8 +699,8 @@ does_not_renegotiate(void **state)
 	char byte;
 
 	(void)state;
-	vhost.options_set = SSL_OP_NO_TLSv1_3;
-	vhost.options_clear = SSL_OP_NO_RENEGOTIATION; /* in vain */
+	vhost.options_set = SSL_OP_NO_TLSv1_3 | SSL_OP_ALLOW_CLIENT_RENEGOTIATION; /* in vain */
+	vhost.options_clear = SSL_OP_NO_RENEGOTIATION;                             /* likewise */
 	server = server_of(&vhost, 1);
 	pair = pair_of(server, client_context());
 	assert_true(shake_hands(&pair));
@@ -684,6 +709,35 @@ does_not_renegotiate(void **state)
 	assert_true(SSL_read(pair.server, &byte, 1) <= 0);
 	assert_true(SSL_do_handshake(pair.client) <= 0);
 	assert_true(ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_NO_RENEGOTIATION);
+	pair_end(&pair);
+	push_tls_server_destroy(server);
+}
+
+static void
+ends_a_session_that_changes_its_keys_all_the_time(void **state)
+{
+	struct push_tls_vhost vhost = vhost_of("push");
+	struct push_tls_server *server = server_of(&vhost, 1);
+	struct pair pair = pair_of(server, client_context());
+	char byte;
+	int result;
+
+	(void)state;
+	assert_true(shake_hands(&pair));
+	assert_true(says_hello(&pair)); /* and tickets */
+	for (int i = 0; i <= PUSH_TLS_KEY_UPDATES_MAX; i++) {
+		assert_true(SSL_key_update(
+			pair.client, i % 2 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED));
+		assert_int_equal(SSL_do_handshake(pair.client), 1);
+		result = SSL_read(pair.server, &byte, 1);
+		assert_true(is_waiting(pair.server, result)); /* each is taken before it is counted */
+		if (i == PUSH_TLS_KEY_UPDATES_MAX - 1)
+			assert_true(says_hello(&pair));
+	}
+	assert_int_equal(SSL_write(pair.client, "x", 1), 1);
+	result = SSL_read(pair.server, &byte, 1);
+	assert_true(result <= 0 && !is_waiting(pair.server, result));
+	assert_true(SSL_write(pair.server, "x", 1) <= 0);
 	pair_end(&pair);
 	push_tls_server_destroy(server);
 }
@@ -921,12 +975,14 @@ main(void)
 		cmocka_unit_test(answers_with_the_certificate_of_the_vhost_that_is_named),
 		cmocka_unit_test(holds_to_the_settings_of_the_vhost_that_is_named),
 		cmocka_unit_test(requires_a_client_certificate_of_its_ca_or_asks_for_one_or_does_neither),
+		cmocka_unit_test(requires_the_certificate_that_the_named_vhost_does),
 		cmocka_unit_test(resumes_sessions_of_all_servers_with_its_keys),
 		cmocka_unit_test(opens_tickets_of_keys_before_until_they_are_too_old),
 		cmocka_unit_test(resumes_no_session_of_another_vhost_or_another_ca),
 		cmocka_unit_test(a_ticket_of_a_client_with_a_certificate_names_it_still),
 		cmocka_unit_test(workers_find_the_keys_that_pushd_gives),
 		cmocka_unit_test(does_not_renegotiate),
+		cmocka_unit_test(ends_a_session_that_changes_its_keys_all_the_time),
 		cmocka_unit_test(sets_and_then_clears_the_options_that_a_vhost_has),
 		cmocka_unit_test(uses_the_ciphers_and_the_curve_that_a_vhost_has),
 		cmocka_unit_test(serves_a_certificate_that_was_replaced_and_keeps_whom_it_serves),
