@@ -273,6 +273,29 @@ chunks_are_undone_and_trailers_dropped(void **state)
 }
 
 static void
+an_answer_may_be_cut_anywhere(void **state)
+{
+	static const char text[] = "HTTP/1.1 200 OK\r\nX-One: a b \r\nKeep-Alive: 5\r\nX-Two:\r\n"
+				   "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+
+	(void)state;
+	for (size_t cut = 1; cut < sizeof(text) - 1; cut++) {
+		memset(&got, 0, sizeof(got));
+		ask("GET", "/");
+		assert_int_equal(send(f.lws, text, cut, 0), cut);
+		turn();
+		answer(text + cut);
+		assert_string_equal(got.heads, "x-one: a b\r\nx-two: \r\n");
+		assert_true(direct_lws_request_is_over(got.request));
+		assert_int_equal(got.body_size, 5);
+		assert_memory_equal(got.body, "abcde", 5);
+		direct_lws_request_close(got.request);
+		got.request = NULL;
+		close_end(&f.lws);
+	}
+}
+
+static void
 an_answer_without_a_length_ends_with_the_connection(void **state)
 {
 	(void)state;
@@ -515,6 +538,7 @@ main(void)
 		TEST(a_head_that_is_too_long_is_refused),
 		TEST(an_answer_comes_apart_into_head_and_body),
 		TEST(chunks_are_undone_and_trailers_dropped),
+		TEST(an_answer_may_be_cut_anywhere),
 		TEST(an_answer_without_a_length_ends_with_the_connection),
 		TEST(answers_without_a_body_are_whole_with_their_head),
 		TEST(what_is_no_answer_fails),

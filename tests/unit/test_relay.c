@@ -191,8 +191,7 @@ the_client_of_an_end_is_known_as_long_as_both_are_there(void **state)
 	assert_int_equal(sockets->client_fd(sockets->context, f.client, &is_shared), f.client);
 	assert_int_equal(sockets->client_fd(sockets->context, 100000, &is_shared), 100000);
 	other = dup(f.client);
-	assert_int_equal(
-		dup2(other, lws_fd), lws_fd); /* lws' is closed, and another has its number */
+	assert_int_equal(dup2(other, lws_fd), lws_fd); /* lws' is closed, and another has its number */
 	assert_int_equal(sockets->client_fd(sockets->context, lws_fd, &is_shared), lws_fd);
 	close(other);
 }
