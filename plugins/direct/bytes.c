@@ -19,7 +19,7 @@ direct_bytes_fini(struct direct_bytes *bytes)
 {
 	push_tls_session_destroy(bytes->tls);
 	free(bytes->held);
-	*bytes = (struct direct_bytes){NULL};
+	*bytes = (struct direct_bytes){.tls = NULL};
 }
 
 static size_t

@@ -370,7 +370,7 @@ direct_h2_open(struct push_direct *direct, int fd, int port, const struct direct
 	conn->direct = direct;
 	conn->port = port;
 	conn->bytes = *bytes;
-	*bytes = (struct direct_bytes){NULL};
+	*bytes = (struct direct_bytes){.tls = NULL};
 	conn->is_over_limit = arrival->is_over_limit;
 	conn->limit = arrival->limit;
 	direct->refusal_count += conn->is_over_limit;

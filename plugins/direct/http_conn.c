@@ -901,7 +901,7 @@ direct_request_open(struct push_direct *direct, int fd, int port, const struct d
 	}
 	if (bytes) {
 		conn->bytes = *bytes;
-		*bytes = (struct direct_bytes){NULL};
+		*bytes = (struct direct_bytes){.tls = NULL};
 	}
 	conn->direct = direct;
 	conn->port = port;

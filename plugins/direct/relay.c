@@ -430,7 +430,7 @@ create(struct push_direct *direct, int fd, struct direct_bytes *bytes, int ends[
 	}
 	relay->direct = direct;
 	relay->bytes = *bytes;
-	*bytes = (struct direct_bytes){NULL};
+	*bytes = (struct direct_bytes){.tls = NULL};
 	relay->parts = 2;
 	push_buf_init(&relay->to_lws.bytes, PUSH_RELAY_PIECE_BYTES);
 	push_buf_charge(&relay->to_lws.bytes, direct->requests_account);

@@ -282,9 +282,8 @@ read_frames(struct stream *stream, unsigned char *bytes, size_t size)
 static bool
 flush_sealed(struct stream *stream)
 {
-	if (!direct_bytes_flush(bytes_of(stream)))
-		stream_end(stream);
-	else if (!has_sealed(stream) && stream->source.flags & IS_ENDING)
+	if (!direct_bytes_flush(bytes_of(stream)) ||
+		(!has_sealed(stream) && stream->source.flags & IS_ENDING))
 		stream_end(stream);
 	return stream->source.fd >= 0 && !has_sealed(stream) && !(stream->source.flags & IS_ENDING);
 }
@@ -420,7 +419,7 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 	push_source_open(set, &stream->source, &stream_kind, push_source_release(request_set, request));
 	if (bytes->tls) {
 		*bytes_of(stream) = *bytes;
-		*bytes = (struct direct_bytes){NULL};
+		*bytes = (struct direct_bytes){.tls = NULL};
 	}
 	push_opening_start(opening, ops, direct->broker, stream->client.subscriber);
 	if (stream->source.fd >= 0 && !stream_want(stream, stream->source.events & EPOLLOUT))

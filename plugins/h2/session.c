@@ -623,8 +623,10 @@ push_h2_session_destroy(struct push_h2_session *session)
 	if (!session)
 		return;
 	nghttp2_session_del(session->ng);
-	while (!push_list_is_empty(&session->streams))
-		stream_destroy(push_container_of(session->streams.next, struct push_h2_stream, link));
+	for (struct push_list *item = session->streams.next, *next; item != &session->streams; item = next) {
+		next = item->next;
+		stream_destroy(push_container_of(item, struct push_h2_stream, link));
+	}
 	push_h2_head_destroy(session->head);
 	push_buf_fini(&session->out);
 	free(session);
@@ -711,6 +713,8 @@ dispatch(struct push_h2_session *session)
 		unsigned int events = stream->events;
 
 		push_list_remove(&stream->event);
+		PUSH_ASSERT(
+			session->events.next != &stream->event); /* clang's analyzer cannot follow lists */
 		stream->events = 0;
 		tell_events(stream, events);
 	}

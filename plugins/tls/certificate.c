@@ -146,6 +146,24 @@ push_tls_stamp_read(const struct push_tls_vhost *vhost, struct push_tls_stamp *r
 	}
 }
 
+static bool
+is_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool
+push_tls_stamp_is(const struct push_tls_stamp *a, const struct push_tls_stamp *b)
+{
+	for (size_t i = 0; i < sizeof(a->files) / sizeof(a->files[0]); i++)
+		if (a->files[i].error != b->files[i].error || a->files[i].device != b->files[i].device ||
+			a->files[i].inode != b->files[i].inode || a->files[i].size != b->files[i].size ||
+			!is_same_time(&a->files[i].modified, &b->files[i].modified) ||
+			!is_same_time(&a->files[i].changed, &b->files[i].changed))
+			return false;
+	return true;
+}
+
 bool
 push_tls_stamp_is_hidden(const struct push_tls_stamp *stamp)
 {

@@ -38,6 +38,10 @@ struct push_tls_stamp {
 void
 push_tls_stamp_read(const struct push_tls_vhost *vhost, struct push_tls_stamp *ret);
 
+/* push_tls_stamp_is - whether no file has changed between the two. */
+bool
+push_tls_stamp_is(const struct push_tls_stamp *a, const struct push_tls_stamp *b);
+
 /* push_tls_stamp_is_hidden - whether this process may not even look. */
 bool
 push_tls_stamp_is_hidden(const struct push_tls_stamp *stamp);

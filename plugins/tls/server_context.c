@@ -229,7 +229,7 @@ look(struct push_tls_server *server, struct vhost *vhost, const struct push_tls_
 		return;
 	}
 	vhost->is_hidden = false;
-	if (!memcmp(&stamp, &vhost->stamp, sizeof(stamp)))
+	if (push_tls_stamp_is(&stamp, &vhost->stamp))
 		return;
 	if (read_files(server, vhost, &error)) {
 		vhost->say_expiry_us = 0;
