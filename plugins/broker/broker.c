@@ -654,6 +654,12 @@ ops_count_handshake(struct push_broker *broker, enum push_handshake result)
 }
 
 static void
+ops_count_http2_flood(struct push_broker *broker)
+{
+	broker->counts->stats.http2_floods++;
+}
+
+static void
 ops_count_limited_route(struct push_broker *broker)
 {
 	broker->counts->stats.routes_limited++;
@@ -1070,6 +1076,7 @@ push_broker_ops_table(void)
 		.render_channels = ops_render_channels,
 		.count_route_probe = ops_count_route_probe,
 		.count_handshake = ops_count_handshake,
+		.count_http2_flood = ops_count_http2_flood,
 		.set_certificates = ops_set_certificates,
 		.limiter = ops_limiter,
 		.lines_set_address = push_lines_set_address,

@@ -210,6 +210,9 @@ struct push_broker_ops {
 	/* A client's handshake of TLS is over. */
 	void (*count_handshake)(struct push_broker *broker, enum push_handshake result);
 
+	/* A connection of HTTP/2 was ended for what its client has sent without a use (h2/limits.h). */
+	void (*count_http2_flood)(struct push_broker *broker);
+
 	/* The limits by address and user (core/limiter.h); NULL: none is set. */
 	struct push_limiter *(*limiter)(const struct push_broker *broker);
 

@@ -186,6 +186,9 @@ render_handshakes(const struct push_stats *stats, struct push_buf *to)
 	head(to, "push_tls_handshakes_total", "counter",
 		"TLS handshakes of clients by result; resumed: with a session ticket.");
 	by_label(to, "push_tls_handshakes_total", "result", labels, stats->handshakes, PUSH_HANDSHAKE_COUNT);
+	single(to, "push_http2_floods_total", "counter",
+		"HTTP/2 connections that Push ended because the client sent too many frames that do nothing.",
+		stats->http2_floods);
 	single(to, "push_tls_certificate_expiry_timestamp_seconds", "gauge",
 		"Time when the first of the certificates that are served expires, in seconds after "
 		"1970-01-01 UTC; "

@@ -167,6 +167,7 @@ struct push_stats {
 	uint64_t unacknowledged;                     /* messages now */
 	uint64_t auth_refused[PUSH_AUTH_REFUSAL_COUNT];
 	uint64_t handshakes[PUSH_HANDSHAKE_COUNT];
+	uint64_t http2_floods; /* connections ended for them */
 	uint64_t certificate_expiry_s; /* of the first one to expire, since 1970; 0: there is none */
 	uint64_t
 		certificates_stale; /* now: vhosts whose new files cannot be used; of several workers the most */

@@ -258,8 +258,12 @@ static const struct push_h2_handler handler = {on_request, on_body, on_writable,
 static void
 take(struct direct_h2_conn *conn, const char *bytes, size_t size)
 {
-	if (conn->wait != DIRECT_H2_LINGER)
-		(void)push_h2_session_receive(conn->session, bytes, size, conn->direct->ops->now_us());
+	struct push_direct *direct = conn->direct;
+
+	if (!push_h2_session_is_over(conn->session) &&
+		!push_h2_session_receive(conn->session, bytes, size, direct->ops->now_us()) &&
+		push_h2_session_was_flooded(conn->session))
+		direct->ops->count_http2_flood(direct->broker);
 	direct_h2_touch(conn);
 }
 

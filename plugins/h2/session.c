@@ -857,6 +857,12 @@ push_h2_session_resume(struct push_h2_session *session)
 }
 
 bool
+push_h2_session_was_flooded(const struct push_h2_session *session)
+{
+	return session->is_failed && session->failure == NGHTTP2_ENHANCE_YOUR_CALM;
+}
+
+bool
 push_h2_session_has_begun(const struct push_h2_session *session)
 {
 	return session->has_begun;

@@ -90,6 +90,10 @@ push_h2_session_out(struct push_h2_session *session);
 void
 push_h2_session_resume(struct push_h2_session *session);
 
+/* push_h2_session_was_flooded - whether the client has sent too much that brings nothing: the connection ends for it. */
+bool
+push_h2_session_was_flooded(const struct push_h2_session *session);
+
 /* push_h2_session_has_begun - whether the client's preface and its SETTINGS have come. */
 bool
 push_h2_session_has_begun(const struct push_h2_session *session);

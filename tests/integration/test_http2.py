@@ -675,8 +675,21 @@ def test_a_flood_ends_its_own_connection_and_says_why(bare):
         except (EOFError, OSError):
             pass
         assert bad.goaway and bad.goaway[1] == 11  # ENHANCE_YOUR_CALM
+        bare.wait_metric("push_http2_floods_total", 1)
         assert good.post(b'{"channel":"flood","message":7}').whole() == b'{"subscribers":1}'
         assert b'"message":7' in events.event()
+
+
+@of_direct
+def test_answers_that_are_not_read_give_way_when_memory_is_short():
+    with Server(PUSH_HTTP2_CLEARTEXT="on", PUSH_HISTORY_SIZE=30, PUSH_MEMORY_MAX="8mb") as server, \
+            H2(server.port, window=0) as h2:
+        for _ in range(30):
+            assert server.publish("long", "x" * 50_000).status == 202
+        streams = [h2.get("/messages?channel=long&limit=30") for _ in range(20)]
+        streams[0].wait(lambda: streams[0].reset)
+        assert streams[0].reset == 11 and not streams[-1].reset  # the oldest first
+        assert server.publish("long", "y").status == 202
 
 
 @of_direct
