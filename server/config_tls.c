@@ -1,5 +1,8 @@
 /* config_tls.c - see config_tls.h. */
 #include <json-c/json.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/objects.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +58,18 @@ config_tls_vhost(struct json_object *vhost, const struct config_tls *tls, struct
 	return tls->is_on && ret->cert && !config_flag(vhost, "unix-socket");
 }
 
+/* lws makes an SSL_CTX, too, and knows curves by the short names of OpenSSL's objects, one at a time. */
+static bool
+is_curve_of_lws(const char *name)
+{
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(OBJ_sn2nid(name));
+	bool is_known = group;
+
+	EC_GROUP_free(group);
+	ERR_clear_error();
+	return is_known;
+}
+
 enum push_status
 config_tls_check(const struct config_file *file, struct json_object *vhost, const struct config_tls *tls,
 	struct push_error *error)
@@ -70,6 +85,9 @@ config_tls_check(const struct config_file *file, struct json_object *vhost, cons
 				"has no effect without \"init-ssl\": \"yes\" in \"global\"");
 		return PUSH_OK;
 	}
+	if (settings.curve && !is_curve_of_lws(settings.curve))
+		return config_fail(error, file, "ecdh-curve", settings.curve,
+			"must be one curve, such as prime256v1 or secp384r1");
 	server = push_tls_server_create(&settings, 1, NULL, &why);
 	push_tls_server_destroy(server);
 	if (server)

@@ -93,7 +93,7 @@ direct_tls_close(struct push_direct *direct)
 }
 
 static void
-count(struct push_direct *direct)
+count_certificates(struct push_direct *direct)
 {
 	uint64_t expiry_s = 0, stale_count = 0;
 
@@ -121,5 +121,5 @@ direct_tls_tick(struct push_direct *direct)
 	for (size_t i = 0; i < direct->tls_port_count; i++)
 		has_looked |= push_tls_server_tick(direct->tls_ports[i].server, now_us, time(NULL), &host);
 	if (has_looked)
-		count(direct);
+		count_certificates(direct);
 }

@@ -12,9 +12,6 @@
 /* Of a list of protocols in ALPN: twice what `h2,http/1.1` takes, and more than lws keeps. */
 #define PUSH_TLS_ALPN_BYTES_MAX 31
 
-/* Of a name in a ClientHello: a DNS name has at most 253 bytes.  A longer one is no vhost's. */
-#define PUSH_TLS_NAME_BYTES_MAX 255
-
 /* KeyUpdates of one connection (key_updates.h): one an hour for five days, and a millisecond or two of work.  Beyond, it
  * is closed. */
 #define PUSH_TLS_KEY_UPDATES_MAX 128

@@ -168,10 +168,12 @@ def test_pushd_refuses_what_cannot_be_served_and_names_key_and_value(check, tmp_
         ({"host-ssl-cert": str(SOURCE / "conf")}, f"host-ssl-cert={SOURCE}/conf: no start line"),
         ({"ciphers": "NO-SUCH"}, "ciphers=NO-SUCH: no cipher match"),
         ({"tls13-ciphers": "NO-SUCH"}, "tls13-ciphers=NO-SUCH: no cipher match"),
-        ({"ecdh-curve": "none"}, "ecdh-curve=none: unknown"),
+        ({"ecdh-curve": "none"}, "ecdh-curve=none: must be one curve"),
+        ({"ecdh-curve": "X25519:prime256v1"}, "ecdh-curve=X25519:prime256v1: must be one curve"),
         ({"client-cert-required": "yes"}, "client-cert-required=yes: needs host-ssl-ca, or no client gets in"),
     ]
     assert check(vhost("one.test", 8443, one))[0] == 0
+    assert check({**vhost("one.test", 8443, one), "ecdh-curve": "secp384r1"})[0] == 0
     for more, error in rows:
         code, output = check({**vhost("one.test", 8443, one), **more})
         assert code == 1 and "conf.d/30-tls: " in output and error in output, output
