@@ -217,9 +217,10 @@ static void
 wire_turn(void *owner)
 {
 	struct direct_h2_request *self = owner;
+	struct direct_h2_conn *conn = self->conn;
 
-	settle(self);
-	direct_h2_touch(self->conn);
+	settle(self); /* a subscriber's has been freed by it */
+	direct_h2_touch(conn);
 }
 
 static const struct push_wire wire = {

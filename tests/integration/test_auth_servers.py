@@ -18,7 +18,7 @@ from sseclient import EventStream
 from test_http2 import start
 from test_live import Controlled
 from tokens import Key, bearer, write_jwks
-from wsclient import TEXT, WebSocket, frame
+from wsclient import PING, PONG, TEXT, WebSocket, frame
 
 
 class Web:
@@ -252,6 +252,27 @@ def test_nobody_waits_for_an_application_that_is_slow_to_answer_about_another():
             assert not waiting.buffer
             released.set()
             assert waiting.read_stream_head()[0] == 200
+
+
+def test_streams_of_one_connection_wait_for_the_application(tmp_path):
+    asked = threading.Event()
+
+    def answer(_):
+        asked.wait(60)
+        return 200, {}, ""
+
+    with Web(answer) as web, start(tmp_path, PUSH_AUTH_HOOK_URL=web.url) as server, server.connect() as h2:
+        events = [h2.get("/sse/messages?channels=a") for _ in range(3)]
+        sockets = [h2.websocket("/ws/messages?channels=a").send(frame(PING, b"early")) for _ in range(3)]
+        wait_until(lambda: web.asked, "the application is asked")
+        assert h2.is_silent()
+        asked.set()
+        assert all(stream.status == 200 for stream in events + sockets)
+        for stream in sockets:
+            got = stream.frame()
+            while got != (PONG, b"early"):
+                assert got[0] in (TEXT, PING)
+                got = stream.frame()
 
 
 def test_an_application_that_does_not_answer_in_time_is_503():
