@@ -24,7 +24,8 @@ enum request_state { REQUEST_FINDING, REQUEST_EXCHANGE, REQUEST_ANSWERED };
 struct direct_h2_request {
 	struct direct_h2_owner owner;
 	struct direct_h2_conn *conn;
-	struct push_h2_stream *stream;  /* NULL: it is spare, or the stream is a subscriber's */
+	struct push_h2_stream *stream;  /* NULL: it is spare, or the stream is a subscriber's: */
+	struct push_h2_stream *given;   /* ... this one, which has yet to get what is early */
 	struct push_exchange *exchange; /* owned; NULL until the first request */
 	struct push_h2_head *head;      /* owned; until the exchange has begun */
 	struct push_route *route;       /* of this request */
@@ -158,6 +159,7 @@ wire_subscribe(void *owner, const struct push_response *head, const struct push_
 	if (status != PUSH_OK)
 		return status;
 	self->entered = NULL;
+	self->given = self->stream;
 	self->stream = NULL;
 	direct_h2_touch(self->conn);
 	return PUSH_OK;
@@ -384,14 +386,28 @@ put_off(struct direct_h2_request *self)
 	settle(self);
 }
 
+/* The stream is another's from here on, and so is what has come of its body. */
+static void
+give_to_owner(struct direct_h2_request *self, struct push_h2_stream *stream)
+{
+	struct direct_h2_owner *owner = stream->owner;
+	struct push_buf early = self->early;
+	bool is_last = self->is_last;
+
+	push_buf_init(&self->early, early.max);
+	push_buf_charge(&self->early, early.account);
+	self->stream = NULL;
+	release(self);
+	if (early.size || is_last)
+		owner->kind->body(owner, early.bytes ? early.bytes : "", early.size, is_last);
+	push_buf_fini(&early);
+}
+
 /* Files, passwords, mounts of others. */
 static void
 leave_to_lws(struct direct_h2_request *self)
 {
 	struct push_h2_stream *stream = self->stream;
-	struct direct_h2_owner *owner;
-	struct push_buf early;
-	bool is_last = self->is_last;
 	unsigned int status;
 
 	if (self->conn->foreign_count >= PUSH_H2_FOREIGN_MAX) {
@@ -403,15 +419,7 @@ leave_to_lws(struct direct_h2_request *self)
 		refuse(self, status, foreign_text(status));
 		return;
 	}
-	early = self->early;
-	push_buf_init(&self->early, early.max);
-	push_buf_charge(&self->early, early.account);
-	self->stream = NULL;
-	release(self);
-	owner = stream->owner;
-	if (early.size || is_last)
-		owner->kind->body(owner, early.bytes ? early.bytes : "", early.size, is_last);
-	push_buf_fini(&early);
+	give_to_owner(self, stream);
 }
 
 static void
@@ -538,7 +546,7 @@ settle(struct direct_h2_request *self)
 		count_publish(self);
 	}
 	if (self->state == REQUEST_EXCHANGE && !self->stream) {
-		release(self);
+		give_to_owner(self, self->given);
 		return;
 	}
 	if (self->state == REQUEST_EXCHANGE &&

@@ -555,6 +555,20 @@ def test_no_mix_of_streams_stops_the_others_or_leaves_anything_behind(tls, seed)
     tls.wait_metric("push_subscriptions", 0)
 
 
+@of_direct
+def test_what_a_websocket_sends_before_it_is_known_whose_its_path_is_is_read():
+    """Without pushd lws is asked, once for each path."""
+    with Server(stock=True, options={"push-direct": "on", "push-http2-cleartext": "on"}) as server, H2(server.port) as h2:
+        h2.hold()
+        stream = h2.websocket("/ws/messages?channels=a").send(frame(PING, b"early"))
+        h2.socket.sendall(b"".join(h2.release()))
+        assert opened(stream)
+        got = stream.frame()
+        while got != (PONG, b"early"):
+            assert got[0] in (TEXT, PING)
+            got = stream.frame()
+
+
 def test_tokens_count_as_over_http_1(tmp_path):
     key = Key()
     write_jwks(tmp_path / "keys.json", key)
