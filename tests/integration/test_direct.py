@@ -543,7 +543,7 @@ def test_paths_that_lws_reads_in_its_own_way_are_asked_for_under_pushd_too(told_
 
 
 @ONLY_DIRECT
-@pytest.mark.parametrize("key, probes", [('"keepalive_timeout": "30"', 0), ('"alpn": "http/1.1"', 1)])
+@pytest.mark.parametrize("key, probes", [('"keepalive_timeout": "30"', 0), ('"error-document-404": "/none"', 1)])
 def test_lws_is_asked_for_a_vhost_that_pushd_does_not_understand(key, probes):
     port = free_port()
     vhost = (VHOST % ("more", port, "more", "", "")).replace('"name"', f'{key}, "name"')
