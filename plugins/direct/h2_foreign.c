@@ -215,6 +215,7 @@ direct_h2_foreign_open(
 		return status;
 	}
 	stream->owner = &self->owner;
+	push_h2_stream_linger(stream, false);
 	conn->foreign_count++;
 	return 0;
 }

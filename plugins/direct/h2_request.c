@@ -505,7 +505,9 @@ keep_time(struct direct_h2_request *self)
 	if (self->state == REQUEST_FINDING)
 		return; /* the probe has a time */
 	if (self->state == REQUEST_ANSWERED) {
-		if (!push_timer_is_armed(&self->timer.timer))
+		if (push_h2_stream_is_answered(self->stream))
+			arm(self, PUSH_LINGER_US); /* what is left of the request is let be */
+		else if (!push_timer_is_armed(&self->timer.timer))
 			arm(self, PUSH_ANSWERS_US);
 	} else if (is_unsent) {
 		arm(self, PUSH_ANSWERS_US);
@@ -569,7 +571,7 @@ on_body(struct direct_h2_owner *owner, const char *bytes, size_t size, bool is_l
 	struct direct_h2_request *self = push_container_of(owner, struct direct_h2_request, owner);
 
 	if (self->state == REQUEST_ANSWERED) {
-		push_h2_stream_consume(self->stream, size);
+		push_h2_stream_discard(self->stream, size);
 		return;
 	}
 	if (may_take(self) && !self->early.size) {
@@ -615,7 +617,8 @@ on_timer(struct direct_timer *timer, uint64_t now_us)
 		push_exchange_break_stalled(self->exchange);
 		settle(self);
 	} else {
-		push_h2_stream_reset(self->stream, NGHTTP2_CANCEL);
+		push_h2_stream_reset(self->stream,
+			push_h2_stream_is_answered(self->stream) ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 	}
 	direct_h2_touch(self->conn);
 }
@@ -674,6 +677,7 @@ direct_h2_request_open(struct direct_h2_conn *conn, struct push_h2_stream *strea
 	conn->direct->h2_request_count++;
 	self->stream = stream;
 	stream->owner = &self->owner;
+	push_h2_stream_linger(stream, true);
 	self->head = head;
 	self->state = REQUEST_FINDING;
 	self->is_head = head->request.method == PUSH_METHOD_HEAD;

@@ -389,6 +389,7 @@ direct_h2_subscriber_open(struct direct_h2_conn *conn, struct push_h2_stream *st
 	self->entered = entered;
 	self->stream = stream;
 	stream->owner = &self->owner;
+	push_h2_stream_linger(stream, false);
 	if (!conn->subscriber_count++ && !conn->has_published)
 		direct_h2_become(conn, PUSH_DIRECT_STREAMS);
 	push_opening_start(opening, ops, direct->broker, self->client.subscriber);

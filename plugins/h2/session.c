@@ -22,6 +22,7 @@ enum {
 	IS_CLOSED = 16,      /* for nghttp2 it is gone */
 	IS_REMOTE_OVER = 32, /* END_STREAM has come */
 	IS_PULLED = 64, /* nghttp2 has an item for it only while there are bytes: 170 bytes for an idle one */
+	LINGERS = 128,  /* its owner ends it, when the answer is out before the request is over */
 };
 
 /* What was appended of an answer, sent up to `sent`. */
@@ -513,14 +514,18 @@ on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *framehd, 
 static int
 on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
 {
-	const struct push_h2_stream *stream;
+	struct push_h2_stream *stream;
 
 	(void)user_data;
 	if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
 		!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
-	if (stream && !(stream->flags & IS_REMOTE_OVER))
+	if (!stream || stream->flags & IS_REMOTE_OVER)
+		return 0;
+	if (stream->flags & LINGERS && stream->owner)
+		queue(stream, IS_POKED);
+	else
 		nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
 	return 0;
 }
@@ -1052,6 +1057,30 @@ bool
 push_h2_stream_is_waiting(const struct push_h2_stream *stream)
 {
 	return !push_list_is_empty(&stream->waiting);
+}
+
+void
+push_h2_stream_linger(struct push_h2_stream *stream, bool on)
+{
+	stream->flags &= (uint8_t)~LINGERS;
+	if (on)
+		stream->flags |= LINGERS;
+}
+
+bool
+push_h2_stream_is_answered(const struct push_h2_stream *stream)
+{
+	return nghttp2_session_get_stream_local_close(stream->session->ng, stream->id) == 1;
+}
+
+void
+push_h2_stream_discard(struct push_h2_stream *stream, size_t size)
+{
+	PUSH_ASSERT(size <= stream->unconsumed || stream->flags & IS_CLOSED);
+	if (stream->flags & IS_CLOSED || !size)
+		return;
+	stream->unconsumed -= (uint32_t)size;
+	(void)nghttp2_session_consume_connection(stream->session->ng, size);
 }
 
 void

@@ -177,6 +177,19 @@ push_h2_stream_wait(struct push_h2_stream *stream);
 bool
 push_h2_stream_is_waiting(const struct push_h2_stream *stream);
 
+/* push_h2_stream_linger - on: if the answer is out before the request is over, handler->writable() is called, and whoever has it
+ * gives the client some time to end its part; otherwise the stream is reset then (RFC 9113, 8.1). */
+void
+push_h2_stream_linger(struct push_h2_stream *stream, bool on);
+
+/* push_h2_stream_is_answered - whether all of the answer is out. */
+bool
+push_h2_stream_is_answered(const struct push_h2_stream *stream);
+
+/* push_h2_stream_discard - bytes that nobody wants: the client may not send more for them on this stream. */
+void
+push_h2_stream_discard(struct push_h2_stream *stream, size_t size);
+
 /* push_h2_stream_poke - handler->writable(), with the next push_h2_session_run(). */
 void
 push_h2_stream_poke(struct push_h2_stream *stream);

@@ -85,7 +85,8 @@ on_writable(void *context)
 	struct owner *owner = context;
 
 	owner->writable++;
-	pull(owner);
+	if (!push_h2_stream_is_answered(owner->stream))
+		pull(owner);
 }
 
 static void
@@ -451,6 +452,32 @@ an_answer_before_the_body_is_over_ends_the_request(void **state)
 	assert_true(world.owners[0].is_closed);
 	h2_frame(&world.in, NGHTTP2_DATA, 0, 1, "on its way", 10); /* let be, not held against it */
 	assert_true(send_in(&world));
+	end(&world);
+}
+
+static void
+an_answer_before_the_body_is_over_may_leave_it_time(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world);
+	put_request(&world, 1, "POST", 0, NULL);
+	assert_true(send_in(&world));
+	push_h2_stream_linger(world.owners[0].stream, true);
+	answer(&world.owners[0], "413", 3);
+	assert_false(push_h2_stream_is_answered(world.owners[0].stream));
+	assert_string_equal(run(&world), "headers 1; data 1 3 end");
+	assert_true(push_h2_stream_is_answered(world.owners[0].stream));
+	assert_int_equal(world.owners[0].writable, 1);
+	world.consumes = false;
+	h2_frame(&world.in, NGHTTP2_DATA, 0, 1, "some", 4);
+	assert_true(send_in(&world));
+	push_h2_stream_discard(world.owners[0].stream, 4);
+	h2_frame(&world.in, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 1, "rest", 4);
+	assert_true(send_in(&world));
+	assert_string_equal(run(&world), "");
+	assert_true(world.owners[0].is_closed);
 	end(&world);
 }
 
@@ -974,6 +1001,7 @@ main(void)
 		cmocka_unit_test(trailers_end_a_body),
 		cmocka_unit_test(a_body_of_another_length_than_announced_never_ends),
 		cmocka_unit_test(an_answer_before_the_body_is_over_ends_the_request),
+		cmocka_unit_test(an_answer_before_the_body_is_over_may_leave_it_time),
 		cmocka_unit_test(everything_works_byte_by_byte),
 		cmocka_unit_test(a_body_that_is_not_taken_keeps_its_window_shut),
 		cmocka_unit_test(an_answer_waits_for_its_window),
