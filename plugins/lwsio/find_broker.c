@@ -1,4 +1,6 @@
 /* find_broker.c - see find_broker.h. */
+#include <openssl/ssl.h>
+
 #include "lwsio/find_broker.h"
 
 static struct push_broker_link *
@@ -62,16 +64,31 @@ push_find_broker_of(struct lws_context *context, struct lws_vhost *vhost)
 	return link && link->broker ? link : NULL;
 }
 
+/* lws 4.3 goes on with a certificate that no CA verifies: the first protocol of a vhost is asked whether it may, and none
+ * but Push's own would know (lws_callback_http_dummy says nothing, which counts as yes). */
+static bool
+is_verified(struct lws *wsi)
+{
+	const SSL *ssl = lws_get_ssl(lws_get_network_wsi(wsi));
+
+	return !ssl || !(SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) ||
+	       SSL_get_verify_result(ssl) == X509_V_OK;
+}
+
 const char *
 push_find_broker_trouble(struct lws *wsi)
 {
 	const struct push_broker_link *link = find_link(lws_get_context(wsi), lws_get_vhost(wsi));
 
+	if (!is_verified(wsi))
+		return "the certificate of the client is not by a CA of host-ssl-ca";
 	return link && link->fault[0] ? link->fault : "no broker";
 }
 
 struct push_broker_link *
 push_find_broker(struct lws *wsi)
 {
+	if (!is_verified(wsi))
+		return NULL;
 	return push_find_broker_of(lws_get_context(wsi), lws_get_vhost(wsi));
 }

@@ -13,7 +13,8 @@
  * push-broker-vhost.
  *
  * Looked up when it is needed, since plugins are initialised in an order of lws' own.  Returns NULL while
- * there is none, or none of this build's version; otherwise link->broker is set.
+ * there is none, or none of this build's version, or the client's certificate is not verified where one is required;
+ * otherwise link->broker is set.
  */
 struct push_broker_link *
 push_find_broker(struct lws *wsi);

@@ -144,6 +144,22 @@ def test_a_session_is_resumed_by_the_workers_after_a_reload(tls, certificates, v
     assert connect(session)[1]
 
 
+def test_libwebsockets_lets_no_client_at_push_whose_certificate_another_ca_has_signed(certificates, tmp_path):
+    authority, port = certificates.authority, free_port()
+    required = {"host-ssl-ca": str(authority.path), "client-cert-required": "1"}
+    served = vhost("one.test", port, certificates.one, **required)
+    stranger = Authority(tmp_path, "stranger").issue("ann")
+    with Server(conf_d={"30-tls": json.dumps({"vhosts": [served]})}, PUSH_DIRECT="off"):
+        for certificate, status in ((authority.issue("ann"), 202), (stranger, 503)):
+            with Connection(port, wrap=certificates.wrap("one.test", authority.client(certificate))) as connection:
+                answer = connection.send(post('{"channel":"strangers","message":1}')).read_answer()
+                assert answer.status == status, answer.text
+        with Connection(port, wrap=certificates.wrap("one.test", authority.client(stranger))) as connection:
+            connection.send("GET /ws/messages?channels=a HTTP/1.1\r\nHost: one.test\r\nUpgrade: websocket\r\nConnection: "
+                            "Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+            assert connection.read_head()[0] == 503
+
+
 # --- pushd --check ---
 
 
