@@ -27,8 +27,9 @@ struct stream {
 /* One over TLS. */
 struct tls_stream {
 	struct stream stream;
-	struct direct_bytes bytes; /* nothing is held but within stream_ready() */
+	struct direct_bytes bytes; /* what is held has its turn next */
 	struct direct_timer timer; /* IS_ENDING: until its client has taken what was sealed */
+	bool is_blocked;           /* it waits to write, and not for its turn */
 };
 
 /* In source.flags, beside those of ws_client.h. */
@@ -78,10 +79,16 @@ is_close(const struct push_frame *frame)
 static bool
 stream_want(struct stream *stream, bool is_blocked)
 {
-	uint32_t events = stream->source.flags & IS_PAUSED ? EPOLLRDHUP : READING;
+	bool is_paused = stream->source.flags & IS_PAUSED, is_called = is_blocked;
+	uint32_t events = is_paused ? EPOLLRDHUP : READING;
 
+	if (stream->source.flags & IS_TLS) {
+		push_container_of(stream, struct tls_stream, stream)->is_blocked = is_blocked;
+		/* a socket that can be written to calls at once */
+		is_called |= !is_paused && direct_bytes_has_more(bytes_of(stream));
+	}
 	return push_source_want(&stream->client.direct->sets[PUSH_DIRECT_STREAMS], &stream->source,
-		is_blocked ? events | EPOLLOUT : events);
+		is_called ? events | EPOLLOUT : events);
 }
 
 /* Record by record: what is taken may have to wait in part, and nothing more is taken then. */
@@ -156,7 +163,9 @@ stream_is_blocked(void *connection)
 {
 	const struct stream *stream = connection;
 
-	return stream->source.events & EPOLLOUT;
+	return stream->source.flags & IS_TLS
+		       ? push_container_of(stream, struct tls_stream, stream)->is_blocked
+		       : stream->source.events & EPOLLOUT;
 }
 
 /* What was read and not asked for would make a reset of the close, and the client could lose what was sent.
@@ -234,7 +243,7 @@ stream_set_reading(void *connection, bool on)
 	if (!on)
 		stream->source.flags |= IS_PAUSED;
 	if (stream->source.fd >= 0)
-		(void)stream_want(stream, stream->source.events & EPOLLOUT);
+		(void)stream_want(stream, stream_is_blocked(stream));
 }
 
 static const struct push_transport direct_transport = {
@@ -312,20 +321,26 @@ has_none(ssize_t size)
 	return size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
-/* All that the session has taken from the socket with it: nobody would call for it. */
+/* As much in one go as of a plain one.  What the session has opened with it, up to two records, waits for the next turn. */
 static void
 read_opened(struct stream *stream)
 {
 	struct direct_bytes *bytes = bytes_of(stream);
 	char input[PUSH_FRAMES_READ_BYTES]; /* the request that has led here may be in the scratch yet */
-	ssize_t size;
+	ssize_t size = direct_bytes_read(bytes, stream->source.fd, input, sizeof(input));
 
-	do {
-		size = direct_bytes_read(bytes, stream->source.fd, input, sizeof(input));
-		if (has_none(size))
-			return;
+	if (!has_none(size))
 		take_input(stream, input, size);
-	} while (stream->source.fd >= 0 && direct_bytes_has_more(bytes));
+	if (stream->source.fd >= 0 && !(stream->source.flags & IS_ENDING))
+		(void)stream_want(stream, stream_is_blocked(stream));
+}
+
+/* Something was opened that has not had its turn. */
+static bool
+may_go_on(struct stream *stream)
+{
+	return stream->source.flags & IS_TLS && !(stream->source.flags & (IS_PAUSED | IS_ENDING)) &&
+	       direct_bytes_has_more(bytes_of(stream));
 }
 
 static void
@@ -335,9 +350,9 @@ stream_ready(struct push_source *source, uint32_t events)
 	struct push_direct *direct = stream->client.direct;
 	ssize_t size;
 
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT && (stream_is_blocked(stream) || source->flags & IS_ENDING))
 		become_writable(stream);
-	if (!(events & ~(uint32_t)EPOLLOUT) || source->fd < 0)
+	if (source->fd < 0 || (!(events & ~(uint32_t)EPOLLOUT) && !may_go_on(stream)))
 		return;
 	if (source->flags & (IS_PAUSED | IS_ENDING)) {
 		stream_end(stream); /* it has hung up, and what it asked for before is not wanted any more */
@@ -422,7 +437,7 @@ direct_stream_open(struct push_direct *direct, struct push_sources *request_set,
 		*bytes = (struct direct_bytes){.tls = NULL};
 	}
 	push_opening_start(opening, ops, direct->broker, stream->client.subscriber);
-	if (stream->source.fd >= 0 && !stream_want(stream, stream->source.events & EPOLLOUT))
+	if (stream->source.fd >= 0 && !stream_want(stream, stream_is_blocked(stream)))
 		stream_end(stream);
 	take_held(stream);
 	return PUSH_OK;

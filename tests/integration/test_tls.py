@@ -117,6 +117,21 @@ def test_records_may_be_full_of_frames(tls):
         assert ws.event()["event"] == "pong"
 
 
+def test_what_a_record_holds_is_read_on_when_its_sender_reads_again(tls):
+    """Push reads no more of a client that takes no answers; a part of a record may be opened by then."""
+    pauses = tls.metric("push_pauses_total")
+
+    def wrap(plain):
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        return tls.wrap(plain)
+
+    with WebSocket(tls.tls_port, "paused", wrap=wrap) as ws:
+        sender = threading.Thread(target=ws.send, args=(frame(TEXT, '{"event":"ping"}') * 20_000,), daemon=True)
+        sender.start()
+        wait_for(lambda: tls.metric("push_pauses_total") > pauses and not sender.is_alive())
+        assert [ws.event()["event"] for _ in range(20_000)] == ["pong"] * 20_000
+
+
 @pytest.mark.parametrize("kind", [WebSocket, EventStream], ids=["ws", "sse"])
 def test_a_reader_that_is_slow_at_times_misses_nothing(tls, kind):
     with kind(tls.tls_port, "slow", wrap=small_buffer(tls)) as slow:
