@@ -27,6 +27,7 @@ struct handshake {
 	int port;
 	struct direct_arrival arrival;
 	struct push_tls_session *session; /* owned; NULL until the first byte has been seen */
+	bool has_begun;                   /* something was done with what has come */
 };
 
 static struct push_sources *
@@ -184,6 +185,7 @@ finish(struct handshake *handshake)
 static void
 go_on(struct handshake *handshake)
 {
+	handshake->has_begun = true;
 	if (!push_tls_session_flush(handshake->session)) {
 		handshake_close(handshake);
 		return;
@@ -203,7 +205,9 @@ handshake_ready(struct push_source *source, uint32_t events)
 {
 	struct handshake *handshake = push_container_of(source, struct handshake, source);
 
-	if (events & (EPOLLERR | EPOLLHUP))
+	/* a client that ends before our first flight cannot finish the handshake, and costs no crypto */
+	if (events & (EPOLLERR | EPOLLHUP) ||
+		(handshake->session && !handshake->has_begun && events & EPOLLRDHUP))
 		handshake_close(handshake);
 	else if (handshake->session)
 		go_on(handshake);

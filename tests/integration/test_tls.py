@@ -117,6 +117,19 @@ def test_records_may_be_full_of_frames(tls):
         assert ws.event()["event"] == "pong"
 
 
+def test_a_client_that_has_gone_costs_no_handshake(tls):
+    """Its ClientHello and its end come in one segment: nothing is sent to it."""
+    out = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost").do_handshake()
+    with socket.create_connection(("127.0.0.1", tls.tls_port), timeout=30) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        client.sendall(out.read())
+        client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+
+
 def test_what_a_record_holds_is_read_on_when_its_sender_reads_again(tls):
     """Push reads no more of a client that takes no answers; a part of a record may be opened by then."""
     pauses = tls.metric("push_pauses_total")
