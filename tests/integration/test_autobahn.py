@@ -22,7 +22,7 @@ from test_front_door import tls_vhost
 from wsclient import CLOSE, PING, PONG, TEXT, WebSocket, frame
 
 # over TLS and HTTP/2 all cases but those of what follows the upgrade
-WIRES = os.environ.get("TEST_WIRES", "plain tls").split()
+WIRES = os.environ.get("TEST_WIRES", "plain tls h2").split()
 ONLY_PLAIN = pytest.mark.parametrize("server", ["plain"], indirect=True)
 
 pytestmark = pytest.mark.skipif(not DIRECT, reason="lws' own sockets are parsed by lws")
@@ -229,6 +229,8 @@ def test_a_close_is_answered_by_its_own_code(server, code):
 def test_what_follows_a_close_is_not_read(server, after):
     begun = frame(TEXT, "fragment1", fin=False) if after[0] == 0x80 else b""
     with open_socket(server) as ws:
+        if isinstance(ws, WebSocketStream) and len(after) > 65_535:
+            pytest.skip("more than a stream's window")
         try:
             ws.send(begun + close_frame(1000) + after)
         except ConnectionError:
