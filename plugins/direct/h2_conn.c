@@ -178,6 +178,8 @@ direct_h2_send(struct direct_h2_conn *conn)
 static void
 send_all(struct direct_h2_conn *conn)
 {
+	/* a subscriber with much to write has sent what was in front of it: there may be room since then */
+	push_h2_session_resume(conn->session);
 	for (int round = 0; round < PUSH_H2_ROUNDS; round++) {
 		(void)push_h2_session_run(conn->session);
 		if (conn->source.fd < 0 || !push_h2_session_out(conn->session)->size)
