@@ -56,7 +56,7 @@ LIBRARIES = {
     "http2/2": ("node", "with_http2.mjs", HTTP2),
     "curl/2": ("shell", "with_curl", HTTP2),
     "net/http/2": ("go", "nethttp", HTTP2),
-    # at a GOAWAY, Java 17 gives up streams that go on (JDK-8335181), so that it sees no clean end
+    # at a GOAWAY, Java 17 gives up streams that go on, so that it sees no clean end
     "HttpClient/2": ("java", "WithHttpClient", ("publish",)),
 }
 LANGUAGES = os.environ.get("TEST_CLIENTS", "python node shell go java rust").split()
