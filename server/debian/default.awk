@@ -7,7 +7,7 @@ BEGIN {
 }
 
 # Columns as main.c's print_help() has them: name, default (which may be empty), and from the next word on its meaning.
-/^  PUSH_[A-Z_]+ / {
+/^  PUSH_[A-Z0-9_]+ / {
 	rest = substr($0, 46)
 	default_value = rest ~ /^ / ? "" : rest
 	sub(/ .*/, "", default_value)

@@ -118,7 +118,7 @@ def test_the_origins_name_of_the_tests_file_leads_to_them():
 def test_it_sets_only_options_that_push_has():
     text = (SOURCE / "compose.yaml").read_text()
     known = own_options() | {"PUSH_IMAGE", "PUSH_REPLICAS", "PUSH_CPUS", "PUSH_MEMORY"}  # the file's own, for itself
-    assert not set(re.findall(r"\bPUSH_[A-Z_]+\b", text)) - known - {"PUSH_HISTORY_SIZE"}
+    assert not set(re.findall(r"\bPUSH_[A-Z0-9_]+\b", text)) - known - {"PUSH_HISTORY_SIZE"}
 
 
 def test_what_is_for_the_file_is_not_given_to_push(config):
