@@ -62,8 +62,8 @@ hold(struct direct_bytes *bytes, const char *from, size_t size)
 	return true;
 }
 
-static void
-drop_held_if_empty(struct direct_bytes *bytes)
+void
+direct_bytes_drop_taken(struct direct_bytes *bytes)
 {
 	if (!held_size(bytes)) {
 		free(bytes->held);
@@ -198,13 +198,6 @@ direct_bytes_again(struct direct_bytes *bytes)
 	bytes->seen = 0;
 }
 
-void
-direct_bytes_settle(struct direct_bytes *bytes)
-{
-	if (bytes->held)
-		drop_held_if_empty(bytes);
-}
-
 ssize_t
 direct_bytes_read(struct direct_bytes *bytes, int fd, char *to, size_t size)
 {
@@ -218,7 +211,7 @@ direct_bytes_read(struct direct_bytes *bytes, int fd, char *to, size_t size)
 	memcpy(to, bytes->held->bytes + bytes->held->at, size);
 	bytes->held->at += size;
 	bytes->seen = 0;
-	drop_held_if_empty(bytes);
+	direct_bytes_drop_taken(bytes);
 	return (ssize_t)size;
 }
 
@@ -239,9 +232,9 @@ direct_bytes_discard(struct direct_bytes *bytes, int fd, char *scratch, size_t s
 }
 
 bool
-direct_bytes_has_more(const struct direct_bytes *bytes)
+direct_bytes_holds_unseen(const struct direct_bytes *bytes)
 {
-	return bytes->held && held_size(bytes) > bytes->seen;
+	return held_size(bytes) > bytes->seen;
 }
 
 struct push_str
@@ -256,18 +249,6 @@ direct_bytes_send(struct direct_bytes *bytes, int fd, const char *from, size_t s
 {
 	return bytes->tls ? push_tls_session_write(bytes->tls, from, size)
 			  : send(fd, from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-bool
-direct_bytes_is_blocked(const struct direct_bytes *bytes)
-{
-	return bytes->tls && push_tls_session_is_blocked(bytes->tls);
-}
-
-bool
-direct_bytes_flush(struct direct_bytes *bytes)
-{
-	return !bytes->tls || push_tls_session_flush(bytes->tls);
 }
 
 void

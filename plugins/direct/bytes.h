@@ -52,7 +52,13 @@ direct_bytes_again(struct direct_bytes *bytes);
 
 /* direct_bytes_settle - it waits from now on, and nothing of what a look has shown is used any more. */
 void
-direct_bytes_settle(struct direct_bytes *bytes);
+direct_bytes_drop_taken(struct direct_bytes *bytes);
+static inline void
+direct_bytes_settle(struct direct_bytes *bytes)
+{
+	if (bytes->held)
+		direct_bytes_drop_taken(bytes);
+}
 
 /* direct_bytes_read - as recv(2). */
 ssize_t
@@ -68,7 +74,12 @@ direct_bytes_forget_held(struct direct_bytes *bytes);
 
 /* direct_bytes_has_more - whether bytes are held that no look has seen: they are to be read without being called. */
 bool
-direct_bytes_has_more(const struct direct_bytes *bytes);
+direct_bytes_holds_unseen(const struct direct_bytes *bytes);
+static inline bool
+direct_bytes_has_more(const struct direct_bytes *bytes)
+{
+	return bytes->held && direct_bytes_holds_unseen(bytes);
+}
 
 /* direct_bytes_held - what was opened and not taken, valid until the next look or read. */
 struct push_str
@@ -79,12 +90,18 @@ ssize_t
 direct_bytes_send(struct direct_bytes *bytes, int fd, const char *from, size_t size);
 
 /* direct_bytes_is_blocked - whether sealed bytes wait for the socket to be writable, then: */
-bool
-direct_bytes_is_blocked(const struct direct_bytes *bytes);
+static inline bool
+direct_bytes_is_blocked(const struct direct_bytes *bytes)
+{
+	return bytes->tls && push_tls_session_is_blocked(bytes->tls);
+}
 
 /* direct_bytes_flush - send them.  Returns false if the connection is beyond use. */
-bool
-direct_bytes_flush(struct direct_bytes *bytes);
+static inline bool
+direct_bytes_flush(struct direct_bytes *bytes)
+{
+	return !bytes->tls || push_tls_session_flush(bytes->tls);
+}
 
 /* direct_bytes_end - no more is sent: close_notify, and the socket's sending side is shut. */
 void

@@ -123,37 +123,35 @@ seal(struct stream *stream, struct push_frame *const *frames, size_t count, size
 }
 
 static ssize_t
-send_now(struct stream *stream, struct push_frame *const *frames, size_t count, size_t skip)
+write_sealed(struct stream *stream, struct push_frame *const *frames, size_t count, size_t skip)
 {
-	if (stream->source.flags & IS_TLS)
-		return seal(stream, frames, count, skip);
-	return stream->source.flags & IS_BARE ? push_send_events(stream->source.fd, frames, count, skip)
-					      : push_send_frames(stream->source.fd, frames, count, skip);
-}
+	ssize_t taken = seal(stream, frames, count, skip);
 
-static void
-end_sending(struct stream *stream)
-{
-	if (stream->source.flags & IS_TLS)
+	if (taken >= 0 && ((size_t)taken < push_frames_size(frames, count, skip) || has_sealed(stream)))
+		(void)stream_want(stream, true);
+	else if ((stream->source.flags & DIRECT_WS_FAILING) && is_close(frames[count - 1]))
 		direct_bytes_end(bytes_of(stream), stream->source.fd);
-	else
-		(void)shutdown(stream->source.fd, SHUT_WR);
+	return taken;
 }
 
 static ssize_t
 stream_write(void *connection, struct push_frame *const *frames, size_t count, size_t skip)
 {
 	struct stream *stream = connection;
-	size_t size = push_frames_size(frames, count, skip);
+	size_t size;
 	ssize_t taken;
 
 	if (stream->source.fd < 0)
 		return -1;
-	taken = send_now(stream, frames, count, skip);
-	if (taken >= 0 && ((size_t)taken < size || has_sealed(stream)))
+	if (stream->source.flags & IS_TLS)
+		return write_sealed(stream, frames, count, skip);
+	size = push_frames_size(frames, count, skip);
+	taken = stream->source.flags & IS_BARE ? push_send_events(stream->source.fd, frames, count, skip)
+					       : push_send_frames(stream->source.fd, frames, count, skip);
+	if (taken >= 0 && (size_t)taken < size)
 		(void)stream_want(stream, true);
 	else if ((stream->source.flags & DIRECT_WS_FAILING) && is_close(frames[count - 1]))
-		end_sending(stream);
+		(void)shutdown(stream->source.fd, SHUT_WR);
 	return taken;
 }
 
