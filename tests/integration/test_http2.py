@@ -40,6 +40,7 @@ VHOST = """
 BODY = b'{"channel":"h2","message":"x"}'
 # what libwebsockets cannot do, where it serves HTTP/2 (push.direct=off)
 of_lws = pytest.mark.skipif(DIRECT, reason="Push's own sockets can")
+of_lws_alone = pytest.mark.skipif(DIRECT, reason="over Push's own sockets the front door's table asks it")
 of_direct = pytest.mark.skipif(not DIRECT, reason="lws cannot")
 PONG_TEXT = '{"event":"pong","data":{}}'
 RECONNECT_TEXT = '{"event":"reconnect","data":{}}'
@@ -200,6 +201,7 @@ def test_a_body_without_its_length_is_411_and_stops_nobody(tls, pieces, together
     assert tls.publish("other", 1).status == 202
 
 
+@of_lws_alone
 def test_errors_are_those_of_http_1_and_leave_the_connection_usable(tls):
     with tls.connect() as h2:
         sse = subscribed(h2.get("/sse/messages?channels=h2"))
@@ -216,6 +218,7 @@ def test_errors_are_those_of_http_1_and_leave_the_connection_usable(tls):
         assert message(sse) == "x"
 
 
+@of_lws_alone
 def test_a_body_over_the_limit_is_413_and_the_others_live_on(tls):
     with tls.connect() as h2:
         sse = subscribed(h2.get("/sse/messages?channels=h2"))
@@ -400,6 +403,7 @@ def test_a_websocket_stream_that_closes_is_answered_and_forgotten(tls):
         assert h2.post(BODY).status == 202
 
 
+@of_lws_alone
 @pytest.mark.parametrize("path", ["/messages", "/sse/messages?channels=a", "/ws/messages/x?channels=a", "/other"],
                          ids=["messages", "sse", "below", "other"])
 def test_a_websocket_stream_elsewhere_is_refused(tls, path):
