@@ -187,7 +187,7 @@ push_direct_relieve(struct push_direct *direct, size_t max)
 bool
 push_direct_is_busy(const struct push_direct *direct)
 {
-	return direct->h2_request_count || !push_list_is_empty(&direct->requests) ||
+	return direct->h2_request_count || direct->h2_leaving_count || !push_list_is_empty(&direct->requests) ||
 	       !push_list_is_empty(&direct->handshakes);
 }
 

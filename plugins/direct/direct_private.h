@@ -48,6 +48,7 @@ struct push_direct {
 	struct push_tls_ticket_keys *ticket_keys; /* owned; NULL: OpenSSL has its own */
 	struct push_list probes, doors, requests, handshakes;
 	struct push_list h2_conns, h2_dirty;   /* h2_conn.h */
+	size_t h2_leaving_count;               /* connections whose last GOAWAY is to come */
 	uint64_t h2_dirty_since_us;            /* of the first in h2_dirty */
 	unsigned int h2_request_count;         /* that are not answered */
 	struct push_list burdens;              /* the oldest first */

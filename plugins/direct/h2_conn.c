@@ -18,10 +18,19 @@ say_gone(void *owner)
 }
 
 static void
+stop_leaving(struct direct_h2_conn *conn)
+{
+	push_timer_disarm(&conn->leave_timer.timer);
+	conn->direct->h2_leaving_count -= conn->is_leaving;
+	conn->is_leaving = false;
+}
+
+static void
 conn_close(struct direct_h2_conn *conn)
 {
 	if (conn->source.fd < 0)
 		return;
+	stop_leaving(conn);
 	push_h2_session_each(conn->session, say_gone);
 	if (push_h2_session_out(conn->session)->size)
 		push_source_abort(&conn->source);
@@ -38,7 +47,7 @@ conn_destroy(struct push_source *source)
 	struct direct_h2_conn *conn = push_container_of(source, struct direct_h2_conn, source);
 
 	push_timer_disarm(&conn->timer.timer);
-	push_timer_disarm(&conn->leave_timer.timer);
+	stop_leaving(conn);
 	push_list_remove(&conn->link);
 	push_list_remove(&conn->dirty);
 	push_h2_session_abandon(conn->session);
@@ -335,6 +344,7 @@ on_leave_timer(struct direct_timer *timer, uint64_t now_us)
 	struct direct_h2_conn *conn = push_container_of(timer, struct direct_h2_conn, leave_timer);
 
 	(void)now_us;
+	stop_leaving(conn);
 	push_h2_session_end(conn->session);
 	direct_h2_touch(conn);
 }
@@ -346,6 +356,8 @@ leave(struct direct_h2_conn *conn)
 	if (push_h2_session_stream_count(conn->session)) {
 		push_h2_session_announce_end(conn->session);
 		direct_arm(conn->direct, &conn->leave_timer, PUSH_H2_LEAVE_US);
+		conn->direct->h2_leaving_count += !conn->is_leaving;
+		conn->is_leaving = true;
 	} else {
 		push_h2_session_end(conn->session);
 	}

@@ -57,6 +57,7 @@ struct direct_h2_conn {
 	int port;
 	unsigned int subscriber_count, foreign_count; /* foreign: requests that are lws' */
 	uint8_t wait;                                 /* enum direct_h2_wait */
+	bool is_leaving;                              /* leave_timer is armed */
 	bool is_blocked;                              /* its socket takes nothing */
 	bool is_ended;                                /* ... and nothing more is given to it */
 	bool has_published;                           /* an earlier request: it is a publisher's connection */
