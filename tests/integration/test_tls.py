@@ -283,3 +283,22 @@ def test_clients_that_read_are_not_taken_for_slow_when_memory_is_short(tmp_path)
             reader.join(30)
             assert not reader.is_alive()
         assert running.metric('push_memory_relieved_total{what="clients"}') == 0
+
+
+def test_a_trusted_proxy_names_the_client_before_the_handshake(tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    port = free_port()
+    context = ssl.create_default_context(cafile=certificate)
+
+    def behind_proxy(client):
+        def wrap(plain):
+            plain.sendall(f"PROXY TCP4 {client} 127.0.0.1 4711 {port}\r\n".encode())
+            return context.wrap_socket(plain, server_hostname="localhost")
+        return wrap
+
+    with Server(conf_d={"30-tls": VHOST % (port, certificate, key)}, PUSH_TRUSTED_PROXIES="127.0.0.1",
+                PUSH_LIMIT_ADDRESS_CONNECTIONS=1):
+        with EventStream(port, "a", wrap=behind_proxy("192.0.2.1")) as first, \
+                EventStream(port, "a", wrap=behind_proxy("192.0.2.2")) as second, \
+                EventStream(port, "a", wrap=behind_proxy("192.0.2.1")) as third:
+            assert (first.status, second.status, third.status) == (200, 200, 429)
