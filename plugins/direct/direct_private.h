@@ -140,6 +140,15 @@ direct_forget(struct push_direct *direct, int fd)
 		push_limiter_close(direct->limiter, fd);
 }
 
+/* direct_client_address - the other end's, or that which a PROXY header has named; false: not known (client.c). */
+bool
+direct_client_address(const struct push_direct *direct, int fd, struct push_address *ret);
+
+/* direct_has_descriptors - whether push.limit.reserved.descriptors lets this connection become a stream; else it is
+ * counted.  Only where there are limits. */
+bool
+direct_has_descriptors(const struct push_direct *direct, int fd);
+
 /* direct_hand_over - let lws serve it; its connection counts until it is closed. */
 void
 direct_hand_over(struct push_direct *direct, int fd, int port);

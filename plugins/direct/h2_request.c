@@ -15,7 +15,6 @@
 #include "core/push_assert.h"
 #include "direct/find_route.h"
 #include "direct/h2_conn.h"
-#include "direct/peer.h"
 #include "h2/limits.h"
 #include "tls/client_name.h"
 
@@ -169,21 +168,8 @@ static bool
 wire_peer(void *owner, struct push_address *ret)
 {
 	const struct direct_h2_request *self = owner;
-	const struct push_limiter *limiter = self->conn->direct->limiter;
-	int fd = self->conn->source.fd;
 
-	return (limiter && push_limiter_address(limiter, fd, ret)) || push_peer_address(fd, ret);
-}
-
-/* The kernel gives out the lowest descriptor that is free, so that its number says how many are left. */
-static bool
-has_descriptors(const struct direct_h2_request *self)
-{
-	const struct push_direct *direct = self->conn->direct;
-	uint64_t reserved = direct->ops->options(direct->broker)->limit_reserved_descriptors;
-
-	return !reserved || (uint64_t)self->conn->source.fd + reserved < (uint64_t)direct->files_max ||
-	       push_limiter_refuse(direct->limiter, PUSH_LIMIT_RESERVED_DESCRIPTORS);
+	return direct_client_address(self->conn->direct, self->conn->source.fd, ret);
 }
 
 /* The connection has been counted for its client.  Of a proxy's, each stream counts for a client of its own. */
@@ -197,7 +183,7 @@ wire_claim(void *owner, const struct push_address *client, enum push_limit *ret_
 	if (!is_open(self))
 		return true; /* there is nothing to be counted any more */
 	*ret_limit = PUSH_LIMIT_RESERVED_DESCRIPTORS;
-	if (!has_descriptors(self))
+	if (!direct_has_descriptors(self->conn->direct, self->conn->source.fd))
 		return false;
 	if (!client || !wire_peer(self, &peer) || !push_limiter_trusts(limiter, &peer))
 		return true;
@@ -288,12 +274,6 @@ release(struct direct_h2_request *self)
 		conn->spare = self;
 	else
 		direct_h2_request_destroy(self);
-}
-
-static bool
-asks_for_server(const struct push_request *request)
-{
-	return request->method == PUSH_METHOD_OPTIONS && request->path.size == 1;
 }
 
 void
@@ -687,7 +667,7 @@ direct_h2_request_open(struct direct_h2_conn *conn, struct push_h2_stream *strea
 		push_h2_session_end(conn->session);
 	if (head->status)
 		refuse(self, head->status, head->error.text);
-	else if (asks_for_server(&head->request))
+	else if (push_request_is_for_server(&head->request))
 		begin(self);
 	else
 		find(self);

@@ -197,14 +197,13 @@ static bool
 subscriber_address(void *connection, struct push_address *ret)
 {
 	const struct subscriber *self = connection;
-	const struct push_limiter *limiter = self->client.direct->limiter;
 	int fd = self->stream ? conn_of(self)->source.fd : -1;
 
 	if (self->entered) {
 		*ret = *self->entered;
 		return true;
 	}
-	return (limiter && push_limiter_address(limiter, fd, ret)) || push_peer_address(fd, ret);
+	return direct_client_address(self->client.direct, fd, ret);
 }
 
 /* What has come before is read when the turn is over. */

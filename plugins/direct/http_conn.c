@@ -10,7 +10,6 @@
 #include "core/proxy_header.h"
 #include "direct/find_route.h"
 #include "direct/http_conn.h"
-#include "direct/peer.h"
 #include "direct/relay.h"
 
 #define READING (EPOLLIN | EPOLLRDHUP)
@@ -365,24 +364,19 @@ wire_peer(void *owner, struct push_address *ret)
 {
 	const struct push_http_conn *conn = owner;
 
-	if (conn->direct->limiter && push_limiter_address(conn->direct->limiter, conn->source.fd, ret))
-		return true;
-	return push_peer_address(conn->source.fd, ret);
+	return direct_client_address(conn->direct, conn->source.fd, ret);
 }
 
-/* The kernel gives out the lowest descriptor that is free, so that its number says how many are left. */
 static bool
 wire_claim(void *owner, const struct push_address *client, enum push_limit *ret_limit)
 {
 	const struct push_http_conn *conn = owner;
 	const struct push_direct *direct = conn->direct;
-	uint64_t reserved = direct->ops->options(direct->broker)->limit_reserved_descriptors;
 
 	if (conn->source.fd < 0)
 		return true; /* there is nothing to be counted any more */
 	*ret_limit = PUSH_LIMIT_RESERVED_DESCRIPTORS;
-	if (reserved && (uint64_t)conn->source.fd + reserved >= (uint64_t)direct->files_max &&
-		!push_limiter_refuse(direct->limiter, *ret_limit))
+	if (!direct_has_descriptors(direct, conn->source.fd))
 		return false;
 	return !client ||
 	       push_limiter_claim(direct->limiter, conn->source.fd, client, direct->ops->now_us(), ret_limit);
@@ -609,16 +603,6 @@ begin_exchange(struct push_http_conn *conn, struct push_head *head, const llhttp
 		follow(conn);
 }
 
-/* `OPTIONS *` and `OPTIONS /` ask for the server, not for a mount (RFC 9110, 9.3.7): balancers check by them.
- */
-static bool
-asks_for_server(const struct push_head *head)
-{
-	const struct push_str path = head->request.path;
-
-	return head->request.method == PUSH_METHOD_OPTIONS && path.size == 1;
-}
-
 /* HTTP/2 with prior knowledge (RFC 9113, 3.3), where it is wanted; lws' whatever else it is. */
 static void
 leave_foreign(struct push_http_conn *conn, const char *bytes)
@@ -662,11 +646,11 @@ serve(struct push_http_conn *conn, const char *bytes, size_t size, bool first, s
 	case PUSH_HEAD_BAD: refuse(conn, head.status, head.error.text); return STOP;
 	default: break;
 	}
-	if (!asks_for_server(&head) && *head.request.path.bytes != '/') {
+	if (!push_request_is_for_server(&head.request) && *head.request.path.bytes != '/') {
 		refuse(conn, 400, "'*' is allowed only with OPTIONS");
 		return STOP;
 	}
-	if (!asks_for_server(&head) && !find_route(conn, &head, first))
+	if (!push_request_is_for_server(&head.request) && !find_route(conn, &head, first))
 		return STOP;
 	set_low_water(conn, 1);
 	begin_exchange(conn, &head, &parser, size - head.size);

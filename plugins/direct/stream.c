@@ -226,10 +226,7 @@ stream_address(void *connection, struct push_address *ret)
 {
 	const struct stream *stream = connection;
 
-	if (stream->client.direct->limiter &&
-		push_limiter_address(stream->client.direct->limiter, stream->source.fd, ret))
-		return true;
-	return push_peer_address(stream->source.fd, ret);
+	return direct_client_address(stream->client.direct, stream->source.fd, ret);
 }
 
 static void

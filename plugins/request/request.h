@@ -77,6 +77,14 @@ struct push_request {
 const char *
 push_request_subprotocol(const struct push_request *request);
 
+/* push_request_is_for_server - `OPTIONS *` and `OPTIONS /` ask for the server, not for a mount (RFC 9110, 9.3.7):
+ * balancers check by them. */
+static inline bool
+push_request_is_for_server(const struct push_request *request)
+{
+	return request->method == PUSH_METHOD_OPTIONS && request->path.size == 1;
+}
+
 /* push_request_keep - a copy with its texts, in one allocation of `*ret_bytes`, to be freed.  NULL when memory is
  * out. */
 struct push_request *
