@@ -11,8 +11,8 @@
  * checksum.  All that leads to them (buckets, lists, free blocks) can be made again from them alone, and is,
  * whenever a process ended while it had the lock (repair.h).
  *
- * Who may write: the owner of the lock, and nobody else; but for a slot's `position` and `asleep`, which are its
- * worker's.  Who reads without the lock reads the log (log.h).
+ * Who may write: the owner of the lock, and nobody else; but for a slot's `position`, `asleep` and `process`, which
+ * are its worker's.  Who reads without the lock reads the log (log.h).
  *
  * Trust: another process may have written anything anywhere.  A number from here is an index that is checked
  * (segment_block), a length that is bounded, or a figure that is only shown; no pointer lies in here.  Loops end
@@ -150,15 +150,24 @@ struct segment_cell {
 
 enum segment_slot_state { SEGMENT_SLOT_FREE, SEGMENT_SLOT_ATTACHED, SEGMENT_SLOT_ENDED };
 
-/* One process; 128 bytes, so that two never share a cache line nor the pair that is fetched. */
+/* A process, told from a later one of the same number by when it was started. */
+struct segment_process {
+	_Atomic uint64_t started; /* in the kernel's ticks since boot; 0: unknown */
+	_Atomic uint32_t pid;     /* 0: nobody; written last */
+	uint32_t spare;
+};
+
+#define SEGMENT_NODE_WORDS 4u
+
+/* One worker; 128 bytes, so that two never share a cache line nor the pair that is fetched. */
 struct segment_slot {
 	_Alignas(128) _Atomic uint64_t position; /* it has read all before that */
-	_Atomic uint32_t asleep;                 /* it is to be woken for what comes */
+	_Atomic uint32_t asleep;                 /* odd: it is to be woken for what comes (slots.c) */
 	_Atomic uint32_t state;                  /* enum segment_slot_state */
-	_Atomic uint32_t pid;
+	struct segment_process process;
+	_Atomic uint64_t node[SEGMENT_NODE_WORDS]; /* its name for calls; NUL behind it */
+	_Atomic uint64_t joined_us;
 	_Atomic uint32_t wakers; /* of which set its eventfd is (slots.h) */
-	char node[32];           /* its name for calls; NUL behind it */
-	uint64_t joined_us;
 };
 
 struct segment_age_list {
@@ -187,7 +196,7 @@ struct segment_header {
 	/* the lock */
 	_Alignas(128) _Atomic uint32_t lock; /* lock.h */
 	_Atomic uint32_t repairs;            /* how often */
-	_Atomic uint64_t acquisitions;
+	struct segment_process supervisor;   /* pushd, which has no slot */
 	/* the owner of the lock's */
 	_Alignas(128) _Atomic uint32_t block_count; /* that there is room for */
 	uint32_t fresh;                             /* blocks from here on were never used */
@@ -223,7 +232,7 @@ struct push_segment {
 	uint32_t cell_mask, bucket_mask;   /* as they were when it was mapped: nothing is read twice */
 	uint32_t block_limit, block_count; /* likewise; block_count: that are there for certain */
 	uint64_t blocks_at, seed;
-	uint32_t lock_word; /* who we are to the lock (lock.h); 0: nobody, may only read */
+	uint32_t lock_word; /* who we are to the lock: slot + 1; 0: nobody, may only read */
 	unsigned int slot;  /* PUSH_SEGMENT_SLOTS_MAX: none */
 	bool is_locked;     /* by us */
 	bool is_broken;     /* something in it cannot be: to be repaired before the lock is given back */

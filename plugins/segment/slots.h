@@ -48,7 +48,8 @@ push_segment_seat_read(struct push_segment_seat *ret);
 enum push_status PUSH_MUST_USE
 push_segment_join(struct push_segment *segment, unsigned int slot, const char *node, uint64_t now_us);
 
-/* push_segment_wake_fd - the eventfd that is written to when there is something to read; borrowed; -1: none. */
+/* push_segment_wake_fd - the eventfd that is written to when there is something to read; borrowed; -1: none.  Who
+ * polls it reads it. */
 int
 push_segment_wake_fd(const struct push_segment *segment);
 
@@ -79,20 +80,22 @@ push_segment_node_of(const struct push_segment *segment, unsigned int slot, char
 /*
  * push_segment_slot_ended - by pushd: whoever was in the slot is gone.
  *
- * Its lock is broken, its counts are taken back, in slices between which others have the lock.
+ * Its lock is broken, its counts are taken back, in slices between which others have the lock; then the slot is
+ * free.  False: somebody else has the lock for too long; call it again, the slot stays taken until then.
  */
-void
+bool PUSH_MUST_USE
 push_segment_slot_ended(struct push_segment *segment, unsigned int slot);
 
-/* push_segment_leave - by the worker itself; likewise. */
+/* push_segment_leave - by the worker itself; likewise, but what it cannot finish is left to pushd. */
 void
 push_segment_leave(struct push_segment *segment);
 
-/* push_segment_free_slot - a slot that nobody is in, of those in `allowed` (bits); -1: all are taken. */
+/* push_segment_free_slot - a slot that nobody is in, of those in `allowed` (bits); -1: all are taken.  A slot that
+ * was given away looks free until its process is there: pushd leaves it out of `allowed`. */
 int
 push_segment_free_slot(const struct push_segment *segment, uint64_t allowed);
 
-/* push_segment_slot_pid - who is in a slot; 0: nobody. */
+/* push_segment_slot_pid - who is in a slot, also before it has joined and until its end is dealt with; 0: nobody. */
 int
 push_segment_slot_pid(const struct push_segment *segment, unsigned int slot);
 
