@@ -157,7 +157,7 @@ struct segment_process {
 	uint32_t spare;
 };
 
-#define SEGMENT_NODE_WORDS 4u
+#define SEGMENT_NODE_WORDS (PUSH_SEGMENT_NODE_BYTES / 8)
 
 /* One worker; 128 bytes, so that two never share a cache line nor the pair that is fetched. */
 struct segment_slot {
@@ -195,7 +195,7 @@ struct segment_header {
 	_Atomic uint64_t incarnation;        /* counts another when workers must say again what they have */
 	/* the lock */
 	_Alignas(128) _Atomic uint32_t lock; /* lock.h */
-	_Atomic uint32_t repairs;            /* how often */
+	_Atomic uint32_t repairs;            /* how often, while in use (lock.c) */
 	struct segment_process supervisor;   /* pushd, which has no slot */
 	/* the owner of the lock's */
 	_Alignas(128) _Atomic uint32_t block_count; /* that there is room for */
@@ -232,10 +232,11 @@ struct push_segment {
 	uint32_t cell_mask, bucket_mask;   /* as they were when it was mapped: nothing is read twice */
 	uint32_t block_limit, block_count; /* likewise; block_count: that are there for certain */
 	uint64_t blocks_at, seed;
-	uint32_t lock_word; /* who we are to the lock: slot + 1; 0: nobody, may only read */
-	unsigned int slot;  /* PUSH_SEGMENT_SLOTS_MAX: none */
-	bool is_locked;     /* by us */
-	bool is_broken;     /* something in it cannot be: to be repaired before the lock is given back */
+	uint32_t lock_word;  /* who we are to the lock: slot + 1; 0: nobody, may only read */
+	uint32_t lock_taken; /* the word as it is while we have it */
+	unsigned int slot;   /* PUSH_SEGMENT_SLOTS_MAX: none */
+	bool is_locked;      /* by us */
+	bool is_broken;      /* something in it cannot be: to be repaired before the lock is given back */
 	int fd;
 	int wake_fds[PUSH_SEGMENT_SLOTS_MAX]; /* eventfds, one for each slot; -1: unknown */
 	uint32_t wakers;                      /* of which set they are */

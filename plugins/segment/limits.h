@@ -38,6 +38,16 @@
 /* Spins before it sleeps: a critical section is shorter than a system call. */
 #define PUSH_SEGMENT_SPINS 200
 
+/* So long it sleeps at a time; then it looks whether the owner is gone.  Sooner than a worker's tick. */
+#define PUSH_SEGMENT_LOCK_SLEEP_US 4000ull
+
+/* The counts of a worker that ended are taken back in so many buckets at a time: well below a millisecond of the
+ * lock with a million channels. */
+#define PUSH_SEGMENT_FORGET_BUCKETS 512u
+
+/* A worker's name for calls, with its NUL. */
+#define PUSH_SEGMENT_NODE_BYTES 32u
+
 /* Names that one remembers what they lost after they are gone (core/history.h). */
 #define PUSH_SEGMENT_FORGOTTEN_COUNT 4096u
 

@@ -27,11 +27,16 @@ struct push_segment_seat {
 enum push_status PUSH_MUST_USE
 push_segment_open_wakers(struct push_segment *segment, uint32_t wakers);
 
+/* push_segment_close_wakers - those of push_segment_open_wakers(). */
+void
+push_segment_close_wakers(struct push_segment *segment);
+
 /* push_segment_set_wakers - use these, which stay the caller's. */
 void
 push_segment_set_wakers(struct push_segment *segment, uint32_t wakers, const int *fds);
 
-/* push_segment_give - between fork and exec: let the program that this process is about to become find its seat. */
+/* push_segment_give - between fork and exec: let the program that this process is about to become find its seat; a
+ * pushd that becomes another one gives PUSH_SEGMENT_SUPERVISOR. */
 void
 push_segment_give(const struct push_segment *segment, unsigned int slot);
 
@@ -42,8 +47,8 @@ push_segment_seat_read(struct push_segment_seat *ret);
 /*
  * push_segment_join - this process reads the log from now on.
  *
- * @node: its name for calls, lower-case letters and digits.  Under the lock.
- * Errors: PUSH_UNAVAILABLE: the slot is in use.
+ * @node: its name for calls, lower-case letters and digits, below PUSH_SEGMENT_NODE_BYTES.
+ * Under the lock, which it has as this slot.  Errors: PUSH_UNAVAILABLE: the slot is in use.
  */
 enum push_status PUSH_MUST_USE
 push_segment_join(struct push_segment *segment, unsigned int slot, const char *node, uint64_t now_us);
