@@ -54,6 +54,10 @@ segment_equals(struct push_segment *segment, segment_index first, const void *by
 uint64_t
 segment_checksum(struct push_segment *segment, segment_index first);
 
+/* segment_checksum_of - the same before it is written: of a head and the pieces behind it. */
+uint64_t
+segment_checksum_of(const struct segment_record *record, const struct segment_piece *pieces, size_t count);
+
 /* segment_record - a record of one of these kinds (bits of 1 << enum segment_kind); NULL: that is none. */
 struct segment_record *
 segment_record(struct push_segment *segment, segment_index index, unsigned int kinds);

@@ -48,4 +48,16 @@ segment_channel_release(struct push_segment *segment, segment_index index);
 bool
 segment_channels_forget(struct push_segment *segment, unsigned int slot, uint32_t *bucket, uint32_t max);
 
+/* segment_channel_name - copy its name, which has channel->name_size bytes.  False: that cannot be one. */
+bool
+segment_channel_name(struct push_segment *segment, const struct segment_channel *channel, char *to);
+
+/* segment_channel_blocks - how many a channel takes with a name of that size. */
+uint32_t
+segment_channel_blocks(size_t name_size);
+
+/* segment_channel_link - put a channel into its bucket. */
+void
+segment_channel_link(struct push_segment *segment, segment_index index);
+
 #endif

@@ -31,20 +31,29 @@ push_segment_kept(
  * push_segment_history_read - the messages of a channel with numbers in (low, high], or fewer.
  *
  * @newest_first: the newest come first and the oldest are left out where there are too many; else the other way
- * round.  @hint: a place from a call before, or 0; moves.
- * @visit: returns false to stop; the item is borrowed until it returns, and has no `before`.
+ * round.  @hint: 0, or what the last call left there, which went the same way: it need not begin at the end; or NULL.
+ * @visit: returns false to stop; the item is borrowed until it returns.
  * At most `max_count` messages and, but for the first, `max_bytes`.
  * Returns whether all of them were visited.
  */
 bool
 push_segment_history_read(struct push_segment *segment, uint32_t channel, uint64_t low, uint64_t high,
-	bool newest_first, uint32_t max_count, uint64_t max_bytes, struct push_buf *scratch, uint64_t now_us,
-	bool (*visit)(void *context, const struct push_segment_item *item), void *context);
+	bool newest_first, uint32_t max_count, uint64_t max_bytes, uint32_t *hint, struct push_buf *scratch,
+	uint64_t now_us, bool (*visit)(void *context, const struct push_segment_item *item), void *context);
 
 /* segment_history_append - link a record, which is the newest; what is too much leaves. */
 void
 segment_history_append(struct push_segment *segment, segment_index channel, segment_index record,
 	uint32_t size_max, uint64_t ttl_us, uint64_t now_us);
+
+/* segment_history_link - as the newest of its channel, whatever there is already. */
+void
+segment_history_link(
+	struct push_segment *segment, segment_index channel, segment_index record, bool is_in_use);
+
+/* segment_history_oldest - what is given up next, borrowed; NULL: nothing is kept. */
+struct segment_record *
+segment_history_oldest(struct push_segment *segment);
 
 /* segment_history_drop_oldest - of all channels; false: nothing is kept. */
 bool

@@ -93,7 +93,7 @@ struct segment_more {
 /* How many subscribers a channel has on one worker: a word of its own, written at once. */
 #define SEGMENT_COUNT_BITS  24
 #define SEGMENT_COUNT_MAX   ((1u << SEGMENT_COUNT_BITS) - 1)
-#define SEGMENT_COUNTS      6u  /* in a channel's block; 0: free, else (slot + 1) << 24 | count */
+#define SEGMENT_COUNTS_HERE 6u  /* in a channel's block; 0: free, else (slot + 1) << 24 | count */
 #define SEGMENT_COUNTS_MORE 30u /* in one block of COUNTS */
 
 struct segment_channel {
@@ -110,7 +110,7 @@ struct segment_channel {
 	uint64_t dropped;
 	segment_index more_counts;
 	uint32_t kept_since_s; /* since when it has always kept something */
-	_Atomic uint32_t counts[SEGMENT_COUNTS];
+	_Atomic uint32_t counts[SEGMENT_COUNTS_HERE];
 	uint32_t ttl_s;         /* of its rule, as the last message was kept by */
 	unsigned char name[28]; /* goes on in the chain */
 };
@@ -231,9 +231,10 @@ struct push_segment {
 	size_t mapped_bytes;
 	uint32_t cell_mask, bucket_mask;   /* as they were when it was mapped: nothing is read twice */
 	uint32_t block_limit, block_count; /* likewise; block_count: that are there for certain */
-	uint64_t blocks_at, seed;
+	uint64_t blocks_at, seed, epoch;
 	uint32_t lock_word;  /* who we are to the lock: slot + 1; 0: nobody, may only read */
 	uint32_t lock_taken; /* the word as it is while we have it */
+	uint64_t position;   /* of this worker in the log; the slot has it for others */
 	unsigned int slot;   /* PUSH_SEGMENT_SLOTS_MAX: none */
 	bool is_locked;      /* by us */
 	bool is_broken;      /* something in it cannot be: to be repaired before the lock is given back */
@@ -246,6 +247,10 @@ struct push_segment {
 /* segment_grown - the block at an index behind those that were there, once the file has grown; or NULL. */
 union segment_block *
 segment_grown(struct push_segment *segment, segment_index index);
+
+/* segment_grow - take PUSH_SEGMENT_STEP_BYTES more from the kernel.  False: there is no more.  Under the lock. */
+bool
+segment_grow(struct push_segment *segment);
 
 /* segment_block - a block; NULL: there is no such one.  In it anything may stand. */
 static inline union segment_block *

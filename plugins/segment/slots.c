@@ -83,8 +83,8 @@ push_segment_join(struct push_segment *segment, unsigned int slot, const char *n
 	if (state_of(segment, slot) != SEGMENT_SLOT_FREE)
 		return PUSH_UNAVAILABLE;
 	/* all relaxed: others see it by the state, or by the lock */
-	atomic_store_explicit(&self->position, atomic_load_explicit(&header->tail, memory_order_relaxed),
-		memory_order_relaxed);
+	segment->position = atomic_load_explicit(&header->tail, memory_order_relaxed);
+	atomic_store_explicit(&self->position, segment->position, memory_order_relaxed);
 	atomic_fetch_and_explicit(&self->asleep, ~1u, memory_order_relaxed);
 	atomic_store_explicit(&self->wakers, segment->wakers, memory_order_relaxed);
 	atomic_store_explicit(&self->joined_us, now_us, memory_order_relaxed);
