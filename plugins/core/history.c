@@ -246,14 +246,39 @@ drop_oldest_of_all(struct push_history_store *store)
 		push_channel_map_release(store->channels, history->channel);
 }
 
+static void
+drop_above(struct push_history_store *store, uint64_t bytes_max)
+{
+	while (store->stats->history_bytes > bytes_max && store->stats->history_messages > 1) {
+		store->stats->history_dropped++;
+		drop_oldest_of_all(store);
+	}
+}
+
 /* The newest stays whatever it takes. */
 static void
 make_room(struct push_history_store *store)
 {
-	while (store->stats->history_bytes > store->bytes_max && store->stats->history_messages > 1) {
-		store->stats->history_dropped++;
-		drop_oldest_of_all(store);
-	}
+	drop_above(store, store->cache_stats && !store->replays ? store->cache_bytes : store->bytes_max);
+}
+
+enum push_status
+push_history_store_cache(struct push_history_store *store, uint64_t bytes_max)
+{
+	store->cache_stats = calloc(1, sizeof(*store->cache_stats));
+	if (!store->cache_stats)
+		return PUSH_OUT_OF_MEMORY;
+	store->stats = store->cache_stats;
+	store->cache_bytes = bytes_max < store->bytes_max ? bytes_max : store->bytes_max;
+	store->bytes_max *= 2;
+	return PUSH_OK;
+}
+
+void
+push_history_store_trim(struct push_history_store *store)
+{
+	if (store->replays && --store->replays == 0)
+		make_room(store);
 }
 
 size_t
@@ -426,6 +451,7 @@ put_first(struct push_history *history, struct push_history_entry *entry)
 	history->head = (history->head - 1) & (history->capacity - 1);
 	history->entries[history->head] = entry;
 	history->count++;
+	history->dropped--; /* modulo 2^64; only of a cache it says anything */
 	push_list_remove(&entry->age);
 	count_in(history, entry);
 	/* it is older than any other */
@@ -442,6 +468,8 @@ push_history_backward(struct push_history *history, struct push_position after, 
 	struct push_list *item = history->fetched.prev, *before;
 	bool has_room = true;
 
+	if (!history->store->replays)
+		history->store->replays = PUSH_HISTORY_CACHE_REPLAYS;
 	after = limit_to_epoch(after, history->complete);
 	for (; has_room && item != &history->fetched; item = before) {
 		struct push_history_entry *entry = push_container_of(item, struct push_history_entry, age);
@@ -501,6 +529,7 @@ push_history_store_destroy(struct push_history_store *store)
 	while (!push_list_is_empty(&store->by_age[0]) || !push_list_is_empty(&store->by_age[1]))
 		drop_oldest_of_all(store);
 	PUSH_ASSERT(!store->stats->history_bytes && !store->stats->history_messages);
+	free(store->cache_stats);
 	free(store);
 }
 

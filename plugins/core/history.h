@@ -82,9 +82,12 @@ struct push_history_store {
 	/* All entries, the oldest first: of channels that were new by then, and of those that were in use. */
 	struct push_list by_age[2];
 	struct push_wheel wheel;
-	uint64_t bytes_max;         /* of frames and their entries */
-	struct push_memory *memory; /* borrowed: what is kept is charged to it */
-	struct push_stats *stats;   /* borrowed: what is kept now is counted there */
+	uint64_t bytes_max;             /* of frames and their entries */
+	struct push_memory *memory;     /* borrowed: what is kept is charged to it */
+	struct push_stats *stats;       /* borrowed: what is kept now is counted there */
+	struct push_stats *cache_stats; /* owned; where a cache is counted instead; NULL: it is none */
+	uint64_t cache_bytes;           /* that it may have while nothing is replayed from upstream, and */
+	uint8_t replays;                /* for so many trims yet something is */
 	unsigned int partition_count;
 	struct push_positions heads; /* the last position of each partition that was delivered */
 	/* Partitions whose messages are kept and not delivered, since older ones may be missing (bits), and
@@ -107,6 +110,19 @@ push_history_store_create(const struct push_options *options, struct push_channe
 /* push_history_store_destroy - free it, with everything that is kept and the channels that stay for that. */
 void
 push_history_store_destroy(struct push_history_store *store);
+
+/*
+ * push_history_store_cache - it is a cache of `bytes_max` from now on; nothing is kept yet.
+ *
+ * While messages are replayed it may have twice what history may, or it would drop what it fetches.
+ * Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_history_store_cache(struct push_history_store *store, uint64_t bytes_max);
+
+/* push_history_store_trim - of a cache, from time to time: what was fetched for replays is dropped in the end. */
+void
+push_history_store_trim(struct push_history_store *store);
 
 /* push_history_store_tick - drop what is too old, of at most `max` channels.  Returns true if more is due. */
 bool
@@ -229,6 +245,13 @@ push_history_forward(struct push_history *history, struct push_position after, s
 void
 push_history_backward(
 	struct push_history *history, struct push_position after, struct push_position upstream);
+
+/* push_history_count - of a cache: `total` messages there were, this window included. */
+static inline void
+push_history_count(struct push_history *history, uint64_t total)
+{
+	history->dropped = total - history->count; /* modulo 2^64 */
+}
 
 /* push_history_restart - what it has is not the beginning of what comes: drop it; `after` moves to `at`. */
 void

@@ -458,6 +458,31 @@ hub_mark_changed(struct push_hub *hub, struct push_channel *channel)
 		hub->ready(hub->context);
 }
 
+void
+push_hub_set_joining(struct push_hub *hub,
+	void (*joining)(void *context, const struct push_channels *channels), void *context)
+{
+	PUSH_ASSERT(hub->watched);
+	hub->joining = joining;
+	hub->joining_context = context;
+}
+
+/* Of a channel that is not confirmed the engine sees the new client before that gets anything. */
+void
+hub_expect(struct push_hub *hub, const struct push_channels *channels)
+{
+	if (!hub->joining)
+		return;
+	for (size_t i = 0; i < channels->count; i++) {
+		const struct push_channel *channel =
+			push_hub_find(hub, channels->names[i].text, channels->names[i].size);
+
+		if (!channel || !channel->confirmed)
+			return;
+	}
+	hub->joining(hub->joining_context, channels);
+}
+
 struct push_channel *
 push_hub_next_changed(struct push_hub *hub)
 {
@@ -598,7 +623,11 @@ push_hub_subscriber_count(const struct push_hub *hub)
 size_t
 push_hub_relieve_history(struct push_hub *hub, size_t max)
 {
-	return hub->history ? push_history_store_relieve(hub->history, max) : 0;
+	size_t count = hub->history ? push_history_store_relieve(hub->history, max) : 0;
+
+	if (hub->relieve && count < max)
+		count += hub->relieve(hub->relieve_context, max - count);
+	return count;
 }
 
 struct push_memory *

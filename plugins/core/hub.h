@@ -32,6 +32,7 @@
 struct push_buf;
 struct push_memory;
 struct push_channel;
+struct push_channels;
 struct push_history_rule;
 struct push_hub;
 struct push_grant;
@@ -179,6 +180,15 @@ void
 push_hub_watch(struct push_hub *hub, size_t upstream_bytes);
 
 /*
+ * push_hub_set_joining - let the engine count a client of channels that are all confirmed before it gets messages.
+ *
+ * @joining: called before a client joins; what was published until then is to be delivered, or is not for it.
+ */
+void
+push_hub_set_joining(struct push_hub *hub,
+	void (*joining)(void *context, const struct push_channels *channels), void *context);
+
+/*
  * push_hub_next_changed - a channel that has changed since it was last taken; NULL: no more.
  *
  * Borrowed.  Unless channel->held is set it is gone with its last subscriber.
@@ -257,6 +267,27 @@ void
 push_hub_set_upstream(struct push_hub *hub, unsigned int partition_count,
 	void (*fetch)(void *context, struct push_channel *channel), void *context);
 
+/*
+ * push_hub_cache_history - the server is memory of this machine: what the hub has of it is a cache.
+ *
+ * Behind push_hub_set_upstream().  The cache is no history in figures.  Each answer has exact figures
+ * (push_fetch_end), so that it is known how many messages are missed, as where the hub keeps them itself.
+ * @bytes_max: of the cache, but for what replays have asked for lately.
+ * @relieve: drop up to `max` of the oldest messages while push_memory_gives(); returns how many.
+ * Errors: PUSH_OUT_OF_MEMORY.
+ */
+enum push_status PUSH_MUST_USE
+push_hub_cache_history(struct push_hub *hub, uint64_t bytes_max, size_t (*relieve)(void *context, size_t max),
+	void *context);
+
+/* push_hub_trim_history - of a cache, about once a second. */
+void
+push_hub_trim_history(struct push_hub *hub);
+
+/* push_hub_set_history_figures - of a cached history, for metrics; `dropped` more have left it for want of room. */
+void
+push_hub_set_history_figures(struct push_hub *hub, uint64_t messages, uint64_t bytes, uint64_t dropped);
+
 /* push_hub_keeps - whether a channel of that name has history; what holds for it is borrowed. */
 const struct push_history_rule *
 push_hub_keeps(const struct push_hub *hub, const char *channel, size_t size);
@@ -290,6 +321,10 @@ struct push_fetch_end {
 	struct push_position after, upstream, head; /* head: the newest of the partition */
 	struct push_position
 		before; /* of those before the first one: the window's `after` when it was asked */
+	/* Where the history is cached: since when it is known, and how many messages there were since. */
+	struct push_position known_since, created;
+	uint64_t total;
+	bool is_doubtful; /* some may have been lost that nobody has counted */
 };
 
 /*

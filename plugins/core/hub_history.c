@@ -23,6 +23,31 @@ push_hub_set_upstream(struct push_hub *hub, unsigned int partition_count,
 	hub->fetch_context = context;
 }
 
+enum push_status
+push_hub_cache_history(
+	struct push_hub *hub, uint64_t bytes_max, size_t (*relieve)(void *context, size_t max), void *context)
+{
+	PUSH_ASSERT(hub->fetch);
+	hub->relieve = relieve;
+	hub->relieve_context = context;
+	return push_history_store_cache(hub->history, bytes_max);
+}
+
+void
+push_hub_trim_history(struct push_hub *hub)
+{
+	if (hub->history)
+		push_history_store_trim(hub->history);
+}
+
+void
+push_hub_set_history_figures(struct push_hub *hub, uint64_t messages, uint64_t bytes, uint64_t dropped)
+{
+	hub->stats->history_messages = messages;
+	hub->stats->history_bytes = bytes;
+	hub->stats->history_dropped += dropped;
+}
+
 /* The channel's clients, each once; any of them may be closed for it. */
 static void
 wake_sessions(struct push_channel *channel)
@@ -377,6 +402,16 @@ accept_pending(struct push_hub *hub, struct push_channel *channel, uint64_t now_
 	}
 }
 
+/* What the server says of the channel holds for the window, too. */
+static void
+count_cached(struct push_history *history, const struct push_fetch_end *end)
+{
+	history->known_since = end->known_since;
+	history->created = end->created;
+	history->losses += end->is_doubtful;
+	push_history_count(history, end->total);
+}
+
 bool
 push_hub_settle(
 	struct push_hub *hub, struct push_channel *channel, const struct push_fetch_end *end, uint64_t now_us)
@@ -385,6 +420,8 @@ push_hub_settle(
 	bool is_first = !history->complete.epoch && !push_hub_knows_head(hub, history->partition);
 
 	push_history_forward(history, end->after, end->upstream, end->head);
+	if (hub->history->cache_stats)
+		count_cached(history, end);
 	/* clients that were opened before have no position, and may have missed what came since */
 	if (is_first)
 		tell_lost(channel, now_us);

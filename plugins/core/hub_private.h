@@ -138,6 +138,11 @@ struct push_hub {
 	bool numbers;                       /* it gives positions to messages itself */
 	void (*fetch)(void *context, struct push_channel *channel); /* NULL: no server keeps history */
 	void *fetch_context;
+	size_t (*relieve)(void *context, size_t max); /* of the cached history; NULL: it is no cache */
+	void *relieve_context;
+	/* a client is about to join channels that are all confirmed; NULL: nobody has to know */
+	void (*joining)(void *context, const struct push_channels *channels);
+	void *joining_context;
 	struct push_list ahead;        /* cursors that are ahead of what is known here, and */
 	struct push_list behind_head;  /* such that may read on when the head has moved */
 	uint32_t head_questions;       /* how often a server was asked for a head */
@@ -283,6 +288,10 @@ subscriber_gap(struct push_subscriber *subscriber, uint64_t now_us);
 /* subscriber_arm - its timer, for what comes first of what it has to do. */
 void
 subscriber_arm(struct push_subscriber *subscriber);
+
+/* hub_expect - a client is about to join these channels. */
+void
+hub_expect(struct push_hub *hub, const struct push_channels *channels);
 
 /* hub_mark_changed - let the engine know of a channel's new count. */
 void

@@ -134,6 +134,11 @@
 /* The shortest time to keep messages: what is due is looked for once a second. */
 #define PUSH_HISTORY_TTL_US_MIN 1000000ull
 
+/* Of a history that all workers share, what one keeps as frames: the last messages for clients that were away for a
+ * moment.  What was fetched for replays stays for so many seconds beside it. */
+#define PUSH_HISTORY_CACHE_BYTES   (4ull * 1024 * 1024)
+#define PUSH_HISTORY_CACHE_REPLAYS 2u
+
 /* The name of a client whose position is kept. */
 #define PUSH_CLIENT_NAME_BYTES_MAX 64
 

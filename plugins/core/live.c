@@ -592,10 +592,16 @@ static void
 add_new(const struct live_call *call, const char *name, size_t size)
 {
 	struct push_subscriber *subscriber = call->subscriber;
+	struct push_channel_name channel_name = {name, size};
 	uint32_t index = subscriber->subscription_count;
 	struct push_channel *channel;
-	enum push_status status = reserve(subscriber);
+	enum push_status status;
 
+	/* what comes in first may be too much for it */
+	hub_expect(subscriber->hub, &(struct push_channels){&channel_name, 1});
+	if (!is_open(subscriber))
+		return;
+	status = reserve(subscriber);
 	if (status == PUSH_OK)
 		status = join(subscriber, name, size);
 	if (status != PUSH_OK) {

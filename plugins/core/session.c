@@ -233,8 +233,8 @@ missed(const struct push_history *history, const struct session_mark *mark, stru
 		return push_history_missed(history, position);
 	if (push_position_compare(mark->after, history->after) >= 0)
 		return 0;
-	/* of a window it is not known what was between two of its states */
-	if (history->complete.epoch || mark->losses != history->losses)
+	/* of a window it is not known what was between two of its states, unless it is a cache */
+	if ((history->complete.epoch && !history->store->cache_stats) || mark->losses != history->losses)
 		return UINT64_MAX;
 	return history->dropped - mark->dropped;
 }

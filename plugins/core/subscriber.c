@@ -226,12 +226,13 @@ has_history(const struct push_subscriber *subscriber)
 enum push_status
 push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels)
 {
-	struct subscription only;
+	struct subscription only = {.channel = NULL};
 	struct subscription_list *list = NULL;
 	enum push_status status;
 
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	PUSH_ASSERT(!subscriber->subscription_count && channels->count > 0);
+	hub_expect(subscriber->hub, channels);
 	if (channels->count > 1 && !(list = create_list(channels->count)))
 		return PUSH_OUT_OF_MEMORY;
 	/* the channels' entries say where in the list they stand, so that it has to be known by then */

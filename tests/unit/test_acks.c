@@ -692,7 +692,7 @@ static void
 come_to_two_partitions(struct world *world, const char **ret_other, unsigned int partitions[2])
 {
 	static const char *const others[] = {"b", "c", "d", "e", "f"};
-	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}, {0, 0}};
+	const struct push_fetch_end start = {.after = {7, 0}, .upstream = {7, 0}, .head = {7, 0}};
 
 	for (size_t i = 0; i < COUNT(others); i++) {
 		struct push_channel *one, *two;
@@ -753,7 +753,7 @@ an_ack_covers_only_the_partitions_that_it_names(void **state)
 static void
 of_a_partition_that_was_not_known_everything_is_owed(void **state)
 {
-	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}, {0, 0}};
+	const struct push_fetch_end start = {.after = {7, 0}, .upstream = {7, 0}, .head = {7, 0}};
 	struct world *world = create_world("", 100);
 	struct push_channel *channel;
 
@@ -773,7 +773,7 @@ of_a_partition_that_was_not_known_everything_is_owed(void **state)
 static void
 what_comes_while_a_client_waits_for_another_channel_is_not_sent_twice(void **state)
 {
-	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}, {0, 0}};
+	const struct push_fetch_end start = {.after = {7, 0}, .upstream = {7, 0}, .head = {7, 0}};
 	struct world *world = create_world("", 100);
 	struct push_acks_request none = {.is_wanted = false};
 	struct push_channel *channels[2];

@@ -434,7 +434,7 @@ no_fetch(void *context, struct push_channel *channel)
 static struct push_channel *
 settled_channel(struct world *world, const char *name)
 {
-	const struct push_fetch_end start = {{7, 0}, {7, 0}, {7, 0}, {0, 0}};
+	const struct push_fetch_end start = {.after = {7, 0}, .upstream = {7, 0}, .head = {7, 0}};
 	struct push_channel *channel = push_hub_find(world->hub, name, strlen(name));
 
 	assert_non_null(channel);
@@ -517,7 +517,7 @@ fetch_older(void *context, struct push_channel *channel)
 static void
 settle_at(struct world *world, struct push_channel *channel, uint64_t number)
 {
-	const struct push_fetch_end end = {{7, number}, {7, 0}, {7, number}, {0, 0}};
+	const struct push_fetch_end end = {.after = {7, number}, .upstream = {7, 0}, .head = {7, number}};
 
 	push_hub_unsettle(channel);
 	assert_true(push_hub_settle(world->hub, channel, &end, world->now));
@@ -754,7 +754,7 @@ a_resume_goes_up_to_the_id_of_a_client_that_came_when_nothing_was_known(void **s
 static void
 a_client_that_came_when_nothing_was_known_is_told_of_a_gap_and_then_gets_everything(void **state)
 {
-	const struct push_fetch_end end = {{7, 1}, {7, 0}, {7, 1}, {0, 0}};
+	const struct push_fetch_end end = {.after = {7, 1}, .upstream = {7, 0}, .head = {7, 1}};
 	struct world *world = create_upstream();
 	struct push_channel *a;
 
