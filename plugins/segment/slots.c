@@ -30,8 +30,7 @@
 #include "segment/process.h"
 #include "segment/slots.h"
 
-#define VARIABLE     "PUSHD_BROKER" /* "FD SLOT WAKERS FD FD ..." */
-#define TEXT_BYTES   1024           /* of it: a number takes 10 digits and a blank at most */
+#define TEXT_BYTES   1024 /* of it: a number takes 10 digits and a blank at most */
 #define IS_ASLEEP(n) ((n)&1u)
 
 _Static_assert(
@@ -124,6 +123,18 @@ take_back_counts(struct push_segment *segment, unsigned int slot)
 		push_segment_unlock(segment);
 	} while (more);
 	return true;
+}
+
+uint64_t
+push_segment_attached(const struct push_segment *segment)
+{
+	return atomic_load_explicit(&segment->header->attached, memory_order_acquire);
+}
+
+uint64_t
+push_segment_incarnation(const struct push_segment *segment)
+{
+	return atomic_load_explicit(&segment->header->incarnation, memory_order_acquire);
 }
 
 bool
@@ -335,7 +346,7 @@ push_segment_give(const struct push_segment *segment, unsigned int slot)
 		if (segment->wake_fds[i] >= 0)
 			(void)fcntl(segment->wake_fds[i], F_SETFD, 0);
 	}
-	(void)setenv(VARIABLE, text, 1);
+	(void)setenv(PUSH_SEGMENT_SEAT_ENV, text, 1);
 }
 
 /* The next number, of at most `max`; -1 stands for none where `may_be_none`.  It ends with a blank or the text. */
@@ -393,7 +404,7 @@ parse(const char *text, struct push_segment_seat *ret)
 bool
 push_segment_seat_read(struct push_segment_seat *ret)
 {
-	const char *text = getenv(VARIABLE);
+	const char *text = getenv(PUSH_SEGMENT_SEAT_ENV);
 	struct push_segment_seat seat;
 	size_t i;
 

@@ -14,7 +14,10 @@
 
 #include "segment/segment.h"
 
-/* What a worker is given by pushd, in its environment (PUSHD_BROKER). */
+/* Where a worker finds what pushd gives it. */
+#define PUSH_SEGMENT_SEAT_ENV "PUSHD_BROKER"
+
+/* What a worker is given by pushd, in its environment. */
 struct push_segment_seat {
 	int fd; /* the segment's */
 	unsigned int slot;
@@ -52,6 +55,14 @@ push_segment_seat_read(struct push_segment_seat *ret);
  */
 enum push_status PUSH_MUST_USE
 push_segment_join(struct push_segment *segment, unsigned int slot, const char *node, uint64_t now_us);
+
+/* push_segment_attached - the slots whose workers read the log (bits). */
+uint64_t
+push_segment_attached(const struct push_segment *segment);
+
+/* push_segment_incarnation - another number where counts may have been lost: all workers set theirs again. */
+uint64_t
+push_segment_incarnation(const struct push_segment *segment);
 
 /* push_segment_wake_fd - the eventfd that is written to when there is something to read; borrowed; -1: none.  Who
  * polls it reads it. */
