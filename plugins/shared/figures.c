@@ -1,0 +1,115 @@
+/*
+ * figures.c - what the segment takes, for the budget (core/memory.h) and for metrics; and what is too old is freed.
+ *
+ * What is kept is shared: each worker is charged its part of it.  Of all that have the segment the first one reports its
+ * figures, and frees, or each would count once for every worker.
+ */
+#include <inttypes.h>
+
+#include "core/memory.h"
+#include "shared/shared_private.h"
+
+static struct push_account *
+account(struct shared_engine *engine, enum push_memory_use use)
+{
+	return &push_hub_memory(engine->hub)->accounts[use];
+}
+
+static void
+charge(struct shared_engine *engine, const struct push_segment_figures *figures)
+{
+	uint64_t workers = figures->attached ? figures->attached : 1;
+	uint64_t history = figures->history_bytes / workers, values = figures->value_bytes / workers;
+
+	push_account_change(account(engine, PUSH_MEMORY_HISTORY), engine->history_share, history);
+	push_account_change(account(engine, PUSH_MEMORY_VALUES), engine->values_share, values);
+	engine->history_share = history;
+	engine->values_share = values;
+}
+
+static bool
+is_first(const struct shared_engine *engine)
+{
+	return !(push_segment_attached(engine->segment) & ((1ull << engine->slot) - 1));
+}
+
+static void
+report(struct shared_engine *engine, const struct push_segment_figures *figures)
+{
+	bool was_reporter = engine->is_reporter;
+
+	engine->is_reporter = is_first(engine);
+	if (engine->is_reporter)
+		push_hub_set_history_figures(engine->hub, figures->history_messages, figures->history_bytes,
+			was_reporter ? figures->history_dropped - engine->dropped : 0);
+	else if (was_reporter)
+		push_hub_set_history_figures(engine->hub, 0, 0, 0);
+	engine->dropped = figures->history_dropped;
+}
+
+/* Reading looks at the time, this only frees. */
+static void
+expire(struct shared_engine *engine)
+{
+	if (!engine->is_reporter || engine->is_unavailable || !shared_lock(engine))
+		return;
+	push_segment_expire(
+		engine->segment, &engine->expire_bucket, PUSH_SHARED_EXPIRE_BUCKETS, shared_time(engine));
+	push_segment_values_expire(engine->segment, PUSH_SHARED_EXPIRE_VALUES, shared_time(engine));
+	shared_unlock(engine);
+}
+
+void
+shared_figures_tick(struct shared_engine *engine)
+{
+	struct push_segment_figures figures;
+
+	expire(engine);
+	push_segment_figures(engine->segment, &figures);
+	charge(engine, &figures);
+	report(engine, &figures);
+	if (engine->now_us < engine->figures_us)
+		return;
+	engine->figures_us = engine->now_us + PUSH_SHARED_FIGURES_US;
+	push_hub_trim_history(engine->hub);
+}
+
+size_t
+shared_figures_relieve(void *context, size_t max)
+{
+	struct shared_engine *engine = context;
+	struct push_segment_figures figures;
+	size_t count = 0;
+
+	while (count < max && push_memory_gives(push_hub_memory(engine->hub), 1u << PUSH_MEMORY_HISTORY)) {
+		size_t some = 0;
+
+		if (!engine->is_reading && shared_lock(engine)) {
+			some = push_segment_relieve(engine->segment, PUSH_SHARED_RELIEVE_MESSAGES);
+			shared_unlock(engine);
+		}
+		if (!some)
+			break;
+		count += some;
+		push_segment_figures(engine->segment, &figures);
+		charge(engine, &figures);
+	}
+	return count;
+}
+
+void
+shared_figures_fini(struct shared_engine *engine)
+{
+	const struct push_segment_figures none = {.attached = 1};
+
+	charge(engine, &none);
+	if (engine->is_reporter)
+		push_hub_set_history_figures(engine->hub, 0, 0, 0);
+}
+
+void
+shared_figures_render(const struct push_engine *base, struct push_buf *to)
+{
+	(void)base;
+	(void)to;
+}
