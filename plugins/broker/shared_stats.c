@@ -211,19 +211,18 @@ push_shared_stats_set_dropped_lines(struct push_shared_stats *shared, uint64_t c
 	__atomic_store_n(&shared->memory->layout.log_lines_dropped, count, __ATOMIC_RELAXED);
 }
 
-struct push_shared_stats *
-push_shared_stats_join(struct push_counts **ret_mine)
+/* What the environment says, if it is of this version, and the slot. */
+static struct push_shared_stats *
+map_given(unsigned int *ret_number)
 {
 	const char *text = getenv(VARIABLE);
 	struct push_shared_stats *shared;
 	const struct layout *layout;
-	struct push_counts *mine;
 	struct stat about;
-	unsigned int number;
 	size_t slot;
 	int fd;
 
-	if (!text || sscanf(text, "%d %zu %u", &fd, &slot, &number) != 3 || fstat(fd, &about) ||
+	if (!text || sscanf(text, "%d %zu %u", &fd, &slot, ret_number) != 3 || fstat(fd, &about) ||
 		about.st_size < (off_t)sizeof(struct layout))
 		return NULL;
 	shared = map(fd, (size_t)about.st_size);
@@ -237,13 +236,40 @@ push_shared_stats_join(struct push_counts **ret_mine)
 		return NULL;
 	}
 	shared->slot = slot;
-	mine = &shared->memory->slots[slot];
+	return shared;
+}
+
+struct push_shared_stats *
+push_shared_stats_join(struct push_counts **ret_mine)
+{
+	unsigned int number;
+	struct push_shared_stats *shared = map_given(&number);
+	struct push_counts *mine;
+
+	if (!shared)
+		return NULL;
+	mine = &shared->memory->slots[shared->slot];
 	clear_gauges(mine);
 	mine->cpu_before_s = mine->process.cpu_s;
 	mine->number = number;
 	*ret_mine = mine;
 	(void)unsetenv(VARIABLE); /* a second broker of this process counts for itself */
 	return shared;
+}
+
+struct push_shared_stats *
+push_shared_stats_inherit(size_t slot_count)
+{
+	unsigned int number;
+	struct push_shared_stats *shared = map_given(&number);
+
+	(void)unsetenv(VARIABLE);
+	if (shared && shared->memory->layout.slot_count == slot_count) {
+		(void)fcntl(shared->fd, F_SETFD, FD_CLOEXEC);
+		return shared;
+	}
+	push_shared_stats_leave(shared);
+	return NULL;
 }
 
 uint64_t *

@@ -48,6 +48,14 @@ struct push_shared_stats;
 struct push_shared_stats *
 push_shared_stats_create(size_t slot_count);
 
+/*
+ * push_shared_stats_inherit - that of a pushd which has given it to the program that it became, with any slot.
+ *
+ * Returns NULL where it did not, or of another version.  Its file is closed on exec again.
+ */
+struct push_shared_stats *
+push_shared_stats_inherit(size_t slot_count);
+
 /* push_shared_stats_destroy - unmap and close.  NULL is allowed. */
 void
 push_shared_stats_destroy(struct push_shared_stats *shared);

@@ -143,6 +143,25 @@ push_tls_ticket_keys_join(void)
 	return NULL;
 }
 
+struct push_tls_ticket_keys *
+push_tls_ticket_keys_inherit(uint64_t now_us)
+{
+	struct push_tls_ticket_keys *before = push_tls_ticket_keys_join(), *keys = NULL;
+	const char *text = getenv(VARIABLE);
+
+	if (before)
+		keys = push_tls_ticket_keys_create(now_us);
+	if (keys) {
+		*keys->layout = *before->layout;
+		(void)add(keys->layout);
+	}
+	push_tls_ticket_keys_destroy(before);
+	if (text)
+		(void)close((int)strtol(text, NULL, 10)); /* as it was given: joined by another descriptor */
+	(void)unsetenv(VARIABLE);
+	return keys;
+}
+
 const struct push_tls_ticket_key *
 push_tls_ticket_keys_newest(const struct push_tls_ticket_keys *keys)
 {

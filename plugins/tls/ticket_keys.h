@@ -39,6 +39,15 @@ struct push_tls_ticket_keys;
 struct push_tls_ticket_keys *
 push_tls_ticket_keys_create(uint64_t now_us);
 
+/*
+ * push_tls_ticket_keys_inherit - the keys of a pushd which has given them to the program that it became, and a new one.
+ *
+ * In memory of their own, for only a pushd that has created some writes there; those of its workers stay as they are.
+ * Returns NULL where it gave none, or of another version, or as push_tls_ticket_keys_create().
+ */
+struct push_tls_ticket_keys *
+push_tls_ticket_keys_inherit(uint64_t now_us);
+
 /* push_tls_ticket_keys_destroy - erase them, if they were created here, and unmap them.  NULL is allowed. */
 void
 push_tls_ticket_keys_destroy(struct push_tls_ticket_keys *keys);

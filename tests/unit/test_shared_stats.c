@@ -14,19 +14,26 @@ struct worker {
 	struct push_counts *mine;
 };
 
-static struct worker
-start(const struct push_shared_stats *shared, size_t slot)
+/* Who joins closes the descriptor in the end: after a fork, or an exec, that is another one than pushd's. */
+static void
+give(const struct push_shared_stats *shared, size_t slot)
 {
-	struct worker worker = {0};
 	char given[64];
 	size_t at;
 	int fd, number;
 
 	push_shared_stats_give(shared, slot, (unsigned int)slot + 1);
-	/* who joins closes the descriptor in the end: after a fork that is another one than pushd's */
 	assert_int_equal(sscanf(getenv("PUSHD_STATS"), "%d %zu %d", &fd, &at, &number), 3);
 	snprintf(given, sizeof(given), "%d %zu %d", dup(fd), at, number);
 	setenv("PUSHD_STATS", given, 1);
+}
+
+static struct worker
+start(const struct push_shared_stats *shared, size_t slot)
+{
+	struct worker worker = {0};
+
+	give(shared, slot);
 	worker.shared = push_shared_stats_join(&worker.mine);
 	assert_non_null(worker.shared);
 	return worker;
@@ -207,6 +214,35 @@ channels_of_all_workers_are_added_up_and_one_that_has_none_is_missed(void **stat
 	free(all);
 }
 
+static void
+a_pushd_that_takes_anothers_place_goes_on_with_its_counters(void **state)
+{
+	struct push_shared_stats *before = push_shared_stats_create(SLOTS), *after;
+	struct worker worker = start(before, 1);
+	struct push_counts sum;
+
+	(void)state;
+	worker.mine->stats.broker_up = 1;
+	worker.mine->stats.log_lines_dropped = 7;
+	assert_null(push_shared_stats_inherit(SLOTS)); /* nothing was left */
+	give(before, 0);
+	assert_null(push_shared_stats_inherit(SLOTS + 1));
+	give(before, 0);
+	after = push_shared_stats_inherit(SLOTS);
+	assert_non_null(after);
+	assert_null(getenv("PUSHD_STATS"));
+	/* no slot is touched by that */
+	push_shared_stats_sum(after, &sum);
+	assert_int_equal(sum.stats.broker_up, 1);
+	assert_int_equal(sum.stats.log_lines_dropped, 7);
+	push_shared_stats_leave(worker.shared);
+	push_shared_stats_ended(after, 1);
+	push_shared_stats_sum(after, &sum);
+	assert_int_equal(sum.stats.log_lines_dropped, 7);
+	push_shared_stats_destroy(after);
+	push_shared_stats_destroy(before);
+}
+
 int
 main(void)
 {
@@ -217,6 +253,7 @@ main(void)
 		cmocka_unit_test(delays_of_all_workers_are_one_histogram_which_outlives_them),
 		cmocka_unit_test(restarts_are_counted_by_pushd_and_told_by_any_worker),
 		cmocka_unit_test(channels_of_all_workers_are_added_up_and_one_that_has_none_is_missed),
+		cmocka_unit_test(a_pushd_that_takes_anothers_place_goes_on_with_its_counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

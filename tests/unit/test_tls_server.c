@@ -688,6 +688,29 @@ workers_find_the_keys_that_pushd_gives(void **state)
 	assert_int_equal(unsetenv("PUSHD_TLS_TICKETS"), 0);
 }
 
+static void
+a_pushd_that_takes_anothers_place_has_its_keys_and_makes_new_ones(void **state)
+{
+	struct push_tls_ticket_keys *before = push_tls_ticket_keys_create(0), *after;
+	unsigned char name[16];
+
+	(void)state;
+	assert_null(push_tls_ticket_keys_inherit(0));
+	push_tls_ticket_keys_give(before);
+	memcpy(name, push_tls_ticket_keys_newest(before)->name, sizeof(name));
+	after = push_tls_ticket_keys_inherit(5);
+	assert_non_null(after);
+	assert_null(getenv("PUSHD_TLS_TICKETS"));
+	/* tickets of before are opened; new ones are sealed by a key of its own, and by another one each hour */
+	assert_non_null(push_tls_ticket_keys_find(after, name));
+	assert_memory_not_equal(push_tls_ticket_keys_newest(after)->name, name, sizeof(name));
+	memcpy(name, push_tls_ticket_keys_newest(after)->name, sizeof(name));
+	push_tls_ticket_keys_rotate(after, 5 + PUSH_TLS_TICKET_ROTATE_US);
+	assert_memory_not_equal(push_tls_ticket_keys_newest(after)->name, name, sizeof(name));
+	push_tls_ticket_keys_destroy(after);
+	push_tls_ticket_keys_destroy(before);
+}
+
 /* --- what a client may not do, and what a vhost may choose --- */
 
 static void
@@ -981,6 +1004,7 @@ main(void)
 		cmocka_unit_test(resumes_no_session_of_another_vhost_or_another_ca),
 		cmocka_unit_test(a_ticket_of_a_client_with_a_certificate_names_it_still),
 		cmocka_unit_test(workers_find_the_keys_that_pushd_gives),
+		cmocka_unit_test(a_pushd_that_takes_anothers_place_has_its_keys_and_makes_new_ones),
 		cmocka_unit_test(does_not_renegotiate),
 		cmocka_unit_test(ends_a_session_that_changes_its_keys_all_the_time),
 		cmocka_unit_test(sets_and_then_clears_the_options_that_a_vhost_has),
