@@ -11,6 +11,22 @@
  */
 #define STOP_MARGIN_US 5000000ull
 
+static void
+set_up(struct generation *generation, const struct generation_host *host)
+{
+	for (size_t i = 0; i < generation->worker_count; i++) {
+		struct worker_setup *setup = &generation->workers[i].setup;
+
+		*setup = host->setup;
+		setup->folder = generation->folder;
+		setup->vhosts = generation->vhosts.status == PUSH_OK ? generation->vhosts.bytes : NULL;
+		setup->number = (unsigned int)i + 1;
+		setup->of = (unsigned int)generation->worker_count;
+		setup->stats_slot = host->stats_first + i;
+		setup->sockets = &host->sockets[i];
+	}
+}
+
 bool
 generation_start(struct generation *generation, const struct generation_host *host, const char *name,
 	struct config *config, uint64_t now_us, struct push_error *error)
@@ -31,24 +47,25 @@ generation_start(struct generation *generation, const struct generation_host *ho
 		return false;
 	}
 	push_buf_append(&generation->vhosts, "", 1);
-	for (size_t i = 0; i < generation->worker_count; i++) {
-		struct worker_setup *setup = &generation->workers[i].setup;
-
-		*setup = host->setup;
-		setup->folder = generation->folder;
-		setup->vhosts = generation->vhosts.status == PUSH_OK ? generation->vhosts.bytes : NULL;
-		setup->number = (unsigned int)i + 1;
-		setup->of = (unsigned int)generation->worker_count;
-		setup->stats_slot = host->stats_first + i;
-		setup->sockets = &host->sockets[i];
+	set_up(generation, host);
+	for (size_t i = 0; i < generation->worker_count; i++)
 		if (!worker_start(&generation->workers[i], now_us)) {
 			snprintf(error->text, sizeof(error->text), "cannot start a process: %s",
 				strerror(errno));
 			generation_end(generation);
 			return false;
 		}
-	}
 	return true;
+}
+
+void
+generation_resume(struct generation *generation, const struct generation_host *host, struct config *config)
+{
+	generation->config = config;
+	set_up(generation, host);
+	for (size_t i = 0; i < generation->worker_count; i++)
+		if (generation->workers[i].state != WORKER_NONE)
+			worker_resume(&generation->workers[i]);
 }
 
 bool

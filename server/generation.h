@@ -42,6 +42,10 @@ bool
 generation_start(struct generation *generation, const struct generation_host *host, const char *name,
 	struct config *config, uint64_t now_us, struct push_error *error);
 
+/* generation_resume - one that upgrade_state_read() has filled in; takes the configuration over. */
+void
+generation_resume(struct generation *generation, const struct generation_host *host, struct config *config);
+
 /* generation_is_ready - are all workers ready? */
 bool
 generation_is_ready(const struct generation *generation);

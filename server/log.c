@@ -48,6 +48,13 @@ log_configure(struct log *log, const struct push_options *options)
 }
 
 void
+log_take_level(struct log *log, uint32_t level)
+{
+	if (level < PUSH_LOG_LEVEL_COUNT)
+		*log->level = log->level_seen = level;
+}
+
+void
 log_share(struct log *log, uint32_t *level)
 {
 	__atomic_store_n(level, *log->level, __ATOMIC_RELAXED);

@@ -47,6 +47,10 @@ log_expect(struct log *log, const char *format, const char *level);
 void
 log_configure(struct log *log, const struct push_options *options);
 
+/* log_take_level - from now on; it is no change that is told of. */
+void
+log_take_level(struct log *log, uint32_t level);
+
 /* log_share - keep the level in that word from now on. */
 void
 log_share(struct log *log, uint32_t *level);

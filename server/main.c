@@ -19,9 +19,8 @@
 #include "config_tls.h"
 #include "health.h"
 #include "log.h"
-#include "orphans.h"
-#include "ports.h"
 #include "supervisor.h"
+#include "upgrade.h"
 #include "worker_count.h"
 
 #define EXIT_USAGE 2
@@ -44,9 +43,9 @@ print_help(void)
 	       "  --run-dir DIR   where the running configuration goes   (default: $RUNTIME_DIRECTORY, /run, "
 	       "$TMPDIR,\n"
 	       "                  /tmp or /dev/shm)\n"
-	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS; with "
-	       "Redis\n"
-	       "                  one per CPU, otherwise 1: the embedded broker needs a single process)\n"
+	       "  --workers N     processes on the same ports, 1 to %d   (default: $PUSH_WORKERS, or one per "
+	       "CPU;\n"
+	       "                  at most %d without Redis)\n"
 	       "  --check         check the configuration and the environment, report errors, and exit\n"
 	       "  --health [WHAT] check the Push on this machine: ready (the default) or live; prints the "
 	       "answer,\n"
@@ -55,13 +54,16 @@ print_help(void)
 	       "\n"
 	       "Signals: SIGTERM and SIGINT drain, then exit; a second one exits at once. SIGHUP starts new "
 	       "workers\n"
-	       "with the current configuration and, when they are ready, drains the old ones.\n"
+	       "with the current configuration and, when they are ready, drains the old ones. SIGUSR2 does "
+	       "the "
+	       "same\n"
+	       "with another pushd, if the file was replaced, without an end of the process.\n"
 	       "Exit codes: 0 stopped on request, 1 failure, 2 invalid command line.\n"
 	       "\n"
 	       "Environment:\n"
 	       "  SERVER_PORT, MANAGEMENT_SERVER_PORT: ports of the vhosts \"push\" and \"management\".\n"
 	       "  Options; each is also a member of push-broker in conf.d:\n",
-		WORKER_COUNT_MAX);
+		WORKER_COUNT_MAX, WORKER_COUNT_EMBEDDED_MAX);
 	for (size_t i = 0; i < count; i++) {
 		char name[64];
 
@@ -228,13 +230,8 @@ read_config(struct settings *settings, struct push_error *error)
 	}
 	if (config)
 		log_configure(settings->log, &config->options);
-	if (config && worker_count_decide(settings, config, &workers, error) == PUSH_OK) {
-		if (settings->check)
-			return config;
-		orphans_dislodge(settings->log, config);
-		if (ports_check(config, NULL, error) == PUSH_OK)
-			return config;
-	}
+	if (config && worker_count_decide(settings, config, &workers, error) == PUSH_OK)
+		return config;
 	config_close(config);
 	return NULL;
 }
@@ -254,10 +251,10 @@ main(int argc, char **argv)
 	char plugins[PATH_MAX], mounts[PATH_MAX], lwsws[PATH_MAX];
 	struct push_line_writer output;
 	struct log log;
-	struct settings settings = {.config = "/etc/push", .log = &log};
+	struct settings settings = {.config = "/etc/push", .arguments = argv, .log = &log};
 	struct push_error error;
 	struct config *config;
-	int result;
+	int result, state_fd;
 
 	/* whoever reads our log may go away without taking the clients along */
 	signal(SIGPIPE, SIG_IGN);
@@ -276,12 +273,15 @@ main(int argc, char **argv)
 	if (!settings.lwsws)
 		settings.lwsws = "lwsws";
 	config = read_config(&settings, &error);
-	if (!config) {
+	if (!config)
 		log_say(&log, PUSH_LOG_ERROR, "%s", error.text);
+	state_fd = settings.check ? -1 : upgrade_inherited();
+	if (state_fd < 0 && !config)
 		return 1;
-	}
-	if (!settings.check && find_program(&log, settings.lwsws))
-		return supervise(&settings, config);
+	if (!settings.check && (state_fd >= 0 || find_program(&log, settings.lwsws)))
+		return supervise(&settings, config, state_fd);
+	if (settings.check)
+		upgrade_answer();
 	if (settings.check && config_tls_expires(config, time(NULL), &error))
 		log_say(&log, PUSH_LOG_WARN, "%s", error.text);
 	if (settings.check)

@@ -148,6 +148,34 @@ look_at(struct search *search, int port, pid_t pid)
 	close(handle);
 }
 
+struct visit {
+	bool (*visit)(pid_t pid, void *context);
+	void *context;
+};
+
+static enum push_status
+visit_vhost(const struct config_file *file, struct json_object *vhost, void *context)
+{
+	const struct visit *visit = context;
+	pid_t pids[PORT_HOLDERS_MAX];
+	int port = config_port(vhost);
+	size_t count = port ? port_holders_find(port, pids) : 0;
+
+	(void)file;
+	for (size_t i = 0; i < count; i++)
+		if (is_orphan(pids[i]) && visit->visit(pids[i], visit->context))
+			return PUSH_UNAVAILABLE; /* which ends the walk */
+	return PUSH_OK;
+}
+
+bool
+orphans_find(const struct config *config, bool (*visit)(pid_t pid, void *context), void *context)
+{
+	struct visit each = {visit, context};
+
+	return config_for_each_vhost(config, visit_vhost, &each) != PUSH_OK;
+}
+
 static enum push_status
 look_at_vhost(const struct config_file *file, struct json_object *vhost, void *context)
 {

@@ -13,7 +13,13 @@
 #ifndef PUSHD_ORPHANS_H
 #define PUSHD_ORPHANS_H
 
+#include <sys/types.h>
+
 #include "config.h"
+
+/* orphans_find - call `visit` with orphans on ports of `config` until it returns true.  Returns whether it did. */
+bool
+orphans_find(const struct config *config, bool (*visit)(pid_t pid, void *context), void *context);
 
 /*
  * orphans_dislodge - have orphans that listen on a port of `config` leave it, and wait until they have.

@@ -15,7 +15,8 @@ struct settings {
 	int workers;         /* 0: as many as fit */
 	const char *health;  /* what to ask a running Push; NULL: nothing */
 	bool check;
-	struct log *log; /* of all that pushd says */
+	char **arguments; /* all of them, as they were given, the program's name first */
+	struct log *log;  /* of all that pushd says */
 };
 
 #endif

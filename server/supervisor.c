@@ -6,6 +6,8 @@
  *
  * SIGHUP starts a new generation beside the one that serves, on the same ports, and only when the new one is
  * ready is the old one told to drain.  If it does not become ready, the old one stays.
+ *
+ * SIGUSR2 puts another pushd in the place of this one (upgrade.h), which then does the same.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,9 +27,13 @@
 #include "listen_shim.h"
 #include "log.h"
 #include "notify_socket.h"
+#include "orphans.h"
 #include "ports.h"
+#include "shared_broker.h"
 #include "supervisor.h"
 #include "tls/ticket_keys.h"
+#include "upgrade.h"
+#include "upgrade_state.h"
 #include "welcome.h"
 
 #define GENERATIONS_MAX 2
@@ -47,7 +53,7 @@
 /* Notifications that are read before other work has its turn. */
 #define NOTIFICATIONS_PER_TURN_MAX 64
 
-/* While it waits for a worker's child to appear, and otherwise. */
+/* While it waits for a worker's child to appear, or for a check, and otherwise. */
 #define TURN_STARTING_MS 10
 #define TURN_WAITING_MS  200 /* for Redis, once it has been said */
 
@@ -70,12 +76,16 @@ struct supervisor {
 	unsigned int serial;                 /* of the last generation */
 	struct push_shared_stats *stats;
 	struct push_tls_ticket_keys *ticket_keys; /* of all workers; NULL: each has its own */
+	struct shared_broker broker;
 	struct kept_sockets sockets[WORKER_COUNT_MAX];
 	char shim[PATH_MAX];
 	char run_dir[RUN_DIR_PATH_BYTES_MAX], notify_path[RUN_DIR_PATH_BYTES_MAX + 8];
 	int signal_fd, notify_fd;
 	bool stopping;       /* asked to end */
 	bool reload_waiting; /* asked to reload while that was not possible */
+	struct upgrade upgrade;
+	bool upgrade_waiting,
+		has_said_upgrade_waits; /* checked, and to be done as soon as that is possible */
 	bool running;
 	int exit_code;
 };
@@ -107,14 +117,11 @@ admit_workers(const struct supervisor *self, const struct config *config)
 			self->notify_path, (unsigned int)user, strerror(errno));
 }
 
-static bool
-start_generation(struct supervisor *self, struct generation *generation, struct config *config)
+static struct generation_host
+host_of(struct supervisor *self, size_t index)
 {
-	static const char *const names[GENERATIONS_MAX] = {"a", "b"};
-	const size_t index = (size_t)(generation - self->generations);
-	struct generation_host host = {
+	return (struct generation_host){
 		.run_dir = self->run_dir,
-		.serial = ++self->serial,
 		.stats_first = index * WORKER_COUNT_MAX,
 		.sockets = self->sockets,
 		.setup = {.lwsws = self->settings->lwsws,
@@ -122,14 +129,27 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 			.shim = self->shim,
 			.stats = self->stats,
 			.ticket_keys = self->ticket_keys,
+			.broker = &self->broker,
 			.log = self->settings->log},
 	};
+}
+
+static bool
+start_generation(struct supervisor *self, struct generation *generation, struct config *config)
+{
+	static const char *const names[GENERATIONS_MAX] = {"a", "b"};
+	const size_t index = (size_t)(generation - self->generations);
+	struct generation_host host = host_of(self, index);
 	struct push_error error;
 
+	host.serial = ++self->serial;
 	admit_workers(self, config);
-	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK) {
+	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK ||
+		shared_broker_open(&self->broker, &config->options, now_us(), &error) != PUSH_OK) {
 		config_close(config);
 	} else {
+		if (!config->options.redis_url[0] && !self->broker.segment)
+			host.worker_count = 1;
 		if (self->stats)
 			push_shared_stats_set_workers(self->stats, (uint32_t)host.worker_count);
 		if (generation_start(generation, &host, names[index], config, now_us(), &error))
@@ -167,6 +187,7 @@ take_over(struct supervisor *self, struct generation *generation)
 
 	generation->has_served = true;
 	self->serving = generation;
+	shared_broker_configure(&self->broker, &generation->config->options);
 	if (before) {
 		log_configure(self->settings->log, &generation->config->options);
 		log_say(self->settings->log, PUSH_LOG_INFO,
@@ -351,9 +372,32 @@ watch_generation(struct supervisor *self, struct generation *generation)
 	}
 }
 
+/* Kill the one that stands still, with what all wait for; its end is then noticed as any other. */
+static void
+look_at_broker(struct supervisor *self)
+{
+	int slot = shared_broker_turn(&self->broker, now_us());
+
+	for (size_t i = 0; slot >= 0 && i < WORKERS_MAX; i++) {
+		const struct worker *worker =
+			&self->generations[i / WORKER_COUNT_MAX].workers[i % WORKER_COUNT_MAX];
+
+		if (worker->state == WORKER_NONE || worker->slot != slot)
+			continue;
+		log_say(self->settings->log, PUSH_LOG_ERROR,
+			"worker %d stands still and has the broker's lock, for which all others wait: "
+			"killing it",
+			(int)(worker->child ? worker->child : worker->root));
+		kill(-worker->root, SIGKILL);
+	}
+}
+
+/* What a reload needs: place for another generation; the workers of a killed pushd may have it still. */
 static struct generation *
 free_generation(struct supervisor *self)
 {
+	if (!shared_broker_has_room(&self->broker, WORKER_COUNT_EMBEDDED_MAX))
+		return NULL;
 	for (size_t i = 0; i < GENERATIONS_MAX; i++)
 		if (!self->generations[i].config)
 			return &self->generations[i];
@@ -395,6 +439,58 @@ on_sighup(struct supervisor *self)
 }
 
 static void
+on_sigusr2(struct supervisor *self)
+{
+	if (self->stopping)
+		log_say(self->settings->log, PUSH_LOG_WARN, "not upgrading: a stop was requested");
+	else if (self->upgrade.pid || self->upgrade_waiting)
+		log_say(self->settings->log, PUSH_LOG_INFO, "is upgrading already");
+	else
+		(void)upgrade_begin(&self->upgrade, now_us());
+}
+
+/* Become another pushd, with all that is needed to go on.  Returns if that failed. */
+static void
+give_way(struct supervisor *self)
+{
+	struct upgrade_state state = {
+		.notify_fd = self->notify_fd,
+		.serial = self->serial,
+		.dropped_lines = self->settings->log->output->dropped,
+		.sockets = self->sockets,
+		.generation = self->serving,
+		.index = (size_t)(self->serving - self->generations),
+	};
+
+	self->upgrade_waiting = self->has_said_upgrade_waits = false;
+	snprintf(state.run_dir, sizeof(state.run_dir), "%s", self->run_dir);
+	if (self->stats)
+		push_shared_stats_give(self->stats, 0, 0);
+	if (self->ticket_keys)
+		push_tls_ticket_keys_give(self->ticket_keys);
+	shared_broker_leave(&self->broker);
+	log_say(self->settings->log, PUSH_LOG_INFO, "upgrading: this process becomes %s, its workers go on",
+		self->upgrade.program);
+	upgrade_exec(&self->upgrade, upgrade_state_write(&state));
+}
+
+static void
+look_at_upgrade(struct supervisor *self)
+{
+	if (self->upgrade.pid && upgrade_look(&self->upgrade, now_us()) == UPGRADE_MAY_GO_ON)
+		self->upgrade_waiting = true;
+	if (!self->upgrade_waiting || self->stopping)
+		return;
+	if (self->serving && free_generation(self)) {
+		give_way(self);
+		return;
+	}
+	if (!self->has_said_upgrade_waits)
+		log_say(self->settings->log, PUSH_LOG_INFO, "upgrading after the current start or reload");
+	self->has_said_upgrade_waits = true;
+}
+
+static void
 on_stop(struct supervisor *self)
 {
 	uint64_t now = now_us(), stop_by = now;
@@ -424,6 +520,8 @@ on_stop(struct supervisor *self)
 static bool
 is_ours(const struct supervisor *self, pid_t pid)
 {
+	if (self->upgrade.pid == pid)
+		return true;
 	for (size_t i = 0; i < GENERATIONS_MAX; i++)
 		for (size_t k = 0; k < self->generations[i].worker_count; k++) {
 			const struct worker *worker = &self->generations[i].workers[k];
@@ -458,6 +556,8 @@ read_signals(struct supervisor *self)
 	while (self->running && read(self->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
 			on_sighup(self);
+		else if (info.ssi_signo == SIGUSR2)
+			on_sigusr2(self);
 		else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			on_stop(self);
 		else
@@ -469,10 +569,14 @@ static int
 turn_ms(const struct supervisor *self)
 {
 	uint64_t now = now_us();
-	int turn = TURN_MS;
+	int turn = shared_broker_turn_ms(&self->broker);
 
+	if (turn > TURN_MS)
+		turn = TURN_MS;
+	if (self->upgrade.pid)
+		turn = TURN_STARTING_MS;
 	if (self->serving && !self->has_welcomed)
-		turn = self->has_said_why_not ? TURN_WAITING_MS : TURN_STARTING_MS;
+		turn = self->has_said_why_not && !self->upgrade.pid ? TURN_WAITING_MS : TURN_STARTING_MS;
 
 	for (size_t i = 0; i < GENERATIONS_MAX; i++)
 		for (size_t k = 0; k < self->generations[i].worker_count; k++) {
@@ -538,11 +642,13 @@ run(struct supervisor *self)
 			if (notify_socket_receive(self->notify_fd, &notification))
 				on_notification(self, &notification);
 		read_signals(self);
+		look_at_broker(self);
 		for (size_t i = 0; i < GENERATIONS_MAX; i++)
 			watch_generation(self, &self->generations[i]);
 		welcome(self);
 		if (self->reload_waiting && !self->stopping && self->serving && free_generation(self))
 			reload(self);
+		look_at_upgrade(self);
 		if (self->stopping && !self->generations[0].config && !self->generations[1].config)
 			end(self, 0);
 	}
@@ -574,6 +680,7 @@ open_signals(struct supervisor *self)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR2);
 	sigaddset(&signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	self->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -599,46 +706,188 @@ open_run_dir(struct supervisor *self)
 	return self->notify_fd >= 0;
 }
 
-int
-supervise(const struct settings *settings, struct config *config)
+/* The ports, and what the workers that had them have together, if a pushd that was killed left them behind. */
+static bool
+take_over_orphans(struct supervisor *self, const struct config *config)
 {
-	struct supervisor self = {
-		.settings = settings, .running = true, .notify_fd = -1, .signal_fd = -1, .exit_code = 1};
+	struct push_error error;
 
-	set_file_limit(settings->log);
-	self.stats = push_shared_stats_create(GENERATIONS_MAX * WORKER_COUNT_MAX);
-	if (self.stats)
-		log_share(settings->log, push_shared_stats_log_level(self.stats));
+	shared_broker_take_over(&self->broker, config, now_us());
+	orphans_dislodge(self->settings->log, config);
+	if (ports_check(config, NULL, &error) == PUSH_OK)
+		return true;
+	log_say(self->settings->log, PUSH_LOG_ERROR, "%s", error.text);
+	return false;
+}
+
+/* Where the generation that serves is, and what it is made of: lwsws reads it there when a worker starts again. */
+static struct config *
+open_config_of(const struct supervisor *self, const struct generation *generation, struct push_error *error)
+{
+	struct settings settings = *self->settings;
+	struct config *config;
+
+	settings.config = generation->folder;
+	settings.plugins = settings.mounts = NULL;
+	config = config_open(&settings, error);
+	return config ? config : config_open(self->settings, error);
+}
+
+static uint64_t
+slots_of(const struct generation *generation)
+{
+	uint64_t slots = 0;
+
+	for (size_t i = 0; i < generation->worker_count; i++)
+		if (generation->workers[i].state != WORKER_NONE && generation->workers[i].slot >= 0)
+			slots |= 1ull << generation->workers[i].slot;
+	return slots;
+}
+
+/* What all workers share, of the pushd before.  What is of another version begins anew, for new workers. */
+static void
+inherit_shared(struct supervisor *self, struct generation *generation, const struct config *config)
+{
+	const struct log *log = self->settings->log;
+
+	self->stats = push_shared_stats_inherit(GENERATIONS_MAX * WORKER_COUNT_MAX);
+	if (self->stats)
+		log_take_level(self->settings->log, *push_shared_stats_log_level(self->stats));
 	else
-		log_say(settings->log, PUSH_LOG_WARN,
-			"no shared memory, each worker reports only its own metrics: %s", strerror(errno));
-	self.ticket_keys = push_tls_ticket_keys_create(now_us());
-	if (!self.ticket_keys)
-		log_say(settings->log, PUSH_LOG_WARN,
+		log_say(log, PUSH_LOG_WARN,
+			"the metrics of the pushd before are of another version: counters begin at 0");
+	self->ticket_keys = push_tls_ticket_keys_inherit(now_us());
+	if (!self->ticket_keys)
+		log_say(log, PUSH_LOG_WARN, "TLS sessions of before are not resumed");
+	shared_broker_inherit(&self->broker, &config->options, slots_of(generation));
+	for (size_t i = 0; !self->broker.segment && i < generation->worker_count; i++)
+		generation->workers[i].slot = -1;
+}
+
+/* Go on as the pushd that was in the place of this one.  False: it cannot be known how. */
+static bool
+inherit(struct supervisor *self, int state_fd, struct push_error *error)
+{
+	struct generation found = {0}, *generation;
+	struct upgrade_state state = {.sockets = self->sockets, .generation = &found};
+	struct generation_host host;
+	struct config *config = NULL;
+
+	if (upgrade_state_read(state_fd, &state, error) == PUSH_OK)
+		config = open_config_of(self, &found, error);
+	if (!config)
+		return false;
+	close(state_fd);
+	generation = &self->generations[state.index];
+	*generation = found;
+	memcpy(self->run_dir, state.run_dir, sizeof(self->run_dir));
+	snprintf(self->notify_path, sizeof(self->notify_path), "%s/" RUN_DIR_SOCKET, self->run_dir);
+	self->notify_fd = state.notify_fd;
+	self->serial = state.serial;
+	self->settings->log->output->dropped = state.dropped_lines;
+	log_configure(self->settings->log, &config->options);
+	inherit_shared(self, generation, config);
+	host = host_of(self, state.index);
+	generation_resume(generation, &host, config);
+	self->serving = generation;
+	self->served_us = now_us();
+	self->has_welcomed = true;
+	log_say(self->settings->log, PUSH_LOG_INFO, "upgraded to pushd %s", PUSH_VERSION);
+	return true;
+}
+
+/* As after the end of the pushd before: its workers are orphans. */
+static void
+begin_anew(struct supervisor *self, const char *why)
+{
+	log_say(self->settings->log, PUSH_LOG_WARN,
+		"cannot go on from the pushd before: %s; taking over as if it had been killed", why);
+	memset(self->sockets, 0, sizeof(self->sockets));
+	upgrade_let_go(self->settings->log);
+}
+
+static void
+create_shared(struct supervisor *self)
+{
+	const struct log *log = self->settings->log;
+
+	if (!self->stats)
+		self->stats = push_shared_stats_create(GENERATIONS_MAX * WORKER_COUNT_MAX);
+	if (self->stats)
+		log_share(self->settings->log, push_shared_stats_log_level(self->stats));
+	else
+		log_say(log, PUSH_LOG_WARN, "no shared memory, each worker reports only its own metrics: %s",
+			strerror(errno));
+	if (!self->ticket_keys)
+		self->ticket_keys = push_tls_ticket_keys_create(now_us());
+	if (!self->ticket_keys)
+		log_say(log, PUSH_LOG_WARN,
 			"no shared memory, TLS sessions are resumed only by the worker that began them: %s",
 			strerror(errno));
+}
+
+static void
+give_back(struct supervisor *self)
+{
+	upgrade_end(&self->upgrade);
+	for (size_t i = 0; i < GENERATIONS_MAX; i++)
+		generation_end(&self->generations[i]);
+	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
+		kept_sockets_drop(&self->sockets[i]);
+	shared_broker_close(&self->broker);
+	log_unshare(self->settings->log);
+	push_shared_stats_destroy(self->stats);
+	push_tls_ticket_keys_destroy(self->ticket_keys);
+	if (self->run_dir[0])
+		run_dir_remove(self->run_dir);
+	if (self->notify_fd >= 0)
+		close(self->notify_fd);
+	if (self->signal_fd >= 0)
+		close(self->signal_fd);
+}
+
+/* Whether there are workers: the first of all, or those of the pushd before and the first of this one. */
+static bool
+begin(struct supervisor *self, struct config *config)
+{
+	if (self->serving) {
+		config_close(config);
+		reload(self);
+		return true;
+	}
+	if (take_over_orphans(self, config) && open_run_dir(self))
+		return start_generation(self, &self->generations[0], config);
+	config_close(config);
+	return false;
+}
+
+int
+supervise(const struct settings *settings, struct config *config, int state_fd)
+{
+	struct supervisor self = {.settings = settings,
+		.broker = {.log = settings->log},
+		.running = true,
+		.notify_fd = -1,
+		.signal_fd = -1,
+		.exit_code = 1};
+	struct push_error error;
+
+	upgrade_init(&self.upgrade, settings);
+	set_file_limit(settings->log);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (!kept_sockets_find_shim(self.shim, sizeof(self.shim)))
 		log_say(settings->log, PUSH_LOG_WARN,
 			"no " LISTEN_SHIM_FILE " beside pushd: a reload may refuse connections");
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (!open_signals(&self) || !open_run_dir(&self))
+	if (state_fd >= 0 && !inherit(&self, state_fd, &error))
+		begin_anew(&self, error.text);
+	if (!self.serving && !config)
+		return self.exit_code;
+	create_shared(&self);
+	if (!open_signals(&self))
 		config_close(config);
-	else if (start_generation(&self, &self.generations[0], config))
+	else if (begin(&self, config))
 		run(&self);
-
-	for (size_t i = 0; i < GENERATIONS_MAX; i++)
-		generation_end(&self.generations[i]);
-	for (size_t i = 0; i < WORKER_COUNT_MAX; i++)
-		kept_sockets_drop(&self.sockets[i]);
-	log_unshare(settings->log);
-	push_shared_stats_destroy(self.stats);
-	push_tls_ticket_keys_destroy(self.ticket_keys);
-	if (self.run_dir[0])
-		run_dir_remove(self.run_dir);
-	if (self.notify_fd >= 0)
-		close(self.notify_fd);
-	if (self.signal_fd >= 0)
-		close(self.signal_fd);
+	give_back(&self);
 	if (!self.exit_code)
 		log_say(settings->log, PUSH_LOG_INFO, "ended");
 	return self.exit_code;

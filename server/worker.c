@@ -12,6 +12,7 @@
 
 #include "direct/vhosts.h"
 #include "log_line.h"
+#include "shared_broker.h"
 #include "tls/ticket_keys.h"
 #include "worker.h"
 
@@ -23,7 +24,7 @@
 #define READS_PER_TURN_MAX 16
 
 static void
-exec_lwsws(const struct worker_setup *setup, int output, pid_t parent)
+exec_lwsws(const struct worker_setup *setup, int slot, int output, pid_t parent)
 {
 	sigset_t none;
 
@@ -46,6 +47,8 @@ exec_lwsws(const struct worker_setup *setup, int output, pid_t parent)
 		push_shared_stats_give(setup->stats, setup->stats_slot, setup->number);
 	if (setup->ticket_keys)
 		push_tls_ticket_keys_give(setup->ticket_keys);
+	if (slot >= 0)
+		push_segment_give(setup->broker->segment, (unsigned int)slot);
 	kept_sockets_preload(setup->shim);
 	execlp(setup->lwsws, setup->lwsws, "-n", "-c", setup->folder, "-d", LWSWS_LOG_LEVEL, (char *)NULL);
 	dprintf(STDERR_FILENO, "cannot run %s: %s; give its path with --lwsws\n", setup->lwsws,
@@ -57,16 +60,19 @@ bool
 worker_start(struct worker *worker, uint64_t now_us)
 {
 	pid_t pid, parent = getpid();
-	int pipe_fds[2];
+	int pipe_fds[2], slot;
 
 	if (pipe2(pipe_fds, O_CLOEXEC))
 		return false;
+	slot = worker->setup.broker ? shared_broker_take_slot(worker->setup.broker) : -1;
 	pid = fork();
 	if (pid == 0)
-		exec_lwsws(&worker->setup, pipe_fds[1], parent);
+		exec_lwsws(&worker->setup, slot, pipe_fds[1], parent);
 	close(pipe_fds[1]);
 	if (pid < 0) {
 		close(pipe_fds[0]);
+		if (slot >= 0)
+			shared_broker_worker_ended(worker->setup.broker, slot);
 		return false;
 	}
 	setpgid(pid, pid); /* in both: whoever comes first */
@@ -76,6 +82,7 @@ worker_start(struct worker *worker, uint64_t now_us)
 		.root = pid,
 		.child_fd = -1,
 		.output_fd = pipe_fds[0],
+		.slot = slot,
 		.since_us = now_us,
 		.backoff_us = worker->backoff_us};
 	return true;
@@ -98,6 +105,18 @@ set_child(struct worker *worker, pid_t child)
 	worker->child = child;
 	worker->child_fd =
 		pidfd_open(child, 0); /* -1 where it may not be used: then worker_has_ended() is asked */
+}
+
+void
+worker_resume(struct worker *worker)
+{
+	pid_t child = worker->child;
+
+	worker->child = 0;
+	if (worker->output_fd >= 0)
+		fcntl(worker->output_fd, F_SETFL, O_NONBLOCK);
+	if (child)
+		set_child(worker, child);
 }
 
 void
@@ -289,10 +308,10 @@ worker_kill(struct worker *worker)
 	if (worker->state == WORKER_NONE)
 		return;
 	kill(-worker->root, SIGKILL);
-	/* the root's children come to pushd when it is gone, as pushd is their subreaper */
-	waitpid(worker->root, NULL, 0);
-	if (worker->child)
-		waitpid(worker->child, NULL, 0);
+	/* the root's children come to pushd when it is gone, as pushd is their subreaper; nobody of them is left
+	 * behind that, who could still write to what all share */
+	while (waitpid(-worker->root, NULL, 0) > 0 || errno == EINTR)
+		;
 	worker_read_output(worker);
 	take_line(worker, true);
 	if (worker->child_fd >= 0)
@@ -301,7 +320,9 @@ worker_kill(struct worker *worker)
 		close(worker->output_fd);
 	if (worker->setup.stats)
 		push_shared_stats_ended(worker->setup.stats, worker->setup.stats_slot);
+	if (worker->slot >= 0)
+		shared_broker_worker_ended(worker->setup.broker, worker->slot);
 	worker->state = WORKER_NONE;
-	worker->child_fd = worker->output_fd = -1;
+	worker->child_fd = worker->output_fd = worker->slot = -1;
 	worker->child = worker->root = 0;
 }

@@ -35,6 +35,7 @@
 enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_READY, WORKER_DRAINING };
 
 struct push_tls_ticket_keys;
+struct shared_broker;
 
 /* What a worker is started with, every time. */
 struct worker_setup {
@@ -47,6 +48,7 @@ struct worker_setup {
 	struct push_shared_stats *stats; /* NULL: it counts for itself */
 	size_t stats_slot;
 	const struct push_tls_ticket_keys *ticket_keys; /* NULL: it has its own */
+	struct shared_broker *broker;                   /* NULL: it has its own, or Redis */
 	const struct log *log;
 	struct kept_sockets *sockets; /* of those who had its number before */
 };
@@ -58,6 +60,7 @@ struct worker {
 	pid_t root, child;      /* child: 0 until it is known */
 	int child_fd;           /* pidfd, readable when the child has ended; -1: none */
 	int output_fd;          /* what both print; -1: none */
+	int slot;               /* of the broker; -1: none */
 	uint64_t backoff_us;    /* how long to wait before it is started the next time */
 	uint64_t restart_at_us; /* 0: not due */
 	char line[WORKER_LINE_BYTES_MAX];
@@ -77,6 +80,10 @@ struct worker {
  */
 bool
 worker_start(struct worker *worker, uint64_t now_us);
+
+/* worker_resume - a worker that the pushd before has started: look for its end. */
+void
+worker_resume(struct worker *worker);
 
 /* worker_owns - is this process one of the worker's? */
 bool

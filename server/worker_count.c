@@ -41,28 +41,28 @@ count_cpus(void)
 	size_t limit = cpu_limit_read("");
 
 	/* more than the time is enough for would only take it from each other */
-	if (limit && limit < count)
-		count = limit;
-	return count > WORKER_COUNT_MAX ? WORKER_COUNT_MAX : count;
+	return limit && limit < count ? limit : count;
 }
 
 enum push_status
 worker_count_decide(
 	const struct settings *settings, const struct config *config, size_t *ret, struct push_error *error)
 {
-	bool shared = config->options.redis_url[0];
+	size_t most = config->options.redis_url[0] ? WORKER_COUNT_MAX : WORKER_COUNT_EMBEDDED_MAX;
 
-	if (settings->workers > 1 && !shared) {
-		snprintf(error->text, sizeof(error->text),
-			"--workers %d (or " WORKER_COUNT_VARIABLE
-			"): needs Redis, set push.redis.url: with the embedded broker, messages would not "
-			"reach the other workers' clients",
-			settings->workers);
-		return PUSH_INVALID;
+	/* until the embedded engine knows the shared memory */
+	*ret = settings->workers              ? (size_t)settings->workers
+	       : config->options.redis_url[0] ? count_cpus()
+					      : 1;
+	if (*ret <= most)
+		return PUSH_OK;
+	if (!settings->workers) {
+		*ret = most;
+		return PUSH_OK;
 	}
-	if (settings->workers)
-		*ret = (size_t)settings->workers;
-	else
-		*ret = shared ? count_cpus() : 1;
-	return PUSH_OK;
+	snprintf(error->text, sizeof(error->text),
+		"--workers %d (or " WORKER_COUNT_VARIABLE
+		"): the embedded broker has room for %zu; for more, use Redis (push.redis.url)",
+		settings->workers, most);
+	return PUSH_INVALID;
 }

@@ -1,9 +1,8 @@
 /*
  * worker_count.h - how many workers run on a configuration.
  *
- * One lwsws has one thread, so that all cores are used by as many workers on the same ports.  That takes
- * Redis: the embedded broker lives in one process, and what is published there would reach that one's
- * clients only.
+ * One lwsws has one thread, so that all cores are used by as many workers on the same ports.  With the embedded
+ * broker they share its memory (shared_broker.h), which has slots for two generations.
  */
 #ifndef PUSHD_WORKER_COUNT_H
 #define PUSHD_WORKER_COUNT_H
@@ -14,6 +13,9 @@
 
 /* More processes than a machine has use for: a slip in PUSH_WORKERS shall not start them. */
 #define WORKER_COUNT_MAX 64
+
+/* Of the embedded broker, PUSH_SEGMENT_SLOTS_MAX: of two generations. */
+#define WORKER_COUNT_EMBEDDED_MAX 32
 
 /*
  * worker_count_from_environment - settings->workers from PUSH_WORKERS, where the command line says nothing.
@@ -28,10 +30,10 @@ enum push_status PUSH_MUST_USE
 worker_count_parse(const char *name, const char *text, int *ret, struct push_error *error);
 
 /*
- * worker_count_decide - what was asked for, or else, with Redis, one for each CPU that pushd may run on, but
- * no more than the CPU time of its control group is enough for (cpu_limit.h).
+ * worker_count_decide - what was asked for, or else one for each CPU that pushd may run on, but no more than the
+ * CPU time of its control group is enough for (cpu_limit.h).
  *
- * Errors: PUSH_INVALID for several without Redis.
+ * Errors: PUSH_INVALID for more than the embedded broker has room for.
  */
 enum push_status PUSH_MUST_USE
 worker_count_decide(

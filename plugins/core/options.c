@@ -368,6 +368,8 @@ check_history(const struct push_options *o, struct push_error *error)
 		wrong = "push.history.ttl: must be at least 1s";
 	else if (o->history_bytes_max < 64 * 1024)
 		wrong = "push.history.memory.max: must be at least 64kb";
+	else if (o->history_file[0] && o->history_file[0] != '/')
+		wrong = "push.history.file: must be an absolute path";
 	else if (push_history_rules_parse(&rules, o, error) != PUSH_OK)
 		return PUSH_INVALID;
 	if (!wrong)

@@ -140,6 +140,9 @@
 	X(history_ttl_us, DURATION, "push.history.ttl", "5m", "how long a message is kept")                  \
 	X(history_bytes_max, MEMORY, "push.history.memory.max", "64mb",                                      \
 		"memory for kept messages; above it, the oldest are dropped")                                \
+	X(history_file, TEXT, "push.history.file", "",                                                       \
+		"file for the embedded broker's history, keys and names, which then outlive a restart of "   \
+		"pushd; empty: they are in memory only")                                                     \
 	X(history_channels_max, COUNT, "push.history.channels.max", "100000",                                \
 		"most channels with messages in Redis; above it, those idle the longest are dropped")        \
 	X(history_rules, TEXT, "push.history.rules", "",                                                     \

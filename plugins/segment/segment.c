@@ -241,7 +241,7 @@ push_segment_format(int fd, const struct push_segment_settings *settings, struct
 struct push_segment *
 push_segment_create(const struct push_segment_settings *settings, struct push_error *error)
 {
-	int fd = memfd_create("push-broker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create(PUSH_SEGMENT_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0) {
 		snprintf(error->text, sizeof(error->text), "memfd_create: %s", strerror(errno));

@@ -31,6 +31,9 @@
 struct push_error;
 struct push_segment;
 
+/* Of its memory, as memfd_create(2) and /proc have it. */
+#define PUSH_SEGMENT_NAME "push-broker"
+
 struct push_segment_settings {
 	uint64_t history_bytes_max; /* push.history.memory.max: what is kept of channels, in blocks */
 	uint64_t epoch;             /* greater than any before: milliseconds of the wall clock */

@@ -21,7 +21,8 @@ from wsclient import WebSocket
 UNITS = ("push.service", "push@.service")
 EXPOSURE_MAX = 20  # tenths
 # what differs from one instance to the next
-OF_AN_INSTANCE = ("Description", "Environment", "EnvironmentFile", "ExecStart", "ExecReload", "RuntimeDirectory")
+OF_AN_INSTANCE = ("Description", "Environment", "EnvironmentFile", "ExecStart", "ExecReload", "RuntimeDirectory",
+                  "StateDirectory")
 
 
 def need(program, package):
