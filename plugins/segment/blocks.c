@@ -75,18 +75,18 @@ segment_take(struct push_segment *segment, enum segment_kind kind, uint32_t coun
 			return 0;
 		}
 		if (last)
-			last->more.next = index;
+			SEGMENT_SET(last->more.next, index);
 		else
 			first = index;
 		if (last) {
-			block->more.kind = SEGMENT_MORE;
+			SEGMENT_SET(block->more.kind, SEGMENT_MORE);
 		} else {
 			for (size_t w = 0; w < PUSH_SEGMENT_BLOCK_BYTES / 8; w++)
 				atomic_store_explicit(&block->words[w], 0, memory_order_relaxed);
-			block->record.kind = (uint8_t)kind;
+			SEGMENT_SET(block->record.kind, (uint8_t)kind);
 			atomic_store_explicit(&block->record.state, SEGMENT_DRAFT, memory_order_relaxed);
 		}
-		block->more.next = 0;
+		SEGMENT_SET(block->more.next, 0);
 		last = block;
 	}
 	return first;
@@ -114,8 +114,8 @@ segment_give_back(struct push_segment *segment, segment_index first)
 			segment_broken(segment);
 			return;
 		}
-		block->more.kind = SEGMENT_FREE;
-		block->more.next = header->free_first;
+		SEGMENT_SET(block->more.kind, SEGMENT_FREE);
+		SEGMENT_SET(block->more.next, header->free_first);
 		header->free_first = index;
 		header->free_count++;
 		index = next;

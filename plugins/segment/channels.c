@@ -107,14 +107,14 @@ write_name(struct push_segment *segment, struct segment_channel *channel, const 
 	size_t here = size < NAME_HERE ? size : NAME_HERE;
 	segment_index next = channel->next;
 
-	channel->name_size = (uint16_t)size;
-	memcpy(channel->name, name, here);
+	SEGMENT_SET(channel->name_size, (uint16_t)size);
+	segment_set_bytes(channel->name, name, here);
 	while (here < size) {
 		union segment_block *block = segment_block(segment, next);
 		size_t part = size - here < MORE_BYTES ? size - here : MORE_BYTES;
 
 		PUSH_ASSERT(block);
-		memcpy(block->more.bytes, name + here, part);
+		segment_set_bytes(block->more.bytes, name + here, part);
 		here += part;
 		next = block->more.next;
 	}
@@ -139,7 +139,7 @@ segment_channel_link(struct push_segment *segment, segment_index index)
 	struct segment_channel *channel = segment_channel(segment, index);
 	_Atomic segment_index *bucket = bucket_of(segment, channel->hash);
 
-	channel->bucket_next = atomic_load_explicit(bucket, memory_order_relaxed);
+	SEGMENT_SET(channel->bucket_next, atomic_load_explicit(bucket, memory_order_relaxed));
 	atomic_store_explicit(bucket, index, memory_order_relaxed);
 	segment->header->channels++;
 }
@@ -156,9 +156,10 @@ segment_channel_obtain(struct push_segment *segment, const char *name, size_t si
 	channel = segment_channel(segment, index);
 	if (!channel)
 		return 0;
-	channel->hash = hash;
-	channel->after = channel->known_since = *forgotten(segment, hash);
-	channel->created = segment->header->number;
+	SEGMENT_SET(channel->hash, hash);
+	SEGMENT_SET(channel->after, *forgotten(segment, hash));
+	SEGMENT_SET(channel->known_since, channel->after);
+	SEGMENT_SET(channel->created, segment->header->number);
 	write_name(segment, channel, name, size);
 	/* whoever makes lists anew takes it from here on */
 	atomic_signal_fence(memory_order_seq_cst);
@@ -255,9 +256,9 @@ add_words(struct push_segment *segment, struct segment_channel *channel)
 
 	if (!block || !index)
 		return NULL;
-	block->counts.next = channel->more_counts;
+	SEGMENT_SET(block->counts.next, channel->more_counts);
 	atomic_signal_fence(memory_order_seq_cst);
-	channel->more_counts = index;
+	SEGMENT_SET(channel->more_counts, index);
 	return &block->counts.counts[0];
 }
 
@@ -294,7 +295,7 @@ unlink_channel(struct push_segment *segment, segment_index index, const struct s
 		return;
 	}
 	if (before)
-		before->bucket_next = channel->bucket_next;
+		SEGMENT_SET(before->bucket_next, channel->bucket_next);
 	else
 		atomic_store_explicit(place, channel->bucket_next, memory_order_relaxed);
 	segment->header->channels--;

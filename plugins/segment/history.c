@@ -29,11 +29,11 @@ add_by_age(struct push_segment *segment, segment_index index, struct segment_rec
 	struct segment_age_list *list = &segment->header->by_age[is_in_use];
 	struct segment_record *newest = message_at(segment, list->newest);
 
-	record->age_class = is_in_use;
-	record->age_older = newest ? list->newest : 0;
-	record->age_newer = 0;
+	SEGMENT_SET(record->age_class, is_in_use);
+	SEGMENT_SET(record->age_older, newest ? list->newest : 0);
+	SEGMENT_SET(record->age_newer, 0);
 	if (newest)
-		newest->age_newer = index;
+		SEGMENT_SET(newest->age_newer, index);
 	else
 		list->oldest = index;
 	list->newest = index;
@@ -52,11 +52,11 @@ take_by_age(struct push_segment *segment, segment_index index, const struct segm
 		return;
 	}
 	if (newer)
-		newer->age_older = record->age_older;
+		SEGMENT_SET(newer->age_older, record->age_older);
 	else
 		list->newest = record->age_older;
 	if (older)
-		older->age_newer = record->age_newer;
+		SEGMENT_SET(older->age_newer, record->age_newer);
 	else
 		list->oldest = record->age_newer;
 }
@@ -83,20 +83,20 @@ drop_oldest(struct push_segment *segment, segment_index at, struct segment_chann
 	}
 	/* first: what leaves counts as missed from here on, whatever becomes of this process */
 	if (channel->after < record->number)
-		channel->after = record->number;
-	channel->dropped++;
-	channel->oldest = newer ? record->newer : 0;
+		SEGMENT_SET(channel->after, record->number);
+	SEGMENT_SET(channel->dropped, channel->dropped + 1);
+	SEGMENT_SET(channel->oldest, newer ? record->newer : 0);
 	if (newer)
-		newer->older = 0;
+		SEGMENT_SET(newer->older, 0);
 	else
-		channel->newest = 0;
-	channel->kept--;
+		SEGMENT_SET(channel->newest, 0);
+	SEGMENT_SET(channel->kept, channel->kept - 1);
 	take_by_age(segment, index, record);
 	bytes = bytes_of(record);
 	header->history_bytes -= bytes < header->history_bytes ? bytes : header->history_bytes;
 	header->history_messages -= header->history_messages > 0;
 	header->dropped_messages++;
-	record->flags &= (uint8_t)~SEGMENT_IN_HISTORY;
+	SEGMENT_SET(record->flags, (uint8_t)(record->flags & ~SEGMENT_IN_HISTORY));
 	if (!(record->flags & SEGMENT_IN_LOG))
 		segment_give_back(segment, index);
 	return true;
@@ -161,19 +161,19 @@ segment_history_link(struct push_segment *segment, segment_index at, segment_ind
 	newest = message_at(segment, channel->newest);
 	if (channel->kept && !newest)
 		segment_broken(segment);
-	record->channel = at;
-	record->newer = 0;
-	record->older = newest ? channel->newest : 0;
+	SEGMENT_SET(record->channel, at);
+	SEGMENT_SET(record->newer, 0);
+	SEGMENT_SET(record->older, newest ? channel->newest : 0);
 	if (newest)
-		newest->newer = index;
+		SEGMENT_SET(newest->newer, index);
 	else
-		channel->oldest = index;
-	channel->newest = index;
-	channel->kept++;
+		SEGMENT_SET(channel->oldest, index);
+	SEGMENT_SET(channel->newest, index);
+	SEGMENT_SET(channel->kept, channel->kept + 1);
 	add_by_age(segment, index, record, is_in_use);
 	segment->header->history_bytes += bytes_of(record);
 	segment->header->history_messages++;
-	record->flags |= SEGMENT_IN_HISTORY;
+	SEGMENT_SET(record->flags, (uint8_t)(record->flags | SEGMENT_IN_HISTORY));
 }
 
 void
@@ -185,10 +185,10 @@ segment_history_append(struct push_segment *segment, segment_index at, segment_i
 	uint64_t now_s = now_us / 1000000;
 
 	PUSH_ASSERT(segment_has_lock(segment) && channel && size_max);
-	channel->ttl_s = (uint32_t)((ttl_us + 999999) / 1000000);
+	SEGMENT_SET(channel->ttl_s, (uint32_t)((ttl_us + 999999) / 1000000));
 	expire(segment, at, channel, now_us);
 	if (!channel->kept)
-		channel->kept_since_s = (uint32_t)now_s;
+		SEGMENT_SET(channel->kept_since_s, (uint32_t)now_s);
 	segment_history_link(
 		segment, at, index, now_s >= channel->kept_since_s + PUSH_HISTORY_SAFE_US / 1000000);
 	while (channel->kept > size_max && drop_oldest(segment, at, channel))

@@ -222,6 +222,22 @@ struct segment_header {
 	struct segment_slot slots[PUSH_SEGMENT_SLOTS_MAX];
 };
 
+/*
+ * SEGMENT_SET - write a part of a block.
+ *
+ * A reader of the log that is overtaken reads words of whatever its blocks have become, and throws them away: a
+ * race that is none only if both sides are atomic.  It costs nothing: on all of Push's machines it is the plain
+ * store.  Who has the lock reads as usual.
+ */
+#define SEGMENT_SET(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELAXED)
+
+static inline void
+segment_set_bytes(unsigned char *to, const char *from, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		SEGMENT_SET(to[i], (unsigned char)from[i]);
+}
+
 /* This process' view of it. */
 struct push_segment {
 	struct segment_header *header;

@@ -62,7 +62,7 @@ drop_first(struct push_segment *segment)
 		segment_broken(segment);
 		return true;
 	}
-	record->flags &= (uint8_t)~SEGMENT_IN_LOG;
+	SEGMENT_SET(record->flags, (uint8_t)(record->flags & ~SEGMENT_IN_LOG));
 	if (!(record->flags & SEGMENT_IN_HISTORY))
 		segment_give_back(segment, index);
 	return true;
@@ -166,18 +166,18 @@ write_record(struct push_segment *segment, struct entry *entry)
 	entry->head.name_size = (uint16_t)entry->pieces[0].size;
 	entry->head.value_size = (uint32_t)entry->pieces[1].size;
 	entry->head.checksum = segment_checksum_of(&entry->head, entry->pieces, 2);
-	record->flags = SEGMENT_IN_LOG;
-	record->verb = entry->head.verb;
-	record->name_size = entry->head.name_size;
-	record->slot = entry->head.slot;
-	record->value_size = entry->head.value_size;
-	record->checksum = entry->head.checksum;
-	record->seq = entry->head.seq;
-	record->number = entry->head.number;
-	record->before = entry->head.before;
-	record->receipt = entry->head.receipt;
-	record->time_us = entry->head.time_us;
-	record->expires_us = entry->head.expires_us;
+	SEGMENT_SET(record->flags, SEGMENT_IN_LOG);
+	SEGMENT_SET(record->verb, entry->head.verb);
+	SEGMENT_SET(record->name_size, entry->head.name_size);
+	SEGMENT_SET(record->slot, entry->head.slot);
+	SEGMENT_SET(record->value_size, entry->head.value_size);
+	SEGMENT_SET(record->checksum, entry->head.checksum);
+	SEGMENT_SET(record->seq, entry->head.seq);
+	SEGMENT_SET(record->number, entry->head.number);
+	SEGMENT_SET(record->before, entry->head.before);
+	SEGMENT_SET(record->receipt, entry->head.receipt);
+	SEGMENT_SET(record->time_us, entry->head.time_us);
+	SEGMENT_SET(record->expires_us, entry->head.expires_us);
 	segment_write(segment, index, entry->pieces, 2);
 	return index;
 }

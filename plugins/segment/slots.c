@@ -234,8 +234,7 @@ push_segment_sleep(struct push_segment *segment)
 	atomic_store_explicit(&self->asleep, (before + 1) | 1u, memory_order_relaxed);
 	/* see the top */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&segment->header->tail, memory_order_relaxed) ==
-		atomic_load_explicit(&self->position, memory_order_relaxed))
+	if (atomic_load_explicit(&segment->header->tail, memory_order_relaxed) == segment->position)
 		return true;
 	push_segment_awake(segment);
 	return false;

@@ -688,7 +688,7 @@ only_a_worker_that_sleeps_is_woken_and_once(void **state)
 	assert_false(push_segment_sleep(&one));
 	push_segment_wake(&other, BITS(1));
 	assert_int_equal(read_wakes(fd), 0);
-	world->header.slots[1].position = 5;
+	one.position = 5;
 	assert_true(push_segment_sleep(&one));
 	push_segment_wake(&other, BITS(2));
 	push_segment_wake(&one, BITS(1)); /* never itself */
@@ -751,12 +751,11 @@ static void *
 read_until_the_end(void *context)
 {
 	struct race *race = context;
-	struct segment_slot *slot = &race->world->header.slots[race->worker.slot];
 	struct pollfd poll_on = {.fd = push_segment_wake_fd(&race->worker), .events = POLLIN};
 
 	for (;;) {
-		atomic_store(&slot->position, atomic_load(&race->world->header.tail));
-		if (atomic_load(&slot->position) == race->upto)
+		race->worker.position = atomic_load(&race->world->header.tail);
+		if (race->worker.position == race->upto)
 			return NULL;
 		if (!push_segment_sleep(&race->worker))
 			continue;
