@@ -382,6 +382,42 @@ segment_checksum_of(const struct segment_record *record, const struct segment_pi
 	return XXH3_64bits_digest(&state);
 }
 
+uint64_t
+segment_bytes(const struct segment_record *record)
+{
+	return (uint64_t)segment_chain_blocks((uint64_t)record->name_size + record->value_size) *
+	       PUSH_SEGMENT_BLOCK_BYTES;
+}
+
+segment_index
+segment_write_record(
+	struct push_segment *segment, struct segment_record *head, const struct segment_piece *pieces)
+{
+	segment_index index = segment_take(segment, (enum segment_kind)head->kind,
+		segment_chain_blocks((uint64_t)pieces[0].size + pieces[1].size));
+	struct segment_record *record = segment_record(segment, index, 1u << head->kind);
+
+	if (!record)
+		return 0;
+	head->name_size = (uint16_t)pieces[0].size;
+	head->value_size = (uint32_t)pieces[1].size;
+	head->checksum = segment_checksum_of(head, pieces, 2);
+	SEGMENT_SET(record->flags, head->flags);
+	SEGMENT_SET(record->verb, head->verb);
+	SEGMENT_SET(record->name_size, head->name_size);
+	SEGMENT_SET(record->slot, head->slot);
+	SEGMENT_SET(record->value_size, head->value_size);
+	SEGMENT_SET(record->checksum, head->checksum);
+	SEGMENT_SET(record->seq, head->seq);
+	SEGMENT_SET(record->number, head->number);
+	SEGMENT_SET(record->before, head->before);
+	SEGMENT_SET(record->receipt, head->receipt);
+	SEGMENT_SET(record->time_us, head->time_us);
+	SEGMENT_SET(record->expires_us, head->expires_us);
+	segment_write(segment, index, pieces, 2);
+	return index;
+}
+
 struct segment_record *
 segment_record(struct push_segment *segment, segment_index index, unsigned int kinds)
 {

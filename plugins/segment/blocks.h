@@ -58,6 +58,19 @@ segment_checksum(struct push_segment *segment, segment_index first);
 uint64_t
 segment_checksum_of(const struct segment_record *record, const struct segment_piece *pieces, size_t count);
 
+/*
+ * segment_write_record - a new record, still a DRAFT; 0: there is no room.
+ *
+ * @head: what is to stand in it; sizes and checksum are those of the pieces: its name, its value.
+ */
+segment_index
+segment_write_record(
+	struct push_segment *segment, struct segment_record *head, const struct segment_piece *pieces);
+
+/* segment_bytes - what a record takes, in blocks. */
+uint64_t
+segment_bytes(const struct segment_record *record);
+
 /* segment_record - a record of one of these kinds (bits of 1 << enum segment_kind); NULL: that is none. */
 struct segment_record *
 segment_record(struct push_segment *segment, segment_index index, unsigned int kinds);

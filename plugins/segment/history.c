@@ -14,13 +14,6 @@ message_at(struct push_segment *segment, segment_index index)
 	return segment_record(segment, index, MESSAGE);
 }
 
-static uint64_t
-bytes_of(const struct segment_record *record)
-{
-	return (uint64_t)segment_chain_blocks((uint64_t)record->name_size + record->value_size) *
-	       PUSH_SEGMENT_BLOCK_BYTES;
-}
-
 /* --- by age --- */
 
 static void
@@ -92,7 +85,7 @@ drop_oldest(struct push_segment *segment, segment_index at, struct segment_chann
 		SEGMENT_SET(channel->newest, 0);
 	SEGMENT_SET(channel->kept, channel->kept - 1);
 	take_by_age(segment, index, record);
-	bytes = bytes_of(record);
+	bytes = segment_bytes(record);
 	header->history_bytes -= bytes < header->history_bytes ? bytes : header->history_bytes;
 	header->history_messages -= header->history_messages > 0;
 	header->dropped_messages++;
@@ -171,7 +164,7 @@ segment_history_link(struct push_segment *segment, segment_index at, segment_ind
 	SEGMENT_SET(channel->newest, index);
 	SEGMENT_SET(channel->kept, channel->kept + 1);
 	add_by_age(segment, index, record, is_in_use);
-	segment->header->history_bytes += bytes_of(record);
+	segment->header->history_bytes += segment_bytes(record);
 	segment->header->history_messages++;
 	SEGMENT_SET(record->flags, (uint8_t)(record->flags | SEGMENT_IN_HISTORY));
 }

@@ -69,7 +69,9 @@ struct segment_record {
 	uint64_t
 		checksum; /* of what does not change: sizes, kind, verb, slot, seq to expires_us, name, value */
 	uint64_t seq;     /* its place in the log; of VALUE and NOTICE: a number that grows */
-	uint64_t number;  /* of a position; 0: not of a channel with history.  Of SENT: of a call */
+	uint64_t
+		number; /* of a position; 0: not of a channel with history.  Of SENT: of a call.  Of VALUE: its
+			     name's hash */
 	uint64_t before;  /* the number of its channel's message before it */
 	uint64_t receipt; /* of a MESSAGE: the sender waits for receipts with this number; 0: it does not */
 	uint64_t time_us; /* when it was published, put or sent */
@@ -258,6 +260,8 @@ struct push_segment {
 	int wake_fds[PUSH_SEGMENT_SLOTS_MAX]; /* eventfds, one for each slot; -1: unknown */
 	uint32_t wakers;                      /* of which set they are */
 	uint64_t wakes;                       /* how often another was woken */
+	/* where this process goes on: which value and which notice is looked at next, and which notice it read last */
+	segment_index value_looked, notice_looked, notice_read;
 };
 
 /* segment_grown - the block at an index behind those that were there, once the file has grown; or NULL. */

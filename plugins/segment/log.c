@@ -121,8 +121,8 @@ is_oldest_in_log(struct push_segment *segment)
 }
 
 /* What nobody needs goes first; then the oldest, of history or of what slow readers have not read. */
-static bool
-make_room(struct push_segment *segment, uint32_t blocks)
+bool
+segment_make_room(struct push_segment *segment, uint32_t blocks)
 {
 	struct segment_header *header = segment->header;
 
@@ -154,34 +154,6 @@ blocks_of(const struct entry *entry)
 	return segment_chain_blocks((uint64_t)entry->pieces[0].size + entry->pieces[1].size);
 }
 
-/* Writes a record that is still a DRAFT; 0: there is no room. */
-static segment_index
-write_record(struct push_segment *segment, struct entry *entry)
-{
-	segment_index index = segment_take(segment, (enum segment_kind)entry->head.kind, blocks_of(entry));
-	struct segment_record *record = segment_record(segment, index, 1u << entry->head.kind);
-
-	if (!record)
-		return 0;
-	entry->head.name_size = (uint16_t)entry->pieces[0].size;
-	entry->head.value_size = (uint32_t)entry->pieces[1].size;
-	entry->head.checksum = segment_checksum_of(&entry->head, entry->pieces, 2);
-	SEGMENT_SET(record->flags, SEGMENT_IN_LOG);
-	SEGMENT_SET(record->verb, entry->head.verb);
-	SEGMENT_SET(record->name_size, entry->head.name_size);
-	SEGMENT_SET(record->slot, entry->head.slot);
-	SEGMENT_SET(record->value_size, entry->head.value_size);
-	SEGMENT_SET(record->checksum, entry->head.checksum);
-	SEGMENT_SET(record->seq, entry->head.seq);
-	SEGMENT_SET(record->number, entry->head.number);
-	SEGMENT_SET(record->before, entry->head.before);
-	SEGMENT_SET(record->receipt, entry->head.receipt);
-	SEGMENT_SET(record->time_us, entry->head.time_us);
-	SEGMENT_SET(record->expires_us, entry->head.expires_us);
-	segment_write(segment, index, entry->pieces, 2);
-	return index;
-}
-
 /* The commit: from here on it is published. */
 static void
 commit(struct push_segment *segment, const struct entry *entry, segment_index index)
@@ -208,6 +180,7 @@ begin(const struct push_segment *segment, enum segment_kind kind, uint64_t now_u
 {
 	return (struct entry){
 		.head = {.kind = (uint8_t)kind,
+			.flags = SEGMENT_IN_LOG,
 			.slot = (uint16_t)segment->slot,
 			.seq = atomic_load_explicit(&segment->header->tail, memory_order_relaxed),
 			.time_us = now_us,
@@ -268,14 +241,14 @@ push_segment_publish(struct push_segment *segment, const struct push_segment_mes
 	if (message->ttl_us)
 		entry.head.expires_us = now_us + message->ttl_us;
 	tidy(segment);
-	if (!make_room(segment, blocks_of(&entry) + segment_channel_blocks(message->name_size)))
+	if (!segment_make_room(segment, blocks_of(&entry) + segment_channel_blocks(message->name_size)))
 		return PUSH_OUT_OF_MEMORY;
 	/* its channel may have gone with what it kept */
 	look_up(segment, message, ret);
 	entry.mask = ret->others | own_bit(segment);
 	if (message->history_size && !keep(segment, message, &entry, ret))
 		return PUSH_OUT_OF_MEMORY;
-	index = write_record(segment, &entry);
+	index = segment_write_record(segment, &entry.head, entry.pieces);
 	if (!index) {
 		segment_channel_release(segment, ret->channel);
 		return PUSH_OUT_OF_MEMORY;
@@ -308,9 +281,9 @@ push_segment_send(struct push_segment *segment, const struct push_segment_letter
 	entry.pieces[0] = (struct segment_piece){letter->name, letter->name_size};
 	entry.pieces[1] = (struct segment_piece){letter->value, letter->value_size};
 	tidy(segment);
-	if (!make_room(segment, blocks_of(&entry)))
+	if (!segment_make_room(segment, blocks_of(&entry)))
 		return PUSH_OUT_OF_MEMORY;
-	index = write_record(segment, &entry);
+	index = segment_write_record(segment, &entry.head, entry.pieces);
 	if (!index)
 		return PUSH_OUT_OF_MEMORY;
 	commit(segment, &entry, index);

@@ -119,4 +119,9 @@ push_segment_head(const struct push_segment *segment);
 unsigned int
 push_segment_lag(const struct push_segment *segment);
 
+/* segment_make_room - for so many blocks: what all have read goes first, then the oldest of history and of what slow
+ * readers have not read.  False: there are not so many. */
+bool
+segment_make_room(struct push_segment *segment, uint32_t blocks);
+
 #endif
