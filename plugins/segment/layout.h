@@ -219,7 +219,9 @@ struct segment_header {
 	int64_t shift_us;
 	uint64_t time_us, wall_us;
 	char boot_id[40];
-	uint64_t dropped_messages; /* that left history, for metrics */
+	uint64_t dropped_messages; /* that left history, for metrics; so are the next two */
+	_Atomic uint64_t overruns; /* workers that were too slow for the log */
+	_Atomic uint64_t wakes;    /* that were asleep and are not */
 	uint64_t forgotten[PUSH_SEGMENT_FORGOTTEN_COUNT];
 	struct segment_slot slots[PUSH_SEGMENT_SLOTS_MAX];
 };
@@ -259,7 +261,6 @@ struct push_segment {
 	int fd;
 	int wake_fds[PUSH_SEGMENT_SLOTS_MAX]; /* eventfds, one for each slot; -1: unknown */
 	uint32_t wakers;                      /* of which set they are */
-	uint64_t wakes;                       /* how often another was woken */
 	/* where this process goes on: which value and which notice is looked at next, and which notice it read last */
 	segment_index value_looked, notice_looked, notice_read;
 };

@@ -413,6 +413,7 @@ void
 push_segment_catch_up(struct push_segment *segment)
 {
 	PUSH_ASSERT(segment_has_lock(segment));
+	atomic_fetch_add_explicit(&segment->header->overruns, 1, memory_order_relaxed);
 	move_to(segment, atomic_load_explicit(&segment->header->tail, memory_order_relaxed));
 }
 
@@ -423,11 +424,10 @@ push_segment_head(const struct push_segment *segment)
 	return segment->header->number;
 }
 
-unsigned int
-push_segment_lag(const struct push_segment *segment)
+uint64_t
+push_segment_behind(const struct push_segment *segment)
 {
 	uint64_t tail = push_segment_tail(segment), low = lowest_position(segment);
-	uint64_t behind = tail - low < segment->cell_mask ? tail - low : segment->cell_mask;
 
-	return (unsigned int)(behind * 100 / (segment->cell_mask + 1ull));
+	return tail - low < segment->cell_mask + 1ull ? tail - low : segment->cell_mask + 1ull;
 }

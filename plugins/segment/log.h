@@ -107,7 +107,7 @@ push_segment_tail(const struct push_segment *segment);
 void
 push_segment_skip_own(struct push_segment *segment);
 
-/* push_segment_catch_up - go on from the tail.  Under the lock: nothing comes in between. */
+/* push_segment_catch_up - this worker has missed some: go on from the tail.  Under the lock: nothing comes in between. */
 void
 push_segment_catch_up(struct push_segment *segment);
 
@@ -115,9 +115,9 @@ push_segment_catch_up(struct push_segment *segment);
 uint64_t
 push_segment_head(const struct push_segment *segment);
 
-/* push_segment_lag - how full the log is of what the slowest worker has not read: 0 to 100. */
-unsigned int
-push_segment_lag(const struct push_segment *segment);
+/* push_segment_behind - messages that the slowest worker has not read, at most as many as the log has places. */
+uint64_t
+push_segment_behind(const struct push_segment *segment);
 
 /* segment_make_room - for so many blocks: what all have read goes first, then the oldest of history and of what slow
  * readers have not read.  False: there are not so many. */

@@ -344,7 +344,8 @@ push_segment_figures(const struct push_segment *segment, struct push_segment_fig
 			 (uint64_t)atomic_load_explicit(&header->block_count, memory_order_relaxed) *
 				 PUSH_SEGMENT_BLOCK_BYTES,
 		.repairs = atomic_load_explicit(&header->repairs, memory_order_relaxed),
-		.wakes = segment->wakes,
+		.wakes = atomic_load_explicit(&header->wakes, memory_order_relaxed),
+		.overruns = atomic_load_explicit(&header->overruns, memory_order_relaxed),
 		.attached = (unsigned int)__builtin_popcountll(
 			atomic_load_explicit(&header->attached, memory_order_relaxed)),
 	};

@@ -92,9 +92,9 @@ push_segment_tick(struct push_segment *segment, uint64_t now_us, uint64_t wall_u
 struct push_segment_figures {
 	uint64_t history_messages, history_bytes, history_dropped;
 	uint64_t values, value_bytes, notices, channels;
-	uint64_t log_messages, log_bytes; /* that wait for workers that are behind */
-	uint64_t bytes;                   /* taken from the kernel, or of the file */
-	uint64_t repairs, wakes;
+	uint64_t log_messages, log_bytes;  /* that wait for workers that are behind */
+	uint64_t bytes;                    /* taken from the kernel, or of the file */
+	uint64_t repairs, wakes, overruns; /* since the segment was made */
 	unsigned int attached;
 };
 

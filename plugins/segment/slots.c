@@ -268,7 +268,7 @@ wake_one(struct push_segment *segment, unsigned int at)
 	(void)!write(segment->wake_fds[at], &one, sizeof(one));
 	(void)atomic_compare_exchange_strong_explicit(
 		&slot->asleep, &asleep, asleep + 1, memory_order_relaxed, memory_order_relaxed);
-	segment->wakes++;
+	atomic_fetch_add_explicit(&segment->header->wakes, 1, memory_order_relaxed);
 }
 
 void

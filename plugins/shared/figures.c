@@ -107,9 +107,43 @@ shared_figures_fini(struct shared_engine *engine)
 		push_hub_set_history_figures(engine->hub, 0, 0, 0);
 }
 
+/* The same whichever worker answers. */
+static void
+render(const struct push_segment_figures *figures, uint64_t behind, struct push_buf *to)
+{
+	const struct {
+		const char *name, *type, *help;
+		uint64_t value;
+	} rows[] = {
+		{"push_broker_memory_bytes", "gauge",
+			"Size of the memory that the embedded broker shares with its workers.",
+			figures->bytes},
+		{"push_broker_behind_messages", "gauge",
+			"Messages in this memory that its slowest worker has not read yet.", behind},
+		{"push_broker_values", "gauge",
+			"Values kept by name: answers by Idempotency-Key, positions of named clients.",
+			figures->values},
+		{"push_broker_overruns_total", "counter",
+			"Times that a worker was too slow and missed messages of the others.",
+			figures->overruns},
+		{"push_broker_wakes_total", "counter", "Times that a worker woke another one for a message.",
+			figures->wakes},
+		{"push_broker_repairs_total", "counter",
+			"Times that this memory was repaired because a worker ended while it wrote.",
+			figures->repairs},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		push_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name,
+			rows[i].help, rows[i].name, rows[i].type, rows[i].name, rows[i].value);
+}
+
 void
 shared_figures_render(const struct push_engine *base, struct push_buf *to)
 {
-	(void)base;
-	(void)to;
+	const struct shared_engine *engine = (const struct shared_engine *)base;
+	struct push_segment_figures figures;
+
+	push_segment_figures(engine->segment, &figures);
+	render(&figures, push_segment_behind(engine->segment), to);
 }

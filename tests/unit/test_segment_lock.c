@@ -696,7 +696,7 @@ only_a_worker_that_sleeps_is_woken_and_once(void **state)
 	push_segment_wake(&other, ~0ull);
 	push_segment_wake(&pushd, BITS(1));
 	assert_int_equal(read_wakes(fd), 1);
-	assert_int_equal(other.wakes, 1);
+	assert_int_equal(world->header.wakes, 1);
 	/* it sleeps on, as another has written to its eventfd before */
 	assert_true(push_segment_sleep(&one));
 	push_segment_awake(&one);
