@@ -41,6 +41,8 @@
 #include "lwsio/upgrade.h"
 #include "lwsio/vhost_options.h"
 #include "redis/engine_redis.h"
+#include "segment/slots.h"
+#include "shared/engine_shared.h"
 #include "worker/lws_log.h"
 
 /* Ticks for which a listening socket is waited for. */
@@ -565,6 +567,26 @@ on_sharing(struct lws_sorted_usec_list *sul)
 	(void)push_find_broker_of(self->context, self->vhost);
 }
 
+/* Over the memory that pushd has made for all workers. */
+static struct push_engine *
+create_shared_engine(const struct push_options *options, struct push_hub *hub,
+	const struct push_engine_host *host, uint64_t seed, uint64_t now_us, struct push_error *error)
+{
+	struct push_segment_seat seat;
+	struct push_segment *segment;
+
+	if (!push_segment_seat_read(&seat)) {
+		snprintf(error->text, sizeof(error->text),
+			"what pushd says of the broker's memory cannot be read");
+		return NULL;
+	}
+	segment = push_segment_attach(seat.fd, error);
+	if (!segment)
+		return NULL;
+	push_segment_set_wakers(segment, seat.wakers, seat.wake_fds);
+	return push_engine_shared_create(options, hub, segment, seat.slot, host, seed, now_us, error);
+}
+
 static struct push_engine *
 create_engine(const struct push_options *options, struct push_hub *hub, struct push_redis_stats *stats,
 	const struct push_engine_host *host, uint64_t seed, uint64_t now_us, struct push_error *error)
@@ -573,6 +595,8 @@ create_engine(const struct push_options *options, struct push_hub *hub, struct p
 
 	if (options->redis_url[0])
 		return push_engine_redis_create(options, hub, stats, host, seed, now_us, error);
+	if (getenv(PUSH_SEGMENT_SEAT_ENV))
+		return create_shared_engine(options, hub, host, seed, now_us, error);
 	clock_gettime(CLOCK_REALTIME, &now);
 	return push_engine_memory_create(
 		hub, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, seed, now_us);
