@@ -723,7 +723,7 @@ ops_render_metrics(struct push_broker *broker, struct push_buf *to)
 	push_stats_render(&counts->stats, &process, &broker->options, PUSH_VERSION, to);
 	if (broker->shared)
 		push_shared_stats_render(broker->shared, to);
-	if (broker->engine->update_stats)
+	if (broker->options.redis_url[0])
 		push_redis_stats_render(&counts->redis, to);
 	if (broker->engine->render_state)
 		broker->engine->render_state(broker->engine, to);

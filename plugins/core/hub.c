@@ -459,28 +459,23 @@ hub_mark_changed(struct push_hub *hub, struct push_channel *channel)
 }
 
 void
-push_hub_set_joining(struct push_hub *hub,
-	void (*joining)(void *context, const struct push_channels *channels), void *context)
+push_hub_set_joining(struct push_hub *hub, void (*before)(void *context, struct push_channel *channel),
+	void (*after)(void *context), void *context)
 {
 	PUSH_ASSERT(hub->watched);
-	hub->joining = joining;
+	hub->joining = before;
+	hub->joined = after;
 	hub->joining_context = context;
 }
 
-/* Of a channel that is not confirmed the engine sees the new client before that gets anything. */
+/* Of a channel that is not confirmed nothing comes in before the engine has seen the new client. */
 void
-hub_expect(struct push_hub *hub, const struct push_channels *channels)
+hub_expect(struct push_hub *hub, const char *name, size_t size)
 {
-	if (!hub->joining)
-		return;
-	for (size_t i = 0; i < channels->count; i++) {
-		const struct push_channel *channel =
-			push_hub_find(hub, channels->names[i].text, channels->names[i].size);
+	struct push_channel *channel = hub->joining ? push_hub_find(hub, name, size) : NULL;
 
-		if (!channel || !channel->confirmed)
-			return;
-	}
-	hub->joining(hub->joining_context, channels);
+	if (channel && channel->confirmed)
+		hub->joining(hub->joining_context, channel);
 }
 
 struct push_channel *

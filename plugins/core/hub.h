@@ -32,7 +32,6 @@
 struct push_buf;
 struct push_memory;
 struct push_channel;
-struct push_channels;
 struct push_history_rule;
 struct push_hub;
 struct push_grant;
@@ -180,13 +179,15 @@ void
 push_hub_watch(struct push_hub *hub, size_t upstream_bytes);
 
 /*
- * push_hub_set_joining - let the engine count a client of channels that are all confirmed before it gets messages.
+ * push_hub_set_joining - for an engine that can count clients at once.
  *
- * @joining: called before a client joins; what was published until then is to be delivered, or is not for it.
+ * @before: called before a client of others joins a channel that is confirmed: what was published until then is to be
+ * delivered, since it is not for that.  @after: called behind that, and before a client that is new starts: whoever is
+ * confirmed now need not wait.
  */
 void
-push_hub_set_joining(struct push_hub *hub,
-	void (*joining)(void *context, const struct push_channels *channels), void *context);
+push_hub_set_joining(struct push_hub *hub, void (*before)(void *context, struct push_channel *channel),
+	void (*after)(void *context), void *context);
 
 /*
  * push_hub_next_changed - a channel that has changed since it was last taken; NULL: no more.

@@ -140,8 +140,9 @@ struct push_hub {
 	void *fetch_context;
 	size_t (*relieve)(void *context, size_t max); /* of the cached history; NULL: it is no cache */
 	void *relieve_context;
-	/* a client is about to join channels that are all confirmed; NULL: nobody has to know */
-	void (*joining)(void *context, const struct push_channels *channels);
+	/* a client is about to join, or has joined (push_hub_set_joining); NULL: nobody has to know */
+	void (*joining)(void *context, struct push_channel *channel);
+	void (*joined)(void *context);
 	void *joining_context;
 	struct push_list ahead;        /* cursors that are ahead of what is known here, and */
 	struct push_list behind_head;  /* such that may read on when the head has moved */
@@ -289,9 +290,17 @@ subscriber_gap(struct push_subscriber *subscriber, uint64_t now_us);
 void
 subscriber_arm(struct push_subscriber *subscriber);
 
-/* hub_expect - a client is about to join these channels. */
+/* hub_expect - a client that is open is about to join that channel. */
 void
-hub_expect(struct push_hub *hub, const struct push_channels *channels);
+hub_expect(struct push_hub *hub, const char *name, size_t size);
+
+/* hub_joined - one has joined what it wants for now; other clients, and this one, may be closed for it. */
+static inline void
+hub_joined(const struct push_hub *hub)
+{
+	if (hub->joined)
+		hub->joined(hub->joining_context);
+}
 
 /* hub_mark_changed - let the engine know of a channel's new count. */
 void

@@ -592,13 +592,12 @@ static void
 add_new(const struct live_call *call, const char *name, size_t size)
 {
 	struct push_subscriber *subscriber = call->subscriber;
-	struct push_channel_name channel_name = {name, size};
 	uint32_t index = subscriber->subscription_count;
 	struct push_channel *channel;
 	enum push_status status;
 
 	/* what comes in first may be too much for it */
-	hub_expect(subscriber->hub, &(struct push_channels){&channel_name, 1});
+	hub_expect(subscriber->hub, name, size);
 	if (!is_open(subscriber))
 		return;
 	status = reserve(subscriber);
@@ -612,8 +611,11 @@ add_new(const struct live_call *call, const char *name, size_t size)
 		list_name(&call->lists->subscribed, name, size);
 	subscriber->hub->stats->live_subscribed++;
 	channel = subscriber->list->items[index].channel;
-	count_change(subscriber->list->live, channel);
 	add_waiting(subscriber->list->live, channel, call->request);
+	hub_joined(subscriber->hub);
+	if (!is_open(subscriber) || !subscriber_is_pending(subscriber, index))
+		return;
+	count_change(subscriber->list->live, channel);
 	if (channel->confirmed && !replay_of(subscriber->list->live, channel))
 		(void)begin(subscriber, index, call->now_us);
 }

@@ -226,13 +226,12 @@ has_history(const struct push_subscriber *subscriber)
 enum push_status
 push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_channels *channels)
 {
-	struct subscription only = {.channel = NULL};
+	struct subscription only;
 	struct subscription_list *list = NULL;
 	enum push_status status;
 
 	PUSH_ASSERT(subscriber->magic == SUBSCRIBER_MAGIC && subscriber->state == SUBSCRIBER_NEW);
 	PUSH_ASSERT(!subscriber->subscription_count && channels->count > 0);
-	hub_expect(subscriber->hub, channels);
 	if (channels->count > 1 && !(list = create_list(channels->count)))
 		return PUSH_OUT_OF_MEMORY;
 	/* the channels' entries say where in the list they stand, so that it has to be known by then */
@@ -255,6 +254,8 @@ push_subscriber_subscribe(struct push_subscriber *subscriber, const struct push_
 		unsubscribe_all(subscriber);
 		return PUSH_OUT_OF_MEMORY;
 	}
+	/* it gets nothing before it starts */
+	hub_joined(subscriber->hub);
 	return PUSH_OK;
 }
 

@@ -505,6 +505,7 @@ static const struct push_engine interface = {
 	.flush = engine_flush,
 	.tick = engine_tick,
 	.is_busy = engine_is_busy,
+	.update_stats = shared_figures_update,
 	.render_state = shared_figures_render,
 };
 

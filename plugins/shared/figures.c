@@ -60,14 +60,21 @@ expire(struct shared_engine *engine)
 }
 
 void
-shared_figures_tick(struct shared_engine *engine)
+shared_figures_update(struct push_engine *base)
 {
+	struct shared_engine *engine = shared_of(base);
 	struct push_segment_figures figures;
 
-	expire(engine);
 	push_segment_figures(engine->segment, &figures);
 	charge(engine, &figures);
 	report(engine, &figures);
+}
+
+void
+shared_figures_tick(struct shared_engine *engine)
+{
+	expire(engine);
+	shared_figures_update(&engine->engine);
 	if (engine->now_us < engine->figures_us)
 		return;
 	engine->figures_us = engine->now_us + PUSH_SHARED_FIGURES_US;

@@ -12,7 +12,6 @@
  */
 #include <string.h>
 
-#include "core/channels.h"
 #include "shared/shared_private.h"
 
 /* While the log is read so often in vain, others publish: then it is read under the lock. */
@@ -445,23 +444,27 @@ shared_interest_say(struct shared_engine *engine)
 		}
 }
 
+/* One that is open gets what comes in from now on: it has to count from now on, too. */
 static void
-on_joining(void *context, const struct push_channels *channels)
+on_joining(void *context, struct push_channel *channel)
+{
+	struct shared_engine *engine = context;
+	struct shared_channel *shared = channel->upstream;
+
+	if (engine->is_reading || engine->is_unavailable || !shared->channel ||
+		push_segment_attached(engine->segment) == 1ull << engine->slot || !lock_at_tail(engine))
+		return;
+	(void)set_count(engine, shared, channel->count + 1);
+	shared_unlock(engine);
+}
+
+static void
+on_joined(void *context)
 {
 	struct shared_engine *engine = context;
 
-	if (engine->is_reading || engine->is_unavailable ||
-		push_segment_attached(engine->segment) == 1ull << engine->slot || !lock_at_tail(engine))
-		return;
-	for (size_t i = 0; i < channels->count; i++) {
-		const struct push_channel *channel =
-			push_hub_find(engine->hub, channels->names[i].text, channels->names[i].size);
-		struct shared_channel *shared = channel ? channel->upstream : NULL;
-
-		if (shared && shared->channel)
-			(void)set_count(engine, shared, channel->count + 1);
-	}
-	shared_unlock(engine);
+	if (!engine->is_unavailable)
+		shared_interest_say(engine);
 }
 
 /* --- its life --- */
@@ -473,7 +476,7 @@ shared_interest_init(struct shared_engine *engine)
 	push_list_init(&engine->changed);
 	push_list_init(&engine->to_fetch);
 	push_hub_watch(engine->hub, sizeof(struct shared_channel));
-	push_hub_set_joining(engine->hub, on_joining, engine);
+	push_hub_set_joining(engine->hub, on_joining, on_joined, engine);
 	if (!engine->has_history)
 		return PUSH_OK;
 	push_hub_set_upstream(engine->hub, 1, on_hub_fetch, engine);

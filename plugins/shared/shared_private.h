@@ -293,6 +293,9 @@ shared_history_read(struct push_engine *engine, const struct push_reading *readi
 void
 shared_figures_tick(struct shared_engine *engine);
 
+void
+shared_figures_update(struct push_engine *engine);
+
 size_t
 shared_figures_relieve(void *context, size_t max);
 

@@ -189,7 +189,7 @@ def test_a_name_whose_first_connection_acknowledged_nothing_loses_nothing(server
     assert [again.next(), again.next()] == [message(room, 1), resumed(1)]
 
 
-def test_a_name_that_the_broker_has_forgotten_is_told_so(room, name):
+def test_a_name_outlives_its_worker_and_is_new_to_a_broker_that_begins_anew(room, name):
     with Server(PUSH_HISTORY_SIZE=20) as own:
         client = WsReader(own.port, room, more=f"&client={name}")
         assert client.first_ping()["new"] is True
@@ -205,6 +205,10 @@ def test_a_name_that_the_broker_has_forgotten_is_told_so(room, name):
         with contextlib.suppress(ConnectionError):
             assert client.next() is None
         own.wait_until_ready()  # with another worker
+        client = WsReader(own.port, room, more=f"&client={name}")
+        assert "new" not in client.first_ping() and client.next() == resumed(0)
+        client.close()
+    with Server(PUSH_HISTORY_SIZE=20) as own:
         client = WsReader(own.port, room, more=f"&client={name}")
         assert client.first_ping()["new"] is True
         client.close()
