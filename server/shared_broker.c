@@ -16,6 +16,7 @@
 #include "log.h"
 #include "orphans.h"
 #include "segment/file.h"
+#include "segment/history.h"
 #include "segment/repair.h"
 #include "shared_broker.h"
 #include "worker_count.h"
@@ -30,9 +31,13 @@ _Static_assert(2 * WORKER_COUNT_EMBEDDED_MAX == PUSH_SEGMENT_SLOTS_MAX, "slots f
 
 #define TICK_US 1000000ull
 
-/* How often the lock is looked at: while nobody seems to have it, and while somebody does. */
+/* How often it is looked at: mostly; and while somebody has the lock, or something is to be done. */
 #define LOOK_MS      250
-#define LOOK_HELD_MS 50
+#define LOOK_SOON_MS 50
+
+/* Some milliseconds of dropping. */
+#define HISTORY_STEP_BYTES    (4ull * 1024 * 1024)
+#define HISTORY_STEP_MESSAGES 64
 
 /* Of another's segment: longer than who stands still with the lock may. */
 #define TAKE_OVER_TRIES 10
@@ -436,15 +441,23 @@ look_at_lock(struct shared_broker *self, uint64_t now_us)
 	return -1;
 }
 
+/* Less than there is comes in steps, for nobody gets the lock meanwhile. */
 static void
 apply_history_max(struct shared_broker *self)
 {
-	if (self->history_bytes_wanted == self->history_bytes_max ||
-		push_segment_lock(self->segment, 0) != PUSH_OK)
+	uint64_t next = self->history_bytes_wanted;
+	struct push_segment_figures now;
+
+	if (self->history_bytes_max == next || push_segment_lock(self->segment, 0) != PUSH_OK)
 		return;
-	push_segment_set_history_max(self->segment, self->history_bytes_wanted);
+	push_segment_figures(self->segment, &now);
+	if (now.history_bytes > next + HISTORY_STEP_BYTES)
+		next = now.history_bytes - HISTORY_STEP_BYTES;
+	push_segment_set_history_max(self->segment, next);
+	while (now.history_bytes > next && push_segment_relieve(self->segment, HISTORY_STEP_MESSAGES))
+		push_segment_figures(self->segment, &now);
 	push_segment_unlock(self->segment);
-	self->history_bytes_max = self->history_bytes_wanted;
+	self->history_bytes_max = next;
 }
 
 int
@@ -471,7 +484,9 @@ shared_broker_turn_ms(const struct shared_broker *self)
 {
 	if (!self->segment)
 		return INT_MAX;
-	return self->holder.slot >= 0 ? LOOK_HELD_MS : LOOK_MS;
+	return self->holder.slot >= 0 || self->ended || self->history_bytes_max != self->history_bytes_wanted
+		       ? LOOK_SOON_MS
+		       : LOOK_MS;
 }
 
 void

@@ -104,7 +104,7 @@ exec_check(const struct upgrade *self, int output, pid_t parent)
 	dup2(output, STDERR_FILENO);
 	give_back_workers(self->settings);
 	(void)setenv(UPGRADE_VARIABLE, "?", 1);
-	for (; self->settings->arguments[count] && count < ARGUMENTS_MAX; count++)
+	for (; count < ARGUMENTS_MAX && self->settings->arguments[count]; count++)
 		arguments[count] = self->settings->arguments[count];
 	arguments[count++] = (char[]){"--check"};
 	arguments[count] = NULL;

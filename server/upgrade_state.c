@@ -120,7 +120,7 @@ struct reader {
 };
 
 static int64_t
-number(struct reader *reader, struct json_object *object, const char *name, int64_t least, int64_t most)
+read_number(struct reader *reader, struct json_object *object, const char *name, int64_t least, int64_t most)
 {
 	struct json_object *value;
 
@@ -133,9 +133,9 @@ number(struct reader *reader, struct json_object *object, const char *name, int6
 }
 
 static int
-descriptor(struct reader *reader, struct json_object *object, const char *name, int least)
+read_descriptor(struct reader *reader, struct json_object *object, const char *name, int least)
 {
-	int fd = (int)number(reader, object, name, least, INT32_MAX);
+	int fd = (int)read_number(reader, object, name, least, INT32_MAX);
 
 	if (fd >= 0 && (fd <= STDERR_FILENO || fcntl(fd, F_GETFD) < 0) && !reader->wrong)
 		reader->wrong = name;
@@ -143,7 +143,7 @@ descriptor(struct reader *reader, struct json_object *object, const char *name, 
 }
 
 static void
-text(struct reader *reader, struct json_object *object, const char *name, char *to, size_t size)
+read_text(struct reader *reader, struct json_object *object, const char *name, char *to, size_t size)
 {
 	struct json_object *value;
 	const char *found = NULL;
@@ -157,7 +157,7 @@ text(struct reader *reader, struct json_object *object, const char *name, char *
 }
 
 static size_t
-array(struct reader *reader, struct json_object *object, const char *name, size_t most,
+read_array(struct reader *reader, struct json_object *object, const char *name, size_t most,
 	struct json_object **ret)
 {
 	if (json_object_object_get_ex(object, name, ret) && json_object_is_type(*ret, json_type_array) &&
@@ -172,17 +172,18 @@ static void
 read_worker(struct reader *reader, struct json_object *object, struct worker *worker)
 {
 	*worker = (struct worker){
-		.state = (enum worker_state)number(reader, object, "state", WORKER_NONE, WORKER_DRAINING),
-		.since_us = (uint64_t)number(reader, object, "since", 0, INT64_MAX),
-		.root = (pid_t)number(reader, object, "root", 0, INT32_MAX),
-		.child = (pid_t)number(reader, object, "child", 0, INT32_MAX),
+		.state =
+			(enum worker_state)read_number(reader, object, "state", WORKER_NONE, WORKER_DRAINING),
+		.since_us = (uint64_t)read_number(reader, object, "since", 0, INT64_MAX),
+		.root = (pid_t)read_number(reader, object, "root", 0, INT32_MAX),
+		.child = (pid_t)read_number(reader, object, "child", 0, INT32_MAX),
 		.child_fd = -1,
-		.output_fd = descriptor(reader, object, "output", -1),
-		.slot = (int)number(reader, object, "slot", -1, PUSH_SEGMENT_SLOTS_MAX - 1),
-		.backoff_us = (uint64_t)number(reader, object, "backoff", 0, INT64_MAX),
-		.restart_at_us = (uint64_t)number(reader, object, "restart_at", 0, INT64_MAX),
+		.output_fd = read_descriptor(reader, object, "output", -1),
+		.slot = (int)read_number(reader, object, "slot", -1, PUSH_SEGMENT_SLOTS_MAX - 1),
+		.backoff_us = (uint64_t)read_number(reader, object, "backoff", 0, INT64_MAX),
+		.restart_at_us = (uint64_t)read_number(reader, object, "restart_at", 0, INT64_MAX),
 	};
-	text(reader, object, "line", worker->line, sizeof(worker->line));
+	read_text(reader, object, "line", worker->line, sizeof(worker->line));
 	worker->line_size = strlen(worker->line);
 	/* kill(-1) and its like would reach everybody */
 	if (worker->state != WORKER_NONE && worker->root <= 1 && !reader->wrong)
@@ -194,9 +195,9 @@ read_generation(struct reader *reader, struct json_object *object, struct genera
 {
 	struct json_object *workers, *vhosts;
 
-	generation->serial = (unsigned int)number(reader, object, "serial", 0, UINT32_MAX);
-	text(reader, object, "folder", generation->folder, sizeof(generation->folder));
-	generation->worker_count = array(reader, object, "workers", WORKER_COUNT_MAX, &workers);
+	generation->serial = (unsigned int)read_number(reader, object, "serial", 0, UINT32_MAX);
+	read_text(reader, object, "folder", generation->folder, sizeof(generation->folder));
+	generation->worker_count = read_array(reader, object, "workers", WORKER_COUNT_MAX, &workers);
 	for (size_t i = 0; i < generation->worker_count; i++)
 		read_worker(reader, json_object_array_get_idx(workers, i), &generation->workers[i]);
 	push_buf_init(&generation->vhosts, PUSH_VHOSTS_BYTES_MAX);
@@ -214,14 +215,15 @@ static void
 read_sockets(struct reader *reader, struct json_object *state, struct kept_sockets *sockets)
 {
 	struct json_object *items;
-	size_t count = array(
+	size_t count = read_array(
 		reader, state, "sockets", (size_t)WORKER_COUNT_MAX * KEPT_SOCKETS_PER_WORKER_MAX, &items);
 
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *item = json_object_array_get_idx(items, i);
-		int64_t worker = number(reader, item, "worker", 0, WORKER_COUNT_MAX - 1);
-		int fd = descriptor(reader, item, "fd", 0);
-		unsigned int generation = (unsigned int)number(reader, item, "generation", 0, UINT32_MAX);
+		int64_t worker = read_number(reader, item, "worker", 0, WORKER_COUNT_MAX - 1);
+		int fd = read_descriptor(reader, item, "fd", 0);
+		unsigned int generation =
+			(unsigned int)read_number(reader, item, "generation", 0, UINT32_MAX);
 
 		if (!reader->wrong)
 			kept_sockets_keep(&sockets[worker], fd, generation);
@@ -252,14 +254,14 @@ upgrade_state_read(int fd, struct upgrade_state *state, struct push_error *error
 
 	if (!generation || !json_object_is_type(object, json_type_object))
 		reader.wrong = "all";
-	(void)number(&reader, object, "layout", UPGRADE_STATE_LAYOUT, UPGRADE_STATE_LAYOUT);
-	text(&reader, object, "run_dir", state->run_dir, sizeof(state->run_dir));
-	state->notify_fd = descriptor(&reader, object, "notify", 0);
-	state->serial = (unsigned int)number(&reader, object, "serial", 0, UINT32_MAX);
-	state->dropped_lines = (uint64_t)number(&reader, object, "dropped_lines", 0, INT64_MAX);
+	(void)read_number(&reader, object, "layout", UPGRADE_STATE_LAYOUT, UPGRADE_STATE_LAYOUT);
+	read_text(&reader, object, "run_dir", state->run_dir, sizeof(state->run_dir));
+	state->notify_fd = read_descriptor(&reader, object, "notify", 0);
+	state->serial = (unsigned int)read_number(&reader, object, "serial", 0, UINT32_MAX);
+	state->dropped_lines = (uint64_t)read_number(&reader, object, "dropped_lines", 0, INT64_MAX);
 	if (!json_object_object_get_ex(object, "generation", &part) && !reader.wrong)
 		reader.wrong = "generation";
-	state->index = (size_t)number(&reader, part, "index", 0, 1);
+	state->index = (size_t)read_number(&reader, part, "index", 0, 1);
 	if (generation)
 		read_generation(&reader, part, generation);
 	if (!reader.wrong)

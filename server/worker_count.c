@@ -50,10 +50,7 @@ worker_count_decide(
 {
 	size_t most = config->options.redis_url[0] ? WORKER_COUNT_MAX : WORKER_COUNT_EMBEDDED_MAX;
 
-	/* until the embedded engine knows the shared memory */
-	*ret = settings->workers              ? (size_t)settings->workers
-	       : config->options.redis_url[0] ? count_cpus()
-					      : 1;
+	*ret = settings->workers ? (size_t)settings->workers : count_cpus();
 	if (*ret <= most)
 		return PUSH_OK;
 	if (!settings->workers) {
