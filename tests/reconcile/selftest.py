@@ -180,6 +180,35 @@ class Noticed(unittest.TestCase):
         self.assertGreater(counts["told"], 0)
 
 
+    def test_any_gap_where_nothing_may_be_missing(self):
+        with Server(PUSH_HISTORY_SIZE="3") as server:
+            code, counts, text = reconcile(server.port, "--rate", "400", "--away", "1s", "--gaps", "none")
+        self.assertEqual(code, 1, text)
+        self.assertEqual(counts["refused_gaps"], counts["gaps"])
+        self.assertIn("a gap, and nothing may be missing", text)
+
+    def counted_as(self, lie, *more):
+        with Server(PUSH_HISTORY_SIZE="100") as server, Liar(server.port, lie) as liar:
+            code, _, text = reconcile(liar.port, "--settle", "1s", "--time", "1s", "--stay", "0", *more)
+        self.assertEqual(code, 1, text)
+        return text
+
+    @staticmethod
+    def lied_counts(data, name):
+        """Zeros in its place."""
+        return [re.sub(rb'(?<="%s":)\d+' % name, lambda digits: b"0" * len(digits[0]), data)]
+
+    def test_subscribers_who_are_not_counted(self):
+        text = self.counted_as(lambda data, *_: self.lied_counts(data, b"subscribers"), "--counts", "all")
+        self.assertIn("0 subscribers were counted, and ", text)
+        self.assertRegex(text, r"CHANNELS COUNTED WRONGLY AT THE END +5\n")
+
+    def test_written_that_is_wrong_at_the_end(self):
+        text = self.counted_as(lambda data, *_: self.lied_counts(data, b"written"), "--counts", "end")
+        self.assertRegex(text, r"ANSWERS THAT COUNTED TOO FEW +0\n")
+        self.assertRegex(text, r"CHANNELS COUNTED WRONGLY AT THE END +5\n")
+
+
 class NothingIsWrong(unittest.TestCase):
     def clean(self, *options, **settings):
         with Server(**settings) as server:
@@ -190,7 +219,7 @@ class NothingIsWrong(unittest.TestCase):
         return counts
 
     def test_with_history_all_is_received(self):
-        counts = self.clean("--ids", "on", PUSH_HISTORY_SIZE="1000")
+        counts = self.clean("--ids", "on", "--counts", "all", "--gaps", "none", PUSH_HISTORY_SIZE="1000")
         self.assertEqual(counts["expected"], counts["received"])
         self.assertGreater(counts["replayed"], 20)
 

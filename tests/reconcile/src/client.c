@@ -51,11 +51,12 @@ choose_channels(struct client *client)
 
 	client->channels = calloc(count, sizeof(client->channels[0]));
 	client->ledgers = calloc(count, sizeof(client->ledgers[0]));
+	client->live_from = calloc(count, sizeof(client->live_from[0]));
 	client->replayed_below = calloc(count, sizeof(client->replayed_below[0]));
 	client->came = calloc(count, sizeof(client->came[0]));
 	client->old_next = calloc(count, sizeof(client->old_next[0]));
-	if (!client->channels || !client->ledgers || !client->replayed_below || !client->came ||
-		!client->old_next)
+	if (!client->channels || !client->ledgers || !client->live_from || !client->replayed_below ||
+		!client->came || !client->old_next)
 		return false;
 	while (client->channel_count < count) {
 		uint32_t channel = (uint32_t)proof_random(proof, proof->options->channels), i = 0;
@@ -67,6 +68,7 @@ choose_channels(struct client *client)
 		client->channels[i] = channel;
 		client->ledgers[i].numbers = &proof->publishers[channel].numbers;
 		client->ledgers[i].transport = client->transport;
+		proof->publishers[channel].clients++;
 		client->channel_count++;
 	}
 	return true;
@@ -280,6 +282,9 @@ take_number(struct client *client, uint32_t i, uint32_t number, bool is_last)
 	count_finding(client, i, &finding);
 	if (number < client->replayed_below[i] && finding.verdict < VERDICT_DUPLICATE)
 		counts_of(client)->replayed++;
+	if (client->is_live && client->live_from[i] && number >= client->live_from[i] &&
+		finding.verdict < VERDICT_DUPLICATE)
+		client->ledgers[i].numbers->all[number].at_once++;
 	if (is_last)
 		ledger_finish(&client->ledgers[i], number);
 	if (!was_finished && client_is_finished(client))
@@ -371,6 +376,10 @@ take_gap(struct client *client, const struct event *event)
 		is_number ? count : 0);
 	counts->gaps++;
 	counts->gaps_unknown += !is_number;
+	if (client->proof->options->no_gaps) {
+		counts->refused_gaps++;
+		violation(client, i, NULL, "a gap, and nothing may be missing");
+	}
 	client->has_fresh_gap = true;
 	if (has_channel) {
 		if (i == UINT32_MAX) {
@@ -404,8 +413,10 @@ take_heartbeat(struct client *client, const struct event *event)
 	client->is_live = client->has_been_live = true;
 	client->live_ns = clock_ns();
 	proof->live++;
-	for (uint32_t i = 0; i < client->channel_count; i++)
+	for (uint32_t i = 0; i < client->channel_count; i++) {
 		ledger_live(&client->ledgers[i]);
+		client->live_from[i] = client->ledgers[i].numbers->sent + 1;
+	}
 }
 
 static bool
@@ -712,6 +723,7 @@ send_request(struct client *client)
 	for (uint32_t i = 0; i < client->channel_count; i++) {
 		ledger_connect(&client->ledgers[i]);
 		client->replayed_below[i] = client->ledgers[i].numbers->decided + 1;
+		client->live_from[i] = 0;
 	}
 	if (net_error(client->fd) || write(client->fd, request, size) != (ssize_t)size) {
 		failed(client);
@@ -878,6 +890,7 @@ client_fini(struct client *client)
 		ledger_fini(&client->ledgers[i]);
 	free(client->channels);
 	free(client->ledgers);
+	free(client->live_from);
 	free(client->replayed_below);
 	free(client->came);
 	free(client->old_next);

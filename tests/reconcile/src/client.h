@@ -61,6 +61,7 @@ struct client {
 	uint32_t channel_count;
 	uint32_t *channels;
 	struct ledger *ledgers;
+	uint32_t *live_from;      /* of each channel: these were sent when this connection was live */
 	uint32_t *replayed_below; /* of each channel: smaller numbers were published before it connected */
 	struct trace traces[CLIENT_TRACE];
 	uint32_t trace_count;

@@ -92,6 +92,20 @@ numbers_received(const struct numbers *numbers, unsigned int transport, enum num
 	return sum;
 }
 
+uint32_t
+numbers_too_few(const struct numbers *numbers, uint32_t *ret_first)
+{
+	uint32_t count = 0;
+
+	for (uint32_t n = 1; n <= numbers->sent; n++) {
+		const struct number *number = &numbers->all[n];
+
+		if (number->state == NUMBER_ACKNOWLEDGED && number->at_once > number->subscribers && !count++)
+			*ret_first = n;
+	}
+	return count;
+}
+
 void
 numbers_fini(struct numbers *numbers)
 {

@@ -27,6 +27,8 @@ struct number {
 	uint32_t acknowledged_before, uncertain_before; /* of all smaller numbers */
 	uint32_t decided_ms;
 	uint32_t received[TRANSPORTS];
+	uint32_t subscribers,
+		at_once; /* as answered; and how many got it who were connected when it was sent */
 	int32_t owed_change[TRANSPORTS]; /* owed to so many more clients than the number before */
 };
 
@@ -58,6 +60,10 @@ uint64_t
 numbers_expected(const struct numbers *numbers, unsigned int transport);
 uint64_t
 numbers_received(const struct numbers *numbers, unsigned int transport, enum number_state state);
+
+/* numbers_too_few - the acknowledged numbers that more clients got at once than were counted; *ret_first: the first. */
+uint32_t
+numbers_too_few(const struct numbers *numbers, uint32_t *ret_first);
 
 void
 numbers_fini(struct numbers *numbers);

@@ -79,6 +79,12 @@ static const struct row rows[] = {
 		"on: a fault, too, are publishes that are not acknowledged,\nconnections that fail, and "
 		"those "
 		"that the server ends\nwithout having asked to reconnect"},
+	{"gaps", CHOICE, AT(no_gaps), "allowed", 0, 0, "allowed,none", "allowed|none",
+		"none: a fault, too, is any gap, for nothing may be missing"},
+	{"counts", CHOICE, AT(counts), "off", 0, 0, "off,end,all", "off|end|all",
+		"end: `subscribers` and `written` of each channel have to\nbecome right when all is over.  "
+		"all: and no answer "
+		"may\ncount fewer than those who got the message at once"},
 	{"violations", COUNT, AT(violations), "10", 0, 1000, NULL, "N", "so many are told in full"},
 	{"json", TEXT, AT(json), NULL, 0, 0, NULL, "FILE", "append the figures as one line"},
 	{"help", HELP, 0, NULL, 0, 0, NULL, NULL, NULL},

@@ -9,6 +9,7 @@
 #define OPTIONS_TARGETS_MAX 16
 
 enum ids { IDS_AUTO, IDS_ON, IDS_OFF };
+enum counts_choice { COUNTS_OFF, COUNTS_END, COUNTS_ALL };
 enum publisher_choice { PUBLISHERS_KEEP_ALIVE, PUBLISHERS_ONCE, PUBLISHERS_BOTH };
 enum transport_choice { CHOICE_BOTH, CHOICE_WS, CHOICE_SSE };
 
@@ -19,7 +20,7 @@ struct options {
 	uint64_t target_count;
 	uint64_t clients, channels, channels_max, rate, size, connecting, seed;
 	uint64_t transports, ids, publishers; /* enum transport_choice, ids, publisher_choice */
-	uint64_t is_strict;
+	uint64_t is_strict, no_gaps, counts;  /* counts: enum counts_choice */
 	uint64_t time_ns, away_ns, stay_ns, settle_ns, silence_ns, overlap_ns;
 	uint64_t storm, has_storm;
 	const char *server_pid;

@@ -88,12 +88,28 @@ tick_publisher(struct proof *proof, struct publisher *publisher, uint64_t now_ns
 		return;
 	}
 
+	if (proof->phase == PHASE_COUNT) {
+		publisher->is_last = false;
+		publisher_tick(publisher, now_ns, !publisher->is_counted);
+		return;
+	}
+
 	if (is_last && !publisher->is_last)
 		publisher->due_ns = now_ns;
 	publisher->is_last = is_last;
 	publisher_tick(publisher, now_ns, may_send);
 	if (is_last && publisher->numbers.sent > sent)
 		publisher->last_round = proof->round_ns;
+}
+
+/* Whether each channel's clients are counted rightly by now. */
+static bool
+all_are_counted(struct proof *proof)
+{
+	proof->uncounted = 0;
+	for (uint64_t i = 0; i < proof->options->channels; i++)
+		proof->uncounted += !proof->publishers[i].is_counted;
+	return !proof->uncounted;
 }
 
 static void
@@ -171,6 +187,10 @@ turn_page(struct proof *proof, uint64_t now_ns)
 		if (now_ns > proof->round_ns + ROUND_NS)
 			proof->round_ns = now_ns;
 		if (!proof->unfinished || since_ns > proof->options->settle_ns)
+			enter(proof, proof->options->counts ? PHASE_COUNT : PHASE_OVER, now_ns);
+		break;
+	case PHASE_COUNT:
+		if (all_are_counted(proof) || since_ns > proof->options->settle_ns)
 			enter(proof, PHASE_OVER, now_ns);
 		break;
 	case PHASE_AWAY:
@@ -242,6 +262,21 @@ prepare(struct proof *proof)
 			proof_fail("memory is out", "");
 }
 
+/* When all is over: what was answered is compared with who got it. */
+static void
+count_too_few(struct proof *proof)
+{
+	uint32_t first = 0;
+
+	for (uint64_t i = 0; proof->options->counts == COUNTS_ALL && i < proof->options->channels; i++) {
+		uint32_t count = numbers_too_few(&proof->publishers[i].numbers, &first);
+
+		proof->too_few += count;
+		if (count)
+			report_count(proof, (uint32_t)i, first);
+	}
+}
+
 bool
 proof_run(struct proof *proof, const struct options *options)
 {
@@ -268,6 +303,7 @@ proof_run(struct proof *proof, const struct options *options)
 		publisher_close(&proof->publishers[i]);
 	for (uint64_t i = 0; i < options->clients; i++)
 		client_close(&proof->clients[i]);
+	count_too_few(proof);
 	return report_faults(proof) == 0;
 }
 

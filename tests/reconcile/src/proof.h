@@ -1,15 +1,15 @@
 /*
  * proof.h - the whole: clients, publishers, what was counted, and the phases.
  *
- *   connect all ─ publish, and cut off ─ let all come back ─ the last message of each channel ─ close the
- * books
+ *   connect all ─ publish, and cut off ─ let all come back ─ the last message of each channel ─ count
  *
  * or, with --storm
  *
  *   connect all ─ cut all off, and publish ─ let all come back at once ─ close the books
  *
  * The last messages are published again every two seconds until everybody has one: who was connected to a
- * server that was being replaced gets there in the end.
+ * server that was being replaced gets there in the end.  Then each channel is published to with wait=written until its answer counts all its clients,
+ * for some that have left may still be counted.
  */
 #ifndef RECONCILE_PROOF_H
 #define RECONCILE_PROOF_H
@@ -24,14 +24,23 @@
 #include "process.h"
 #include "publisher.h"
 
-enum phase { PHASE_CONNECT, PHASE_PUBLISH, PHASE_GATHER, PHASE_LAST, PHASE_AWAY, PHASE_STORM, PHASE_OVER };
+enum phase {
+	PHASE_CONNECT,
+	PHASE_PUBLISH,
+	PHASE_GATHER,
+	PHASE_LAST,
+	PHASE_COUNT,
+	PHASE_AWAY,
+	PHASE_STORM,
+	PHASE_OVER
+};
 
 struct counts {
 	uint64_t clients, connections, failed, refused, cuts, ends, reconnect_events;
 	uint64_t resumed, replayed, replayed_told; /* replayed: that had been published before it connected */
 	uint64_t gaps, gaps_unknown, gaps_without_channel, gaps_superfluous;
 	uint64_t told, told_late, excused, silent, duplicates, late, late_uncertain;
-	uint64_t wrong_gaps, damaged, without_id;
+	uint64_t wrong_gaps, refused_gaps, damaged, without_id;
 	uint64_t overlapped, abrupt, without_connection;
 };
 
@@ -51,7 +60,9 @@ struct proof {
 	uint64_t violations; /* told in full so far */
 	struct counts counts[TRANSPORTS];
 	uint64_t published, acknowledged, uncertain, refused, publish_connections;
-	uint64_t publish_failures;              /* connections that were of no use */
+	uint64_t publish_failures; /* connections that were of no use */
+	uint32_t uncounted;        /* channels whose clients are not counted rightly at the end */
+	uint64_t too_few;          /* answers that counted fewer than got it at once */
 	uint64_t ended_with_answer, ended_idle; /* keep-alive ones, by the server */
 	uint32_t *asked_ms;                     /* when `reconnect` has come, to whomever */
 	size_t asked_count, asked_capacity;
@@ -90,6 +101,8 @@ void
 report_progress(const struct proof *proof, uint64_t now_ns);
 void
 report_violation(struct client *client, uint32_t index, const struct finding *finding, const char *what);
+void
+report_count(struct proof *proof, uint32_t channel, uint32_t number);
 void
 report_table(const struct proof *proof);
 void

@@ -66,12 +66,39 @@ lose(struct publisher *publisher)
 	publisher->due_ns = clock_ns() + RETRY_NS;
 }
 
+static uint64_t
+member(const char *body, size_t size, const char *key)
+{
+	const char *at = memmem(body, size, key, strlen(key));
+
+	/* it ends with a brace */
+	return at ? strtoull(at + strlen(key), NULL, 10) : UINT64_MAX;
+}
+
+static void
+take_counts(struct publisher *publisher, const char *body, size_t size)
+{
+	struct proof *proof = publisher->proof;
+	uint64_t subscribers = member(body, size, "\"subscribers\":"),
+		 written = member(body, size, "\"written\":");
+	struct number *number = &publisher->numbers.all[publisher->numbers.sent];
+
+	number->subscribers = subscribers < UINT32_MAX ? (uint32_t)subscribers : UINT32_MAX;
+	publisher->subscribers = subscribers;
+	publisher->written = written;
+	if (publisher->is_counting)
+		publisher->is_counted = subscribers == publisher->clients && written == publisher->clients;
+	else if (publisher->waits && written > subscribers && proof->options->counts == COUNTS_ALL)
+		proof->too_few++;
+}
+
 static void
 take_status(struct publisher *publisher, unsigned int status, const char *body, size_t size)
 {
 	char text[120];
 
 	if (status >= 200 && status < 300) {
+		take_counts(publisher, body, size);
 		decide(publisher, NUMBER_ACKNOWLEDGED);
 		return;
 	}
@@ -181,10 +208,10 @@ put_request(const struct publisher *publisher, uint32_t number, char *to, size_t
 	size = snprintf(body, sizeof(body), "{\"channel\":\"%s%u\",\"message\":\"%s\"}",
 		options->channel_name, publisher->channel, message);
 	return snprintf(to, room,
-		"POST /messages HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
+		"POST /messages%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
 		"%sContent-Length: %d\r\n\r\n%s",
-		options->targets[publisher->node], publisher->is_once ? "Connection: close\r\n" : "", size,
-		body);
+		publisher->waits ? "?wait=written" : "", options->targets[publisher->node],
+		publisher->is_once ? "Connection: close\r\n" : "", size, body);
 }
 
 static void
@@ -198,6 +225,9 @@ send_next(struct publisher *publisher, uint64_t now_ns)
 
 	if (!number)
 		proof_fail("memory is out", "");
+	publisher->is_counting = proof->phase == PHASE_COUNT;
+	publisher->waits = publisher->is_counting ||
+			   (proof->options->counts == COUNTS_ALL && publisher->channel % 4 == 1);
 	size = put_request(publisher, number, request, sizeof(request));
 	publisher->is_waiting = true;
 	publisher->sent_ns = now_ns;

@@ -28,8 +28,13 @@ struct publisher {
 	uint32_t answers;              /* on this connection */
 	uint64_t due_ns, sent_ns;
 	struct numbers numbers;
-	bool is_last;        /* what it sends now is a last message */
-	uint64_t last_round; /* for which it was sent: proof's round_ns */
+	uint32_t clients;              /* of this channel */
+	bool waits;                    /* for `written` */
+	bool is_counting;              /* at the end */
+	bool is_counted;               /* the last answer was right */
+	uint64_t subscribers, written; /* that it told of */
+	bool is_last;                  /* what it sends now is a last message */
+	uint64_t last_round;           /* for which it was sent: proof's round_ns */
 	char *in;
 	uint32_t in_size;
 };

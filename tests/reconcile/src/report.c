@@ -23,8 +23,8 @@ sum(const struct proof *proof, size_t offset)
 void
 report_progress(const struct proof *proof, uint64_t now_ns)
 {
-	static const char *const phases[] = {
-		"connecting", "publishing", "gathering", "last messages", "away", "coming back", "over"};
+	static const char *const phases[] = {"connecting", "publishing", "gathering", "last messages",
+		"counting", "away", "coming back", "over"};
 
 	fprintf(stderr,
 		"%6.1f s  %-13s  %" PRIu32 " live, %" PRIu64 " cut off, %" PRIu64 " published (%" PRIu64
@@ -79,6 +79,41 @@ report_violation(struct client *client, uint32_t index, const struct finding *fi
 	printf("%s\n", what);
 	print_trace(client);
 	fflush(stdout);
+}
+
+/* An answer that counted fewer clients than those that got the message at once. */
+void
+report_count(struct proof *proof, uint32_t channel, uint32_t number)
+{
+	const struct number *at = &proof->publishers[channel].numbers.all[number];
+
+	if (proof->violations++ >= proof->options->violations)
+		return;
+	printf("violation: channel %s%" PRIu32 ", number %" PRIu32 " (answered at %.3f s): %" PRIu32
+	       " subscribers were counted, and %" PRIu32 " got it at once\n",
+		proof->options->channel_name, channel, number, at->decided_ms / 1000.0, at->subscribers,
+		at->at_once);
+}
+
+static void
+print_counts(const struct proof *proof)
+{
+	if (!proof->options->counts)
+		return;
+	printf("%-46s %38" PRIu64 "\n%-46s %38" PRIu32 "\n", "ANSWERS THAT COUNTED TOO FEW", proof->too_few,
+		"CHANNELS COUNTED WRONGLY AT THE END", proof->uncounted);
+	for (uint64_t i = 0, told = 0; i < proof->options->channels && told < proof->options->violations;
+		i++) {
+		const struct publisher *publisher = &proof->publishers[i];
+
+		if (publisher->is_counted)
+			continue;
+		told++;
+		printf("violation: channel %s%" PRIu64 " has %" PRIu32 " clients, and %" PRId64
+		       " subscribers and %" PRId64 " written were counted\n",
+			proof->options->channel_name, i, publisher->clients, (int64_t)publisher->subscribers,
+			(int64_t)publisher->written);
+	}
 }
 
 static void
@@ -212,6 +247,9 @@ report_table(const struct proof *proof)
 	ROW("GAPS WITH A WRONG NUMBER", wrong_gaps);
 	ROW("DAMAGED, OR NONE OF THE CLIENT'S", damaged);
 	ROW("EVENTS WITHOUT AN ID", without_id);
+	if (proof->options->no_gaps)
+		ROW("GAPS THOUGH NOTHING MAY BE MISSING", refused_gaps);
+	print_counts(proof);
 	print_storm(proof);
 	if (proof->first_refusal[0])
 		printf("the first refusal: %s\n", proof->first_refusal);
@@ -235,15 +273,16 @@ strict_faults(const struct proof *proof)
 uint64_t
 report_faults(const struct proof *proof)
 {
-	return strict_faults(proof) + SUM(proof, silent) - SUM(proof, told_late) - SUM(proof, excused) +
-	       SUM(proof, duplicates) + SUM(proof, late) + SUM(proof, wrong_gaps) + SUM(proof, damaged) +
-	       SUM(proof, without_id);
+	return strict_faults(proof) + proof->too_few + proof->uncounted + SUM(proof, refused_gaps) +
+	       SUM(proof, silent) - SUM(proof, told_late) - SUM(proof, excused) + SUM(proof, duplicates) +
+	       SUM(proof, late) + SUM(proof, wrong_gaps) + SUM(proof, damaged) + SUM(proof, without_id);
 }
 
 /* When clients were asked to reconnect, and who was not served as he should. */
 static void
 print_following(const struct proof *proof, FILE *file)
 {
+	fprintf(file, ",\"too_few\":%" PRIu64 ",\"uncounted\":%" PRIu32, proof->too_few, proof->uncounted);
 	fprintf(file,
 		",\"begun_unix_ms\":%" PRIu64 ",\"unfinished\":%" PRIu32 ",\"publish_connections\":%" PRIu64
 		",\"publish_failures\":%" PRIu64 ",\"ended_with_answer\":%" PRIu64 ",\"ended_idle\":%" PRIu64
@@ -281,13 +320,13 @@ report_json(const struct proof *proof, const char *path)
 			",\"silent\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"late\":%" PRIu64
 			",\"wrong_gaps\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"without_id\":%" PRIu64
 			",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"abrupt\":%" PRIu64
-			",\"without_connection\":%" PRIu64 ",\"asked\":%" PRIu64 ",\"overlapped\":%" PRIu64
-			"}",
+			",\"without_connection\":%" PRIu64 ",\"refused_gaps\":%" PRIu64 ",\"asked\":%" PRIu64
+			",\"overlapped\":%" PRIu64 "}",
 			i == TRANSPORT_WS ? "ws" : "sse", c->clients, c->connections, c->cuts, c->ends,
 			all.expected[i], all.received[i], c->replayed, c->told, c->told_late, c->excused,
 			c->gaps, c->gaps_superfluous, c->silent - c->told_late - c->excused, c->duplicates,
 			c->late, c->wrong_gaps, c->damaged, c->without_id, c->failed, c->refused, c->abrupt,
-			c->without_connection, c->reconnect_events, c->overlapped);
+			c->without_connection, c->refused_gaps, c->reconnect_events, c->overlapped);
 	}
 	print_following(proof, file);
 	if (proof->options->has_storm)
