@@ -832,7 +832,7 @@ client_tick(struct client *client, uint64_t now_ns)
 	if (now_ns > client->heard_ns + silence_ns) {
 		counts_of(client)->failed++;
 		end(client, "silence", true, soon_ns(client));
-	} else if (now_ns >= client->cut_ns && proof->phase == PHASE_PUBLISH) {
+	} else if (now_ns >= client->cut_ns && proof->phase == PHASE_PUBLISH && !has_old(client)) {
 		counts_of(client)->cuts++;
 		end(client, "cut off", proof_random(proof, 2),
 			proof->options->away_ns * 3 / 4 +

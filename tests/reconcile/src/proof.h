@@ -102,6 +102,8 @@ report_progress(const struct proof *proof, uint64_t now_ns);
 void
 report_violation(struct client *client, uint32_t index, const struct finding *finding, const char *what);
 void
+report_written(struct proof *proof, const struct publisher *publisher);
+void
 report_count(struct proof *proof, uint32_t channel, uint32_t number);
 void
 report_table(const struct proof *proof);

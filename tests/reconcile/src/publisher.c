@@ -89,7 +89,7 @@ take_counts(struct publisher *publisher, const char *body, size_t size)
 	if (publisher->is_counting)
 		publisher->is_counted = subscribers == publisher->clients && written == publisher->clients;
 	else if (publisher->waits && written > subscribers && proof->options->counts == COUNTS_ALL)
-		proof->too_few++;
+		report_written(proof, publisher);
 }
 
 static void

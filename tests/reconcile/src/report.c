@@ -95,6 +95,18 @@ report_count(struct proof *proof, uint32_t channel, uint32_t number)
 		at->at_once);
 }
 
+/* An answer that tells of more writes than subscribers. */
+void
+report_written(struct proof *proof, const struct publisher *publisher)
+{
+	proof->too_few++;
+	if (proof->violations++ < proof->options->violations)
+		printf("violation: channel %s%" PRIu32 ", number %" PRIu32 " at %.3f s: %" PRIu64
+		       " subscribers were counted, and it was written to %" PRIu64 "\n",
+			proof->options->channel_name, publisher->channel, publisher->numbers.sent,
+			proof_now_ms(proof) / 1000.0, publisher->subscribers, publisher->written);
+}
+
 static void
 print_counts(const struct proof *proof)
 {
