@@ -19,6 +19,15 @@ push_message_init(struct push_message *message, struct push_publisher *publisher
 	*message = (struct push_message){.publisher = publisher, .over = over};
 }
 
+/* Whoever came later and read it from the history was not among the subscribers. */
+static uint64_t
+written_of(const struct push_message *message)
+{
+	uint64_t written = message->tracker ? message->tracker->written : 0;
+
+	return written < message->subscribers ? written : message->subscribers;
+}
+
 /* Its span, with what is known of it now. */
 static void
 end_span(struct push_message *message)
@@ -29,7 +38,7 @@ end_span(struct push_message *message)
 	span->http_status = message->status ? message->status : push_publish_http_status(PUSH_OK);
 	span->subscribers = message->subscribers;
 	span->is_followed = message->tracker != NULL;
-	span->written = message->tracker ? message->tracker->written : 0;
+	span->written = written_of(message);
 	push_tracer_end(message->publisher->tracer, span);
 }
 
@@ -479,7 +488,7 @@ push_message_append_answer(const struct push_message *message, bool with_status,
 	} else {
 		push_buf_printf(to, "{\"subscribers\":%" PRIu64, message->subscribers);
 		if (message->tracker)
-			push_buf_printf(to, ",\"written\":%" PRIu64, message->tracker->written);
+			push_buf_printf(to, ",\"written\":%" PRIu64, written_of(message));
 	}
 	push_buf_append_text(to, "}");
 }

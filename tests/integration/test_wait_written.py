@@ -71,6 +71,28 @@ def test_who_goes_away_is_not_waited_for(server):
         assert time.monotonic() - start < 2.5
 
 
+def test_who_comes_while_it_is_waited_for_and_reads_it_from_history_does_not_count(server):
+    publish(server, "kept:new", 0, query="")
+    start = get(server.port, "/messages?channel=kept:new").json["id"]
+    with WebSocket(server.port, "kept:new") as slow, WebSocket(server.port, "kept:new") as ws:
+        slow.read_frame(), ws.read_frame()
+        for _ in range(7):
+            publish(server, "kept:new", "x" * 900000, query="")
+            ws.message()
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(publish(server, "kept:new", 1).json))
+        waiting.start()
+        assert ws.message()[1] == 1
+        newcomers = [WebSocket(server.port, f"kept:new&last_event_id={start}") for _ in range(3)]
+        for client in newcomers:
+            while client.event()["data"].get("message") != 1:
+                pass
+        waiting.join()
+        assert answers[0]["subscribers"] == 2 and 1 <= answers[0]["written"] <= 2
+        for client in newcomers:
+            client.close()
+
+
 def test_what_can_be_waited_for_is_checked(server):
     answer = publish(server, "c", 1, query="?wait=read")
     assert answer.status == 400 and "'wait' must be 'written'" in answer.error
