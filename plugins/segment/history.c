@@ -77,6 +77,7 @@ drop_oldest(struct push_segment *segment, segment_index at, struct segment_chann
 	/* first: what leaves counts as missed from here on, whatever becomes of this process */
 	if (channel->after < record->number)
 		SEGMENT_SET(channel->after, record->number);
+	atomic_signal_fence(memory_order_seq_cst);
 	SEGMENT_SET(channel->dropped, channel->dropped + 1);
 	SEGMENT_SET(channel->oldest, newer ? record->newer : 0);
 	if (newer)
@@ -150,7 +151,10 @@ segment_history_link(struct push_segment *segment, segment_index at, segment_ind
 	struct segment_channel *channel = segment_channel(segment, at);
 	struct segment_record *record = message_at(segment, index), *newest;
 
-	PUSH_ASSERT(channel && record);
+	if (!channel || !record) {
+		segment_broken(segment);
+		return;
+	}
 	newest = message_at(segment, channel->newest);
 	if (channel->kept && !newest)
 		segment_broken(segment);

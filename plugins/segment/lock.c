@@ -222,6 +222,23 @@ push_segment_unlock(struct push_segment *segment)
 }
 
 void
+segment_lock_beat(struct push_segment *segment)
+{
+	_Atomic uint32_t *at = &segment->header->lock;
+	uint32_t word = atomic_load_explicit(at, memory_order_relaxed), next;
+
+	PUSH_ASSERT(segment->is_locked);
+	do {
+		/* taken away from us */
+		if ((word & ~WAITERS) != segment->lock_taken)
+			return;
+		next = ((word + TURN_ONE) & TURNS) | segment->lock_word;
+	} while (!atomic_compare_exchange_weak_explicit(
+		at, &word, next | (word & WAITERS), memory_order_relaxed, memory_order_relaxed));
+	segment->lock_taken = next;
+}
+
+void
 push_segment_break_lock(struct push_segment *segment, unsigned int slot)
 {
 	uint32_t word;

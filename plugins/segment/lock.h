@@ -42,6 +42,11 @@ struct push_segment_holder {
 void
 push_segment_holder(const struct push_segment *segment, struct push_segment_holder *ret);
 
+/* segment_lock_beat - in what takes long: it is as if the lock was taken anew, so that pushd sees that its owner goes
+ * on. */
+void
+segment_lock_beat(struct push_segment *segment);
+
 /* By pushd, which has no slot: who it is to the lock. */
 #define PUSH_SEGMENT_SUPERVISOR PUSH_SEGMENT_SLOTS_MAX
 

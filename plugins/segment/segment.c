@@ -201,7 +201,7 @@ push_segment_format(int fd, const struct push_segment_settings *settings, struct
 	struct push_segment *segment;
 	struct segment_header shape = {
 		.cell_count = settings->cell_count ? settings->cell_count : PUSH_SEGMENT_CELLS,
-		.bucket_count = PUSH_SEGMENT_BUCKETS,
+		.bucket_count = settings->bucket_count ? settings->bucket_count : PUSH_SEGMENT_BUCKETS,
 		.block_limit = limit_of(settings)};
 
 	lay_out(&shape);

@@ -39,6 +39,7 @@ struct push_segment_settings {
 	uint64_t epoch;             /* greater than any before: milliseconds of the wall clock */
 	uint64_t seed;              /* random, of hashes */
 	uint32_t cell_count;        /* of the log, a power of two; 0: PUSH_SEGMENT_CELLS */
+	uint32_t bucket_count;      /* a power of two; 0: PUSH_SEGMENT_BUCKETS */
 	uint64_t bytes_max;         /* of all blocks; 0: what history_bytes_max asks for, and the rest */
 };
 

@@ -236,6 +236,14 @@ segment_value_link(struct push_segment *segment, segment_index index)
 	add_newest(segment, &kept, index, record);
 }
 
+void
+segment_value_forget(struct push_segment *segment, segment_index index)
+{
+	const struct kept kept = values_of(segment->header);
+
+	(void)drop(segment, &kept, index);
+}
+
 enum push_status
 push_segment_value_get(struct push_segment *segment, const char *name, size_t name_size, uint64_t now_us,
 	struct push_buf *to)

@@ -56,6 +56,10 @@ segment_value_link(struct push_segment *segment, segment_index index);
 segment_index
 segment_value_before(struct push_segment *segment, segment_index index);
 
+/* segment_value_forget - one that is linked. */
+void
+segment_value_forget(struct push_segment *segment, segment_index index);
+
 /* segment_notice_link - as the newest. */
 void
 segment_notice_link(struct push_segment *segment, segment_index index);

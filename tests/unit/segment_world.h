@@ -17,7 +17,9 @@
 #include "segment/layout.h"
 #include "segment/lock.h"
 #include "segment/log.h"
+#include "segment/repair.h"
 #include "segment/slots.h"
+#include "segment_check.h"
 
 #define WORKERS 3
 
@@ -40,6 +42,7 @@ make_world(uint32_t cell_count, uint64_t history_bytes, uint64_t bytes_max)
 		.epoch = 7,
 		.seed = 42,
 		.cell_count = cell_count,
+		.bucket_count = 256,
 		.bytes_max = bytes_max};
 	struct world *world = calloc(1, sizeof(*world));
 	struct push_error error = {""};
@@ -62,6 +65,30 @@ make_world(uint32_t cell_count, uint64_t history_bytes, uint64_t bytes_max)
 		push_segment_unlock(world->workers[i]);
 	}
 	return world;
+}
+
+/* As repaired now; whatever it was. */
+static inline struct push_segment_repaired
+repair(struct world *world)
+{
+	struct push_segment_repaired ret;
+
+	lock(world->workers[0]);
+	push_segment_repair(world->workers[0], &ret);
+	push_segment_unlock(world->workers[0]);
+	return ret;
+}
+
+static inline void
+assert_consistent(struct world *world)
+{
+	struct segment_check check;
+
+	lock(world->workers[0]);
+	check = segment_check(world->workers[0]);
+	assert_string_equal(check.what, "");
+	assert_false(world->workers[0]->is_broken);
+	push_segment_unlock(world->workers[0]);
 }
 
 static inline void
