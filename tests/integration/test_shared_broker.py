@@ -13,7 +13,7 @@ import pytest
 from http1 import Connection, post, publish, request
 from redis_servers import RedisServer, wait_until
 from resuming import SseReader, WsReader, message, resumed
-from server import BUILD, PUSHD, SOURCE, Process, Server
+from server import Server
 from test_orphans import LONG_DRAIN, Again, end, is_there, kill
 from test_replace_pushd import Replaceable
 from test_workers import Follower, publisher, say, serving, spread, sse, worker_of, ws
@@ -80,14 +80,6 @@ def check_kept(server, position, numbers):
 def test_there_is_a_worker_for_each_cpu_that_pushd_may_run_on():
     with start(PUSH_WORKERS="") as server:
         assert len(serving(server)) == len(os.sched_getaffinity(0))
-
-
-def test_there_are_at_most_32():
-    for arguments, env in ((["--workers", "33"], {}), ([], {"PUSH_WORKERS": 33})):
-        process = Process([PUSHD, "--check", "--config", SOURCE, "--plugins", BUILD / "plugins", "--mounts",
-                           SOURCE / "mounts", *arguments], env)
-        assert process.wait() == 1
-        assert "33 (or PUSH_WORKERS): the embedded broker has room for 32; for more, use Redis" in process.output()
 
 
 def test_a_message_published_at_any_worker_reaches_clients_of_all_and_each_counts():
