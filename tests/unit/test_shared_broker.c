@@ -264,7 +264,7 @@ be_left(void *context)
 	return segment ? work((void *)(uintptr_t)&one) : NULL;
 }
 
-__attribute__((unused)) static void /* until there is repair */
+static void
 what_a_killed_pushd_left_is_taken_over_with_its_workers(void **state)
 {
 	struct world *world = world_new();
@@ -292,7 +292,7 @@ what_a_killed_pushd_left_is_taken_over_with_its_workers(void **state)
 }
 
 /* It is killed for that, and what it has is taken over all the same. */
-__attribute__((unused)) static void /* until there is repair */
+static void
 what_is_left_and_stands_still_with_the_lock_holds_nobody_up(void **state)
 {
 	struct world *world = world_new();
@@ -387,6 +387,8 @@ main(void)
 		cmocka_unit_test(a_worker_that_stands_still_with_the_lock_is_named_after_a_second),
 		cmocka_unit_test(a_lock_that_is_used_all_the_time_is_nobodys_fault),
 		cmocka_unit_test(a_lock_that_nobody_has_is_free_again),
+		cmocka_unit_test(what_a_killed_pushd_left_is_taken_over_with_its_workers),
+		cmocka_unit_test(what_is_left_and_stands_still_with_the_lock_holds_nobody_up),
 		cmocka_unit_test(what_is_of_another_layout_is_not_taken_over_and_that_is_said),
 		cmocka_unit_test(with_redis_there_is_none_as_soon_as_its_workers_are_gone),
 		cmocka_unit_test(without_memory_there_is_none_and_that_is_said),
