@@ -23,6 +23,7 @@ struct push_segment_opened {
  * push_segment_file_open - by pushd; nobody else has it open (flock(2) is held as long as it is).
  *
  * @settings: of a new one; of one that is there, the history's limit.
+ * @path: at most PUSH_OPTION_TEXT_BYTES_MAX.
  * Errors: NULL with the reason in `error`: it cannot be opened or made, or another pushd has it.
  */
 struct push_segment *

@@ -242,6 +242,8 @@ segment_set_bytes(unsigned char *to, const char *from, size_t size)
 		SEGMENT_SET(to[i], (unsigned char)from[i]);
 }
 
+struct push_segment_settings;
+
 /* This process' view of it. */
 struct push_segment {
 	struct segment_header *header;
@@ -257,6 +259,7 @@ struct push_segment {
 	uint64_t position;   /* of this worker in the log; the slot has it for others */
 	unsigned int slot;   /* PUSH_SEGMENT_SLOTS_MAX: none */
 	bool is_locked;      /* by us */
+	bool is_file;        /* it has a name, and a lock of flock(2) that is pushd's */
 	bool is_broken;      /* something in it cannot be: to be repaired before the lock is given back */
 	int fd;
 	int wake_fds[PUSH_SEGMENT_SLOTS_MAX]; /* eventfds, one for each slot; -1: unknown */
@@ -272,6 +275,14 @@ segment_grown(struct push_segment *segment, segment_index index);
 /* segment_grow - take PUSH_SEGMENT_STEP_BYTES more from the kernel.  False: there is no more.  Under the lock. */
 bool
 segment_grow(struct push_segment *segment);
+
+/* segment_lengthen - a file, so that writing there cannot fail.  False: there is no room, by errno. */
+bool
+segment_lengthen(int fd, uint64_t from, uint64_t to);
+
+/* segment_limit_of - blocks that one with these settings may ever have. */
+uint32_t
+segment_limit_of(const struct push_segment_settings *settings);
 
 /* segment_block - a block; NULL: there is no such one.  In it anything may stand. */
 static inline union segment_block *

@@ -157,6 +157,7 @@ look_at_record(struct segment_repairing *repairing, segment_index index, const s
 		breaks(repairing);
 		return SEGMENT_IS_FREE;
 	}
+	repairing->ret->newest_us = higher(repairing->ret->newest_us, record->time_us);
 	if (is_in_log)
 		repairing->seq = higher(repairing->seq, record->seq);
 	else

@@ -12,8 +12,9 @@
 
 struct push_segment_repaired {
 	uint64_t messages, values, notices, channels; /* kept */
-	uint64_t torn;   /* not committed: what was being written when somebody was killed */
-	uint64_t broken; /* committed, and not what was written: should be 0 */
+	uint64_t torn;      /* not committed: what was being written when somebody was killed */
+	uint64_t broken;    /* committed, and not what was written: should be 0 */
+	uint64_t newest_us; /* when the newest record was written */
 };
 
 /* push_segment_repair - under the lock. */

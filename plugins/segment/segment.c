@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -102,18 +103,31 @@ segment_grown(struct push_segment *segment, segment_index index)
 	return index < segment->block_count ? &segment->blocks[index] : NULL;
 }
 
+/* Without a name: it can only grow (push_segment_create). */
+static bool
+is_memory(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK);
+}
+
 /*
  * Lengthen the file.  In memory without a name what is not touched takes none.  On a disk it must have its place
  * now: a hole could not be filled when the disk is full, and whoever wrote there would be killed by it.
  */
-static bool
-lengthen(int fd, uint64_t from, uint64_t to)
+bool
+segment_lengthen(int fd, uint64_t from, uint64_t to)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
-
-	if (seals >= 0 && (seals & F_SEAL_SHRINK))
+	if (is_memory(fd))
 		return !ftruncate(fd, (off_t)to);
-	return !fallocate(fd, 0, (off_t)from, (off_t)(to - from));
+	if (!fallocate(fd, 0, (off_t)from, (off_t)(to - from)))
+		return true;
+	if (errno != EOPNOTSUPP)
+		return false;
+	/* a file system that cannot: each of its blocks is written to */
+	errno = posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+	return !errno;
 }
 
 bool
@@ -128,7 +142,7 @@ segment_grow(struct push_segment *segment)
 	more = segment->block_limit - count < step ? segment->block_limit - count : step;
 	if (!more)
 		return false;
-	if (!lengthen(segment->fd, segment->blocks_at + (uint64_t)count * PUSH_SEGMENT_BLOCK_BYTES,
+	if (!segment_lengthen(segment->fd, segment->blocks_at + (uint64_t)count * PUSH_SEGMENT_BLOCK_BYTES,
 		    segment->blocks_at + ((uint64_t)count + more) * PUSH_SEGMENT_BLOCK_BYTES))
 		return false;
 	segment->block_count = count + more;
@@ -157,6 +171,7 @@ map(int fd, uint64_t limit, struct push_error *error)
 	segment->header = memory;
 	segment->mapped_bytes = limit;
 	segment->fd = fd;
+	segment->is_file = !is_memory(fd);
 	segment->slot = PUSH_SEGMENT_SLOTS_MAX;
 	for (size_t i = 0; i < PUSH_SEGMENT_SLOTS_MAX; i++)
 		segment->wake_fds[i] = -1;
@@ -183,8 +198,8 @@ adopt(struct push_segment *segment)
 	look_at_size(segment);
 }
 
-static uint32_t
-limit_of(const struct push_segment_settings *settings)
+uint32_t
+segment_limit_of(const struct push_segment_settings *settings)
 {
 	uint64_t bytes = settings->bytes_max ? settings->bytes_max
 					     : settings->history_bytes_max * HISTORY_FACTOR +
@@ -202,10 +217,10 @@ push_segment_format(int fd, const struct push_segment_settings *settings, struct
 	struct segment_header shape = {
 		.cell_count = settings->cell_count ? settings->cell_count : PUSH_SEGMENT_CELLS,
 		.bucket_count = settings->bucket_count ? settings->bucket_count : PUSH_SEGMENT_BUCKETS,
-		.block_limit = limit_of(settings)};
+		.block_limit = segment_limit_of(settings)};
 
 	lay_out(&shape);
-	if (!lengthen(fd, 0, shape.blocks_at + PUSH_SEGMENT_STEP_BYTES)) {
+	if (!segment_lengthen(fd, 0, shape.blocks_at + PUSH_SEGMENT_STEP_BYTES)) {
 		snprintf(error->text, sizeof(error->text), "no room for %llu MB: %s",
 			(unsigned long long)((shape.blocks_at + PUSH_SEGMENT_STEP_BYTES) / 1024 / 1024),
 			strerror(errno));
@@ -320,6 +335,9 @@ push_segment_time(const struct push_segment *segment, uint64_t now_us)
 void
 push_segment_tick(struct push_segment *segment, uint64_t now_us, uint64_t wall_us)
 {
+	/* one that another pushd had until it was killed is ours as soon as its workers are gone (file.h) */
+	if (segment->is_file)
+		(void)flock(segment->fd, LOCK_EX | LOCK_NB);
 	segment->header->time_us = push_segment_time(segment, now_us);
 	segment->header->wall_us = wall_us;
 }

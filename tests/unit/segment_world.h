@@ -42,7 +42,7 @@ make_world(uint32_t cell_count, uint64_t history_bytes, uint64_t bytes_max)
 		.epoch = 7,
 		.seed = 42,
 		.cell_count = cell_count,
-		.bucket_count = 256,
+		.bucket_count = 2048,
 		.bytes_max = bytes_max};
 	struct world *world = calloc(1, sizeof(*world));
 	struct push_error error = {""};
