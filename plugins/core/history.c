@@ -277,8 +277,16 @@ push_history_store_cache(struct push_history_store *store, uint64_t bytes_max)
 void
 push_history_store_trim(struct push_history_store *store)
 {
+	store->trims++;
 	if (store->replays && --store->replays == 0)
 		make_room(store);
+}
+
+bool
+push_history_has_older(const struct push_history *history)
+{
+	return push_position_compare(history->upstream, history->after) < 0 &&
+	       history->short_until != history->store->trims + 1;
 }
 
 size_t
@@ -288,6 +296,8 @@ push_history_store_relieve(struct push_history_store *store, size_t max)
 
 	while (count < max && store->stats->history_messages > 1 &&
 		push_memory_gives(store->memory, 1u << PUSH_MEMORY_HISTORY)) {
+		/* of a cache it could be fetched again, to be dropped again */
+		next_to_go(store)->history->short_until = store->cache_stats ? store->trims + 1 : 0;
 		drop_oldest_of_all(store);
 		count++;
 	}

@@ -71,7 +71,9 @@ struct push_history {
 	struct push_position upstream; /* the server has nothing more up to here */
 	struct push_position pending_before, pending_last; /* before the first one, and the last one */
 	uint32_t pending_count;
-	bool is_settled;  /* it is known where it stands: messages may be delivered */
+	uint32_t
+		short_until; /* memory was short: until the cache is trimmed so often, older ones cannot be had */
+	bool is_settled;     /* it is known where it stands: messages may be delivered */
 	bool is_fetching; /* an answer is to come */
 	bool is_overrun;  /* more was pending than may be, or not all that there was */
 };
@@ -88,6 +90,7 @@ struct push_history_store {
 	struct push_stats *cache_stats; /* owned; where a cache is counted instead; NULL: it is none */
 	uint64_t cache_bytes;           /* that it may have while nothing is replayed from upstream, and */
 	uint8_t replays;                /* for so many trims yet something is */
+	uint32_t trims;
 	unsigned int partition_count;
 	struct push_positions heads; /* the last position of each partition that was delivered */
 	/* Partitions whose messages are kept and not delivered, since older ones may be missing (bits), and
@@ -123,6 +126,10 @@ push_history_store_cache(struct push_history_store *store, uint64_t bytes_max);
 /* push_history_store_trim - of a cache, from time to time: what was fetched for replays is dropped in the end. */
 void
 push_history_store_trim(struct push_history_store *store);
+
+/* push_history_has_older - whether what is before the window can be asked for. */
+bool
+push_history_has_older(const struct push_history *history);
 
 /* push_history_store_tick - drop what is too old, of at most `max` channels.  Returns true if more is due. */
 bool

@@ -474,7 +474,7 @@ awaits_upstream(struct push_subscriber *subscriber)
 			continue;
 		if (history->is_settled && !history->is_fetching &&
 			push_position_compare(read_upto(cursor, i, history), history->after) < 0 &&
-			push_position_compare(history->upstream, history->after) < 0) {
+			push_history_has_older(history)) {
 			history->is_fetching = true;
 			hub->fetch(hub->fetch_context, history->channel);
 		}

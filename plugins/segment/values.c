@@ -445,3 +445,14 @@ push_segment_values_expire(struct push_segment *segment, uint32_t max, uint64_t 
 	expire(segment, &values, &segment->value_looked, max, now_us);
 	expire(segment, &notices, &segment->notice_looked, max, now_us);
 }
+
+void
+push_segment_values_limit(struct push_segment *segment, uint64_t bytes_max, uint32_t max)
+{
+	const struct kept values = values_of(segment->header);
+
+	PUSH_ASSERT(segment_has_lock(segment));
+	for (; max && *values.bytes > bytes_max; max--)
+		if (!drop_oldest(segment, &values, 0))
+			return;
+}

@@ -32,6 +32,10 @@ push_segment_value_put(struct push_segment *segment, const char *name, size_t na
 void
 push_segment_values_expire(struct push_segment *segment, uint32_t max, uint64_t now_us);
 
+/* push_segment_values_limit - forget up to `max` of the oldest while all take more than that. */
+void
+push_segment_values_limit(struct push_segment *segment, uint64_t bytes_max, uint32_t max);
+
 /* push_segment_notice_put - remember a notice.  Over the limits the oldest go.  Errors: PUSH_TOO_LARGE,
  * PUSH_OUT_OF_MEMORY. */
 enum push_status PUSH_MUST_USE

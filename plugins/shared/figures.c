@@ -47,6 +47,23 @@ report(struct shared_engine *engine, const struct push_segment_figures *figures)
 	engine->dropped = figures->history_dropped;
 }
 
+/* Of a small budget values take no more than a quarter (core/values.c): so much more than that they may have for a
+ * moment. */
+static void
+limit_values(struct shared_engine *engine)
+{
+	uint64_t quarter = push_hub_memory(engine->hub)->bytes_max / 4;
+	uint64_t over = engine->values_share > quarter ? engine->values_share - quarter : 0;
+	struct push_segment_figures figures;
+
+	if (!over || !shared_lock(engine))
+		return;
+	push_segment_figures(engine->segment, &figures);
+	push_segment_values_limit(engine->segment, figures.value_bytes - over, UINT32_MAX);
+	shared_unlock(engine);
+	shared_figures_update(&engine->engine);
+}
+
 /* Reading looks at the time, this only frees. */
 static void
 expire(struct shared_engine *engine)
@@ -75,6 +92,7 @@ shared_figures_tick(struct shared_engine *engine)
 {
 	expire(engine);
 	shared_figures_update(&engine->engine);
+	limit_values(engine);
 	if (engine->now_us < engine->figures_us)
 		return;
 	engine->figures_us = engine->now_us + PUSH_SHARED_FIGURES_US;
