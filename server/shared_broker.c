@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -20,9 +21,6 @@
 #include "segment/repair.h"
 #include "shared_broker.h"
 #include "worker_count.h"
-
-/* until plugins/segment has it */
-#pragma weak push_segment_file_open
 
 _Static_assert(2 * WORKER_COUNT_EMBEDDED_MAX == PUSH_SEGMENT_SLOTS_MAX, "slots for two generations");
 
@@ -54,6 +52,15 @@ wall_us(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t
+monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
@@ -253,8 +260,10 @@ shared_broker_take_over(struct shared_broker *self, const struct config *config,
 	self->is_wanted = true;
 	snprintf(self->file, sizeof(self->file), "%s", options->history_file);
 	(void)orphans_find(config, take_from, &search);
-	if (self->segment)
-		self->history_bytes_wanted = options->history_bytes_max;
+	if (!self->segment)
+		return;
+	self->history_bytes_wanted = options->history_bytes_max;
+	self->lacks_lock = self->file[0] != '\0';
 }
 
 void
@@ -324,10 +333,8 @@ open_file(struct shared_broker *self, const struct push_options *options, uint64
 	struct push_segment_opened opened = {.line = ""};
 	struct push_error why;
 
-	snprintf(why.text, sizeof(why.text), "is not there yet");
-	if (push_segment_file_open)
-		self->segment = push_segment_file_open(
-			options->history_file, &settings, now_us, wall_us(), &opened, &why);
+	self->segment =
+		push_segment_file_open(options->history_file, &settings, now_us, wall_us(), &opened, &why);
 	if (opened.line[0])
 		log_say(self->log, opened.was_set_aside ? PUSH_LOG_ERROR : PUSH_LOG_INFO, "%s", opened.line);
 	if (self->segment)
@@ -469,6 +476,8 @@ shared_broker_turn(struct shared_broker *self, uint64_t now_us)
 		shared_broker_close(self);
 		return -1;
 	}
+	if (self->lacks_lock)
+		self->lacks_lock = flock(push_segment_fd(self->segment), LOCK_EX | LOCK_NB) != 0;
 	if (now_us - self->ticked_us >= TICK_US) {
 		push_segment_tick(self->segment, now_us, wall_us());
 		self->ticked_us = now_us;
@@ -494,6 +503,7 @@ shared_broker_close(struct shared_broker *self)
 {
 	if (!self->segment)
 		return;
+	push_segment_tick(self->segment, monotonic_us(), wall_us());
 	forget_guests(self);
 	push_segment_close_wakers(self->segment);
 	push_segment_detach(self->segment);

@@ -597,6 +597,12 @@ create_engine(const struct push_options *options, struct push_hub *hub, struct p
 		return push_engine_redis_create(options, hub, stats, host, seed, now_us, error);
 	if (getenv(PUSH_SEGMENT_SEAT_ENV))
 		return create_shared_engine(options, hub, host, seed, now_us, error);
+	if (options->history_file[0]) {
+		snprintf(error->text, sizeof(error->text),
+			"push.history.file=%s: needs pushd, which shares the file among its workers",
+			options->history_file);
+		return NULL;
+	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	return push_engine_memory_create(
 		hub, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, seed, now_us);

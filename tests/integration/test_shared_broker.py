@@ -417,6 +417,13 @@ def test_a_file_that_cannot_be_had_is_named(path):
         assert f"push.history.file={path}: " in server.process.output()
 
 
+def test_without_pushd_there_is_no_file_and_that_is_said(file):
+    with Server(stock=True, wait=False, options={"push-history-file": file}) as server:
+        server.ended = True
+        server.process.wait_for(f"push.history.file={file}: needs pushd")
+    assert not file.exists()
+
+
 def test_with_redis_the_file_is_not_used_and_that_is_said(file):
     with RedisServer() as redis, start(PUSH_REDIS_URL=redis.url(), PUSH_HISTORY_FILE=file) as server:
         assert f"push.history.file={file}: is not used, as push.redis.url is set" in server.process.output()
