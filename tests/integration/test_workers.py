@@ -75,9 +75,9 @@ def spread(server, connect):
     return found
 
 
-def ws(server, channel):
+def ws(server, channel, headers=()):
     """Connected and past its first heartbeat, which says that it misses nothing from now on."""
-    client = WebSocket(server.port, channel)
+    client = WebSocket(server.port, channel, headers=headers)
     opcodes = {client.read_frame()[0] for _ in range(2)}
     assert opcodes == {TEXT, PING}
     client.send(frame(TEXT, '{"event":"pong"}'))
