@@ -10,6 +10,7 @@
  * A channel whose clients may have missed something is `lost` until it is settled again; as long as there is one the
  * hub holds back what has history (core/hub.h), and then every client reads on from where it stood.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "shared/shared_private.h"
@@ -207,7 +208,7 @@ take_message(void *context, const struct push_segment_item *item)
  * @place: where the last answer ended, or NULL. */
 static bool
 read_history(struct shared_engine *engine, struct shared_channel *shared, uint64_t low, uint64_t high,
-	uint32_t *place)
+	uint32_t *place, struct push_fetch_end *ret)
 {
 	const struct push_channel *channel = shared->channel;
 	struct push_segment *segment = engine->segment;
@@ -228,7 +229,7 @@ read_history(struct shared_engine *engine, struct shared_channel *shared, uint64
 	if (reading.gone > kept.after)
 		kept.after = reading.gone;
 	after = is_all || !reading.oldest ? low : reading.oldest - 1;
-	shared->end = (struct push_fetch_end){
+	*ret = (struct push_fetch_end){
 		.after = {engine->epoch, after > kept.after ? after : kept.after},
 		.upstream = {engine->epoch, kept.after},
 		.head = head_of(engine),
@@ -241,6 +242,14 @@ read_history(struct shared_engine *engine, struct shared_channel *shared, uint64
 	return !reading.is_failed;
 }
 
+/* For as long as the lock is released and the hub has not been given it: most channels never have one. */
+static void
+forget_end(struct shared_channel *shared)
+{
+	free(shared->end);
+	shared->end = NULL;
+}
+
 /* Behind what is known; of a channel that is new here, nothing: replays ask for it. */
 static bool
 read_newer(struct shared_engine *engine, struct shared_channel *shared)
@@ -249,8 +258,11 @@ read_newer(struct shared_engine *engine, struct shared_channel *shared)
 	uint64_t head = push_segment_head(engine->segment);
 	uint64_t low = history->complete.epoch == engine->epoch ? push_history_known(history).number : head;
 
-	shared->is_read = read_history(engine, shared, low, head, NULL);
-	return shared->is_read;
+	shared->end = malloc(sizeof(*shared->end));
+	if (shared->end && read_history(engine, shared, low, head, NULL, shared->end))
+		return true;
+	forget_end(shared);
+	return false;
 }
 
 static void
@@ -269,15 +281,17 @@ on_hub_fetch(void *context, struct push_channel *channel)
 static bool
 fetch_older(struct shared_engine *engine, struct shared_channel *shared)
 {
+	struct push_fetch_end end;
 	bool is_read;
 
 	if (!shared_lock(engine))
 		return false;
-	is_read = read_history(engine, shared, 0, shared->channel->history->after.number, &shared->place);
+	is_read =
+		read_history(engine, shared, 0, shared->channel->history->after.number, &shared->place, &end);
 	shared_unlock(engine);
 	push_list_remove(&shared->fetch);
 	if (is_read)
-		push_hub_extend(shared->channel, &shared->end);
+		push_hub_extend(shared->channel, &end);
 	else
 		push_hub_fetch_lost(shared->channel);
 	return true;
@@ -343,7 +357,7 @@ say(struct shared_engine *engine, struct shared_channel *shared)
 
 	if (!set_count(engine, shared, channel->count))
 		return false;
-	shared->is_read = false;
+	forget_end(shared);
 	return !channel->count || !channel->history || channel->history->is_settled ||
 	       read_newer(engine, shared);
 }
@@ -360,6 +374,7 @@ release(struct shared_engine *engine, struct shared_channel *shared)
 	}
 	push_list_remove(&shared->held);
 	push_list_remove(&shared->work);
+	forget_end(shared);
 	channel->confirmed = false; /* it may stay for what is kept of it */
 	memset(shared, 0, sizeof(*shared));
 	push_hub_release(engine->hub, channel);
@@ -376,10 +391,13 @@ told(struct shared_engine *engine, struct shared_channel *shared)
 			release(engine, shared);
 		return;
 	}
-	if (shared->is_read) {
-		shared->is_read = shared->is_doubtful = false;
-		push_hub_move_head(engine->hub, 0, shared->end.head);
-		if (!push_hub_settle(engine->hub, channel, &shared->end, engine->now_us)) {
+	if (shared->end) {
+		const struct push_fetch_end end = *shared->end;
+
+		forget_end(shared);
+		shared->is_doubtful = false;
+		push_hub_move_head(engine->hub, 0, end.head);
+		if (!push_hub_settle(engine->hub, channel, &end, engine->now_us)) {
 			want_work(engine, shared);
 			return;
 		}

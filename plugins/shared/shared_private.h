@@ -38,8 +38,7 @@ struct shared_channel {
 	uint32_t said;                /* the count that the segment has */
 	bool is_lost;                 /* messages of it may be missing: the hub holds all of them back */
 	bool is_doubtful;             /* the segment was repaired since it was settled */
-	bool is_read;                 /* `end` is to be given to the hub */
-	struct push_fetch_end end;
+	struct push_fetch_end *end;   /* owned: to be given to the hub; NULL: nothing */
 };
 
 struct shared_engine {
