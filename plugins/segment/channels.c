@@ -240,7 +240,7 @@ find_word(struct push_segment *segment, struct segment_channel *channel, unsigne
 			uint32_t word = atomic_load_explicit(&words.words[i], memory_order_relaxed);
 
 			if (word >> SEGMENT_COUNT_BITS == slot + 1)
-				return &words.words[i];
+				return words.words + i;
 			if (!word && !vacant)
 				vacant = &words.words[i];
 		}

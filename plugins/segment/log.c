@@ -313,11 +313,11 @@ was_valid(const struct push_segment *segment, uint64_t seq)
 static void
 copy_head(union segment_block *block, struct segment_record *to)
 {
-	uint64_t words[HEAD_WORDS];
+	for (size_t i = 0; i < HEAD_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(&block->words[i], memory_order_relaxed);
 
-	for (size_t i = 0; i < HEAD_WORDS; i++)
-		words[i] = atomic_load_explicit(&block->words[i], memory_order_relaxed);
-	memcpy(to, words, sizeof(words));
+		memcpy((char *)to + i * sizeof(word), &word, sizeof(word));
+	}
 }
 
 /* Any bytes may have been copied; whether they were the record's says was_valid(). */

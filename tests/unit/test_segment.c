@@ -203,6 +203,7 @@ test_history_leaves_when_it_is_too_old(void **state)
 	struct world *world = make_world(64, 1 << 20, 0);
 	struct push_segment_kept channel;
 	struct seen seen;
+	uint32_t bucket = 0;
 
 	(void)state;
 	(void)keep(world, 0, "h", "1", 100);
@@ -214,7 +215,7 @@ test_history_leaves_when_it_is_too_old(void **state)
 	assert_int_equal(channel.after, 1);
 	world->now_us += 40000000;
 	lock(world->workers[0]);
-	push_segment_expire(world->workers[0], &(uint32_t){0}, PUSH_SEGMENT_BUCKETS, world->now_us);
+	push_segment_expire(world->workers[0], &bucket, PUSH_SEGMENT_BUCKETS, world->now_us);
 	push_segment_unlock(world->workers[0]);
 	assert_int_equal(world->of_pushd->header->channels, 0);
 	/* where it was is remembered */

@@ -457,8 +457,8 @@ static void
 test_more_history_than_the_file_was_made_for_has_room_after_a_restart(void **state)
 {
 	struct push_segment_settings with = settings();
-	struct push_segment_opened how;
-	struct push_error error;
+	struct push_segment_opened how = {0};
+	struct push_error error = {0};
 	struct opened file = open_file(5000000, BEGAN);
 	uint32_t before = file.segment->block_limit;
 
