@@ -10,7 +10,7 @@
 #include "segment/repair_private.h"
 #include "segment/values.h"
 
-#define DIGIT_BITS 11u
+#define DIGIT_BITS 8u
 #define DIGITS     (1u << DIGIT_BITS)
 
 /* Digit by digit, the lowest first (LSD radix sort): some millions are to be sorted while nobody can publish. */

@@ -22,6 +22,9 @@
 #include "segment_check.h"
 
 #define WORKERS 3
+#ifndef WORLD_BUCKETS
+#define WORLD_BUCKETS 2048
+#endif
 
 struct world {
 	struct push_segment *of_pushd, *workers[WORKERS];
@@ -42,7 +45,7 @@ make_world(uint32_t cell_count, uint64_t history_bytes, uint64_t bytes_max)
 		.epoch = 7,
 		.seed = 42,
 		.cell_count = cell_count,
-		.bucket_count = 2048,
+		.bucket_count = WORLD_BUCKETS,
 		.bytes_max = bytes_max};
 	struct world *world = calloc(1, sizeof(*world));
 	struct push_error error = {""};
