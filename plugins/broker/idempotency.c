@@ -99,14 +99,15 @@ static bool
 make_once(const struct push_publish_request *request, const struct push_buf *name,
 	const char digest[DIGEST_BYTES], char once[2 * ONCE_BYTES + 1])
 {
-	/* none: as nodes without identities make it */
+	/* what stands between `idem` and `:KEY`; none: as nodes without identities make it */
+	const char *owner = name->bytes + strlen("idem");
 	size_t owner_size = name->size - request->key_size - strlen("idem:");
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
 	unsigned char bytes[DIGEST_BYTES];
 	bool made = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
 		    EVP_DigestUpdate(hash, digest, DIGEST_BYTES) == 1 &&
 		    EVP_DigestUpdate(hash, request->key, request->key_size) == 1 &&
-		    EVP_DigestUpdate(hash, name->bytes, owner_size) == 1 &&
+		    EVP_DigestUpdate(hash, owner, owner_size) == 1 &&
 		    EVP_DigestFinal_ex(hash, bytes, NULL) == 1;
 
 	EVP_MD_CTX_free(hash);
