@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/pidfd.h>
@@ -185,6 +186,24 @@ look_after_guests(struct shared_broker *self)
 	}
 }
 
+/* What is there is of no use; a file, which its workers have open yet, makes room for a new one. */
+static void
+refuse(struct shared_broker *self, const char *whose, const char *why)
+{
+	struct push_segment_opened opened = {.line = ""};
+	struct push_error error;
+
+	log_say(self->log, PUSH_LOG_WARN,
+		"the broker of %s cannot be taken over: %s; history, keys and names begin anew", whose, why);
+	if (!self->file[0])
+		return;
+	snprintf(error.text, sizeof(error.text), "%s", why);
+	if (push_segment_file_set_aside(self->file, &opened, &error))
+		log_say(self->log, PUSH_LOG_ERROR, "%s", opened.line);
+	else
+		log_say(self->log, PUSH_LOG_ERROR, "push.history.file=%s: %s", self->file, error.text);
+}
+
 /* Whether it is whole, and ours from now on. */
 static bool
 adopt(struct shared_broker *self, uint64_t now_us, const char **ret_why)
@@ -242,10 +261,7 @@ take_from(pid_t pid, void *context)
 	if (self->segment && adopt(self, search->now_us, &why))
 		return true;
 	shared_broker_close(self);
-	log_say(self->log, PUSH_LOG_WARN,
-		"the broker of a pushd that was killed cannot be taken over: %s; history, keys and names "
-		"begin anew",
-		why);
+	refuse(self, "a pushd that was killed", why);
 	return true;
 }
 
@@ -266,29 +282,39 @@ shared_broker_take_over(struct shared_broker *self, const struct config *config,
 	self->lacks_lock = self->file[0] != '\0';
 }
 
+static bool
+is_file(int fd, const char *path)
+{
+	struct stat open_one, named;
+
+	return *path && !fstat(fd, &open_one) && !stat(path, &named) && open_one.st_dev == named.st_dev &&
+	       open_one.st_ino == named.st_ino;
+}
+
 void
 shared_broker_inherit(struct shared_broker *self, const struct push_options *options, uint64_t taken)
 {
 	struct push_segment_seat seat;
 	struct push_error error;
 
-	if (!push_segment_seat_read(&seat))
+	bool is_there = push_segment_seat_read(&seat);
+
+	(void)unsetenv(PUSH_SEGMENT_SEAT_ENV);
+	if (!is_there)
 		return;
+	/* the configuration may name another one by now, which takes a restart */
+	if (is_file(seat.fd, options->history_file))
+		snprintf(self->file, sizeof(self->file), "%s", options->history_file);
 	self->segment = push_segment_attach(seat.fd, &error);
 	if (!self->segment) {
 		for (size_t i = 0; i < PUSH_SEGMENT_SLOTS_MAX; i++)
 			if (seat.wake_fds[i] >= 0)
 				close(seat.wake_fds[i]);
-		log_say(self->log, PUSH_LOG_WARN,
-			"the broker of the pushd before cannot be used by this one: %s; history, keys and "
-			"names "
-			"begin anew",
-			error.text);
+		refuse(self, "the pushd before", error.text);
 		return;
 	}
 	push_segment_be(self->segment, PUSH_SEGMENT_SUPERVISOR);
 	push_segment_set_wakers(self->segment, seat.wakers, seat.wake_fds);
-	snprintf(self->file, sizeof(self->file), "%s", options->history_file);
 	self->history_bytes_max = self->history_bytes_wanted = options->history_bytes_max;
 	self->is_wanted = true;
 	self->given = taken;

@@ -306,3 +306,12 @@ push_segment_file_open(const char *path, const struct push_segment_settings *set
 	close(fd);
 	return segment;
 }
+
+bool
+push_segment_file_set_aside(const char *path, struct push_segment_opened *ret, struct push_error *error)
+{
+	const struct opening opening = {.path = path, .ret = ret, .error = error};
+
+	*ret = (struct push_segment_opened){.line = ""};
+	return set_aside(&opening);
+}

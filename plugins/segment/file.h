@@ -30,4 +30,13 @@ struct push_segment *
 push_segment_file_open(const char *path, const struct push_segment_settings *settings, uint64_t now_us,
 	uint64_t wall_us, struct push_segment_opened *ret, struct push_error *error);
 
+/*
+ * push_segment_file_set_aside - one that cannot be used for the reason in `error`, and that others have open yet: they
+ * keep it under another name.
+ *
+ * ret->line says where.  Returns false with the reason in `error`.
+ */
+bool
+push_segment_file_set_aside(const char *path, struct push_segment_opened *ret, struct push_error *error);
+
 #endif

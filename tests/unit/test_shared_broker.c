@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "orphans.h"
+#include "segment/file.h"
 #include "shared_broker.h"
 #include "worker_count.h"
 
@@ -337,6 +338,44 @@ what_is_of_another_layout_is_not_taken_over_and_that_is_said(void **state)
 	world_free(world);
 }
 
+/* A file that a worker has open, and that is broken. */
+static struct push_segment *
+be_left_with_a_file(void *context)
+{
+	const struct push_segment_settings settings = {
+		.history_bytes_max = 1024 * 1024, .epoch = 5, .seed = 1};
+	struct push_segment_opened opened;
+	struct push_error error;
+	struct push_segment *segment = push_segment_file_open(context, &settings, 0, 0, &opened, &error);
+
+	return segment && pwrite(push_segment_fd(segment), "no layout", 9, 0) == 9 ? segment : NULL;
+}
+
+static void
+a_broken_file_makes_room_though_its_workers_have_it_open(void **state)
+{
+	struct world *world = world_new();
+	char folder[] = "/tmp/push-test-XXXXXX", *file = world->config->options.history_file, aside[64];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(file, sizeof(world->config->options.history_file), "%s/history", folder);
+	snprintf(aside, sizeof(aside), "%s/history.broken-1", folder);
+	orphan = start(be_left_with_a_file, file);
+	shared_broker_take_over(&world->broker, world->config, 0);
+	assert_null(world->broker.segment);
+	was_said(world, aside);
+	opens(world);
+	assert_non_null(world->broker.segment);
+	assert_int_equal(access(aside, F_OK), 0);
+	end(orphan);
+	orphan = 0;
+	assert_int_equal(unlink(aside), 0);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rmdir(folder), 0);
+	world_free(world);
+}
+
 static void
 with_redis_there_is_none_as_soon_as_its_workers_are_gone(void **state)
 {
@@ -390,6 +429,7 @@ main(void)
 		cmocka_unit_test(what_a_killed_pushd_left_is_taken_over_with_its_workers),
 		cmocka_unit_test(what_is_left_and_stands_still_with_the_lock_holds_nobody_up),
 		cmocka_unit_test(what_is_of_another_layout_is_not_taken_over_and_that_is_said),
+		cmocka_unit_test(a_broken_file_makes_room_though_its_workers_have_it_open),
 		cmocka_unit_test(with_redis_there_is_none_as_soon_as_its_workers_are_gone),
 		cmocka_unit_test(without_memory_there_is_none_and_that_is_said),
 	};
