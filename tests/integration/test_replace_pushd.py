@@ -184,8 +184,10 @@ STATES = {
 
 @pytest.mark.parametrize("kind", STATES)
 def test_a_state_that_cannot_be_read_is_taken_over_as_from_a_killed_pushd(kind):
-    with Replaceable(**DRAIN) as server:
+    # long enough to find the old one
+    with Replaceable(PUSH_DRAIN_DURATION="600s") as server:
         client = ws(server, "a")
+        assert http1.publish(server.port, "a", 1).json == {"subscribers": 1}
         real = server.folder / "bin/real"
         shutil.copy(PUSHD, real)
         # between the two: another state in the place of that which was left
@@ -197,13 +199,15 @@ def test_a_state_that_cannot_be_read_is_taken_over_as_from_a_killed_pushd(kind):
                        f'exec -a {server.folder}/bin/pushd {real} "$@"\n')
         server.upgrade()
         server.process.wait_for("cannot go on from the pushd before: .*; taking over as if it had been killed")
-        server.process.wait_for("of a pushd that was killed: taking over")
+        server.process.wait_for("took over the broker of a pushd that was killed")
+        server.process.wait_for("held by worker .* of a pushd that was killed: taking over")
         wait_until(lambda: server.process.output().count("Push is ready") == 2, "it serves")
-        assert http1.publish(server.port, "a", 1).status == 202
-        # the old one's is asked to leave, and does
-        while (client.event() or {}).get("event") != "reconnect":
+        assert http1.publish(server.port, "a", 2).json == {"subscribers": 1}
+        while client.message() != ("a", 2):
             pass
+        client.close()
         wait_until(lambda: len(server.pids()) == 2, "the old worker has left")
+        wait_until(lambda: http1.publish(server.port, "a", 3).json == {"subscribers": 0}, "nobody is counted")
 
 
 def test_a_stop_ends_an_upgrade_that_has_not_begun():
