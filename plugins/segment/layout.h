@@ -254,13 +254,14 @@ struct push_segment {
 	uint32_t cell_mask, bucket_mask;   /* as they were when it was mapped: nothing is read twice */
 	uint32_t block_limit, block_count; /* likewise; block_count: that are there for certain */
 	uint64_t blocks_at, seed, epoch;
-	uint32_t lock_word;  /* who we are to the lock: slot + 1; 0: nobody, may only read */
-	uint32_t lock_taken; /* the word as it is while we have it */
-	uint64_t position;   /* of this worker in the log; the slot has it for others */
-	unsigned int slot;   /* PUSH_SEGMENT_SLOTS_MAX: none */
-	bool is_locked;      /* by us */
-	bool is_file;        /* it has a name, and a lock of flock(2) that is pushd's */
-	bool is_broken;      /* something in it cannot be: to be repaired before the lock is given back */
+	uint32_t lock_word;    /* who we are to the lock: slot + 1; 0: nobody, may only read */
+	uint32_t lock_taken;   /* the word as it is while we have it */
+	uint32_t lock_refused; /* the word as it was when we last got nothing without waiting */
+	uint64_t position;     /* of this worker in the log; the slot has it for others */
+	unsigned int slot;     /* PUSH_SEGMENT_SLOTS_MAX: none */
+	bool is_locked;        /* by us */
+	bool is_file;          /* it has a name, and a lock of flock(2) that is pushd's */
+	bool is_broken;        /* something in it cannot be: to be repaired before the lock is given back */
 	int fd;
 	int wake_fds[PUSH_SEGMENT_SLOTS_MAX]; /* eventfds, one for each slot; -1: unknown */
 	uint32_t wakers;                      /* of which set they are */

@@ -185,6 +185,17 @@ wait_for(struct push_segment *segment, uint64_t wait_us)
 	}
 }
 
+/* It is taken.  Whoever asks again and again looks after the owner only if that is the same as before. */
+static bool
+take_without_waiting(struct push_segment *segment, uint32_t word)
+{
+	bool is_same = (word & ~WAITERS) == (segment->lock_refused & ~WAITERS);
+
+	segment->lock_refused = word;
+	return is_same && (has_no_owner(segment, word) || owner_is_gone(segment, word)) &&
+	       take_over(segment, word);
+}
+
 enum push_status
 push_segment_lock(struct push_segment *segment, uint64_t wait_us)
 {
@@ -196,7 +207,7 @@ push_segment_lock(struct push_segment *segment, uint64_t wait_us)
 	if (!(word & OWNER) && take(segment, word, word & WAITERS))
 		return PUSH_OK;
 	if (!wait_us)
-		return PUSH_UNAVAILABLE;
+		return take_without_waiting(segment, word) ? PUSH_OK : PUSH_UNAVAILABLE;
 	return spin(segment) || wait_for(segment, wait_us) ? PUSH_OK : PUSH_UNAVAILABLE;
 }
 

@@ -303,6 +303,28 @@ the_lock_of_a_stopped_process_stays_its_own(void **state)
 }
 
 static void
+whoever_never_waits_gets_the_lock_of_a_killed_process_the_second_time(void **state)
+{
+	struct world *world = make();
+	struct push_segment one = view_as(world, 1);
+	pid_t pid = begin_owner(world, 2);
+
+	(void)state;
+	assert_int_equal(push_segment_lock(&one, 0), PUSH_UNAVAILABLE);
+	assert_int_equal(push_segment_lock(&one, 0), PUSH_UNAVAILABLE);
+	reap(pid);
+	assert_int_equal(push_segment_lock(&one, 0), PUSH_OK);
+	assert_int_equal(world->header.repairs, 1);
+	push_segment_unlock(&one);
+	/* nor by one that is none */
+	world->header.lock = 77;
+	assert_int_equal(push_segment_lock(&one, 0), PUSH_UNAVAILABLE);
+	assert_int_equal(push_segment_lock(&one, 0), PUSH_OK);
+	push_segment_unlock(&one);
+	drop(world);
+}
+
+static void
 an_owner_that_no_slot_has_does_not_block(void **state)
 {
 	static const uint32_t junk[] = {
@@ -895,6 +917,7 @@ main(void)
 		cmocka_unit_test(what_was_found_broken_is_repaired_before_the_lock_is_given_back),
 		cmocka_unit_test(the_lock_of_a_killed_process_is_taken_over_and_repaired),
 		cmocka_unit_test(the_lock_of_a_stopped_process_stays_its_own),
+		cmocka_unit_test(whoever_never_waits_gets_the_lock_of_a_killed_process_the_second_time),
 		cmocka_unit_test(an_owner_that_no_slot_has_does_not_block),
 		cmocka_unit_test(waiters_that_nobody_is_are_harmless),
 		cmocka_unit_test(a_later_process_of_the_same_number_is_another),

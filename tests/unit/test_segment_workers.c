@@ -74,7 +74,7 @@ struct setup {
 	unsigned int workers;
 	uint64_t messages; /* of each worker; 0: until it is over */
 	uint32_t cells;
-	bool are_killed, are_slow;
+	bool are_killed, are_slow, do_repair;
 };
 
 struct worker {
@@ -533,6 +533,15 @@ is_over(const struct worker *worker)
 	return worker->ends == worker->setup->workers;
 }
 
+/* As if something was found that cannot be. */
+static void
+repair(struct worker *worker)
+{
+	lock(worker);
+	segment_broken(worker->segment);
+	push_segment_unlock(worker->segment);
+}
+
 static void
 do_something(struct worker *worker)
 {
@@ -544,6 +553,8 @@ do_something(struct worker *worker)
 		read_history(worker);
 	else if (what < 6)
 		sleep_until_woken(worker);
+	else if (what == 6 && worker->setup->do_repair)
+		repair(worker);
 }
 
 static void
@@ -722,7 +733,7 @@ run_threads(const struct setup *setup, bool is_shared)
 	for (i = 0; i < setup->workers; i++)
 		pthread_join(workers[i].thread, NULL);
 	check_notes(notes);
-	assert_int_equal(pushd->header->repairs, 0);
+	assert_int_equal(pushd->header->repairs > 0, setup->do_repair);
 	for (i = 0; i < setup->workers; i++) {
 		/* each has read all */
 		assert_int_equal(workers[i].segment->position, push_segment_tail(pushd));
@@ -756,6 +767,15 @@ all_workers_read_one_order_and_lose_nothing(void **state)
 #ifndef WITH_TSAN
 	run_threads(&setup, false);
 #endif
+	run_threads(&setup, true);
+}
+
+static void
+a_repair_takes_nothing_from_those_that_read_meanwhile(void **state)
+{
+	struct setup setup = {.workers = 8, .messages = 30 * SCALE, .cells = 65536, .do_repair = true};
+
+	(void)state;
 	run_threads(&setup, true);
 }
 
@@ -942,6 +962,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_workers_read_one_order_and_lose_nothing),
+		cmocka_unit_test(a_repair_takes_nothing_from_those_that_read_meanwhile),
 		cmocka_unit_test(a_worker_too_slow_for_the_ring_is_told_what_it_missed),
 		cmocka_unit_test(a_token_goes_round_by_wake_ups_alone),
 #ifndef WITH_TSAN
