@@ -507,6 +507,13 @@ push_hub_release(struct push_hub *hub, struct push_channel *channel)
 	push_channel_map_release(&hub->channels, channel);
 }
 
+void
+push_hub_each_channel(
+	struct push_hub *hub, void (*step)(void *context, struct push_channel *channel), void *context)
+{
+	push_channel_map_each(&hub->channels, step, context);
+}
+
 struct push_channel *
 push_hub_find(struct push_hub *hub, const char *name, size_t size)
 {

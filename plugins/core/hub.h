@@ -205,6 +205,12 @@ push_hub_hold(struct push_hub *hub, const char *name, size_t size);
 void
 push_hub_release(struct push_hub *hub, struct push_channel *channel);
 
+/* push_hub_each_channel - call for each channel that there is; it may close clients, and must neither hold nor release
+ * channels.  O(channels); rare. */
+void
+push_hub_each_channel(
+	struct push_hub *hub, void (*step)(void *context, struct push_channel *channel), void *context);
+
 /* push_hub_find - a channel by name, borrowed; NULL if there is none. */
 struct push_channel *
 push_hub_find(struct push_hub *hub, const char *name, size_t size);

@@ -19,33 +19,46 @@
 #define READS_WITHOUT_LOCK 2
 
 static struct shared_channel *
-adopt(struct shared_engine *engine, struct push_channel *channel)
+shared_of_channel(const struct push_channel *channel)
 {
-	struct shared_channel *shared = channel->upstream;
+	return channel->upstream;
+}
 
-	if (shared->channel)
-		return shared;
-	shared->channel = channel;
-	channel->held = true;
-	push_list_init(&shared->work);
-	push_list_init(&shared->fetch);
-	push_list_append(&engine->held, &shared->held);
-	return shared;
+/* Of a channel with history. */
+static struct shared_kept *
+kept_of(const struct push_channel *channel)
+{
+	PUSH_ASSERT(channel->history);
+	return channel->upstream;
 }
 
 static void
-want_work(struct shared_engine *engine, struct shared_channel *shared)
+adopt(struct shared_engine *engine, struct push_channel *channel)
 {
-	push_list_remove(&shared->work);
-	push_list_append(&engine->changed, &shared->work);
+	struct shared_kept *kept = channel->upstream;
+
+	if (kept->shared.is_held)
+		return;
+	kept->shared.is_held = true;
+	channel->held = true;
+	if (!engine->has_history)
+		return;
+	kept->channel = channel;
+	push_list_init(&kept->fetch);
+}
+
+/* By the link of the hub's own list: while it is here the hub does not announce it again. */
+static void
+want_work(struct shared_engine *engine, struct push_channel *channel)
+{
+	push_list_remove(&channel->changed);
+	push_list_append(&engine->changed, &channel->changed);
 }
 
 static bool
-is_up_to_date(const struct shared_channel *shared)
+is_up_to_date(const struct push_channel *channel)
 {
-	const struct push_channel *channel = shared->channel;
-
-	return channel->count && shared->said == channel->count && channel->confirmed &&
+	return channel->count && shared_of_channel(channel)->said == channel->count && channel->confirmed &&
 	       (!channel->history || channel->history->is_settled);
 }
 
@@ -55,14 +68,12 @@ take_changed(struct shared_engine *engine)
 	struct push_channel *channel;
 
 	while ((channel = push_hub_next_changed(engine->hub))) {
-		struct shared_channel *shared = channel->upstream;
-
 		/* what is only kept of it is nobody's business */
-		if (!channel->count && !shared->channel)
+		if (!channel->count && !shared_of_channel(channel)->is_held)
 			continue;
-		shared = adopt(engine, channel);
-		if (!is_up_to_date(shared))
-			want_work(engine, shared);
+		adopt(engine, channel);
+		if (!is_up_to_date(channel))
+			want_work(engine, channel);
 	}
 }
 
@@ -76,30 +87,32 @@ shared_interest_is_pending(struct shared_engine *engine)
 /* --- lost and found --- */
 
 static void
-forget_fetch(struct shared_channel *shared)
+forget_fetch(struct push_channel *channel)
 {
-	push_list_remove(&shared->fetch);
-	push_hub_fetch_lost(shared->channel);
+	push_list_remove(&kept_of(channel)->fetch);
+	push_hub_fetch_lost(channel);
 }
 
 static void
-lose(struct shared_engine *engine, struct shared_channel *shared)
+lose(struct shared_engine *engine, struct push_channel *channel)
 {
-	if (!shared->is_lost)
+	struct shared_kept *kept = kept_of(channel);
+
+	if (!kept->is_lost)
 		engine->lost_count++;
-	shared->is_lost = true;
+	kept->is_lost = true;
 	push_hub_hold_back(engine->hub, 0);
-	push_hub_unsettle(shared->channel);
-	forget_fetch(shared);
-	want_work(engine, shared);
+	push_hub_unsettle(channel);
+	forget_fetch(channel);
+	want_work(engine, channel);
 }
 
 static void
-found(struct shared_engine *engine, struct shared_channel *shared)
+found(struct shared_engine *engine, struct push_channel *channel)
 {
-	if (!shared->is_lost)
+	if (!kept_of(channel)->is_lost)
 		return;
-	shared->is_lost = false;
+	kept_of(channel)->is_lost = false;
 	PUSH_ASSERT(engine->lost_count > 0);
 	if (!--engine->lost_count)
 		push_hub_catch_up(engine->hub, 0, engine->now_us);
@@ -108,7 +121,7 @@ found(struct shared_engine *engine, struct shared_channel *shared)
 void
 shared_interest_check(struct shared_engine *engine, struct push_channel *channel)
 {
-	lose(engine, channel->upstream);
+	lose(engine, channel);
 	shared_wake(engine);
 }
 
@@ -116,6 +129,19 @@ static struct push_position
 head_of(const struct shared_engine *engine)
 {
 	return (struct push_position){engine->epoch, push_segment_head(engine->segment)};
+}
+
+static void
+miss(void *context, struct push_channel *channel)
+{
+	struct shared_engine *engine = context;
+
+	if (!shared_of_channel(channel)->is_held)
+		return;
+	if (channel->history)
+		lose(engine, channel);
+	else if (channel->confirmed)
+		push_hub_confirm(engine->hub, channel, true, engine->now_us);
 }
 
 bool
@@ -136,18 +162,29 @@ shared_interest_missed(struct shared_engine *engine)
 			"history "
 			"get a gap event");
 	engine->has_notices = !engine->notice;
-	for (struct push_list *item = engine->held.next; item != &engine->held; item = item->next) {
-		struct shared_channel *shared = push_container_of(item, struct shared_channel, held);
-
-		if (shared->channel->history)
-			lose(engine, shared);
-		else if (shared->channel->confirmed)
-			push_hub_confirm(engine->hub, shared->channel, true, engine->now_us);
-	}
+	push_hub_each_channel(engine->hub, miss, engine);
 	if (engine->has_history)
 		push_hub_move_head(engine->hub, 0, head);
 	shared_wake(engine);
 	return true;
+}
+
+static void
+doubt(void *context, struct push_channel *channel)
+{
+	struct shared_engine *engine = context;
+	struct shared_channel *shared = shared_of_channel(channel);
+
+	if (!shared->is_held)
+		return;
+	shared->said = 0;
+	shared->hint = 0;
+	if (channel->history) {
+		kept_of(channel)->is_doubtful = true;
+		lose(engine, channel);
+	} else {
+		want_work(engine, channel);
+	}
 }
 
 void
@@ -155,16 +192,7 @@ shared_interest_repaired(struct shared_engine *engine)
 {
 	shared_log(
 		engine, PUSH_LOG_WARN, "the broker's memory was repaired, as a worker ended while it wrote");
-	for (struct push_list *item = engine->held.next; item != &engine->held; item = item->next) {
-		struct shared_channel *shared = push_container_of(item, struct shared_channel, held);
-
-		shared->said = shared->hint = 0;
-		shared->is_doubtful = true;
-		if (shared->channel->history)
-			lose(engine, shared);
-		else
-			want_work(engine, shared);
-	}
+	push_hub_each_channel(engine->hub, doubt, engine);
 }
 
 /* --- what history has --- */
@@ -207,13 +235,13 @@ take_message(void *context, const struct push_segment_item *item)
 /* Under the lock: the messages behind `low`, up to `high`, and where the channel stands.  False: memory is out.
  * @place: where the last answer ended, or NULL. */
 static bool
-read_history(struct shared_engine *engine, struct shared_channel *shared, uint64_t low, uint64_t high,
+read_history(struct shared_engine *engine, struct push_channel *channel, uint64_t low, uint64_t high,
 	uint32_t *place, struct push_fetch_end *ret)
 {
-	const struct push_channel *channel = shared->channel;
+	struct shared_channel *shared = shared_of_channel(channel);
 	struct push_segment *segment = engine->segment;
 	uint64_t hash = push_segment_hash(segment, channel->name, channel->name_size);
-	struct reading reading = {.engine = engine, .channel = shared->channel};
+	struct reading reading = {.engine = engine, .channel = channel};
 	struct push_segment_kept kept;
 	bool is_all = true;
 	uint64_t after;
@@ -237,31 +265,37 @@ read_history(struct shared_engine *engine, struct shared_channel *shared, uint64
 		.known_since = {engine->epoch, kept.known_since},
 		.created = {engine->epoch, kept.created},
 		.total = kept.dropped + kept.count,
-		.is_doubtful = shared->is_doubtful,
+		.is_doubtful = kept_of(channel)->is_doubtful,
 	};
 	return !reading.is_failed;
 }
 
 /* For as long as the lock is released and the hub has not been given it: most channels never have one. */
 static void
-forget_end(struct shared_channel *shared)
+forget_end(struct push_channel *channel)
 {
-	free(shared->end);
-	shared->end = NULL;
+	struct shared_kept *kept = kept_of(channel);
+
+	free(kept->end);
+	kept->end = NULL;
 }
 
 /* Behind what is known; of a channel that is new here, nothing: replays ask for it. */
 static bool
-read_newer(struct shared_engine *engine, struct shared_channel *shared)
+read_newer(struct shared_engine *engine, struct push_channel *channel)
 {
-	const struct push_history *history = shared->channel->history;
+	const struct push_history *history = channel->history;
+	struct shared_kept *kept = kept_of(channel);
 	uint64_t head = push_segment_head(engine->segment);
 	uint64_t low = history->complete.epoch == engine->epoch ? push_history_known(history).number : head;
 
-	shared->end = malloc(sizeof(*shared->end));
-	if (shared->end && read_history(engine, shared, low, head, NULL, shared->end))
+	forget_end(channel);
+	if (history->is_settled)
 		return true;
-	forget_end(shared);
+	kept->end = malloc(sizeof(*kept->end));
+	if (kept->end && read_history(engine, channel, low, head, NULL, kept->end))
+		return true;
+	forget_end(channel);
 	return false;
 }
 
@@ -269,31 +303,31 @@ static void
 on_hub_fetch(void *context, struct push_channel *channel)
 {
 	struct shared_engine *engine = context;
-	struct shared_channel *shared = channel->upstream;
+	struct shared_kept *kept = kept_of(channel);
 
-	PUSH_ASSERT(shared->channel);
-	push_list_remove(&shared->fetch);
-	push_list_append(&engine->to_fetch, &shared->fetch);
+	PUSH_ASSERT(kept->shared.is_held);
+	push_list_remove(&kept->fetch);
+	push_list_append(&engine->to_fetch, &kept->fetch);
 	shared_wake(engine);
 }
 
 /* Before what the cache has.  False: no lock. */
 static bool
-fetch_older(struct shared_engine *engine, struct shared_channel *shared)
+fetch_older(struct shared_engine *engine, struct push_channel *channel)
 {
+	struct shared_kept *kept = kept_of(channel);
 	struct push_fetch_end end;
 	bool is_read;
 
 	if (!shared_lock(engine))
 		return false;
-	is_read =
-		read_history(engine, shared, 0, shared->channel->history->after.number, &shared->place, &end);
+	is_read = read_history(engine, channel, 0, channel->history->after.number, &kept->place, &end);
 	shared_unlock(engine);
-	push_list_remove(&shared->fetch);
+	push_list_remove(&kept->fetch);
 	if (is_read)
-		push_hub_extend(shared->channel, &end);
+		push_hub_extend(channel, &end);
 	else
-		push_hub_fetch_lost(shared->channel);
+		push_hub_fetch_lost(channel);
 	return true;
 }
 
@@ -301,14 +335,14 @@ void
 shared_interest_fetch(struct shared_engine *engine)
 {
 	for (unsigned int pages = 0; !push_list_is_empty(&engine->to_fetch); pages++) {
-		struct shared_channel *shared =
-			push_container_of(engine->to_fetch.next, struct shared_channel, fetch);
+		const struct shared_kept *kept =
+			push_container_of(engine->to_fetch.next, const struct shared_kept, fetch);
 
 		if (pages == PUSH_SHARED_FETCH_PAGES) {
 			shared_wake(engine);
 			return;
 		}
-		if (!fetch_older(engine, shared))
+		if (!fetch_older(engine, kept->channel))
 			return; /* the next tick comes here again */
 	}
 }
@@ -335,75 +369,82 @@ lock_at_tail(struct shared_engine *engine)
 }
 
 static bool
-set_count(struct shared_engine *engine, struct shared_channel *shared, uint32_t count)
+set_count(struct shared_engine *engine, const struct push_channel *channel, uint32_t count)
 {
-	const struct push_channel *channel = shared->channel;
+	struct shared_channel *shared = shared_of_channel(channel);
+	uint32_t hint = shared->hint;
 	enum push_status status;
 
 	if (shared->said == count)
 		return true;
 	status = push_segment_set_count(engine->segment, channel->name, channel->name_size,
-		push_segment_hash(engine->segment, channel->name, channel->name_size), count, &shared->hint);
+		push_segment_hash(engine->segment, channel->name, channel->name_size), count, &hint);
+	shared->hint = hint;
 	if (status == PUSH_OK)
-		shared->said = count;
+		shared->said = count & INT32_MAX;
 	return status == PUSH_OK;
 }
 
 /* Under the lock.  False: there is no room for it. */
 static bool
-say(struct shared_engine *engine, struct shared_channel *shared)
+say(struct shared_engine *engine, struct push_channel *channel)
 {
-	const struct push_channel *channel = shared->channel;
-
-	if (!set_count(engine, shared, channel->count))
+	if (!set_count(engine, channel, channel->count))
 		return false;
-	forget_end(shared);
-	return !channel->count || !channel->history || channel->history->is_settled ||
-	       read_newer(engine, shared);
+	return !channel->count || !channel->history || read_newer(engine, channel);
 }
 
 static void
-release(struct shared_engine *engine, struct shared_channel *shared)
+release(struct shared_engine *engine, struct push_channel *channel)
 {
-	struct push_channel *channel = shared->channel;
-
 	if (channel->history) {
-		forget_fetch(shared);
+		forget_fetch(channel);
+		forget_end(channel);
 		push_hub_unsettle(channel);
-		found(engine, shared);
+		found(engine, channel);
 	}
-	push_list_remove(&shared->held);
-	push_list_remove(&shared->work);
-	forget_end(shared);
+	push_list_remove(&channel->changed);
 	channel->confirmed = false; /* it may stay for what is kept of it */
-	memset(shared, 0, sizeof(*shared));
+	memset(channel->upstream, 0,
+		engine->has_history ? sizeof(struct shared_kept) : sizeof(struct shared_channel));
 	push_hub_release(engine->hub, channel);
+}
+
+/* False: that has to be done again. */
+static bool
+settle(struct shared_engine *engine, struct push_channel *channel)
+{
+	struct shared_kept *kept = kept_of(channel);
+	struct push_fetch_end end;
+
+	if (!kept->end)
+		return true;
+	end = *kept->end;
+	forget_end(channel);
+	kept->is_doubtful = false;
+	push_hub_move_head(engine->hub, 0, end.head);
+	if (!push_hub_settle(engine->hub, channel, &end, engine->now_us))
+		return false;
+	found(engine, channel);
+	return true;
 }
 
 /* What was said of it is true now.  Clients may begin, or come again, while they are told. */
 static void
-told(struct shared_engine *engine, struct shared_channel *shared)
+told(struct shared_engine *engine, struct push_channel *channel)
 {
-	struct push_channel *channel = shared->channel;
-
-	if (!channel->count) {
-		if (!shared->said)
-			release(engine, shared);
+	/* meanwhile somebody has come or gone; the hub did not announce it, as it was still here */
+	if (shared_of_channel(channel)->said != channel->count) {
+		want_work(engine, channel);
 		return;
 	}
-	if (shared->end) {
-		const struct push_fetch_end end = *shared->end;
-
-		forget_end(shared);
-		shared->is_doubtful = false;
-		push_hub_move_head(engine->hub, 0, end.head);
-		if (!push_hub_settle(engine->hub, channel, &end, engine->now_us)) {
-			want_work(engine, shared);
-			return;
-		}
-		found(engine, shared);
+	if (!channel->count) {
+		release(engine, channel);
+		return;
 	}
-	if (!channel->confirmed)
+	if (channel->history && !settle(engine, channel))
+		want_work(engine, channel);
+	else if (!channel->confirmed)
 		push_hub_confirm(engine->hub, channel, false, engine->now_us);
 }
 
@@ -430,7 +471,7 @@ say_some(struct shared_engine *engine)
 		i++) {
 		struct push_list *item = engine->changed.next;
 
-		has_room = say(engine, push_container_of(item, struct shared_channel, work));
+		has_room = say(engine, push_container_of(item, struct push_channel, changed));
 		if (!has_room)
 			break;
 		push_list_remove(item);
@@ -442,7 +483,7 @@ say_some(struct shared_engine *engine)
 		struct push_list *item = said.next;
 
 		push_list_remove(item);
-		told(engine, push_container_of(item, struct shared_channel, work));
+		told(engine, push_container_of(item, struct push_channel, changed));
 	}
 	return has_room;
 }
@@ -467,12 +508,11 @@ static void
 on_joining(void *context, struct push_channel *channel)
 {
 	struct shared_engine *engine = context;
-	struct shared_channel *shared = channel->upstream;
 
-	if (engine->is_reading || engine->is_unavailable || !shared->channel ||
+	if (engine->is_reading || engine->is_unavailable || !shared_of_channel(channel)->is_held ||
 		push_segment_attached(engine->segment) == 1ull << engine->slot || !lock_at_tail(engine))
 		return;
-	(void)set_count(engine, shared, channel->count + 1);
+	(void)set_count(engine, channel, channel->count + 1);
 	shared_unlock(engine);
 }
 
@@ -490,10 +530,10 @@ on_joined(void *context)
 enum push_status
 shared_interest_init(struct shared_engine *engine)
 {
-	push_list_init(&engine->held);
 	push_list_init(&engine->changed);
 	push_list_init(&engine->to_fetch);
-	push_hub_watch(engine->hub, sizeof(struct shared_channel));
+	push_hub_watch(engine->hub,
+		engine->has_history ? sizeof(struct shared_kept) : sizeof(struct shared_channel));
 	push_hub_set_joining(engine->hub, on_joining, on_joined, engine);
 	if (!engine->has_history)
 		return PUSH_OK;
@@ -501,10 +541,18 @@ shared_interest_init(struct shared_engine *engine)
 	return push_hub_cache_history(engine->hub, PUSH_HISTORY_CACHE_BYTES, shared_figures_relieve, engine);
 }
 
+static void
+collect(void *context, struct push_channel *channel)
+{
+	if (shared_of_channel(channel)->is_held)
+		want_work(context, channel);
+}
+
 void
 shared_interest_fini(struct shared_engine *engine)
 {
 	take_changed(engine);
-	while (!push_list_is_empty(&engine->held))
-		release(engine, push_container_of(engine->held.next, struct shared_channel, held));
+	push_hub_each_channel(engine->hub, collect, engine);
+	while (!push_list_is_empty(&engine->changed))
+		release(engine, push_container_of(engine->changed.next, struct push_channel, changed));
 }

@@ -27,18 +27,22 @@
 #include "shared/engine_shared.h"
 #include "shared/limits.h"
 
-/* channel->upstream: a channel that has clients here, or is about to lose its last one. */
+/* channel->upstream, where nothing is kept: 8 bytes, for there may be a channel for each client. */
 struct shared_channel {
-	struct push_channel *channel; /* NULL: it is not held */
-	struct push_list held;        /* in engine->held */
-	struct push_list work;        /* in engine->changed, or alone */
-	struct push_list fetch;       /* in engine->to_fetch, or alone */
-	uint32_t hint;                /* where it was in the segment, and */
+	uint32_t hint;        /* where it was in the segment */
+	uint32_t said : 31;   /* the count that the segment has */
+	uint32_t is_held : 1; /* it has clients here, or is about to lose its last one */
+};
+
+/* channel->upstream, where there are channels with history. */
+struct shared_kept {
+	struct shared_channel shared; /* first: the two are cast into each other */
 	uint32_t place;               /* the oldest message that was read of it */
-	uint32_t said;                /* the count that the segment has */
 	bool is_lost;                 /* messages of it may be missing: the hub holds all of them back */
 	bool is_doubtful;             /* the segment was repaired since it was settled */
-	struct push_fetch_end *end;   /* owned: to be given to the hub; NULL: nothing */
+	struct push_channel *channel;
+	struct push_list fetch;     /* in engine->to_fetch, or alone */
+	struct push_fetch_end *end; /* owned: to be given to the hub; NULL: nothing */
 };
 
 struct shared_engine {
@@ -66,7 +70,8 @@ struct shared_engine {
 	uint64_t overruns;
 
 	/* interest.c */
-	struct push_list held, changed, to_fetch; /* struct shared_channel */
+	struct push_list changed;  /* channels, by the link of the hub's list, which they have left */
+	struct push_list to_fetch; /* struct shared_kept */
 	uint32_t lost_count;
 	bool is_full; /* the segment has no room for another channel */
 	struct push_buf scratch;
