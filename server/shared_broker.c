@@ -221,9 +221,6 @@ adopt(struct shared_broker *self, uint64_t now_us, const char **ret_why)
 	*ret_why = "it is broken";
 	if (found.broken)
 		return false;
-	*ret_why = "no descriptors are left";
-	if (push_segment_open_wakers(self->segment, (uint32_t)random_bits()) != PUSH_OK)
-		return false;
 	find_dead(self);
 	free_ended_slots(self);
 	log_say(self->log, PUSH_LOG_INFO,
@@ -315,6 +312,7 @@ shared_broker_inherit(struct shared_broker *self, const struct push_options *opt
 	}
 	push_segment_be(self->segment, PUSH_SEGMENT_SUPERVISOR);
 	push_segment_set_wakers(self->segment, seat.wakers, seat.wake_fds);
+	self->has_wakers = true;
 	self->history_bytes_max = self->history_bytes_wanted = options->history_bytes_max;
 	self->is_wanted = true;
 	self->given = taken;
@@ -370,9 +368,19 @@ open_file(struct shared_broker *self, const struct push_options *options, uint64
 	return PUSH_INVALID;
 }
 
+static void
+open_wakers(struct shared_broker *self, size_t worker_count)
+{
+	self->has_wakers =
+		push_segment_open_wakers(self->segment, (uint32_t)random_bits(), 2 * worker_count) == PUSH_OK;
+	if (!self->has_wakers)
+		log_say(self->log, PUSH_LOG_WARN,
+			"no descriptors for workers to wake each other: messages take up to 10 ms longer");
+}
+
 enum push_status
-shared_broker_open(struct shared_broker *self, const struct push_options *options, uint64_t now_us,
-	struct push_error *error)
+shared_broker_open(struct shared_broker *self, const struct push_options *options, size_t worker_count,
+	uint64_t now_us, struct push_error *error)
 {
 	self->is_wanted = !options->redis_url[0];
 	if (!self->is_wanted && options->history_file[0])
@@ -385,20 +393,18 @@ shared_broker_open(struct shared_broker *self, const struct push_options *option
 	if (self->segment && strcmp(self->file, options->history_file) != 0)
 		log_say(self->log, PUSH_LOG_WARN, "push.history.file=%s: takes a restart of pushd",
 			options->history_file);
-	if (self->segment)
-		return PUSH_OK;
-	self->history_bytes_max = self->history_bytes_wanted = options->history_bytes_max;
-	snprintf(self->file, sizeof(self->file), "%s", options->history_file);
-	if (!self->file[0])
-		create(self, options);
-	else if (open_file(self, options, now_us, error) != PUSH_OK)
-		return PUSH_INVALID;
-	if (!self->segment)
-		return PUSH_OK;
-	push_segment_be(self->segment, PUSH_SEGMENT_SUPERVISOR);
-	if (push_segment_open_wakers(self->segment, (uint32_t)random_bits()) != PUSH_OK)
-		log_say(self->log, PUSH_LOG_WARN,
-			"no descriptors for workers to wake each other: messages take up to 10 ms longer");
+	if (!self->segment) {
+		self->history_bytes_max = self->history_bytes_wanted = options->history_bytes_max;
+		snprintf(self->file, sizeof(self->file), "%s", options->history_file);
+		if (!self->file[0])
+			create(self, options);
+		else if (open_file(self, options, now_us, error) != PUSH_OK)
+			return PUSH_INVALID;
+		if (self->segment)
+			push_segment_be(self->segment, PUSH_SEGMENT_SUPERVISOR);
+	}
+	if (self->segment && !self->has_wakers)
+		open_wakers(self, worker_count);
 	return PUSH_OK;
 }
 
@@ -532,6 +538,7 @@ shared_broker_close(struct shared_broker *self)
 	push_segment_tick(self->segment, monotonic_us(), wall_us());
 	forget_guests(self);
 	push_segment_close_wakers(self->segment);
+	self->has_wakers = false;
 	push_segment_detach(self->segment);
 	self->segment = NULL;
 }

@@ -31,12 +31,13 @@ struct shared_broker {
 	char file[sizeof(((struct push_options *)NULL)->history_file)];
 	bool is_wanted;  /* by the configuration that was started last */
 	bool lacks_lock; /* of the file, which the workers of a killed pushd have yet */
-	uint64_t given; /* slots that are taken (bits): given to a worker, or a guest's */
-	uint64_t ended; /* of those, whose worker is gone, and which are not free yet */
+	uint64_t given;  /* slots that are taken (bits): given to a worker, or a guest's */
+	uint64_t ended;  /* of those, whose worker is gone, and which are not free yet */
 	struct shared_broker_guest guests[PUSH_SEGMENT_SLOTS_MAX];
 	struct push_segment_holder holder; /* of the lock when it was last looked */
 	uint64_t held_since_us;            /* since when it is seen to be that */
 	uint64_t ticked_us;
+	bool has_wakers; /* workers can wake each other */
 	uint64_t history_bytes_max, history_bytes_wanted;
 };
 
@@ -64,11 +65,12 @@ shared_broker_leave(const struct shared_broker *self);
 /*
  * shared_broker_open - have what a configuration asks for, before its workers are started.
  *
+ * @worker_count: of it; two generations wake each other.
  * One that is there already stays.  Errors: PUSH_INVALID: push.history.file cannot be had.
  */
 enum push_status PUSH_MUST_USE
-shared_broker_open(struct shared_broker *self, const struct push_options *options, uint64_t now_us,
-	struct push_error *error);
+shared_broker_open(struct shared_broker *self, const struct push_options *options, size_t worker_count,
+	uint64_t now_us, struct push_error *error);
 
 /* shared_broker_configure - a configuration serves: what may be kept is what it says. */
 void

@@ -145,7 +145,8 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 	host.serial = ++self->serial;
 	admit_workers(self, config);
 	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK ||
-		shared_broker_open(&self->broker, &config->options, now_us(), &error) != PUSH_OK) {
+		shared_broker_open(&self->broker, &config->options, host.worker_count, now_us(), &error) !=
+			PUSH_OK) {
 		config_close(config);
 	} else {
 		if (!config->options.redis_url[0] && !self->broker.segment)

@@ -292,22 +292,23 @@ push_segment_wake_fd(const struct push_segment *segment)
 }
 
 enum push_status
-push_segment_open_wakers(struct push_segment *segment, uint32_t wakers)
+push_segment_open_wakers(struct push_segment *segment, uint32_t wakers, size_t count)
 {
 	int fds[PUSH_SEGMENT_SLOTS_MAX];
-	size_t count;
+	size_t opened;
 
-	for (count = 0; count < PUSH_SEGMENT_SLOTS_MAX; count++) {
-		fds[count] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (fds[count] < 0)
+	memset(fds, -1, sizeof(fds));
+	for (opened = 0; opened < count && opened < PUSH_SEGMENT_SLOTS_MAX; opened++) {
+		fds[opened] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (fds[opened] < 0)
 			break;
 	}
-	if (count == PUSH_SEGMENT_SLOTS_MAX) {
+	if (opened == count || opened == PUSH_SEGMENT_SLOTS_MAX) {
 		push_segment_set_wakers(segment, wakers, fds);
 		return PUSH_OK;
 	}
-	while (count)
-		close(fds[--count]);
+	while (opened)
+		close(fds[--opened]);
 	return PUSH_OUT_OF_MEMORY;
 }
 

@@ -25,10 +25,14 @@ struct push_segment_seat {
 	int wake_fds[PUSH_SEGMENT_SLOTS_MAX];
 };
 
-/* push_segment_open_wakers - by pushd: an eventfd for each slot, close-on-exec.  Errors: PUSH_OUT_OF_MEMORY, of
- * descriptors. */
+/*
+ * push_segment_open_wakers - by pushd: an eventfd for each of the first `count` slots, close-on-exec.
+ *
+ * Each worker inherits them all.  Workers in other slots read at each tick.  Errors: PUSH_OUT_OF_MEMORY, of
+ * descriptors.
+ */
 enum push_status PUSH_MUST_USE
-push_segment_open_wakers(struct push_segment *segment, uint32_t wakers);
+push_segment_open_wakers(struct push_segment *segment, uint32_t wakers, size_t count);
 
 /* push_segment_close_wakers - those of push_segment_open_wakers(). */
 void

@@ -203,7 +203,7 @@ create(const char *history_size, uint32_t cells, unsigned int workers)
 		push_options_set(&world->options, "push.history.size", history_size, &error), PUSH_OK);
 	world->segment = push_segment_create(&settings, &error);
 	assert_non_null(world->segment);
-	assert_int_equal(push_segment_open_wakers(world->segment, 9), PUSH_OK);
+	assert_int_equal(push_segment_open_wakers(world->segment, 9, PUSH_SEGMENT_SLOTS_MAX), PUSH_OK);
 	push_segment_be(world->segment, PUSH_SEGMENT_SUPERVISOR);
 	for (unsigned int i = 0; i < workers; i++)
 		worker_start(world, i);

@@ -694,7 +694,7 @@ only_a_worker_that_sleeps_is_woken_and_once(void **state)
 
 	(void)state;
 	assert_int_equal(push_segment_wake_fd(&one), -1);
-	assert_int_equal(push_segment_open_wakers(&pushd, 7), PUSH_OK);
+	assert_int_equal(push_segment_open_wakers(&pushd, 7, PUSH_SEGMENT_SLOTS_MAX), PUSH_OK);
 	push_segment_set_wakers(&one, 7, pushd.wake_fds);
 	push_segment_set_wakers(&other, 7, pushd.wake_fds);
 	join(&one, 1, "one");
@@ -801,7 +801,7 @@ no_wake_up_is_lost(void **state)
 	void *lost;
 
 	(void)state;
-	assert_int_equal(push_segment_open_wakers(&pushd, 7), PUSH_OK);
+	assert_int_equal(push_segment_open_wakers(&pushd, 7, PUSH_SEGMENT_SLOTS_MAX), PUSH_OK);
 	for (i = 0; i < COUNT(races); i++) {
 		races[i] = (struct race){.world = world, .worker = view(world), .upto = upto};
 		push_segment_set_wakers(&races[i].worker, 7, pushd.wake_fds);
@@ -832,7 +832,7 @@ a_seat_that_was_given_is_found(void **state)
 	(void)state;
 	unsetenv("PUSHD_BROKER");
 	assert_false(push_segment_seat_read(&seat));
-	assert_int_equal(push_segment_open_wakers(&pushd, 4294967295u), PUSH_OK);
+	assert_int_equal(push_segment_open_wakers(&pushd, 4294967295u, PUSH_SEGMENT_SLOTS_MAX), PUSH_OK);
 	close(pushd.wake_fds[5]);
 	pushd.wake_fds[5] = -1;
 	pushd.fd = memfd_create("seat", MFD_CLOEXEC);

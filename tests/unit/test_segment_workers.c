@@ -614,7 +614,7 @@ create(const struct setup *setup)
 
 	if (!segment)
 		fail_msg("%s", error.text);
-	assert_int_equal(push_segment_open_wakers(segment, 1), PUSH_OK);
+	assert_int_equal(push_segment_open_wakers(segment, 1, PUSH_SEGMENT_SLOTS_MAX), PUSH_OK);
 	push_segment_be(segment, SUPERVISOR);
 	return segment;
 }

@@ -15,7 +15,8 @@
 #include "shared_broker.h"
 #include "worker_count.h"
 
-#define S 1000000ull
+#define S       1000000ull
+#define WORKERS 2
 
 /* The one that is there, in place of what listens on ports. */
 static pid_t orphan;
@@ -80,7 +81,8 @@ opens(struct world *world)
 {
 	struct push_error error = {""};
 
-	assert_int_equal(shared_broker_open(&world->broker, &world->config->options, 0, &error), PUSH_OK);
+	assert_int_equal(
+		shared_broker_open(&world->broker, &world->config->options, WORKERS, 0, &error), PUSH_OK);
 }
 
 /* The log has such a line. */
@@ -184,6 +186,23 @@ each_worker_has_a_slot_until_it_is_gone(void **state)
 	/* one that never came as far as to have it */
 	shared_broker_worker_ended(&world->broker, 8);
 	assert_int_equal(shared_broker_take_slot(&world->broker), 8);
+	world_free(world);
+}
+
+/* A worker's descriptors are its clients'. */
+static void
+two_generations_wake_each_other_and_no_more_descriptors_are_taken(void **state)
+{
+	struct world *world = world_new();
+	struct push_segment_seat seat;
+
+	(void)state;
+	opens(world);
+	push_segment_give(world->broker.segment, 0);
+	assert_true(push_segment_seat_read(&seat));
+	for (size_t i = 0; i < PUSH_SEGMENT_SLOTS_MAX; i++)
+		assert_int_equal(seat.wake_fds[i] >= 0, i < 2 * WORKERS);
+	assert_int_equal(unsetenv(PUSH_SEGMENT_SEAT_ENV), 0);
 	world_free(world);
 }
 
@@ -423,6 +442,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_worker_has_a_slot_until_it_is_gone),
+		cmocka_unit_test(two_generations_wake_each_other_and_no_more_descriptors_are_taken),
 		cmocka_unit_test(a_worker_that_stands_still_with_the_lock_is_named_after_a_second),
 		cmocka_unit_test(a_lock_that_is_used_all_the_time_is_nobodys_fault),
 		cmocka_unit_test(a_lock_that_nobody_has_is_free_again),
