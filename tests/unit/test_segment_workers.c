@@ -44,7 +44,14 @@
 /* Of a worker that may be killed between an append and its wake-ups. */
 #define TICK_MS 10
 
-#define KILLS 100u
+/* Less where each step takes longer. */
+#if defined(WITH_TSAN) || defined(__SANITIZE_ADDRESS__)
+#define SCALE 1
+#define KILLS 30u
+#else
+#define SCALE 2
+#define KILLS 60u
+#endif
 
 /* What may be published between two of them. */
 #define PLACES_EACH 2000u
@@ -751,12 +758,6 @@ run_threads(const struct setup *setup, bool is_shared)
 	push_segment_detach(pushd);
 	munmap(notes, sizeof(*notes));
 }
-
-#ifdef WITH_TSAN
-#define SCALE 1
-#else
-#define SCALE 4
-#endif
 
 static void
 all_workers_read_one_order_and_lose_nothing(void **state)
