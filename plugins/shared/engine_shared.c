@@ -134,26 +134,39 @@ kept_of(const struct shared_engine *engine, const struct publishing *publishing)
 	};
 }
 
-/* Without history, and nobody else is there: as an engine in memory does it. */
+/* Without history, and nobody else is there: as an engine in memory does it.  @channel: NULL: there is none. */
 static void
-publish_here(struct shared_engine *engine, const struct push_publication *publication,
-	push_publish_done_fn done, void *context)
+publish_here(struct shared_engine *engine, struct push_channel *channel,
+	const struct push_publication *publication, push_publish_done_fn done, void *context)
 {
+	uint64_t subscribers = channel ? channel->count : 0;
 	struct push_delivery *delivery = NULL;
-	uint64_t subscribers = 0;
-	enum push_status status;
+	enum push_status status = PUSH_OK;
 
 	push_hub_track(engine->hub, publication->tracker);
 	if (publication->trace)
-		delivery = push_tracer_deliver(engine->engine.tracer, engine->hub,
-			push_hub_find(engine->hub, publication->channel, publication->channel_size),
+		delivery = push_tracer_deliver(engine->engine.tracer, engine->hub, channel,
 			publication->trace, publication->value_size);
-	status = push_hub_deliver(engine->hub, publication->channel, publication->channel_size,
-		publication->value, publication->value_size, publication->ttl_us, engine->now_us,
-		&subscribers);
+	if (subscribers)
+		status = push_hub_deliver_to(
+			engine->hub, channel, publication->value, publication->value_size, engine->now_us);
 	push_tracer_delivered(engine->engine.tracer, engine->hub, delivery);
 	push_hub_track(engine->hub, NULL);
 	done(context, status, status == PUSH_OK ? subscribers : 0);
+}
+
+static struct push_history_rule
+rule_of(const struct shared_engine *engine, const struct push_publication *publication,
+	const struct push_channel *channel)
+{
+	const struct push_history_rule *rule = NULL;
+
+	if (channel && channel->history)
+		return (struct push_history_rule){
+			.size = channel->history->size_max, .ttl_us = channel->history->ttl_us};
+	if (!channel && engine->has_history)
+		rule = push_hub_keeps(engine->hub, publication->channel, publication->channel_size);
+	return rule ? *rule : (struct push_history_rule){.size = 0};
 }
 
 /* Its place in the broker's order.  Errors: those of push_publish_done_fn. */
@@ -161,10 +174,7 @@ static enum push_status
 append(struct shared_engine *engine, struct publishing *publishing, const struct push_channel *channel)
 {
 	const struct push_publication *publication = publishing->publication;
-	const struct push_history_rule *rule =
-		engine->has_history
-			? push_hub_keeps(engine->hub, publication->channel, publication->channel_size)
-			: NULL;
+	const struct push_history_rule rule = rule_of(engine, publication, channel);
 	struct shared_channel *shared = channel ? channel->upstream : NULL;
 	const struct push_segment_message message = {
 		.name = publication->channel,
@@ -175,8 +185,8 @@ append(struct shared_engine *engine, struct publishing *publishing, const struct
 		.hint = shared ? shared->hint : 0,
 		.ttl_us = publication->ttl_us,
 		.receipt = publishing->tracking ? shared_tracking_number(publishing->tracking) : 0,
-		.history_size = rule ? rule->size : 0,
-		.history_ttl_us = rule ? rule->ttl_us : 0,
+		.history_size = rule.size,
+		.history_ttl_us = rule.ttl_us,
 	};
 	enum push_status status;
 
@@ -280,7 +290,7 @@ engine_publish(struct push_engine *base, const struct push_publication *publicat
 {
 	struct shared_engine *engine = shared_of(base);
 	struct publishing publishing = {.publication = publication, .done = done, .context = context};
-	const struct push_channel *channel;
+	struct push_channel *channel;
 
 	engine->now_us = now_us;
 	if (shared_interest_is_pending(engine))
@@ -295,12 +305,25 @@ engine_publish(struct push_engine *base, const struct push_publication *publicat
 		!(channel ? channel->history != NULL
 			  : engine->has_history && push_hub_keeps(engine->hub, publication->channel,
 							   publication->channel_size)))
-		publish_here(engine, publication, done, context);
+		publish_here(engine, channel, publication, done, context);
 	else
 		publish_to_all(engine, &publishing, channel);
 }
 
 /* --- turns --- */
+
+/* It still sleeps for others, and nothing has come up since. */
+static bool
+has_nothing_to_do(struct shared_engine *engine)
+{
+	return engine->is_asleep &&
+	       push_segment_position(engine->segment) == push_segment_tail(engine->segment) &&
+	       push_segment_incarnation(engine->segment) == engine->incarnation &&
+	       !shared_interest_is_pending(engine) && push_list_is_empty(&engine->to_fetch) &&
+	       push_list_is_empty(&engine->receipts_over) && push_list_is_empty(&engine->written) &&
+	       push_list_is_empty(&engine->called) && push_list_is_empty(&engine->answered) &&
+	       !(engine->has_history && push_hub_awaits_head(engine->hub));
+}
 
 /* Who may have had an id that is none finds that out when all is read. */
 static void
@@ -329,7 +352,8 @@ settle_heads(struct shared_engine *engine)
 static void
 sleep_if_done(struct shared_engine *engine, bool is_all_read)
 {
-	if (!is_all_read || !push_segment_sleep(engine->segment))
+	engine->is_asleep = is_all_read && push_segment_sleep(engine->segment);
+	if (!engine->is_asleep)
 		shared_wake(engine);
 }
 
@@ -352,6 +376,8 @@ engine_flush(struct push_engine *base, uint64_t now_us)
 
 	engine->now_us = now_us;
 	engine->is_awake = false;
+	if (has_nothing_to_do(engine))
+		return;
 	push_segment_awake(engine->segment);
 	check_incarnation(engine);
 	is_all_read = shared_read(engine, UINT64_MAX, PUSH_SHARED_READ_MESSAGES);

@@ -56,6 +56,7 @@ struct shared_engine {
 	uint64_t now_us;
 	uint64_t epoch, incarnation;
 	bool is_awake;   /* the host was asked for a flush */
+	bool is_asleep;  /* others wake this worker for what comes */
 	bool is_reading; /* the log: nothing else may read it meanwhile */
 	bool has_history;
 	bool is_leaving;
