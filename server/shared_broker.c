@@ -34,12 +34,15 @@ _Static_assert(2 * WORKER_COUNT_EMBEDDED_MAX == PUSH_SEGMENT_SLOTS_MAX, "slots f
 #define LOOK_MS      250
 #define LOOK_SOON_MS 50
 
+/* A busy machine: 2 s for 512 MB were measured at a load of seven for each core. */
+#define REPAIR_BYTES_PER_US 128
+
 /* Some milliseconds of dropping. */
 #define HISTORY_STEP_BYTES    (4ull * 1024 * 1024)
 #define HISTORY_STEP_MESSAGES 64
 
-/* Of another's segment: longer than who stands still with the lock may. */
-#define TAKE_OVER_TRIES 10
+/* From the end of who stands still with the lock until another one has it. */
+#define TAKE_OVER_MARGIN_US 1500000ull
 
 static uint64_t
 bit(unsigned int slot)
@@ -74,11 +77,23 @@ random_bits(void)
 	return bits;
 }
 
+/* Who repairs looks at all that there is: some nanoseconds a byte on a busy machine. */
+static uint64_t
+patience_us(const struct shared_broker *self)
+{
+	struct push_segment_figures now;
+
+	push_segment_figures(self->segment, &now);
+	return PUSH_SEGMENT_LOCK_HELD_US_MAX + now.bytes / REPAIR_BYTES_PER_US;
+}
+
 /* Its lock is tried again and again, for whoever stands still with it is killed meanwhile. */
 static bool
 lock(struct shared_broker *self, uint64_t now_us)
 {
-	for (int i = 0; i < TAKE_OVER_TRIES; i++, now_us += PUSH_SEGMENT_LOCK_WAIT_US) {
+	const uint64_t until_us = now_us + patience_us(self) + TAKE_OVER_MARGIN_US;
+
+	for (; now_us < until_us; now_us += PUSH_SEGMENT_LOCK_WAIT_US) {
 		if (push_segment_lock(self->segment, PUSH_SEGMENT_LOCK_WAIT_US) == PUSH_OK)
 			return true;
 		(void)shared_broker_turn(self, now_us);
@@ -463,7 +478,7 @@ look_at_lock(struct shared_broker *self, uint64_t now_us)
 		self->held_since_us = now_us;
 		return -1;
 	}
-	if (now_us - self->held_since_us < PUSH_SEGMENT_LOCK_HELD_US_MAX)
+	if (now_us - self->held_since_us < patience_us(self))
 		return -1;
 	self->held_since_us = now_us;
 	slot = (unsigned int)holder.slot;
