@@ -132,9 +132,8 @@ struct push_engine {
 	 * or were cut off, get it when they connect, as far as the broker keeps its data: PUSH_NOTICES_MAX at most.
 	 * 0: it is for those that are there.
 	 *
-	 * The embedded engine remembers nothing: its process is the only one, and what that knows ends with it.  A
-	 * restart forgets; so does a reload, whose new process knows nothing of what the old one was sent, and sends it
-	 * nothing while that drains.  Whoever must not forget needs Redis.
+	 * The engine in memory remembers nothing: its process is the only one, and what that knows ends with it.  One over
+	 * memory that all workers share remembers as long as that lasts (segment/segment.h).
 	 */
 	void (*notify)(struct push_engine *engine, const char *text, size_t size, uint64_t ttl_us,
 		uint64_t now_us, push_notice_done_fn done, void *context);

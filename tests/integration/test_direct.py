@@ -317,7 +317,7 @@ def test_clients_that_ping_without_a_pause_hold_up_no_publisher(server):
 
 @ONLY_DIRECT
 def test_without_descriptors_it_neither_spins_nor_shuts_the_operators_out():
-    with Server(limit_files=180) as server, contextlib.ExitStack() as sockets:  # 65 are the broker's memory
+    with Server(limit_files=110) as server, contextlib.ExitStack() as sockets:
         for _ in range(150):  # more than there can be: the last ones are not served
             client = sockets.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             client.sendall(EVENTS)
