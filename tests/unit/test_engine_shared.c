@@ -402,6 +402,9 @@ test_every_worker_delivers_in_the_order_in_which_messages_were_accepted(void **s
 	run(world);
 	publish(world, 0, "a", "1");
 	publish(world, 1, "a", "2"); /* which has not read the first one yet */
+	while (push_hub_flush(world->workers[1].hub, world->now, 16)) /* within the call */
+		;
+	assert_string_equal(got(world, 1), "1 2");
 	publish(world, 0, "a", "3");
 	publish(world, 1, "a", "4");
 	run(world);
@@ -495,7 +498,9 @@ test_one_worker_without_history_writes_nothing_to_the_segment(void **state)
 	(void)state;
 	come(world, 0, 0, "a", NULL);
 	run(world);
+	assert_int_equal(push_segment_lock(world->segment, 0), PUSH_OK);
 	assert_int_equal(publish(world, 0, "a", "1"), 1);
+	push_segment_unlock(world->segment);
 	run(world);
 	assert_string_equal(got(world, 0), "1");
 	assert_int_equal(push_segment_tail(world->segment), before);
@@ -725,21 +730,62 @@ test_receipts_say_no_more_than_the_publish_was_counted_with(void **state)
 
 		assert_int_equal(push_segment_lock(segment, 0), PUSH_OK);
 		for (uint64_t number = 0; number < 4; number++)
-			assert_int_equal(
-				push_segment_send(segment,
-					&(struct push_segment_letter){.verb = PUSH_SEGMENT_RECEIPT,
-						.mask = 1,
-						.number = last_receipt(world) - 2 + number,
-						.name = "",
-						.value = (const char *)&many,
-						.value_size = sizeof(many)},
-					1, &mask),
+			assert_int_equal(push_segment_send(segment,
+						 &(struct push_segment_letter){.verb = PUSH_SEGMENT_RECEIPT,
+							 .mask = 1,
+							 .number = last_receipt(world) - 2 + number,
+							 .name = "",
+							 .value = (const char *)&many,
+							 .value_size = sizeof(many)},
+						 1, &mask),
 				PUSH_OK);
 		push_segment_unlock(segment);
 		push_segment_wake(segment, 1);
 		run(world);
 		assert_int_equal(outcome.count, from == 1);
 	}
+	assert_int_equal(tracker.written, 1);
+	push_tracker_fini(&tracker);
+	destroy(world);
+}
+
+static void
+test_a_receipt_counts_once(void **state)
+{
+	struct world *world = create("0", 0, 2);
+	struct push_segment *segment = world->workers[1].segment;
+	const uint64_t one = 1;
+	struct push_tracker tracker;
+	struct outcome outcome;
+
+	(void)state;
+	come(world, 0, 0, "a", NULL);
+	come(world, 1, 1, "a", NULL);
+	come(world, 2, 1, "a", NULL);
+	run(world);
+	world->clients[0].room = 0; /* it goes on until the end of the wait */
+	world->workers[1].is_stopped = true;
+	push_tracker_init(&tracker, on_over, NULL);
+	publish_with(world, 0, "a", "1", &tracker, NULL, &outcome);
+	for (int i = 0; i < 2; i++) {
+		uint64_t mask;
+
+		assert_int_equal(push_segment_lock(segment, 0), PUSH_OK);
+		assert_int_equal(push_segment_send(segment,
+					 &(struct push_segment_letter){.verb = PUSH_SEGMENT_RECEIPT,
+						 .mask = 1,
+						 .number = last_receipt(world),
+						 .name = "",
+						 .value = (const char *)&one,
+						 .value_size = sizeof(one)},
+					 1, &mask),
+			PUSH_OK);
+		push_segment_unlock(segment);
+		push_segment_wake(segment, 1);
+		run(world);
+	}
+	pass(world, world->options.publish_wait_max_us);
+	assert_int_equal(outcome.count, 1);
 	assert_int_equal(tracker.written, 1);
 	push_tracker_fini(&tracker);
 	destroy(world);
@@ -896,16 +942,16 @@ test_what_is_kept_is_read_the_same_at_each_worker(void **state)
 		publish(world, 0, "a", (char[]){(char)('0' + i), 0});
 	engine->read(engine, &reading, world->now, on_answer, &answer);
 	assert_int_equal(answer.status, PUSH_OK);
-	assert_string_equal(answer.text,
-		"{\"channel\":\"a\",\"messages\":[{\"message\":2,\"id\":\"0.rs.2\"},{\"message\":3,\"id\":\"0.rs.3\"}],"
-		"\"missed\":0,\"id\":\"0.rs.3\",\"more\":false}");
+	assert_string_equal(answer.text, "{\"channel\":\"a\",\"messages\":[{\"message\":2,\"id\":\"0.rs.2\"},"
+					 "{\"message\":3,\"id\":\"0.rs.3\"}],"
+					 "\"missed\":0,\"id\":\"0.rs.3\",\"more\":false}");
 	reading.since = "0.rs.0";
 	reading.since_size = 6;
 	reading.limit = 1;
 	engine->read(engine, &reading, world->now, on_answer, &answer);
-	assert_string_equal(answer.text,
-		"{\"channel\":\"a\",\"messages\":[{\"message\":2,\"id\":\"0.rs.2\"}],\"missed\":1,\"id\":\"0.rs.2\","
-		"\"more\":true}");
+	assert_string_equal(answer.text, "{\"channel\":\"a\",\"messages\":[{\"message\":2,\"id\":\"0.rs.2\"}]"
+					 ",\"missed\":1,\"id\":\"0.rs.2\","
+					 "\"more\":true}");
 	destroy(world);
 }
 
@@ -978,8 +1024,8 @@ test_after_a_repair_all_counts_are_said_again_and_nothing_is_lost(void **state)
 		uint32_t hint = 0;
 
 		assert_int_equal(push_segment_lock(segment, 0), PUSH_OK);
-		assert_int_equal(push_segment_set_count(
-					 segment, "a", 1, push_segment_hash(segment, "a", 1), 0, &hint),
+		assert_int_equal(
+			push_segment_set_count(segment, "a", 1, push_segment_hash(segment, "a", 1), 0, &hint),
 			PUSH_OK);
 		push_segment_unlock(segment);
 	}
@@ -1015,7 +1061,8 @@ test_what_a_worker_caches_of_history_is_bounded_and_replays_are_whole(void **sta
 	pass(world, 10000);
 	store = world->workers[1].hub->history;
 	assert_true(store->stats->history_bytes <= PUSH_HISTORY_CACHE_BYTES);
-	assert_true(push_hub_memory(world->workers[1].hub)->accounts[PUSH_MEMORY_HISTORY].bytes > 700 * 8192 / 2);
+	assert_true(
+		push_hub_memory(world->workers[1].hub)->accounts[PUSH_MEMORY_HISTORY].bytes > 700 * 8192 / 2);
 	come(world, 1, 1, "a", id);
 	world->clients[1].room = SIZE_MAX;
 	run(world);
@@ -1048,7 +1095,8 @@ test_history_counts_once_in_figures_and_is_shared_by_accounts(void **state)
 	assert_true(memory->accounts[PUSH_MEMORY_HISTORY].bytes < before);
 	pass(world, 10000);
 	assert_true(world->workers[0].stats.history_messages < 100);
-	assert_int_equal(world->workers[0].stats.history_dropped, 100 - world->workers[0].stats.history_messages);
+	assert_int_equal(
+		world->workers[0].stats.history_dropped, 100 - world->workers[0].stats.history_messages);
 	destroy(world);
 }
 
@@ -1068,15 +1116,18 @@ main(void)
 		cmocka_unit_test(test_a_worker_too_slow_for_the_log_tells_a_gap_where_nothing_is_kept),
 		cmocka_unit_test(test_a_worker_too_slow_for_the_log_reads_from_history_what_it_has_missed),
 		cmocka_unit_test(test_who_waits_for_written_is_told_of_the_clients_of_all_workers),
-		cmocka_unit_test(test_a_slow_client_of_another_worker_is_waited_for_no_longer_than_the_publisher_waits),
+		cmocka_unit_test(
+			test_a_slow_client_of_another_worker_is_waited_for_no_longer_than_the_publisher_waits),
 		cmocka_unit_test(test_a_worker_that_is_gone_is_not_waited_for_and_counts_nothing),
 		cmocka_unit_test(test_receipts_say_no_more_than_the_publish_was_counted_with),
+		cmocka_unit_test(test_a_receipt_counts_once),
 		cmocka_unit_test(test_a_call_is_answered_by_the_worker_of_that_name),
 		cmocka_unit_test(test_a_notice_reaches_those_who_are_there_and_those_who_come_later),
 		cmocka_unit_test(test_values_are_the_same_for_all_workers_and_the_first_of_a_name_stays),
 		cmocka_unit_test(test_what_is_to_be_published_once_is_whichever_worker_is_asked_again),
 		cmocka_unit_test(test_what_is_kept_is_read_the_same_at_each_worker),
-		cmocka_unit_test(test_publishes_are_refused_while_the_lock_cannot_be_had_and_all_goes_on_when_it_can),
+		cmocka_unit_test(
+			test_publishes_are_refused_while_the_lock_cannot_be_had_and_all_goes_on_when_it_can),
 		cmocka_unit_test(test_an_orderly_end_takes_its_counts_back),
 		cmocka_unit_test(test_after_a_repair_all_counts_are_said_again_and_nothing_is_lost),
 		cmocka_unit_test(test_what_a_worker_caches_of_history_is_bounded_and_replays_are_whole),
