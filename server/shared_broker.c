@@ -370,7 +370,7 @@ open_file(struct shared_broker *self, const struct push_options *options, uint64
 {
 	const struct push_segment_settings settings = settings_of(options);
 	struct push_segment_opened opened = {.line = ""};
-	struct push_error why;
+	struct push_error why = {0};
 
 	self->segment =
 		push_segment_file_open(options->history_file, &settings, now_us, wall_us(), &opened, &why);

@@ -711,7 +711,7 @@ open_run_dir(struct supervisor *self)
 static bool
 take_over_orphans(struct supervisor *self, const struct config *config)
 {
-	struct push_error error;
+	struct push_error error = {0};
 
 	shared_broker_take_over(&self->broker, config, now_us());
 	orphans_dislodge(self->settings->log, config);

@@ -210,7 +210,7 @@ test_who_was_there_before_is_forgotten(void **state)
 {
 	struct opened file = open_file(5000000, BEGAN);
 	struct push_segment *worker;
-	struct push_error error;
+	struct push_error error = {0};
 	uint32_t hint = 0;
 	pid_t pid;
 

@@ -281,7 +281,7 @@ open_as_file(const struct image *image, uint64_t now_us)
 	struct push_segment_settings settings = {
 		.history_bytes_max = 1 << 20, .bytes_max = 1000, .cell_count = 64, .bucket_count = 16};
 	char path[] = "/tmp/push-segment-kills-XXXXXX";
-	struct push_segment_opened how;
+	struct push_segment_opened how = {0};
 	struct push_error error = {""};
 	struct push_segment *segment;
 	int fd = mkstemp(path);
