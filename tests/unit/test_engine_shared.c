@@ -1100,6 +1100,123 @@ test_history_counts_once_in_figures_and_is_shared_by_accounts(void **state)
 	destroy(world);
 }
 
+/* --- all of it, in any order --- */
+
+static uint64_t random_state;
+
+static unsigned int
+draw(unsigned int below)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (unsigned int)(random_state % below);
+}
+
+/* What each client is to have by now. */
+struct walk {
+	struct world *world;
+	char expected[CLIENTS][32768];
+	bool has[CLIENTS][2];
+	bool has_left[CLIENTS][2]; /* and will be given what it misses */
+	char id[CLIENTS][2 * PUSH_ID_BYTES_MAX];
+	bool has_ids;
+	unsigned int published;
+};
+
+static void
+walk_publish(struct walk *walk)
+{
+	unsigned int channel = draw(2), count = 0;
+	char value[16];
+
+	snprintf(value, sizeof(value), "%u", ++walk->published);
+	for (unsigned int i = 0; i < CLIENTS; i++) {
+		if (!walk->has[i][channel] && !walk->has_left[i][channel])
+			continue;
+		count += walk->has[i][channel];
+		snprintf(walk->expected[i] + strlen(walk->expected[i]), 16, "%s%s",
+			*walk->expected[i] ? " " : "", value);
+	}
+	assert_int_equal(publish(walk->world, draw(WORKERS), channel ? "b" : "a", value), count);
+}
+
+/* At any worker.  One that has an id asks for the channels that it had, and has everything since. */
+static void
+walk_come(struct walk *walk, unsigned int i)
+{
+	static const char *const lists[] = {"", "a", "b", "a,b"};
+	bool *left = walk->has_left[i];
+	unsigned int list = left[0] + 2u * left[1];
+	bool is_back = list;
+
+	if (!is_back) {
+		list = 1 + draw(3);
+		walk->expected[i][0] = '\0';
+	}
+	come(walk->world, i, draw(WORKERS), lists[list], is_back ? walk->id[i] : NULL);
+	walk->has[i][0] = list & 1;
+	walk->has[i][1] = list & 2;
+	left[0] = left[1] = false;
+}
+
+static void
+walk_leave(struct walk *walk, unsigned int i)
+{
+	if (!walk->world->clients[i].subscriber)
+		return;
+	run(walk->world);
+	assert_string_equal(got(walk->world, i), walk->expected[i]);
+	walk->expected[i][0] = '\0';
+	if (walk->has_ids) {
+		memcpy(walk->has_left[i], walk->has[i], sizeof(walk->has[i]));
+		strcpy(walk->id[i], last_id(walk->world, i));
+	}
+	leave(walk->world, i);
+	memset(walk->has[i], 0, sizeof(walk->has[i]));
+	run(walk->world);
+}
+
+static void
+random_walk(const char *history_size, uint64_t seed)
+{
+	struct walk *walk = calloc(1, sizeof(*walk));
+
+	assert_non_null(walk);
+	random_state = seed;
+	walk->world = create(history_size, 0, WORKERS);
+	walk->has_ids = atoi(history_size) > 100;
+	for (unsigned int step = 0; step < 3000; step++) {
+		unsigned int what = draw(100), i = draw(CLIENTS);
+
+		if (what < 60)
+			walk_publish(walk);
+		else if (what < 80)
+			(void)turn(&walk->world->workers[draw(WORKERS)]);
+		else if (what < 90)
+			walk->world->clients[i].subscriber ? (void)0 : walk_come(walk, i);
+		else if (what < 94)
+			walk_leave(walk, i);
+		else
+			pass(walk->world, 10000);
+	}
+	for (unsigned int i = 0; i < CLIENTS; i++)
+		walk_leave(walk, i);
+	destroy(walk->world);
+	free(walk);
+}
+
+static void
+test_who_is_there_when_a_message_is_published_is_counted_and_gets_it_and_nobody_else(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		random_walk("0", seed);
+		random_walk("5", seed);
+		random_walk("3000", seed);
+	}
+}
+
 int
 main(void)
 {
@@ -1132,6 +1249,8 @@ main(void)
 		cmocka_unit_test(test_after_a_repair_all_counts_are_said_again_and_nothing_is_lost),
 		cmocka_unit_test(test_what_a_worker_caches_of_history_is_bounded_and_replays_are_whole),
 		cmocka_unit_test(test_history_counts_once_in_figures_and_is_shared_by_accounts),
+		cmocka_unit_test(
+			test_who_is_there_when_a_message_is_published_is_counted_and_gets_it_and_nobody_else),
 	};
 
 	if (getenv("SHOW")) {
