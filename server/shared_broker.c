@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -291,7 +290,6 @@ shared_broker_take_over(struct shared_broker *self, const struct config *config,
 	if (!self->segment)
 		return;
 	self->history_bytes_wanted = options->history_bytes_max;
-	self->lacks_lock = self->file[0] != '\0';
 }
 
 static bool
@@ -523,8 +521,6 @@ shared_broker_turn(struct shared_broker *self, uint64_t now_us)
 		shared_broker_close(self);
 		return -1;
 	}
-	if (self->lacks_lock)
-		self->lacks_lock = flock(push_segment_fd(self->segment), LOCK_EX | LOCK_NB) != 0;
 	if (now_us - self->ticked_us >= TICK_US) {
 		push_segment_tick(self->segment, now_us, wall_us());
 		self->ticked_us = now_us;

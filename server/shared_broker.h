@@ -29,10 +29,9 @@ struct shared_broker {
 	const struct log *log;
 	struct push_segment *segment; /* NULL: none */
 	char file[sizeof(((struct push_options *)NULL)->history_file)];
-	bool is_wanted;  /* by the configuration that was started last */
-	bool lacks_lock; /* of the file, which the workers of a killed pushd have yet */
-	uint64_t given;  /* slots that are taken (bits): given to a worker, or a guest's */
-	uint64_t ended;  /* of those, whose worker is gone, and which are not free yet */
+	bool is_wanted; /* by the configuration that was started last */
+	uint64_t given; /* slots that are taken (bits): given to a worker, or a guest's */
+	uint64_t ended; /* of those, whose worker is gone, and which are not free yet */
 	struct shared_broker_guest guests[PUSH_SEGMENT_SLOTS_MAX];
 	struct push_segment_holder holder; /* of the lock when it was last looked */
 	uint64_t held_since_us;            /* since when it is seen to be that */

@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_clients_along():
         position = position_of(server, "kept")
         numbers = []
         for turn in range(4):
-            clients = spread(server, lambda: ws(server, "kept"))
+            clients = spread(server, lambda: ws(server, "kept,all"))
             connections = spread(server, lambda: publisher(server))
             victim, orphan = clients.popitem()
             late = connections.pop(victim)
@@ -121,8 +121,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_clients_along():
             wait_until(lambda: publish(server.port, "nobody", 1).status == 202, "it serves")
             for client in clients.values():
                 client.close()
-            wait_until(lambda: publish(server.port, "kept-nobody", 1).json == {"subscribers": 0}, "nobody is counted")
-        wait_until(lambda: publish(server.port, "late", 1).json == {"subscribers": 0}, "nobody is counted")
+            wait_until(lambda: publish(server.port, "all", 1).json == {"subscribers": 0}, "nobody is counted")
         check_kept(server, position, numbers)
 
 
@@ -385,6 +384,10 @@ def test_a_file_is_taken_over_from_a_pushd_that_was_killed(file):
             assert publish(second.port, "all", 7).json["subscribers"] == len(clients)
             fill(second, "kept", [5])
             end(children)
+            wait_until(lambda: not any(map(is_there, children)), "they are gone")
+            # the file is the new one's alone, now that they do not have it any more
+            wait_until(lambda: is_locked_by(second.process.process.pid, file), "the file is the new one's")
+            check_taken(file)
         with start(**KEPT, PUSH_HISTORY_FILE=file) as third:
             check_kept(third, position, range(6))
     finally:
@@ -401,12 +404,23 @@ def test_a_broken_file_is_set_aside_and_named(file):
     assert len(aside) == 1 and aside[0].read_bytes() == b"no segment" * 10000
 
 
+def is_locked_by(pid, file):
+    """As the kernel lists it: number, kind, mode, access, pid, device:inode, ..."""
+    inode = f":{file.stat().st_ino}"
+    return any(fields[1] == "FLOCK" and fields[4] == str(pid) and fields[5].endswith(inode)
+               for fields in map(str.split, Path("/proc/locks").read_text().splitlines()))
+
+
+def check_taken(file):
+    with Server(wait=False, PUSH_HISTORY_FILE=file) as other:
+        other.ended = True
+        assert other.process.wait() == 1
+        assert f"push.history.file={file}: another pushd has it" in other.process.output()
+
+
 def test_two_pushds_do_not_share_a_file(file):
     with start(PUSH_HISTORY_FILE=file):
-        with Server(wait=False, PUSH_HISTORY_FILE=file) as other:
-            other.ended = True
-            assert other.process.wait() == 1
-            assert f"push.history.file={file}: " in other.process.output()
+        check_taken(file)
 
 
 @pytest.mark.parametrize("path", ["/nowhere/history", "/dev/full", "/"])
