@@ -47,6 +47,18 @@ report(struct shared_engine *engine, const struct push_segment_figures *figures)
 	engine->dropped = figures->history_dropped;
 }
 
+/* Reading looks at the time, this only frees. */
+static void
+expire(struct shared_engine *engine)
+{
+	if (!engine->is_reporter || engine->is_unavailable || !shared_lock(engine))
+		return;
+	push_segment_expire(
+		engine->segment, &engine->expire_bucket, PUSH_SHARED_EXPIRE_BUCKETS, shared_time(engine));
+	push_segment_values_expire(engine->segment, PUSH_SHARED_EXPIRE_VALUES, shared_time(engine));
+	shared_unlock(engine);
+}
+
 /* Of a small budget values take no more than a quarter (core/values.c): so much more than that they may have for a
  * moment. */
 static void
@@ -61,19 +73,8 @@ limit_values(struct shared_engine *engine)
 	push_segment_figures(engine->segment, &figures);
 	push_segment_values_limit(engine->segment, figures.value_bytes - over, UINT32_MAX);
 	shared_unlock(engine);
-	shared_figures_update(&engine->engine);
-}
-
-/* Reading looks at the time, this only frees. */
-static void
-expire(struct shared_engine *engine)
-{
-	if (!engine->is_reporter || engine->is_unavailable || !shared_lock(engine))
-		return;
-	push_segment_expire(
-		engine->segment, &engine->expire_bucket, PUSH_SHARED_EXPIRE_BUCKETS, shared_time(engine));
-	push_segment_values_expire(engine->segment, PUSH_SHARED_EXPIRE_VALUES, shared_time(engine));
-	shared_unlock(engine);
+	push_segment_figures(engine->segment, &figures);
+	charge(engine, &figures);
 }
 
 void
@@ -84,6 +85,7 @@ shared_figures_update(struct push_engine *base)
 
 	push_segment_figures(engine->segment, &figures);
 	charge(engine, &figures);
+	limit_values(engine);
 	report(engine, &figures);
 }
 
@@ -92,7 +94,6 @@ shared_figures_tick(struct shared_engine *engine)
 {
 	expire(engine);
 	shared_figures_update(&engine->engine);
-	limit_values(engine);
 	if (engine->now_us < engine->figures_us)
 		return;
 	engine->figures_us = engine->now_us + PUSH_SHARED_FIGURES_US;
