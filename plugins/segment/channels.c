@@ -42,7 +42,7 @@ has_name(struct push_segment *segment, const struct segment_channel *channel, co
 bool
 segment_channel_name(struct push_segment *segment, const struct segment_channel *channel, char *to)
 {
-	size_t size = channel->name_size, here = size < NAME_HERE ? size : NAME_HERE;
+	size_t size = SEGMENT_GET(channel->name_size), here = size < NAME_HERE ? size : NAME_HERE;
 	const union segment_block *block;
 	segment_index next = channel->next;
 
@@ -113,7 +113,10 @@ write_name(struct push_segment *segment, struct segment_channel *channel, const 
 		union segment_block *block = segment_block(segment, next);
 		size_t part = size - here < MORE_BYTES ? size - here : MORE_BYTES;
 
-		PUSH_ASSERT(block);
+		if (!block) {
+			segment_broken(segment);
+			return;
+		}
 		segment_set_bytes(block->more.bytes, name + here, part);
 		here += part;
 		next = block->more.next;
@@ -137,8 +140,13 @@ void
 segment_channel_link(struct push_segment *segment, segment_index index)
 {
 	struct segment_channel *channel = segment_channel(segment, index);
-	_Atomic segment_index *bucket = bucket_of(segment, channel->hash);
+	_Atomic segment_index *bucket;
 
+	if (!channel) {
+		segment_broken(segment);
+		return;
+	}
+	bucket = bucket_of(segment, channel->hash);
 	SEGMENT_SET(channel->bucket_next, atomic_load_explicit(bucket, memory_order_relaxed));
 	atomic_store_explicit(bucket, index, memory_order_relaxed);
 	segment->header->channels++;
@@ -362,7 +370,7 @@ static void
 forget_one(struct push_segment *segment, segment_index index, unsigned int slot)
 {
 	struct segment_channel *channel = segment_channel(segment, index);
-	_Atomic uint32_t *word = find_word(segment, channel, slot);
+	_Atomic uint32_t *word = channel ? find_word(segment, channel, slot) : NULL;
 
 	if (!word || !atomic_load_explicit(word, memory_order_relaxed))
 		return;

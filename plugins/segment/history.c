@@ -181,7 +181,11 @@ segment_history_append(struct push_segment *segment, segment_index at, segment_i
 	struct segment_channel *channel = segment_channel(segment, at);
 	uint64_t now_s = now_us / 1000000;
 
-	PUSH_ASSERT(segment_has_lock(segment) && channel && size_max);
+	PUSH_ASSERT(segment_has_lock(segment) && size_max);
+	if (!channel) {
+		segment_broken(segment);
+		return;
+	}
 	SEGMENT_SET(channel->ttl_s, (uint32_t)((ttl_us + 999999) / 1000000));
 	expire(segment, at, channel, now_us);
 	if (!channel->kept)
@@ -256,7 +260,8 @@ is_behind(const struct reading *reading, uint64_t number)
 static bool
 visit(struct reading *reading, segment_index index, const struct segment_record *record)
 {
-	size_t size = (size_t)record->name_size + record->value_size;
+	size_t name_size = SEGMENT_GET(record->name_size), value_size = SEGMENT_GET(record->value_size);
+	size_t size = name_size + value_size;
 	struct push_buf *to = reading->scratch;
 	struct push_segment_item item;
 
@@ -268,9 +273,9 @@ visit(struct reading *reading, segment_index index, const struct segment_record 
 		!push_buf_reserve(to, size) || !segment_read(reading->segment, index, 0, to->bytes, size))
 		return false;
 	item = (struct push_segment_item){.name = to->bytes,
-		.name_size = record->name_size,
-		.value = to->bytes + record->name_size,
-		.value_size = record->value_size,
+		.name_size = name_size,
+		.value = to->bytes + name_size,
+		.value_size = value_size,
 		.seq = record->seq,
 		.number = record->number,
 		.before = record->before,

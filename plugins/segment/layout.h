@@ -235,6 +235,9 @@ struct segment_header {
  */
 #define SEGMENT_SET(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELAXED)
 
+/* SEGMENT_GET - read a part of a block once: what was checked is what is used, whoever writes there meanwhile. */
+#define SEGMENT_GET(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
+
 static inline void
 segment_set_bytes(unsigned char *to, const char *from, size_t size)
 {

@@ -51,12 +51,13 @@ link_channel(struct segment_repairing *repairing, segment_index index)
 	struct push_segment *segment = repairing->segment;
 	const struct segment_channel *channel = &segment->blocks[index].channel;
 	char name[PUSH_SEGMENT_NAME_BYTES_MAX];
+	size_t size = SEGMENT_GET(channel->name_size);
 
-	if (!segment_channel_name(segment, channel, name)) {
+	if (size > sizeof(name) || !segment_channel_name(segment, channel, name)) {
 		segment_broken(segment);
 		return;
 	}
-	if (!push_segment_channel_find(segment, name, channel->name_size, channel->hash, 0)) {
+	if (!push_segment_channel_find(segment, name, size, channel->hash, 0)) {
 		segment_channel_link(segment, index);
 		return;
 	}
@@ -74,7 +75,7 @@ channel_of(struct segment_repairing *repairing, segment_index index, const struc
 {
 	struct push_segment *segment = repairing->segment;
 	char name[PUSH_SEGMENT_NAME_BYTES_MAX];
-	size_t size = record->name_size;
+	size_t size = SEGMENT_GET(record->name_size);
 	struct segment_channel *channel;
 	segment_index at;
 	uint64_t hash;

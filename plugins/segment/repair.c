@@ -135,13 +135,14 @@ higher(uint64_t one, uint64_t other)
 }
 
 static enum segment_what
-look_at_record(struct segment_repairing *repairing, segment_index index, const struct segment_record *record)
+look_at_record(struct segment_repairing *repairing, segment_index index, const struct segment_record *record,
+	enum segment_kind kind)
 {
 	static const uint8_t whats[] = {[SEGMENT_MESSAGE] = SEGMENT_IS_MESSAGE,
 		[SEGMENT_SENT] = SEGMENT_IS_SENT,
 		[SEGMENT_VALUE] = SEGMENT_IS_VALUE,
 		[SEGMENT_NOTICE] = SEGMENT_IS_NOTICE};
-	bool is_in_log = record->kind == SEGMENT_MESSAGE || record->kind == SEGMENT_SENT;
+	bool is_in_log = kind == SEGMENT_MESSAGE || kind == SEGMENT_SENT;
 	uint64_t tail = atomic_load_explicit(&repairing->segment->header->tail, memory_order_relaxed);
 	uint8_t state = atomic_load_explicit(&record->state, memory_order_relaxed);
 
@@ -150,7 +151,7 @@ look_at_record(struct segment_repairing *repairing, segment_index index, const s
 	if (state == SEGMENT_DRAFT || (is_in_log && record->seq == tail)) {
 		repairing->ret->torn++;
 		/* it may have been linked by then */
-		repairing->found_kept += record->kind == SEGMENT_MESSAGE;
+		repairing->found_kept += kind == SEGMENT_MESSAGE;
 		return SEGMENT_IS_TORN;
 	}
 	if (!is_whole(repairing, index, record)) {
@@ -162,11 +163,11 @@ look_at_record(struct segment_repairing *repairing, segment_index index, const s
 		repairing->seq = higher(repairing->seq, record->seq);
 	else
 		repairing->serial = higher(repairing->serial, record->seq);
-	if (record->kind == SEGMENT_MESSAGE) {
+	if (kind == SEGMENT_MESSAGE) {
 		repairing->number = higher(repairing->number, record->number);
 		repairing->found_kept += (record->flags & SEGMENT_IN_HISTORY) != 0;
 	}
-	return (enum segment_what)whats[record->kind];
+	return (enum segment_what)whats[kind];
 }
 
 static enum segment_what
@@ -202,14 +203,15 @@ look_at_all(struct segment_repairing *repairing)
 {
 	for (segment_index index = 1; index < repairing->count; index++) {
 		const union segment_block *block = &repairing->segment->blocks[index];
+		enum segment_kind kind = (enum segment_kind)SEGMENT_GET(block->more.kind);
 		enum segment_what what = SEGMENT_IS_FREE;
 
 		segment_repair_beat(repairing, index);
-		switch (segment_kind_of(block)) {
+		switch (kind) {
 		case SEGMENT_MESSAGE:
 		case SEGMENT_SENT:
 		case SEGMENT_VALUE:
-		case SEGMENT_NOTICE: what = look_at_record(repairing, index, &block->record); break;
+		case SEGMENT_NOTICE: what = look_at_record(repairing, index, &block->record, kind); break;
 		case SEGMENT_CHANNEL: what = look_at_channel(repairing, index, &block->channel); break;
 		default: continue;
 		}

@@ -180,10 +180,9 @@ map(int fd, uint64_t limit, struct push_error *error)
 
 /* What never changes is copied: whoever writes there later is not believed. */
 static void
-adopt(struct push_segment *segment)
+adopt(struct push_segment *segment, const struct segment_header *header)
 {
-	struct segment_header *header = segment->header;
-	char *start = (char *)header;
+	char *start = (char *)segment->header;
 
 	segment->cells = (struct segment_cell *)(start + header->cells_at);
 	segment->channel_buckets = (_Atomic segment_index *)(start + header->channel_buckets_at);
@@ -245,7 +244,7 @@ push_segment_format(int fd, const struct push_segment_settings *settings, struct
 	atomic_store_explicit(&header->first, 1, memory_order_relaxed);
 	header->low = 1;
 	header->history_bytes_max = settings->history_bytes_max;
-	adopt(segment);
+	adopt(segment, header);
 	atomic_store_explicit(&header->block_count, segment->block_count, memory_order_relaxed);
 	/* last: what has it is whole */
 	atomic_thread_fence(memory_order_release);
@@ -293,7 +292,7 @@ push_segment_attach(int fd, struct push_error *error)
 		push_segment_detach(segment);
 		return NULL;
 	}
-	adopt(segment);
+	adopt(segment, &header);
 	return segment;
 }
 

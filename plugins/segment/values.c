@@ -215,11 +215,11 @@ segment_value_before(struct push_segment *segment, segment_index index)
 {
 	const struct segment_record *record = segment_record(segment, index, 1u << SEGMENT_VALUE);
 	char name[PUSH_VALUE_NAME_BYTES_MAX];
+	size_t size = record ? SEGMENT_GET(record->name_size) : 0;
 
-	if (!record || record->name_size > sizeof(name) ||
-		!segment_read(segment, index, 0, name, record->name_size))
+	if (!record || size > sizeof(name) || !segment_read(segment, index, 0, name, size))
 		return 0;
-	return find(segment, name, record->name_size, record->number);
+	return find(segment, name, size, record->number);
 }
 
 void
@@ -229,7 +229,10 @@ segment_value_link(struct push_segment *segment, segment_index index)
 	struct segment_record *record = segment_record(segment, index, kept.kinds);
 	_Atomic segment_index *bucket;
 
-	PUSH_ASSERT(record);
+	if (!record) {
+		segment_broken(segment);
+		return;
+	}
 	bucket = bucket_of(segment, record->number);
 	SEGMENT_SET(record->newer, atomic_load_explicit(bucket, memory_order_relaxed));
 	atomic_store_explicit(bucket, index, memory_order_relaxed);
@@ -251,6 +254,7 @@ push_segment_value_get(struct push_segment *segment, const char *name, size_t na
 	const struct kept kept = values_of(segment->header);
 	segment_index index = find(segment, name, name_size, push_segment_hash(segment, name, name_size));
 	const struct segment_record *record = kept_at(segment, &kept, index);
+	size_t size;
 	char *bytes;
 
 	PUSH_ASSERT(segment_has_lock(segment));
@@ -260,20 +264,21 @@ push_segment_value_get(struct push_segment *segment, const char *name, size_t na
 		(void)drop(segment, &kept, index);
 		return PUSH_NOT_FOUND;
 	}
-	if (record->value_size > PUSH_VALUE_BYTES_MAX) {
+	size = SEGMENT_GET(record->value_size);
+	if (size > PUSH_VALUE_BYTES_MAX) {
 		segment_broken(segment);
 		return PUSH_NOT_FOUND;
 	}
-	if (!record->value_size)
+	if (!size)
 		return PUSH_OK;
-	bytes = push_buf_reserve(to, record->value_size);
+	bytes = push_buf_reserve(to, size);
 	if (!bytes)
 		return PUSH_OUT_OF_MEMORY;
-	if (!segment_read(segment, index, name_size, bytes, record->value_size)) {
+	if (!segment_read(segment, index, name_size, bytes, size)) {
 		segment_broken(segment);
 		return PUSH_NOT_FOUND;
 	}
-	to->size += record->value_size;
+	to->size += size;
 	return PUSH_OK;
 }
 
@@ -314,7 +319,10 @@ segment_notice_link(struct push_segment *segment, segment_index index)
 	const struct kept kept = notices_of(segment->header);
 	struct segment_record *record = segment_record(segment, index, kept.kinds);
 
-	PUSH_ASSERT(record);
+	if (!record) {
+		segment_broken(segment);
+		return;
+	}
 	add_newest(segment, &kept, index, record);
 }
 
@@ -346,18 +354,20 @@ visit(struct push_segment *segment, segment_index index, const struct segment_re
 	struct push_buf *scratch, void (*visit_one)(void *context, const char *text, size_t size),
 	void *context)
 {
+	size_t size = SEGMENT_GET(record->value_size);
+
 	push_buf_clear(scratch);
-	if (record->value_size > PUSH_NOTICE_BYTES_MAX) {
+	if (size > PUSH_NOTICE_BYTES_MAX) {
 		segment_broken(segment);
 		return false;
 	}
-	if (!push_buf_reserve(scratch, record->value_size + 1u))
+	if (!push_buf_reserve(scratch, size + 1))
 		return false;
-	if (!segment_read(segment, index, record->name_size, scratch->bytes, record->value_size)) {
+	if (!segment_read(segment, index, record->name_size, scratch->bytes, size)) {
 		segment_broken(segment);
 		return false;
 	}
-	visit_one(context, scratch->bytes, record->value_size);
+	visit_one(context, scratch->bytes, size);
 	return true;
 }
 
