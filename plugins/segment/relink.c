@@ -126,6 +126,12 @@ find_gap(struct segment_repairing *repairing, segment_index index)
 		return;
 	}
 	newest = segment_record(segment, channel->newest, 1u << SEGMENT_MESSAGE);
+	if (newest && newest->number == record->number) {
+		/* twice: one of them is nobody's */
+		SEGMENT_SET(record->channel, 0);
+		segment_repair_loses(repairing);
+		return;
+	}
 	if (newest ? newest->number != record->before : record->before > channel->after) {
 		segment_repair_loses(repairing);
 		if (record->before > channel->after && record->before < record->number)
@@ -200,6 +206,22 @@ link_value(struct push_segment *segment, segment_index index)
 		segment_value_forget(segment, before);
 }
 
+/* Numbers of notices grow: of two with the same number one is junk. */
+static void
+link_notice(struct segment_repairing *repairing, segment_index index)
+{
+	struct push_segment *segment = repairing->segment;
+	const struct segment_record *newest =
+		segment_record(segment, segment->header->notice_newest, 1u << SEGMENT_NOTICE);
+
+	if (!newest || newest->seq != segment->blocks[index].record.seq) {
+		segment_notice_link(segment, index);
+		return;
+	}
+	segment_repair_loses(repairing);
+	segment_give_back(segment, index);
+}
+
 static void
 relink_values(struct segment_repairing *repairing)
 {
@@ -218,7 +240,7 @@ relink_values(struct segment_repairing *repairing)
 		if (repairing->what[index] == SEGMENT_IS_VALUE)
 			link_value(segment, index);
 		else
-			segment_notice_link(segment, index);
+			link_notice(repairing, index);
 	}
 }
 

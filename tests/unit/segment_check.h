@@ -143,7 +143,7 @@ check_by_age(struct segment_check *check, uint32_t oldest, uint32_t newest, enum
 		check_record(check, index, kind);
 		CHECK_THAT(record->age_older == older, index);
 		CHECK_THAT(count < check->header->fresh, index);
-		CHECK_THAT(!older || kind == SEGMENT_MESSAGE ||
+		CHECK_THAT(!older || kind != SEGMENT_NOTICE ||
 				   record->seq > check->segment->blocks[older].record.seq,
 			index);
 		older = index;

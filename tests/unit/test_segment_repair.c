@@ -267,12 +267,12 @@ test_counts_of_many_workers_stay(void **state)
 static void
 test_any_figure_of_the_header_may_be_junk(void **state)
 {
-	static const uint64_t junk[] = {0, 1, 5, 1ull << 31, 1ull << 40, UINT64_MAX};
+	static const uint64_t junk[] = {0, 5, 1ull << 40, UINT64_MAX};
 	const size_t from = offsetof(struct segment_header, tail),
 		     to = offsetof(struct segment_header, slots);
 
 	(void)state;
-	for (size_t at = from; at < to; at += at < offsetof(struct segment_header, forgotten) ? 4 : 4096)
+	for (size_t at = from; at < to; at += at < offsetof(struct segment_header, forgotten) ? 8 : 8192)
 		for (size_t i = 0; i < COUNT(junk); i++) {
 			struct world *world = busy_world();
 			struct segment_header *header = world->of_pushd->header;
