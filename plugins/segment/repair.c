@@ -154,7 +154,7 @@ look_at_record(struct segment_repairing *repairing, segment_index index, const s
 		repairing->found_kept += kind == SEGMENT_MESSAGE;
 		return SEGMENT_IS_TORN;
 	}
-	if (!is_whole(repairing, index, record)) {
+	if (state != SEGMENT_LIVE || !is_whole(repairing, index, record)) {
 		breaks(repairing);
 		return SEGMENT_IS_FREE;
 	}

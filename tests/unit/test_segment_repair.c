@@ -180,6 +180,21 @@ test_a_message_that_is_not_what_was_written_is_a_gap(void **state)
 }
 
 static void
+test_a_message_in_a_state_that_there_is_not_is_a_gap(void **state)
+{
+	struct world *world = busy_world();
+
+	(void)state;
+	kept_record(world, long_name, 2)->state = SEGMENT_LIVE + 1;
+	assert_int_equal(repair(world).broken, 1);
+	assert_consistent(world);
+	assert_string_equal(history_of(world, long_name), "6: 8=o4 10=o5 ");
+	assert_string_equal(history_of(world, "kept"), "3: 5=k3 7=k4 9=k5 ");
+	assert_int_equal(repair(world).broken, 0);
+	end_world(world);
+}
+
+static void
 test_where_the_newest_message_is_lost_all_before_it_count_as_missed(void **state)
 {
 	struct world *world = busy_world();
@@ -332,6 +347,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_whole_stays_as_it_is_and_is_read_on),
 		cmocka_unit_test(test_a_message_that_is_not_what_was_written_is_a_gap),
+		cmocka_unit_test(test_a_message_in_a_state_that_there_is_not_is_a_gap),
 		cmocka_unit_test(test_where_the_newest_message_is_lost_all_before_it_count_as_missed),
 		cmocka_unit_test(test_where_a_channel_is_lost_what_it_kept_counts_as_missed),
 		cmocka_unit_test(test_counts_of_workers_that_are_not_there_go_with_their_channels),
