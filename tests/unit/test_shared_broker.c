@@ -364,8 +364,8 @@ be_left_with_a_file(void *context)
 {
 	const struct push_segment_settings settings = {
 		.history_bytes_max = 1024 * 1024, .epoch = 5, .seed = 1};
-	struct push_segment_opened opened;
-	struct push_error error;
+	struct push_segment_opened opened = {.is_new = false};
+	struct push_error error = {""};
 	struct push_segment *segment = push_segment_file_open(context, &settings, 0, 0, &opened, &error);
 
 	return segment && pwrite(push_segment_fd(segment), "no layout", 9, 0) == 9 ? segment : NULL;
