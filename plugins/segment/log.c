@@ -227,6 +227,7 @@ push_segment_publish(struct push_segment *segment, const struct push_segment_mes
 {
 	struct entry entry = begin(segment, SEGMENT_MESSAGE, now_us);
 	segment_index index;
+	uint32_t needed;
 
 	PUSH_ASSERT(segment_has_lock(segment));
 	*ret = (struct push_segment_published){.seq = entry.head.seq, .upto = entry.head.seq};
@@ -241,10 +242,13 @@ push_segment_publish(struct push_segment *segment, const struct push_segment_mes
 	if (message->ttl_us)
 		entry.head.expires_us = now_us + message->ttl_us;
 	tidy(segment);
-	if (!segment_make_room(segment, blocks_of(&entry) + segment_channel_blocks(message->name_size)))
-		return PUSH_OUT_OF_MEMORY;
-	/* its channel may have gone with what it kept */
-	look_up(segment, message, ret);
+	needed = blocks_of(&entry) + segment_channel_blocks(message->name_size);
+	if (!segment_has_room(segment, needed)) {
+		if (!segment_make_room(segment, needed))
+			return PUSH_OUT_OF_MEMORY;
+		/* its channel may have gone with what it kept */
+		look_up(segment, message, ret);
+	}
 	entry.mask = ret->others | own_bit(segment);
 	if (message->history_size && !keep(segment, message, &entry, ret))
 		return PUSH_OUT_OF_MEMORY;
