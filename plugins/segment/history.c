@@ -89,7 +89,6 @@ drop_oldest(struct push_segment *segment, segment_index at, struct segment_chann
 	bytes = segment_bytes(record);
 	header->history_bytes -= bytes < header->history_bytes ? bytes : header->history_bytes;
 	header->history_messages -= header->history_messages > 0;
-	header->dropped_messages++;
 	SEGMENT_SET(record->flags, (uint8_t)(record->flags & ~SEGMENT_IN_HISTORY));
 	if (!(record->flags & SEGMENT_IN_LOG))
 		segment_give_back(segment, index);
@@ -127,6 +126,7 @@ segment_history_drop_oldest(struct push_segment *segment)
 	}
 	if (!drop_oldest(segment, at, channel))
 		return false;
+	segment->header->dropped_messages++;
 	segment_channel_release(segment, at);
 	return true;
 }

@@ -219,7 +219,8 @@ struct segment_header {
 	int64_t shift_us;
 	uint64_t time_us, wall_us;
 	char boot_id[40];
-	uint64_t dropped_messages; /* that left history, for metrics; so are the next two */
+	uint64_t
+		dropped_messages; /* that history gave up for want of room, for metrics; so are the next two */
 	_Atomic uint64_t overruns; /* workers that were too slow for the log */
 	_Atomic uint64_t wakes;    /* that were asleep and are not */
 	uint64_t forgotten[PUSH_SEGMENT_FORGOTTEN_COUNT];

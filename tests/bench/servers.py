@@ -190,7 +190,8 @@ class Push(Server):
 
     def environment(self):
         cleartext = {"PUSH_HTTP2_CLEARTEXT": "on"} if self.transport == "h2c-sse" else {}
-        return {**os.environ, "SERVER_PORT": str(self.plain), "MANAGEMENT_SERVER_PORT": str(self.management), **cleartext}
+        # one core, as the others, unless PUSH_WORKERS says more
+        return {"PUSH_WORKERS": "1", **os.environ, "SERVER_PORT": str(self.plain), "MANAGEMENT_SERVER_PORT": str(self.management), **cleartext}
 
 
 class Before(Push):

@@ -194,6 +194,8 @@ test_history_is_kept_once_and_read_by_any_worker_in_both_directions(void **state
 	assert_string_equal(seen.text, "4 3 2 ");
 	assert_int_equal(channel.after, 1);
 	assert_int_equal(channel.dropped, 1);
+	/* that is no want of room */
+	assert_int_equal(world->of_pushd->header->dropped_messages, 0);
 	end_world(world);
 }
 
@@ -239,6 +241,7 @@ test_the_oldest_of_all_leave_when_memory_is_used_up_and_nothing_else_is_lost(voi
 	}
 	push_segment_figures(world->of_pushd, &figures);
 	assert_int_equal(figures.history_messages, 10);
+	assert_int_equal(figures.history_dropped, 40);
 	assert_int_equal(figures.history_bytes, 10 * PUSH_SEGMENT_BLOCK_BYTES);
 	(void)kept(world, 1, "h39", &seen, false);
 	assert_string_equal(seen.text, "");
