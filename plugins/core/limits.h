@@ -185,6 +185,10 @@
 /* The id of one publish of a request with an Idempotency-Key: half of a SHA-256 in hex, two numbers. */
 #define PUSH_ONCE_BYTES_MAX 64
 
+/* What is not written yet is sent so long before a publisher elsewhere waits no longer, or a quarter of that time: the
+ * way back (receipt.h). */
+#define PUSH_RECEIPT_WAY_US 250000ull
+
 /* Lines of one stream that are published and not answered yet, 100 bytes each: past it no more are read. */
 #define PUSH_LINES_UNANSWERED_MAX 256
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "redis_stats.h"
+#include "stats.h"
 
 static void
 render_value(struct push_buf *to, const char *name, const char *type, const char *help, double value)
@@ -81,7 +82,7 @@ push_redis_stats_render(const struct push_redis_stats *stats, struct push_buf *t
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		render_value(to, rows[i].name, rows[i].type, rows[i].help, (double)rows[i].value);
+		push_stats_render_single(to, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
 	render_value(to, "push_redis_resubscribe_seconds", "gauge",
 		"Time that the last subscription of all channels took after a new connection.",
 		(double)stats->resubscribe_us / 1e6);

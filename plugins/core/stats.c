@@ -43,8 +43,9 @@ head(struct push_buf *to, const char *name, const char *type, const char *help)
 	push_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void
-single(struct push_buf *to, const char *name, const char *type, const char *help, uint64_t value)
+void
+push_stats_render_single(
+	struct push_buf *to, const char *name, const char *type, const char *help, uint64_t value)
 {
 	head(to, name, type, help);
 	push_buf_printf(to, "%s %" PRIu64 "\n", name, value);
@@ -66,15 +67,16 @@ by_label(struct push_buf *to, const char *name, const char *label, const char *c
 static void
 render_origin(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "ws_connections_count", "untyped", "WebSocket connections now.",
+	push_stats_render_single(to, "ws_connections_count", "untyped", "WebSocket connections now.",
 		stats->by_encoding[PUSH_ENCODING_WS].connections);
-	single(to, "sse_connections_count", "untyped", "Event stream connections now.",
+	push_stats_render_single(to, "sse_connections_count", "untyped", "Event stream connections now.",
 		stats->by_encoding[PUSH_ENCODING_SSE].connections);
-	single(to, "ws_messages_total", "counter", "Messages written to WebSocket clients.",
+	push_stats_render_single(to, "ws_messages_total", "counter", "Messages written to WebSocket clients.",
 		stats->by_encoding[PUSH_ENCODING_WS].messages_out);
-	single(to, "sse_messages_total", "counter", "Messages written to event streams.",
+	push_stats_render_single(to, "sse_messages_total", "counter", "Messages written to event streams.",
 		stats->by_encoding[PUSH_ENCODING_SSE].messages_out);
-	single(to, "pub_messages_total", "counter", "Messages accepted from publishers.", stats->published);
+	push_stats_render_single(
+		to, "pub_messages_total", "counter", "Messages accepted from publishers.", stats->published);
 }
 
 static const char *
@@ -186,15 +188,15 @@ render_handshakes(const struct push_stats *stats, struct push_buf *to)
 	head(to, "push_tls_handshakes_total", "counter",
 		"TLS handshakes of clients by result; resumed: with a session ticket.");
 	by_label(to, "push_tls_handshakes_total", "result", labels, stats->handshakes, PUSH_HANDSHAKE_COUNT);
-	single(to, "push_http2_floods_total", "counter",
+	push_stats_render_single(to, "push_http2_floods_total", "counter",
 		"HTTP/2 connections that Push ended because the client sent too many frames that do nothing.",
 		stats->http2_floods);
-	single(to, "push_tls_certificate_expiry_timestamp_seconds", "gauge",
+	push_stats_render_single(to, "push_tls_certificate_expiry_timestamp_seconds", "gauge",
 		"Time when the first of the certificates that are served expires, in seconds after "
 		"1970-01-01 UTC; "
 		"0: none is served.",
 		stats->certificate_expiry_s);
-	single(to, "push_tls_certificates_stale", "gauge",
+	push_stats_render_single(to, "push_tls_certificates_stale", "gauge",
 		"Virtual hosts whose certificate has been replaced by one that cannot be used.",
 		stats->certificates_stale);
 }
@@ -206,31 +208,32 @@ render_publishes(const struct push_stats *stats, struct push_buf *to)
 	for (size_t i = 0; i < PUSH_PUBLISH_STATUS_COUNT; i++)
 		push_buf_printf(to, "push_publishes_total{status=\"%u\"} %" PRIu64 "\n", publish_codes[i],
 			stats->publish_statuses[i]);
-	single(to, "push_published_bytes_total", "counter", "Bytes of accepted publish bodies.",
-		stats->published_bytes);
+	push_stats_render_single(to, "push_published_bytes_total", "counter",
+		"Bytes of accepted publish bodies.", stats->published_bytes);
 	render_auth(stats, to);
 	render_handshakes(stats, to);
-	single(to, "push_origins_refused_total", "counter",
+	push_stats_render_single(to, "push_origins_refused_total", "counter",
 		"Requests refused because the page origin is not in push.cors.allowed.origins.",
 		stats->origins_refused);
-	single(to, "push_routes_probed_total", "counter",
+	push_stats_render_single(to, "push_routes_probed_total", "counter",
 		"Hosts and paths that lws was asked about; pushd tells most of them.", stats->routes_probed);
-	single(to, "push_routes_limited_total", "counter",
+	push_stats_render_single(to, "push_routes_limited_total", "counter",
 		"Requests handed to lws sockets because there were too many new hosts or paths at once.",
 		stats->routes_limited);
-	single(to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
-	single(to, "push_channels_refused_total", "counter",
+	push_stats_render_single(
+		to, "push_channels", "gauge", "Channels with subscribers now.", stats->channels);
+	push_stats_render_single(to, "push_channels_refused_total", "counter",
 		"Subscriptions to new channels refused because of push.channels.total.max.",
 		stats->channels_refused);
-	single(to, "push_subscriptions", "gauge", "Subscriptions of all connections now.",
+	push_stats_render_single(to, "push_subscriptions", "gauge", "Subscriptions of all connections now.",
 		stats->subscriptions);
-	single(to, "push_paused_clients", "gauge",
+	push_stats_render_single(to, "push_paused_clients", "gauge",
 		"Clients that Push has stopped reading from, because too many of their requests are "
 		"unfinished.",
 		stats->paused);
-	single(to, "push_pauses_total", "counter",
+	push_stats_render_single(to, "push_pauses_total", "counter",
 		"Times that Push stopped reading from a client for this reason.", stats->pauses);
-	single(to, "push_outbox_bytes", "gauge", "Bytes in the queues of all clients now.",
+	push_stats_render_single(to, "push_outbox_bytes", "gauge", "Bytes in the queues of all clients now.",
 		stats->outbox_bytes);
 }
 
@@ -285,13 +288,14 @@ render_hook(const struct push_stats *stats, struct push_buf *to)
 		"turned_away: too many waited.");
 	by_label(to, "push_hook_questions_total", "result", results, stats->hook_results,
 		PUSH_HOOK_RESULT_COUNT);
-	single(to, "push_hook_cached_total", "counter",
+	push_stats_render_single(to, "push_hook_cached_total", "counter",
 		"Questions answered by an answer kept before, without a call.", stats->hook_cached);
-	single(to, "push_hook_calls", "gauge", "Calls to the application now.", stats->hook_calls);
-	single(to, "push_hook_waiting", "gauge", "Questions that wait for a call to end.",
+	push_stats_render_single(
+		to, "push_hook_calls", "gauge", "Calls to the application now.", stats->hook_calls);
+	push_stats_render_single(to, "push_hook_waiting", "gauge", "Questions that wait for a call to end.",
 		stats->hook_waiting);
-	single(to, "push_hook_cached_answers", "gauge", "Answers of the application kept now.",
-		stats->hook_answers);
+	push_stats_render_single(to, "push_hook_cached_answers", "gauge",
+		"Answers of the application kept now.", stats->hook_answers);
 	histogram(to, "push_hook_call_seconds", "Duration of calls to the application, with their wait.",
 		stats->hook_buckets, PUSH_HOOK_BUCKET_COUNT, PUSH_HOOK_FIRST_BITS, stats->hook_sum_us);
 }
@@ -304,7 +308,7 @@ render_jwks(const struct push_stats *stats, struct push_buf *to)
 		"push_jwks_fetches_total{result=\"ok\"} %" PRIu64
 		"\npush_jwks_fetches_total{result=\"failed\"} %" PRIu64 "\n",
 		stats->jwks_fetched, stats->jwks_failed);
-	single(to, "push_jwks_last_success_timestamp_seconds", "gauge",
+	push_stats_render_single(to, "push_jwks_last_success_timestamp_seconds", "gauge",
 		"Time when the keys in use were fetched from push.auth.jwks.url, in seconds after 1970-01-01 "
 		"UTC, of the worker with the oldest; 0: no keys.",
 		stats->jwks_set_s);
@@ -328,8 +332,8 @@ render_memory(const struct push_stats *stats, struct push_buf *to)
 		"Bytes of push.memory.max in use now: queues, socket buffers of slow clients, unfinished "
 		"requests and answers, history, values kept by name, channels, identities of clients.");
 	by_label(to, "push_memory_bytes", "for", uses, stats->memory, PUSH_MEMORY_USE_COUNT);
-	single(to, "push_memory_max_bytes", "gauge", "push.memory.max of all workers together.",
-		stats->memory_max);
+	push_stats_render_single(to, "push_memory_max_bytes", "gauge",
+		"push.memory.max of all workers together.", stats->memory_max);
 	head(to, "push_memory_relieved_total", "counter",
 		"Times that Push freed memory because push.memory.max was reached: slow clients closed, "
 		"connections with unread answers or unfinished requests closed, messages of history dropped, "
@@ -340,16 +344,18 @@ render_memory(const struct push_stats *stats, struct push_buf *to)
 static void
 render_history(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "push_history_bytes", "gauge", "Bytes of history in memory now.", stats->history_bytes);
-	single(to, "push_history_messages", "gauge", "Messages of history in memory now.",
+	push_stats_render_single(
+		to, "push_history_bytes", "gauge", "Bytes of history in memory now.", stats->history_bytes);
+	push_stats_render_single(to, "push_history_messages", "gauge", "Messages of history in memory now.",
 		stats->history_messages);
-	single(to, "push_history_dropped_total", "counter",
+	push_stats_render_single(to, "push_history_dropped_total", "counter",
 		"Messages of history dropped before push.history.ttl because of push.history.memory.max.",
 		stats->history_dropped);
-	single(to, "push_resumes_total", "counter", "Clients that resumed with an id.", stats->resumes);
-	single(to, "push_replayed_total", "counter", "Messages replayed to clients that resumed.",
-		stats->replayed);
-	single(to, "push_gaps_total", "counter",
+	push_stats_render_single(
+		to, "push_resumes_total", "counter", "Clients that resumed with an id.", stats->resumes);
+	push_stats_render_single(to, "push_replayed_total", "counter",
+		"Messages replayed to clients that resumed.", stats->replayed);
+	push_stats_render_single(to, "push_gaps_total", "counter",
 		"Gap events sent to clients because history does not have the missing messages.",
 		stats->gaps);
 }
@@ -357,21 +363,22 @@ render_history(const struct push_stats *stats, struct push_buf *to)
 static void
 render_live(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "push_live_subscribed_total", "counter", "Channels added to open connections.",
-		stats->live_subscribed);
-	single(to, "push_live_unsubscribed_total", "counter", "Channels removed from open connections.",
-		stats->live_unsubscribed);
-	single(to, "push_live_refused_total", "counter",
+	push_stats_render_single(to, "push_live_subscribed_total", "counter",
+		"Channels added to open connections.", stats->live_subscribed);
+	push_stats_render_single(to, "push_live_unsubscribed_total", "counter",
+		"Channels removed from open connections.", stats->live_unsubscribed);
+	push_stats_render_single(to, "push_live_refused_total", "counter",
 		"Channels, and whole requests, refused on open connections.", stats->live_refused);
 }
 
 static void
 render_acks(const struct push_stats *stats, struct push_buf *to)
 {
-	single(to, "push_acks_total", "counter", "Acks that confirmed at least one message.", stats->acks);
-	single(to, "push_redelivered_total", "counter", "Messages sent again because no ack arrived in time.",
-		stats->redelivered);
-	single(to, "push_unacknowledged_messages", "gauge",
+	push_stats_render_single(
+		to, "push_acks_total", "counter", "Acks that confirmed at least one message.", stats->acks);
+	push_stats_render_single(to, "push_redelivered_total", "counter",
+		"Messages sent again because no ack arrived in time.", stats->redelivered);
+	push_stats_render_single(to, "push_unacknowledged_messages", "gauge",
 		"Messages sent to clients with acks and not acknowledged yet.", stats->unacknowledged);
 }
 
@@ -392,13 +399,14 @@ render_times(const struct push_stats *stats, struct push_buf *to)
 static void
 render_state(const struct push_stats *stats, const struct push_options *options, struct push_buf *to)
 {
-	single(to, "push_broker_up", "gauge",
+	push_stats_render_single(to, "push_broker_up", "gauge",
 		"1 if every worker can reach its broker and the broker accepts publishes.", stats->broker_up);
-	single(to, "push_draining", "gauge", "Workers that are draining now.", stats->draining);
-	single(to, "push_log_lines_dropped_total", "counter",
+	push_stats_render_single(
+		to, "push_draining", "gauge", "Workers that are draining now.", stats->draining);
+	push_stats_render_single(to, "push_log_lines_dropped_total", "counter",
 		"Log lines dropped because the reader of the log was too slow or failed.",
 		stats->log_lines_dropped);
-	single(to, "push_channels_limit", "gauge",
+	push_stats_render_single(to, "push_channels_limit", "gauge",
 		"Maximum number of channels of a worker (push.channels.total.max).",
 		options->channels_total_max);
 	head(to, "push_connection_lifetime_seconds", "gauge", "Configured mean lifetime of a connection.");
@@ -436,14 +444,16 @@ render_process(const struct push_process *process, const struct push_options *op
 	push_buf_printf(to, "process_cpu_usage %.6f\n", process->cpu_usage);
 	head(to, "process_cpu_seconds_total", "counter", "User and system CPU time.");
 	push_buf_printf(to, "process_cpu_seconds_total %.3f\n", process->cpu_s);
-	single(to, "process_resident_memory_bytes", "gauge", "Resident memory.", process->resident_bytes);
-	single(to, "process_open_fds", "gauge", "Open file descriptors.", process->open_files);
-	single(to, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
+	push_stats_render_single(
+		to, "process_resident_memory_bytes", "gauge", "Resident memory.", process->resident_bytes);
+	push_stats_render_single(
+		to, "process_open_fds", "gauge", "Open file descriptors.", process->open_files);
+	push_stats_render_single(to, "process_max_fds", "gauge", "Maximum number of open file descriptors.",
 		process->open_files_max);
 	head(to, "push_open_fds_ratio", "gauge",
 		"Open file descriptors divided by their maximum, of the worker with the highest ratio.");
 	push_buf_printf(to, "push_open_fds_ratio %.6f\n", process->open_files_ratio);
-	single(to, "push_direct_connections", "gauge",
+	push_stats_render_single(to, "push_direct_connections", "gauge",
 		"Connections on direct sockets: clients, publishers, and connections without a request.",
 		process->direct_connections);
 	head(to, "push_build_info", "gauge", "Always 1. The labels show the version and the engine.");

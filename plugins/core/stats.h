@@ -167,7 +167,7 @@ struct push_stats {
 	uint64_t unacknowledged;                     /* messages now */
 	uint64_t auth_refused[PUSH_AUTH_REFUSAL_COUNT];
 	uint64_t handshakes[PUSH_HANDSHAKE_COUNT];
-	uint64_t http2_floods; /* connections ended for them */
+	uint64_t http2_floods;         /* connections ended for them */
 	uint64_t certificate_expiry_s; /* of the first one to expire, since 1970; 0: there is none */
 	uint64_t
 		certificates_stale; /* now: vhosts whose new files cannot be used; of several workers the most */
@@ -242,5 +242,10 @@ push_stats_late(struct push_stats *stats, uint64_t lag_us, uint64_t ticks);
 void
 push_stats_render(const struct push_stats *stats, const struct push_process *process,
 	const struct push_options *options, const char *version, struct push_buf *to);
+
+/* push_stats_render_single - append one metric without labels, in Prometheus' text format.  @type: gauge or counter. */
+void
+push_stats_render_single(
+	struct push_buf *to, const char *name, const char *type, const char *help, uint64_t value);
 
 #endif

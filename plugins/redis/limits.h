@@ -69,10 +69,6 @@
 #define PUSH_REDIS_RECEIPTS_MAX       65536u
 #define PUSH_REDIS_RECEIPTS_BYTES_MAX (64ull * 1024 * 1024)
 
-/* What is not written yet is told so long before who asks waits no longer, or a quarter of that time: the way
- * back. */
-#define PUSH_REDIS_RECEIPT_WAY_US 250000ull
-
 /* Reads of history that are under way, each a few hundred bytes and a channel's name; past it they are
  * refused at once, since each may hold up Redis for a millisecond. */
 #define PUSH_REDIS_READINGS_MAX 1024u

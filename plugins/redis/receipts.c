@@ -22,24 +22,10 @@
 /* --- where a message is written --- */
 
 struct redis_receipt {
-	struct push_list item; /* in engine->receipts, by deadline, or in engine->receipts_over */
-	struct redis_engine *engine;
-	struct push_tracker tracker;
+	struct push_receipt receipt; /* first: the two are cast into each other */
 	struct push_redis_receipt_to to;
-	uint64_t deadline_us;
 	size_t bytes;
 };
-
-/* From within a write. */
-static void
-on_over(struct push_tracker *tracker)
-{
-	struct redis_receipt *receipt = tracker->context;
-
-	push_list_remove(&receipt->item);
-	push_list_append(&receipt->engine->receipts_over, &receipt->item);
-	redis_wake(receipt->engine);
-}
 
 struct redis_receipt *
 redis_receipt_begin(struct redis_engine *engine, const char **payload, size_t *size)
@@ -51,75 +37,54 @@ redis_receipt_begin(struct redis_engine *engine, const char **payload, size_t *s
 		return NULL;
 	/* nobody hears it, or there are too many: who asks waits for it until his time is over */
 	if ((strcmp(to.node, engine->id) != 0 && !redis_peers_is_alive(engine, to.node, strlen(to.node))) ||
-		engine->receipt_count >= PUSH_REDIS_RECEIPTS_MAX ||
+		engine->receipts.count >= PUSH_REDIS_RECEIPTS_MAX ||
 		engine->receipt_bytes >= PUSH_REDIS_RECEIPTS_BYTES_MAX)
 		return NULL;
 	receipt = malloc(sizeof(*receipt));
 	if (!receipt)
 		return NULL;
-	*receipt = (struct redis_receipt){.engine = engine, .to = to, .bytes = *size};
-	push_list_init(&receipt->item);
-	push_tracker_init(&receipt->tracker, on_over, receipt);
-	engine->receipt_count++;
+	*receipt = (struct redis_receipt){.to = to, .bytes = *size};
 	engine->receipt_bytes += receipt->bytes;
-	push_hub_track(engine->hub, &receipt->tracker);
+	push_receipt_begin(&engine->receipts, &receipt->receipt);
 	return receipt;
+}
+
+void
+redis_receipt_end(struct redis_engine *engine, struct redis_receipt *receipt)
+{
+	if (receipt)
+		push_receipt_end(&receipt->receipt, engine->now_us);
 }
 
 static void
 tell(struct redis_engine *engine, struct redis_receipt *receipt)
 {
 	char text[24];
-	int size = snprintf(text, sizeof(text), "%llu", (unsigned long long)receipt->tracker.written);
+	int size = snprintf(text, sizeof(text), "%llu", (unsigned long long)receipt->receipt.tracker.written);
 
 	if (!strcmp(receipt->to.node, engine->id))
 		redis_receipt_heard(engine, engine->id, receipt->to.number, text, (size_t)size);
 	else
 		redis_notify(
 			engine, receipt->to.node, receipt->to.number, REDIS_VERB_WRITTEN, text, (size_t)size);
-	push_list_remove(&receipt->item);
-	push_tracker_fini(&receipt->tracker);
-	engine->receipt_count--;
+	push_receipt_fini(&receipt->receipt);
 	engine->receipt_bytes -= receipt->bytes;
 	free(receipt);
 }
 
-void
-redis_receipt_end(struct redis_engine *engine, struct redis_receipt *receipt)
-{
-	uint64_t wait_us = engine->options->publish_wait_max_us, way_us = wait_us / 4;
-
-	if (!receipt)
-		return;
-	push_hub_track(engine->hub, NULL);
-	push_tracker_delivered(&receipt->tracker);
-	way_us = way_us < PUSH_REDIS_RECEIPT_WAY_US ? way_us : PUSH_REDIS_RECEIPT_WAY_US;
-	receipt->deadline_us = engine->now_us + wait_us - way_us;
-	if (push_tracker_is_over(&receipt->tracker))
-		on_over(&receipt->tracker);
-	else
-		push_list_append(&engine->receipts, &receipt->item);
-}
-
 static void
-tell_all(struct redis_engine *engine, struct push_list *list, uint64_t until_us)
+tell_all(struct redis_engine *engine, uint64_t until_us)
 {
-	struct push_list *item = list->next, *next;
+	struct push_receipt *receipt;
 
-	for (; item != list; item = next) {
-		struct redis_receipt *receipt = push_container_of(item, struct redis_receipt, item);
-
-		if (receipt->deadline_us > until_us)
-			return;
-		next = item->next;
-		tell(engine, receipt);
-	}
+	while ((receipt = push_receipts_next(&engine->receipts, until_us)))
+		tell(engine, push_container_of(receipt, struct redis_receipt, receipt));
 }
 
 void
 redis_receipts_flush(struct redis_engine *engine)
 {
-	tell_all(engine, &engine->receipts_over, UINT64_MAX);
+	tell_all(engine, 0);
 }
 
 /* --- where it was published --- */
@@ -291,11 +256,17 @@ redis_receipt_heard(
 
 /* --- its life --- */
 
+static void
+wake(void *context)
+{
+	redis_wake(context);
+}
+
 void
 redis_receipts_init(struct redis_engine *engine)
 {
-	push_list_init(&engine->receipts);
-	push_list_init(&engine->receipts_over);
+	push_receipts_init(
+		&engine->receipts, engine->hub, engine->options->publish_wait_max_us, wake, engine);
 	for (size_t i = 0; i < PUSH_REDIS_TRACKED_BUCKETS; i++)
 		push_list_init(&engine->tracked[i]);
 }
@@ -303,12 +274,11 @@ redis_receipts_init(struct redis_engine *engine)
 void
 redis_receipts_tick(struct redis_engine *engine)
 {
-	tell_all(engine, &engine->receipts, engine->now_us);
+	tell_all(engine, engine->now_us);
 }
 
 void
 redis_receipts_fini(struct redis_engine *engine)
 {
-	tell_all(engine, &engine->receipts_over, UINT64_MAX);
-	tell_all(engine, &engine->receipts, UINT64_MAX);
+	tell_all(engine, UINT64_MAX);
 }

@@ -26,6 +26,7 @@
 #include "core/redis_slot.h"
 #include "core/redis_url.h"
 #include "core/redis_stats.h"
+#include "core/receipt.h"
 #include "core/tracker.h"
 #include "redis/refusals.h"
 #include "redis/call_text.h"
@@ -297,8 +298,7 @@ struct redis_engine {
 	void *serve_context;
 
 	/* receipts.c */
-	struct push_list receipts, receipts_over; /* to be told, by deadline, and now */
-	uint32_t receipt_count;
+	struct push_receipts receipts;
 	uint64_t receipt_bytes;
 	struct push_list tracked[PUSH_REDIS_TRACKED_BUCKETS]; /* by number */
 	uint32_t tracked_count;

@@ -320,7 +320,7 @@ has_nothing_to_do(struct shared_engine *engine)
 	       push_segment_position(engine->segment) == push_segment_tail(engine->segment) &&
 	       push_segment_incarnation(engine->segment) == engine->incarnation &&
 	       !shared_interest_is_pending(engine) && push_list_is_empty(&engine->to_fetch) &&
-	       push_list_is_empty(&engine->receipts_over) && push_list_is_empty(&engine->written) &&
+	       push_list_is_empty(&engine->receipts.over) && push_list_is_empty(&engine->written) &&
 	       push_list_is_empty(&engine->called) && push_list_is_empty(&engine->answered) &&
 	       !(engine->has_history && push_hub_awaits_head(engine->hub));
 }

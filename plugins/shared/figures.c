@@ -4,9 +4,8 @@
  * What is kept is shared: each worker is charged its part of it.  Of all that have the segment the first one reports its
  * figures, and frees, or each would count once for every worker.
  */
-#include <inttypes.h>
-
 #include "core/memory.h"
+#include "core/stats.h"
 #include "shared/shared_private.h"
 
 static struct push_account *
@@ -160,8 +159,7 @@ render(const struct push_segment_figures *figures, uint64_t behind, struct push_
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		push_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name,
-			rows[i].help, rows[i].name, rows[i].type, rows[i].name, rows[i].value);
+		push_stats_render_single(to, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
 }
 
 void

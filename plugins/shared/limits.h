@@ -29,10 +29,6 @@
 /* Messages of other workers that are followed until they are written. */
 #define PUSH_SHARED_RECEIPTS_MAX 65536u
 
-/* A worker says so long before the end of push.publish.wait.max what has been written by then; a quarter of that at
- * most. */
-#define PUSH_SHARED_RECEIPT_WAY_US 250000ull
-
 /* Calls under way; beyond, one fails at once.  A worker that does not answer within the time stands still. */
 #define PUSH_SHARED_CALLS_MAX 1024u
 #define PUSH_SHARED_CALL_US   3000000ull

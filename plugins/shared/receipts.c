@@ -20,56 +20,30 @@
 /* --- where a message is written --- */
 
 struct shared_receipt {
-	struct push_list item; /* in engine->receipts, by deadline, or in engine->receipts_over */
-	struct shared_engine *engine;
-	struct push_tracker tracker;
+	struct push_receipt receipt;
 	unsigned int to;
-	uint64_t number, deadline_us;
+	uint64_t number;
 };
-
-/* From within a write. */
-static void
-on_over(struct push_tracker *tracker)
-{
-	struct shared_receipt *receipt = tracker->context;
-
-	push_list_remove(&receipt->item);
-	push_list_append(&receipt->engine->receipts_over, &receipt->item);
-	shared_wake(receipt->engine);
-}
 
 struct shared_receipt *
 shared_receipt_begin(struct shared_engine *engine, unsigned int to, uint64_t number)
 {
 	struct shared_receipt *receipt =
-		engine->receipt_count < PUSH_SHARED_RECEIPTS_MAX ? malloc(sizeof(*receipt)) : NULL;
+		engine->receipts.count < PUSH_SHARED_RECEIPTS_MAX ? malloc(sizeof(*receipt)) : NULL;
 
 	/* whoever asks waits for it until his time is over */
 	if (!receipt)
 		return NULL;
-	*receipt = (struct shared_receipt){.engine = engine, .to = to, .number = number};
-	push_list_init(&receipt->item);
-	push_tracker_init(&receipt->tracker, on_over, receipt);
-	engine->receipt_count++;
-	push_hub_track(engine->hub, &receipt->tracker);
+	*receipt = (struct shared_receipt){.to = to, .number = number};
+	push_receipt_begin(&engine->receipts, &receipt->receipt);
 	return receipt;
 }
 
 void
 shared_receipt_end(struct shared_engine *engine, struct shared_receipt *receipt)
 {
-	uint64_t wait_us = engine->options->publish_wait_max_us, way_us = wait_us / 4;
-
-	if (!receipt)
-		return;
-	push_hub_track(engine->hub, NULL);
-	push_tracker_delivered(&receipt->tracker);
-	way_us = way_us < PUSH_SHARED_RECEIPT_WAY_US ? way_us : PUSH_SHARED_RECEIPT_WAY_US;
-	receipt->deadline_us = engine->now_us + wait_us - way_us;
-	if (push_tracker_is_over(&receipt->tracker))
-		on_over(&receipt->tracker);
-	else
-		push_list_append(&engine->receipts, &receipt->item);
+	if (receipt)
+		push_receipt_end(&receipt->receipt, engine->now_us);
 }
 
 static void
@@ -78,7 +52,7 @@ count_receipt(struct shared_engine *engine, unsigned int slot, uint64_t number, 
 static void
 tell(struct shared_engine *engine, struct shared_receipt *receipt)
 {
-	uint64_t written = receipt->tracker.written;
+	uint64_t written = receipt->receipt.tracker.written;
 
 	/* what cannot be sent now counts nothing: the publisher does not wait for long */
 	if (receipt->to == engine->slot)
@@ -90,23 +64,17 @@ tell(struct shared_engine *engine, struct shared_receipt *receipt)
 						   .name = "",
 						   .value = (const char *)&written,
 						   .value_size = sizeof(written)});
-	push_list_remove(&receipt->item);
-	push_tracker_fini(&receipt->tracker);
-	engine->receipt_count--;
+	push_receipt_fini(&receipt->receipt);
 	free(receipt);
 }
 
 static void
-tell_all(struct shared_engine *engine, struct push_list *list, uint64_t until_us)
+tell_all(struct shared_engine *engine, uint64_t until_us)
 {
-	while (!push_list_is_empty(list)) {
-		struct shared_receipt *receipt = push_container_of(list->next, struct shared_receipt, item);
+	struct push_receipt *receipt;
 
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the one before has left the list */
-		if (receipt->deadline_us > until_us)
-			return;
-		tell(engine, receipt);
-	}
+	while ((receipt = push_receipts_next(&engine->receipts, until_us)))
+		tell(engine, push_container_of(receipt, struct shared_receipt, receipt));
 }
 
 /* --- where it was published --- */
@@ -265,13 +233,19 @@ forget_dead(struct shared_engine *engine)
 
 /* --- its life --- */
 
+static void
+wake(void *context)
+{
+	shared_wake(context);
+}
+
 void
 shared_receipts_init(struct shared_engine *engine)
 {
 	push_list_init(&engine->waiting);
 	push_list_init(&engine->written);
-	push_list_init(&engine->receipts);
-	push_list_init(&engine->receipts_over);
+	push_receipts_init(
+		&engine->receipts, engine->hub, engine->options->publish_wait_max_us, wake, engine);
 	for (size_t i = 0; i < PUSH_SHARED_TRACKED_BUCKETS; i++)
 		push_list_init(&engine->tracked[i]);
 }
@@ -279,14 +253,14 @@ shared_receipts_init(struct shared_engine *engine)
 void
 shared_receipts_flush(struct shared_engine *engine)
 {
-	tell_all(engine, &engine->receipts_over, UINT64_MAX);
+	tell_all(engine, 0);
 	finish_all(engine, &engine->written, UINT64_MAX);
 }
 
 void
 shared_receipts_tick(struct shared_engine *engine)
 {
-	tell_all(engine, &engine->receipts, engine->now_us);
+	tell_all(engine, engine->now_us);
 	forget_dead(engine);
 	finish_all(engine, &engine->waiting, engine->now_us);
 }
@@ -294,8 +268,7 @@ shared_receipts_tick(struct shared_engine *engine)
 void
 shared_receipts_fini(struct shared_engine *engine)
 {
-	tell_all(engine, &engine->receipts_over, UINT64_MAX);
-	tell_all(engine, &engine->receipts, UINT64_MAX);
+	tell_all(engine, UINT64_MAX);
 	finish_all(engine, &engine->written, UINT64_MAX);
 	finish_all(engine, &engine->waiting, UINT64_MAX);
 }

@@ -16,6 +16,7 @@
 #include "core/limits.h"
 #include "core/list.h"
 #include "core/push_assert.h"
+#include "core/receipt.h"
 #include "core/tracker.h"
 #include "segment/channels.h"
 #include "segment/history.h"
@@ -80,8 +81,8 @@ struct shared_engine {
 	/* receipts.c */
 	struct push_list tracked[PUSH_SHARED_TRACKED_BUCKETS];
 	struct push_list waiting, written; /* publishes, by deadline; and those that are over */
-	struct push_list receipts, receipts_over;
-	uint32_t tracked_count, receipt_count;
+	struct push_receipts receipts;
+	uint32_t tracked_count;
 	uint64_t last_number;
 	uint64_t attached; /* when the waiting were last looked at */
 
