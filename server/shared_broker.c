@@ -11,9 +11,9 @@
 #include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "orphans.h"
 #include "segment/file.h"
@@ -50,27 +50,9 @@ bit(unsigned int slot)
 }
 
 static uint64_t
-wall_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static uint64_t
-monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static uint64_t
 random_bits(void)
 {
-	uint64_t bits = wall_us();
+	uint64_t bits = clock_wall_us();
 
 	(void)!getrandom(&bits, sizeof(bits), GRND_NONBLOCK);
 	return bits;
@@ -344,7 +326,7 @@ static struct push_segment_settings
 settings_of(const struct push_options *options)
 {
 	return (struct push_segment_settings){.history_bytes_max = options->history_bytes_max,
-		.epoch = wall_us() / 1000,
+		.epoch = clock_wall_us() / 1000,
 		.seed = random_bits()};
 }
 
@@ -370,8 +352,8 @@ open_file(struct shared_broker *self, const struct push_options *options, uint64
 	struct push_segment_opened opened = {.line = ""};
 	struct push_error why = {0};
 
-	self->segment =
-		push_segment_file_open(options->history_file, &settings, now_us, wall_us(), &opened, &why);
+	self->segment = push_segment_file_open(
+		options->history_file, &settings, now_us, clock_wall_us(), &opened, &why);
 	if (opened.line[0])
 		log_say(self->log, opened.was_set_aside ? PUSH_LOG_ERROR : PUSH_LOG_INFO, "%s", opened.line);
 	if (self->segment)
@@ -522,7 +504,7 @@ shared_broker_turn(struct shared_broker *self, uint64_t now_us)
 		return -1;
 	}
 	if (now_us - self->ticked_us >= TICK_US) {
-		push_segment_tick(self->segment, now_us, wall_us());
+		push_segment_tick(self->segment, now_us, clock_wall_us());
 		self->ticked_us = now_us;
 	}
 	look_after_guests(self);
@@ -546,7 +528,7 @@ shared_broker_close(struct shared_broker *self)
 {
 	if (!self->segment)
 		return;
-	push_segment_tick(self->segment, monotonic_us(), wall_us());
+	push_segment_tick(self->segment, clock_now_us(), clock_wall_us());
 	forget_guests(self);
 	push_segment_close_wakers(self->segment);
 	self->has_wakers = false;

@@ -19,10 +19,10 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/notify.h"
+#include "clock.h"
 #include "generation.h"
 #include "listen_shim.h"
 #include "log.h"
@@ -90,15 +90,6 @@ struct supervisor {
 	int exit_code;
 };
 
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void
 end(struct supervisor *self, int exit_code)
 {
@@ -145,15 +136,15 @@ start_generation(struct supervisor *self, struct generation *generation, struct 
 	host.serial = ++self->serial;
 	admit_workers(self, config);
 	if (worker_count_decide(self->settings, config, &host.worker_count, &error) != PUSH_OK ||
-		shared_broker_open(&self->broker, &config->options, host.worker_count, now_us(), &error) !=
-			PUSH_OK) {
+		shared_broker_open(&self->broker, &config->options, host.worker_count, clock_now_us(),
+			&error) != PUSH_OK) {
 		config_close(config);
 	} else {
 		if (!config->options.redis_url[0] && !self->broker.segment)
 			host.worker_count = 1;
 		if (self->stats)
 			push_shared_stats_set_workers(self->stats, (uint32_t)host.worker_count);
-		if (generation_start(generation, &host, names[index], config, now_us(), &error))
+		if (generation_start(generation, &host, names[index], config, clock_now_us(), &error))
 			return true;
 	}
 	log_say(self->settings->log, PUSH_LOG_ERROR, "%s", error.text);
@@ -196,9 +187,9 @@ take_over(struct supervisor *self, struct generation *generation)
 			"reconnect",
 			before->worker_count > 1 ? "workers" : "worker");
 		drop_old_sockets(self);
-		generation_drain(before, true, now_us());
+		generation_drain(before, true, clock_now_us());
 	} else {
-		self->served_us = now_us();
+		self->served_us = clock_now_us();
 		(void)push_notify_ready(&error);
 		say_failed_notification(self, &error);
 	}
@@ -215,7 +206,7 @@ welcome(struct supervisor *self)
 	if (!self->stats || push_shared_stats_accepts(self->stats, why)) {
 		self->has_welcomed = true;
 		welcome_print(self->settings->log, self->serving->config);
-	} else if (*why && !self->has_said_why_not && now_us() - self->served_us >= READY_WAIT_US) {
+	} else if (*why && !self->has_said_why_not && clock_now_us() - self->served_us >= READY_WAIT_US) {
 		self->has_said_why_not = true;
 		log_say(self->settings->log, PUSH_LOG_WARN, "Push is running, but not ready: %s", why);
 	}
@@ -237,7 +228,7 @@ static void
 on_ready(struct supervisor *self, struct generation *generation, struct worker *worker,
 	const struct notification *notification)
 {
-	worker_is_ready(worker, notification->sender, now_us());
+	worker_is_ready(worker, notification->sender, clock_now_us());
 	/* it would close a socket as if it were the only one to have it, and go on waiting for it */
 	if (!notification->hands_over)
 		kept_sockets_drop(worker->setup.sockets);
@@ -273,7 +264,7 @@ schedule_restart(struct worker *worker, uint64_t served_us)
 {
 	if (!worker->backoff_us || served_us > BACKOFF_RESET_US)
 		worker->backoff_us = BACKOFF_FIRST_US;
-	worker->restart_at_us = now_us() + worker->backoff_us;
+	worker->restart_at_us = clock_now_us() + worker->backoff_us;
 	if (worker->setup.stats)
 		push_shared_stats_restarting(worker->setup.stats);
 	/* who waits in them is told so, and who comes goes to the other workers */
@@ -311,7 +302,7 @@ static void
 on_worker_ended(
 	struct supervisor *self, struct generation *generation, struct worker *worker, const char *why)
 {
-	uint64_t age_us = now_us() - worker->since_us;
+	uint64_t age_us = clock_now_us() - worker->since_us;
 	enum worker_state state = worker->state;
 	int child = (int)worker->child;
 
@@ -334,7 +325,7 @@ static void
 restart(struct worker *worker)
 {
 	worker->restart_at_us = 0;
-	if (worker_start(worker, now_us()))
+	if (worker_start(worker, clock_now_us()))
 		return;
 	log_say(worker->setup.log, PUSH_LOG_ERROR, "cannot start a process: %s", strerror(errno));
 	schedule_restart(worker, 0);
@@ -347,13 +338,13 @@ watch_worker(struct supervisor *self, struct generation *generation, struct work
 
 	worker_look_for_child(worker);
 	if (worker->state == WORKER_NONE) {
-		if (worker->restart_at_us && now_us() >= worker->restart_at_us)
+		if (worker->restart_at_us && clock_now_us() >= worker->restart_at_us)
 			restart(worker);
 	} else if (worker_has_ended(worker, why, sizeof(why))) {
 		on_worker_ended(self, generation, worker, why);
 	} else if (worker->state == WORKER_STARTING && worker->failure[0]) {
 		on_start_failed(self, generation, worker, "");
-	} else if (worker->state == WORKER_STARTING && now_us() - worker->since_us > START_TIMEOUT_US) {
+	} else if (worker->state == WORKER_STARTING && clock_now_us() - worker->since_us > START_TIMEOUT_US) {
 		on_start_failed(self, generation, worker, "was not ready within 10 s");
 	}
 }
@@ -367,7 +358,7 @@ watch_generation(struct supervisor *self, struct generation *generation)
 		return;
 	if (generation_is_gone(generation)) {
 		generation_end(generation);
-	} else if (now_us() > generation->stop_by_us) {
+	} else if (clock_now_us() > generation->stop_by_us) {
 		log_say(self->settings->log, PUSH_LOG_WARN, "a worker did not drain in time, killing it");
 		generation_end(generation);
 	}
@@ -377,7 +368,7 @@ watch_generation(struct supervisor *self, struct generation *generation)
 static void
 look_at_broker(struct supervisor *self)
 {
-	int slot = shared_broker_turn(&self->broker, now_us());
+	int slot = shared_broker_turn(&self->broker, clock_now_us());
 
 	for (size_t i = 0; slot >= 0 && i < WORKERS_MAX; i++) {
 		const struct worker *worker =
@@ -447,7 +438,7 @@ on_sigusr2(struct supervisor *self)
 	else if (self->upgrade.pid || self->upgrade_waiting)
 		log_say(self->settings->log, PUSH_LOG_INFO, "is upgrading already");
 	else
-		(void)upgrade_begin(&self->upgrade, now_us());
+		(void)upgrade_begin(&self->upgrade, clock_now_us());
 }
 
 /* Become another pushd, with all that is needed to go on.  Returns if that failed. */
@@ -478,7 +469,7 @@ give_way(struct supervisor *self)
 static void
 look_at_upgrade(struct supervisor *self)
 {
-	if (self->upgrade.pid && upgrade_look(&self->upgrade, now_us()) == UPGRADE_MAY_GO_ON)
+	if (self->upgrade.pid && upgrade_look(&self->upgrade, clock_now_us()) == UPGRADE_MAY_GO_ON)
 		self->upgrade_waiting = true;
 	if (!self->upgrade_waiting || self->stopping)
 		return;
@@ -494,7 +485,7 @@ look_at_upgrade(struct supervisor *self)
 static void
 on_stop(struct supervisor *self)
 {
-	uint64_t now = now_us(), stop_by = now;
+	uint64_t now = clock_now_us(), stop_by = now;
 	struct push_error error;
 
 	if (self->stopping) {
@@ -569,7 +560,7 @@ read_signals(struct supervisor *self)
 static int
 turn_ms(const struct supervisor *self)
 {
-	uint64_t now = now_us();
+	uint64_t now = clock_now_us();
 	int turn = shared_broker_turn_ms(&self->broker);
 
 	if (turn > TURN_MS)
@@ -636,7 +627,7 @@ run(struct supervisor *self)
 			push_shared_stats_set_dropped_lines(
 				self->stats, self->settings->log->output->dropped);
 		if (self->ticket_keys)
-			push_tls_ticket_keys_rotate(self->ticket_keys, now_us());
+			push_tls_ticket_keys_rotate(self->ticket_keys, clock_now_us());
 		for (size_t i = 0; i < worker_count; i++)
 			worker_read_output(workers[i]);
 		for (int i = 0; i < NOTIFICATIONS_PER_TURN_MAX; i++)
@@ -713,7 +704,7 @@ take_over_orphans(struct supervisor *self, const struct config *config)
 {
 	struct push_error error = {0};
 
-	shared_broker_take_over(&self->broker, config, now_us());
+	shared_broker_take_over(&self->broker, config, clock_now_us());
 	orphans_dislodge(self->settings->log, config);
 	if (ports_check(config, NULL, &error) == PUSH_OK)
 		return true;
@@ -757,7 +748,7 @@ inherit_shared(struct supervisor *self, struct generation *generation, const str
 	else
 		log_say(log, PUSH_LOG_WARN,
 			"the metrics of the pushd before are of another version: counters begin at 0");
-	self->ticket_keys = push_tls_ticket_keys_inherit(now_us());
+	self->ticket_keys = push_tls_ticket_keys_inherit(clock_now_us());
 	if (!self->ticket_keys)
 		log_say(log, PUSH_LOG_WARN, "TLS sessions of before are not resumed");
 	shared_broker_inherit(&self->broker, &config->options, slots_of(generation));
@@ -791,7 +782,7 @@ inherit(struct supervisor *self, int state_fd, struct push_error *error)
 	host = host_of(self, state.index);
 	generation_resume(generation, &host, config);
 	self->serving = generation;
-	self->served_us = now_us();
+	self->served_us = clock_now_us();
 	self->has_welcomed = true;
 	log_say(self->settings->log, PUSH_LOG_INFO, "upgraded to pushd %s", PUSH_VERSION);
 	return true;
@@ -820,7 +811,7 @@ create_shared(struct supervisor *self)
 		log_say(log, PUSH_LOG_WARN, "no shared memory, each worker reports only its own metrics: %s",
 			strerror(errno));
 	if (!self->ticket_keys)
-		self->ticket_keys = push_tls_ticket_keys_create(now_us());
+		self->ticket_keys = push_tls_ticket_keys_create(clock_now_us());
 	if (!self->ticket_keys)
 		log_say(log, PUSH_LOG_WARN,
 			"no shared memory, TLS sessions are resumed only by the worker that began them: %s",
